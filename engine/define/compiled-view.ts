@@ -1,0 +1,98 @@
+import type { FieldSpec, ScalarValue } from '../contract/field-type.ts';
+import type { ViewLayout } from './view-layout.ts';
+
+/** A decoded, contract-valid row: field name to value (see `ScalarType` for representations). */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Where a record stands in the log of its source: history is partition -1, its offset the position by (file name, row). */
+export interface LogPosition {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** A record that passed decode, contract, `until` and dedupe. Mutable on purpose: drivers reuse one object per record batch slot. */
+export interface LogEvent {
+  row: Row;
+  eventTimeUs: number;
+  /** The event id as a string (ints in decimal), or null where the source declares none. */
+  id: string | null;
+  partition: number;
+  offset: number;
+}
+
+/** What a view makes of an event: its key and the input of every slot. */
+export interface PreparedEvent {
+  /** Canonical text of the join key values, unique per entity, usable as a Map key. */
+  keyText: string;
+  /** Join key values in layout order. */
+  key: readonly ScalarValue[];
+  eventTimeUs: number;
+  id: string | null;
+  partition: number;
+  offset: number;
+  /** Per slot of the layout: the input value, `null` to skip; for `count()` of rows: `true`. */
+  inputs: ScalarValue[];
+}
+
+/** `prepare` outcomes that are not events: dropped by `where`, no join key, or a row function that failed (dead letter). */
+export type PrepareOutcome = 'ok' | 'filtered' | 'null-key' | { readonly invalid: readonly string[] };
+
+export interface CompiledContract {
+  readonly fields: readonly FieldSpec[];
+  /** Decodes one JSON text (a Kafka record's value, or a JSONL line). Never throws. */
+  decodeJson(text: Uint8Array | string): DecodeResult;
+  /** Decodes and checks one already parsed JSON value. Never throws. */
+  decodeValue(value: unknown): DecodeResult;
+  /**
+   * The reader for one field of a history column. `columnType` is the DuckDB type's name as printed by DESCRIBE
+   * (e.g. `BIGINT`, `VARCHAR`, `TIMESTAMP`, `DECIMAL(10,2)`). The returned function takes a value as `@duckdb/node-api` gives it
+   * for that type in its cheapest exact form (documented in engine/contract/README.md) and returns the row value, or pushes a reason.
+   * Throws MillraceError `column-type-mismatch` when the column can never satisfy the field.
+   */
+  columnDecoder(field: string, columnType: string): (value: unknown, reasons: string[]) => unknown;
+}
+
+export type DecodeResult = { readonly ok: true; readonly row: Row } | { readonly ok: false; readonly reasons: readonly string[] };
+
+export interface CompiledSource {
+  readonly name: string;
+  readonly contract: CompiledContract;
+  readonly eventTimeField: string;
+  readonly eventIdField: string | null;
+  readonly topic: string | null;
+  /** Absolute glob of the history files, and the event time (µs) history ends at, exclusive. */
+  readonly history: { readonly path: string; readonly untilUs: number | null } | null;
+  /** Dedupe horizon in µs, default 24 h. */
+  readonly dedupeHorizonUs: number;
+  /** How far an event time may lie ahead of the record's broker timestamp, µs, default 1 h. */
+  readonly maxAheadUs: number;
+  /** A driver stops when more than `rate` of the last `window` records were invalid. Default 0.1 of 1000. */
+  readonly invalidLimit: { readonly rate: number; readonly window: number };
+}
+
+/** A definition made ready to run: hot-path closures plus the layout readers need. */
+export interface CompiledView {
+  readonly name: string;
+  readonly layout: ViewLayout;
+  /** Hex sha-256 over code, contract and engine semantics (design §4). */
+  readonly fingerprint: string;
+  readonly source: CompiledSource;
+  /** Refresh period in ms while published and not streaming; null = by hand. */
+  readonly refreshMs: number | null;
+  /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */
+  prepare(event: LogEvent, out: PreparedEvent): PrepareOutcome;
+}
+
+/** A feature service: the list one model reads, in order. */
+export interface CompiledService {
+  readonly name: string;
+  readonly views: readonly CompiledView[];
+}
+
+/** All definitions of a folder, compiled together. */
+export interface Definitions {
+  readonly folder: string;
+  readonly views: ReadonlyMap<string, CompiledView>;
+  readonly services: ReadonlyMap<string, CompiledService>;
+  readonly sources: ReadonlyMap<string, CompiledSource>;
+}

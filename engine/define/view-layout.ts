@@ -1,0 +1,56 @@
+import type { ScalarType } from '../contract/field-type.ts';
+
+/** The version of the engine's semantics (design §5). It is part of every fingerprint and layout. */
+export const ENGINE_SEMANTICS = 1;
+
+export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+
+/** The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls). */
+export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last';
+
+/** Partials of one hop length share one series of tiles. A group with `hopUs: null` is the lifetime group: one partial set, no tiles. */
+export interface GroupLayout {
+  readonly hopUs: number | null;
+  /** The longest window of the group in microseconds; tiles older than it can see are dropped. `null` for lifetime. */
+  readonly spanUs: number | null;
+}
+
+/** One distinct partial: an aggregate kind over one input in one hop group. Features that agree on all of these share it. */
+export interface SlotLayout {
+  readonly partial: PartialKind;
+  /** `null` for `count()` of rows. */
+  readonly input: ScalarType | null;
+  /** Index into `groups`. */
+  readonly group: number;
+}
+
+export interface FeatureLayout {
+  readonly name: string;
+  readonly aggregate: AggregateName;
+  /** Index into `slots`. */
+  readonly slot: number;
+  /** `null`: lifetime. */
+  readonly windowUs: number | null;
+  readonly hopUs: number | null;
+  readonly result: ScalarType;
+  /** False for counts only. */
+  readonly nullable: boolean;
+}
+
+/**
+ * Everything `read`, `merge` and the state codec need to know of a view, as plain JSON: it is stored in the catalog, so that
+ * readers need no user code. Row functions are not part of it.
+ */
+export interface ViewLayout {
+  readonly semantics: number;
+  readonly view: string;
+  readonly entity: string;
+  readonly keys: readonly { readonly name: string; readonly type: ScalarType }[];
+  /** Ties of event time in `first`/`last` break by event id (`id`) or by partition, then offset (`offset`). */
+  readonly tieBreak: 'id' | 'offset';
+  /** Sorted by hop, the lifetime group last. */
+  readonly groups: readonly GroupLayout[];
+  /** Sorted by group, so that a tile's partials are contiguous. */
+  readonly slots: readonly SlotLayout[];
+  readonly features: readonly FeatureLayout[];
+}

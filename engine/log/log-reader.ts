@@ -1,0 +1,62 @@
+/** A record as the broker holds it. */
+export interface RawRecord {
+  readonly partition: number;
+  /** Kafka offset; a safe integer. */
+  readonly offset: number;
+  /** The record's own broker timestamp in µs (Kafka keeps ms). */
+  readonly timestampUs: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+}
+
+/** A run of records of one partition, in offset order. `nextOffset` also passes trailing control or compacted records. */
+export interface LogBatch {
+  readonly partition: number;
+  readonly records: readonly RawRecord[];
+  readonly nextOffset: number;
+  /** End of the partition (last stable offset) as last seen. */
+  readonly endOffset: number;
+}
+
+export interface PartitionBounds {
+  readonly partition: number;
+  /** First offset still held. */
+  readonly lowOffset: number;
+  /** One past the last readable (committed) offset. */
+  readonly endOffset: number;
+}
+
+export interface TopicBounds {
+  readonly topic: string;
+  readonly clusterId: string;
+  readonly partitions: readonly PartitionBounds[];
+}
+
+export interface ReadOptions {
+  readonly topic: string;
+  /** Partition to the exact offset to start at. Only these partitions are read. */
+  readonly positions: ReadonlyMap<number, number>;
+  /** Partition to the offset to end before; a read with ends finishes when all are reached. Without: endless. */
+  readonly ends?: ReadonlyMap<number, number> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The narrow port Millrace reads a log through (research kafka.md §0, §2). Implementations give every record of
+ * [position, end) of each partition exactly once and in order, or fail: they never skip, never rewind silently.
+ */
+export interface LogReader {
+  /** Bounds of a topic. Throws `topic-not-found`, `service-unreachable`. */
+  bounds(topic: string): Promise<TopicBounds>;
+  /**
+   * Batches from `positions` on. The consumer's pace is the back pressure. Yields an empty-record batch when only
+   * control records were passed. Ends on abort. Throws `offset-out-of-range` (retention passed us, or the topic was made again),
+   * `service-unreachable` (retryable), `log-gap`.
+   */
+  read(options: ReadOptions): AsyncIterable<LogBatch>;
+  /** One record, or null where it is no longer held or is a control record. Used for the anchor check. */
+  recordAt(topic: string, partition: number, offset: number): Promise<RawRecord | null>;
+  /** Best effort, for lag tools only: never read back. */
+  reportOffsets(groupId: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void>;
+  close(): Promise<void>;
+}
