@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config';
+
+const common = { pool: 'forks', testTimeout: 120_000, hookTimeout: 300_000, teardownTimeout: 60_000 } as const;
+
+const pure = [
+  'test/laws/**/*.test.ts',
+  'test/define/**/*.test.ts',
+  'test/contract/**/*.test.ts',
+  'test/types/**/*.test.ts',
+  'test/cases/**/*.test.ts',
+];
+
+export default defineConfig({
+  // The bare `vitest` export is rewritten nowhere: tests import sources directly, with their .ts extension.
+  test: {
+    // Two cores: more workers only make the services' tests slower and flakier.
+    maxWorkers: 2,
+    projects: [
+      { test: { ...common, name: 'pure', include: pure } },
+      {
+        test: {
+          ...common,
+          name: 'services',
+          include: ['test/**/*.test.ts'],
+          exclude: [...pure, 'test/browser/**'],
+          globalSetup: ['test/global-setup.ts'],
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: ['test/global-setup.ts'],
+        },
+      },
+    ],
+  },
+});
