@@ -31,7 +31,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       published_at timestamptz,
       PRIMARY KEY (view, version)
     )`.execute(db);
-  await sql`CREATE UNIQUE INDEX view_version_one_live ON millrace_catalog.view_version (view) WHERE status = 'live'`.execute(db);
+  await sql`CREATE UNIQUE INDEX view_version_one_live ON millrace_catalog.view_version (view) WHERE status = 'live'`.execute(
+    db,
+  );
   await sql`
     CREATE TABLE millrace_catalog.stream_offset (
       view text COLLATE "C" NOT NULL,

@@ -52,7 +52,9 @@ export interface CompiledContract {
   columnDecoder(field: string, columnType: string): (value: unknown, reasons: string[]) => unknown;
 }
 
-export type DecodeResult = { readonly ok: true; readonly row: Row } | { readonly ok: false; readonly reasons: readonly string[] };
+export type DecodeResult =
+  | { readonly ok: true; readonly row: Row }
+  | { readonly ok: false; readonly reasons: readonly string[] };
 
 export interface CompiledSource {
   readonly name: string;
