@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../../errors/millrace-error.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../log-reader.ts';
+import { kafkaFailure } from './kafka-failure.ts';
+import { type KafkaAddress, KafkaLink } from './kafka-link.ts';
+import { decodeRecordSet } from './record-batch.ts';
+import { DEFAULT_READ_LIMITS, type ReadLimits, TopicRead } from './topic-read.ts';
+
+export interface KafkaLogReaderOptions extends KafkaAddress {
+  readonly clock?: Clock | undefined;
+  readonly limits?: Partial<ReadLimits> | undefined;
+  /** How long one of the short calls (bounds, recordAt) tries to reach Kafka. Default 6 s. */
+  readonly connectForMs?: number | undefined;
+}
+
+const OFFSET_OUT_OF_RANGE = 1;
+const UNKNOWN_TOPIC_TRIES = 5;
+
+/**
+ * The log reader over Kafka. It uses kafkajs for connections and metadata and fetches by absolute offset itself: no consumer group, hence
+ * no rebalance, no committed offset and no reset policy that could move a position (docs/adr/0003-log-reader.md).
+ *
+ * Throws (from its methods) `service-unreachable` (retryable), `topic-not-found`, `compacted-topic`, `offset-out-of-range`, `log-gap`,
+ * `log-stalled` (retryable), `log-corrupt`, `topic-recreated`, `unsupported-broker`, `kafka-not-authorized`, `kafka-authentication-failed`.
+ *
+ * @example
+ * const reader = createKafkaLogReader({ brokers: ['127.0.0.1:9092'], clientId: 'millrace' });
+ * for await (const batch of reader.read({ topic: 'flights', positions: new Map([[0, 0]]) })) console.log(batch.records.length);
+ */
+export function createKafkaLogReader(options: KafkaLogReaderOptions): LogReader {
+  return new KafkaLogReader(options);
+}
+
+class KafkaLogReader implements LogReader {
+  readonly #address: KafkaAddress;
+  readonly #clock: Clock;
+  readonly #limits: ReadLimits;
+  readonly #connectForMs: number;
+  readonly #checkedTopics = new Set<string>();
+  readonly #reads = new Set<AbortController>();
+  #link: Promise<KafkaLink> | null = null;
+  #attempts = 0;
+
+  constructor(options: KafkaLogReaderOptions) {
+    this.#address = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#limits = { ...DEFAULT_READ_LIMITS, ...options.limits };
+    this.#connectForMs = options.connectForMs ?? 6_000;
+  }
+
+  async bounds(topic: string): Promise<TopicBounds> {
+    return this.#ask(`topic ${topic}`, async (link) => {
+      const { clusterId, leaders } = await link.topicLeaders(topic);
+      await this.#refuseCompacted(link, topic);
+      // The end first: a low offset read later can only have grown, so `low <= position <= end` never passes by a race.
+      const ends = await link.listOffsets(topic, leaders, 'last');
+      const lows = await link.listOffsets(topic, leaders, 'first');
+      const partitions: PartitionBounds[] = [];
+      for (const partition of leaders.keys()) {
+        const lowOffset = lows.get(partition) ?? 0;
+        partitions.push({ partition, lowOffset, endOffset: Math.max(ends.get(partition) ?? 0, lowOffset) });
+      }
+      return { topic, clusterId, partitions };
+    });
+  }
+
+  async *read(options: ReadOptions): AsyncGenerator<LogBatch> {
+    await this.#ask(`topic ${options.topic}`, (link) => this.#refuseCompacted(link, options.topic));
+    const closed = new AbortController();
+    this.#reads.add(closed);
+    const signal = options.signal === undefined ? closed.signal : AbortSignal.any([options.signal, closed.signal]);
+    try {
+      yield* new TopicRead(this.#address, { ...options, signal }, this.#limits, this.#clock).batches();
+    } finally {
+      this.#reads.delete(closed);
+    }
+  }
+
+  async recordAt(topic: string, partition: number, offset: number): Promise<RawRecord | null> {
+    return this.#ask(`topic ${topic}`, async (link) => {
+      const { leaders } = await link.topicLeaders(topic);
+      const leader = leaders.get(partition);
+      if (leader === undefined) return null;
+      const response = await link.fetch(leader, topic, [[partition, offset]], { ...this.#limits, maxWaitMs: 0 });
+      const fetched = response.partitions[0];
+      if (fetched === undefined || fetched.errorCode === OFFSET_OUT_OF_RANGE) return null;
+      if (fetched.errorCode !== 0)
+        throw new MillraceError(
+          'service-unreachable',
+          `partition ${partition} answers with error ${fetched.errorCode}`,
+          { remedy: 'Check the broker.', retryable: true, httpStatus: 503 },
+        );
+      const record = decodeRecordSet(fetched.recordSet, partition, offset, fetched.aborted).records[0];
+      return record?.offset === offset ? record : null;
+    });
+  }
+
+  async reportOffsets(groupId: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
+    if (offsets.size > 0) await this.#ask(`group ${groupId}`, (link) => link.commitOffsets(groupId, topic, offsets));
+  }
+
+  async close(): Promise<void> {
+    for (const read of this.#reads) read.abort();
+    const link = this.#link;
+    this.#link = null;
+    await link?.then((open) => open.close()).catch(() => undefined); // never opened, or already broken
+  }
+
+  async #refuseCompacted(link: KafkaLink, topic: string): Promise<void> {
+    if (this.#checkedTopics.has(topic)) return;
+    const policy = await link.cleanupPolicy(topic);
+    if (policy.includes('compact')) {
+      throw new MillraceError(
+        'compacted-topic',
+        `topic ${topic} has cleanup.policy=${policy}; expected delete: compaction removes records that were counted`,
+        {
+          remedy: 'Set cleanup.policy=delete on the topic, or copy it to one that has it.',
+          details: { topic, policy },
+        },
+      );
+    }
+    this.#checkedTopics.add(topic);
+  }
+
+  /** Runs a short call on the shared link, opening a new one after each transient failure until the time is up. */
+  async #ask<Result>(
+    subject: string,
+    call: (link: KafkaLink) => Promise<Result>,
+    forMs = this.#connectForMs,
+  ): Promise<Result> {
+    const startedMs = this.#clock.monotonicMs();
+    for (let attempt = 0; ; attempt++) {
+      this.#link ??= KafkaLink.open(this.#address, this.#attempts++);
+      const link = this.#link;
+      try {
+        return await call(await link);
+      } catch (thrown) {
+        const { transient, error } = kafkaFailure(thrown, this.#address.brokers, subject);
+        // A topic just created may be unknown to this broker for a moment.
+        const again = transient
+          ? this.#clock.monotonicMs() - startedMs < forMs
+          : error.code === 'topic-not-found' && attempt < UNKNOWN_TOPIC_TRIES;
+        if (transient) this.#dropLink(link);
+        if (!again) throw error;
+        await sleep(200);
+      }
+    }
+  }
+
+  #dropLink(broken: Promise<KafkaLink>): void {
+    if (this.#link === broken) this.#link = null;
+    void broken.then((link) => link.close()).catch(() => undefined); // a broken link may fail to close; it is not used again
+  }
+}
