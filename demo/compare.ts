@@ -15,7 +15,11 @@ export interface Comparison {
 }
 
 /** Compares, cell by cell and to the bit, the training set's rows with what was served for the same flights. */
-export async function compareWithServed(trainingPath: string, spillDir: string, served: readonly ServedRow[]): Promise<Comparison> {
+export async function compareWithServed(
+  trainingPath: string,
+  spillDir: string,
+  served: readonly ServedRow[],
+): Promise<Comparison> {
   const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: spillDir });
   try {
     const columns = [...(served[0]?.values.keys() ?? [])];
@@ -31,7 +35,10 @@ export async function compareWithServed(trainingPath: string, spillDir: string, 
         cellsCompared += 1;
         if (row !== undefined && sameBits(value, row[column])) continue;
         cellsDiffering += 1;
-        if (examples.length < 10) examples.push(`${flightId} ${column}: served ${String(value)}, trained ${row === undefined ? 'no row' : String(row[column])}`);
+        if (examples.length < 10)
+          examples.push(
+            `${flightId} ${column}: served ${String(value)}, trained ${row === undefined ? 'no row' : String(row[column])}`,
+          );
       }
     }
     return { cellsCompared, cellsDiffering, examples };
@@ -42,6 +49,7 @@ export async function compareWithServed(trainingPath: string, spillDir: string, 
 
 /** Equality of bits between a served value and a Parquet cell: Parquet's integers come as bigint, its doubles as number. */
 function sameBits(served: ScalarValue, trained: unknown): boolean {
-  if (typeof served === 'number' && typeof trained === 'bigint') return Number.isInteger(served) && BigInt(served) === trained;
+  if (typeof served === 'number' && typeof trained === 'bigint')
+    return Number.isInteger(served) && BigInt(served) === trained;
   return Object.is(served, trained);
 }

@@ -55,7 +55,9 @@ export async function prepareFlights(folder: string, nowUs: number): Promise<Fli
       );
     }
     const junePath = join(folder, 'june.parquet');
-    await duckdb.run(`COPY (SELECT ${columns} FROM flight WHERE NOT is_history ORDER BY date, flight_id) TO '${junePath}' (FORMAT parquet)`);
+    await duckdb.run(
+      `COPY (SELECT ${columns} FROM flight WHERE NOT is_history ORDER BY date, flight_id) TO '${junePath}' (FORMAT parquet)`,
+    );
     const [counts] = await duckdb.query<{ history: bigint; june: bigint }>(
       'SELECT count(*) FILTER (is_history) AS history, count(*) FILTER (NOT is_history) AS june FROM flight',
     );

@@ -30,7 +30,11 @@ async function loadFlights(path: string, tempDir: string): Promise<Flight[]> {
 }
 
 const kafka = new Kafka({ clientId: 'millrace-demo-producer', brokers: brokers.split(','), logLevel: 1 });
-const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, idempotent: true, maxInFlightRequests: 1 });
+const producer = kafka.producer({
+  createPartitioner: Partitioners.DefaultPartitioner,
+  idempotent: true,
+  maxInFlightRequests: 1,
+});
 await producer.connect();
 const flights = await loadFlights(junePath, spillDir);
 let next = 0;
@@ -55,10 +59,12 @@ async function stop(): Promise<void> {
 
 let queue = Promise.resolve();
 process.on('message', (message: { untilUs: number }) => {
-  queue = queue.then(() => replayUntil(message.untilUs)).catch((error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  });
+  queue = queue
+    .then(() => replayUntil(message.untilUs))
+    .catch((error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    });
 });
 process.on('disconnect', () => void stop());
 process.on('SIGTERM', () => void stop());

@@ -31,7 +31,13 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
   const duckdb = await openDuckDb({ memoryMb: 512, tempDir: spillDir });
   try {
     const stepUs = Math.ceil((plan.untilUs - plan.fromUs) / plan.checkpoints);
-    const rows = await duckdb.query<{ step: bigint; flight_id: string; t: bigint; origin: string; destination: string }>(`
+    const rows = await duckdb.query<{
+      step: bigint;
+      flight_id: string;
+      t: bigint;
+      origin: string;
+      destination: string;
+    }>(`
       WITH flight AS (
         SELECT flight_id, epoch_us(date) AS t, origin, destination, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM '${junePath}'
       ), ranked AS (
@@ -48,14 +54,22 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
       flights.push({ flightId, eventTimeUs: Number(t), origin, destination });
       byStep.set(Number(step), flights);
     }
-    return Array.from({ length: plan.checkpoints }, (_, step) => ({ atUs: plan.fromUs + step * stepUs, flights: byStep.get(step) ?? [] }));
+    return Array.from({ length: plan.checkpoints }, (_, step) => ({
+      atUs: plan.fromUs + step * stepUs,
+      flights: byStep.get(step) ?? [],
+    }));
   } finally {
     await duckdb.close();
   }
 }
 
 /** Writes the spine: every sampled flight and, up to `rows`, others of June, with the delay as label. Returns its row count. */
-export async function writeSpine(junePath: string, folder: string, sampled: readonly string[], rows: number): Promise<{ path: string; rows: number }> {
+export async function writeSpine(
+  junePath: string,
+  folder: string,
+  sampled: readonly string[],
+  rows: number,
+): Promise<{ path: string; rows: number }> {
   const path = join(folder, 'spine.parquet');
   const duckdb = await openDuckDb({ memoryMb: 512, tempDir: join(folder, 'spill') });
   try {
