@@ -1,0 +1,65 @@
+import type pg from 'pg';
+import type { CompiledView, Definitions } from '../engine/define/compiled-view.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import type { Clock } from '../engine/log/clock.ts';
+import type { LogReader } from '../engine/log/log-reader.ts';
+
+/** What the worker gives its activities. */
+export interface ActivityDeps {
+  readonly definitions: Definitions;
+  readonly pool: pg.Pool;
+  /** Null where the worker has no Kafka. */
+  readonly reader: LogReader | null;
+  readonly clock: Clock;
+  /** Folder for spilled data; each activity makes its own inside. */
+  readonly spillDir: string;
+  /** DuckDB's memory limit per activity. */
+  readonly memoryMb: number;
+  /** Who we are, for people: host and process. */
+  readonly identity: string;
+}
+
+/** The view of this worker's definitions. Throws `unknown-view`. */
+export function viewNamed(deps: ActivityDeps, name: string): CompiledView {
+  const view = deps.definitions.views.get(name);
+  if (view !== undefined) return view;
+  const known = [...deps.definitions.views.keys()].join(', ');
+  throw new MillraceError(
+    'unknown-view',
+    `no view "${name}" in this worker's definitions; known: ${known === '' ? 'none' : known}`,
+    {
+      remedy: 'Correct the name, or restart the worker with the definitions that have it.',
+      httpStatus: 404,
+      details: { folder: deps.definitions.folder },
+    },
+  );
+}
+
+/** The view, if this worker's code is the very code the lifecycle speaks of. Throws `unknown-view`, `definition-changed`. */
+export function viewWithFingerprint(deps: ActivityDeps, name: string, fingerprint: string): CompiledView {
+  const view = viewNamed(deps, name);
+  if (view.fingerprint === fingerprint) return view;
+  throw new MillraceError(
+    'definition-changed',
+    `view "${name}" runs as ${fingerprint.slice(0, 12)}, and this worker's definition is ${view.fingerprint.slice(0, 12)}`,
+    {
+      remedy:
+        'Send "rebackfill" to build the new definition aside and flip to it, or run the old definition again and send "retry".',
+      httpStatus: 409,
+      details: { running: fingerprint, worker: view.fingerprint },
+    },
+  );
+}
+
+/** The reader of a view that has a topic. Throws `kafka-not-configured`. */
+export function readerFor(deps: ActivityDeps, view: CompiledView): LogReader {
+  if (deps.reader !== null) return deps.reader;
+  throw new MillraceError(
+    'kafka-not-configured',
+    `view "${view.name}" reads topic "${view.source.topic}", and this worker has no Kafka`,
+    {
+      remedy: 'Set KAFKA_BROKERS for the worker, e.g. 127.0.0.1:9092.',
+      httpStatus: 500,
+    },
+  );
+}

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import { runBackfill } from '../engine/backfill/run-backfill.ts';
+import type { BackfillSummary } from '../workflows/contracts.ts';
+import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
+import { withPulse } from './heartbeat.ts';
+
+/** Builds a version aside: readers see nothing of it. An attempt that follows a killed one starts over. */
+export async function backfillView(
+  deps: ActivityDeps,
+  input: { readonly view: string; readonly fingerprint: string },
+): Promise<BackfillSummary> {
+  const view = viewWithFingerprint(deps, input.view, input.fingerprint);
+  const { workflowExecution, attempt } = Context.current().info;
+  const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
+  try {
+    const result = await withPulse({}, (pulse) =>
+      runBackfill({
+        view,
+        pool: deps.pool,
+        reader: view.source.topic === null ? null : readerFor(deps, view),
+        spillDir,
+        memoryMb: deps.memoryMb,
+        clock: deps.clock,
+        signal: pulse.signal,
+        builder: `${workflowExecution?.runId ?? 'no-workflow'}/${attempt}`,
+        onProgress: ({ phase, rows, entities, percent, rowsPerSecond }) =>
+          pulse.report({ phase, rows, entities, percent, rate: Math.round(rowsPerSecond) }),
+      }),
+    );
+    return { version: result.version, rows: result.rows, entities: result.entities, counts: { ...result.counts } };
+  } finally {
+    await rm(spillDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,46 @@
+import { asActivity } from './activity-error.ts';
+import type { ActivityDeps } from './activity-deps.ts';
+import { backfillView } from './backfill-view.ts';
+import { discardUnfinished } from './discard-unfinished.ts';
+import { exportTrainingSet } from './export-training-set.ts';
+import { fenceStream } from './fence-stream.ts';
+import { publishView } from './publish-view.ts';
+import { resolveView } from './resolve-view.ts';
+import { retireView } from './retire-view.ts';
+import { runStreamSlice } from './run-stream-slice.ts';
+
+type FirstInput<A> = A extends (deps: ActivityDeps, input: infer Input) => unknown ? Input : never;
+type Activity<A> = A extends (deps: ActivityDeps, input: never) => Promise<infer Result>
+  ? (input: FirstInput<A>) => Promise<Result>
+  : never;
+
+/** All activities, bound to what they need. */
+export interface Activities {
+  readonly resolveView: Activity<typeof resolveView>;
+  readonly backfillView: Activity<typeof backfillView>;
+  readonly publishView: Activity<typeof publishView>;
+  readonly discardUnfinished: Activity<typeof discardUnfinished>;
+  readonly retireView: Activity<typeof retireView>;
+  readonly fenceStream: Activity<typeof fenceStream>;
+  readonly runStreamSlice: Activity<typeof runStreamSlice>;
+  readonly exportTrainingSet: Activity<typeof exportTrainingSet>;
+}
+
+/**
+ * The activities of a worker.
+ *
+ * @example
+ * const worker = await Worker.create({ taskQueue: TASK_QUEUE, activities: createActivities(deps) });
+ */
+export function createActivities(deps: ActivityDeps): Activities {
+  return {
+    resolveView: asActivity('by-error', (input) => resolveView(deps, input)),
+    backfillView: asActivity('by-error', (input) => backfillView(deps, input)),
+    publishView: asActivity('by-error', (input) => publishView(deps, input)),
+    discardUnfinished: asActivity('always', (input) => discardUnfinished(deps, input)),
+    retireView: asActivity('always', (input) => retireView(deps, input)),
+    fenceStream: asActivity('always', (input) => fenceStream(deps, input)),
+    runStreamSlice: asActivity('by-error', (input) => runStreamSlice(deps, input)),
+    exportTrainingSet: asActivity('by-error', (input) => exportTrainingSet(deps, input)),
+  };
+}

@@ -1,0 +1,75 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
+import type { TrainingManifest } from '../engine/training/training-types.ts';
+import type { ExportInput, ExportSummary } from '../workflows/contracts.ts';
+import { type ActivityDeps, readerFor } from './activity-deps.ts';
+import { withPulse } from './heartbeat.ts';
+
+/** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
+export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary> {
+  const { definitions } = deps;
+  const service = definitions.services.get(input.service);
+  if (service === undefined) {
+    const known = [...definitions.services.keys()].join(', ');
+    throw new MillraceError(
+      'unknown-service',
+      `no feature service "${input.service}"; known: ${known === '' ? 'none' : known}`,
+      {
+        remedy: 'Correct the name, or restart the worker with the definitions that have it.',
+        httpStatus: 404,
+      },
+    );
+  }
+  const root = dirname(definitions.folder);
+  const out = resolve(root, input.out);
+  const withTopic = service.views.find((view) => view.source.topic !== null);
+  const spillDir = await mkdtemp(join(deps.spillDir, 'export-'));
+  try {
+    const manifest = await withPulse({}, async (pulse) =>
+      runExport({
+        service,
+        spine: resolve(root, input.spine),
+        out,
+        ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
+        mode: input.mode ?? 'event-time',
+        ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
+        ...(input.repeatOf === undefined ? {} : { repeatOf: await readManifest(resolve(root, input.repeatOf)) }),
+        reader: withTopic === undefined ? null : readerFor(deps, withTopic),
+        memoryMb: deps.memoryMb,
+        spillDir,
+        clock: deps.clock,
+        signal: pulse.signal,
+        onProgress: ({ phase, rows, totalRows, percent, eventsPerSecond }) =>
+          pulse.report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
+      }),
+    );
+    return {
+      service: service.name,
+      out,
+      manifest: `${out}.manifest.json`,
+      rows: manifest.rows,
+      sizeBytes: manifest.sizeBytes,
+      sha256: manifest.sha256,
+      features: manifest.views.flatMap((view) => view.features.map(({ column, nullRate }) => ({ column, nullRate }))),
+    };
+  } finally {
+    await rm(spillDir, { recursive: true, force: true });
+  }
+}
+
+async function readManifest(path: string): Promise<TrainingManifest> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as TrainingManifest;
+  } catch (error) {
+    throw new MillraceError(
+      'manifest-unreadable',
+      `the manifest ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        remedy: 'Name the .manifest.json that stands beside the training set to repeat.',
+        cause: error,
+      },
+    );
+  }
+}

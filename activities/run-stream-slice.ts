@@ -1,0 +1,59 @@
+import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
+import type { CompiledView } from '../engine/define/compiled-view.ts';
+import type { LogReader } from '../engine/log/log-reader.ts';
+import { runStream } from '../engine/stream/run-stream.ts';
+import type { SliceInput, SliceSummary } from '../workflows/contracts.ts';
+import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
+import { withPulse } from './heartbeat.ts';
+import { highestGeneration } from './resolve-view.ts';
+
+/** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
+const SILENT_FOR_MS = 60_000;
+
+/**
+ * One slice of a stream: runs until its budget is used up, the present end is reached (refresh, catching up), or it is asked to
+ * stop. Truth is in Postgres, so whatever ends it, the next slice goes on exactly there.
+ */
+export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Promise<SliceSummary> {
+  const view = viewWithFingerprint(deps, input.view, input.fingerprint);
+  const reader = readerFor(deps, view);
+  const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
+  const partitions = input.shards === 1 ? undefined : await partitionsOf(view, reader, input);
+  const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
+    runStream({
+      view,
+      version: input.version,
+      pool: deps.pool,
+      reader,
+      fence: { generation: input.generation, attemptMs, owner: deps.identity },
+      partitions,
+      until: input.until,
+      deadlineMs: input.budgetMs,
+      signal: pulse.signal,
+      clock: deps.clock,
+      onProgress: ({ records, lag, watermarkUs, recordsPerSecond, invalid, state, waitingFor }) =>
+        pulse.report({
+          state,
+          lag,
+          records,
+          rate: Math.round(recordsPerSecond),
+          watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
+          invalid,
+          ...(waitingFor === undefined ? {} : { waitingFor }),
+        }),
+    }),
+  );
+  const { records, lag, watermarkUs, ended } = result;
+  if (ended === 'superseded')
+    return { ended, records, lag, watermarkUs, generation: await highestGeneration(deps, view.name) };
+  if (ended !== 'aborted') return { ended, records, lag, watermarkUs };
+  const why = cancellationDetails();
+  // Not the workflow's wish: the attempt was paused or reset by hand, and is to be tried again.
+  if (why?.paused === true || why?.reset === true) throw new CancelledFailure('the activity was paused or reset');
+  return { ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted', records, lag, watermarkUs };
+}
+
+async function partitionsOf(view: CompiledView, reader: LogReader, { shard, shards }: SliceInput): Promise<number[]> {
+  const { partitions } = await reader.bounds(view.source.topic ?? '');
+  return partitions.map(({ partition }) => partition).filter((partition) => partition % shards === shard);
+}

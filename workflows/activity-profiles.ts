@@ -1,0 +1,46 @@
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/create-activities.ts';
+import { STREAM_TASK_QUEUE } from './contracts.ts';
+
+/** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
+export const quick = proxyActivities<Activities>({
+  startToCloseTimeout: '30s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s', maximumAttempts: 10 },
+});
+
+/** What has to happen before we may say "stopped" or "retired": tried for as long as it takes. */
+export const CERTAIN: ActivityOptions = {
+  startToCloseTimeout: '2m',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+};
+export const certain = proxyActivities<Activities>(CERTAIN);
+
+/**
+ * Backfills and exports: hours. The heartbeat tells a dead worker within 20 s. Ten tries span the outage of a service of several
+ * minutes; each starts over.
+ */
+export const BATCH: ActivityOptions = {
+  startToCloseTimeout: '24h',
+  heartbeatTimeout: '20s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 10 },
+};
+
+/**
+ * Stream slices: no limit of attempts (a stream waits for its broker and goes on), a small ceiling of the back-off (the attempt
+ * counter only grows within a slice), and a finite end as the backstop against a worker that lives on unseen.
+ */
+export function streamOptions(budgetMs: number): ActivityOptions {
+  return {
+    taskQueue: STREAM_TASK_QUEUE,
+    startToCloseTimeout: budgetMs + Math.max(60_000, budgetMs / 2),
+    heartbeatTimeout: '15s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '10s' },
+  };
+}
+
+export const batch = proxyActivities<Activities>(BATCH);
+export const stream = proxyActivities<Activities>(streamOptions(0));

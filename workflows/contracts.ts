@@ -1,0 +1,188 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+
+/** Where workflows and batch activities run. */
+export const TASK_QUEUE = 'millrace';
+/** Where stream slices run: their own queue, so that a long backfill never keeps a stream waiting for a slot. */
+export const STREAM_TASK_QUEUE = 'millrace-stream';
+
+/** Search attributes of every feature lifecycle: name to Temporal type. */
+export const SEARCH_ATTRIBUTES = { FeatureView: 'KEYWORD', FeaturePhase: 'KEYWORD', FeatureVersion: 'INT' } as const;
+
+const WORKFLOW_ID_PREFIX = 'feature:';
+
+/** The one id a view's lifecycle may have: uniqueness of the owner rests on it. */
+export function featureWorkflowId(view: string): string {
+  return `${WORKFLOW_ID_PREFIX}${view}`;
+}
+
+/** The view a lifecycle's workflow id speaks of, or null for other ids. */
+export function viewOfWorkflowId(workflowId: string): string | null {
+  return workflowId.startsWith(WORKFLOW_ID_PREFIX) ? workflowId.slice(WORKFLOW_ID_PREFIX.length) : null;
+}
+
+/** Settings of one lifecycle; all optional in the input. */
+export interface LifecycleOptions {
+  /** Stream activities the topic's partitions are dealt over. Default 1. */
+  readonly shards: number;
+  /** How long one stream activity runs before the next takes over, in seconds. Default 1800. */
+  readonly sliceSeconds: number;
+  /** Records behind the end of the topic up to which a stream counts as caught up. Default 1000. */
+  readonly catchUpLag: number;
+  /** Continue as new after this many history events; null: when the server suggests it. */
+  readonly maxHistoryEvents: number | null;
+}
+
+/** What the workflow is started with: one JSON object. */
+export interface LifecycleInput {
+  readonly view: string;
+  readonly options?: Partial<LifecycleOptions> | undefined;
+}
+
+export type Phase =
+  | 'validating'
+  | 'backfilling'
+  | 'published'
+  | 'refreshing'
+  | 'catching-up'
+  | 'streaming'
+  | 'pausing'
+  | 'paused'
+  | 'failed'
+  | 'retiring'
+  | 'retired';
+
+export const COMMANDS = ['promote', 'pause', 'resume', 'refresh', 'rebackfill', 'retry', 'retire'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+/** One sentence per command, shown in the Temporal UI's list and in the CLI's help. */
+export const COMMAND_DESCRIPTIONS: Readonly<Record<Command, string>> = {
+  promote: 'Stream from the exact offset where the batch stopped, from now on.',
+  pause:
+    'Stop every write. A running backfill is given up and starts over on resume; a stream goes on where it stopped.',
+  resume: 'Go on after a pause.',
+  refresh: 'Bring a published view up to the present end of its topic, once.',
+  rebackfill:
+    'Build a new version aside from the whole log with the present definition, and serve it once it is built.',
+  retry: 'Try again what failed.',
+  retire: 'Stop for good: nothing is served any more.',
+};
+
+/** How many records went where, by the names of `LogCounts`. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** What a view is, as the worker's definitions and the catalog say. */
+export interface ViewPlan {
+  readonly view: string;
+  readonly fingerprint: string;
+  readonly entity: string;
+  readonly source: string;
+  readonly topic: string | null;
+  readonly history: string | null;
+  readonly features: readonly string[];
+  /** Period of the scheduled refresh in ms, or null. */
+  readonly refreshMs: number | null;
+  /** The version readers are served now, or null. */
+  readonly live: LiveVersion | null;
+  /** The highest fencing generation any stream of this view has had. */
+  readonly generation: number;
+}
+
+/** A version readers are served. */
+export interface LiveVersion {
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly rows: number;
+  readonly entities: number;
+  readonly publishedAtMs: number;
+}
+
+export interface BackfillSummary {
+  readonly version: number;
+  readonly rows: number;
+  readonly entities: number;
+  readonly counts: Counts;
+}
+
+export interface SliceInput {
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly generation: number;
+  readonly shard: number;
+  readonly shards: number;
+  readonly until: 'forever' | 'present-end';
+  readonly budgetMs: number;
+}
+
+export interface SliceSummary {
+  readonly ended: 'deadline' | 'present-end' | 'aborted' | 'superseded' | 'worker-shutdown';
+  readonly records: number;
+  readonly lag: number;
+  readonly watermarkUs: number | null;
+  /** The highest fencing generation in the catalog, where the slice was superseded. */
+  readonly generation?: number | undefined;
+}
+
+/** What failed, and the way out. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly during: string;
+  readonly atMs: number;
+}
+
+/** The answer of the query `status` and of every update. */
+export interface LifecycleStatus {
+  readonly view: string;
+  readonly phase: Phase;
+  readonly version: number | null;
+  readonly fingerprint: string | null;
+  readonly promoted: boolean;
+  readonly paused: boolean;
+  readonly rows: number | null;
+  readonly entities: number | null;
+  /** As of the last ended slice; the live figure is in the running activity's heartbeat and in `millrace status`. */
+  readonly lag: number | null;
+  readonly watermarkUs: number | null;
+  /** Stream records read since the version was published, by ended slices. */
+  readonly records: number;
+  readonly nextRefreshAtMs: number | null;
+  readonly error: Failure | null;
+  readonly notice: string | null;
+  readonly accepts: readonly Command[];
+}
+
+export const promoteUpdate = defineUpdate<LifecycleStatus>('promote');
+export const pauseUpdate = defineUpdate<LifecycleStatus>('pause');
+export const resumeUpdate = defineUpdate<LifecycleStatus>('resume');
+export const refreshUpdate = defineUpdate<LifecycleStatus>('refresh');
+export const rebackfillUpdate = defineUpdate<LifecycleStatus>('rebackfill');
+export const retryUpdate = defineUpdate<LifecycleStatus>('retry');
+export const retireUpdate = defineUpdate<LifecycleStatus>('retire');
+export const statusQuery = defineQuery<LifecycleStatus>('status');
+
+/** What `exportTrainingSet` is started with. Relative paths are taken from the folder that holds the definitions folder. */
+export interface ExportInput {
+  readonly service: string;
+  readonly spine: string;
+  readonly out: string;
+  /** The spine's timestamp column. Default `event_timestamp`. */
+  readonly timeColumn?: string | undefined;
+  readonly mode?: 'event-time' | undefined;
+  /** Replace `out` where it exists; without it that is an error. */
+  readonly overwrite?: boolean | undefined;
+  /** The manifest of an earlier export to repeat exactly, at its cut. */
+  readonly repeatOf?: string | undefined;
+}
+
+/** What an export came to; the whole manifest stands beside the Parquet file. */
+export interface ExportSummary {
+  readonly service: string;
+  readonly out: string;
+  readonly manifest: string;
+  readonly rows: number;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly features: readonly { readonly column: string; readonly nullRate: number }[];
+}

@@ -1,0 +1,122 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  makeContinueAsNewFunc,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  COMMAND_DESCRIPTIONS,
+  type Command,
+  type LifecycleInput,
+  type LifecycleStatus,
+  pauseUpdate,
+  promoteUpdate,
+  rebackfillUpdate,
+  refreshUpdate,
+  resumeUpdate,
+  retireUpdate,
+  retryUpdate,
+  statusQuery,
+} from './contracts.ts';
+import { checkLifecycleInput, failure } from './lifecycle-input.ts';
+import { LifecycleRunner } from './lifecycle-runner.ts';
+import { decide, initialState, type LifecycleState, nextRefreshAtMs, refusal, statusOf } from './lifecycle-state.ts';
+
+const UPDATES = {
+  promote: promoteUpdate,
+  pause: pauseUpdate,
+  resume: resumeUpdate,
+  refresh: refreshUpdate,
+  rebackfill: rebackfillUpdate,
+  retry: retryUpdate,
+  retire: retireUpdate,
+} as const satisfies Record<Command, unknown>;
+
+/**
+ * Owns one feature view through its life: validate → backfill → published → (promote) → catching up → streaming, until it is
+ * retired. Started with `{"view": "route_delays"}` on task queue `millrace`, workflow id `feature:route_delays`. `carried` is
+ * for continue-as-new only. Cancelling the workflow retires the view. Returns the last status.
+ */
+export async function featureLifecycle(input: LifecycleInput, carried?: LifecycleState): Promise<LifecycleStatus> {
+  const { view, options } = checkLifecycleInput(input, workflowInfo().workflowId);
+  const runner = new LifecycleRunner(carried ?? initialState(view, options.shards), options);
+  for (const command of Object.keys(UPDATES) as Command[]) {
+    setHandler(
+      UPDATES[command],
+      () => {
+        runner.apply({ type: 'command', command });
+        return statusOf(runner.state);
+      },
+      { validator: () => refuse(runner.state, command), description: COMMAND_DESCRIPTIONS[command] },
+    );
+  }
+  setHandler(statusQuery, () => statusOf(runner.state), {
+    description: 'Where the view is in its life, and what it accepts.',
+  });
+
+  let cancelled = false;
+  CancellationScope.current().cancelRequested.catch(() => {
+    cancelled = true;
+    runner.apply({ type: 'command', command: 'retire' });
+  });
+  return await CancellationScope.nonCancellable(async () => {
+    await reconcile(runner, { view, ...(input.options === undefined ? {} : { options: input.options }) });
+    if (cancelled) throw new CancelledFailure(`view "${view}" was retired by cancelling its workflow`);
+    return statusOf(runner.state);
+  });
+}
+
+function refuse(state: LifecycleState, command: Command): void {
+  const reason = refusal(state, command);
+  if (reason !== null)
+    throw failure('command-refused', `${command}: ${reason}`, 'See what "status" says is accepted now.');
+}
+
+/** Makes what is going on what should be going on, again and again, until the view is retired. */
+async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promise<void> {
+  let fatal: { readonly error: unknown } | null = null;
+  const onUnknownView = (error: unknown): void => {
+    fatal = { error };
+    runner.changed = true;
+  };
+  for (;;) {
+    runner.changed = false;
+    const ended = fatal as { readonly error: unknown } | null;
+    if (ended !== null) throw endOf(ended.error);
+    const work = decide(runner.state, Date.now());
+    // While a run draws to its close nothing new is started: a running build keeps it open.
+    const closing = runner.carryOnDue() && !runner.building;
+    if (!work.build) runner.stopBuild();
+    else if (!closing) runner.startBuild(onUnknownView);
+    if (work.stream === null) runner.stopStream();
+    else if (runner.state.live !== null && (!closing || !runner.idle))
+      runner.ensureStream(work.stream.kind, runner.state.live);
+    if (work.retire && runner.idle) {
+      await runner.retire();
+      await condition(allHandlersFinished);
+      return;
+    }
+    if (closing && runner.idle && allHandlersFinished()) {
+      await makeContinueAsNewFunc<typeof featureLifecycle>()(input, runner.state);
+    }
+    await nextChange(runner);
+  }
+}
+
+async function nextChange(runner: LifecycleRunner): Promise<void> {
+  const dueAtMs = runner.idle ? nextRefreshAtMs(runner.state) : null;
+  const changed = (): boolean => runner.changed;
+  if (dueAtMs === null) await condition(changed);
+  else await condition(changed, Math.max(1, dueAtMs - Date.now()), { summary: 'scheduled refresh' });
+}
+
+/** The failure a lifecycle ends with when there is no such view: nothing is held, the id is free for another start. */
+function endOf(error: unknown): unknown {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error
+    ? failure('unknown-view', cause.message, 'Correct the name, or run the definition and start again.')
+    : error;
+}

@@ -1,0 +1,74 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { featureWorkflowId, type LifecycleOptions } from './contracts.ts';
+
+const DEFAULTS: LifecycleOptions = { shards: 1, sliceSeconds: 1800, catchUpLag: 1000, maxHistoryEvents: null };
+const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {
+  shards: 1,
+  sliceSeconds: 1,
+  catchUpLag: 0,
+  maxHistoryEvents: 20,
+};
+
+/**
+ * Checks what a person typed into the start form. Throws a non-retryable failure `invalid-input` or `workflow-id-mismatch`.
+ *
+ * @example
+ * const { view, options } = checkLifecycleInput({ view: 'route_delays' }, 'feature:route_delays');
+ */
+export function checkLifecycleInput(input: unknown, workflowId: string): { view: string; options: LifecycleOptions } {
+  if (!isRecord(input)) throw invalid(`expected one JSON object like {"view":"route_delays"}, received ${show(input)}`);
+  for (const name of Object.keys(input)) {
+    if (name !== 'view' && name !== 'options')
+      throw invalid(`unknown field "${name}"; expected "view" and, optionally, "options"`);
+  }
+  const { view } = input;
+  if (typeof view !== 'string' || view === '')
+    throw invalid(`"view" must be the name of a view, received ${show(view)}`);
+  const expected = featureWorkflowId(view);
+  if (workflowId !== expected) {
+    throw failure(
+      'workflow-id-mismatch',
+      `the lifecycle of view "${view}" must have the workflow id "${expected}", received "${workflowId}"`,
+      `Start it with workflow id "${expected}": one owner per view rests on it.`,
+    );
+  }
+  return { view, options: checkOptions(input['options']) };
+}
+
+function checkOptions(given: unknown): LifecycleOptions {
+  if (given === undefined || given === null) return DEFAULTS;
+  if (!isRecord(given)) throw invalid(`"options" must be an object, received ${show(given)}`);
+  for (const name of Object.keys(given)) {
+    if (!(name in LEAST)) throw invalid(`unknown option "${name}"; known: ${Object.keys(LEAST).join(', ')}`);
+  }
+  return {
+    shards: whole(given, 'shards') ?? DEFAULTS.shards,
+    sliceSeconds: whole(given, 'sliceSeconds') ?? DEFAULTS.sliceSeconds,
+    catchUpLag: whole(given, 'catchUpLag') ?? DEFAULTS.catchUpLag,
+    maxHistoryEvents: whole(given, 'maxHistoryEvents'),
+  };
+}
+
+function whole(given: Readonly<Record<string, unknown>>, name: keyof LifecycleOptions): number | null {
+  const value = given[name];
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= LEAST[name]) return value;
+  throw invalid(`option "${name}" must be a whole number of at least ${LEAST[name]}, received ${show(value)}`);
+}
+
+function invalid(message: string): ApplicationFailure {
+  return failure('invalid-input', message, 'Correct the JSON input and start the workflow again.');
+}
+
+/** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
+export function failure(code: string, message: string, remedy: string): ApplicationFailure {
+  return ApplicationFailure.create({ message, type: code, nonRetryable: true, details: [{ remedy }] });
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value));
+}

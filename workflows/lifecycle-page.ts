@@ -1,0 +1,71 @@
+import { COMMAND_DESCRIPTIONS, type Failure, type Phase } from './contracts.ts';
+import { type LifecycleState, statusOf } from './lifecycle-state.ts';
+
+const MEANING: Readonly<Record<Phase, string>> = {
+  validating: 'The definition is being looked up.',
+  backfilling: 'The whole log up to the cut is being read into a new table that readers cannot see yet.',
+  published: 'Readers are served. The stream would start at the exact offset where the batch stopped: send `promote`.',
+  refreshing: 'Readers are served while the view is brought up to the present end of its topic.',
+  'catching-up': 'Readers are served while the stream works through what has gathered in the topic.',
+  streaming: 'Readers are served, and every record counts within moments of its arrival.',
+  pausing: 'Stopping: once paused, no write can happen any more, whatever became of the worker.',
+  paused: 'Nothing is written. Readers are served what there is.',
+  failed: 'A person is needed: see the error and its remedy below.',
+  retiring: 'Stopping for good.',
+  retired: 'Nothing is served any more.',
+};
+
+/** The page of a lifecycle in the Temporal UI ("current details"), in Markdown. */
+export function renderLifecyclePage(state: LifecycleState): string {
+  const status = statusOf(state);
+  const lines = [`### ${state.view}: ${status.phase}`, '', MEANING[status.phase], ''];
+  const fact = (name: string, value: string | number | null): void => {
+    if (value !== null) lines.push(`- ${name}: **${typeof value === 'number' ? grouped(value) : value}**`);
+  };
+  if (state.live !== null) {
+    fact('Served version', state.live.version);
+    fact('Fingerprint', state.live.fingerprint.slice(0, 12));
+    fact('Rows of the backfill', state.live.rows);
+    fact('Entities', state.live.entities);
+    fact('Published', iso(state.live.publishedAtMs));
+  } else fact('Served version', 'none yet');
+  if (state.build !== null && state.live !== null) {
+    fact('Meanwhile', `a new version is ${state.build.stage}; version ${state.live.version} is served until the flip`);
+  }
+  if (state.stream !== null || status.lag !== null) {
+    fact('Stream records read', status.records);
+    fact('Lag when the last slice ended', status.lag);
+    fact('Watermark', status.watermarkUs === null ? null : iso(status.watermarkUs / 1000));
+  }
+  fact('Next refresh', status.nextRefreshAtMs === null ? null : iso(status.nextRefreshAtMs));
+  if (state.plan !== null) {
+    fact('Source', `${state.plan.source}, ${state.plan.topic === null ? 'no topic' : `topic ${state.plan.topic}`}`);
+    fact('Features', state.plan.features.join(', '));
+  }
+  if (status.notice !== null) lines.push('', status.notice);
+  for (const failure of [state.failures.build, state.failures.stream])
+    if (failure !== null) lines.push('', ...failed(failure));
+  if (status.accepts.length > 0) lines.push('', '**What can be sent now** (Update):');
+  for (const command of status.accepts) lines.push(`- \`${command}\`: ${COMMAND_DESCRIPTIONS[command]}`);
+  lines.push('', '**So far**:', ...state.passed.map(({ phase, atMs }) => `- ${iso(atMs)} ${phase}`));
+  return lines.join('\n');
+}
+
+function failed({ code, message, remedy, during, atMs }: Failure): string[] {
+  return [
+    `**Error \`${code}\`** during ${during}, ${iso(atMs)}:`,
+    '',
+    `> ${message.replaceAll('\n', '\n> ')}`,
+    '',
+    `**Way out**: ${remedy}`,
+  ];
+}
+
+function iso(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** 1234567 → 1,234,567; without Intl, whose data may differ between worker machines. */
+function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+}
