@@ -1,0 +1,137 @@
+import {
+  type ColumnType,
+  type CompiledQuery,
+  DummyDriver,
+  type Generated,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+} from 'kysely';
+import type { ViewLayout } from '../define/view-layout.ts';
+import type { LogCounts } from '../log/log-counts.ts';
+import type { Queryable } from './queryable.ts';
+import { postgresTypes } from './type-parsers.ts';
+
+/** A jsonb column: read as `Value`, written as JSON text. */
+type Json<Value> = ColumnType<Value, string, string>;
+type JsonDefault<Value> = ColumnType<Value, string | undefined, string>;
+/** A timestamptz with a default: read as UTC epoch µs, written as ISO text. */
+type TimeDefault = ColumnType<number, string | undefined, string>;
+
+/** `building`: being filled · `built`: complete, unseen · `live`: read · `superseded`: was live · `discarded`, `retired`: gone. */
+export type VersionStatus = 'building' | 'built' | 'live' | 'superseded' | 'discarded' | 'retired';
+
+/** Where batch ended and stream begins, as recorded before the batch read (design §7). */
+export interface StoredCut {
+  readonly clusterId: string;
+  readonly takenAtUs: number;
+  readonly partitions: readonly {
+    readonly partition: number;
+    readonly lowOffset: number;
+    readonly endOffset: number;
+  }[];
+}
+
+/** The history files a version was built from. */
+export interface StoredHistory {
+  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly rows: number }[];
+}
+
+/** The tables of `migrations/`, column for column. */
+export interface CatalogTables {
+  'millrace_catalog.view_version': {
+    view: string;
+    version: number;
+    fingerprint: string;
+    layout: Json<ViewLayout>;
+    layout_tag: number;
+    status: VersionStatus;
+    state_table: string;
+    source: string;
+    topic: string | null;
+    cut: Json<StoredCut> | null;
+    history: Json<StoredHistory> | null;
+    counts: JsonDefault<Partial<LogCounts>>;
+    entities: Generated<number>;
+    history_watermark_us: number | null;
+    seq: Generated<number>;
+    builder: string | null;
+    created_at: TimeDefault;
+    published_at: ColumnType<number | null, string | null | undefined, string | null>;
+  };
+  'millrace_catalog.stream_offset': {
+    view: string;
+    version: number;
+    topic: string;
+    partition: number;
+    next_offset: number;
+    end_offset: number;
+    generation: Generated<number>;
+    attempt_ms: Generated<number>;
+    owner: string | null;
+    watermark_us: number | null;
+    cluster_id: string;
+    anchor_offset: number | null;
+    anchor_digest: Buffer | null;
+    counts: JsonDefault<Partial<LogCounts>>;
+    updated_at: TimeDefault;
+  };
+  'millrace_catalog.commit_record': {
+    view: string;
+    version: number;
+    seq: number;
+    topic: string;
+    partition: number;
+    from_offset: number;
+    until_offset: number;
+    watermark_us: number | null;
+    committed_at: TimeDefault;
+  };
+  'millrace_catalog.dead_letter': {
+    view: string;
+    version: number;
+    source: string;
+    topic: string;
+    partition: number;
+    offset: number;
+    file: string | null;
+    payload: Buffer | null;
+    reasons: Json<readonly string[]>;
+    broker_timestamp_us: number | null;
+    created_at: TimeDefault;
+  };
+  'millrace_catalog.dedupe_ids': {
+    view: string;
+    version: number;
+    topic: string;
+    partition: number;
+    seq: number;
+    chunk: Generated<number>;
+    newest_event_time_us: number;
+    ids: Buffer;
+  };
+}
+
+/**
+ * The typed query builder over the catalog. It only builds: `run` sends the compiled query over any pool or client, so that
+ * the same query works alone and inside a transaction.
+ *
+ * @example
+ * const rows = await run(pool, catalog.selectFrom('millrace_catalog.view_version').selectAll().where('view', '=', view));
+ */
+export const catalog: Kysely<CatalogTables> = new Kysely<CatalogTables>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Sends a built query and returns its rows, parsed by `postgresTypes` whatever the pool's own parsers. */
+export async function run<Row>(on: Queryable, query: { compile(): CompiledQuery<Row> }): Promise<Row[]> {
+  const { sql, parameters } = query.compile();
+  const { rows } = await on.query({ text: sql, values: [...parameters], types: postgresTypes });
+  return rows as Row[];
+}

@@ -1,0 +1,90 @@
+import { catalog, run } from './catalog.ts';
+import type { Queryable } from './queryable.ts';
+
+const DEDUPE_IDS = 'millrace_catalog.dedupe_ids';
+
+/** Ids first seen in one micro-batch (or chunk of the history), packed 24 bytes each (see migrations/0001). */
+export interface PackedIds {
+  readonly view: string;
+  readonly version: number;
+  readonly topic: string;
+  /** -1: ids of the history, known to every partition. */
+  readonly partition: number;
+  readonly seq: number;
+  readonly chunk: number;
+  readonly newestEventTimeUs: number;
+  readonly ids: Uint8Array;
+}
+
+/** Inserts packed ids. */
+export async function insertDedupeIds(client: Queryable, packs: readonly PackedIds[]): Promise<void> {
+  for (const pack of packs) {
+    await run(
+      client,
+      catalog.insertInto(DEDUPE_IDS).values({
+        view: pack.view,
+        version: pack.version,
+        topic: pack.topic,
+        partition: pack.partition,
+        seq: pack.seq,
+        chunk: pack.chunk,
+        newest_event_time_us: pack.newestEventTimeUs,
+        ids: Buffer.from(pack.ids.buffer, pack.ids.byteOffset, pack.ids.byteLength),
+      }),
+    );
+  }
+}
+
+/** The packed ids of the given partitions (-1 for the history's), in the order they were written. */
+export async function dedupeIds(
+  on: Queryable,
+  view: string,
+  version: number,
+  topic: string,
+  partitions: readonly number[],
+): Promise<PackedIds[]> {
+  const rows = await run(
+    on,
+    catalog
+      .selectFrom(DEDUPE_IDS)
+      .selectAll()
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('topic', '=', topic)
+      .where('partition', 'in', partitions)
+      .orderBy('partition')
+      .orderBy('seq')
+      .orderBy('chunk'),
+  );
+  return rows.map((row) => ({
+    view: row.view,
+    version: row.version,
+    topic: row.topic,
+    partition: row.partition,
+    seq: row.seq,
+    chunk: row.chunk,
+    newestEventTimeUs: row.newest_event_time_us,
+    ids: row.ids,
+  }));
+}
+
+/** Deletes packs of a partition that no record can repeat any more: newest event time before `beforeUs`. */
+export async function expireDedupeIds(
+  client: Queryable,
+  view: string,
+  version: number,
+  topic: string,
+  partition: number,
+  beforeUs: number,
+): Promise<void> {
+  await run(
+    client,
+    catalog
+      .deleteFrom(DEDUPE_IDS)
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('topic', '=', topic)
+      .where('partition', '=', partition)
+      .where('newest_event_time_us', '<', beforeUs),
+  );
+}

@@ -1,0 +1,75 @@
+import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import type pg from 'pg';
+import * as catalog from '../../migrations/0001-catalog.ts';
+import * as readerRole from '../../migrations/0002-reader-role.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { createPool } from './pool.ts';
+import { withClient } from './transaction.ts';
+
+/** Every migration, in order. Listed by hand: what runs against a database is decided by the code, not by a folder's content. */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-catalog': catalog,
+  '0002-reader-role': readerRole,
+};
+
+/** Any constant: all Millrace processes take the same lock of the database while they migrate. */
+const LOCK_KEY = 5_120_011;
+
+function dialectOn(client: pg.PoolClient): PostgresDialect {
+  const borrowed: PostgresPoolClient = {
+    query: client.query.bind(client) as PostgresPoolClient['query'],
+    release: () => {},
+  };
+  return new PostgresDialect({
+    pool: { connect: () => Promise.resolve(borrowed), end: () => Promise.resolve(), options: {} },
+  });
+}
+
+async function migrateOn(client: pg.PoolClient): Promise<string[]> {
+  // Kysely locks its own table, but only once that exists: two first starts would race to create it.
+  await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+  const db = new Kysely<unknown>({ dialect: dialectOn(client) });
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
+      migrationTableSchema: 'millrace_catalog',
+    });
+    const { error, results } = await migrator.migrateToLatest();
+    if (error !== undefined) {
+      const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'unknown';
+      throw new MillraceError(
+        'migration-failed',
+        `migration ${failed} failed: ${error instanceof Error ? error.message : JSON.stringify(error)}`,
+        {
+          remedy: 'Nothing was changed. Correct the cause it names and start again; never edit an applied migration.',
+          httpStatus: 500,
+          cause: error,
+        },
+      );
+    }
+    return (results ?? []).map((result) => result.migrationName);
+  } finally {
+    await db.destroy();
+    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]);
+  }
+}
+
+/**
+ * Brings the database up to the newest schema and returns the names of the migrations it ran (none when it was there already).
+ * Safe when several processes start at once: one migrates, the others wait and find nothing to do.
+ * Throws MillraceError `migration-failed`, `service-unreachable`, `database-refused`.
+ *
+ * @example
+ * await migrateToLatest('postgres://postgres@127.0.0.1:5432/millrace'); // ['0001-catalog', …]
+ */
+export async function migrateToLatest(database: pg.Pool | string): Promise<string[]> {
+  if (typeof database !== 'string') return withClient(database, migrateOn);
+  const pool = createPool(database, { max: 1, applicationName: 'millrace-migrate' });
+  try {
+    return await withClient(pool, migrateOn);
+  } finally {
+    await pool.end();
+  }
+}

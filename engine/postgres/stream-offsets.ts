@@ -1,0 +1,94 @@
+import type { LogCounts } from '../log/log-counts.ts';
+import { catalog, run } from './catalog.ts';
+import type { Queryable } from './queryable.ts';
+
+const OFFSETS = 'millrace_catalog.stream_offset';
+
+/** Where the stream of one version stands in one partition. */
+export interface StreamOffset {
+  readonly view: string;
+  readonly version: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly nextOffset: number;
+  /** End of the partition as last seen; lag is `endOffset - nextOffset`. */
+  readonly endOffset: number;
+  readonly generation: number;
+  readonly attemptMs: number;
+  readonly owner: string | null;
+  readonly watermarkUs: number | null;
+  readonly clusterId: string;
+  readonly anchorOffset: number | null;
+  readonly anchorDigest: Uint8Array | null;
+  /** Where the records of this partition went since the cut. */
+  readonly counts: Partial<LogCounts>;
+  readonly updatedAtUs: number;
+}
+
+/** A start offset, written with the version it belongs to. */
+export type NewStreamOffset = Pick<
+  StreamOffset,
+  | 'view'
+  | 'version'
+  | 'topic'
+  | 'partition'
+  | 'nextOffset'
+  | 'endOffset'
+  | 'watermarkUs'
+  | 'clusterId'
+  | 'anchorOffset'
+  | 'anchorDigest'
+>;
+
+/** Inserts the start offsets of a version's stream. */
+export async function insertStreamOffsets(client: Queryable, offsets: readonly NewStreamOffset[]): Promise<void> {
+  if (offsets.length === 0) return;
+  await run(
+    client,
+    catalog.insertInto(OFFSETS).values(
+      offsets.map((offset) => ({
+        view: offset.view,
+        version: offset.version,
+        topic: offset.topic,
+        partition: offset.partition,
+        next_offset: offset.nextOffset,
+        end_offset: offset.endOffset,
+        watermark_us: offset.watermarkUs,
+        cluster_id: offset.clusterId,
+        anchor_offset: offset.anchorOffset,
+        anchor_digest: offset.anchorDigest === null ? null : Buffer.from(offset.anchorDigest),
+      })),
+    ),
+  );
+}
+
+/** The stream offsets of a version, by topic and partition. */
+export async function streamOffsets(on: Queryable, view: string, version: number): Promise<StreamOffset[]> {
+  const rows = await run(
+    on,
+    catalog
+      .selectFrom(OFFSETS)
+      .selectAll()
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .orderBy('topic')
+      .orderBy('partition'),
+  );
+  return rows.map((row) => ({
+    view: row.view,
+    version: row.version,
+    topic: row.topic,
+    partition: row.partition,
+    nextOffset: row.next_offset,
+    endOffset: row.end_offset,
+    generation: row.generation,
+    attemptMs: row.attempt_ms,
+    owner: row.owner,
+    watermarkUs: row.watermark_us,
+    clusterId: row.cluster_id,
+    anchorOffset: row.anchor_offset,
+    anchorDigest: row.anchor_digest,
+    counts: row.counts,
+    updatedAtUs: row.updated_at,
+  }));
+}

@@ -1,0 +1,222 @@
+import { type Selectable, sql } from 'kysely';
+import { internalBug } from '../errors/millrace-error.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import type { LogCounts } from '../log/log-counts.ts';
+import { type CatalogTables, catalog, run, type StoredCut, type StoredHistory, type VersionStatus } from './catalog.ts';
+import type { Queryable } from './queryable.ts';
+import { stateTableName } from './state-table.ts';
+
+/** One version of a view as the catalog knows it. */
+export interface ViewVersion {
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+  readonly status: VersionStatus;
+  /** Name of its table in schema `millrace_state`. */
+  readonly stateTable: string;
+  readonly source: string;
+  readonly topic: string | null;
+  readonly cut: StoredCut | null;
+  readonly history: StoredHistory | null;
+  /** Where the records of the backfill went; the stream's own counts stand with its offsets. */
+  readonly counts: Partial<LogCounts>;
+  readonly entities: number;
+  readonly historyWatermarkUs: number | null;
+  readonly seq: number;
+  readonly builder: string | null;
+  readonly createdAtUs: number;
+  readonly publishedAtUs: number | null;
+}
+
+export interface NewVersion {
+  readonly view: string;
+  readonly fingerprint: string;
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+  readonly source: string;
+  readonly topic: string | null;
+  /** Who builds it, for a later sweep to tell whether it was abandoned. */
+  readonly builder: string;
+}
+
+export interface BuiltVersion {
+  readonly view: string;
+  readonly version: number;
+  readonly cut: StoredCut | null;
+  readonly history: StoredHistory | null;
+  readonly counts: LogCounts;
+  readonly entities: number;
+  readonly historyWatermarkUs: number | null;
+}
+
+const VERSIONS = 'millrace_catalog.view_version';
+
+function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
+  return {
+    view: row.view,
+    version: row.version,
+    fingerprint: row.fingerprint,
+    layout: row.layout,
+    layoutTag: row.layout_tag,
+    status: row.status,
+    stateTable: row.state_table,
+    source: row.source,
+    topic: row.topic,
+    cut: row.cut,
+    history: row.history,
+    counts: row.counts,
+    entities: row.entities,
+    historyWatermarkUs: row.history_watermark_us,
+    seq: row.seq,
+    builder: row.builder,
+    createdAtUs: row.created_at,
+    publishedAtUs: row.published_at,
+  };
+}
+
+/**
+ * Adds the next version of a view in status `building` and returns its number and state table. Inside a transaction it holds
+ * the view's lock until the end, so that two builders get different numbers.
+ */
+export async function insertVersion(
+  on: Queryable,
+  version: NewVersion,
+): Promise<{ version: number; stateTable: string }> {
+  // One statement: it must be right on a pool too, where a lock of its own statement would be gone at once.
+  for (;;) {
+    const [next] = await run(
+      on,
+      catalog
+        .selectFrom(VERSIONS)
+        .select((eb) => sql<number>`coalesce(${eb.fn.max('version')}, 0) + 1`.as('version'))
+        .where('view', '=', version.view),
+    );
+    if (next === undefined) throw internalBug('an aggregate without a row');
+    const stateTable = stateTableName(version.view, next.version);
+    const [inserted] = await run(
+      on,
+      catalog
+        .insertInto(VERSIONS)
+        .values({
+          view: version.view,
+          version: next.version,
+          fingerprint: version.fingerprint,
+          layout: JSON.stringify(version.layout),
+          layout_tag: version.layoutTag,
+          status: 'building',
+          state_table: stateTable,
+          source: version.source,
+          topic: version.topic,
+          builder: version.builder,
+        })
+        .onConflict((conflict) => conflict.columns(['view', 'version']).doNothing())
+        .returning('version'),
+    );
+    if (inserted !== undefined) return { version: inserted.version, stateTable };
+  }
+}
+
+/** Records what a backfill found and turns `building` into `built`. Throws `internal-bug` when the version is not being built. */
+export async function markBuilt(on: Queryable, built: BuiltVersion): Promise<void> {
+  const rows = await run(
+    on,
+    catalog
+      .updateTable(VERSIONS)
+      .set({
+        status: 'built',
+        cut: built.cut === null ? null : JSON.stringify(built.cut),
+        history: built.history === null ? null : JSON.stringify(built.history),
+        counts: JSON.stringify(built.counts),
+        entities: built.entities,
+        history_watermark_us: built.historyWatermarkUs,
+      })
+      .where('view', '=', built.view)
+      .where('version', '=', built.version)
+      .where('status', '=', 'building')
+      .returning('version'),
+  );
+  if (rows.length !== 1) throw internalBug(`version ${built.version} of view "${built.view}" is not being built`);
+}
+
+/** Moves a version to `to` if its status is one of `from`; false when it is not. */
+export async function setVersionStatus(
+  on: Queryable,
+  view: string,
+  version: number,
+  from: readonly VersionStatus[],
+  to: VersionStatus,
+): Promise<boolean> {
+  const rows = await run(
+    on,
+    catalog
+      .updateTable(VERSIONS)
+      .set(to === 'live' ? { status: to, published_at: sql<string>`now()` } : { status: to })
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('status', 'in', from)
+      .returning('version'),
+  );
+  return rows.length === 1;
+}
+
+/** The version readers get, or null. */
+export async function liveVersion(on: Queryable, view: string): Promise<ViewVersion | null> {
+  const [row] = await run(
+    on,
+    catalog.selectFrom(VERSIONS).selectAll().where('view', '=', view).where('status', '=', 'live'),
+  );
+  return row === undefined ? null : fromRow(row);
+}
+
+/** The live version of every view, by name. */
+export async function liveVersions(on: Queryable): Promise<ViewVersion[]> {
+  const rows = await run(on, catalog.selectFrom(VERSIONS).selectAll().where('status', '=', 'live').orderBy('view'));
+  return rows.map(fromRow);
+}
+
+/** One version, or null. */
+export async function viewVersion(on: Queryable, view: string, version: number): Promise<ViewVersion | null> {
+  const [row] = await run(
+    on,
+    catalog.selectFrom(VERSIONS).selectAll().where('view', '=', view).where('version', '=', version),
+  );
+  return row === undefined ? null : fromRow(row);
+}
+
+/** All versions of a view (of all views without a name), newest first. */
+export async function versions(on: Queryable, view?: string): Promise<ViewVersion[]> {
+  let query = catalog.selectFrom(VERSIONS).selectAll().orderBy('view').orderBy('version', 'desc');
+  if (view !== undefined) query = query.where('view', '=', view);
+  const rows = await run(on, query);
+  return rows.map(fromRow);
+}
+
+/** Takes the next commit number of a version; the row stays locked until the transaction ends, so commits are numbered in order. */
+export async function nextSeq(client: Queryable, view: string, version: number): Promise<number> {
+  const [row] = await run(
+    client,
+    catalog
+      .updateTable(VERSIONS)
+      .set({ seq: sql<number>`seq + 1` })
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .returning('seq'),
+  );
+  if (row === undefined) throw internalBug(`no version ${version} of view "${view}" to commit to`);
+  return row.seq;
+}
+
+/** Deletes a version and everything the catalog holds of it; its state table is dropped with `dropStateTable`. */
+export async function deleteVersion(client: Queryable, view: string, version: number): Promise<void> {
+  for (const table of [
+    'millrace_catalog.dedupe_ids',
+    'millrace_catalog.commit_record',
+    'millrace_catalog.dead_letter',
+    'millrace_catalog.stream_offset',
+    VERSIONS,
+  ] as const) {
+    await run(client, catalog.deleteFrom(table).where('view', '=', view).where('version', '=', version));
+  }
+}
