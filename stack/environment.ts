@@ -1,0 +1,240 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { z } from 'zod';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import type { TemporalSettings } from './temporal-settings.ts';
+
+/** A user and password for Kafka; one type per mechanism, as kafkajs has it. */
+export type KafkaSasl = Sasl<'plain'> | Sasl<'scram-sha-256'> | Sasl<'scram-sha-512'>;
+
+interface Sasl<Mechanism extends string> {
+  readonly mechanism: Mechanism;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** How to connect to Kafka; the fields of kafkajs' configuration that depend on the place. */
+export interface KafkaSettings {
+  /** `host:port` each */
+  readonly brokers: readonly string[];
+  readonly ssl?: boolean;
+  readonly sasl?: KafkaSasl;
+}
+
+/** The checked environment. What is null is not set, and a local stack starts it. */
+export interface Environment {
+  readonly databaseUrl: string | null;
+  readonly kafka: KafkaSettings | null;
+  readonly temporal: TemporalSettings | null;
+  /** The namespace for a Temporal that is started locally. */
+  readonly temporalNamespace: string;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** The folder of definitions, as given. */
+  readonly features: string | null;
+  readonly apiPort: number | null;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly memoryMb: number;
+  /** All variables as they were, for tools that are started. */
+  readonly variables: NodeJS.ProcessEnv;
+}
+
+const BROKERS = 'a comma-separated list of host:port';
+const PORT = 'a port, 1 to 65535 (0 for any free one)';
+
+function endpoint(value: string): boolean {
+  const match = /^(?:\[[0-9a-f:]+\]|[^\s:/,]+):(\d{1,5})$/i.exec(value);
+  return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65535;
+}
+
+function urlOf(protocols: readonly string[]): (value: string) => boolean {
+  return (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol);
+}
+
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'true or false' })
+  .transform((value) => value === 'true' || value === '1');
+
+const variablesSchema = z.object({
+  DATABASE_URL: z
+    .string()
+    .refine(urlOf(['postgres:', 'postgresql:']), { error: 'a URL postgres://user:password@host:port/database' })
+    .optional(),
+  KAFKA_BROKERS: z
+    .string()
+    .transform((value) => value.split(',').map((broker) => broker.trim()))
+    .refine((brokers) => brokers.every(endpoint), { error: BROKERS })
+    .optional(),
+  KAFKA_SSL: flag.optional(),
+  KAFKA_SASL_MECHANISM: z
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: 'plain, scram-sha-256 or scram-sha-512' })
+    .optional(),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD: z.string().optional(),
+  TEMPORAL_ADDRESS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
+  MILLRACE_TEMPORAL_UI: z
+    .string()
+    .refine(urlOf(['http:', 'https:']), { error: 'a URL http://host:port' })
+    .optional(),
+  MILLRACE_DATA_DIR: z.string().optional(),
+  MILLRACE_FEATURES: z.string().optional(),
+  MILLRACE_API_PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, { error: PORT })
+    .transform(Number)
+    .refine((port) => port <= 65535, { error: PORT })
+    .optional(),
+  MILLRACE_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'trace, debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+  MILLRACE_MEMORY_MB: z
+    .string()
+    .regex(/^\d{1,7}$/, { error: 'a whole number of MB, at least 256' })
+    .transform(Number)
+    .refine((memory) => memory >= 256, { error: 'a whole number of MB, at least 256' })
+    .default(2048),
+});
+
+type Variables = z.output<typeof variablesSchema>;
+
+/** One wrong variable. */
+export interface ConfigurationFault {
+  readonly variable: string;
+  /** Masked where it may hold a secret; null if it is not set. */
+  readonly received: string | null;
+  readonly expected: string;
+}
+
+/**
+ * Reads and checks the configuration. A variable that is empty counts as not set.
+ *
+ * @throws MillraceError `bad-configuration` with every fault (`details.faults`)
+ * @example
+ * const environment = readEnvironment(process.env);
+ */
+export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Environment {
+  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
+  const parsed = variablesSchema.safeParse(given);
+  const faults: ConfigurationFault[] = [];
+  for (const issue of parsed.error?.issues ?? []) {
+    const variable = String(issue.path[0]);
+    faults.push({ variable, received: shown(variable, given[variable]), expected: issue.message });
+  }
+  faults.push(...saslFaults(given));
+  const temporal = readTemporal(given, faults);
+  if (faults.length > 0 || !parsed.success) throw badConfiguration(faults);
+  const values = parsed.data;
+  return {
+    databaseUrl: values.DATABASE_URL ?? null,
+    kafka: kafkaOf(values),
+    temporal,
+    temporalNamespace: given['TEMPORAL_NAMESPACE'] ?? 'default',
+    dataDir: resolve(values.MILLRACE_DATA_DIR ?? defaultDataDir(given)),
+    features: values.MILLRACE_FEATURES ?? null,
+    apiPort: values.MILLRACE_API_PORT ?? null,
+    logLevel: values.MILLRACE_LOG_LEVEL,
+    memoryMb: values.MILLRACE_MEMORY_MB,
+    variables: given,
+  };
+}
+
+function defaultDataDir(variables: NodeJS.ProcessEnv): string {
+  return join(variables['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'millrace');
+}
+
+function kafkaOf(values: Variables): KafkaSettings | null {
+  if (values.KAFKA_BROKERS === undefined) return null;
+  return {
+    brokers: values.KAFKA_BROKERS,
+    ...(values.KAFKA_SSL === undefined ? {} : { ssl: values.KAFKA_SSL }),
+    ...(values.KAFKA_SASL_MECHANISM === undefined
+      ? {}
+      : {
+          sasl: {
+            mechanism: values.KAFKA_SASL_MECHANISM,
+            username: values.KAFKA_SASL_USERNAME ?? '',
+            password: values.KAFKA_SASL_PASSWORD ?? '',
+          },
+        }),
+  };
+}
+
+/** The three go together; and without brokers none of them has a meaning. */
+function saslFaults(variables: NodeJS.ProcessEnv): ConfigurationFault[] {
+  const names = ['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'];
+  const set = names.filter((name) => variables[name] !== undefined);
+  const missing = set.length === 0 ? [] : names.filter((name) => variables[name] === undefined);
+  const faults = missing.map((variable) => ({
+    variable,
+    received: null,
+    expected: `a value, since ${set.join(' and ')} is set`,
+  }));
+  const needsBrokers = set.length > 0 || variables['KAFKA_SSL'] !== undefined;
+  if (!needsBrokers || variables['KAFKA_BROKERS'] !== undefined) return faults;
+  return [
+    ...faults,
+    { variable: 'KAFKA_BROKERS', received: null, expected: `${BROKERS}, since KAFKA_SSL or KAFKA_SASL_* is set` },
+  ];
+}
+
+/**
+ * The SDK's own reading of TEMPORAL_*. Its configuration file counts only if asked for by name: a profile left there by
+ * another project must not silently take the place of the local stack.
+ */
+function readTemporal(variables: NodeJS.ProcessEnv, faults: ConfigurationFault[]): TemporalSettings | null {
+  const fromFile = variables['TEMPORAL_PROFILE'] !== undefined || variables['TEMPORAL_CONFIG_FILE'] !== undefined;
+  if (variables['TEMPORAL_ADDRESS'] === undefined && !fromFile) return null;
+  const overrideEnvVars: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) if (value !== undefined) overrideEnvVars[name] = value;
+  try {
+    const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars, disableFile: !fromFile });
+    const { address, tls, apiKey, metadata } = connectionOptions;
+    if (address === undefined) {
+      faults.push({
+        variable: 'TEMPORAL_ADDRESS',
+        received: null,
+        expected: 'host:port, here or in the named profile',
+      });
+      return null;
+    }
+    const plainMetadata = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)] as const);
+    return {
+      address,
+      namespace: namespace ?? 'default',
+      uiUrl: variables['MILLRACE_TEMPORAL_UI'] ?? `http://${address.replace(/:\d+$/, '')}:8233`,
+      ...(tls === undefined || tls === null ? {} : { tls }),
+      ...(typeof apiKey === 'string' ? { apiKey } : {}),
+      ...(plainMetadata.length === 0 ? {} : { metadata: Object.fromEntries(plainMetadata) }),
+    };
+  } catch (error) {
+    const variable = fromFile && variables['TEMPORAL_PROFILE'] !== undefined ? 'TEMPORAL_PROFILE' : 'TEMPORAL_*';
+    const expected = `settings that Temporal's SDK can read (${error instanceof Error ? error.message : String(error)})`;
+    faults.push({ variable, received: variables[variable] ?? null, expected });
+    return null;
+  }
+}
+
+function shown(variable: string, value: string | undefined): string | null {
+  if (value === undefined) return null;
+  if (variable.endsWith('PASSWORD')) return '***';
+  return value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1***@');
+}
+
+function badConfiguration(faults: readonly ConfigurationFault[]): MillraceError {
+  const lines = faults.map(
+    (fault) =>
+      `  ${fault.variable}: received ${fault.received === null ? 'nothing' : `"${fault.received}"`}, expected ${fault.expected}`,
+  );
+  return new MillraceError(
+    'bad-configuration',
+    `the environment has ${faults.length} wrong variable(s):\n${lines.join('\n')}`,
+    {
+      remedy: 'Correct or unset them; what is not set is started locally.',
+      httpStatus: 500,
+      details: { faults },
+    },
+  );
+}

