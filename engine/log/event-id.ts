@@ -1,0 +1,7 @@
+/**
+ * The text an event id is compared by: strings and enums as they are, ints and int64 in decimal; null where the row has none.
+ * `eventId` is a field of one of these kinds (checked when definitions are compiled).
+ */
+export function eventIdText(value: unknown): string | null {
+  return typeof value === 'string' ? value : value === null || value === undefined ? null : String(value);
+}

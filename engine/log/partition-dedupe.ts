@@ -1,0 +1,104 @@
+import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
+import { IdTable } from './id-table.ts';
+
+/** The ids of a history's last horizon, known to every partition; loaded once, shared, never changed. */
+export class HistoryIds {
+  readonly #table = new IdTable();
+
+  /** @param chunks Packed ids as `HistoryFigures.horizonIds` and the rows of `dedupe_ids` with partition -1 hold them. */
+  constructor(chunks: Iterable<Uint8Array>) {
+    for (const chunk of chunks) this.#table.load(chunk);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** The event time (µs) an id was first seen at, NaN where it is unknown. */
+  get(words: Uint32Array): number {
+    return this.#table.get(words);
+  }
+}
+
+/** New ids of a stretch of a partition, as a row of `dedupe_ids` keeps them. */
+export interface PackedIds {
+  readonly ids: Uint8Array;
+  /** The newest first-seen event time among them, µs. */
+  readonly newestEventTimeUs: number;
+}
+
+/**
+ * Which event ids of one partition are known (design §5): an id counts once while the partition's watermark is at most the event time
+ * it was claimed at plus the horizon, inclusive; after that it is claimed anew.
+ */
+export class PartitionDedupe {
+  readonly #horizonUs: number;
+  readonly #history: HistoryIds | null;
+  readonly #own = new IdTable();
+  readonly #words = new Uint32Array(4);
+  #fresh = new DataView(new ArrayBuffer(PACKED_ID_BYTES * 256));
+  #freshBytes = 0;
+  #freshNewestUs = Number.NEGATIVE_INFINITY;
+
+  constructor(horizonUs: number, history: HistoryIds | null) {
+    this.#horizonUs = horizonUs;
+    this.#history = history;
+  }
+
+  /**
+   * Judges an id, and claims it when it is new.
+   *
+   * @param watermarkUs The partition's watermark before this record; null where there was no valid record yet.
+   */
+  judge(id: string, eventTimeUs: number, watermarkUs: number | null): 'new' | 'duplicate' {
+    const words = this.#words;
+    hashId(id, words);
+    if (watermarkUs !== null) {
+      let claimedAt = this.#own.get(words);
+      if (claimedAt !== claimedAt && this.#history !== null) claimedAt = this.#history.get(words);
+      // False for NaN: an unknown id.
+      if (watermarkUs <= claimedAt + this.#horizonUs) return 'duplicate';
+      if (this.#own.isFull) this.expire(watermarkUs);
+    }
+    this.#own.set(words, eventTimeUs);
+    if (this.#freshBytes === this.#fresh.byteLength) this.#growFresh();
+    packId(this.#fresh, this.#freshBytes, words, eventTimeUs);
+    this.#freshBytes += PACKED_ID_BYTES;
+    if (eventTimeUs > this.#freshNewestUs) this.#freshNewestUs = eventTimeUs;
+    return 'new';
+  }
+
+  /** The ids claimed since the last call, packed in the order they were claimed; null if none. */
+  takeNew(): PackedIds | null {
+    if (this.#freshBytes === 0) return null;
+    const taken = { ids: this.#freshIds(), newestEventTimeUs: this.#freshNewestUs };
+    this.#freshBytes = 0;
+    this.#freshNewestUs = Number.NEGATIVE_INFINITY;
+    return taken;
+  }
+
+  /** Loads packed own ids, oldest rows first: an id claimed again later stands with its later time. */
+  load(packed: Uint8Array): void {
+    this.#own.load(packed);
+  }
+
+  /** Forgets ids that no record can be a duplicate of any more. Changes no judgement. */
+  expire(watermarkUs: number): void {
+    this.#own.dropBefore(watermarkUs - this.#horizonUs);
+  }
+
+  /** All own ids that are still known at this watermark, packed. */
+  snapshot(watermarkUs: number | null): Uint8Array {
+    return this.#own.pack(watermarkUs === null ? Number.NEGATIVE_INFINITY : watermarkUs - this.#horizonUs);
+  }
+
+  #freshIds(): Uint8Array {
+    return new Uint8Array(this.#fresh.buffer.slice(0, this.#freshBytes));
+  }
+
+  #growFresh(): void {
+    const grown = new Uint8Array(this.#fresh.byteLength * 2);
+    grown.set(new Uint8Array(this.#fresh.buffer));
+    this.#fresh = new DataView(grown.buffer);
+  }
+}
