@@ -1,0 +1,74 @@
+import type { DuckDBConnection } from 'duckdb';
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import { keyText } from '../define/key-text.ts';
+import { type HashRange, keyHash } from './hash-range.ts';
+import type { SpineEntity } from './spine-labels.ts';
+
+/** Finds the id of an entity of the spine by its key text, for the entities of one hash range. */
+export class EntityIndex {
+  readonly entity: SpineEntity;
+  readonly size: number;
+  readonly #hashes: Uint32Array;
+  #ids = new Map<string, number>();
+  #range: HashRange = { low: 0, high: 0 };
+
+  private constructor(entity: SpineEntity, size: number) {
+    this.entity = entity;
+    this.size = size;
+    this.#hashes = new Uint32Array(size);
+  }
+
+  /** Counts the entities; `load` must follow. */
+  static async open(connection: DuckDBConnection, entity: SpineEntity): Promise<EntityIndex> {
+    const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${entity.table}`);
+    return new EntityIndex(entity, Number(counted.getRows()[0]?.[0]));
+  }
+
+  /** Replaces what is held by the entities of `range`. */
+  async load(connection: DuckDBConnection, range: HashRange): Promise<void> {
+    this.#ids = new Map();
+    this.#range = range;
+    const keys = this.entity.keys.map((key, k) => keyColumn(key.type, `k${k}`)).join(', ');
+    const result = await connection.stream(`SELECT CAST(id AS DOUBLE), ${keys} FROM ${this.entity.table}`);
+    for await (const chunk of result) {
+      for (const [id, ...key] of chunk.getRows()) {
+        const text = keyText(key as ScalarValue[]);
+        const hash = keyHash(text);
+        this.#hashes[Number(id)] = hash;
+        if (hash >= range.low && hash < range.high) this.#ids.set(text, Number(id));
+      }
+    }
+  }
+
+  /** The id of a key text; undefined where the spine does not ask for it, or not in this range. */
+  idOf(text: string): number | undefined {
+    return this.#ids.get(text);
+  }
+
+  /** Whether the entity is in the range that is held. */
+  holds(id: number): boolean {
+    const hash = this.#hashes[id]!;
+    return hash >= this.#range.low && hash < this.#range.high;
+  }
+
+  /** How many entities are held. */
+  get heldCount(): number {
+    return this.#ids.size;
+  }
+
+  /** Keeps only the entities of `range`; tells every id let go. */
+  narrow(range: HashRange, onDrop: (id: number) => void): void {
+    for (const [text, id] of this.#ids) {
+      const hash = this.#hashes[id]!;
+      if (hash >= range.low && hash < range.high) continue;
+      this.#ids.delete(text);
+      onDrop(id);
+    }
+    this.#range = range;
+  }
+}
+
+/** The staged form, as the engine holds keys: only an int64 is a bigint. */
+function keyColumn(type: ScalarType, column: string): string {
+  return type.kind === 'int' || type.kind === 'timestamp' ? `CAST(${column} AS DOUBLE)` : column;
+}

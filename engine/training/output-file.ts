@@ -1,0 +1,118 @@
+import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { DuckDBConnection } from 'duckdb';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { quotedColumn } from './column-name.ts';
+import type { FeatureColumn } from './feature-columns.ts';
+import { outputSql } from './scalar-sql.ts';
+import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';
+import type { TrainingManifest } from './training-types.ts';
+
+const ROW_GROUP_ROWS = 122_880;
+
+/** The manifest's place beside a training set. */
+export function manifestPath(out: string): string {
+  return `${out}.manifest.json`;
+}
+
+/** A training set while it is written: in a folder of its own beside its place, moved there when whole. */
+export class OutputFile {
+  readonly path: string;
+  readonly #folder: string;
+
+  private constructor(path: string, folder: string) {
+    this.path = path;
+    this.#folder = folder;
+  }
+
+  /** Throws `out-folder-missing`, `out-exists`, `out-not-writable`. */
+  static async create(path: string, overwrite: boolean): Promise<OutputFile> {
+    const folder = dirname(path);
+    if (!(await stat(folder).catch(() => null))?.isDirectory()) {
+      throw new MillraceError('out-folder-missing', `cannot write ${path}: there is no folder ${folder}`, {
+        remedy: 'Make the folder, or choose another path.',
+      });
+    }
+    await refuseExisting(path, overwrite);
+    try {
+      return new OutputFile(path, await mkdtemp(join(folder, `.${basename(path)}.partial-`)));
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new MillraceError('out-not-writable', `cannot write into ${folder}: ${reason}`, {
+        remedy: 'Allow writing to the folder, or choose another path.',
+        cause,
+      });
+    }
+  }
+
+  /** Where the Parquet file is while it is written. */
+  get partialPath(): string {
+    return join(this.#folder, 'rows.parquet');
+  }
+
+  /** Puts manifest and file in place, the file last: where the file stands, all of it and its manifest do. */
+  async publish(manifest: TrainingManifest, overwrite: boolean): Promise<void> {
+    const partialManifest = join(this.#folder, 'manifest.json');
+    await writeFile(partialManifest, `${JSON.stringify(manifest, null, 2)}\n`);
+    await refuseExisting(this.path, overwrite);
+    await rename(partialManifest, manifestPath(this.path));
+    await rename(this.partialPath, this.path);
+  }
+
+  /** Removes what is not in place. */
+  async dispose(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function refuseExisting(path: string, overwrite: boolean): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || (overwrite && found.isFile())) return;
+  const what = found.isFile() ? 'the file exists' : 'there is something else of that name';
+  throw new MillraceError('out-exists', `cannot write ${path}: ${what}`, {
+    remedy: 'Choose another path, or allow to overwrite the file.',
+    httpStatus: 409,
+  });
+}
+
+/**
+ * Writes the spine's rows in order with their features. The bytes depend on the rows alone: one thread, fixed row groups,
+ * fixed compression, and nothing in the file that tells the time.
+ */
+export async function writeRows(
+  connection: DuckDBConnection,
+  path: string,
+  spineColumns: readonly { readonly name: string; readonly sql: string }[],
+  features: readonly FeatureColumn[],
+  stagedTables: ReadonlyMap<string, string>,
+): Promise<void> {
+  const columns = spineColumns.map(({ name, sql }) => `${sql} AS ${quotedColumn(name)}`);
+  const positions = new Map<string, number>();
+  const wide: string[] = [];
+  for (const { view, feature, column } of features) {
+    const position = positions.get(view) ?? 0;
+    positions.set(view, position + 1);
+    wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quotedColumn(column)}`);
+  }
+  const joins = [...stagedTables.values()].map((table) => `JOIN ${table} ON ${table}.row_number = ${ROW_COLUMN}`);
+  await connection.run('SET threads = 1');
+  await connection.run('SET preserve_insertion_order = true');
+  await connection.run(
+    `COPY (
+       SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${ROW_COLUMN}
+     ) TO $1 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    [path],
+  );
+}
+
+/** Nulls per feature of one view, in layout order, and how many rows were staged. */
+export async function countNulls(
+  connection: DuckDBConnection,
+  table: string,
+  featureCount: number,
+): Promise<{ rows: number; nulls: number[] }> {
+  const counts = Array.from({ length: featureCount }, (_, f) => `, count(*) - count(f${f})`).join('');
+  const row = (await connection.runAndReadAll(`SELECT count(*)${counts} FROM ${table}`)).getRows()[0] ?? [];
+  const [rows, ...nulls] = row.map(Number);
+  return { rows: rows ?? 0, nulls };
+}

@@ -1,0 +1,41 @@
+import type { CompiledService } from '../define/compiled-view.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { ManifestSource, TrainingManifest } from './training-types.ts';
+
+/** Refuses to repeat an export whose views or spine are no longer what the manifest says. Throws `training-set-changed`. */
+export function checkRepeatable(manifest: TrainingManifest, service: CompiledService, spineSha256: string): void {
+  const changed: string[] = [];
+  if (manifest.service !== service.name) changed.push(`service: then "${manifest.service}", now "${service.name}"`);
+  const then = new Map(manifest.views.map((view) => [view.view, view.fingerprint]));
+  for (const view of service.views) {
+    const fingerprint = then.get(view.name);
+    if (fingerprint === undefined) changed.push(`view "${view.name}": not part of the service then`);
+    else if (fingerprint !== view.fingerprint) {
+      changed.push(
+        `view "${view.name}": then fingerprint ${fingerprint.slice(0, 12)}, now ${view.fingerprint.slice(0, 12)}`,
+      );
+    }
+    then.delete(view.name);
+  }
+  for (const name of then.keys()) changed.push(`view "${name}": no longer part of the service`);
+  if (manifest.spine.sha256 !== spineSha256)
+    changed.push(`spine: then sha-256 ${manifest.spine.sha256}, now ${spineSha256}`);
+  refuse(changed);
+}
+
+/** Refuses when the history of a source is no longer the same files. Throws `training-set-changed`. */
+export function checkSameHistory(manifest: TrainingManifest, source: ManifestSource): void {
+  const then = manifest.sources.find((candidate) => candidate.source === source.source)?.history ?? [];
+  const describe = (files: ManifestSource['history']): string =>
+    files.map((file) => `${file.path} (${file.rows} rows, ${file.sizeBytes} bytes)`).join(', ') || 'none';
+  if (describe(then) === describe(source.history)) return;
+  refuse([`history of source "${source.source}": then ${describe(then)}, now ${describe(source.history)}`]);
+}
+
+function refuse(changed: readonly string[]): void {
+  if (changed.length === 0) return;
+  throw new MillraceError('training-set-changed', `the export cannot be repeated exactly: ${changed.join('; ')}`, {
+    remedy: 'Export anew without repeatOf, or go back to the definitions and files of then.',
+    httpStatus: 409,
+  });
+}

@@ -1,0 +1,32 @@
+import { MillraceError } from '../errors/millrace-error.ts';
+
+/** One thing that is wrong with a spine. */
+export interface SpineFault {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** All faults of a spine as one error: the fault's own code when there is one kind, else `spine-invalid`. */
+export function spineError(path: string, faults: readonly SpineFault[]): MillraceError {
+  const codes = new Set(faults.map((fault) => fault.code));
+  const code = codes.size === 1 ? faults[0]!.code : 'spine-invalid';
+  const remedies = [...new Set(faults.map((fault) => fault.remedy))];
+  const lines = faults.map((fault) => fault.message);
+  const list = lines.length === 1 ? ` ${lines[0]}` : lines.map((line) => `\n  - ${line}`).join('');
+  return new MillraceError(code, `spine ${path}:${list}`, { remedy: remedies.join(' '), details: { faults } });
+}
+
+/** The fault of a column the spine needs and does not have. */
+export function missingColumn(column: string, purpose: string, known: readonly string[]): SpineFault {
+  const near = known.find((name) => name.toLowerCase() === column.toLowerCase());
+  const found = near === undefined ? `it has: ${known.join(', ')}` : `it has "${near}", and case counts`;
+  return {
+    code: 'spine-column-missing',
+    message: `no column "${column}" (${purpose}); ${found}`,
+    remedy:
+      purpose === 'the label time'
+        ? 'Name the column of label times with timeColumn (CLI: --time COLUMN).'
+        : 'Add the column, or rename the one that holds the join key.',
+  };
+}

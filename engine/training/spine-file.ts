@@ -1,0 +1,170 @@
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { type DuckDBConnection, DuckDBStructValue } from 'duckdb';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { quotedColumn } from './column-name.ts';
+import { spineError } from './spine-faults.ts';
+
+/** The DuckDB table a spine is loaded into: its columns, then `ROW_COLUMN`, the row number from 0. */
+export const SPINE_TABLE = 'training_spine';
+export const ROW_COLUMN = '__millrace_row';
+
+/** A column as it stands in `SPINE_TABLE`, and as it goes to the output. */
+export interface SpineColumn {
+  readonly name: string;
+  readonly type: string;
+  /** SQL over `SPINE_TABLE`, unaliased; null: the column as it is. */
+  readonly output: string | null;
+}
+
+export interface SpineFile {
+  readonly path: string;
+  readonly format: 'parquet' | 'csv' | 'json';
+  readonly delimiter: string;
+  readonly sizeBytes: number;
+}
+
+const FORMATS: Readonly<Record<string, Pick<SpineFile, 'format' | 'delimiter'>>> = {
+  '.parquet': { format: 'parquet', delimiter: '' },
+  '.csv': { format: 'csv', delimiter: ',' },
+  '.tsv': { format: 'csv', delimiter: '\t' },
+  '.jsonl': { format: 'json', delimiter: '' },
+  '.ndjson': { format: 'json', delimiter: '' },
+  '.json': { format: 'json', delimiter: '' },
+};
+
+/** Looks at the file without reading it. Throws `spine-not-found`, `spine-format-unknown`, `empty-spine`. */
+export async function findSpineFile(path: string): Promise<SpineFile> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || !found.isFile()) {
+    const what = found === null ? 'there is no such file' : 'expected a file, found a folder';
+    throw new MillraceError('spine-not-found', `spine ${path}: ${what}`, {
+      remedy: 'Give the path of the label file.',
+      httpStatus: 404,
+    });
+  }
+  const format = FORMATS[extname(path).toLowerCase()];
+  if (format === undefined) {
+    const known = Object.keys(FORMATS).join(', ');
+    throw new MillraceError('spine-format-unknown', `spine ${path}: expected a file ending in ${known}`, {
+      remedy: 'Convert the labels to one of these formats, or rename the file.',
+    });
+  }
+  if (found.size === 0) throw emptySpine(path);
+  return { path, ...format, sizeBytes: found.size };
+}
+
+/** The error for a spine without rows. */
+export function emptySpine(path: string): MillraceError {
+  return spineError(path, [
+    {
+      code: 'empty-spine',
+      message: 'zero rows',
+      remedy: 'Check the query that wrote the labels: a training set needs at least one row.',
+    },
+  ]);
+}
+
+/**
+ * Loads the spine into `SPINE_TABLE`, in its order. `plainText` names the columns (join keys, label time) that a text format must
+ * hand over as they are written. Throws `spine-unreadable`.
+ */
+export async function loadSpine(
+  connection: DuckDBConnection,
+  file: SpineFile,
+  plainText: ReadonlySet<string>,
+): Promise<SpineColumn[]> {
+  try {
+    // The file is known to exist: brackets keep DuckDB from reading its name as a pattern.
+    const path = file.path.replaceAll(/[*?[]/g, '[$&]');
+    if (file.format === 'parquet') {
+      await load(connection, 'read_parquet($1)', [path]);
+      return await describe(connection);
+    }
+    if (file.format === 'csv') {
+      // Everything as text, one fixed dialect: nothing is guessed from a sample.
+      const options = `header = true, all_varchar = true, allow_quoted_nulls = false, delim = $2, quote = '"', escape = '"', skip = 0, comment = ''`;
+      await load(connection, `read_csv($1, ${options})`, [path, file.delimiter]);
+      return await typedCsvColumns(connection, await describe(connection), plainText);
+    }
+    await loadJson(connection, file, path, plainText);
+    return await describe(connection);
+  } catch (cause) {
+    if (isMillraceError(cause)) throw cause;
+    // DuckDB adds the statement at fault, which is ours.
+    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n\nLINE ')[0]!.trim();
+    throw new MillraceError('spine-unreadable', `spine ${file.path} cannot be read as ${file.format}: ${reason}`, {
+      remedy: 'Correct the file, or give it the extension of its format.',
+      cause,
+    });
+  }
+}
+
+async function load(
+  connection: DuckDBConnection,
+  from: string,
+  values: Parameters<DuckDBConnection['run']>[1],
+): Promise<void> {
+  await connection.run(
+    `CREATE TABLE ${SPINE_TABLE} AS SELECT *, row_number() OVER () - 1 AS ${ROW_COLUMN} FROM ${from}`,
+    values,
+  );
+}
+
+async function loadJson(
+  connection: DuckDBConnection,
+  file: SpineFile,
+  path: string,
+  plainText: ReadonlySet<string>,
+): Promise<void> {
+  const inferred = await connection.runAndReadAll(
+    `DESCRIBE SELECT * FROM read_json($1, format = 'auto', sample_size = -1, map_inference_threshold = -1)`,
+    [path],
+  );
+  const columns: Record<string, string> = {};
+  for (const [name, type] of inferred.getRows())
+    columns[String(name)] = jsonColumnType(String(name), String(type), plainText);
+  if (Object.keys(columns).join() === 'json') {
+    const kinds = await connection.runAndReadAll(`SELECT count(*) FROM read_json_objects($1, format = 'auto')`, [path]);
+    if (Number(kinds.getRows()[0]?.[0]) === 0) throw emptySpine(file.path);
+  }
+  await load(connection, `read_json($1, format = 'auto', columns = $2)`, [path, new DuckDBStructValue(columns)]);
+}
+
+/** Texts stay texts: a JSON string that looks like a date, a time or a UUID is still a string, and no number is rounded. */
+function jsonColumnType(name: string, type: string, plainText: ReadonlySet<string>): string {
+  if (plainText.has(name)) return 'VARCHAR';
+  return /^(DATE|TIME|TIMESTAMP.*|UUID|U?HUGEINT|UBIGINT)$/.test(type) ? 'VARCHAR' : type;
+}
+
+async function describe(connection: DuckDBConnection): Promise<SpineColumn[]> {
+  const rows = await connection.runAndReadAll(`DESCRIBE ${SPINE_TABLE}`);
+  return rows
+    .getRows()
+    .map(([name, type]) => ({ name: String(name), type: String(type), output: null }))
+    .filter((column) => column.name !== ROW_COLUMN);
+}
+
+/** Gives each column of a CSV the narrowest type that prints all its values as they were written; else it stays text. */
+async function typedCsvColumns(
+  connection: DuckDBConnection,
+  columns: readonly SpineColumn[],
+  plainText: ReadonlySet<string>,
+): Promise<SpineColumn[]> {
+  const tests = columns.map(({ name }) => {
+    const c = quotedColumn(name);
+    const isDecimal = `regexp_matches(${c}, '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$') AND isfinite(TRY_CAST(${c} AS DOUBLE))`;
+    return [
+      `bool_and(coalesce(CAST(TRY_CAST(${c} AS BIGINT) AS VARCHAR) = ${c}, false)) FILTER (${c} IS NOT NULL)`,
+      `bool_and(${isDecimal} AND length(regexp_replace(${c}, '[^0-9]', '', 'g')) <= 17) FILTER (${c} IS NOT NULL)`,
+      `bool_and(${c} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')) FILTER (${c} IS NOT NULL)`,
+    ].join(', ');
+  });
+  const verdict = (await connection.runAndReadAll(`SELECT ${tests.join(', ')} FROM ${SPINE_TABLE}`)).getRows()[0] ?? [];
+  return columns.map((column, index) => {
+    if (plainText.has(column.name)) return column;
+    const [isInteger, isNumber, isBoolean] = verdict.slice(index * 3, index * 3 + 3);
+    const type = isInteger === true ? 'BIGINT' : isNumber === true ? 'DOUBLE' : isBoolean === true ? 'BOOLEAN' : null;
+    return type === null ? column : { ...column, output: `CAST(${quotedColumn(column.name)} AS ${type})` };
+  });
+}

@@ -1,0 +1,260 @@
+import type { DuckDBConnection, DuckDBResult } from 'duckdb';
+import type { ScalarType } from '../contract/field-type.ts';
+import type { CompiledService } from '../define/compiled-view.ts';
+import { internalBug } from '../errors/millrace-error.ts';
+import { quotedColumn } from './column-name.ts';
+import { BoundValues } from './bound-values.ts';
+import { type ColumnReading, keyReading, outputSql, timeReading } from './scalar-sql.ts';
+import { missingColumn, type SpineFault } from './spine-faults.ts';
+import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-file.ts';
+
+const LABELS_TABLE = 'training_labels';
+
+/** An entity of the service, as the spine's rows name it. */
+export interface SpineEntity {
+  readonly name: string;
+  readonly keys: readonly { readonly name: string; readonly type: ScalarType }[];
+  /** DuckDB table of its distinct keys in the spine: `id` from 0, then `k0`, `k1`, … */
+  readonly table: string;
+}
+
+/** The entities of a service's views, each once. */
+export function entitiesOf(service: CompiledService): SpineEntity[] {
+  const entities = new Map<string, SpineEntity>();
+  for (const { layout } of service.views) {
+    if (entities.has(layout.entity)) continue;
+    entities.set(layout.entity, { name: layout.entity, keys: layout.keys, table: `training_entity_${entities.size}` });
+  }
+  return [...entities.values()];
+}
+
+interface LabelColumn {
+  readonly name: string;
+  readonly purpose: string;
+  readonly reading: ColumnReading;
+}
+
+/** How the spine's columns are understood; `faults` names the columns that are not there or can never be. */
+export interface LabelReadings {
+  readonly time: LabelColumn | null;
+  /** Per entity, per key. */
+  readonly keys: readonly (readonly (LabelColumn | null)[])[];
+  readonly bound: BoundValues;
+  readonly faults: readonly SpineFault[];
+}
+
+/** Finds the label time and every join key among the spine's columns. */
+export function labelReadings(
+  columns: readonly SpineColumn[],
+  entities: readonly SpineEntity[],
+  timeColumn: string,
+): LabelReadings {
+  const bound = new BoundValues();
+  const faults: SpineFault[] = [];
+  const names = columns.map((column) => column.name);
+  const missing = new Set<string>();
+  const find = (name: string, purpose: string): SpineColumn | null => {
+    const column = columns.find((candidate) => candidate.name === name) ?? null;
+    if (column === null && !missing.has(name)) faults.push(missingColumn(name, purpose, names));
+    if (column === null) missing.add(name);
+    return column;
+  };
+
+  let time: LabelColumn | null = null;
+  const timeSource = find(timeColumn, 'the label time');
+  if (timeSource !== null) {
+    const reading = timeReading(quotedColumn(timeSource.name), timeSource.type);
+    if (reading !== null) time = { name: timeColumn, purpose: 'the label time', reading };
+    else
+      faults.push({
+        code: 'spine-bad-time',
+        message: `column "${timeColumn}" (the label time) is ${timeSource.type}; expected TIMESTAMP, TIMESTAMPTZ, DATE or ISO 8601 text`,
+        remedy: 'Write the label time as a timestamp, or name another column with timeColumn (CLI: --time COLUMN).',
+      });
+  }
+
+  const keys = entities.map((entity) =>
+    entity.keys.map((key): LabelColumn | null => {
+      const purpose = `join key of entity "${entity.name}"`;
+      const column = find(key.name, purpose);
+      if (column === null) return null;
+      const reading = keyReading(key.type, quotedColumn(column.name), column.type, bound);
+      if (reading !== null) return { name: key.name, purpose, reading };
+      faults.push({
+        code: 'spine-bad-key',
+        message: `column "${key.name}" (${purpose}) is ${column.type}; expected ${key.type.kind}`,
+        remedy: 'Cast the column to the type of the join key.',
+      });
+      return null;
+    }),
+  );
+  return { time, keys, bound, faults };
+}
+
+/** Looks through all rows for null keys and times, and for values that are none of their type: every fault, with its first row. */
+export async function findBadValues(connection: DuckDBConnection, readings: LabelReadings): Promise<SpineFault[]> {
+  const columns = [readings.time, ...readings.keys.flat()].filter((column) => column !== null);
+  if (columns.length === 0) return [];
+  const tests = columns.map(({ name, reading }) => {
+    const raw = quotedColumn(name);
+    const bad = `FILTER (${raw} IS NOT NULL AND (${reading.sql}) IS NULL)`;
+    const none = `FILTER (${raw} IS NULL)`;
+    const firstBad = `min(${ROW_COLUMN}) ${bad}, arg_min(CAST(${raw} AS VARCHAR), ${ROW_COLUMN}) ${bad}`;
+    return `count(*) ${none}, min(${ROW_COLUMN}) ${none}, count(*) ${bad}, ${firstBad}`;
+  });
+  const sql = `SELECT ${tests.join(', ')} FROM ${SPINE_TABLE}`;
+  const row = (await connection.runAndReadAll(sql, readings.bound.values)).getRows()[0] ?? [];
+  const faults: SpineFault[] = [];
+  columns.forEach(({ name, purpose, reading }, index) => {
+    const [nulls, firstNull, bads, firstBad, value] = row.slice(index * 5, index * 5 + 5);
+    const isTime = purpose === 'the label time';
+    if (Number(nulls) > 0) {
+      faults.push({
+        code: isTime ? 'spine-bad-time' : 'spine-null-key',
+        message: `column "${name}" (${purpose}), row ${Number(firstNull) + 1}: null${andMore(Number(nulls))}`,
+        remedy: `Fill in or drop the rows without a value in "${name}".`,
+      });
+    }
+    if (Number(bads) > 0) {
+      const what = `expected ${reading.expected}, received ${JSON.stringify(value)}`;
+      faults.push({
+        code: isTime ? 'spine-bad-time' : 'spine-bad-key',
+        message: `column "${name}" (${purpose}), row ${Number(firstBad) + 1}: ${what}${andMore(Number(bads))}`,
+        remedy: `Correct or drop these rows of "${name}" (row 1 is the first row of labels).`,
+      });
+    }
+  });
+  return faults;
+}
+
+function andMore(count: number): string {
+  if (count === 1) return '';
+  return count === 2 ? ' (and 1 more row)' : ` (and ${count - 1} more rows)`;
+}
+
+/** How the spine's own columns go to the output: keys and times of a text format in their types, all else as it is. */
+export function outputColumns(
+  columns: readonly SpineColumn[],
+  entities: readonly SpineEntity[],
+  readings: LabelReadings,
+  isText: boolean,
+): { name: string; sql: string }[] {
+  return columns.map(({ name, output }) => {
+    const plain = { name, sql: output ?? quotedColumn(name) };
+    if (!isText) return plain;
+    if (name === readings.time?.name)
+      return { name, sql: outputSql({ kind: 'timestamp' }, `(${readings.time.reading.sql})`) };
+    for (const [entityIndex, entity] of entities.entries()) {
+      const keyIndex = entity.keys.findIndex((key) => key.name === name);
+      const type = entity.keys[keyIndex]?.type;
+      const column = readings.keys[entityIndex]?.[keyIndex];
+      if (type === undefined || column === undefined || column === null) continue;
+      const isAsWritten = type.kind === 'string' || type.kind === 'enum';
+      return isAsWritten ? plain : { name, sql: outputSql(type, `(${column.reading.sql})`) };
+    }
+    return plain;
+  });
+}
+
+/** Sorts the labels by time into a table of small columns: row number, time, and an id per entity. */
+export async function sortLabels(
+  connection: DuckDBConnection,
+  entities: readonly SpineEntity[],
+  readings: LabelReadings,
+): Promise<number> {
+  const keySql = readings.keys.map((keys, e) => keys.map((key, k) => `${key?.reading.sql} AS e${e}k${k}`)).flat();
+  await connection.run(
+    `CREATE TABLE training_keys AS
+     SELECT ${ROW_COLUMN} AS row_number, ${readings.time?.reading.sql} AS time_us, ${keySql.join(', ')} FROM ${SPINE_TABLE}`,
+    readings.bound.values,
+  );
+  for (const [e, entity] of entities.entries()) {
+    const keys = entity.keys.map((_, k) => `e${e}k${k} AS k${k}`).join(', ');
+    await connection.run(
+      `CREATE TABLE ${entity.table} AS
+       SELECT row_number() OVER () - 1 AS id, * FROM (SELECT DISTINCT ${keys} FROM training_keys ORDER BY ALL)`,
+    );
+  }
+  const ids = entities.map((_, e) => `e${e}.id AS id${e}`).join(', ');
+  const joins = entities.map((entity, e) => {
+    const on = entity.keys.map((_, k) => `e${e}.k${k} = l.e${e}k${k}`).join(' AND ');
+    return `JOIN ${entity.table} e${e} ON ${on}`;
+  });
+  await connection.run(
+    `CREATE TABLE ${LABELS_TABLE} AS
+     SELECT l.row_number, l.time_us, ${ids} FROM training_keys l ${joins.join(' ')} ORDER BY l.time_us, l.row_number`,
+  );
+  await connection.run('DROP TABLE training_keys');
+  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${LABELS_TABLE}`);
+  return Number(counted.getRows()[0]?.[0]);
+}
+
+/** A cursor over the labels in time order. `timeUs` is Infinity when none is left. */
+export class LabelCursor {
+  readonly #result: DuckDBResult;
+  #columns: Float64Array[] = [];
+  #at = 0;
+  #rowCount = 0;
+  /** The label at hand. */
+  timeUs = Number.NEGATIVE_INFINITY;
+  rowNumber = -1;
+  /** How many labels were passed before the one at hand. */
+  position = -1;
+
+  private constructor(result: DuckDBResult) {
+    this.#result = result;
+  }
+
+  /** Stands on the first label. `connection` is the cursor's own while it runs. */
+  static async open(connection: DuckDBConnection, entityCount: number): Promise<LabelCursor> {
+    const ids = Array.from({ length: entityCount }, (_, e) => `, CAST(id${e} AS DOUBLE)`).join('');
+    const cursor = new LabelCursor(
+      await connection.stream(
+        `SELECT CAST(row_number AS DOUBLE), CAST(time_us AS DOUBLE)${ids} FROM ${LABELS_TABLE} ORDER BY time_us, row_number`,
+      ),
+    );
+    if (!cursor.advance()) await cursor.fill();
+    return cursor;
+  }
+
+  /** The id of entity number `entity` in the label at hand. */
+  entityId(entity: number): number {
+    return this.#columns[entity + 2]![this.#at]!;
+  }
+
+  /** Steps to the next label; false where `fill` must be awaited first. */
+  advance(): boolean {
+    const next = this.#at + 1;
+    if (next >= this.#rowCount) return false;
+    this.#stand(next);
+    return true;
+  }
+
+  /** Fetches the next labels, and stands on the first of them or at the end. */
+  async fill(): Promise<void> {
+    const chunk = await this.#result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) {
+      this.timeUs = Number.POSITIVE_INFINITY;
+      this.position++;
+      this.#rowCount = 0;
+      return;
+    }
+    this.#rowCount = chunk.rowCount;
+    this.#columns = Array.from({ length: chunk.columnCount }, (_, column) => {
+      const vector = chunk.getColumnVector(column);
+      const numbers = new Float64Array(chunk.rowCount);
+      for (let row = 0; row < numbers.length; row++) numbers[row] = Number(vector.getItem(row));
+      return numbers;
+    });
+    this.#stand(0);
+  }
+
+  #stand(at: number): void {
+    const timeUs = this.#columns[1]![at]!;
+    if (timeUs < this.timeUs) throw internalBug('labels came out of time order');
+    this.#at = at;
+    this.timeUs = timeUs;
+    this.rowNumber = this.#columns[0]![at]!;
+    this.position++;
+  }
+}

@@ -1,0 +1,125 @@
+import type { DuckDBConnection } from 'duckdb';
+import type { LogScan } from '../log/scan-log.ts';
+import type { EntityIndex } from './entity-index.ts';
+import { evenRanges, halves, type HashRange } from './hash-range.ts';
+import { LabelCursor } from './spine-labels.ts';
+import type { ViewSweep } from './view-sweep.ts';
+
+/** A key in the index: its text, its map entry, its id. */
+const BYTES_PER_HELD_KEY = 200;
+
+/** A part of a source's work: the entities of a range, from a label on. */
+interface Pass {
+  readonly range: HashRange;
+  /** Labels before this position were read in an earlier pass. */
+  readonly fromLabel: number;
+}
+
+export interface SweepOptions {
+  readonly views: readonly ViewSweep[];
+  /** The entities of the service, in the order of the labels' ids; and per view, which of them is its own. */
+  readonly entities: readonly EntityIndex[];
+  readonly entityOf: ReadonlyMap<ViewSweep, number>;
+  readonly connection: DuckDBConnection;
+  readonly stateBudgetBytes: number;
+  readonly signal: AbortSignal;
+  /** A new scan of the source's log, the same each time. */
+  scan(): LogScan;
+  onRows(rows: number, events: number, pass: number): void;
+}
+
+/**
+ * Reads every label for every view of a source, in one pass over its log in time order where the states fit in memory, else in
+ * several: when the budget is passed, half of the entities at hand are let go and taken up by a later pass, from that label on.
+ * A label is read before the events of its own microsecond are applied. Gives the figures of the first, whole scan.
+ */
+export async function sweepSource(options: SweepOptions): Promise<LogScan['figures']> {
+  const used = usedEntities(options);
+  const keyCount = used.reduce((sum, index) => sum + index.size, 0);
+  const perPass = options.stateBudgetBytes / 2 / BYTES_PER_HELD_KEY;
+  const waiting: Pass[] = evenRanges(keyCount, perPass).map((range) => ({ range, fromLabel: 0 }));
+  let figures: LogScan['figures'] | null = null;
+  for (let number = 1; ; number++) {
+    const pass = waiting.shift();
+    if (pass === undefined) break;
+    for (const index of used) await index.load(options.connection, pass.range);
+    for (const view of options.views) view.clear();
+    const isFirst = figures === null;
+    if (!isFirst && used.every((index) => index.heldCount === 0)) continue;
+    const scan = options.scan();
+    waiting.push(...(await runPass(options, used, scan, pass, number, isFirst)));
+    figures ??= scan.figures;
+  }
+  for (const view of options.views) view.clear();
+  return figures!;
+}
+
+function usedEntities(options: SweepOptions): EntityIndex[] {
+  const numbers = new Set(options.views.map((view) => options.entityOf.get(view)!));
+  return [...numbers].map((number) => options.entities[number]!);
+}
+
+async function runPass(
+  options: SweepOptions,
+  used: readonly EntityIndex[],
+  scan: LogScan,
+  pass: Pass,
+  passNumber: number,
+  isFirst: boolean,
+): Promise<Pass[]> {
+  const { views, signal } = options;
+  const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
+  const counters = views.map((view) => (isFirst ? view.counts : null));
+  const labels = await LabelCursor.open(options.connection, options.entities.length);
+  const deferred: Pass[] = [];
+  let range = pass.range;
+  const checkEvery = Math.min(32_768, Math.max(256, Math.floor(options.stateBudgetBytes / 2048)));
+  let sinceCheck = 0;
+
+  const readLabel = (): void => {
+    if (labels.position < pass.fromLabel) return;
+    for (const { view, entity } of readers) {
+      const id = labels.entityId(entity);
+      if (options.entities[entity]!.holds(id)) view.read(id, labels.timeUs, labels.rowNumber);
+    }
+  };
+
+  /** Lets half of the entities go while the states are beyond the budget. */
+  const keepBudget = (): void => {
+    sinceCheck = 0;
+    while (views.reduce((sum, view) => sum + view.estimateBytes(), 0) > options.stateBudgetBytes) {
+      const parts = halves(range);
+      if (parts === null || used.every((index) => index.heldCount <= 1)) return;
+      const [kept, later] = parts;
+      for (const index of used) {
+        index.narrow(kept, (id) => {
+          for (const { view, entity } of readers) if (options.entities[entity] === index) view.drop(id);
+        });
+      }
+      deferred.push({ range: later, fromLabel: Math.max(pass.fromLabel, labels.position) });
+      range = kept;
+    }
+  };
+
+  for await (const batch of scan.batches()) {
+    signal.throwIfAborted();
+    for (const event of batch) {
+      while (labels.timeUs <= event.eventTimeUs) {
+        readLabel();
+        if (!labels.advance()) await labels.fill();
+      }
+      for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
+      if (sinceCheck >= checkEvery) keepBudget();
+    }
+    options.onRows(Math.min(labels.position, Number.MAX_SAFE_INTEGER), batch.length, passNumber);
+    // A later pass needs no more than the labels ask for; the first one also counts the whole log.
+    if (!isFirst && labels.timeUs === Number.POSITIVE_INFINITY) break;
+  }
+  while (labels.timeUs < Number.POSITIVE_INFINITY) {
+    readLabel();
+    if (!labels.advance()) await labels.fill();
+    signal.throwIfAborted();
+  }
+  options.onRows(labels.position, 0, passNumber);
+  return deferred;
+}
