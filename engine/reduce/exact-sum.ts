@@ -1,0 +1,183 @@
+import type { Dyadic } from './dyadic.ts';
+import {
+  doubleOfFixed,
+  dyadicOfDouble,
+  dyadicOfFixed,
+  dyadicOfPair,
+  fixedOfDouble,
+  fixedOfDyadic,
+  powerOfTwo,
+} from './dyadic.ts';
+import type { RowPlace, TileRows } from './tile-rows.ts';
+
+/** Where a pair leaves the fast lane, far below overflow. */
+const PAIR_LIMIT = 2 ** 1000;
+
+/**
+ * An exact sum of doubles as a pair `high + low` with `high` the correctly rounded sum: exact while the sum has at most about 106 significant bits.
+ * `add` says false, and changes nothing, where it would not be exact; the caller then goes on with bigints.
+ */
+export class PairSum {
+  high = 0;
+  low = 0;
+
+  add(value: number): boolean {
+    const { high, low } = this;
+    // Knuth's TwoSum: sum + error is exactly high + value. NaN (the mark of the slow lane) and huge values fail the comparison.
+    const sum = high + value;
+    if (!(Math.abs(sum) < PAIR_LIMIT)) return false;
+    const virtual = sum - high;
+    const error = high - (sum - virtual) + (value - virtual);
+    if (error === 0 && low === 0) {
+      this.high = sum;
+      return true;
+    }
+    const rest = low + error;
+    const virtualRest = rest - low;
+    if (low - (rest - virtualRest) + (error - virtualRest) !== 0) return false;
+    const total = sum + rest;
+    const virtualTotal = total - sum;
+    this.high = total;
+    this.low = sum - (total - virtualTotal) + (rest - virtualTotal);
+    return true;
+  }
+}
+
+/** Shared by all calls: a sum is loaded, added to and stored again without allocating. */
+const pair = new PairSum();
+
+/** Adds a value to an integer sum in `cells[cell]`: a safe integer, or NaN while the exact sum is the bigint `refs[ref]`. */
+export function addInteger(rows: TileRows, cell: number, ref: number, value: number | bigint): void {
+  const { cells } = rows;
+  // A bigint beyond the safe integers converts to an unsafe number, so the check of the sum below refuses it too.
+  const step = typeof value === 'number' ? value : Number(value);
+  const sum = cells[cell]! + step;
+  if (Number.isSafeInteger(sum) && Number.isSafeInteger(step)) cells[cell] = sum;
+  else setInteger(rows, cell, ref, integerAt(rows, cell, ref) + BigInt(value));
+}
+
+/** The exact integer sum at a place, as a bigint. */
+export function integerAt(rows: TileRows, cell: number, ref: number): bigint {
+  const sum = rows.cells[cell]!;
+  return Number.isNaN(sum) ? (rows.refs[ref] as bigint) : BigInt(sum);
+}
+
+/** Stores an integer sum in the narrowest lane. */
+export function setInteger(rows: TileRows, cell: number, ref: number, sum: bigint): void {
+  const number = Number(sum);
+  const safe = Number.isSafeInteger(number);
+  rows.cells[cell] = safe ? number : Number.NaN;
+  rows.refs[ref] = safe ? null : sum;
+}
+
+/** The exact total of the integer sums of rows [from, to): a number while safe, else a bigint. */
+export function totalInteger(rows: TileRows, from: number, to: number, place: RowPlace): number | bigint {
+  const { cells } = rows;
+  let total = 0;
+  let magnitude = 0;
+  for (let row = from; row < to; row++) {
+    const sum = cells[row * place.cellStride + place.cell]!;
+    total += sum;
+    magnitude += Math.abs(sum);
+  }
+  // While the magnitudes add up to a safe integer, no step can have rounded. NaN fails the comparison.
+  if (magnitude <= Number.MAX_SAFE_INTEGER) return total;
+  let exact = 0n;
+  for (let row = from; row < to; row++) {
+    exact += integerAt(rows, row * place.cellStride + place.cell, row * place.refStride + place.ref);
+  }
+  const number = Number(exact);
+  return Number.isSafeInteger(number) ? number : exact;
+}
+
+/** Adds a double to the sum in `cells[cell] + cells[cell + 1]`, or, while the former is NaN, the fixed bigint `refs[ref]`. */
+export function addDouble(rows: TileRows, cell: number, ref: number, value: number): void {
+  const { cells } = rows;
+  pair.high = cells[cell]!;
+  pair.low = cells[cell + 1]!;
+  if (pair.add(value)) {
+    cells[cell] = pair.high;
+    cells[cell + 1] = pair.low;
+  } else {
+    setFixed(rows, cell, ref, fixedAt(rows, cell, ref) + fixedOfDouble(value));
+  }
+}
+
+/** Adds the double sum of another row. */
+export function mergeDouble(
+  rows: TileRows,
+  cell: number,
+  ref: number,
+  from: TileRows,
+  fromCell: number,
+  fromRef: number,
+): void {
+  const { cells } = rows;
+  pair.high = cells[cell]!;
+  pair.low = cells[cell + 1]!;
+  if (pair.add(from.cells[fromCell]!) && pair.add(from.cells[fromCell + 1]!)) {
+    cells[cell] = pair.high;
+    cells[cell + 1] = pair.low;
+  } else {
+    setFixed(rows, cell, ref, fixedAt(rows, cell, ref) + fixedAt(from, fromCell, fromRef));
+  }
+}
+
+/** The canonical dyadic number of the double sum at a place. */
+export function dyadicAt(rows: TileRows, cell: number, ref: number): Dyadic {
+  const high = rows.cells[cell]!;
+  if (Number.isNaN(high)) return dyadicOfFixed(rows.refs[ref] as bigint);
+  const low = rows.cells[cell + 1]!;
+  return low === 0 ? dyadicOfDouble(high) : dyadicOfPair(high, low);
+}
+
+/** Stores a double sum in the fast lane where it fits. */
+export function setDyadic(rows: TileRows, cell: number, ref: number, sum: Dyadic): void {
+  const { m, e } = sum;
+  const high = Number(m);
+  const scale = powerOfTwo(e);
+  if (Math.abs(high) * scale < PAIR_LIMIT && Number.isFinite(high)) {
+    const rest = typeof m === 'number' ? 0n : m - BigInt(high);
+    const low = Number(rest);
+    if (BigInt(low) === rest) {
+      // Both are multiples of 2^-1074 below the limit: scaling does not round.
+      rows.cells[cell] = high * scale;
+      rows.cells[cell + 1] = low * scale;
+      return;
+    }
+  }
+  setFixed(rows, cell, ref, fixedOfDyadic(sum));
+}
+
+/** The exact total of double sums, correctly rounded once; ±Infinity beyond the double range. */
+export function totalDouble(rows: TileRows, from: number, to: number, place: RowPlace): number {
+  const { cells } = rows;
+  pair.high = 0;
+  pair.low = 0;
+  for (let row = from; row < to; row++) {
+    const at = row * place.cellStride + place.cell;
+    const low = cells[at + 1]!;
+    if (!pair.add(cells[at]!) || (low !== 0 && !pair.add(low))) return doubleOfFixed(totalFixed(rows, from, to, place));
+  }
+  return pair.high;
+}
+
+/** The exact total of double sums, counted in 2^-1074. */
+export function totalFixed(rows: TileRows, from: number, to: number, place: RowPlace): bigint {
+  let exact = 0n;
+  for (let row = from; row < to; row++) {
+    exact += fixedAt(rows, row * place.cellStride + place.cell, row * place.refStride + place.ref);
+  }
+  return exact;
+}
+
+function fixedAt(rows: TileRows, cell: number, ref: number): bigint {
+  const high = rows.cells[cell]!;
+  return Number.isNaN(high) ? (rows.refs[ref] as bigint) : fixedOfDouble(high) + fixedOfDouble(rows.cells[cell + 1]!);
+}
+
+function setFixed(rows: TileRows, cell: number, ref: number, fixed: bigint): void {
+  rows.cells[cell] = Number.NaN;
+  rows.cells[cell + 1] = 0;
+  rows.refs[ref] = fixed;
+}

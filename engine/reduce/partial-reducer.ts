@@ -1,0 +1,31 @@
+import type { ScalarValue } from '../contract/field-type.ts';
+import type { PreparedEvent } from '../define/compiled-view.ts';
+import type { FeatureLayout } from '../define/view-layout.ts';
+import type { ByteReader } from './byte-reader.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import type { Ref, TileRows } from './tile-rows.ts';
+
+/** Gives a feature's value over rows [from, to). Throws `value-out-of-range`. */
+export type RangeReader = (rows: TileRows, from: number, to: number) => ScalarValue;
+
+/** The cells and refs a partial takes in each row, with the values that mean "nothing yet". */
+export interface PartialShape {
+  readonly emptyCells: readonly number[];
+  readonly emptyRefs: readonly Ref[];
+}
+
+/**
+ * One mergeable partial, bound to its place in the rows of its group. `add` and `merge` are commutative and associative: a row is a
+ * function of the set of events that fell into it.
+ */
+export interface PartialReducer {
+  /** Takes an event's non-null input into a row. */
+  add(rows: TileRows, row: number, event: PreparedEvent, value: NonNullable<ScalarValue>): void;
+  /** Takes a row of another state, over the same tile, into a row. */
+  merge(rows: TileRows, row: number, from: TileRows, fromRow: number): void;
+  encode(rows: TileRows, row: number, writer: ByteWriter): void;
+  /** Fills a row whose cells and refs are empty. Throws `state-corrupt`. */
+  decode(rows: TileRows, row: number, reader: ByteReader, newestEventTimeUs: number): void;
+  /** How `feature`, which stands on this partial, is read. */
+  reader(feature: FeatureLayout, view: string): RangeReader;
+}

@@ -1,0 +1,181 @@
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { FeatureLayout } from '../define/view-layout.ts';
+import { internalBug } from '../errors/millrace-error.ts';
+import { decimalOfScaled, scaledOfDecimal } from './decimal-text.ts';
+import { dyadicOfFixed, dyadicText } from './dyadic.ts';
+import {
+  addDouble,
+  addInteger,
+  dyadicAt,
+  integerAt,
+  mergeDouble,
+  setDyadic,
+  setInteger,
+  totalDouble,
+  totalFixed,
+  totalInteger,
+} from './exact-sum.ts';
+import { valueOutOfRange } from './out-of-range.ts';
+import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
+import type { RowPlace, TileRows } from './tile-rows.ts';
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+const DECIMAL_LIMIT = 10n ** 38n;
+
+/** Cells: the number of non-nulls, then the exact sum (two cells for doubles). The ref holds sums that outgrow the cells. */
+export function sumShape(input: ScalarType): PartialShape {
+  return { emptyCells: input.kind === 'double' ? [0, 0, 0] : [0, 0], emptyRefs: [null] };
+}
+
+/** The exact sum and count of non-nulls, which `sum` and `avg` share. */
+export function createSum(input: ScalarType, place: RowPlace): PartialReducer {
+  return input.kind === 'double' ? createDoubleSum(place) : createIntegerSum(input, place);
+}
+
+function createIntegerSum(input: ScalarType, place: RowPlace): PartialReducer {
+  const { cell, ref, cellStride, refStride } = place;
+  const sumPlace = { ...place, cell: cell + 1 };
+  const toInteger =
+    input.kind === 'decimal'
+      ? (value: ScalarValue) => scaledOfDecimal(value as string)
+      : (value: ScalarValue) => value as number | bigint;
+  return {
+    add(rows, row, _event, value) {
+      const at = row * cellStride + cell;
+      rows.cells[at]!++;
+      addInteger(rows, at + 1, row * refStride + ref, toInteger(value));
+    },
+    merge(rows, row, from, fromRow) {
+      const at = row * cellStride + cell;
+      const fromAt = fromRow * cellStride + cell;
+      rows.cells[at]! += from.cells[fromAt]!;
+      const sum = from.cells[fromAt + 1]!;
+      const exact = Number.isNaN(sum) ? integerAt(from, fromAt + 1, fromRow * refStride + ref) : sum;
+      addInteger(rows, at + 1, row * refStride + ref, exact);
+    },
+    encode(rows, row, writer) {
+      const at = row * cellStride + cell;
+      writer.unsigned(rows.cells[at]!);
+      if (rows.cells[at] === 0) return;
+      const sum = rows.cells[at + 1]!;
+      writer.signed(Number.isNaN(sum) ? integerAt(rows, at + 1, row * refStride + ref) : sum);
+    },
+    decode(rows, row, reader) {
+      const at = row * cellStride + cell;
+      const count = reader.unsigned();
+      rows.cells[at] = count;
+      if (count === 0) return;
+      const sum = reader.signed();
+      if (typeof sum === 'number') rows.cells[at + 1] = sum;
+      else setInteger(rows, at + 1, row * refStride + ref, sum);
+    },
+    reader(feature, view) {
+      const finish = integerFinish(input, feature, view);
+      return (rows, from, to) => {
+        const count = countOf(rows, from, to, place);
+        return count === 0 ? null : finish(totalInteger(rows, from, to, sumPlace), count);
+      };
+    },
+  };
+}
+
+function createDoubleSum(place: RowPlace): PartialReducer {
+  const { cell, ref, cellStride, refStride } = place;
+  const sumPlace = { ...place, cell: cell + 1 };
+  return {
+    add(rows, row, _event, value) {
+      const at = row * cellStride + cell;
+      rows.cells[at]!++;
+      addDouble(rows, at + 1, row * refStride + ref, value as number);
+    },
+    merge(rows, row, from, fromRow) {
+      const at = row * cellStride + cell;
+      const fromAt = fromRow * cellStride + cell;
+      rows.cells[at]! += from.cells[fromAt]!;
+      mergeDouble(rows, at + 1, row * refStride + ref, from, fromAt + 1, fromRow * refStride + ref);
+    },
+    encode(rows, row, writer) {
+      const at = row * cellStride + cell;
+      writer.unsigned(rows.cells[at]!);
+      if (rows.cells[at] === 0) return;
+      const { m, e } = dyadicAt(rows, at + 1, row * refStride + ref);
+      writer.signed(m);
+      if (m !== 0) writer.signed(e);
+    },
+    decode(rows, row, reader) {
+      const at = row * cellStride + cell;
+      const count = reader.unsigned();
+      rows.cells[at] = count;
+      if (count === 0) return;
+      const m = reader.signed();
+      if (m === 0) return;
+      const e = reader.signedSafe();
+      const odd = typeof m === 'number' ? m % 2 !== 0 : (m & 1n) === 1n;
+      if (!odd || e < -1074 || e > 1100) reader.corrupt('a sum of doubles is not in canonical form');
+      setDyadic(rows, at + 1, row * refStride + ref, { m, e });
+    },
+    reader(feature, view) {
+      const average = isAverage(feature);
+      const fail = (rows: TileRows, from: number, to: number) =>
+        valueOutOfRange(view, feature, dyadicText(dyadicOfFixed(totalFixed(rows, from, to, sumPlace))));
+      const read: RangeReader = (rows, from, to) => {
+        const count = countOf(rows, from, to, place);
+        if (count === 0) return null;
+        const total = totalDouble(rows, from, to, sumPlace);
+        if (!Number.isFinite(total)) throw fail(rows, from, to);
+        // + 0: a mean that underflows is 0, not -0.
+        return average ? total / count + 0 : total + 0;
+      };
+      return read;
+    },
+  };
+}
+
+function countOf(rows: TileRows, from: number, to: number, { cell, cellStride }: RowPlace): number {
+  const { cells } = rows;
+  let count = 0;
+  for (let at = from * cellStride + cell, end = to * cellStride; at < end; at += cellStride) count += cells[at]!;
+  return count;
+}
+
+function isAverage(feature: FeatureLayout): boolean {
+  if (feature.aggregate === 'avg') return true;
+  if (feature.aggregate === 'sum') return false;
+  throw internalBug(`feature "${feature.name}" reads a ${feature.aggregate} from a sum`);
+}
+
+/** What becomes of the exact total of integers: the feature's result, or `value-out-of-range`. */
+function integerFinish(
+  input: ScalarType,
+  feature: FeatureLayout,
+  view: string,
+): (total: number | bigint, count: number) => ScalarValue {
+  if (isAverage(feature)) {
+    if (input.kind !== 'decimal') return (total, count) => Number(total) / count;
+    // Number() of decimal text rounds correctly; a division by a power of ten would round twice.
+    const { scale } = input;
+    return (total, count) => Number(decimalOfScaled(total, scale)) / count;
+  }
+  if (input.kind === 'decimal') {
+    const { scale } = input;
+    return (total) => {
+      const text = decimalOfScaled(total, scale);
+      if (typeof total === 'bigint' && (total >= DECIMAL_LIMIT || total <= -DECIMAL_LIMIT)) {
+        throw valueOutOfRange(view, feature, text);
+      }
+      return text;
+    };
+  }
+  if (input.kind === 'int64') {
+    return (total) => {
+      const value = BigInt(total);
+      if (value < INT64_MIN || value > INT64_MAX) throw valueOutOfRange(view, feature, `${value}`);
+      return value;
+    };
+  }
+  return (total) => {
+    if (typeof total === 'bigint') throw valueOutOfRange(view, feature, `${total}`);
+    return total;
+  };
+}

@@ -1,0 +1,167 @@
+import type { ScalarValue } from '../contract/field-type.ts';
+import type { PreparedEvent } from '../define/compiled-view.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { ByteWriter } from '../reduce/byte-writer.ts';
+import type { RangeReader } from '../reduce/partial-reducer.ts';
+import { layoutTag } from './layout-tag.ts';
+import { decodeState, encodeState } from './state-codec.ts';
+import {
+  createTileGroups,
+  emptyRows,
+  endRow,
+  expireRows,
+  firstRowFrom,
+  mergeRows,
+  oldestTile,
+  rowOf,
+  type TileGroup,
+  tileOf,
+} from './tile-group.ts';
+import type { TileState } from './tile-state.ts';
+import type { ViewReducer } from './view-reducer.ts';
+
+/**
+ * The engine of one view: apply, merge, read and the canonical codec (design §5 and §6). Holds no state of its own but a
+ * buffer; one per view and thread is enough. Times are epoch µs.
+ *
+ * Throws MillraceError `semantics-mismatch` for a layout of another version of the engine's semantics.
+ *
+ * @example
+ * const reducer = createViewReducer(view.layout);
+ * const state = reducer.empty();
+ * reducer.apply(state, event);
+ * const [flights1d] = reducer.read(state, clock.nowUs());
+ */
+export function createViewReducer(layout: ViewLayout): ViewReducer {
+  if (layout.semantics !== ENGINE_SEMANTICS) {
+    throw new MillraceError(
+      'semantics-mismatch',
+      `view "${layout.view}" was built with engine semantics ${layout.semantics}, this is ${ENGINE_SEMANTICS}`,
+      { remedy: 'Rebuild the view (rebackfill) with this version of Millrace.', httpStatus: 409 },
+    );
+  }
+  return new TileViewReducer(layout);
+}
+
+/** A distinct (group, window): its rows are looked up once per read, whatever number of features it has. */
+interface WindowPlan {
+  readonly group: number;
+  readonly windowUs: number | null;
+}
+
+interface FeaturePlan {
+  readonly window: number;
+  readonly group: number;
+  readonly read: RangeReader;
+}
+
+class TileViewReducer implements ViewReducer<TileState> {
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+  readonly #groups: readonly TileGroup[];
+  readonly #windows: readonly WindowPlan[];
+  readonly #features: readonly FeaturePlan[];
+  readonly #writer = new ByteWriter();
+  /** Scratch of `read`: first row and end row per window. */
+  readonly #from: number[];
+  readonly #to: number[];
+
+  constructor(layout: ViewLayout) {
+    this.layout = layout;
+    this.layoutTag = layoutTag(layout);
+    this.#groups = createTileGroups(layout);
+    const windows: WindowPlan[] = [];
+    this.#features = layout.features.map((feature) => {
+      const slot = layout.slots[feature.slot];
+      const group = slot === undefined ? undefined : this.#groups[slot.group];
+      if (slot === undefined || group === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
+      if ((feature.windowUs === null) !== (group.hopUs === null) || (feature.windowUs ?? 0) > group.spanUs) {
+        throw internalBug(`feature "${feature.name}" does not fit its hop group`);
+      }
+      let window = windows.findIndex((known) => known.group === slot.group && known.windowUs === feature.windowUs);
+      if (window < 0) window = windows.push({ group: slot.group, windowUs: feature.windowUs }) - 1;
+      const partial = group.partials[group.slots.indexOf(feature.slot)]!;
+      return { window, group: slot.group, read: partial.reader(feature, layout.view) };
+    });
+    this.#windows = windows;
+    this.#from = windows.map(() => 0);
+    this.#to = windows.map(() => 0);
+  }
+
+  empty(): TileState {
+    return { newestEventTimeUs: Number.NEGATIVE_INFINITY, groups: this.#groups.map(() => emptyRows()) };
+  }
+
+  apply(state: TileState, event: PreparedEvent): boolean {
+    const timeUs = event.eventTimeUs;
+    const newer = timeUs > state.newestEventTimeUs;
+    // + 0: a time of -0 is 0.
+    if (newer) state.newestEventTimeUs = timeUs + 0;
+    const { inputs } = event;
+    let taken = false;
+    for (let index = 0; index < this.#groups.length; index++) {
+      const group = this.#groups[index]!;
+      const rows = state.groups[index]!;
+      let tile = 0;
+      if (group.hopUs !== null) {
+        tile = tileOf(timeUs, group.hopUs);
+        const oldest = oldestTile(group, state.newestEventTimeUs);
+        if (newer) expireRows(group, rows, oldest);
+        else if (tile < oldest) continue;
+      }
+      taken = true;
+      const row = rowOf(group, rows, tile);
+      const { partials, slots } = group;
+      for (let at = 0; at < partials.length; at++) {
+        const value = inputs[slots[at]!]!;
+        if (value !== null) partials[at]!.add(rows, row, event, value);
+      }
+    }
+    return taken;
+  }
+
+  mergeInto(state: TileState, other: TileState): void {
+    const newer = other.newestEventTimeUs > state.newestEventTimeUs;
+    if (newer) state.newestEventTimeUs = other.newestEventTimeUs;
+    for (let index = 0; index < this.#groups.length; index++) {
+      const group = this.#groups[index]!;
+      const oldest = oldestTile(group, state.newestEventTimeUs);
+      if (newer) expireRows(group, state.groups[index]!, oldest);
+      mergeRows(group, state.groups[index]!, other.groups[index]!, oldest);
+    }
+  }
+
+  read(state: TileState, atUs: number): ScalarValue[] {
+    for (let index = 0; index < this.#windows.length; index++) {
+      const { group: at, windowUs } = this.#windows[index]!;
+      const group = this.#groups[at]!;
+      const rows = state.groups[at]!;
+      const end = endRow(group, rows);
+      if (windowUs === null || group.hopUs === null) {
+        this.#from[index] = rows.head;
+        this.#to[index] = end;
+        continue;
+      }
+      const last = tileOf(atUs, group.hopUs);
+      const newest = end > rows.head ? rows.cells[(end - 1) * group.cellStride]! : last;
+      const to = newest <= last ? end : firstRowFrom(group, rows, last + 1, end);
+      this.#to[index] = to;
+      this.#from[index] = firstRowFrom(group, rows, tileOf(atUs - windowUs, group.hopUs), to);
+    }
+    const values: ScalarValue[] = [];
+    for (let index = 0; index < this.#features.length; index++) {
+      const { window, group, read } = this.#features[index]!;
+      values.push(read(state.groups[group]!, this.#from[window]!, this.#to[window]!));
+    }
+    return values;
+  }
+
+  encode(state: TileState): Uint8Array {
+    return encodeState(this.#groups, this.layoutTag, state, this.#writer);
+  }
+
+  decode(bytes: Uint8Array): TileState {
+    return decodeState(this.#groups, this.layout, this.layoutTag, bytes);
+  }
+}

@@ -1,0 +1,156 @@
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+
+const HOUR_US = 3_600_000_000;
+const DAY_US = 24 * HOUR_US;
+
+/** A worked example of engine/state/README.md: its layout, events and bytes. */
+export interface GoldenState {
+  readonly layout: ViewLayout;
+  readonly events: readonly PreparedEvent[];
+  readonly readAtUs: number;
+  readonly values: readonly ScalarValue[];
+  readonly hex: string;
+}
+
+function event(eventTimeUs: number, id: string | null, offset: number, inputs: ScalarValue[]): PreparedEvent {
+  return { keyText: 'k', key: ['k'], eventTimeUs, id, partition: 0, offset, inputs };
+}
+
+const start = Date.UTC(2001, 0, 1) * 1000;
+
+/** Hours and a lifetime; ties by id. */
+export const goldenById: GoldenState = {
+  layout: {
+    semantics: 1,
+    view: 'v',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'id',
+    groups: [
+      { hopUs: HOUR_US, spanUs: DAY_US },
+      { hopUs: null, spanUs: null },
+    ],
+    slots: [
+      { partial: 'count', input: null, group: 0 },
+      { partial: 'sum', input: { kind: 'int' }, group: 0 },
+      { partial: 'sum', input: { kind: 'double' }, group: 0 },
+      { partial: 'last', input: { kind: 'int' }, group: 1 },
+    ],
+    features: [
+      {
+        name: 'n_1d',
+        aggregate: 'count',
+        slot: 0,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'int' },
+        nullable: false,
+      },
+      {
+        name: 'delay_sum_1d',
+        aggregate: 'sum',
+        slot: 1,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'int' },
+        nullable: true,
+      },
+      {
+        name: 'fare_avg_1d',
+        aggregate: 'avg',
+        slot: 2,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'double' },
+        nullable: true,
+      },
+      {
+        name: 'last_delay',
+        aggregate: 'last',
+        slot: 3,
+        windowUs: null,
+        hopUs: null,
+        result: { kind: 'int' },
+        nullable: true,
+      },
+    ],
+  },
+  events: [
+    event(start + 1, 'a', 0, [true, -14, 0.5, -14]),
+    event(start + 2 * HOUR_US, 'b', 1, [true, null, null, null]),
+    event(start + 2 * HOUR_US + 5, 'c', 2, [true, 90, 0.1, 90]),
+    event(start + 2 * HOUR_US + 6, 'd', 3, [true, 90, 0.2, 90]),
+  ],
+  readAtUs: start + 3 * HOUR_US,
+  values: [4, 166, 0.8 / 3, 90],
+  hex: '01b99016548ca0d3a4b2f1bc030190962101011b010201010302e80202ce99b3e6cc99b3266db5018ca0d3a4b2f1bc030164',
+};
+
+const MINUTE_US = 60_000_000;
+const money = { kind: 'decimal', precision: 12, scale: 2 } as const;
+
+/** Minutes before 1970; ties by position. */
+export const goldenByOffset: GoldenState = {
+  layout: {
+    semantics: 1,
+    view: 'w',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'offset',
+    groups: [{ hopUs: MINUTE_US, spanUs: 60 * MINUTE_US }],
+    slots: [
+      { partial: 'sum', input: money, group: 0 },
+      { partial: 'max', input: { kind: 'string' }, group: 0 },
+      { partial: 'min', input: { kind: 'double' }, group: 0 },
+      { partial: 'first', input: { kind: 'boolean' }, group: 0 },
+    ],
+    features: [
+      {
+        name: 'paid_1h',
+        aggregate: 'sum',
+        slot: 0,
+        windowUs: 60 * MINUTE_US,
+        hopUs: MINUTE_US,
+        result: { kind: 'decimal', precision: 38, scale: 2 },
+        nullable: true,
+      },
+      {
+        name: 'best_1h',
+        aggregate: 'max',
+        slot: 1,
+        windowUs: 60 * MINUTE_US,
+        hopUs: MINUTE_US,
+        result: { kind: 'string' },
+        nullable: true,
+      },
+      {
+        name: 'least_1h',
+        aggregate: 'min',
+        slot: 2,
+        windowUs: 60 * MINUTE_US,
+        hopUs: MINUTE_US,
+        result: { kind: 'double' },
+        nullable: true,
+      },
+      {
+        name: 'first_30m',
+        aggregate: 'first',
+        slot: 3,
+        windowUs: 30 * MINUTE_US,
+        hopUs: MINUTE_US,
+        result: { kind: 'boolean' },
+        nullable: true,
+      },
+    ],
+  },
+  events: [
+    event(-59 * MINUTE_US - 1, null, 7, ['-0.50', 'é', -6, null]),
+    event(-1, null, 8, ['12.34', null, 0, true]),
+    event(-1, null, 9, ['1.00', '', null, false]),
+  ],
+  readAtUs: 0,
+  values: ['12.84', 'é', -6, true],
+  hex: '',
+};
