@@ -1,0 +1,251 @@
+import type pg from 'pg';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { emptyCounts, type LogCounts } from '../log/log-counts.ts';
+import type { PartitionBounds, TopicBounds } from '../log/log-reader.ts';
+import { sqlText } from '../postgres/sql.ts';
+import { runSql } from './run-sql.ts';
+import { withTransaction } from '../postgres/transaction.ts';
+import type { Fence, RunStreamOptions } from './stream-options.ts';
+
+/** One partition as the database has it, under our token. */
+export interface ClaimedPartition {
+  readonly partition: number;
+  readonly nextOffset: number;
+  readonly endOffset: number;
+  readonly watermarkUs: number | null;
+  readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
+  readonly counts: LogCounts;
+}
+
+export interface Claim {
+  readonly topic: string;
+  readonly stateTable: string;
+  readonly historyWatermarkUs: number | null;
+  readonly partitions: readonly ClaimedPartition[];
+  /** True when these are all partitions of the topic. */
+  readonly whole: boolean;
+}
+
+interface OffsetRow {
+  readonly partition: number;
+  readonly next_offset: number;
+  readonly end_offset: number;
+  readonly generation: number;
+  readonly attempt_ms: number;
+  readonly owner: string | null;
+  readonly watermark_us: number | null;
+  readonly cluster_id: string;
+  readonly anchor_offset: number | null;
+  readonly anchor_digest: Uint8Array | null;
+  readonly counts: Partial<LogCounts>;
+}
+
+interface VersionRow {
+  readonly fingerprint: string;
+  readonly status: string;
+  readonly state_table: string;
+  readonly topic: string | null;
+  readonly history_watermark_us: number | null;
+}
+
+const STREAMABLE = new Set(['built', 'live', 'superseded']);
+
+/**
+ * Takes the partitions of a view version: from its commit on, no holder of an older token can write. Null when a newer token holds one.
+ * A partition the topic has gained starts at offset 0.
+ *
+ * @param renew true when this run has claimed before: its own token does not count as another's
+ * Throws `definition-changed`, `version-not-streamable`, `stream-not-prepared`, `cluster-changed`, `topic-recreated`, `offsets-gone`.
+ */
+export async function claimPartitions(
+  options: RunStreamOptions,
+  bounds: TopicBounds,
+  renew: boolean,
+): Promise<Claim | null> {
+  const { view, version, pool, fence } = options;
+  return withTransaction(pool, async (client) => {
+    await lockClaims(client, view.name, version);
+    const found = await runSql<VersionRow>(
+      client,
+      sqlText`
+      SELECT fingerprint, status, state_table, topic, history_watermark_us
+      FROM millrace_catalog.view_version WHERE view = ${view.name} AND version = ${version}`,
+    );
+    const row = found.rows[0];
+    checkVersion(options, row);
+    const { rows } = await runSql<OffsetRow>(
+      client,
+      sqlText`
+      SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts
+      FROM millrace_catalog.stream_offset
+      WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic}
+      ORDER BY partition FOR UPDATE`,
+    );
+    if (rows.length === 0) throw notPrepared(options, bounds.topic);
+    if (rows.some((offset) => offset.generation > fence.generation)) return null;
+    checkTopic(bounds, rows);
+    const wanted = new Set(options.partitions ?? bounds.partitions.map(({ partition }) => partition));
+    const known = new Map(rows.map((offset) => [offset.partition, offset]));
+    const mine = bounds.partitions.filter(({ partition }) => wanted.has(partition));
+    for (const held of mine) {
+      const offset = known.get(held.partition);
+      if (offset !== undefined && !mayTake(offset, fence, renew)) return null;
+    }
+    const claimed = mine.map((held) =>
+      claimedPartition(held, known.get(held.partition), row.history_watermark_us, bounds.topic),
+    );
+    for (const partition of claimed)
+      await takePartition(client, options, bounds, partition, known.has(partition.partition));
+    return {
+      topic: bounds.topic,
+      stateTable: row.state_table,
+      historyWatermarkUs: row.history_watermark_us,
+      partitions: claimed,
+      whole: mine.length === bounds.partitions.length,
+    };
+  });
+}
+
+/** Claims and fences of one version go one after the other, so that a fence sees every partition row there is. */
+export async function lockClaims(client: pg.PoolClient, view: string, version: number): Promise<void> {
+  await runSql(
+    client,
+    sqlText`SELECT pg_advisory_xact_lock(hashtextextended(${`millrace.stream.${view}.${version}`}, 0))`,
+  );
+}
+
+function mayTake(offset: OffsetRow, fence: Fence, renew: boolean): boolean {
+  if (offset.generation !== fence.generation) return offset.generation < fence.generation;
+  if (offset.attempt_ms !== fence.attemptMs) return offset.attempt_ms < fence.attemptMs;
+  return renew && offset.owner === fence.owner;
+}
+
+async function takePartition(
+  client: pg.PoolClient,
+  { view, version, fence }: RunStreamOptions,
+  bounds: TopicBounds,
+  claimed: ClaimedPartition,
+  exists: boolean,
+): Promise<void> {
+  if (exists) {
+    await runSql(
+      client,
+      sqlText`
+      UPDATE millrace_catalog.stream_offset
+      SET generation = ${fence.generation}, attempt_ms = ${fence.attemptMs}, owner = ${fence.owner}, end_offset = ${claimed.endOffset}, updated_at = now()
+      WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic} AND partition = ${claimed.partition}`,
+    );
+    return;
+  }
+  await runSql(
+    client,
+    sqlText`
+    INSERT INTO millrace_catalog.stream_offset
+      (view, version, topic, partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, counts)
+    VALUES (${view.name}, ${version}, ${bounds.topic}, ${claimed.partition}, ${claimed.nextOffset}, ${claimed.endOffset},
+      ${fence.generation}, ${fence.attemptMs}, ${fence.owner}, ${claimed.watermarkUs}, ${bounds.clusterId}, ${JSON.stringify(claimed.counts)})`,
+  );
+}
+
+function claimedPartition(
+  held: PartitionBounds,
+  row: OffsetRow | undefined,
+  historyWatermarkUs: number | null,
+  topic: string,
+): ClaimedPartition {
+  const { partition, lowOffset, endOffset } = held;
+  const nextOffset = row?.next_offset ?? 0;
+  if (nextOffset < lowOffset) throw offsetsGone(topic, partition, nextOffset, lowOffset);
+  if (nextOffset > endOffset) {
+    throw topicRecreated(
+      `${topic}, partition ${partition}: ${nextOffset} records were read, and the topic now ends at ${endOffset}`,
+    );
+  }
+  return {
+    partition,
+    nextOffset,
+    endOffset,
+    watermarkUs: row === undefined ? historyWatermarkUs : row.watermark_us,
+    anchor:
+      row?.anchor_offset == null || row.anchor_digest === null
+        ? null
+        : { offset: row.anchor_offset, digest: row.anchor_digest },
+    counts: { ...emptyCounts(), ...row?.counts },
+  };
+}
+
+function checkVersion({ view, version }: RunStreamOptions, row: VersionRow | undefined): asserts row is VersionRow {
+  if (row === undefined || !STREAMABLE.has(row.status)) {
+    throw new MillraceError(
+      'version-not-streamable',
+      `${view.name}, version ${version} is ${row?.status ?? 'not in the catalog'}; expected built or live`,
+      {
+        remedy: 'Back the view up first (start its lifecycle), or run the version that is live.',
+        httpStatus: 409,
+      },
+    );
+  }
+  if (row.fingerprint !== view.fingerprint) {
+    throw new MillraceError(
+      'definition-changed',
+      `${view.name}, version ${version} was built by definition ${row.fingerprint.slice(0, 12)}, and this worker has ${view.fingerprint.slice(0, 12)}`,
+      {
+        remedy: 'Run a worker with the old code, or `rebackfill` the view: a new version is built aside and flipped.',
+        httpStatus: 409,
+      },
+    );
+  }
+}
+
+function checkTopic(bounds: TopicBounds, rows: readonly OffsetRow[]): void {
+  const foreign = rows.find((row) => row.cluster_id !== bounds.clusterId);
+  if (foreign !== undefined) {
+    throw new MillraceError(
+      'cluster-changed',
+      `topic ${bounds.topic} is on Kafka cluster ${bounds.clusterId}; the stored offsets are of cluster ${foreign.cluster_id}`,
+      {
+        remedy: 'Point KAFKA_BROKERS at the cluster the view was built from, or `rebackfill` it on this one.',
+        httpStatus: 409,
+      },
+    );
+  }
+  const there = new Set(bounds.partitions.map(({ partition }) => partition));
+  const missing = rows.find((row) => !there.has(row.partition));
+  if (missing !== undefined) {
+    throw topicRecreated(
+      `topic ${bounds.topic} has ${there.size} partitions and no partition ${missing.partition} any more`,
+    );
+  }
+}
+
+/** The error for a topic that is not the one the stored offsets are of. */
+export function topicRecreated(what: string): MillraceError {
+  return new MillraceError('topic-recreated', `${what}: it was deleted and made again`, {
+    remedy: 'Start the view over with `rebackfill`: nothing of the new topic was read.',
+    httpStatus: 409,
+  });
+}
+
+/** The error for records that retention deleted before they were read. */
+export function offsetsGone(topic: string, partition: number, nextOffset: number, lowOffset: number): MillraceError {
+  return new MillraceError(
+    'offsets-gone',
+    `${topic}, partition ${partition}: records ${nextOffset} to ${lowOffset - 1} were deleted by retention before they were read`,
+    {
+      remedy: "Lengthen the topic's retention and start the view over with `rebackfill` from a history that has them.",
+      httpStatus: 409,
+      details: { topic, partition, nextOffset, lowOffset },
+    },
+  );
+}
+
+function notPrepared({ view, version }: RunStreamOptions, topic: string): MillraceError {
+  return new MillraceError(
+    'stream-not-prepared',
+    `${view.name}, version ${version} has no offsets for topic ${topic}`,
+    {
+      remedy: 'Back the view up with its topic: a backfill writes the offsets the stream starts at.',
+      httpStatus: 409,
+    },
+  );
+}

@@ -1,0 +1,136 @@
+import type pg from 'pg';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { insertDeadLetters } from '../postgres/dead-letters.ts';
+import { expireDedupeIds, insertDedupeIds } from '../postgres/dedupe-ids.ts';
+import { type SqlText, sqlText } from '../postgres/sql.ts';
+import { upsertStates } from '../postgres/state-table.ts';
+import { runSql } from './run-sql.ts';
+import { withTransaction } from '../postgres/transaction.ts';
+import type { MicroBatch, PartitionAdvance } from './micro-batch.ts';
+import type { RunStreamOptions } from './stream-options.ts';
+
+export interface CommitTarget {
+  readonly options: RunStreamOptions;
+  readonly topic: string;
+  readonly stateTable: string;
+  /** Partitions whose expired ids are to be deleted with this commit, and before which event time; -1 are the history's ids. */
+  readonly expire: readonly { readonly partition: number; readonly beforeUs: number }[];
+}
+
+/** Thrown inside the transaction to leave it when a newer token holds a partition. */
+class Superseded extends Error {}
+
+/**
+ * One micro-batch, one transaction. First of all the compare-and-set of every partition's offset and token: where a row does not match,
+ * nothing is written. Returns false when a newer token stands. An error leaves the outcome unknown: the caller forgets what it has in
+ * memory and claims again, and the row says what was committed.
+ */
+export async function commitBatch(batch: MicroBatch, target: CommitTarget): Promise<boolean> {
+  const { options, topic } = target;
+  try {
+    await withTransaction(options.pool, async (client) => {
+      // A frozen writer must not hold its rows for longer than a moment.
+      await client.query("SET LOCAL idle_in_transaction_session_timeout = '15s'");
+      await advanceOffsets(client, batch.advances, target);
+      await options.failAt?.('after-cas');
+      const seq = await takeSeq(client, options);
+      const { view, version } = options;
+      const states = batch.states.map(({ entry, bytes }) => ({ key: entry.key, state: bytes }));
+      await upsertStates(client, target.stateTable, view.layout, states, seq);
+      const place = { view: view.name, version, source: view.source.name, topic, file: null };
+      if (batch.deadLetters.length > 0)
+        await insertDeadLetters(
+          client,
+          batch.deadLetters.map((letter) => ({ ...place, ...letter })),
+        );
+      const packs = batch.advances.flatMap(({ partition, newIds }) =>
+        newIds === null ? [] : [{ ...place, partition, seq, chunk: 0, ...newIds }],
+      );
+      await insertDedupeIds(client, packs);
+      await runSql(client, commitRecordInsert(batch.advances, seq, target));
+      for (const { partition, beforeUs } of target.expire)
+        await expireDedupeIds(client, view.name, version, topic, partition, beforeUs);
+      await options.failAt?.('before-commit');
+    });
+  } catch (error) {
+    if (error instanceof Superseded) return false;
+    throw error;
+  }
+  await options.failAt?.('after-commit');
+  return true;
+}
+
+async function advanceOffsets(
+  client: pg.PoolClient,
+  advances: readonly PartitionAdvance[],
+  { options, topic }: CommitTarget,
+): Promise<void> {
+  const { view, version, fence } = options;
+  const column = <Value>(pick: (advance: PartitionAdvance) => Value): Value[] => advances.map(pick);
+  const { rowCount } = await runSql(
+    client,
+    sqlText`
+    UPDATE millrace_catalog.stream_offset o
+    SET next_offset = b.next_offset, end_offset = b.end_offset, watermark_us = b.watermark_us, anchor_offset = b.anchor_offset,
+      anchor_digest = decode(b.anchor_digest, 'hex'), counts = b.counts::jsonb, updated_at = clock_timestamp()
+    FROM unnest(
+      ${column((a) => a.partition)}::int[], ${column((a) => a.fromOffset)}::bigint[], ${column((a) => a.nextOffset)}::bigint[],
+      ${column((a) => a.endOffset)}::bigint[], ${column((a) => a.watermarkUs)}::bigint[], ${column((a) => a.anchor?.offset ?? null)}::bigint[],
+      ${column((a) => (a.anchor === null ? null : Buffer.from(a.anchor.digest).toString('hex')))}::text[],
+      ${column((a) => JSON.stringify(a.counts))}::text[]
+    ) AS b(partition, from_offset, next_offset, end_offset, watermark_us, anchor_offset, anchor_digest, counts)
+    WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${topic} AND o.partition = b.partition
+      AND o.next_offset = b.from_offset AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
+  );
+  if (rowCount === advances.length) return;
+  const { rows } = await runSql<{ generation: number; attempt_ms: number }>(
+    client,
+    sqlText`
+    SELECT generation, attempt_ms FROM millrace_catalog.stream_offset
+    WHERE view = ${view.name} AND version = ${version} AND topic = ${topic} AND partition = ANY(${column((a) => a.partition)}::int[])`,
+  );
+  const ours =
+    rows.length === advances.length &&
+    rows.every((row) => row.generation === fence.generation && row.attempt_ms === fence.attemptMs);
+  if (ours)
+    throw internalBug(
+      `${view.name}: the token is ours and the stored offsets are not: ${advances.map((a) => `${a.partition}@${a.fromOffset}`).join(', ')}`,
+    );
+  throw new Superseded();
+}
+
+/** The row lock of the version gives commits one order across shards. */
+async function takeSeq(client: pg.PoolClient, { view, version }: RunStreamOptions): Promise<number> {
+  const { rows } = await runSql<{ seq: number }>(
+    client,
+    sqlText`
+    UPDATE millrace_catalog.view_version SET seq = seq + 1
+    WHERE view = ${view.name} AND version = ${version} AND status IN ('built', 'live', 'superseded') RETURNING seq`,
+  );
+  const row = rows[0];
+  if (row === undefined) {
+    throw new MillraceError(
+      'version-not-streamable',
+      `${view.name}, version ${version} was retired or discarded while it was streaming`,
+      {
+        remedy: 'Stop this stream; start one of the live version.',
+        httpStatus: 409,
+      },
+    );
+  }
+  return row.seq;
+}
+
+function commitRecordInsert(
+  advances: readonly PartitionAdvance[],
+  seq: number,
+  { options, topic }: CommitTarget,
+): SqlText {
+  return sqlText`
+    INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us)
+    SELECT ${options.view.name}, ${options.version}, ${seq}::bigint, ${topic}, c.partition, c.from_offset, c.until_offset, c.watermark_us
+    FROM unnest(
+      ${advances.map((a) => a.partition)}::int[], ${advances.map((a) => a.fromOffset)}::bigint[], ${advances.map((a) => a.nextOffset)}::bigint[],
+      ${advances.map((a) => a.watermarkUs)}::bigint[]
+    ) AS c(partition, from_offset, until_offset, watermark_us)`;
+}

@@ -1,0 +1,42 @@
+import type { LogCounts } from '../log/log-counts.ts';
+import type { CachedState } from './state-cache.ts';
+
+/** What a micro-batch changes of one partition; a snapshot, since the partition's run goes on while the batch is committed. */
+export interface PartitionAdvance {
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  readonly endOffset: number;
+  readonly watermarkUs: number | null;
+  readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
+  /** All counts of the partition so far. */
+  readonly counts: LogCounts;
+  /** Ids first seen in this batch. */
+  readonly newIds: { readonly ids: Uint8Array; readonly newestEventTimeUs: number } | null;
+}
+
+export interface DeadLetter {
+  readonly partition: number;
+  readonly offset: number;
+  readonly payload: Uint8Array | null;
+  readonly reasons: readonly string[];
+  readonly brokerTimestampUs: number;
+}
+
+export interface ChangedState {
+  readonly entry: CachedState;
+  readonly bytes: Uint8Array;
+}
+
+/** All one transaction writes. */
+export interface MicroBatch {
+  readonly number: number;
+  readonly records: number;
+  readonly applied: number;
+  readonly invalid: number;
+  /** In order of partition. */
+  readonly advances: readonly PartitionAdvance[];
+  /** In order of key text. */
+  readonly states: readonly ChangedState[];
+  readonly deadLetters: readonly DeadLetter[];
+}

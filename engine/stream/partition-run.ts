@@ -1,0 +1,76 @@
+import type { CompiledSource } from '../define/compiled-view.ts';
+import { recordDigest } from '../log/anchor.ts';
+import type { LogBatch, RawRecord } from '../log/log-reader.ts';
+import type { LogCounts } from '../log/log-counts.ts';
+import type { PartitionDedupe } from '../log/partition-dedupe.ts';
+import { TopicPipeline } from '../log/topic-pipeline.ts';
+import { internalBug } from '../errors/millrace-error.ts';
+import type { ClaimedPartition } from './claim.ts';
+import type { PartitionAdvance } from './micro-batch.ts';
+
+/** One partition while a claim stands: its pipeline, and how far it is, ahead of the database by what is not committed yet. */
+export class PartitionRun {
+  readonly partition: number;
+  readonly pipeline: TopicPipeline;
+  readonly counts: LogCounts;
+  readonly #dedupe: PartitionDedupe;
+  #fromOffset: number;
+  #anchor: PartitionAdvance['anchor'];
+  #lastRecord: RawRecord | null = null;
+  #moved = false;
+  nextOffset: number;
+  endOffset: number;
+  committedOffset: number;
+
+  constructor(source: CompiledSource, claimed: ClaimedPartition, dedupe: PartitionDedupe) {
+    this.partition = claimed.partition;
+    this.pipeline = new TopicPipeline(source, claimed.partition, dedupe, claimed.watermarkUs);
+    this.counts = { ...claimed.counts };
+    this.#dedupe = dedupe;
+    this.#anchor = claimed.anchor;
+    this.#fromOffset = claimed.nextOffset;
+    this.nextOffset = claimed.nextOffset;
+    this.committedOffset = claimed.nextOffset;
+    this.endOffset = claimed.endOffset;
+  }
+
+  /** Passes a batch whose records have all been stepped through. */
+  pass(batch: LogBatch): void {
+    const first = batch.records[0];
+    if (batch.nextOffset < this.nextOffset || (first !== undefined && first.offset < this.nextOffset)) {
+      throw internalBug(
+        `partition ${this.partition} went back: ${first?.offset ?? batch.nextOffset} after ${this.nextOffset}`,
+      );
+    }
+    this.nextOffset = batch.nextOffset;
+    this.endOffset = Math.max(batch.endOffset, batch.nextOffset);
+    this.#lastRecord = batch.records.at(-1) ?? this.#lastRecord;
+    this.#moved = true;
+  }
+
+  /** What has changed since the last call; null if nothing. */
+  takeAdvance(): PartitionAdvance | null {
+    if (!this.#moved) return null;
+    this.#moved = false;
+    if (this.#lastRecord !== null)
+      this.#anchor = { offset: this.#lastRecord.offset, digest: recordDigest(this.#lastRecord) };
+    this.#lastRecord = null;
+    const advance: PartitionAdvance = {
+      partition: this.partition,
+      fromOffset: this.#fromOffset,
+      nextOffset: this.nextOffset,
+      endOffset: this.endOffset,
+      watermarkUs: this.pipeline.watermarkUs,
+      anchor: this.#anchor,
+      counts: { ...this.counts },
+      newIds: this.#dedupe.takeNew(),
+    };
+    this.#fromOffset = this.nextOffset;
+    return advance;
+  }
+
+  /** Forgets ids beyond the horizon. */
+  expireIds(): void {
+    if (this.pipeline.watermarkUs !== null) this.#dedupe.expire(this.pipeline.watermarkUs);
+  }
+}

@@ -1,0 +1,317 @@
+import { recordDigest } from '../log/anchor.ts';
+import { HistoryIds, PartitionDedupe } from '../log/partition-dedupe.ts';
+import type { TopicBounds } from '../log/log-reader.ts';
+import { dedupeIds } from '../postgres/dedupe-ids.ts';
+import { sqlText } from '../postgres/sql.ts';
+import { readStates } from '../postgres/state-table.ts';
+import { withClient } from '../postgres/transaction.ts';
+import type { ViewReducer } from '../state/view-reducer.ts';
+import { BatchBuilder } from './batch-builder.ts';
+import { type Claim, topicRecreated } from './claim.ts';
+import { commitBatch } from './commit-batch.ts';
+import { InvalidGauge } from './invalid-gauge.ts';
+import type { MicroBatch } from './micro-batch.ts';
+import { PartitionRun } from './partition-run.ts';
+import { RecordIntake } from './record-intake.ts';
+import { runSql } from './run-sql.ts';
+import { StateCache } from './state-cache.ts';
+import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
+
+/** Why a session ended: `reclaim` when the partitions of the topic have changed. */
+export type SessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
+
+/** What the session tells its run, and asks it. */
+export interface SessionHost {
+  /** True when the run is to end (abort, deadline). */
+  stopping(): boolean;
+  /** Monotonic ms left until the deadline. */
+  leftMs(): number;
+  committed(batch: MicroBatch): void;
+  readonly reducer: ViewReducer;
+}
+
+type CommitOutcome =
+  | { readonly kind: 'committed' | 'superseded' }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** The loop while one claim stands. Everything in memory here dies with it. */
+export class StreamSession {
+  readonly #options: RunStreamOptions;
+  readonly #limits: StreamLimits;
+  readonly #claim: Claim;
+  readonly #host: SessionHost;
+  readonly #runs: ReadonlyMap<number, PartitionRun>;
+  readonly #cache: StateCache;
+  readonly #builder: BatchBuilder;
+  readonly #partitionCount: number;
+  #committing: Promise<CommitOutcome> | null = null;
+  #boundsCheck: Promise<void> | null = null;
+  #bounds: TopicBounds | null = null;
+  #boundsFailure: unknown = null;
+  #boundsAtMs: number;
+  #reportedAtMs: number;
+  #reporting = false;
+  #expiredAtMs: number;
+  #batchRecords: number;
+
+  private constructor(
+    options: RunStreamOptions,
+    limits: StreamLimits,
+    claim: Claim,
+    runs: ReadonlyMap<number, PartitionRun>,
+    partitionCount: number,
+    host: SessionHost,
+  ) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#claim = claim;
+    this.#host = host;
+    this.#runs = runs;
+    this.#partitionCount = partitionCount;
+    this.#cache = new StateCache(limits.cacheBytes);
+    this.#batchRecords = limits.batchRecords;
+    const now = options.clock.monotonicMs();
+    this.#boundsAtMs = now;
+    this.#reportedAtMs = now;
+    this.#expiredAtMs = now;
+    const { view, pool } = options;
+    this.#builder = new BatchBuilder({
+      view,
+      reducer: host.reducer,
+      cache: this.#cache,
+      gauge: new InvalidGauge(view.source.name, view.source.invalidLimit),
+      runs,
+      load: async (keys) => {
+        const stored = await withClient(pool, (client) => readStates(client, claim.stateTable, view.layout, keys));
+        return stored.map((row) => row?.state ?? null);
+      },
+    });
+  }
+
+  /** Checks that the topic is the one we know, and loads what is needed to go on. Throws `topic-recreated`. */
+  static async open(
+    options: RunStreamOptions,
+    limits: StreamLimits,
+    claim: Claim,
+    bounds: TopicBounds,
+    host: SessionHost,
+  ): Promise<StreamSession> {
+    const { view, version, pool, reader } = options;
+    const { source } = view;
+    for (const { partition, anchor } of claim.partitions) {
+      if (anchor === null) continue;
+      const held = bounds.partitions.find((candidate) => candidate.partition === partition);
+      if (held === undefined || held.lowOffset > anchor.offset) continue; // gone by retention: nothing to compare
+      const record = await reader.recordAt(claim.topic, partition, anchor.offset);
+      if (record === null && (await goneByRetention(options, claim.topic, partition, anchor.offset))) continue;
+      if (record === null || !Buffer.from(recordDigest(record)).equals(anchor.digest)) {
+        throw topicRecreated(
+          `${claim.topic}, partition ${partition}: offset ${anchor.offset} does not hold the record that was read there`,
+        );
+      }
+    }
+    const ids = [-1, ...claim.partitions.map(({ partition }) => partition)];
+    const packs = await withClient(pool, (client) => dedupeIds(client, view.name, version, claim.topic, ids));
+    const history = new HistoryIds(packs.filter((pack) => pack.partition === -1).map((pack) => pack.ids));
+    const runs = new Map<number, PartitionRun>();
+    for (const claimed of claim.partitions) {
+      const dedupe = new PartitionDedupe(source.dedupeHorizonUs, history);
+      for (const pack of packs) if (pack.partition === claimed.partition) dedupe.load(pack.ids);
+      runs.set(claimed.partition, new PartitionRun(source, claimed, dedupe));
+    }
+    return new StreamSession(options, limits, claim, runs, bounds.partitions.length, host);
+  }
+
+  /** Where the partitions stand, as committed. */
+  offsets(): { partition: number; nextOffset: number; endOffset: number; watermarkUs: number | null }[] {
+    return [...this.#runs.values()].map((run) => ({
+      partition: run.partition,
+      nextOffset: run.committedOffset,
+      endOffset: Math.max(run.endOffset, run.committedOffset),
+      watermarkUs: run.pipeline.watermarkUs,
+    }));
+  }
+
+  /** Runs until it is to stop. Throws what ends the claim: the caller may claim again. */
+  async run(ends: ReadonlyMap<number, number> | undefined): Promise<SessionEnd> {
+    const { reader, signal } = this.#options;
+    const stop = new AbortController();
+    const readSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const positions = new Map([...this.#runs.values()].map((run) => [run.partition, run.nextOffset]));
+    const intake = new RecordIntake(
+      reader.read({ topic: this.#claim.topic, positions, ends, signal: readSignal }),
+      this.#limits.maxBatchRecords * 2,
+    );
+    const nudge = (): void => intake.nudge();
+    signal?.addEventListener('abort', nudge, { once: true });
+    try {
+      return await this.#loop(intake);
+    } finally {
+      signal?.removeEventListener('abort', nudge);
+      stop.abort();
+      await intake.stop();
+      await this.#committing;
+      await this.#boundsCheck;
+    }
+  }
+
+  async #loop(intake: RecordIntake): Promise<SessionEnd> {
+    const limits = this.#limits;
+    for (;;) {
+      if (this.#host.stopping()) return this.#end('stopped');
+      await intake.waitForAny(Math.min(limits.boundsEveryMs, this.#host.leftMs()));
+      if (!intake.empty) {
+        await intake.waitForRecords(this.#batchRecords, Math.min(limits.batchMs, this.#host.leftMs()));
+        if (this.#host.stopping()) return this.#end('stopped');
+        const taken = intake.take(this.#batchRecords);
+        await this.#options.failAt?.('after-fetch');
+        const batch = await this.#builder.build(taken);
+        this.#adapt(intake, batch);
+        const outcome = await this.#settle();
+        if (outcome !== null) return outcome;
+        this.#commit(batch, intake);
+      } else {
+        // Nothing to overlap with: see the last commit through.
+        const outcome = await this.#settle();
+        if (outcome !== null) return outcome;
+        if (intake.drained) return 'read-all';
+      }
+      const changed = await this.#lookAtBounds(intake);
+      if (changed !== null) return this.#end(changed);
+      this.#report();
+    }
+  }
+
+  async #end(end: SessionEnd): Promise<SessionEnd> {
+    return (await this.#settle()) ?? end;
+  }
+
+  /** Under backlog larger transactions cost less per record; without it small ones are fresher. */
+  #adapt(intake: RecordIntake, batch: MicroBatch): void {
+    const { batchRecords, maxBatchRecords } = this.#limits;
+    const backlog = intake.records >= this.#batchRecords && batch.records >= this.#batchRecords;
+    this.#batchRecords = backlog
+      ? Math.min(this.#batchRecords * 2, maxBatchRecords)
+      : Math.max(batchRecords, Math.ceil(this.#batchRecords / 2));
+  }
+
+  #commit(batch: MicroBatch, intake: RecordIntake): void {
+    const target = {
+      options: this.#options,
+      topic: this.#claim.topic,
+      stateTable: this.#claim.stateTable,
+      expire: this.#expired(),
+    };
+    this.#committing = commitBatch(batch, target).then(
+      (committed): CommitOutcome => {
+        if (!committed) {
+          intake.nudge();
+          return { kind: 'superseded' };
+        }
+        for (const advance of batch.advances) this.#runs.get(advance.partition)!.committedOffset = advance.nextOffset;
+        this.#cache.trim(batch.number);
+        this.#host.committed(batch);
+        return { kind: 'committed' };
+      },
+      (error: unknown): CommitOutcome => {
+        intake.nudge();
+        return { kind: 'failed', error };
+      },
+    );
+  }
+
+  /** Waits for the transaction under way, if any. Null: go on. */
+  async #settle(): Promise<'superseded' | null> {
+    const outcome = await this.#committing;
+    this.#committing = null;
+    if (outcome?.kind === 'failed') throw outcome.error;
+    return outcome?.kind === 'superseded' ? 'superseded' : null;
+  }
+
+  /** Ids that no later record can repeat: deleted with the next commit. History ids wait for the slowest partition of the topic. */
+  #expired(): { partition: number; beforeUs: number }[] {
+    const now = this.#options.clock.monotonicMs();
+    if (now - this.#expiredAtMs < this.#limits.expireEveryMs) return [];
+    this.#expiredAtMs = now;
+    const { dedupeHorizonUs } = this.#options.view.source;
+    const due: { partition: number; beforeUs: number }[] = [];
+    let slowestUs = Number.POSITIVE_INFINITY;
+    for (const run of this.#runs.values()) {
+      const { watermarkUs } = run.pipeline;
+      slowestUs = Math.min(slowestUs, watermarkUs ?? Number.NEGATIVE_INFINITY);
+      if (watermarkUs !== null) due.push({ partition: run.partition, beforeUs: watermarkUs - dedupeHorizonUs });
+      run.expireIds();
+    }
+    if (this.#claim.whole && Number.isFinite(slowestUs))
+      due.push({ partition: -1, beforeUs: slowestUs - dedupeHorizonUs });
+    return due;
+  }
+
+  /** Every now and then: the ends of the partitions, new partitions. The look-up runs beside the loop. */
+  async #lookAtBounds(intake: RecordIntake): Promise<'reclaim' | 'superseded' | null> {
+    const now = this.#options.clock.monotonicMs();
+    if (this.#boundsCheck === null && now - this.#boundsAtMs >= this.#limits.boundsEveryMs) {
+      this.#boundsAtMs = now;
+      this.#boundsCheck = this.#options.reader.bounds(this.#claim.topic).then(
+        (bounds) => {
+          this.#bounds = bounds;
+          intake.nudge();
+        },
+        (error: unknown) => {
+          this.#boundsFailure = error;
+          intake.nudge();
+        },
+      );
+    }
+    if (this.#boundsFailure !== null) throw this.#boundsFailure;
+    if (this.#bounds === null) return null;
+    const bounds = this.#bounds;
+    this.#bounds = null;
+    this.#boundsCheck = null;
+    if (bounds.partitions.length !== this.#partitionCount) return 'reclaim';
+    for (const { partition, endOffset } of bounds.partitions) {
+      const run = this.#runs.get(partition);
+      if (run !== undefined) run.endOffset = Math.max(endOffset, run.nextOffset);
+    }
+    return intake.empty && this.#committing === null ? this.#storeEnds() : null;
+  }
+
+  /** While nothing is committed the stored ends would grow stale; it also notices that a newer token stands. */
+  async #storeEnds(): Promise<'superseded' | null> {
+    const { view, version, fence, pool } = this.#options;
+    const runs = [...this.#runs.values()];
+    const { rowCount } = await withClient(pool, (client) =>
+      runSql(
+        client,
+        sqlText`
+      UPDATE millrace_catalog.stream_offset o SET end_offset = b.end_offset, updated_at = now()
+      FROM unnest(${runs.map((run) => run.partition)}::int[], ${runs.map((run) => run.endOffset)}::bigint[]) AS b(partition, end_offset)
+      WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${this.#claim.topic} AND o.partition = b.partition
+        AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
+      ),
+    );
+    return rowCount === runs.length ? null : 'superseded';
+  }
+
+  /** Tells Kafka's lag tools where we are. Best effort: a failure only leaves them behind, and is tried again next time. */
+  #report(): void {
+    const now = this.#options.clock.monotonicMs();
+    if (this.#reporting || now - this.#reportedAtMs < this.#limits.reportEveryMs) return;
+    this.#reportedAtMs = now;
+    this.#reporting = true;
+    const { view, version, reader } = this.#options;
+    const offsets = new Map([...this.#runs.values()].map((run) => [run.partition, run.committedOffset]));
+    const done = (): void => void (this.#reporting = false);
+    reader.reportOffsets(`millrace.${view.name}.v${version}`, this.#claim.topic, offsets).then(done, done);
+  }
+}
+
+async function goneByRetention(
+  { reader }: RunStreamOptions,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<boolean> {
+  const { partitions } = await reader.bounds(topic);
+  return partitions.some((held) => held.partition === partition && held.lowOffset > offset);
+}
