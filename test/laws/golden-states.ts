@@ -152,5 +152,5 @@ export const goldenByOffset: GoldenState = {
   ],
   readAtUs: 0,
   values: ['12.84', 'é', -6, true],
-  hex: '',
+  hex: '01dd945d24010177016303c3a90602003a02ec14010102ff8dce1c0008',
 };
