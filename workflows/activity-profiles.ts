@@ -1,6 +1,6 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { STREAM_TASK_QUEUE } from './contracts.ts';
+import { BATCH_TASK_QUEUE, STREAM_TASK_QUEUE } from './contracts.ts';
 
 /** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
 export const quick = proxyActivities<Activities>({
@@ -22,6 +22,7 @@ export const certain = proxyActivities<Activities>(CERTAIN);
  * minutes; each starts over.
  */
 export const BATCH: ActivityOptions = {
+  taskQueue: BATCH_TASK_QUEUE,
   startToCloseTimeout: '24h',
   heartbeatTimeout: '20s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -1,12 +1,11 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 
-/** Where workflows and batch activities run. */
+/** Where workflows and their short activities run: what a start form names. */
 export const TASK_QUEUE = 'millrace';
-/** Where stream slices run: their own queue, so that a long backfill never keeps a stream waiting for a slot. */
+/** Where backfills and exports run: few at a time, each with its memory; pausing or publishing never waits for a slot here. */
+export const BATCH_TASK_QUEUE = 'millrace-batch';
+/** Where stream slices run: each holds a slot for as long as its view streams. */
 export const STREAM_TASK_QUEUE = 'millrace-stream';
-
-/** Search attributes of every feature lifecycle: name to Temporal type. */
-export const SEARCH_ATTRIBUTES = { FeatureView: 'KEYWORD', FeaturePhase: 'KEYWORD', FeatureVersion: 'INT' } as const;
 
 const WORKFLOW_ID_PREFIX = 'feature:';
 

@@ -171,7 +171,7 @@ export class LifecycleRunner {
         this.apply({ type: 'backfilled' });
         during = 'publish';
         if (this.#state.live !== null && plan.topic !== null)
-          await this.#meetThePresent(view, built.version, plan.fingerprint);
+          await this.#meetThePresent(built.version, plan.fingerprint);
         await quick.publishView({ view, version: built.version });
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       });
@@ -185,7 +185,7 @@ export class LifecycleRunner {
   }
 
   /** A version that takes over from a served one is first brought up to the present, or readers would step back in time. */
-  async #meetThePresent(view: string, version: number, fingerprint: string): Promise<void> {
+  async #meetThePresent(version: number, fingerprint: string): Promise<void> {
     const catchUp = async (shard: number): Promise<void> => {
       for (;;) {
         const slice = await this.#slice({ kind: 'refresh', version, fingerprint, shard, until: 'present-end' });

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// Plain JavaScript on purpose: it must run on whatever Node there is, to find the one Millrace needs.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const NEEDED = 24;
+const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
+  await import('./main.ts');
+} else {
+  const pinned = ['../node_modules/node/bin/node', '../../node/bin/node']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (pinned === undefined) {
+    console.error(`error node-too-old: Millrace needs Node ${NEEDED} or newer, and this is ${process.version}`);
+    console.error('  Install Node 24, or run "npm ci" in the folder of Millrace: it brings the pinned one.');
+    process.exit(1);
+  }
+  const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to both; what is sent to us alone is passed on.
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  process.on('SIGINT', () => {});
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+}

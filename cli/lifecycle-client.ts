@@ -1,0 +1,118 @@
+import {
+  type Client,
+  isGrpcServiceError,
+  QueryNotRegisteredError,
+  type WorkflowExecutionDescription,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import {
+  type Command,
+  featureWorkflowId,
+  type LifecycleOptions,
+  type LifecycleStatus,
+  statusQuery,
+  TASK_QUEUE,
+} from '../workflows/contracts.ts';
+
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Starts a view's lifecycle. False when it runs already: starting twice is harmless. */
+export async function startLifecycle(client: Client, view: string, options?: Partial<LifecycleOptions>): Promise<boolean> {
+  try {
+    await client.workflow.start('featureLifecycle', {
+      workflowId: featureWorkflowId(view),
+      taskQueue: TASK_QUEUE,
+      args: [{ view, ...(options === undefined ? {} : { options }) }],
+      staticSummary: `feature view ${view}`,
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw error;
+  }
+}
+
+/** Sends a command and returns what the lifecycle answers. Throws `command-refused`, `not-started`, `no-worker`. */
+export async function sendCommand(client: Client, view: string, command: Command): Promise<LifecycleStatus> {
+  try {
+    return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () =>
+      client.workflow.getHandle(featureWorkflowId(view)).executeUpdate<LifecycleStatus, []>(command),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw notStarted(view);
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(view);
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw fromFailure(error.cause);
+    throw error;
+  }
+}
+
+/** What the lifecycle says of itself; null when no worker answers in time. Throws `not-started`. */
+export async function queryStatus(client: Client, view: string, withinMs = ANSWER_WITHIN_MS): Promise<LifecycleStatus | null> {
+  try {
+    return await client.withDeadline(Date.now() + withinMs, () =>
+      client.workflow.getHandle(featureWorkflowId(view)).query(statusQuery),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw notStarted(view);
+    // Not registered: its first task has not run yet. Others: no worker, or a broken one; the caller shows what else there is.
+    if (error instanceof QueryNotRegisteredError || isGrpcServiceError(error)) return null;
+    throw error;
+  }
+}
+
+/** Figures of the running activities: type, attempt, the last heartbeat, and why the last attempt failed. */
+export interface RunningActivity {
+  readonly type: string;
+  readonly attempt: number;
+  readonly figures: Readonly<Record<string, unknown>>;
+  readonly lastFailure: string | null;
+}
+
+/** The activities a described workflow has under way. */
+export function runningActivities(description: WorkflowExecutionDescription): RunningActivity[] {
+  return (description.raw.pendingActivities ?? []).map((activity) => {
+    const payload = activity.heartbeatDetails?.payloads?.[0];
+    const figures: unknown = payload == null ? {} : defaultPayloadConverter.fromPayload(payload);
+    return {
+      type: activity.activityType?.name ?? '',
+      attempt: activity.attempt ?? 1,
+      figures: typeof figures === 'object' && figures !== null ? { ...figures } : {},
+      lastFailure: activity.lastFailure?.message ?? null,
+    };
+  });
+}
+
+/** Our error out of a failure that came over Temporal. */
+export function fromFailure(failure: ApplicationFailure): MillraceError {
+  const [first] = failure.details ?? [];
+  const remedy =
+    typeof first === 'object' && first !== null && 'remedy' in first && typeof first.remedy === 'string'
+      ? first.remedy
+      : 'See the workflow in the Temporal UI.';
+  return new MillraceError(failure.type ?? 'workflow-failed', failure.message, { remedy, httpStatus: 409, cause: failure });
+}
+
+/** The error for a view without a lifecycle. */
+export function notStarted(view: string): MillraceError {
+  return new MillraceError('not-started', `view "${view}" has no running lifecycle (workflow id ${featureWorkflowId(view)})`, {
+    remedy: `Start it: millrace start ${view}`,
+    httpStatus: 404,
+  });
+}
+
+function noWorker(view: string): MillraceError {
+  return new MillraceError('no-worker', `the lifecycle of "${view}" did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
+    remedy: `See whether a worker runs on task queue ${TASK_QUEUE} ("millrace dev" starts one), and its log.`,
+    retryable: true,
+    httpStatus: 504,
+  });
+}
+
+function isDeadline(error: unknown): boolean {
+  return isGrpcServiceError(error) && (error.code === 4 || error.code === 1);
+}

@@ -1,0 +1,143 @@
+/**
+ * The worker process: reads the configuration, puts the parts together and runs until it is told to stop. Says so when it is ready:
+ * by IPC to a parent (`{"ready": true}`), else as a log line.
+ */
+import { mkdir } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { pino } from 'pino';
+import { createActivities } from './activities/create-activities.ts';
+import { compileFolder } from './engine/define/compile-folder.ts';
+import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
+import { systemClock } from './engine/log/clock.ts';
+import { createKafkaLogReader } from './engine/log/kafka/kafkajs-log-reader.ts';
+import { migrateToLatest } from './engine/postgres/migrate.ts';
+import { createPool } from './engine/postgres/pool.ts';
+import { type Environment, readEnvironment } from './stack/environment.ts';
+import { checkReachable } from './stack/reachability.ts';
+import { registerSearchAttributes } from './stack/search-attributes.ts';
+import { temporalConnectionOptions } from './stack/temporal-settings.ts';
+import { BATCH_TASK_QUEUE, STREAM_TASK_QUEUE, TASK_QUEUE } from './workflows/contracts.ts';
+
+/** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
+const BATCHES_AT_ONCE = 2;
+const STREAMS_AT_ONCE = 100;
+
+const ROLES = { workflow: TASK_QUEUE, batch: BATCH_TASK_QUEUE, stream: STREAM_TASK_QUEUE } as const;
+type Role = keyof typeof ROLES;
+
+function rolesOf(variables: NodeJS.ProcessEnv): Role[] {
+  const given = variables['MILLRACE_WORKER_ROLES']?.split(',').map((role) => role.trim()) ?? Object.keys(ROLES);
+  const unknown = given.find((role) => !(role in ROLES));
+  if (unknown === undefined) return given as Role[];
+  throw new MillraceError('bad-configuration', `MILLRACE_WORKER_ROLES has "${unknown}"; expected some of ${Object.keys(ROLES).join(', ')}`, {
+    remedy: 'Correct it, or unset it: one process then does everything.',
+  });
+}
+
+function needed<T>(value: T | null, variable: string, example: string): T {
+  if (value !== null) return value;
+  throw new MillraceError('not-configured', `${variable} is not set`, {
+    remedy: `Set it, e.g. ${variable}=${example}, or use "millrace dev", which starts the services and a worker.`,
+  });
+}
+
+/** Messages of the Temporal SDK and of its core go where ours go. */
+function bridgeLogs(log: pino.Logger): void {
+  Runtime.install({
+    logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
+      log[level.toLowerCase() as 'trace' | 'debug' | 'info' | 'warn' | 'error']({ ...meta }, message);
+    }),
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) } },
+  });
+}
+
+async function run(env: Environment, log: pino.Logger): Promise<void> {
+  const roles = rolesOf(env.variables);
+  const databaseUrl = needed(env.databaseUrl, 'DATABASE_URL', 'postgres://postgres@127.0.0.1:5432/millrace');
+  const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
+  const definitions = await compileFolder(env.features ?? 'features');
+  await checkReachable({ databaseUrl, kafka: env.kafka, temporal });
+  await migrateToLatest(databaseUrl);
+  await registerSearchAttributes(temporal);
+
+  const identity = `${hostname()}:${process.pid}`;
+  const spillDir = join(tmpdir(), 'millrace-spill');
+  await mkdir(spillDir, { recursive: true });
+  const pool = createPool(databaseUrl, {
+    max: 20,
+    applicationName: 'millrace-worker',
+    onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
+  });
+  const reader = env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
+  const activities = createActivities({ definitions, pool, reader, clock: systemClock, spillDir, memoryMb: env.memoryMb, identity });
+  const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
+  const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
+    workflow: {
+      workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)),
+      maxConcurrentActivityTaskExecutions: 20,
+    },
+    batch: { maxConcurrentActivityTaskExecutions: BATCHES_AT_ONCE },
+    stream: { maxConcurrentActivityTaskExecutions: STREAMS_AT_ONCE },
+  };
+  const workers = await Promise.all(
+    roles.map((role) =>
+      Worker.create({
+        connection,
+        namespace: temporal.namespace,
+        taskQueue: ROLES[role],
+        identity,
+        activities,
+        // A cancellation comes with the answer to a heartbeat: this bounds how long a pause takes.
+        maxHeartbeatThrottleInterval: '2s',
+        defaultHeartbeatThrottleInterval: '2s',
+        shutdownForceTime: '25s',
+        ...options[role],
+      }),
+    ),
+  );
+  const shutdown = (): void => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  // A parent that is gone takes us with it, or a killed `millrace dev` would leave its worker behind.
+  process.on('disconnect', shutdown);
+  log.info({ roles, views: [...definitions.views.keys()], folder: definitions.folder, temporal: temporal.address }, 'READY');
+  process.send?.({ ready: true });
+  try {
+    await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
+  } finally {
+    await reader?.close();
+    await connection.close();
+    await pool.end();
+  }
+}
+
+/** A worker that fails takes the others along: half a worker would look alive. */
+async function runOrStopAll(worker: Worker, shutdown: () => void): Promise<void> {
+  try {
+    await worker.run();
+  } finally {
+    shutdown();
+  }
+}
+
+async function main(): Promise<void> {
+  let log = pino({ name: 'millrace-worker' });
+  try {
+    const env = readEnvironment();
+    log = pino({ name: 'millrace-worker', level: env.logLevel });
+    bridgeLogs(log);
+    await run(env, log);
+    log.info('stopped');
+  } catch (error) {
+    const known = isMillraceError(error) ? { code: error.code, remedy: error.remedy } : { stack: error instanceof Error ? error.stack : undefined };
+    log.fatal(known, error instanceof Error ? error.message : String(error));
+    process.send?.({ failed: { message: error instanceof Error ? error.message : String(error), ...known } });
+    process.exitCode = 1;
+    process.disconnect?.();
+  }
+}
+
+await main();
