@@ -1,0 +1,79 @@
+import type { CompiledView, PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { emptyCounts, type LogCounts } from '../../engine/log/log-counts.ts';
+import type { LogReader } from '../../engine/log/log-reader.ts';
+import { PartitionDedupe } from '../../engine/log/partition-dedupe.ts';
+import { TopicPipeline } from '../../engine/log/topic-pipeline.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import type { EntityState } from '../../engine/state/view-reducer.ts';
+
+/** What a topic makes of a view, computed in one go in memory: no micro-batches, no database, no cache. */
+export interface Replayed {
+  /** As `stateBytes` prints them. */
+  readonly states: string[];
+  readonly counts: LogCounts;
+  /** `partition:offset` of every dead letter. */
+  readonly deadLetters: string[];
+}
+
+/** Replays a whole topic, partition after partition. */
+export async function replayTopic(view: CompiledView, reader: LogReader): Promise<Replayed> {
+  const topic = view.source.topic!;
+  const { partitions } = await reader.bounds(topic);
+  const reducer = createViewReducer(view.layout);
+  const states = new Map<string, { key: PreparedEvent['key']; state: EntityState }>();
+  const counts = emptyCounts();
+  const deadLetters: string[] = [];
+  for (const { partition, lowOffset, endOffset } of partitions) {
+    const pipeline = new TopicPipeline(
+      view.source,
+      partition,
+      new PartitionDedupe(view.source.dedupeHorizonUs, null),
+      null,
+    );
+    const read = reader.read({
+      topic,
+      positions: new Map([[partition, lowOffset]]),
+      ends: new Map([[partition, endOffset]]),
+    });
+    for await (const batch of read) {
+      for (const record of batch.records) {
+        counts.records++;
+        const outcome = pipeline.step(record);
+        if (outcome.kind === 'tombstone') counts.tombstones++;
+        else if (outcome.kind === 'outside-until') counts.outsideUntil++;
+        else if (outcome.kind === 'duplicate') counts.duplicates++;
+        else if (outcome.kind === 'invalid') {
+          counts.invalid++;
+          deadLetters.push(`${partition}:${record.offset}`);
+        } else {
+          const event: PreparedEvent = {
+            keyText: '',
+            key: [],
+            eventTimeUs: 0,
+            id: null,
+            partition: 0,
+            offset: 0,
+            inputs: view.layout.slots.map(() => null),
+          };
+          const prepared = view.prepare(outcome.event, event);
+          if (prepared === 'filtered') counts.filtered++;
+          else if (prepared === 'null-key') counts.nullKey++;
+          else if (prepared !== 'ok') {
+            counts.invalid++;
+            deadLetters.push(`${partition}:${record.offset}`);
+          } else {
+            const entry = states.get(event.keyText) ?? { key: [...event.key], state: reducer.empty() };
+            states.set(event.keyText, entry);
+            if (reducer.apply(entry.state, event)) counts.applied++;
+            else counts.late++;
+          }
+        }
+      }
+    }
+  }
+  const lines = [...states.values()].map(({ key, state }) => {
+    const names = Object.fromEntries(view.layout.keys.map(({ name }, index) => [name, key[index]]));
+    return `${JSON.stringify(names).replaceAll('":', '": ').replaceAll(',"', ', "')} ${Buffer.from(reducer.encode(state)).toString('hex')}`;
+  });
+  return { states: lines.sort(), counts, deadLetters: deadLetters.sort() };
+}
