@@ -1,8 +1,8 @@
-import type { FieldSpec, ScalarValue } from '../contract/field-type.ts';
+import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
+import type { ScalarValue } from '../contract/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
 
-/** A decoded, contract-valid row: field name to value (see `ScalarType` for representations). */
-export type Row = Readonly<Record<string, unknown>>;
+export type { CompiledContract, DecodeResult, Row } from '../contract/compiled-contract.ts';
 
 /** Where a record stands in the log of its source: history is partition -1, its offset the position by (file name, row). */
 export interface LogPosition {
@@ -37,25 +37,6 @@ export interface PreparedEvent {
 /** `prepare` outcomes that are not events: dropped by `where`, no join key, or a row function that failed (dead letter). */
 export type PrepareOutcome = 'ok' | 'filtered' | 'null-key' | { readonly invalid: readonly string[] };
 
-export interface CompiledContract {
-  readonly fields: readonly FieldSpec[];
-  /** Decodes one JSON text (a Kafka record's value, or a JSONL line). Never throws. */
-  decodeJson(text: Uint8Array | string): DecodeResult;
-  /** Decodes and checks one already parsed JSON value. Never throws. */
-  decodeValue(value: unknown): DecodeResult;
-  /**
-   * The reader for one field of a history column. `columnType` is the DuckDB type's name as printed by DESCRIBE
-   * (e.g. `BIGINT`, `VARCHAR`, `TIMESTAMP`, `DECIMAL(10,2)`). The returned function takes a value as `@duckdb/node-api` gives it
-   * for that type in its cheapest exact form (documented in engine/contract/README.md) and returns the row value, or pushes a reason.
-   * Throws MillraceError `column-type-mismatch` when the column can never satisfy the field.
-   */
-  columnDecoder(field: string, columnType: string): (value: unknown, reasons: string[]) => unknown;
-}
-
-export type DecodeResult =
-  | { readonly ok: true; readonly row: Row }
-  | { readonly ok: false; readonly reasons: readonly string[] };
-
 export interface CompiledSource {
   readonly name: string;
   readonly contract: CompiledContract;
@@ -79,6 +60,8 @@ export interface CompiledView {
   /** Hex sha-256 over code, contract and engine semantics (design §4). */
   readonly fingerprint: string;
   readonly source: CompiledSource;
+  /** Per feature of the layout, what it aggregates: a field's name, or the source text of its row function; null for `count()`. */
+  readonly featureInputs?: readonly (string | null)[] | undefined;
   /** Refresh period in ms while published and not streaming; null = by hand. */
   readonly refreshMs: number | null;
   /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */

@@ -1,0 +1,60 @@
+import type { ScalarType } from '../contract/field-type.ts';
+import type { RowFunction } from './feature.ts';
+import type { FeaturePlan } from './read-features.ts';
+import {
+  ENGINE_SEMANTICS,
+  type FeatureLayout,
+  type GroupLayout,
+  type SlotLayout,
+  type ViewLayout,
+} from './view-layout.ts';
+
+/** A slot with where its input comes from: a field, a row function, or null for `count()`. */
+export interface SlotPlan extends SlotLayout {
+  readonly from: string | RowFunction | null;
+  /** The first feature that reads it; failures of its function are told under this name. */
+  readonly feature: string;
+}
+
+/** Groups features by hop and shares equal partials (design of tiles: engine/state/README.md). */
+export function buildLayout(
+  head: Pick<ViewLayout, 'view' | 'entity' | 'keys' | 'tieBreak'>,
+  features: readonly FeaturePlan[],
+): { layout: ViewLayout; slots: readonly SlotPlan[] } {
+  const spans = new Map<number | null, number | null>();
+  for (const { hopUs, windowUs } of features) {
+    spans.set(hopUs, hopUs === null ? null : Math.max(spans.get(hopUs) ?? 0, windowUs ?? 0));
+  }
+  const groups: GroupLayout[] = [...spans]
+    .map(([hopUs, spanUs]) => ({ hopUs, spanUs }))
+    .sort((a, b) => (a.hopUs ?? Number.POSITIVE_INFINITY) - (b.hopUs ?? Number.POSITIVE_INFINITY));
+  const slots: SlotPlan[] = [];
+  groups.forEach(({ hopUs }, group) => {
+    for (const feature of features) {
+      if (feature.hopUs !== hopUs || slots.some((slot) => slot.group === group && shares(slot, feature))) continue;
+      const input: ScalarType | null = feature.input?.type ?? null;
+      slots.push({ partial: feature.partial, input, group, from: feature.input?.from ?? null, feature: feature.name });
+    }
+  });
+  const layout: ViewLayout = {
+    semantics: ENGINE_SEMANTICS,
+    ...head,
+    groups,
+    slots: slots.map(({ partial, input, group }) => ({ partial, input, group })),
+    features: features.map((feature): FeatureLayout => {
+      const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
+      const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
+      const { name, aggregate, windowUs, hopUs, result } = feature;
+      return { name, aggregate, slot, windowUs, hopUs, result, nullable: aggregate !== 'count' };
+    }),
+  };
+  return { layout, slots };
+}
+
+function shares(slot: SlotPlan, feature: FeaturePlan): boolean {
+  return (
+    slot.partial === feature.partial &&
+    slot.from === (feature.input?.from ?? null) &&
+    JSON.stringify(slot.input) === JSON.stringify(feature.input?.type ?? null)
+  );
+}

@@ -1,0 +1,204 @@
+import { type ColumnDescriber, checkHistory } from './check-history.ts';
+import { compileSource, type SourceCompilation } from './compile-source.ts';
+import { compileEntity, compileView, type KeyPlan, type ViewCompilation } from './compile-view.ts';
+import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
+import { type DefinitionFault, faultReporter, invalidDefinitions } from './definition-fault.ts';
+import type { Entity } from './entity.ts';
+import type { FeatureService } from './feature-service.ts';
+import type { FeatureView } from './feature-view.ts';
+import { fingerprintView } from './fingerprint.ts';
+import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
+import { nameFault } from './names.ts';
+import { probePurity } from './probe-purity.ts';
+import type { Source } from './source.ts';
+
+export interface CompileOptions {
+  /** The columns of a history glob, or null where it matches no file. Without it, history is not looked at. */
+  readonly describeColumns?: ColumnDescriber | undefined;
+}
+
+/**
+ * Makes definitions ready to run.
+ *
+ * @throws MillraceError `invalid-definitions` with every fault of every definition at once in `details.faults`.
+ * @example
+ * const definitions = await compileDefinitions(definitionsInMemory([routeDelays], process.cwd()));
+ */
+export async function compileDefinitions(
+  loaded: LoadedDefinitions,
+  options: CompileOptions = {},
+): Promise<Definitions> {
+  const faults: DefinitionFault[] = [];
+  const collected = collect(loaded.definitions, faults);
+  const sources = new Map<Source, SourceCompilation>();
+  for (const source of collected.sources) {
+    const report = faultReporter(faults, 'source', String(source.name));
+    sources.set(source, compileSource(source, loaded.baseFolder, report));
+  }
+  checkTopics(sources, faults);
+  const entities = new Map<Entity, KeyPlan[]>();
+  for (const entity of collected.entities) {
+    entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', String(entity.name))));
+  }
+  const compiled: {
+    readonly definition: FeatureView;
+    readonly view: ViewCompilation;
+    readonly loaded: LoadedDefinition;
+  }[] = [];
+  for (const [definition, entry] of collected.views) {
+    const report = faultReporter(faults, 'feature view', String(definition.name));
+    const source = sources.get(definition.source);
+    const keys = entities.get(definition.entity);
+    if (source === undefined || keys === undefined) continue;
+    const view = compileView(definition, keys, source, report);
+    if (view === null) continue;
+    if (source.sound) probePurity(definition, keys, view.slots, source.plans, report);
+    compiled.push({ definition, view, loaded: entry });
+  }
+  const describe = options.describeColumns;
+  if (describe !== undefined) await checkHistory([...sources.values()], describe, faults);
+  if (faults.length > 0) throw invalidDefinitions(faults);
+
+  const views = new Map<string, CompiledView>();
+  const byDefinition = new Map<FeatureView, CompiledView>();
+  for (const { definition, view, loaded: entry } of compiled) {
+    const source = sources.get(definition.source) as SourceCompilation;
+    const fingerprint = await fingerprintView({
+      definition,
+      view,
+      plans: source.plans,
+      loaded: entry,
+      folder: loaded.folder,
+    });
+    const { slots: _, ...rest } = view;
+    const ready: CompiledView = Object.freeze({ ...rest, fingerprint });
+    views.set(view.name, ready);
+    byDefinition.set(definition, ready);
+  }
+  const services = new Map<string, CompiledService>();
+  for (const service of collected.services) {
+    const members = service.views.flatMap((view) => byDefinition.get(view) ?? []);
+    services.set(service.name, { name: service.name, views: members });
+  }
+  return {
+    folder: loaded.folder,
+    views,
+    services,
+    sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),
+  };
+}
+
+interface Collected {
+  readonly entities: ReadonlySet<Entity>;
+  readonly sources: ReadonlySet<Source>;
+  readonly views: ReadonlyMap<FeatureView, LoadedDefinition>;
+  readonly services: ReadonlySet<FeatureService>;
+}
+
+/** Gathers what is exported and what views refer to, and reports names that two different definitions of a kind share. */
+function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFault[]): Collected {
+  const entities = new Set<Entity>();
+  const sources = new Set<Source>();
+  const views = new Map<FeatureView, LoadedDefinition>();
+  const services = new Set<FeatureService>();
+  for (const entry of definitions) {
+    const { value } = entry;
+    if (value.kind === 'entity') entities.add(value);
+    else if (value.kind === 'source') sources.add(value);
+    else if (value.kind === 'feature-service') services.add(value);
+    else if (!views.has(value)) views.set(value, entry);
+  }
+  for (const view of views.keys()) {
+    const report = faultReporter(faults, 'feature view', String(view.name));
+    for (const part of ['entity', 'source'] as const) {
+      const given: unknown = view[part];
+      if (!isDefinition(given) || given.kind !== part) {
+        report(
+          `no-${part}`,
+          part,
+          `expected what ${part}(...) returns, received ${typeof given}`,
+          `Define it with ${part}(...); an import cycle makes it undefined.`,
+        );
+      } else if (given.kind === 'entity') entities.add(given);
+      else if (given.kind === 'source') sources.add(given);
+    }
+  }
+  for (const service of services)
+    checkService(service, views, faultReporter(faults, 'feature service', String(service.name)));
+  reportDuplicates('entity', entities, faults);
+  reportDuplicates('source', sources, faults);
+  reportDuplicates('feature view', views.keys(), faults);
+  reportDuplicates('feature service', services, faults);
+  return { entities, sources, views, services };
+}
+
+function reportDuplicates(
+  kind: string,
+  definitions: Iterable<{ readonly name: string }>,
+  faults: DefinitionFault[],
+): void {
+  const seen = new Set<string>();
+  for (const { name } of definitions) {
+    if (seen.has(name)) {
+      faultReporter(faults, kind, name)(
+        'duplicate-name',
+        'name',
+        `two definitions of a ${kind} are called "${name}"`,
+        'Rename one of them.',
+      );
+    }
+    seen.add(name);
+  }
+}
+
+function checkService(
+  service: FeatureService,
+  views: ReadonlyMap<FeatureView, LoadedDefinition>,
+  report: ReturnType<typeof faultReporter>,
+): void {
+  const name = nameFault(service.name);
+  if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
+  if (!Array.isArray(service.views) || service.views.length === 0) {
+    report('no-views', 'views', 'names no views', 'Give the feature views one model reads: [routeDelays].');
+    return;
+  }
+  const seen = new Set<string>();
+  service.views.forEach((view: unknown, index) => {
+    const path = `views[${index}]`;
+    if (!isDefinition(view) || view.kind !== 'feature-view') {
+      report(
+        'unknown-view',
+        path,
+        `is not a feature view but ${typeof view}`,
+        'Give what featureView(...) returns; an import cycle makes it undefined.',
+      );
+    } else if (!views.has(view)) {
+      report(
+        'unknown-view',
+        path,
+        `view "${view.name}" is not among the definitions`,
+        'Export it from the folder of definitions.',
+      );
+    } else if (seen.has(view.name))
+      report('duplicate-name', path, `names view "${view.name}" twice`, 'Name each view once.');
+    else seen.add(view.name);
+  });
+}
+
+/** Two sources over one topic would give each other's records to the dead letters. */
+function checkTopics(sources: ReadonlyMap<Source, SourceCompilation>, faults: DefinitionFault[]): void {
+  const owners = new Map<string, string>();
+  for (const { source } of sources.values()) {
+    if (source.topic === null) continue;
+    const owner = owners.get(source.topic);
+    if (owner === undefined) owners.set(source.topic, source.name);
+    else if (owner !== source.name) {
+      faultReporter(faults, 'source', source.name)(
+        'duplicate-topic',
+        'topic',
+        `topic "${source.topic}" already belongs to source ${owner}`,
+        'Use one source for a topic, and `where` in the views.',
+      );
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { isAbsolute, join } from 'node:path';
+import { contractOf } from '../contract/compile-contract.ts';
+import type { FieldPlan } from '../contract/field-plan.ts';
+import { isIsoDate, parseDateTime } from '../contract/iso-time.ts';
+import { readSchema } from '../contract/read-schema.ts';
+import { nameOfType } from '../contract/row-value-conversions.ts';
+import type { ScalarType } from '../contract/field-type.ts';
+import type { CompiledSource } from './compiled-view.ts';
+import type { ReportFault } from './definition-fault.ts';
+import { durationMicros } from './duration.ts';
+import { nameFault } from './names.ts';
+import type { Source } from './source.ts';
+
+/** A source ready to run, with what compiling views over it needs. */
+export interface SourceCompilation {
+  readonly source: CompiledSource;
+  readonly plans: readonly FieldPlan[];
+  readonly fields: ReadonlyMap<string, FieldPlan>;
+  /** Whether its contract was read without a fault, so that rows can be made for the probe. */
+  readonly sound: boolean;
+}
+
+const HOUR_US = 3_600_000_000;
+const idKinds = new Set(['string', 'enum', 'int', 'int64']);
+
+/** Compiles a source; `baseFolder` is what its history path is relative to. */
+export function compileSource(definition: Source, baseFolder: string, report: ReportFault): SourceCompilation {
+  const { options } = definition;
+  const name = nameFault(definition.name);
+  if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
+  const { plans, faults } = readSchema(options.schema);
+  for (const fault of faults) {
+    report('unsupported-contract', fault.path === '' ? 'schema' : `schema.${fault.path}`, fault.message, fault.remedy);
+  }
+  const fields = new Map(plans.map((plan) => [plan.spec.name, plan]));
+  const sound = faults.length === 0;
+  checkField(fields, 'eventTime', options.eventTime, new Set(['timestamp']), 'a z.iso.datetime()', report);
+  if (options.eventId !== undefined) {
+    checkField(fields, 'eventId', options.eventId, idKinds, 'a string, enum, int or int64', report);
+  }
+  if (options.topic === undefined && options.history === undefined) {
+    report('no-log', '', 'has neither a topic nor a history', 'Give `topic`, `history: { path }`, or both.');
+  }
+  if (options.topic !== undefined && !/^[a-zA-Z0-9._-]{1,249}$/.test(String(options.topic))) {
+    report(
+      'invalid-topic',
+      'topic',
+      `"${options.topic}" is no Kafka topic name`,
+      'Use letters, digits, ".", "_" and "-".',
+    );
+  }
+  const source: CompiledSource = {
+    name: definition.name,
+    contract: contractOf(plans),
+    eventTimeField: options.eventTime,
+    eventIdField: options.eventId ?? null,
+    topic: options.topic ?? null,
+    history: compileHistory(options.history, baseFolder, report),
+    dedupeHorizonUs: readDuration('dedupeHorizon', options.dedupeHorizon, 24 * HOUR_US, report),
+    maxAheadUs: readDuration('maxAhead', options.maxAhead, HOUR_US, report),
+    invalidLimit: readLimit(options.invalidLimit, report),
+  };
+  return { source, plans, fields, sound };
+}
+
+function checkField(
+  fields: ReadonlyMap<string, FieldPlan>,
+  path: string,
+  name: string,
+  kinds: ReadonlySet<string>,
+  expected: string,
+  report: ReportFault,
+): void {
+  const plan = fields.get(name);
+  if (plan === undefined) {
+    report('unknown-field', path, `no field "${name}" in the schema`, `Name one of: ${[...fields.keys()].join(', ')}.`);
+    return;
+  }
+  if (!kinds.has(plan.spec.type.kind)) {
+    report(
+      'wrong-field-type',
+      path,
+      `field "${name}" is ${kindName(plan)}, expected ${expected}`,
+      'Name another field, or change its type.',
+    );
+  }
+  if (plan.spec.nullable || plan.spec.optional) {
+    report(
+      'wrong-field-type',
+      path,
+      `field "${name}" may be missing or null`,
+      'Make it required: every event has one.',
+    );
+  }
+}
+
+/** A field's type in words. */
+export function kindName(plan: FieldPlan): string {
+  const { type } = plan.spec;
+  if (type.kind === 'array') return 'a list';
+  return type.kind === 'object' ? 'an object' : nameOfType(type as ScalarType);
+}
+
+function compileHistory(
+  history: Source['options']['history'],
+  baseFolder: string,
+  report: ReportFault,
+): CompiledSource['history'] {
+  if (history === undefined) return null;
+  if (typeof history.path !== 'string' || history.path === '') {
+    report(
+      'invalid-history',
+      'history.path',
+      'expected a path or glob',
+      "Give e.g. history: { path: 'data/flights/*.parquet' }.",
+    );
+    return null;
+  }
+  const path = isAbsolute(history.path) ? history.path : join(baseFolder, history.path);
+  return { path, untilUs: readUntil(history.until, report) };
+}
+
+function readUntil(until: string | number | undefined, report: ReportFault): number | null {
+  if (until === undefined) return null;
+  const text = typeof until === 'string' && isIsoDate(until) ? `${until}T00:00:00Z` : until;
+  const epochUs = typeof text === 'string' ? parseDateTime(text, { offset: true, relaxed: false }) : text;
+  if (Number.isSafeInteger(epochUs)) return epochUs;
+  report(
+    'invalid-until',
+    'history.until',
+    `expected an ISO datetime with offset, a date, or epoch microseconds, received ${JSON.stringify(until)}`,
+    "Give e.g. until: '2001-06-01T00:00:00Z'.",
+  );
+  return null;
+}
+
+function readDuration(path: string, text: string | undefined, preset: number, report: ReportFault): number {
+  if (text === undefined) return preset;
+  const micros = durationMicros(text);
+  if (micros === undefined) {
+    report(
+      'invalid-duration',
+      path,
+      `${JSON.stringify(text)} is not a duration`,
+      "Write a whole number and a unit: '24h', '90s'.",
+    );
+  }
+  return micros ?? preset;
+}
+
+function readLimit(limit: Source['options']['invalidLimit'], report: ReportFault): CompiledSource['invalidLimit'] {
+  const preset = { rate: 0.1, window: 1000 };
+  if (limit === undefined) return preset;
+  const sound = limit.rate >= 0 && limit.rate <= 1 && Number.isSafeInteger(limit.window) && limit.window >= 1;
+  if (sound) return { rate: limit.rate, window: limit.window };
+  report(
+    'invalid-limit',
+    'invalidLimit',
+    `expected a rate from 0 to 1 and a window of at least 1 record, received ${JSON.stringify(limit)}`,
+    'Give e.g. invalidLimit: { rate: 0.1, window: 1000 }.',
+  );
+  return preset;
+}

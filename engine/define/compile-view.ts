@@ -1,0 +1,140 @@
+import type { ScalarType } from '../contract/field-type.ts';
+import { nameOfType } from '../contract/row-value-conversions.ts';
+import { buildLayout, type SlotPlan } from './build-layout.ts';
+import { kindName, type SourceCompilation } from './compile-source.ts';
+import type { CompiledView } from './compiled-view.ts';
+import type { ReportFault } from './definition-fault.ts';
+import { durationMicros } from './duration.ts';
+import type { Entity } from './entity.ts';
+import type { RowFunction } from './feature.ts';
+import type { FeatureView } from './feature-view.ts';
+import { columnNameFault, nameFault } from './names.ts';
+import { createPrepare, keyReader } from './prepare.ts';
+import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-features.ts';
+
+export type KeyPlan = { readonly name: string; readonly type: ScalarType };
+
+/** A view compiled up to its fingerprint. */
+export interface ViewCompilation extends Omit<CompiledView, 'fingerprint'> {
+  readonly slots: readonly SlotPlan[];
+  readonly featureInputs: readonly (string | null)[];
+}
+
+/** Judges an entity's join keys. */
+export function compileEntity(entity: Entity, report: ReportFault): KeyPlan[] {
+  const name = nameFault(entity.name);
+  if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
+  const keys: KeyPlan[] = [];
+  if (Object.keys(entity.keys ?? {}).length === 0) {
+    report('no-keys', 'keys', 'has no join keys', 'Give at least one: { origin: z.string() }.');
+  }
+  for (const [key, schema] of Object.entries(entity.keys ?? {})) {
+    const path = `keys.${key}`;
+    const fault = columnNameFault(key);
+    if (fault !== null)
+      report('invalid-name', path, fault, 'Use another name, and `key: (e) => ({ ... })` in the view.');
+    const type = declaredType(schema, path, report);
+    if (type?.kind === 'double') {
+      report(
+        'unsupported-type',
+        path,
+        'a join key cannot be a double',
+        'Use z.int(), z.int64(), decimal() or z.string().',
+      );
+    } else if (type !== null) keys.push({ name: key, type });
+  }
+  return keys;
+}
+
+/** Compiles a view over its compiled source, or reports its faults and gives null. */
+export function compileView(
+  view: FeatureView,
+  keys: readonly KeyPlan[],
+  source: SourceCompilation,
+  report: ReportFault,
+): ViewCompilation | null {
+  let faulty = false;
+  const note: ReportFault = (code, path, message, remedy) => {
+    faulty = true;
+    report(code, path, message, remedy);
+  };
+  const name = nameFault(view.name);
+  if (name !== null) note('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
+  for (const option of ['where', 'key'] as const) {
+    const given: unknown = view[option];
+    if (given !== null && typeof given !== 'function')
+      note('no-function', option, `expected a function, received ${typeof given}`, `Write ${option}: (e) => ...`);
+  }
+  if (view.key === null) checkKeyFields(keys, source, note);
+  const features = readFeatures(
+    view,
+    source,
+    keys.map((key) => key.name),
+    note,
+  );
+  const refreshUs = view.refresh === null ? null : durationMicros(view.refresh);
+  if (refreshUs === undefined) {
+    note(
+      'invalid-duration',
+      'refresh',
+      `${JSON.stringify(view.refresh)} is not a duration`,
+      "Write a whole number and a unit: '6h'.",
+    );
+  }
+  if (faulty || keys.length === 0) return null;
+  const { layout, slots } = buildLayout(
+    {
+      view: view.name,
+      entity: view.entity.name,
+      keys,
+      tieBreak: source.source.eventIdField === null ? 'offset' : 'id',
+    },
+    features,
+  );
+  return {
+    name: view.name,
+    layout,
+    source: source.source,
+    refreshMs: typeof refreshUs === 'number' ? refreshUs / 1000 : null,
+    featureInputs: features.map(inputText),
+    prepare: createPrepare(view.where, keyReader(keys, view.key), slots),
+    slots,
+  };
+}
+
+function checkKeyFields(keys: readonly KeyPlan[], source: SourceCompilation, note: ReportFault): void {
+  for (const { name, type } of keys) {
+    const field = source.fields.get(name);
+    if (field === undefined) {
+      note(
+        'key-mismatch',
+        'key',
+        `join key "${name}" is no field of source ${source.source.name}`,
+        `Give key: (e) => ({ ${name}: ... }), or name the key as a field: ${[...source.fields.keys()].join(', ')}.`,
+      );
+    } else if (!fits(scalarOf(field.spec.type), type)) {
+      note(
+        'key-mismatch',
+        'key',
+        `join key "${name}" is ${nameOfType(type)}, but field "${name}" of source ${source.source.name} is ${kindName(field)}`,
+        `Give key: (e) => ({ ${name}: ... }), or change one of the types.`,
+      );
+    }
+  }
+}
+
+function fits(field: ScalarType | null, key: ScalarType): boolean {
+  if (field === null) return false;
+  if (key.kind === 'string') return field.kind === 'string' || field.kind === 'enum';
+  if (key.kind === 'enum') return field.kind === 'enum' && field.values.every((value) => key.values.includes(value));
+  return JSON.stringify(field) === JSON.stringify(key);
+}
+
+function inputText(feature: FeaturePlan): string | null {
+  if (feature.input === null) return null;
+  return sourceText(feature.input.from);
+}
+
+function sourceText(from: string | RowFunction): string {
+  return typeof from === 'string' ? from : String(from).replace(/\s+/g, ' ');
+}

@@ -1,0 +1,94 @@
+import type { FieldValue, KindOf, RowOf, Shape } from '../contract/row-of.ts';
+import type { Duration } from './duration.ts';
+import type { Entity } from './entity.ts';
+import { type Feature, type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
+import type { Source } from './source.ts';
+
+/** A feature view as `featureView()` gives it; `Keys` and `Features` carry the types that reading it needs. */
+export interface FeatureView<
+  Name extends string = string,
+  Keys extends Shape = Shape,
+  Features extends FeatureSet = FeatureSet,
+> {
+  readonly kind: 'feature-view';
+  readonly name: Name;
+  readonly entity: Entity<string, Keys>;
+  readonly source: Source;
+  readonly where: RowFunction | null;
+  readonly key: RowFunction | null;
+  readonly refresh: string | null;
+  /** Builds the features anew. Throws what the user's function throws. */
+  readonly build: () => Features;
+}
+
+/** The join keys a view is read by. */
+export type KeyOf<View> =
+  View extends FeatureView<string, infer Keys, FeatureSet>
+    ? { readonly [Name in keyof Keys]: NonNullable<FieldValue<Keys[Name]>> }
+    : never;
+
+/** The values reading a view gives: every feature by name; counts are never null, all else may be. */
+export type ValuesOf<View> =
+  View extends FeatureView<string, Shape, infer Features>
+    ? { readonly [Name in keyof Features]: Features[Name] extends Feature<infer Value> ? Value : never }
+    : never;
+
+type KeyResult<Keys> = { readonly [Name in keyof Keys]: FieldValue<Keys[Name]> | null };
+
+/** Whether a field can stand for a join key as it is: the same kind, or an enum for a string. */
+type Fits<Field, Key> =
+  NonNullable<FieldValue<Field>> extends FieldValue<Key>
+    ? KindOf<Field> extends KindOf<Key> | ('string' extends KindOf<Key> ? 'enum' : never)
+      ? true
+      : false
+    : false;
+
+type AllFit<Keys, Members> = false extends {
+  [Name in keyof Keys]: Name extends keyof Members ? Fits<Members[Name], Keys[Name]> : false;
+}[keyof Keys]
+  ? false
+  : true;
+
+export interface ViewOptions<Keys extends Shape, Members extends Shape, Features extends FeatureSet> {
+  readonly entity: Entity<string, Keys>;
+  readonly source: Source<string, Members>;
+  /** Keeps the rows it is true for; the others are counted as filtered. */
+  readonly where?: ((row: RowOf<Members>) => boolean) | undefined;
+  /** The join keys of a row, where they are not its same-named fields. Null: the row belongs to no entity. */
+  readonly key?: ((row: RowOf<Members>) => KeyResult<Keys>) | undefined;
+  readonly features: (f: FeatureBuilder<Members>) => Features;
+  /** How often the published view is brought up to date while it does not stream, e.g. `'6h'`. Default: by hand. */
+  readonly refresh?: Duration | undefined;
+}
+
+/**
+ * Declares the features of an entity over a source. Nothing runs here; faults are reported by `millrace plan`.
+ *
+ * @example
+ * export const routeDelays = featureView('route_delays', {
+ *   entity: route,
+ *   source: flights,
+ *   features: (f) => ({ flights_1d: f.count().over('1d'), last_delay: f.last('delay') }),
+ * });
+ */
+export function featureView<
+  const Name extends string,
+  Keys extends Shape,
+  Members extends Shape,
+  Features extends FeatureSet,
+>(
+  name: Name,
+  options: ViewOptions<Keys, Members, Features> &
+    (AllFit<Keys, Members> extends true ? unknown : { readonly key: (row: RowOf<Members>) => KeyResult<Keys> }),
+): FeatureView<Name, Keys, Features> {
+  return Object.freeze({
+    kind: 'feature-view',
+    name,
+    entity: options.entity,
+    source: options.source as Source,
+    where: (options.where as RowFunction | undefined) ?? null,
+    key: (options.key as RowFunction | undefined) ?? null,
+    refresh: options.refresh ?? null,
+    build: () => options.features(featureBuilder<Members>()),
+  });
+}

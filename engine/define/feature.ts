@@ -1,0 +1,118 @@
+import type { z } from 'zod';
+import type { FieldOfKind, FieldValue, KindOf, NumericKind, RowOf, ScalarKind, Shape } from '../contract/row-of.ts';
+import type { Duration } from './duration.ts';
+import type { AggregateName } from './view-layout.ts';
+
+/** A function of a row of a source's contract. It must be pure; `millrace plan` detects what is not. */
+export type RowFunction = (row: never) => unknown;
+
+/** One feature as declared: an aggregate over an input and a window. `Value` is what reading it gives. */
+export interface Feature<out Value = unknown> {
+  readonly kind: 'feature';
+  readonly aggregate: AggregateName;
+  /** A field's name, a row function, or null for `count()`. */
+  readonly input: string | RowFunction | null;
+  /** The type a row function returns; null: number. */
+  readonly type: z.core.$ZodType | null;
+  /** Null: lifetime. */
+  readonly window: string | null;
+  /** Null: the default of the window. */
+  readonly hop: string | null;
+  /** Never set: carries the type of the feature's value. */
+  readonly value?: Value;
+  /**
+   * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life.
+   *
+   * @example
+   * f.count().over('1h', { hop: '10s' })
+   */
+  over(window: Duration, options?: { readonly hop?: Duration | undefined }): Feature<Value>;
+}
+
+type Read<S> = NonNullable<FieldValue<S>> | null;
+type NumberOf<Members> = (row: RowOf<Members>) => number | null;
+type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
+
+/** An aggregate over a field or a row function. A function returns a number, or what `type` says. Nulls are skipped. */
+interface AnyInput<Members extends Shape> {
+  <Name extends FieldOfKind<Members, ScalarKind>>(field: Name): Feature<Read<Members[Name]>>;
+  (input: NumberOf<Members>): Feature<number | null>;
+  <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Feature<Read<T>>;
+}
+
+interface NumericInput<Members extends Shape> {
+  <Name extends FieldOfKind<Members, NumericKind>>(field: Name): Feature<Read<Members[Name]>>;
+  (input: NumberOf<Members>): Feature<number | null>;
+  <T extends z.core.$ZodType>(
+    input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
+    options: { readonly type: T },
+  ): Feature<Read<T>>;
+}
+
+/** The aggregates a view's `features` function builds with. */
+export interface FeatureBuilder<Members extends Shape = Shape> {
+  /** Counts rows, or the rows whose input is not null. Never null itself. */
+  readonly count: {
+    (): Feature<number>;
+    (field: FieldOfKind<Members, ScalarKind>): Feature<number>;
+    (input: NumberOf<Members>): Feature<number>;
+    <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Feature<number>;
+  };
+  /** The exact sum; doubles are rounded once, when read. */
+  readonly sum: NumericInput<Members>;
+  /** The exact sum divided by the count of non-nulls. */
+  readonly avg: {
+    (field: FieldOfKind<Members, NumericKind>): Feature<number | null>;
+    (input: NumberOf<Members>): Feature<number | null>;
+    <T extends z.core.$ZodType>(
+      input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
+      options: { readonly type: T },
+    ): Feature<number | null>;
+  };
+  readonly min: AnyInput<Members>;
+  readonly max: AnyInput<Members>;
+  /** The input of the earliest event that has one, by (event time, event id or log position). */
+  readonly first: AnyInput<Members>;
+  /** The input of the latest event that has one. */
+  readonly last: AnyInput<Members>;
+}
+
+/** Features of a view by name. */
+export type FeatureSet = Readonly<Record<string, Feature>>;
+
+interface FeatureFacts {
+  readonly aggregate: AggregateName;
+  readonly input: string | RowFunction | null;
+  readonly type: z.core.$ZodType | null;
+  readonly window: string | null;
+  readonly hop: string | null;
+}
+
+function feature(facts: FeatureFacts): Feature<never> {
+  return Object.freeze({
+    kind: 'feature',
+    ...facts,
+    over: (window: Duration, options?: { readonly hop?: Duration | undefined }) =>
+      feature({ ...facts, window, hop: options?.hop ?? null }),
+  });
+}
+
+function aggregate(name: AggregateName) {
+  return (input?: string | RowFunction, options?: { readonly type: z.core.$ZodType }): Feature<never> =>
+    feature({ aggregate: name, input: input ?? null, type: options?.type ?? null, window: null, hop: null });
+}
+
+const aggregates = Object.freeze({
+  count: aggregate('count'),
+  sum: aggregate('sum'),
+  avg: aggregate('avg'),
+  min: aggregate('min'),
+  max: aggregate('max'),
+  first: aggregate('first'),
+  last: aggregate('last'),
+});
+
+/** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */
+export function featureBuilder<Members extends Shape>(): FeatureBuilder<Members> {
+  return aggregates;
+}

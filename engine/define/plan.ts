@@ -1,0 +1,92 @@
+import { nameOfType } from '../contract/row-value-conversions.ts';
+import type { CompiledView, Definitions } from './compiled-view.ts';
+import { formatDuration } from './duration.ts';
+import type { AggregateName } from './view-layout.ts';
+
+/** A feature as `plan` prints it. */
+export interface PlanFeature {
+  readonly name: string;
+  readonly aggregate: AggregateName;
+  /** A field's name, a row function's text, or `*` for `count()`. */
+  readonly input: string;
+  /** `7d`, or `lifetime`. */
+  readonly window: string;
+  /** `1h`; empty for lifetime. */
+  readonly hop: string;
+  /** `double`, with `?` where it may be null. */
+  readonly type: string;
+}
+
+/** A view as `plan` prints it. */
+export interface PlanRow {
+  readonly view: string;
+  readonly entity: string;
+  readonly keys: readonly { readonly name: string; readonly type: string }[];
+  readonly source: string;
+  readonly topic: string | null;
+  readonly history: string | null;
+  readonly services: readonly string[];
+  readonly refresh: string | null;
+  readonly features: readonly PlanFeature[];
+  /** The whole fingerprint, and its first 12 digits for a table. */
+  readonly fingerprint: string;
+  readonly shortFingerprint: string;
+  /** What runs now, as the caller knows it; null where nothing does, or it was not asked. */
+  readonly running: RunningView | null;
+  /** `new`: nothing runs; `unchanged`: the same fingerprint runs; `changed`: another one does. */
+  readonly change: 'new' | 'unchanged' | 'changed' | 'unknown';
+}
+
+/** What is known of a view that runs. */
+export interface RunningView {
+  readonly phase: string;
+  readonly version: number;
+  readonly fingerprint: string;
+}
+
+/**
+ * What each view is, as plain data. `live` says what runs, by view name; without it nothing is said about that.
+ *
+ * @example
+ * describePlan(await loadDefinitions('features')).map((row) => row.view);
+ */
+export function describePlan(definitions: Definitions, live?: ReadonlyMap<string, RunningView>): PlanRow[] {
+  return [...definitions.views.values()].map((view) => {
+    const running = live?.get(view.name) ?? null;
+    const services = [...definitions.services.values()].filter((service) => service.views.includes(view));
+    const { source } = view;
+    return {
+      view: view.name,
+      entity: view.layout.entity,
+      keys: view.layout.keys.map(({ name, type }) => ({ name, type: nameOfType(type) })),
+      source: source.name,
+      topic: source.topic,
+      history: source.history?.path ?? null,
+      services: services.map((service) => service.name),
+      refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
+      features: describeFeatures(view),
+      fingerprint: view.fingerprint,
+      shortFingerprint: view.fingerprint.slice(0, 12),
+      running,
+      change:
+        live === undefined
+          ? 'unknown'
+          : running === null
+            ? 'new'
+            : running.fingerprint === view.fingerprint
+              ? 'unchanged'
+              : 'changed',
+    };
+  });
+}
+
+function describeFeatures(view: CompiledView): PlanFeature[] {
+  return view.layout.features.map((feature, index) => ({
+    name: feature.name,
+    aggregate: feature.aggregate,
+    input: view.featureInputs?.[index] ?? '*',
+    window: feature.windowUs === null ? 'lifetime' : formatDuration(feature.windowUs),
+    hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
+    type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}`,
+  }));
+}

@@ -1,0 +1,166 @@
+import { describeReceived } from '../contract/decoder.ts';
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import { nameOfType, rowValueConversion } from '../contract/row-value-conversions.ts';
+import type { SlotPlan } from './build-layout.ts';
+import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';
+import type { RowFunction } from './feature.ts';
+import { keyText } from './key-text.ts';
+
+type AnyRowFunction = (row: Row) => unknown;
+
+/** Reads one value of a row; pushes a reason where a row function fails. */
+export type RowReader = (row: Row, reasons: string[]) => ScalarValue;
+
+/** The join keys of a row: null where the row belongs to no entity, or undefined after pushing a reason. */
+export type KeyReader = (row: Row, reasons: string[]) => ScalarValue[] | null | undefined;
+
+/** A row function over its declared type. `label` names it in reasons: `features.late_share_7d`. */
+export function functionReader(label: string, input: RowFunction, type: ScalarType): RowReader {
+  const evaluate = input as AnyRowFunction;
+  const convert = rowValueConversion(type);
+  return (row, reasons) => {
+    let result: unknown;
+    try {
+      result = evaluate(row);
+    } catch (cause) {
+      reasons.push(`${label}: the row function threw ${describeThrown(cause)}`);
+      return null;
+    }
+    if (result === null) return null;
+    const value = convert(result);
+    if (value !== undefined) return value as ScalarValue;
+    reasons.push(
+      `${label}: expected ${nameOfType(type)} or null from the row function, received ${describeReceived(result)}`,
+    );
+    return null;
+  };
+}
+
+/** What was thrown, on one line. */
+export function describeThrown(cause: unknown): string {
+  const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : describeReceived(cause);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/** Join keys from the same-named fields, or from a key function. */
+export function keyReader(
+  keys: readonly { readonly name: string; readonly type: ScalarType }[],
+  key: RowFunction | null,
+): KeyReader {
+  const names = keys.map(({ name }) => name);
+  if (key === null) {
+    return (row) => {
+      const values: ScalarValue[] = [];
+      for (const name of names) {
+        const value = row[name] as ScalarValue;
+        if (value === null) return null;
+        values.push(value);
+      }
+      return values;
+    };
+  }
+  const evaluate = key as AnyRowFunction;
+  const converts = keys.map(({ type }) => rowValueConversion(type));
+  return (row, reasons) => {
+    let result: unknown;
+    try {
+      result = evaluate(row);
+    } catch (cause) {
+      reasons.push(`key: the row function threw ${describeThrown(cause)}`);
+      return undefined;
+    }
+    if (typeof result !== 'object' || result === null) {
+      reasons.push(`key: expected an object with ${names.join(', ')}, received ${describeReceived(result)}`);
+      return undefined;
+    }
+    const values: ScalarValue[] = [];
+    let missing = false;
+    for (let index = 0; index < names.length; index += 1) {
+      const raw = (result as Row)[names[index] as string];
+      const value = raw === null ? null : converts[index]?.(raw);
+      if (value === undefined) {
+        reasons.push(
+          `key.${names[index]}: expected ${nameOfType(keys[index]!.type)} or null, received ${describeReceived(raw)}`,
+        );
+        return undefined;
+      }
+      missing ||= value === null;
+      values.push(value as ScalarValue);
+    }
+    return missing ? null : values;
+  };
+}
+
+/** A `where` as a predicate that pushes a reason where it fails. */
+export function whereReader(where: RowFunction): (row: Row, reasons: string[]) => boolean {
+  const evaluate = where as AnyRowFunction;
+  return (row, reasons) => {
+    try {
+      const result = evaluate(row);
+      if (typeof result === 'boolean') return result;
+      reasons.push(`where: expected true or false from the row function, received ${describeReceived(result)}`);
+    } catch (cause) {
+      reasons.push(`where: the row function threw ${describeThrown(cause)}`);
+    }
+    return false;
+  };
+}
+
+/** One distinct input and the slots it feeds. */
+interface InputStep {
+  readonly read: RowReader;
+  readonly slots: readonly number[];
+}
+
+/** The hot path of a view: where → key → slot inputs. Each row function runs once per event, however many slots it feeds. */
+export function createPrepare(
+  where: RowFunction | null,
+  readKey: KeyReader,
+  slots: readonly SlotPlan[],
+): CompiledView['prepare'] {
+  const keeps = where === null ? null : whereReader(where);
+  const steps = inputSteps(slots);
+  const slotCount = slots.length;
+  return (event, out): PrepareOutcome => {
+    const { row } = event;
+    const reasons: string[] = [];
+    if (keeps !== null && !keeps(row, reasons)) return reasons.length === 0 ? 'filtered' : { invalid: reasons };
+    const key = readKey(row, reasons);
+    if (key === undefined) return { invalid: reasons };
+    if (key === null) return 'null-key';
+    const { inputs } = out;
+    inputs.length = slotCount;
+    for (const step of steps) {
+      const value = step.read(row, reasons);
+      for (const slot of step.slots) inputs[slot] = value;
+    }
+    if (reasons.length > 0) return { invalid: reasons };
+    out.key = key;
+    out.keyText = keyText(key);
+    out.eventTimeUs = event.eventTimeUs;
+    out.id = event.id;
+    out.partition = event.partition;
+    out.offset = event.offset;
+    return 'ok';
+  };
+}
+
+function inputSteps(slots: readonly SlotPlan[]): InputStep[] {
+  const steps = new Map<string | RowFunction | null, Map<string, { read: RowReader; slots: number[] }>>();
+  slots.forEach((slot, index) => {
+    const byType = steps.get(slot.from) ?? new Map<string, { read: RowReader; slots: number[] }>();
+    steps.set(slot.from, byType);
+    const type = JSON.stringify(slot.input);
+    const known = byType.get(type);
+    if (known === undefined) byType.set(type, { read: slotReader(slot), slots: [index] });
+    else known.slots.push(index);
+  });
+  return [...steps.values()].flatMap((byType) => [...byType.values()]);
+}
+
+function slotReader(slot: SlotPlan): RowReader {
+  const { from, input, feature } = slot;
+  if (from === null || input === null) return () => true;
+  if (typeof from === 'function') return functionReader(`features.${feature}`, from, input);
+  return (row) => row[from] as ScalarValue;
+}

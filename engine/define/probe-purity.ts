@@ -1,0 +1,141 @@
+import type { FieldPlan } from '../contract/field-plan.ts';
+import type { SlotPlan } from './build-layout.ts';
+import type { KeyPlan } from './compile-view.ts';
+import type { Row } from './compiled-view.ts';
+import type { ReportFault } from './definition-fault.ts';
+import type { RowFunction } from './feature.ts';
+import type { FeatureView } from './feature-view.ts';
+import { functionReader, keyReader, whereReader } from './prepare.ts';
+import { type Traps, underTraps } from './purity-traps.ts';
+import { sampleRows } from './sample-values.ts';
+
+/** A row function under test. `read` is the one the engine runs, so that a probe refuses exactly what a record would die of. */
+interface Subject {
+  readonly path: string;
+  readonly call: (row: Row) => unknown;
+  readonly read: (row: Row, reasons: string[]) => unknown;
+}
+
+const pureRemedy = 'A row function may use its row and constants only: the same row must give the same value, always.';
+
+/** Runs every row function of a view on valid rows, twice, under traps, and reports what is impure or fails. */
+export function probePurity(
+  view: FeatureView,
+  keys: readonly KeyPlan[],
+  slots: readonly SlotPlan[],
+  plans: readonly FieldPlan[],
+  report: ReportFault,
+): void {
+  const { rows, unknown } = sampleRows(plans);
+  const where = view.where === null ? null : subject('where', view.where, whereReader(view.where));
+  const others = slots
+    .filter(isFunctionSlot)
+    .map((slot) => subject(`features.${slot.feature}`, slot.from, functionReader('', slot.from, slot.input)));
+  if (view.key !== null) others.unshift(subject('key', view.key, keyReader(keys, view.key)));
+  // Where a field has no known valid value, rows are guesses: then only impurity counts, not failure.
+  const certain = unknown.length === 0;
+  underTraps((traps) => {
+    const kept =
+      where === null || !probe(where, rows, traps, report, certain)
+        ? rows
+        : rows.filter((row) => where.read(row, []) === true);
+    traps.take();
+    for (const each of others) probe(each, kept.length > 0 ? kept : rows, traps, report, certain && kept.length > 0);
+  });
+}
+
+type FunctionSlot = SlotPlan & { readonly from: RowFunction; readonly input: NonNullable<SlotPlan['input']> };
+
+function isFunctionSlot(slot: SlotPlan): slot is FunctionSlot {
+  return typeof slot.from === 'function' && slot.input !== null;
+}
+
+function subject(path: string, call: RowFunction, read: Subject['read']): Subject {
+  return { path, call: call as (row: Row) => unknown, read };
+}
+
+/** Reports the first thing wrong with a row function; true where there is none. */
+function probe(each: Subject, rows: readonly Row[], traps: Traps, report: ReportFault, certain: boolean): boolean {
+  traps.take();
+  const impure = (what: string): false => {
+    report('impure-function', each.path, `the row function is impure: ${what}`, pureRemedy);
+    return false;
+  };
+  const first: string[] = [];
+  for (const row of rows) {
+    const frozen = deepFreeze(structuredClone(row));
+    let result: unknown;
+    let thrown: unknown = null;
+    try {
+      result = each.call(frozen);
+    } catch (cause) {
+      thrown = cause;
+    }
+    const touched = traps.take();
+    if (touched.length > 0) return impure(`it uses ${touched[0]}`);
+    if (thrown !== null && /read only|not extensible|Cannot (?:delete|define|add)/.test(String(thrown))) {
+      return impure(`it changes its input (${String(thrown)})`);
+    }
+    first.push(thrown === null ? canonical(result) : 'threw');
+  }
+  // The second pass runs backwards, on rows that can be changed: it finds what depends on earlier calls, and mutation that fails silently.
+  for (let index = rows.length - 1; index >= 0; index -= 1) {
+    const row = structuredClone(rows[index] as Row);
+    let second: string;
+    try {
+      second = canonical(each.call(row));
+    } catch {
+      second = 'threw';
+    }
+    if (second !== first[index]) return impure('the same row gave two different results');
+    if (canonical(row) !== canonical(rows[index])) return impure('it changes its input');
+  }
+  traps.take();
+  return !certain || probeFailures(each, rows, traps, report);
+}
+
+function probeFailures(each: Subject, rows: readonly Row[], traps: Traps, report: ReportFault): boolean {
+  for (const row of rows) {
+    const reasons: string[] = [];
+    each.read(row, reasons);
+    traps.take();
+    const reason = reasons[0];
+    // Not a number and infinity come of extreme values: such a record dies alone, it does not condemn the function.
+    if (reason === undefined || /received (?:NaN|-?Infinity)$/.test(reason)) continue;
+    report(
+      'failing-function',
+      each.path,
+      `${reason.replace(/^[\w.]*: /, '')}, on the valid row ${shorten(canonical(row))}`,
+      'Make it work for every row the contract allows, nulls included, or tighten the contract or `where`.',
+    );
+    return false;
+  }
+  return true;
+}
+
+function shorten(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
+
+function canonical(value: unknown): string {
+  if (value instanceof Promise) value.catch(() => undefined);
+  const seen = new Set<object>();
+  const text = JSON.stringify(value, (_, member: unknown) => {
+    if (typeof member === 'bigint') return `${member}n`;
+    if (typeof member === 'number' && !Number.isFinite(member)) return String(member);
+    if (typeof member === 'object' && member !== null) {
+      if (seen.has(member)) return 'again';
+      seen.add(member);
+    }
+    return member;
+  });
+  return text ?? String(value);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const member of Object.values(value)) deepFreeze(member);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,218 @@
+import type { z } from 'zod';
+import type { FieldPlan } from '../contract/field-plan.ts';
+import type { FieldType, ScalarType } from '../contract/field-type.ts';
+import { readField } from '../contract/read-schema.ts';
+import { nameOfType } from '../contract/row-value-conversions.ts';
+import type { SourceCompilation } from './compile-source.ts';
+import type { ReportFault } from './definition-fault.ts';
+import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts';
+import type { Feature, RowFunction } from './feature.ts';
+import type { FeatureView } from './feature-view.ts';
+import { columnNameFault } from './names.ts';
+import type { AggregateName, PartialKind } from './view-layout.ts';
+
+/** A feature judged and resolved. */
+export interface FeaturePlan {
+  readonly name: string;
+  readonly aggregate: AggregateName;
+  readonly partial: PartialKind;
+  /** Null for `count()`. */
+  readonly input: { readonly type: ScalarType; readonly from: string | RowFunction } | null;
+  readonly windowUs: number | null;
+  readonly hopUs: number | null;
+  readonly result: ScalarType;
+}
+
+const partialOf = {
+  count: 'count',
+  sum: 'sum',
+  avg: 'sum',
+  min: 'min',
+  max: 'max',
+  first: 'first',
+  last: 'last',
+} as const satisfies Record<AggregateName, PartialKind>;
+
+const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
+
+/** A scalar type, or null for lists and objects. */
+export function scalarOf(type: FieldType): ScalarType | null {
+  return type.kind === 'array' || type.kind === 'object' ? null : type;
+}
+
+/** Builds and judges the features of a view. */
+export function readFeatures(
+  view: FeatureView,
+  source: SourceCompilation,
+  keys: readonly string[],
+  report: ReportFault,
+): FeaturePlan[] {
+  let built: Readonly<Record<string, Feature>>;
+  try {
+    built = view.build();
+  } catch (cause) {
+    report(
+      'features-failed',
+      'features',
+      `the function threw ${String(cause)}`,
+      'Return an object of features built with `f`.',
+    );
+    return [];
+  }
+  if (typeof built !== 'object' || built === null || Object.keys(built).length === 0) {
+    report(
+      'no-features',
+      'features',
+      'the function returned no features',
+      'Return an object of features built with `f`.',
+    );
+    return [];
+  }
+  const plans: FeaturePlan[] = [];
+  for (const [name, feature] of Object.entries(built)) {
+    const path = `features.${name}`;
+    const fault = columnNameFault(name);
+    if (fault !== null)
+      report('invalid-name', path, fault, 'Use another name: snake_case, at most 40 characters, not reserved.');
+    if (keys.includes(name)) {
+      report('duplicate-name', path, `"${name}" is a join key of the entity`, 'Use another name for the feature.');
+    }
+    if (feature?.kind !== 'feature') {
+      report('no-feature', path, 'is not a feature', 'Build it with `f`, e.g. f.count().over("1d").');
+      continue;
+    }
+    const plan = readFeature(name, feature, source, path, report);
+    if (plan !== null) plans.push(plan);
+  }
+  return plans;
+}
+
+function readFeature(
+  name: string,
+  feature: Feature,
+  source: SourceCompilation,
+  path: string,
+  report: ReportFault,
+): FeaturePlan | null {
+  const window = readWindow(feature, path, report);
+  const { aggregate } = feature;
+  if (feature.input === null) {
+    if (aggregate === 'count') return plan(name, feature, null, window);
+    report('no-input', path, `${aggregate} has no input`, `Name a field or give a function: f.${aggregate}('field').`);
+    return null;
+  }
+  const type = inputType(feature, source, path, report);
+  if (type === null) return null;
+  if ((aggregate === 'sum' || aggregate === 'avg') && !numericKinds.has(type.kind)) {
+    const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
+    report(
+      'wrong-input-type',
+      path,
+      `${aggregate} takes numbers, but ${input} is ${nameOfType(type)}`,
+      'Use min, max, first, last or count, or a numeric field.',
+    );
+    return null;
+  }
+  return plan(name, feature, { type, from: feature.input }, window);
+}
+
+interface Window {
+  readonly windowUs: number | null;
+  readonly hopUs: number | null;
+}
+
+function plan(name: string, feature: Feature, input: FeaturePlan['input'], window: Window): FeaturePlan {
+  const { aggregate } = feature;
+  return {
+    name,
+    aggregate,
+    partial: partialOf[aggregate],
+    input,
+    ...window,
+    result: resultType(aggregate, input?.type ?? null),
+  };
+}
+
+function resultType(aggregate: AggregateName, input: ScalarType | null): ScalarType {
+  if (aggregate === 'count' || input === null) return { kind: 'int' };
+  if (aggregate === 'avg') return { kind: 'double' };
+  if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };
+  return input;
+}
+
+function inputType(feature: Feature, source: SourceCompilation, path: string, report: ReportFault): ScalarType | null {
+  if (typeof feature.input === 'string') {
+    const field = source.fields.get(feature.input);
+    if (field === undefined) {
+      report(
+        'unknown-field',
+        path,
+        `no field "${feature.input}" in source ${source.source.name}`,
+        `Name one of: ${[...source.fields.keys()].join(', ')}.`,
+      );
+      return null;
+    }
+    const type = scalarOf(field.spec.type);
+    if (type === null) {
+      report(
+        'wrong-input-type',
+        path,
+        `field "${feature.input}" is a list or an object`,
+        'Use a function that picks a value of it.',
+      );
+    }
+    return type;
+  }
+  if (typeof feature.input !== 'function') {
+    report(
+      'no-input',
+      path,
+      `the input is neither a field's name nor a function, but ${typeof feature.input}`,
+      "Write f.sum('field') or f.sum((e) => ...).",
+    );
+    return null;
+  }
+  return feature.type === null ? { kind: 'double' } : declaredType(feature.type, path, report);
+}
+
+/** The scalar type a schema declares for a join key or a function's result; checks and null have no place there. */
+export function declaredType(schema: z.core.$ZodType, path: string, report: ReportFault): ScalarType | null {
+  let faulty = false;
+  const note = (_: string, message: string, remedy: string): void => {
+    faulty = true;
+    report('unsupported-type', path, message, remedy);
+  };
+  if (!(schema instanceof Object && '_zod' in schema)) {
+    note(path, 'the type is not a zod schema', 'Use e.g. z.string().');
+    return null;
+  }
+  const field: FieldPlan = readField(schema, '', path, note);
+  const type = scalarOf(field.spec.type);
+  if (type === null) note(path, 'a list or an object cannot be a value here', 'Use a scalar type.');
+  else if (field.accepts !== null)
+    note(path, 'a declared type takes no checks here', 'Leave the checks to the contract of the source.');
+  else if (field.spec.nullable || field.spec.optional)
+    note(path, 'a declared type is never nullable', 'Leave .nullable() out: null is always allowed.');
+  return faulty ? null : type;
+}
+
+function readWindow(feature: Feature, path: string, report: ReportFault): Window {
+  if (feature.window === null) return { windowUs: null, hopUs: null };
+  const example = "Write a whole number and a unit, ms, s, m, h, d or w: .over('7d').";
+  const windowUs = durationMicros(feature.window);
+  if (windowUs === undefined)
+    report('invalid-duration', `${path}.over`, `${JSON.stringify(feature.window)} is not a duration`, example);
+  const hopUs = feature.hop === null ? defaultHopMicros(windowUs ?? 1) : durationMicros(feature.hop);
+  if (hopUs === undefined)
+    report('invalid-duration', `${path}.hop`, `${JSON.stringify(feature.hop)} is not a duration`, example);
+  if (windowUs !== undefined && hopUs !== undefined && windowUs < hopUs) {
+    const hop = feature.hop === null ? `its default hop ${formatDuration(hopUs)}` : `its hop ${feature.hop}`;
+    report(
+      'window-too-short',
+      `${path}.over`,
+      `the window ${feature.window} is shorter than ${hop}`,
+      'Lengthen the window, or name a shorter hop: { hop: ... }.',
+    );
+  }
+  return { windowUs: windowUs ?? null, hopUs: hopUs ?? null };
+}

@@ -1,0 +1,63 @@
+import type { z } from 'zod';
+import type { Micros } from '../contract/field-type.ts';
+import type { RequiredFieldOfKind, Shape } from '../contract/row-of.ts';
+import type { Duration } from './duration.ts';
+
+/** Where events come from: a contract, which field is their time, and a topic, a history, or both. */
+export interface SourceOptions<Members extends Shape = Shape> {
+  /** The contract every record and every history row is held to. */
+  readonly schema: z.ZodObject<Members>;
+  /** The field with the event time; a datetime that is never null. */
+  readonly eventTime: RequiredFieldOfKind<Members, 'timestamp'>;
+  /** The field that names an event, so that a resent one counts once; a string, enum, int or int64 that is never null. */
+  readonly eventId?: RequiredFieldOfKind<Members, 'string' | 'enum' | 'int' | 'int64' | 'double'> | undefined;
+  /** The Kafka topic. */
+  readonly topic?: string | undefined;
+  readonly history?:
+    | {
+        /** Glob of Parquet, CSV or JSONL files, relative to the folder that holds the definitions folder. */
+        readonly path: string;
+        /** History counts before this time, the topic from it on: an ISO datetime or date (UTC), or epoch µs. */
+        readonly until?: string | Micros | undefined;
+      }
+    | undefined;
+  /** How long an event id is remembered behind the watermark. Default `'24h'`. */
+  readonly dedupeHorizon?: Duration | undefined;
+  /** How far an event time may lie ahead of its record's broker timestamp. Default `'1h'`. */
+  readonly maxAhead?: Duration | undefined;
+  /** A stream stops when more than `rate` of its last `window` records were invalid. Default 0.1 of 1000. */
+  readonly invalidLimit?: { readonly rate: number; readonly window: number } | undefined;
+}
+
+/** A source as `source()` gives it. */
+export interface Source<Name extends string = string, Members extends Shape = Shape> {
+  readonly kind: 'source';
+  readonly name: Name;
+  readonly members?: Members;
+  readonly options: SourceFacts;
+}
+
+/** The options of a source of any contract. */
+export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId'> {
+  readonly schema: z.ZodObject;
+  readonly eventTime: string;
+  readonly eventId?: string | undefined;
+}
+
+/**
+ * Declares a source of events. Nothing is read or connected here; faults are reported by `millrace plan`.
+ *
+ * @example
+ * export const flights = source('flights', {
+ *   schema: z.object({ flight_id: z.string(), date: z.iso.datetime(), origin: z.string().length(3) }),
+ *   eventTime: 'date',
+ *   eventId: 'flight_id',
+ *   topic: 'flights',
+ * });
+ */
+export function source<const Name extends string, Members extends Shape>(
+  name: Name,
+  options: SourceOptions<Members>,
+): Source<Name, Members> {
+  return Object.freeze({ kind: 'source', name, options: options as SourceFacts });
+}

@@ -1,0 +1,56 @@
+import { entity, featureService, featureView, source } from 'millrace';
+import { z } from 'zod';
+
+export const route = entity('route', { origin: z.string(), destination: z.string() });
+export const airport = entity('airport', { airport: z.string() });
+
+export const flights = source('flights', {
+  schema: z.object({
+    flight_id: z.string(),
+    date: z.iso.datetime(),
+    origin: z.string().length(3),
+    destination: z.string().length(3),
+    delay: z.int().min(-1440).max(2880).nullable(),
+    distance: z.int().positive(),
+  }),
+  eventTime: 'date',
+  eventId: 'flight_id',
+  topic: 'flights',
+  history: { path: 'data/flights/*.parquet' },
+});
+
+export const routeDelays = featureView('route_delays', {
+  entity: route,
+  source: flights,
+  where: (e) => e.distance > 0,
+  features: (f) => ({
+    flights_1d: f.count().over('1d'),
+    delay_avg_7d: f.avg('delay').over('7d'),
+    delay_max_1d: f.max('delay').over('1d'),
+    late_share_7d: f.avg((e) => ((e.delay ?? 0) > 15 ? 1 : 0)).over('7d'),
+    miles_30d: f.sum('distance').over('30d'),
+    last_delay: f.last('delay'),
+  }),
+});
+
+/** How busy and how late an airport's departures are; ferry hops of under 50 miles do not count. */
+export const airportTraffic = featureView('airport_traffic', {
+  entity: airport,
+  source: flights,
+  where: (e) => e.distance >= 50,
+  key: (e) => ({ airport: e.origin }),
+  features: (f) => ({
+    departures_1h: f.count().over('1h'),
+    departures_12h: f.count().over('12h'),
+    delayed_1h: f.sum((e) => (e.delay !== null && e.delay > 15 ? 1 : 0), { type: z.int() }).over('1h'),
+    delay_avg_12h: f.avg('delay').over('12h'),
+    delay_min_12h: f.min('delay').over('12h'),
+    farthest_30d: f.max('distance').over('30d'),
+    miles_30d: f.sum('distance').over('30d'),
+    first_destination_30d: f.first('destination').over('30d'),
+    last_destination: f.last('destination'),
+    departures: f.count(),
+  }),
+});
+
+export const delayModel = featureService('delay_model', [routeDelays, airportTraffic]);

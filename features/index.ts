@@ -1,0 +1,2 @@
+/** The definitions Millrace runs; add a file and list what it exports. */
+export * from './flights.ts';

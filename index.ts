@@ -1,0 +1,15 @@
+/** The public surface of Millrace: what a file of definitions and an application that reads features import. */
+export { decimal } from './engine/contract/decimal.ts';
+export type { Micros } from './engine/contract/field-type.ts';
+export type { Duration } from './engine/define/duration.ts';
+export { type Entity, entity } from './engine/define/entity.ts';
+export type { Feature } from './engine/define/feature.ts';
+export {
+  type FeatureService,
+  featureService,
+  type ServiceKeyOf,
+  type ServiceValuesOf,
+} from './engine/define/feature-service.ts';
+export { type FeatureView, featureView, type KeyOf, type ValuesOf } from './engine/define/feature-view.ts';
+export { type Source, source } from './engine/define/source.ts';
+export { MillraceError } from './engine/errors/millrace-error.ts';
