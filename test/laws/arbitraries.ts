@@ -1,0 +1,295 @@
+import fc from 'fast-check';
+import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type {
+  AggregateName,
+  FeatureLayout,
+  PartialKind,
+  SlotLayout,
+  ViewLayout,
+} from '../../engine/define/view-layout.ts';
+
+/** Every scalar kind; decimals at both ends of precision and scale. */
+export const scalarTypes: readonly ScalarType[] = [
+  { kind: 'string' },
+  { kind: 'boolean' },
+  { kind: 'int' },
+  { kind: 'int64' },
+  { kind: 'decimal', precision: 12, scale: 2 },
+  { kind: 'decimal', precision: 38, scale: 38 },
+  { kind: 'decimal', precision: 38, scale: 0 },
+  { kind: 'double' },
+  { kind: 'timestamp' },
+  { kind: 'date' },
+  { kind: 'enum', values: ['b', 'a', '\u{1F600}', '\uFFFD', ''] },
+];
+
+export const summable = (type: ScalarType): boolean => ['int', 'int64', 'decimal', 'double'].includes(type.kind);
+
+export function typeName(type: ScalarType): string {
+  return type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind;
+}
+
+function decimalText(scaled: bigint, scale: number): string {
+  const digits = (scaled < 0n ? -scaled : scaled).toString().padStart(scale + 1, '0');
+  const text = scale === 0 ? digits : `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+  return scaled < 0n ? `-${text}` : text;
+}
+
+const doubles = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(0, 1, 0.1, 0.2, -0.1, -0.3, 15, -1440) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      5e-324,
+      -5e-324,
+      2.2250738585072014e-308,
+      1e-300,
+      2 ** -1022,
+      2 ** -60,
+      2 ** 60,
+      2 ** 53 + 2,
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(Number.MAX_VALUE, -Number.MAX_VALUE, 1e308, -1e308, 2 ** 1000, -(2 ** 1000), 2 ** 970),
+  },
+  { weight: 2, arbitrary: fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0) },
+  { weight: 2, arbitrary: fc.double({ noNaN: true, min: -1000, max: 1000 }).map((value) => value + 0) },
+);
+
+/** Values of a type as rows hold them, extremes included; few enough distinct ones that ties happen. */
+export function valuesOf(type: ScalarType): fc.Arbitrary<NonNullable<ScalarValue>> {
+  switch (type.kind) {
+    case 'string':
+      return fc.oneof(
+        fc.constantFrom(
+          '',
+          'a',
+          'B',
+          'é',
+          '\uE000',
+          '\uFFFD',
+          '\uFFFF',
+          '\u{1F600}',
+          '\u{10FFFF}',
+          'a\u{1F600}',
+          'a\uFFFD',
+          '\0',
+          'x'.repeat(200),
+        ),
+        fc.string({ unit: 'binary', maxLength: 6 }),
+      );
+    case 'boolean':
+      return fc.boolean();
+    case 'int':
+      return fc.oneof(
+        fc.integer({ min: -3, max: 3 }),
+        fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2 ** 52, -(2 ** 52), 2 ** 31, -(2 ** 31) - 1),
+        fc.maxSafeInteger().map((value) => value + 0),
+      );
+    case 'int64':
+      return fc.oneof(
+        fc.bigInt({ min: -3n, max: 3n }),
+        fc.constantFrom(2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n, -(2n ** 53n), 2n ** 53n - 1n),
+        fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      );
+    case 'decimal': {
+      const limit = 10n ** BigInt(type.precision) - 1n;
+      return fc
+        .oneof(
+          fc.bigInt({ min: -300n, max: 300n }),
+          fc.constantFrom(limit, -limit),
+          fc.bigInt({ min: -limit, max: limit }),
+        )
+        .map((scaled) => decimalText(scaled, type.scale));
+    }
+    case 'double':
+      return doubles;
+    case 'timestamp':
+      return fc.oneof(
+        fc.integer({ min: -3, max: 3 }),
+        fc.maxSafeInteger().map((value) => value + 0),
+      );
+    case 'date':
+      return fc.oneof(
+        fc.constantFrom(
+          '0000-01-01',
+          '0001-01-01',
+          '1969-12-31',
+          '1970-01-01',
+          '2000-02-29',
+          '2026-03-29',
+          '9999-12-31',
+        ),
+        fc
+          .integer({ min: -719_528, max: 2_932_896 })
+          .map((day) => new Date(day * 86_400_000).toISOString().slice(0, 10)),
+      );
+    case 'enum':
+      return fc.constantFrom(...type.values);
+  }
+}
+
+export interface Tiling {
+  readonly hopUs: number;
+  readonly windowsUs: readonly number[];
+}
+
+/** Hops and windows: even ones, windows no multiple of the hop, shorter than it, one µs, whole (UTC) days, and longer than time itself. */
+export const tilings: readonly Tiling[] = [
+  { hopUs: 60_000_000, windowsUs: [3_600_000_000, 60_000_000] },
+  { hopUs: 7_000_000, windowsUs: [60_000_000, 60_000_001, 3] },
+  { hopUs: 86_400_000_000, windowsUs: [30 * 86_400_000_000, 86_400_000_000 + 1] },
+  { hopUs: 1, windowsUs: [1, 5] },
+  { hopUs: 3_600_000_000, windowsUs: [86_400_000_000, 90 * 60_000_000] },
+  { hopUs: 86_400_000_000, windowsUs: [Number.MAX_SAFE_INTEGER] },
+];
+
+function featuresOf(
+  slot: number,
+  { partial, input }: SlotLayout,
+  windows: readonly (number | null)[],
+  hopUs: number | null,
+): FeatureLayout[] {
+  const aggregates: readonly AggregateName[] = partial === 'sum' ? ['sum', 'avg'] : [partial];
+  return aggregates.flatMap((aggregate) =>
+    windows.map((windowUs): FeatureLayout => {
+      const result: ScalarType =
+        aggregate === 'count'
+          ? { kind: 'int' }
+          : aggregate === 'avg'
+            ? { kind: 'double' }
+            : aggregate === 'sum' && input?.kind === 'decimal'
+              ? { kind: 'decimal', precision: 38, scale: input.scale }
+              : input!;
+      return {
+        name: `${aggregate}_${slot}_${windowUs}`,
+        aggregate,
+        slot,
+        windowUs,
+        hopUs,
+        result,
+        nullable: aggregate !== 'count',
+      };
+    }),
+  );
+}
+
+/** A view that puts every aggregate a type has on each tiling, and on a lifetime if asked. */
+export function layoutOf(
+  type: ScalarType,
+  tieBreak: 'id' | 'offset',
+  tiled: readonly Tiling[],
+  lifetime: boolean,
+): ViewLayout {
+  const kinds: PartialKind[] = ['count', 'min', 'max', 'first', 'last'];
+  if (summable(type)) kinds.push('sum');
+  const groups = [
+    ...tiled.map(({ hopUs, windowsUs }) => ({ hopUs, spanUs: Math.max(...windowsUs) })),
+    ...(lifetime ? [{ hopUs: null, spanUs: null }] : []),
+  ];
+  const slots = groups.flatMap((_, group): SlotLayout[] => [
+    { partial: 'count', input: null, group },
+    ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
+  ]);
+  return {
+    semantics: 1,
+    view: 'law',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak,
+    groups,
+    slots,
+    features: slots.flatMap((slot, index) =>
+      featuresOf(index, slot, tiled[slot.group]?.windowsUs ?? [null], groups[slot.group]!.hopUs),
+    ),
+  };
+}
+
+/** Around which times events fall: the epoch, before it, days when local clocks change (plain UTC days here), the ends of time. */
+const bases = [
+  0,
+  -86_400_000_000,
+  Date.UTC(2026, 2, 29) * 1000,
+  Date.UTC(2026, 9, 25) * 1000,
+  Date.UTC(1901, 5, 1) * 1000,
+];
+const edges = [Number.MAX_SAFE_INTEGER - 40 * 86_400_000_000, Number.MIN_SAFE_INTEGER + 40 * 86_400_000_000];
+
+const clamp = (timeUs: number) => Math.min(Math.max(timeUs, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+
+/** Times on, just before and just after tile bounds within some windows of a base; sometimes anywhere at all. */
+export function timesOf(tiled: readonly Tiling[]): fc.Arbitrary<fc.Arbitrary<number>> {
+  const tilingList = tiled.length === 0 ? [tilings[0]!] : tiled;
+  return fc
+    .oneof({ weight: 8, arbitrary: fc.constantFrom(...bases) }, { weight: 1, arbitrary: fc.constantFrom(...edges) })
+    .map((base) =>
+      fc.oneof(
+        {
+          weight: 12,
+          arbitrary: fc
+            .tuple(
+              fc.constantFrom(...tilingList),
+              fc.integer({ min: -3, max: 3 }),
+              fc.integer({ min: -6, max: 6 }),
+              fc.integer({ min: -1, max: 1 }),
+            )
+            .map(([{ hopUs, windowsUs }, windows, hops, step]) => {
+              const windowUs = Math.min(windowsUs[0]!, 30 * 86_400_000_000);
+              const tile = Math.floor(base / hopUs) * hopUs;
+              return clamp(tile + windows * windowUs + hops * hopUs + step) + 0;
+            }),
+        },
+        { weight: 1, arbitrary: fc.maxSafeInteger().map((time) => time + 0) },
+      ),
+    );
+}
+
+/** Events of a layout of one input type. Ids and positions collide, so that every tie break is needed, the value's too. */
+export function eventsOf(
+  layout: ViewLayout,
+  type: ScalarType,
+  tiled: readonly Tiling[],
+  maxLength = 24,
+): fc.Arbitrary<PreparedEvent[]> {
+  const ids = fc.constantFrom('1', '10', '2', 'a', '\uFFFD', '\u{1F600}', '');
+  return timesOf(tiled).chain((times) =>
+    fc.array(
+      fc
+        .record({
+          eventTimeUs: times,
+          id: ids,
+          partition: fc.integer({ min: -1, max: 1 }),
+          offset: fc.oneof(fc.nat(2), fc.constant(Number.MAX_SAFE_INTEGER)),
+          value: fc.option(valuesOf(type), { freq: 5 }),
+        })
+        .map(
+          ({ value, id, ...rest }): PreparedEvent => ({
+            ...rest,
+            id: layout.tieBreak === 'id' ? id : null,
+            keyText: 'k',
+            key: ['k'],
+            inputs: layout.slots.map(({ input }) => (input === null ? true : value)),
+          }),
+        ),
+      { maxLength },
+    ),
+  );
+}
+
+/** Request times worth asking: just after the newest event, on and around every tile bound and the moments a window leaves an event. */
+export function readTimesOf(layout: ViewLayout, events: readonly PreparedEvent[], atLeastUs: number): number[] {
+  const times = new Set([atLeastUs, atLeastUs + 1]);
+  for (const { eventTimeUs } of events) {
+    for (const { windowUs, hopUs } of layout.features) {
+      if (windowUs === null || hopUs === null) continue;
+      const end = Math.floor(eventTimeUs / hopUs) * hopUs + hopUs;
+      for (const at of [eventTimeUs, end, eventTimeUs + windowUs, end + windowUs]) {
+        for (const step of [-1, 0, 1]) times.add(at + step);
+      }
+    }
+  }
+  return [...times].filter((at) => at >= atLeastUs && Number.isSafeInteger(at)).map((at) => at + 0);
+}
