@@ -1,0 +1,148 @@
+import { BIGINT } from 'duckdb';
+import type { LogEvent } from '../define/compiled-view.ts';
+import { internalBug } from '../errors/millrace-error.ts';
+import { ColumnRows } from './column-rows.ts';
+import { type ColumnSource, firstPositions, openCsv, openParquet, positionSql } from './column-source.ts';
+import { EventBatch } from './event-batch.ts';
+import { eventIdText } from './event-id.ts';
+import { findDuplicates, type Losers } from './history-duplicates.ts';
+import type { HistoryFiles } from './history-files.ts';
+import type { HistoryRun } from './history-scan.ts';
+import { rawColumn } from './raw-column.ts';
+import { RowAppender } from './row-appender.ts';
+
+/** The events of a history of Parquet or CSV files. */
+export async function* columnEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
+  const { source, duckdb, signal, ledger } = run;
+  const open = found.format === 'parquet' ? openParquet : openCsv;
+  const history = await open(source, found, duckdb, signal);
+  const dropped: string[] = [];
+  try {
+    run.onFiles(history.files);
+    const losers = await findDuplicates(source, history, duckdb, signal);
+    if (losers !== null) {
+      dropped.push(losers.table);
+      ledger.counts.records += losers.count;
+      ledger.counts.duplicates += losers.count;
+    }
+    const order = run.order === 'any' ? '' : await orderSql(run, history, dropped);
+    yield* streamEvents(run, history, scanSql(history, losers, order));
+  } finally {
+    for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
+    await history.close();
+  }
+}
+
+/** The rows that may be events: contract columns, file number, row number. */
+function scanSql(history: ColumnSource, losers: Losers | null, order: string): string {
+  const list = [
+    ...history.columns.map(({ expression }) => expression),
+    `${history.file}::INTEGER`,
+    `${history.row}::BIGINT`,
+  ].join(', ');
+  const position = positionSql(history);
+  const condition = losers === null ? '' : ` WHERE ${position} NOT IN (SELECT position FROM ${losers.table})`;
+  return `SELECT ${list} FROM ${history.relation}${condition}${order}`;
+}
+
+async function* streamEvents(run: HistoryRun, history: ColumnSource, sql: string): AsyncGenerator<LogEvent[]> {
+  const { source, ledger } = run;
+  const { counts } = ledger;
+  const decoded = new ColumnRows(source.contract, history.columns);
+  const readFile = rawColumn('INTEGER');
+  const readRow = rawColumn('BIGINT');
+  const files: number[] = [];
+  const rowNumbers: number[] = [];
+  const first = firstPositions(history.files);
+  const total = history.files.reduce((sum, { rows }) => sum + rows, 0);
+  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
+  const timeField = source.eventTimeField;
+  const idField = source.eventIdField;
+  const batch = new EventBatch();
+  let lastUs = Number.NEGATIVE_INFINITY;
+  for await (const chunk of run.duckdb.chunks(sql, [], run.signal)) {
+    const count = decoded.decode(chunk);
+    readFile(chunk, decoded.width, files);
+    readRow(chunk, decoded.width + 1, rowNumbers);
+    batch.clear();
+    const hasFaults = decoded.reasons.size > 0;
+    for (let index = 0; index < count; index++) {
+      const file = files[index] as number;
+      const position = (first[file] as number) + (rowNumbers[index] as number);
+      if (hasFaults) {
+        const reasons = decoded.reasons.get(index);
+        if (reasons !== undefined) {
+          counts.invalid++;
+          run.onInvalid(position, (history.files[file] as { path: string }).path, reasons, decoded.payload(index));
+          continue;
+        }
+      }
+      const row = decoded.rows[index] as Record<string, unknown>;
+      const eventTimeUs = row[timeField] as number;
+      ledger.seen(eventTimeUs);
+      if (eventTimeUs >= untilUs) {
+        counts.outsideUntil++;
+        continue;
+      }
+      const id = idField === null ? null : eventIdText(row[idField]);
+      if (id !== null) ledger.claimed(id, eventTimeUs);
+      if (run.order === 'event-time') {
+        if (eventTimeUs < lastUs) throw internalBug('history rows left DuckDB out of order', { lastUs, eventTimeUs });
+        lastUs = eventTimeUs;
+      }
+      batch.add(row, eventTimeUs, id, -1, position);
+    }
+    counts.records += count;
+    run.onProgress?.(counts.records, total);
+    yield batch.events;
+  }
+}
+
+const timeTypes = /^TIMESTAMP(?:_NS|TZ| WITH TIME ZONE)?$/;
+
+/** The ORDER BY of a scan in event time order: none where the rows lie so already. */
+async function orderSql(run: HistoryRun, history: ColumnSource, dropped: string[]): Promise<string> {
+  const { source, duckdb, signal } = run;
+  const time = history.columns.find(({ field }) => field.name === source.eventTimeField);
+  if (time === undefined) throw internalBug(`source "${source.name}" has no column for its event time`);
+  if (timeTypes.test(time.type)) {
+    const t = time.expression;
+    const [found] = await duckdb.query<{ n: bigint }>(
+      `SELECT count(*) AS n FROM (SELECT ${t} AS t, lag(${t}) OVER () AS before FROM ${history.relation} WHERE ${t} IS NOT NULL) WHERE t < before`,
+      [],
+      signal,
+    );
+    return found?.n === 0n ? '' : ` ORDER BY ${t}, ${positionSql(history)}`;
+  }
+  // Text: its order is not that of time. What the contract reads from it is put beside the rows.
+  const times = await decodedTimes(run, history);
+  dropped.push(times);
+  const position = positionSql(history);
+  return ` ORDER BY (SELECT t FROM ${times} WHERE ${times}.position = ${position}), ${position}`;
+}
+
+async function decodedTimes(run: HistoryRun, history: ColumnSource): Promise<string> {
+  const { source, duckdb, signal } = run;
+  const table = duckdb.newName('times');
+  await duckdb.run(`CREATE TABLE ${table} (position BIGINT, t BIGINT)`);
+  const time = history.columns.filter(({ field }) => field.name === source.eventTimeField);
+  const decoded = new ColumnRows(source.contract, time);
+  const readPosition = rawColumn('BIGINT');
+  const positions: unknown[] = [];
+  const appender = await RowAppender.open(duckdb, table, [BIGINT, BIGINT]);
+  try {
+    const list = `${time.map(({ expression }) => expression).join('')}, ${positionSql(history)}::BIGINT`;
+    for await (const chunk of duckdb.chunks(`SELECT ${list} FROM ${history.relation}`, [], signal)) {
+      const count = decoded.decode(chunk);
+      readPosition(chunk, 1, positions);
+      for (let index = 0; index < count; index++) {
+        const eventTimeUs = (decoded.rows[index] as Record<string, unknown>)[source.eventTimeField];
+        const isTime = !decoded.reasons.has(index) && typeof eventTimeUs === 'number';
+        appender.append(BigInt(positions[index] as number), isTime ? BigInt(eventTimeUs) : null);
+      }
+    }
+  } finally {
+    appender.close();
+  }
+  return table;
+}

@@ -1,0 +1,104 @@
+import { BIGINT, VARCHAR } from 'duckdb';
+import type { CompiledSource } from '../define/compiled-view.ts';
+import { ColumnRows } from './column-rows.ts';
+import { type ColumnSource, type HistoryColumn, positionSql } from './column-source.ts';
+import type { DuckDb } from './duckdb.ts';
+import { eventIdText } from './event-id.ts';
+import { rawColumn } from './raw-column.ts';
+import { RowAppender } from './row-appender.ts';
+
+/** The positions of rows that lost to an earlier one of the same id. */
+export interface Losers {
+  /** Table with one BIGINT column `position`. */
+  readonly table: string;
+  readonly count: number;
+}
+
+/**
+ * Finds the duplicates of a history in columns: over all of it, the valid row inside `until` that is first by (event time, position)
+ * wins. Ids that occur once (told apart by a 64-bit hash, so a few too many may be looked at) cost one aggregation in DuckDB; only
+ * the rows of the others are decoded here, since an invalid row claims no id. Null where there are none.
+ */
+export async function findDuplicates(
+  source: CompiledSource,
+  history: ColumnSource,
+  duckdb: DuckDb,
+  signal?: AbortSignal,
+): Promise<Losers | null> {
+  const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
+  if (idColumn === undefined) return null;
+  const repeated = duckdb.newName('repeated');
+  const key = idKeySql(idColumn);
+  await duckdb.run(
+    `CREATE TABLE ${repeated} AS SELECT k FROM (SELECT ${key} AS k FROM ${history.relation} WHERE ${idColumn.expression} IS NOT NULL) ` +
+      'GROUP BY k HAVING count(*) > 1',
+    [],
+    signal,
+  );
+  try {
+    const [found] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${repeated}`);
+    if (found === undefined || found.n === 0n) return null;
+    const claims = await collectClaims(source, history, duckdb, `${key} IN (SELECT k FROM ${repeated})`, signal);
+    return await losersOf(claims, duckdb, signal);
+  } finally {
+    await duckdb.run(`DROP TABLE ${repeated}`);
+  }
+}
+
+/** Table `(id, event_time, position)` of the valid claims to an id, made into a table of those that lost. Drops `claims`. */
+export async function losersOf(claims: string, duckdb: DuckDb, signal?: AbortSignal): Promise<Losers | null> {
+  const table = duckdb.newName('losers');
+  await duckdb.run(
+    `CREATE TABLE ${table} AS SELECT position FROM (SELECT position, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place FROM ${claims}) ` +
+      'WHERE place > 1',
+    [],
+    signal,
+  );
+  await duckdb.run(`DROP TABLE ${claims}`);
+  const [lost] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`);
+  if (lost !== undefined && lost.n > 0n) return { table, count: Number(lost.n) };
+  await duckdb.run(`DROP TABLE ${table}`);
+  return null;
+}
+
+async function collectClaims(
+  source: CompiledSource,
+  history: ColumnSource,
+  duckdb: DuckDb,
+  condition: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const claims = duckdb.newName('claims');
+  await duckdb.run(`CREATE TABLE ${claims} (id VARCHAR, event_time BIGINT, position BIGINT)`);
+  const appender = await RowAppender.open(duckdb, claims, [VARCHAR, BIGINT, BIGINT]);
+  const decoded = new ColumnRows(source.contract, history.columns);
+  const readPosition = rawColumn('BIGINT');
+  const positions: unknown[] = [];
+  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
+  const list = [...history.columns.map(({ expression }) => expression), `${positionSql(history)}::BIGINT`].join(', ');
+  const sql = `SELECT ${list} FROM ${history.relation} WHERE ${condition}`;
+  try {
+    for await (const chunk of duckdb.chunks(sql, [], signal)) {
+      const count = decoded.decode(chunk);
+      readPosition(chunk, decoded.width, positions);
+      for (let index = 0; index < count; index++) {
+        if (decoded.reasons.has(index)) continue;
+        const row = decoded.rows[index] as Record<string, unknown>;
+        const eventTimeUs = row[source.eventTimeField];
+        const id = eventIdText(row[source.eventIdField as string]);
+        if (typeof eventTimeUs !== 'number' || !(eventTimeUs < untilUs) || id === null) continue;
+        appender.append(id, BigInt(eventTimeUs), BigInt(positions[index] as number));
+      }
+    }
+  } finally {
+    appender.close();
+  }
+  return claims;
+}
+
+/** SQL: a hash that rows of equal ids share, whatever the ids look like in the column ("7", 7.0). */
+function idKeySql({ field, expression, type }: HistoryColumn): string {
+  const isNumber = field.type.kind === 'int' || field.type.kind === 'int64';
+  if (!isNumber || /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(type)) return `hash(${expression})`;
+  return `hash(coalesce((try_cast(${expression} AS DOUBLE) + 0.0)::VARCHAR, ${expression}::VARCHAR))`;
+}

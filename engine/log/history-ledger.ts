@@ -1,0 +1,82 @@
+import type { CompiledSource } from '../define/compiled-view.ts';
+import type { HistoryFile } from './history-files.ts';
+import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
+import { emptyCounts, type LogCounts } from './log-counts.ts';
+
+/** What a scan of a history came to; final once the scan has ended. */
+export interface HistoryFigures {
+  /** Rows of all files, valid or not. */
+  readonly rows: number;
+  readonly files: readonly HistoryFile[];
+  /** The newest event time among contract-valid rows, those outside `until` included, µs; null without any. */
+  readonly newestEventTimeUs: number | null;
+  /** `records`, `invalid`, `outsideUntil` and `duplicates`. */
+  readonly counts: LogCounts;
+  /** Packed ids (24 bytes each) that can still make a topic record a duplicate: event time at least newest minus horizon. */
+  readonly horizonIds: Uint8Array;
+}
+
+const COMPACT_FROM = 65_536;
+
+/** Keeps the figures of a history while it is scanned. */
+export class HistoryLedger {
+  readonly counts = emptyCounts();
+  readonly #horizonUs: number;
+  readonly #hasIds: boolean;
+  #newestUs = Number.NEGATIVE_INFINITY;
+  #ids: string[] = [];
+  #times: number[] = [];
+  #compactAt = COMPACT_FROM;
+
+  constructor(source: CompiledSource) {
+    this.#horizonUs = source.dedupeHorizonUs;
+    // Only a topic's partitions ever ask for them.
+    this.#hasIds = source.eventIdField !== null && source.topic !== null;
+  }
+
+  /** Counts the event time of a contract-valid row. */
+  seen(eventTimeUs: number): void {
+    if (eventTimeUs > this.#newestUs) this.#newestUs = eventTimeUs;
+  }
+
+  /** Remembers the id of an event while it lies in the last horizon. */
+  claimed(id: string, eventTimeUs: number): void {
+    if (!this.#hasIds || eventTimeUs < this.#newestUs - this.#horizonUs) return;
+    this.#ids.push(id);
+    this.#times.push(eventTimeUs);
+    if (this.#ids.length >= this.#compactAt) this.#compact();
+  }
+
+  figures(files: readonly HistoryFile[]): HistoryFigures {
+    this.#compact();
+    const packed = new Uint8Array(this.#ids.length * PACKED_ID_BYTES);
+    const view = new DataView(packed.buffer);
+    const words = new Uint32Array(4);
+    for (const [index, id] of this.#ids.entries()) {
+      hashId(id, words);
+      packId(view, index * PACKED_ID_BYTES, words, this.#times[index] as number);
+    }
+    return {
+      rows: this.counts.records,
+      files,
+      newestEventTimeUs: this.#newestUs === Number.NEGATIVE_INFINITY ? null : this.#newestUs,
+      counts: this.counts,
+      horizonIds: packed,
+    };
+  }
+
+  #compact(): void {
+    const from = this.#newestUs - this.#horizonUs;
+    let kept = 0;
+    for (let index = 0; index < this.#ids.length; index++) {
+      const time = this.#times[index] as number;
+      if (time < from) continue;
+      this.#ids[kept] = this.#ids[index] as string;
+      this.#times[kept] = time;
+      kept++;
+    }
+    this.#ids.length = kept;
+    this.#times.length = kept;
+    this.#compactAt = Math.max(COMPACT_FROM, kept * 2);
+  }
+}

@@ -1,0 +1,141 @@
+import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, VARCHAR } from 'duckdb';
+import type { LogEvent } from '../define/compiled-view.ts';
+import { invariant, isMillraceError } from '../errors/millrace-error.ts';
+import { EventBatch } from './event-batch.ts';
+import { eventIdText } from './event-id.ts';
+import { type Losers, losersOf } from './history-duplicates.ts';
+import { type HistoryFile, type HistoryFiles, unreadableHistory } from './history-files.ts';
+import type { HistoryRun } from './history-scan.ts';
+import { jsonLines } from './json-lines.ts';
+import { rawColumn } from './raw-column.ts';
+import { RowAppender } from './row-appender.ts';
+
+/** A line that holds an event as far as can be told without the others. */
+interface LineEvent {
+  readonly line: Buffer;
+  readonly row: LogEvent['row'];
+  readonly eventTimeUs: number;
+  readonly id: string | null;
+  readonly position: number;
+}
+
+/**
+ * The events of a history of JSONL files. Without an event id and in any order lines stream straight through. Else those that passed
+ * are staged in DuckDB (which spills) and come back without the duplicates, in order, to be decoded a second time.
+ */
+export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
+  if (run.source.eventIdField === null && run.order === 'any') {
+    const batch = new EventBatch();
+    for await (const lines of validLines(run, found)) {
+      batch.clear();
+      for (const { row, eventTimeUs, id, position } of lines) batch.add(row, eventTimeUs, id, -1, position);
+      yield batch.events;
+    }
+    return;
+  }
+  const { source, duckdb, ledger, signal } = run;
+  const staged = await stageLines(run, found);
+  const dropped = [staged];
+  try {
+    let losers: Losers | null = null;
+    if (source.eventIdField !== null) {
+      const claims = duckdb.newName('claims');
+      await duckdb.run(
+        `CREATE TABLE ${claims} AS SELECT id, event_time, position FROM ${staged} WHERE id IS NOT NULL`,
+        [],
+        signal,
+      );
+      losers = await losersOf(claims, duckdb, signal);
+    }
+    if (losers !== null) {
+      dropped.push(losers.table);
+      ledger.counts.duplicates += losers.count;
+    }
+    const condition = losers === null ? '' : ` WHERE position NOT IN (SELECT position FROM ${losers.table})`;
+    const order = run.order === 'any' ? '' : ' ORDER BY event_time, position';
+    yield* stagedEvents(run, `SELECT line, position FROM ${staged}${condition}${order}`);
+  } finally {
+    for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
+  }
+}
+
+/** Decodes every line once; counts and reports what stops here. */
+async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LineEvent[]> {
+  const { source, ledger, signal } = run;
+  const { counts } = ledger;
+  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
+  const files: HistoryFile[] = [];
+  let position = 0;
+  for (const { path, sizeBytes } of found.files) {
+    const first = position;
+    try {
+      for await (const lines of jsonLines(path, signal)) {
+        const valid: LineEvent[] = [];
+        for (const line of lines) {
+          counts.records++;
+          const at = position++;
+          const decoded = source.contract.decodeJson(line);
+          if (!decoded.ok) {
+            counts.invalid++;
+            run.onInvalid(at, path, decoded.reasons, line.toString('utf8'));
+            continue;
+          }
+          const eventTimeUs = decoded.row[source.eventTimeField] as number;
+          ledger.seen(eventTimeUs);
+          if (eventTimeUs >= untilUs) {
+            counts.outsideUntil++;
+            continue;
+          }
+          const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
+          valid.push({ line, row: decoded.row, eventTimeUs, id, position: at });
+        }
+        run.onProgress?.(counts.records, null);
+        yield valid;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      const isFileFault = !isMillraceError(error) && error instanceof Error && 'code' in error;
+      throw isFileFault ? unreadableHistory(source.name, path, error) : error;
+    }
+    files.push({ path, sizeBytes, rows: position - first });
+  }
+  run.onFiles(files);
+}
+
+async function stageLines(run: HistoryRun, found: HistoryFiles): Promise<string> {
+  const { duckdb } = run;
+  const table = duckdb.newName('history_lines');
+  await duckdb.run(`CREATE TABLE ${table} (line BLOB, position BIGINT, event_time BIGINT, id VARCHAR)`);
+  const appender = await RowAppender.open(duckdb, table, [BLOB, BIGINT, BIGINT, VARCHAR]);
+  try {
+    for await (const lines of validLines(run, found)) {
+      for (const { line, position, eventTimeUs, id } of lines) {
+        appender.append(blobValue(line), BigInt(position), BigInt(eventTimeUs), id);
+      }
+    }
+  } finally {
+    appender.close();
+  }
+  return table;
+}
+
+async function* stagedEvents(run: HistoryRun, sql: string): AsyncGenerator<LogEvent[]> {
+  const { source, ledger, signal } = run;
+  const batch = new EventBatch();
+  const readPosition = rawColumn('BIGINT');
+  const positions: number[] = [];
+  for await (const chunk of run.duckdb.chunks(sql, [], signal)) {
+    const lines = chunk.getColumnVector(0);
+    readPosition(chunk, 1, positions);
+    batch.clear();
+    for (let index = 0; index < chunk.rowCount; index++) {
+      const decoded = source.contract.decodeJson((lines.getItem(index) as DuckDBBlobValue).bytes);
+      invariant(decoded.ok, 'a line that was valid is so no more');
+      const eventTimeUs = decoded.row[source.eventTimeField] as number;
+      const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
+      if (id !== null) ledger.claimed(id, eventTimeUs);
+      batch.add(decoded.row, eventTimeUs, id, -1, positions[index] as number);
+    }
+    yield batch.events;
+  }
+}
