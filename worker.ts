@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
-import { compileFolder } from './engine/define/compile-folder.ts';
+import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
 import { systemClock } from './engine/log/clock.ts';
 import { createKafkaLogReader } from './engine/log/kafka/kafkajs-log-reader.ts';
@@ -58,7 +58,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   const roles = rolesOf(env.variables);
   const databaseUrl = needed(env.databaseUrl, 'DATABASE_URL', 'postgres://postgres@127.0.0.1:5432/millrace');
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
-  const definitions = await compileFolder(env.features ?? 'features');
+  const definitions = await loadDefinitions(env.features ?? 'features');
   await checkReachable({ databaseUrl, kafka: env.kafka, temporal });
   await migrateToLatest(databaseUrl);
   await registerSearchAttributes(temporal);

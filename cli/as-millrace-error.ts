@@ -1,0 +1,23 @@
+import { isGrpcServiceError } from '@temporalio/client';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+
+/** Gives every error that reaches the user a code, a message and a remedy. */
+export function asMillraceError(error: unknown): MillraceError {
+  const named = namePostgresError(error, 'DATABASE_URL');
+  if (isMillraceError(named)) return named;
+  if (isGrpcServiceError(error)) {
+    return new MillraceError('temporal-refused', `Temporal answered: ${error.details || error.message}`, {
+      remedy: 'Check TEMPORAL_ADDRESS, the namespace and your rights in it.',
+      retryable: true,
+      httpStatus: 503,
+      cause: error,
+    });
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new MillraceError('unexpected-error', message, {
+    remedy: 'Run it again with MILLRACE_LOG_LEVEL=debug for the whole error; if it stays, report it.',
+    httpStatus: 500,
+    cause: error,
+  });
+}

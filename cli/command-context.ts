@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { type Environment, readEnvironment } from '../stack/environment.ts';
+import { Output } from './output.ts';
+
+/** Options every command understands. */
+export interface CommonOptions {
+  readonly features?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** What every command works with. */
+export interface CommandContext {
+  readonly env: Environment;
+  readonly output: Output;
+  /** The folder of definitions: `--features`, else MILLRACE_FEATURES, else `features`. */
+  readonly features: string;
+}
+
+/** Adds the common options to a command. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option('--features <dir>', 'folder of definitions (default: MILLRACE_FEATURES, else ./features)')
+    .option('--json', 'print the result as JSON');
+}
+
+/** Throws MillraceError `bad-configuration`. */
+export function contextOf(options: CommonOptions): CommandContext {
+  const env = readEnvironment();
+  return { env, output: new Output(options), features: options.features ?? env.features ?? 'features' };
+}

@@ -1,0 +1,62 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { deadLetters } from '../../engine/postgres/dead-letters.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { isoMicros } from '../output.ts';
+import { neededServices } from '../services.ts';
+
+const SHOWN_CHARS = 60;
+
+/** `millrace dead-letters VIEW`. */
+export function addDeadLettersCommand(program: Command): void {
+  const command = program
+    .command('dead-letters')
+    .argument('<view>')
+    .description('the newest records that broke the contract, with every reason')
+    .option('--limit <n>', 'at most this many', limitOf, 20);
+  withCommonOptions(command).action(async (view: string, options: CommonOptions & { limit: number }) => {
+    const { env, output } = contextOf(options);
+    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+    try {
+      const letters = (await deadLetters(pool, view, options.limit)).map((letter) => ({
+        view: letter.view,
+        version: letter.version,
+        source: letter.source,
+        topic: letter.topic,
+        partition: letter.partition,
+        offset: letter.offset,
+        file: letter.file,
+        reasons: letter.reasons,
+        payload: letter.payload === null ? null : Buffer.from(letter.payload).toString('utf8'),
+        at: isoMicros(letter.createdAtUs),
+      }));
+      if (output.isJson) return output.json(letters);
+      if (letters.length === 0) return output.line(`${view}: no dead letters`);
+      output.table(
+        ['at', 'version', 'where', 'reasons', 'payload'],
+        letters.map((letter) => [
+          letter.at.slice(0, 19),
+          letter.version,
+          letter.file === null ? `${letter.topic}/${letter.partition}@${letter.offset}` : `${letter.file} row ${letter.offset}`,
+          letter.reasons.join('\n'),
+          short(letter.payload),
+        ]),
+      );
+    } finally {
+      await pool.end();
+    }
+  });
+}
+
+/** A payload may be anything: control characters would act on the terminal. */
+function short(payload: string | null): string {
+  const text = JSON.stringify(payload ?? null).slice(1, -1);
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+}
+
+function limitOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  return value;
+}

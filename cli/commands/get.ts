@@ -1,0 +1,96 @@
+import type { Command } from 'commander';
+import { textConversion } from '../../engine/contract/column-conversions.ts';
+import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import { formatDateTime, parseDateTime } from '../../engine/contract/iso-time.ts';
+import { nameOfType } from '../../engine/contract/row-value-conversions.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { systemClock } from '../../engine/log/clock.ts';
+import { createOnlineStore } from '../../engine/online/online-store.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { neededServices } from '../services.ts';
+
+/** `millrace get VIEW key=value…`. */
+export function addGetCommand(program: Command): void {
+  const command = program
+    .command('get')
+    .argument('<view>')
+    .argument('<key=value...>', 'the join keys, e.g. origin=LAS destination=PHL')
+    .description('the feature values of one entity, as of now or of --at')
+    .option('--at <time>', 'ISO time to read at');
+  withCommonOptions(command).action(async (view: string, given: string[], options: CommonOptions & { at?: string }) => {
+    const { env, output } = contextOf(options);
+    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-cli' });
+    try {
+      const live = await liveVersion(pool, view);
+      if (live === null) throw notServed(view);
+      const { layout } = live;
+      const atUs = options.at === undefined ? undefined : timeOf(options.at);
+      const store = createOnlineStore({ pool, clock: systemClock });
+      const [read] = await store.get(view, [keyOf(layout, given)], atUs === undefined ? {} : { atUs });
+      if (read === undefined) throw notServed(view);
+      const values = layout.features.map((feature, index) => [feature.name, shown(feature.result.kind, read.values[index] ?? null)] as const);
+      const freshnessSeconds = read.freshnessUs === null ? null : read.freshnessUs / 1_000_000;
+      if (output.isJson) {
+        const { found, ahead, seq, version, fingerprint } = read;
+        const as_of = formatDateTime(read.asOfUs);
+        return output.json({ view, version, fingerprint, values: Object.fromEntries(values), found, as_of, ahead, seq, freshness_seconds: freshnessSeconds });
+      }
+      output.table(['feature', 'value'], values.map(([name, value]) => [name, value === null ? 'null' : String(value)]));
+      const remarks = [`as of ${formatDateTime(read.asOfUs)}`, `version ${read.version}`];
+      if (!read.found) remarks.push('entity not found: these are the values of an entity without events');
+      if (read.ahead) remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
+      if (freshnessSeconds !== null) remarks.push(`fresh to ${freshnessSeconds.toFixed(1)} s`);
+      output.line(remarks.join(' · '));
+    } finally {
+      await pool.end();
+    }
+  });
+}
+
+function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
+  const expected = layout.keys.map(({ name, type }) => `${name}=<${nameOfType(type)}>`).join(' ');
+  const refuse = (message: string): MillraceError =>
+    new MillraceError('bad-key', `${message}; expected ${expected}`, { remedy: 'Give every join key once, as name=value.' });
+  const values = new Map<string, string>();
+  for (const pair of given) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw refuse(`received "${pair}"`);
+    const name = pair.slice(0, at);
+    if (values.has(name)) throw refuse(`key "${name}" is given twice`);
+    values.set(name, pair.slice(at + 1));
+  }
+  const unknown = [...values.keys()].find((name) => !layout.keys.some((key) => key.name === name));
+  if (unknown !== undefined) throw refuse(`view "${layout.view}" has no key "${unknown}"`);
+  return layout.keys.map(({ name, type }) => {
+    const text = values.get(name);
+    if (text === undefined) throw refuse(`key "${name}" is missing`);
+    const value = textConversion(type)(text);
+    if (value === undefined) throw refuse(`key "${name}": "${text}" is not a ${nameOfType(type)}`);
+    return value as ScalarValue;
+  });
+}
+
+function timeOf(text: string): number {
+  const atUs = parseDateTime(text, { offset: true, relaxed: false });
+  if (Number.isNaN(atUs)) {
+    throw new MillraceError('bad-time', `--at "${text}" is not a time`, { remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.' });
+  }
+  return atUs;
+}
+
+/** A value as JSON has it: int64 as text, datetimes as ISO UTC. */
+function shown(kind: string, value: ScalarValue): string | number | boolean | null {
+  if (kind === 'timestamp' && typeof value === 'number') return formatDateTime(value);
+  return typeof value === 'bigint' ? String(value) : value;
+}
+
+function notServed(view: string): MillraceError {
+  return new MillraceError('unknown-view', `no view "${view}" is served`, {
+    remedy: `"millrace status" lists what is served; start it with: millrace start ${view}`,
+    httpStatus: 404,
+  });
+}

@@ -1,0 +1,119 @@
+import type { Command } from 'commander';
+import type { Definitions } from '../../engine/define/compiled-view.ts';
+import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { liveVersions } from '../../engine/postgres/view-versions.ts';
+import type { Environment } from '../../stack/environment.ts';
+import { featureWorkflowId } from '../../workflows/contracts.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { withColumnDescriber } from '../describe-columns.ts';
+import { queryStatus } from '../lifecycle-client.ts';
+import type { Output } from '../output.ts';
+import { knownServices } from '../services.ts';
+import { startFormUrl, withTemporal } from '../with-temporal.ts';
+
+const ANSWER_WITHIN_MS = 2_000;
+
+/** `millrace plan`: what each view is, or every fault at once. */
+export function addPlanCommand(program: Command): void {
+  const command = program.command('plan').description('what each view is and what runs, or every fault of the definitions at once');
+  withCommonOptions(command).action(async (options: CommonOptions) => {
+    const { env, output, features } = contextOf(options);
+    const definitions = await checkedDefinitions(features, output);
+    if (definitions === null) {
+      process.exitCode = 1;
+      return;
+    }
+    const running = await runningViews(env, output);
+    const rows = describePlan(definitions, running ?? undefined);
+    if (output.isJson) return output.json(rows);
+    for (const row of rows) print(output, row);
+    const { temporal } = knownServices(env);
+    if (temporal !== null) output.line(`start one in the Temporal UI: ${startFormUrl(temporal)}\n  workflow id feature:VIEW, input {"view":"VIEW"}`);
+  });
+}
+
+/** The definitions, or null after every fault was printed. */
+async function checkedDefinitions(features: string, output: Output): Promise<Definitions | null> {
+  try {
+    return await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+  } catch (error) {
+    if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
+    const faults = error.details['faults'] as readonly DefinitionFault[];
+    if (output.isJson) output.json({ faults });
+    output.table(
+      ['definition', 'where', 'fault', 'what to do'],
+      faults.map(({ kind, definition, path, code, message, remedy }) => [
+        `${kind}\n${definition}`,
+        path,
+        wrapped(`${code}: ${message}`),
+        wrapped(remedy),
+      ]),
+    );
+    output.note(`${faults.length === 1 ? '1 fault' : `${faults.length} faults`} in ${features}`);
+    return null;
+  }
+}
+
+/** What is served and how it goes; null where no services are known: a plan needs none. */
+async function runningViews(env: Environment, output: Output): Promise<ReadonlyMap<string, RunningView> | null> {
+  const { databaseUrl, temporal } = knownServices(env);
+  if (databaseUrl === null) return null;
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan' });
+  try {
+    const live = await liveVersions(pool);
+    const phases = new Map<string, string>();
+    if (temporal !== null) {
+      await withTemporal(temporal, async (client) => {
+        for (const { view } of live) {
+          const status = await queryStatus(client, view, ANSWER_WITHIN_MS).catch(() => null);
+          if (status !== null) phases.set(view, status.phase);
+        }
+      });
+    }
+    return new Map(
+      live.map(({ view, version, fingerprint }) => [view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint }]),
+    );
+  } catch (error) {
+    output.note(`what runs is not known: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  } finally {
+    await pool.end();
+  }
+}
+
+function print(output: Output, row: PlanRow): void {
+  const { running } = row;
+  const keys = row.keys.map(({ name, type }) => `${name} ${type}`).join(', ');
+  output.line(`${row.view}  (fingerprint ${row.shortFingerprint})`);
+  output.line(`  entity   ${row.entity}: ${keys}`);
+  output.line(`  source   ${row.source}${row.topic === null ? '' : `, topic ${row.topic}`}${row.history === null ? '' : `, history ${row.history}`}`);
+  if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
+  if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
+  const note: Readonly<Record<PlanRow['change'], string>> = {
+    new: 'nothing yet',
+    unknown: 'not known: no services are named and no "millrace dev" runs',
+    unchanged: `${running?.phase}, version ${running?.version}, this definition`,
+    changed: `${running?.phase}, version ${running?.version}, of ANOTHER definition (${running?.fingerprint.slice(0, 12)}): "millrace rebackfill ${row.view}" builds this one`,
+  };
+  output.line(`  running  ${note[row.change]}`);
+  output.line(`  workflow ${featureWorkflowId(row.view)}`);
+  output.table(
+    ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],
+    row.features.map(({ name, aggregate, input, window, hop, type }) => [name, aggregate, input, window, hop, type]),
+  );
+}
+
+/** Breaks a sentence into lines of at most 60 characters, for a table's cell. */
+function wrapped(text: string): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line !== '' && line.length + word.length + 1 > 60) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}

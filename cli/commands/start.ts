@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { featureWorkflowId } from '../../workflows/contracts.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { followLifecycle } from '../follow-lifecycle.ts';
+import { startLifecycle } from '../lifecycle-client.ts';
+import { neededServices } from '../services.ts';
+import { printStatus } from '../print-status.ts';
+import { withTemporal, workflowUrl } from '../with-temporal.ts';
+
+interface StartOptions extends CommonOptions {
+  readonly wait?: boolean | undefined;
+  readonly shards?: number | undefined;
+  readonly sliceSeconds?: number | undefined;
+}
+
+/** `millrace start VIEW`. */
+export function addStartCommand(program: Command): void {
+  const command = program
+    .command('start')
+    .argument('<view>')
+    .description('start a view: validate, backfill, publish. Harmless when it runs already.')
+    .option('--wait', 'wait until it is published, and show how it goes')
+    .option('--shards <n>', 'stream activities to deal the partitions over', wholeNumber)
+    .option('--slice-seconds <n>', 'how long one stream activity runs', wholeNumber);
+  withCommonOptions(command).action(async (view: string, options: StartOptions) => {
+    const { env, output } = contextOf(options);
+    const { temporal } = await neededServices(env, ['temporal']);
+    await withTemporal(temporal, async (client) => {
+      const started = await startLifecycle(client, view, {
+        ...(options.shards === undefined ? {} : { shards: options.shards }),
+        ...(options.sliceSeconds === undefined ? {} : { sliceSeconds: options.sliceSeconds }),
+      });
+      const url = workflowUrl(temporal, featureWorkflowId(view));
+      output.note(`${view}: ${started ? 'started' : 'runs already'} · ${url}`);
+      if (options.wait === true) printStatus(output, await followLifecycle(client, view, output, ['catching-up']));
+      else if (output.isJson) output.json({ view, started, workflowId: featureWorkflowId(view), url });
+    });
+  });
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  return value;
+}

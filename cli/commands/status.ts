@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { count, isoMicros, type Output } from '../output.ts';
+import { neededServices } from '../services.ts';
+import { gatherStatus, type ViewStatus } from '../view-status.ts';
+
+/** `millrace status [VIEW]`. */
+export function addStatusCommand(program: Command): void {
+  const command = program
+    .command('status')
+    .argument('[view]')
+    .description('phase, version, lag, watermark, offsets, counts and error of each view (or of one)');
+  withCommonOptions(command).action(async (view: string | undefined, options: CommonOptions) => {
+    const { env, output } = contextOf(options);
+    const services = await neededServices(env, ['databaseUrl', 'kafka', 'temporal']);
+    const statuses = await gatherStatus(services, view);
+    if (output.isJson) output.json(view === undefined ? statuses : statuses[0]);
+    else print(output, statuses, view !== undefined);
+  });
+}
+
+function print(output: Output, statuses: readonly ViewStatus[], detailed: boolean): void {
+  if (statuses.length === 0) return output.line('no view is running or served; start one: millrace start VIEW');
+  output.table(
+    ['view', 'phase', 'version', 'fingerprint', 'entities', 'lag', 'watermark', 'dead letters'],
+    statuses.map((status) => [
+      status.view,
+      status.phase,
+      status.version,
+      status.fingerprint?.slice(0, 12) ?? null,
+      count(status.entities),
+      count(status.lag),
+      status.watermark,
+      count(status.deadLetters),
+    ]),
+  );
+  for (const status of statuses) {
+    for (const line of status.running) output.line(`${status.view}: ${line}`);
+    if (status.error !== null) {
+      output.line(`${status.view}: error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
+    }
+    if (!detailed) continue;
+    output.table(
+      ['partition', 'next offset', 'end offset', 'lag'],
+      status.offsets.map((at) => [at.partition, count(at.nextOffset), count(at.endOffset), count(at.endOffset - at.nextOffset)]),
+    );
+    output.table(
+      ['records', ...Object.keys(status.counts).filter((name) => name !== 'records')],
+      [[count(status.counts['records'] ?? 0), ...Object.entries(status.counts).filter(([name]) => name !== 'records').map(([, n]) => count(n))]],
+    );
+    if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
+    if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
+  }
+}

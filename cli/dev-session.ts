@@ -1,0 +1,126 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { loadDefinitions } from '../engine/define/load-definitions.ts';
+import type { MillraceError } from '../engine/errors/millrace-error.ts';
+import { migrateToLatest } from '../engine/postgres/migrate.ts';
+import { startApi } from '../serving/start-api.ts';
+import type { Environment, KafkaSettings } from '../stack/environment.ts';
+import { startStack } from '../stack/local-stack.ts';
+import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import { removeConnection, writeConnection } from './connection-file.ts';
+import { createTopics } from './create-topics.ts';
+import { withColumnDescriber } from './describe-columns.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+const PARTITIONS = 4;
+
+/** What a session of `millrace dev` is started with. */
+export interface DevOptions {
+  readonly env: Environment;
+  /** The folder of definitions. */
+  readonly features: string;
+  readonly reset?: boolean | undefined;
+  /** Port of the API; 0 for any. Default: MILLRACE_API_PORT, else any. */
+  readonly apiPort?: number | undefined;
+  /** Make the definitions' topics. Default: on a Kafka that is started here, yes; on one the environment names, no. */
+  readonly createTopics?: boolean | undefined;
+  /** Of topics that are made. Default 4. */
+  readonly partitions?: number | undefined;
+  readonly onProgress: (line: string) => void;
+  /** A service that was started here has ended though nobody asked it to. */
+  readonly onServiceLost?: ((error: MillraceError) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A running session: where everything is. */
+export interface DevSession {
+  readonly databaseUrl: string;
+  readonly kafka: KafkaSettings;
+  readonly temporal: TemporalSettings;
+  readonly apiUrl: string;
+  /** Absolute. */
+  readonly features: string;
+  readonly views: readonly string[];
+  /** The worker's process id, while it runs. */
+  workerPid(): number | undefined;
+  /** Stops what was started, in order. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Checks the definitions, starts (or connects to) the services, brings the database up to date, makes topics where allowed, and runs
+ * a worker and the API. What was started is stopped again when any of it fails.
+ *
+ * @example
+ * const session = await startDevSession({ env: readEnvironment(), features: 'features', onProgress: console.error });
+ */
+export async function startDevSession(options: DevOptions): Promise<DevSession> {
+  const { env, onProgress } = options;
+  const features = resolve(options.features);
+  const definitions = await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+  const stops: (() => Promise<void>)[] = [];
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      for (const step of stops.toReversed()) await step();
+    })();
+    return stopping;
+  };
+  try {
+    const stack = await startStack({
+      env,
+      reset: options.reset ?? false,
+      onProgress,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onServiceLost === undefined ? {} : { onServiceLost: options.onServiceLost }),
+    });
+    stops.push(() => stack.stop());
+    const { databaseUrl, kafka, temporal } = stack;
+    const migrations = await migrateToLatest(databaseUrl);
+    if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
+    if (options.createTopics ?? env.kafka === null) {
+      const topics = [...definitions.sources.values()].map(({ topic }) => topic).filter((topic) => topic !== null);
+      const created = await createTopics(kafka, topics, options.partitions ?? PARTITIONS);
+      if (created.length > 0) onProgress(`kafka: made ${created.join(', ')}`);
+    }
+    // A data directory exists exactly when something runs in it; without one there is nothing to find again.
+    const isLocal = env.databaseUrl === null || env.kafka === null || env.temporal === null;
+    const logDir = join(env.dataDir, 'logs');
+    if (isLocal) await mkdir(logDir, { recursive: true });
+    onProgress('worker: starting');
+    const worker = await WorkerProcess.start({
+      variables: workerVariables(env, { databaseUrl, kafka, temporal, features }),
+      logFile: isLocal ? join(logDir, 'worker.log') : null,
+      onLine: onProgress,
+    });
+    stops.push(() => worker.stop());
+    const api = await startApi({ databaseUrl, port: options.apiPort ?? env.apiPort ?? 0 });
+    stops.push(() => api.close());
+    if (isLocal) {
+      const { address, namespace, uiUrl } = temporal;
+      writeConnection(env.dataDir, { databaseUrl, kafkaBrokers: [...kafka.brokers], temporal: { address, namespace, uiUrl }, apiUrl: api.url, features });
+      stops.push(async () => removeConnection(env.dataDir));
+    }
+    const views = [...definitions.views.keys()];
+    return { databaseUrl, kafka, temporal, apiUrl: api.url, features, views, workerPid: () => worker.pid, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The environment of the worker: ours, with the addresses as they came to be. */
+function workerVariables(
+  env: Environment,
+  { databaseUrl, kafka, temporal, features }: { databaseUrl: string; kafka: KafkaSettings; temporal: TemporalSettings; features: string },
+): NodeJS.ProcessEnv {
+  return {
+    ...env.variables,
+    DATABASE_URL: databaseUrl,
+    KAFKA_BROKERS: kafka.brokers.join(','),
+    // Where the environment names a Temporal, by variable or by profile, the worker reads the same.
+    ...(env.temporal === null ? { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace } : {}),
+    MILLRACE_TEMPORAL_UI: temporal.uiUrl,
+    MILLRACE_FEATURES: features,
+  };
+}

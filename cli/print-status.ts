@@ -1,0 +1,17 @@
+import type { LifecycleStatus } from '../workflows/contracts.ts';
+import { count, isoMicros, type Output } from './output.ts';
+
+/** Where a lifecycle has come to, in a line (or as JSON). */
+export function printStatus(output: Output, status: LifecycleStatus): void {
+  if (output.isJson) return output.json(status);
+  const parts = [`${status.view}: ${status.phase}`];
+  if (status.version !== null) parts.push(`version ${status.version}`);
+  if (status.rows !== null) parts.push(`${count(status.rows)} rows`);
+  if (status.entities !== null) parts.push(`${count(status.entities)} entities`);
+  if (status.lag !== null) parts.push(`${count(status.lag)} behind`);
+  if (status.watermarkUs !== null) parts.push(`watermark ${isoMicros(status.watermarkUs)}`);
+  output.line(parts.join(' · '));
+  if (status.notice !== null) output.line(status.notice);
+  if (status.error !== null) output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
+  if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
+}

@@ -1,0 +1,116 @@
+import type { Client } from '@temporalio/client';
+import type pg from 'pg';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../engine/log/log-counts.ts';
+import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
+import type { LogReader } from '../engine/log/log-reader.ts';
+import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
+import { createPool } from '../engine/postgres/pool.ts';
+import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
+import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
+import type { KafkaSettings } from '../stack/environment.ts';
+import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import { type Command, type Failure, featureWorkflowId, type LifecycleStatus, viewOfWorkflowId } from '../workflows/contracts.ts';
+import { progressOf } from './follow-lifecycle.ts';
+import { queryStatus, runningActivities } from './lifecycle-client.ts';
+import { isoMicros } from './output.ts';
+import { withTemporal } from './with-temporal.ts';
+
+/** How long one lifecycle may take to answer: a worker that is away must not hold up the others' status. */
+const ANSWER_WITHIN_MS = 3_000;
+
+/** All that is known of a view: from its lifecycle, the catalog and the broker. */
+export interface ViewStatus {
+  readonly view: string;
+  /** As the lifecycle says; `no-worker` where none answers, `no-lifecycle` where a view is served that nobody owns. */
+  readonly phase: string;
+  readonly version: number | null;
+  readonly fingerprint: string | null;
+  readonly entities: number | null;
+  /** Records between the stream's next offsets and the present end of the topic; null without a topic. */
+  readonly lag: number | null;
+  /** The least watermark of the partitions; ISO UTC. */
+  readonly watermark: string | null;
+  readonly offsets: readonly { readonly partition: number; readonly nextOffset: number; readonly endOffset: number }[];
+  /** Backfill and stream together. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly deadLetters: number;
+  readonly error: Failure | null;
+  /** When the served version was published, µs. */
+  readonly servedSince: number | null;
+  readonly accepts: readonly Command[];
+  /** What its activities are doing. */
+  readonly running: readonly string[];
+}
+
+/** The status of every view that is served or has a lifecycle, by name; of one if `only` is given. Throws `not-started`. */
+export async function gatherStatus(
+  services: { readonly databaseUrl: string; readonly kafka: KafkaSettings; readonly temporal: TemporalSettings },
+  only?: string,
+): Promise<ViewStatus[]> {
+  const pool = createPool(services.databaseUrl, { max: 4, applicationName: 'millrace-status' });
+  const reader = createKafkaLogReader({ ...services.kafka, clientId: 'millrace-status', connectForMs: ANSWER_WITHIN_MS });
+  try {
+    return await withTemporal(services.temporal, async (client) => {
+      const live = new Map((await liveVersions(pool)).map((version) => [version.view, version]));
+      const owned = new Set<string>();
+      for await (const run of client.workflow.list({ query: "WorkflowType = 'featureLifecycle' AND ExecutionStatus = 'Running'" })) {
+        const view = viewOfWorkflowId(run.workflowId);
+        if (view !== null) owned.add(view);
+      }
+      const views = [...new Set([...live.keys(), ...owned])].filter((view) => only === undefined || view === only).toSorted();
+      if (only !== undefined && views.length === 0) throw unknown(only);
+      return await Promise.all(views.map((view) => statusOf(view, live.get(view) ?? null, owned.has(view), { pool, reader, client })));
+    });
+  } finally {
+    await Promise.all([pool.end(), reader.close()]);
+  }
+}
+
+interface Connected {
+  readonly pool: pg.Pool;
+  readonly reader: LogReader;
+  readonly client: Client;
+}
+
+async function statusOf(view: string, live: ViewVersion | null, isOwned: boolean, connected: Connected): Promise<ViewStatus> {
+  const { pool, client } = connected;
+  const offsets = live === null ? [] : await withPresentEnds(await streamOffsets(pool, view, live.version), connected.reader);
+  const own: LifecycleStatus | null = isOwned ? await queryStatus(client, view, ANSWER_WITHIN_MS) : null;
+  const activities = isOwned ? runningActivities(await client.workflow.getHandle(featureWorkflowId(view)).describe()) : [];
+  const counts: LogCounts = { ...emptyCounts(), ...live?.counts };
+  for (const offset of offsets) addCounts(counts, { ...emptyCounts(), ...offset.counts });
+  const watermarks = offsets.map((offset) => offset.watermarkUs).filter((at) => at !== null);
+  const watermarkUs = watermarks.length > 0 ? Math.min(...watermarks) : (live?.historyWatermarkUs ?? null);
+  return {
+    view,
+    phase: own?.phase ?? (isOwned ? 'no-worker' : 'no-lifecycle'),
+    version: live?.version ?? null,
+    fingerprint: live?.fingerprint ?? null,
+    entities: live?.entities ?? null,
+    lag: live === null || live.topic === null ? null : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
+    watermark: watermarkUs === null ? null : isoMicros(watermarkUs),
+    offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
+    counts: { ...counts },
+    deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
+    error: own?.error ?? null,
+    servedSince: live?.publishedAtUs ?? null,
+    accepts: own?.accepts ?? [],
+    running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),
+  };
+}
+
+/** The stored ends are as old as the last micro-batch: the broker knows the present ones. */
+async function withPresentEnds(offsets: readonly StreamOffset[], reader: LogReader): Promise<StreamOffset[]> {
+  const [first] = offsets;
+  if (first === undefined) return [];
+  const ends = new Map((await reader.bounds(first.topic)).partitions.map((at) => [at.partition, at.endOffset]));
+  return offsets.map((offset) => ({ ...offset, endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset) }));
+}
+
+function unknown(view: string): MillraceError {
+  return new MillraceError('not-started', `view "${view}" is neither served nor has it a running lifecycle`, {
+    remedy: `Start it: millrace start ${view}. "millrace plan" lists the defined views.`,
+    httpStatus: 404,
+  });
+}
