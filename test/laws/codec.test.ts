@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { canonicalJson, layoutTag } from '../../engine/state/layout-tag.ts';
+import type { ViewReducer } from '../../engine/state/view-reducer.ts';
+import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
+import { hex, stateOf } from './engine-reads.ts';
+import { goldenById, goldenByOffset } from './golden-states.ts';
+import { lawRuns } from './law-seed.ts';
+
+/** The code a decode fails with; null where it accepts. Anything but a MillraceError is a fault. */
+function refusal(reducer: ViewReducer, bytes: Uint8Array): string | null {
+  try {
+    reducer.decode(bytes);
+    return null;
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    return error.code;
+  }
+}
+
+describe('the worked examples of engine/state/README.md', () => {
+  for (const golden of [goldenById, goldenByOffset]) {
+    test(`view ${golden.layout.view}`, () => {
+      const reducer = createViewReducer(golden.layout);
+      const state = stateOf(reducer, golden.events);
+      expect(hex(reducer.encode(state))).toBe(golden.hex);
+      expect(reducer.read(state, golden.readAtUs)).toEqual(golden.values);
+      expect(reducer.read(reducer.decode(Buffer.from(golden.hex, 'hex')), golden.readAtUs)).toEqual(golden.values);
+    });
+  }
+});
+
+for (const type of scalarTypes) {
+  for (const tieBreak of ['id', 'offset'] as const) {
+    describe(`malformed states of ${typeName(type)}, ties by ${tieBreak}`, () => {
+      const tiled = [tilings[0]!, tilings[2]!];
+      const layout = layoutOf(type, tieBreak, tiled, true);
+      const reducer = createViewReducer(layout);
+      const states = eventsOf(layout, type, tiled, 8).map((events) => reducer.encode(stateOf(reducer, events)));
+
+      test('what decodes is canonical, whatever bytes were changed', () => {
+        fc.assert(
+          fc.property(
+            states,
+            fc.array(fc.tuple(fc.nat(), fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.nat(255))), {
+              minLength: 1,
+              maxLength: 3,
+            }),
+            (bytes, changes) => {
+              const changed = Uint8Array.from(bytes);
+              for (const [at, value] of changes) {
+                if (changed.length > 5) changed[5 + (at % (changed.length - 5))] = value;
+              }
+              const code = refusal(reducer, changed);
+              if (code === null) expect(hex(reducer.encode(reducer.decode(changed)))).toBe(hex(changed));
+              else expect(code).toBe('state-corrupt');
+            },
+          ),
+          lawRuns(400),
+        );
+      });
+
+      test('bytes put in or taken out are refused or canonical', () => {
+        fc.assert(
+          fc.property(states, fc.nat(), fc.nat(6), fc.uint8Array({ maxLength: 4 }), (bytes, at, removed, inserted) => {
+            const from = 5 + (at % Math.max(bytes.length - 4, 1));
+            const changed = Buffer.concat([bytes.subarray(0, from), inserted, bytes.subarray(from + removed)]);
+            const code = refusal(reducer, changed);
+            if (code === null) expect(hex(reducer.encode(reducer.decode(changed)))).toBe(hex(changed));
+            else expect(code).toBe('state-corrupt');
+          }),
+          lawRuns(200),
+        );
+      });
+
+      test('every proper prefix but the empty state, and every longer text, is refused', () => {
+        fc.assert(
+          fc.property(states, fc.uint8Array({ minLength: 1, maxLength: 3 }), (bytes, trailing) => {
+            for (let length = 0; length < bytes.length; length++) {
+              if (length !== 5) expect(refusal(reducer, bytes.subarray(0, length))).toBe('state-corrupt');
+            }
+            if (bytes.length > 5) expect(refusal(reducer, Buffer.concat([bytes, trailing]))).toBe('state-corrupt');
+          }),
+          lawRuns(20),
+        );
+      });
+    });
+  }
+}
+
+describe('hand-made malformed states', () => {
+  const reducer = createViewReducer(goldenById.layout);
+  const cases: Record<string, string> = {
+    'a number in a longer form than needed': goldenById.hex.replace('030190962101', '03810090962101'),
+    'an even mantissa': goldenById.hex.replace('1b010201', '1b010401'),
+    'a tile that should have expired': goldenById.hex.replace('90962101', '909520'),
+    'a last tile that is not that of the newest event': goldenById.hex.replace('0102010103', '0102010003'),
+    'an event newer than the newest': goldenById.hex.replace('b5018ca0', 'b5018ea0'),
+    'another codec version': `02${goldenById.hex.slice(2)}`,
+    'a text that is not UTF-8': goldenById.hex.replace(/0164$/, '01ff'),
+    'a number without end': `${goldenById.hex.slice(0, 10)}${'ff'.repeat(1000)}`,
+  };
+  for (const [name, bytes] of Object.entries(cases)) {
+    test(name, () => {
+      expect(bytes).not.toBe(goldenById.hex);
+      expect(refusal(reducer, Buffer.from(bytes, 'hex'))).toBe('state-corrupt');
+    });
+  }
+
+  test('a state of another layout', () => {
+    const other = createViewReducer(goldenByOffset.layout);
+    expect(refusal(reducer, other.encode(other.empty()))).toBe('state-layout-mismatch');
+  });
+
+  test('a double beyond the double range', () => {
+    const layout = layoutOf({ kind: 'double' }, 'offset', [], true);
+    const max = { ...layout, slots: layout.slots.filter(({ partial }) => partial === 'max'), features: [] };
+    const doubles = createViewReducer(max);
+    const state = doubles.empty();
+    const event = { keyText: 'k', key: ['k'], id: null, partition: 0, offset: 0 };
+    doubles.apply(state, { ...event, eventTimeUs: 0, inputs: [2 ** 1023] });
+    const bytes = hex(doubles.encode(state));
+    // s(1023) is fe 0f; s(1024) is 80 10.
+    expect(bytes).toMatch(/03fe0f$/);
+    expect(refusal(doubles, Buffer.from(bytes.replace(/fe0f$/, '8010'), 'hex'))).toBe('state-corrupt');
+  });
+});
+
+describe('the layout tag', () => {
+  test('does not depend on the order of keys', () => {
+    const reversed = JSON.parse(JSON.stringify(goldenById.layout), (_, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).reverse())
+        : value,
+    ) as ViewLayout;
+    expect(Object.keys(reversed)).not.toEqual(Object.keys(goldenById.layout));
+    expect(layoutTag(reversed)).toBe(layoutTag(goldenById.layout));
+    expect(JSON.parse(canonicalJson(reversed))).toEqual(goldenById.layout);
+  });
+
+  test('a layout of other semantics is refused', () => {
+    expect(() => createViewReducer({ ...goldenById.layout, semantics: 2 })).toThrow(/semantics 2/);
+  });
+});

@@ -1,0 +1,232 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type { AggregateName, ViewLayout } from '../../engine/define/view-layout.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { oracleRead } from '../oracle/oracle-read.ts';
+import { hex } from './engine-reads.ts';
+import { lawRuns } from './law-seed.ts';
+
+function layoutFor(
+  aggregate: AggregateName,
+  input: ScalarType,
+  result: ScalarType,
+  windowUs: number | null = null,
+): ViewLayout {
+  const hopUs = windowUs === null ? null : 1000;
+  return {
+    semantics: 1,
+    view: 'payments',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'id',
+    groups: [{ hopUs, spanUs: windowUs }],
+    slots: [{ partial: aggregate === 'avg' ? 'sum' : aggregate, input, group: 0 }],
+    features: [{ name: 'amount', aggregate, slot: 0, windowUs, hopUs, result, nullable: true }],
+  };
+}
+
+function event(value: ScalarValue, eventTimeUs = 0, id = '1'): PreparedEvent {
+  return { keyText: 'k', key: ['k'], eventTimeUs, id, partition: 0, offset: 0, inputs: [value] };
+}
+
+/** Reads a lifetime aggregate over values, once from memory and once from bytes: both must agree. */
+function aggregateOf(
+  aggregate: AggregateName,
+  input: ScalarType,
+  result: ScalarType,
+  values: readonly ScalarValue[],
+): ScalarValue {
+  const reducer = createViewReducer(layoutFor(aggregate, input, result));
+  const state = reducer.empty();
+  for (const [index, value] of values.entries()) reducer.apply(state, event(value, index));
+  const read = reducer.read(reducer.decode(reducer.encode(state)), values.length)[0]!;
+  const inMemory = reducer.read(state, values.length)[0]!;
+  expect(Object.is(read, inMemory)).toBe(true);
+  return inMemory;
+}
+
+const double = { kind: 'double' } as const;
+const int = { kind: 'int' } as const;
+const int64 = { kind: 'int64' } as const;
+const cents = { kind: 'decimal', precision: 38, scale: 2 } as const;
+
+describe('sums of doubles', () => {
+  const sums: [readonly number[], number][] = [
+    [[0.1, 0.2], 0.30000000000000004],
+    [[0.1, 0.2, -0.3], 2.7755575615628914e-17],
+    [Array.from({ length: 10 }, () => 0.1), 1],
+    [[1e308, 1, -1e308], 1],
+    [[1e308, 1e308, -1e308, -1e308, 5e-324], 5e-324],
+    [[Number.MAX_VALUE, 5e-324, -Number.MAX_VALUE], 5e-324],
+    [[Number.MAX_VALUE, Number.MAX_VALUE, -Number.MAX_VALUE], Number.MAX_VALUE],
+    [[1, 2 ** -53], 1],
+    [[1, 2 ** -53, 2 ** -1074], 1 + 2 ** -52],
+    [[1, 2 ** -53, -(2 ** -1074)], 1],
+    [[2 ** 53, 1], 2 ** 53],
+    [[2 ** 53, 1, 2 ** -1000], 2 ** 53 + 2],
+    [[5e-324, 5e-324], 1e-323],
+    [[2.2250738585072014e-308, -5e-324], 2.225073858507201e-308],
+    [[1.5, -1.5], 0],
+    [[-0], 0],
+    [[-5e-324, 5e-324], 0],
+  ];
+  for (const [values, expected] of sums) {
+    test(`${values.length > 6 ? `${values.length} times ${values[0]}` : values.join(' + ')} is ${expected}`, () => {
+      expect(Object.is(aggregateOf('sum', double, double, values), expected)).toBe(true);
+    });
+  }
+
+  test('the mean of -5e-324 and 0 is 0, not -0', () => {
+    expect(Object.is(aggregateOf('avg', double, double, [-5e-324, 0]), 0)).toBe(true);
+  });
+
+  test('all ways through the lanes end in the same bytes', () => {
+    const layout = layoutFor('sum', double, double);
+    const reducer = createViewReducer(layout);
+    // Large enough a spread that the pair lane is left, then everything large cancels and the rest fits again.
+    const spread = fc.array(
+      fc.tuple(fc.integer({ min: -1074, max: 971 }), fc.integer({ min: -(2 ** 52), max: 2 ** 52 }), fc.boolean()),
+      { minLength: 1, maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(spread, fc.array(fc.double({ noNaN: true, min: -10, max: 10 }), { maxLength: 5 }), (parts, rest) => {
+        const terms = parts.flatMap(([exponent, mantissa, cancels]) => {
+          const value = mantissa * 2 ** Math.max(exponent, -1022) * (exponent < -1022 ? 2 ** (exponent + 1022) : 1);
+          return cancels ? [value, -value] : [value];
+        });
+        const values = [...terms, ...rest].filter(Number.isFinite).map((value) => value + 0);
+        const forward = reducer.empty();
+        const backward = reducer.empty();
+        const merged = reducer.empty();
+        for (const value of values) reducer.apply(forward, event(value));
+        for (const value of values.toReversed()) reducer.apply(backward, event(value));
+        for (const value of values.toSorted((a, b) => Math.abs(a) - Math.abs(b))) {
+          const one = reducer.empty();
+          reducer.apply(one, event(value));
+          reducer.mergeInto(merged, reducer.decode(reducer.encode(one)));
+        }
+        const bytes = hex(reducer.encode(forward));
+        expect(hex(reducer.encode(backward))).toBe(bytes);
+        expect(hex(reducer.encode(merged))).toBe(bytes);
+        expect(hex(reducer.encode(reducer.decode(Buffer.from(bytes, 'hex'))))).toBe(bytes);
+        const expected = oracleRead(
+          layout,
+          values.map((value) => event(value)),
+          1,
+        )[0];
+        if (typeof expected === 'symbol') expect(() => reducer.read(forward, 1)).toThrow(/does not fit double/);
+        else expect(Object.is(reducer.read(forward, 1)[0], expected)).toBe(true);
+      }),
+      lawRuns(1500),
+    );
+  });
+
+  test('sums over tiles are rounded once, not per tile', () => {
+    const layout = layoutFor('sum', double, double, 100_000);
+    const reducer = createViewReducer(layout);
+    const scales = fc.constantFrom(1, 1e-9, 1e9, 1e17, 1e-30, 1e300);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(90_000), fc.double({ noNaN: true, min: -9, max: 9 }), scales), { minLength: 1 }),
+        (parts) => {
+          const events = parts.map(([time, value, scale]) => event(value * scale + 0, time));
+          const state = reducer.empty();
+          for (const each of events) reducer.apply(state, each);
+          expect(Object.is(reducer.read(state, 100_000)[0], oracleRead(layout, events, 100_000)[0])).toBe(true);
+        },
+      ),
+      lawRuns(500),
+    );
+  });
+});
+
+describe('sums of integers and decimals', () => {
+  test('pass through any size on the way to a result that fits', () => {
+    const max = Number.MAX_SAFE_INTEGER;
+    expect(aggregateOf('sum', int, int, [max, max, max, -max, -max])).toBe(max);
+    expect(aggregateOf('sum', int64, int64, [2n ** 63n - 1n, 2n ** 63n - 1n, -(2n ** 63n)])).toBe(2n ** 63n - 2n);
+    const nines = `${'9'.repeat(36)}.99`;
+    expect(aggregateOf('sum', cents, cents, [nines, nines, `-${nines}`])).toBe(nines);
+  });
+
+  test('means are the correctly rounded sum, divided once', () => {
+    expect(aggregateOf('avg', int64, double, [2n ** 53n, 1n, 0n])).toBe(2 ** 53 / 3);
+    expect(aggregateOf('avg', int64, double, [2n ** 53n, 3n])).toBe((2 ** 53 + 4) / 2);
+    // 0.03 / 1 by scaled division would be 3 / 100, which is right; 1.15 + 2.20 needs one rounding of 3.35.
+    expect(aggregateOf('avg', cents, double, ['1.15', '2.20'])).toBe(3.35 / 2);
+    expect(aggregateOf('avg', int, double, [])).toBe(null);
+  });
+
+  test('-0 counts as 0', () => {
+    expect(Object.is(aggregateOf('sum', int, int, [-0]), 0)).toBe(true);
+    expect(Object.is(aggregateOf('max', double, double, [-0]), 0)).toBe(true);
+    expect(Object.is(aggregateOf('last', int, int, [-0]), 0)).toBe(true);
+  });
+});
+
+describe('what does not fit its type', () => {
+  const nines = `${'9'.repeat(36)}.99`;
+  const cases: [string, AggregateName, ScalarType, ScalarType, ScalarValue[], string, string][] = [
+    ['int', 'sum', int, int, [Number.MAX_SAFE_INTEGER, 1], 'int', '9007199254740992'],
+    ['int64', 'sum', int64, int64, [2n ** 63n - 1n, 1n], 'int64', '9223372036854775808'],
+    ['decimal', 'sum', cents, cents, [nines, '0.01'], 'decimal(38,2)', `1${'0'.repeat(36)}.00`],
+    ['double', 'sum', double, double, [Number.MAX_VALUE, Number.MAX_VALUE], 'double', `${2n ** 53n - 1n}*2^972`],
+    [
+      'a mean whose sum overflows',
+      'avg',
+      double,
+      double,
+      [Number.MAX_VALUE, 2 ** 970],
+      'double',
+      `${2n ** 54n - 1n}*2^970`,
+    ],
+  ];
+  for (const [name, aggregate, input, result, values, type, exact] of cases) {
+    test(`${name} is an error naming view, feature, type and the exact value`, () => {
+      const error = (() => {
+        try {
+          return aggregateOf(aggregate, input, result, values);
+        } catch (thrown) {
+          return thrown;
+        }
+      })();
+      expect(error).toMatchObject({
+        code: 'value-out-of-range',
+        details: { view: 'payments', feature: 'amount', result: type, exactValue: exact },
+      });
+      expect(String(error)).toContain(`feature "amount" of view "payments": its ${aggregate} does not fit ${type}`);
+    });
+  }
+
+  test('the greatest sums that round into range still fit', () => {
+    // Just under half an ulp above the greatest double rounds down to it.
+    expect(aggregateOf('sum', double, double, [Number.MAX_VALUE, 2 ** 970, -(2 ** 917)])).toBe(Number.MAX_VALUE);
+  });
+});
+
+describe('texts', () => {
+  const string = { kind: 'string' } as const;
+  test('lone surrogates are U+FFFD in memory and bytes alike', () => {
+    for (const aggregate of ['min', 'max', 'first', 'last'] as const) {
+      expect(aggregateOf(aggregate, string, string, ['\uD800'])).toBe('\uFFFD');
+    }
+    const reducer = createViewReducer(layoutFor('last', string, string));
+    const a = reducer.empty();
+    const b = reducer.empty();
+    reducer.apply(a, event('x', 0, '\uDC00'));
+    reducer.apply(b, event('x', 0, '\uFFFD'));
+    expect(hex(reducer.encode(a))).toBe(hex(reducer.encode(b)));
+  });
+
+  test('an astral character sorts after every other, as its UTF-8 bytes do', () => {
+    expect(aggregateOf('max', string, string, ['\uFFFD', '\u{1F600}', '\uE000'])).toBe('\u{1F600}');
+    expect('\uFFFD' > '\u{1F600}').toBe(true);
+  });
+
+  test('an event without an id is refused where ties break by id', () => {
+    const reducer = createViewReducer(layoutFor('last', string, string));
+    expect(() => reducer.apply(reducer.empty(), { ...event('x'), id: null })).toThrow(/without an id/);
+  });
+});

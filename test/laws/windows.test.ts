@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+
+const MINUTE_US = 60_000_000;
+const DAY_US = 86_400_000_000;
+
+function countLayout(windowUs: number, hopUs: number, spanUs = windowUs): ViewLayout {
+  return {
+    semantics: 1,
+    view: 'w',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'offset',
+    groups: [{ hopUs, spanUs }],
+    slots: [{ partial: 'count', input: null, group: 0 }],
+    features: [{ name: 'n', aggregate: 'count', slot: 0, windowUs, hopUs, result: { kind: 'int' }, nullable: false }],
+  };
+}
+
+const at = (eventTimeUs: number): PreparedEvent => ({
+  keyText: 'k',
+  key: ['k'],
+  eventTimeUs,
+  id: null,
+  partition: 0,
+  offset: 0,
+  inputs: [true],
+});
+
+/** Event time, window, hop, and the request times at which the event is just still and just no more counted. */
+const edges: [string, number, number, number, number, number][] = [
+  ['an event on a tile bound', 0, 10 * MINUTE_US, MINUTE_US, 11 * MINUTE_US - 1, 11 * MINUTE_US],
+  ['an event just before a tile bound', MINUTE_US - 1, 10 * MINUTE_US, MINUTE_US, 11 * MINUTE_US - 1, 11 * MINUTE_US],
+  ['an event before 1970', -1, 10 * MINUTE_US, MINUTE_US, 10 * MINUTE_US - 1, 10 * MINUTE_US],
+  ['a window that is no multiple of the hop', 0, 90, 60, 149, 150],
+  ['a window shorter than the hop', 0, 10, 60, 69, 70],
+  [
+    'a UTC day on which local clocks are put forward',
+    Date.UTC(2026, 2, 29) * 1000,
+    DAY_US,
+    DAY_US,
+    Date.UTC(2026, 2, 31) * 1000 - 1,
+    Date.UTC(2026, 2, 31) * 1000,
+  ],
+];
+
+describe('the edges of a window', () => {
+  for (const [name, eventTimeUs, windowUs, hopUs, lastSeenUs, firstGoneUs] of edges) {
+    test(name, () => {
+      const reducer = createViewReducer(countLayout(windowUs, hopUs));
+      const state = reducer.empty();
+      reducer.apply(state, at(eventTimeUs));
+      expect(reducer.read(state, eventTimeUs + 1)).toEqual([1]);
+      expect(reducer.read(state, lastSeenUs)).toEqual([1]);
+      expect(reducer.read(state, firstGoneUs)).toEqual([0]);
+      expect(lastSeenUs - eventTimeUs).toBeGreaterThanOrEqual(windowUs - 1);
+      expect(firstGoneUs - eventTimeUs).toBeLessThanOrEqual(windowUs + hopUs);
+    });
+  }
+
+  test('a window does not see tiles after the request time', () => {
+    const reducer = createViewReducer(countLayout(10 * MINUTE_US, MINUTE_US));
+    const state = reducer.empty();
+    reducer.apply(state, at(0));
+    reducer.apply(state, at(5 * MINUTE_US));
+    expect(reducer.read(state, 5 * MINUTE_US - 1)).toEqual([1]);
+    expect(reducer.read(state, 5 * MINUTE_US)).toEqual([2]);
+    expect(reducer.read(state, -1)).toEqual([0]);
+  });
+
+  test('late is decided by the oldest tile that the longest window can see', () => {
+    const reducer = createViewReducer(countLayout(3 * MINUTE_US, MINUTE_US, 10 * MINUTE_US));
+    const state = reducer.empty();
+    expect(reducer.apply(state, at(10 * MINUTE_US))).toBe(true);
+    expect(reducer.apply(state, at(0))).toBe(true);
+    expect(reducer.apply(state, at(-1))).toBe(false);
+    expect(reducer.apply(state, at(11 * MINUTE_US - 1))).toBe(true);
+    expect(reducer.apply(state, at(0))).toBe(true);
+    expect(reducer.apply(state, at(11 * MINUTE_US))).toBe(true);
+    expect(reducer.apply(state, at(0))).toBe(false);
+  });
+
+  test('the state that saw nothing is read as nothing', () => {
+    const reducer = createViewReducer(countLayout(MINUTE_US, MINUTE_US));
+    expect(reducer.read(reducer.empty(), 0)).toEqual([0]);
+    expect(reducer.read(reducer.decode(reducer.encode(reducer.empty())), 0)).toEqual([0]);
+    expect(reducer.encode(reducer.empty())).toHaveLength(5);
+  });
+});
