@@ -1,5 +1,5 @@
-import type { DuckDBConnection } from 'duckdb';
 import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { DuckDb } from '../log/duckdb.ts';
 import { keyText } from '../define/key-text.ts';
 import { type HashRange, keyHash } from './hash-range.ts';
 import type { SpineEntity } from './spine-labels.ts';
@@ -19,18 +19,18 @@ export class EntityIndex {
   }
 
   /** Counts the entities; `load` must follow. */
-  static async open(connection: DuckDBConnection, entity: SpineEntity): Promise<EntityIndex> {
-    const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${entity.table}`);
-    return new EntityIndex(entity, Number(counted.getRows()[0]?.[0]));
+  static async open(duckdb: DuckDb, entity: SpineEntity): Promise<EntityIndex> {
+    const counted = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${entity.table}`);
+    return new EntityIndex(entity, Number(counted[0]?.n));
   }
 
   /** Replaces what is held by the entities of `range`. */
-  async load(connection: DuckDBConnection, range: HashRange): Promise<void> {
+  async load(duckdb: DuckDb, range: HashRange, signal: AbortSignal): Promise<void> {
     this.#ids = new Map();
     this.#range = range;
     const keys = this.entity.keys.map((key, k) => keyColumn(key.type, `k${k}`)).join(', ');
-    const result = await connection.stream(`SELECT CAST(id AS DOUBLE), ${keys} FROM ${this.entity.table}`);
-    for await (const chunk of result) {
+    const sql = `SELECT CAST(id AS DOUBLE), ${keys} FROM ${this.entity.table}`;
+    for await (const chunk of duckdb.chunks(sql, [], signal)) {
       for (const [id, ...key] of chunk.getRows()) {
         const text = keyText(key as ScalarValue[]);
         const hash = keyHash(text);

@@ -1,6 +1,5 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DuckDBConnection } from 'duckdb';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
@@ -86,15 +85,7 @@ async function exportWithin(
   const statesMb = options.statesMb ?? options.memoryMb * STATES_SHARE;
   const duckdb = await openDuckDb({ memoryMb: Math.max(64, Math.floor(options.memoryMb - statesMb)), tempDir: spill });
   try {
-    const connection = await duckdb.connect();
-    const interrupt = (): void => connection.interrupt();
-    signal.addEventListener('abort', interrupt);
-    try {
-      return await new TrainingExport(options, signal, duckdb, connection, statesMb * MIB).run(file, output);
-    } finally {
-      signal.removeEventListener('abort', interrupt);
-      connection.closeSync();
-    }
+    return await new TrainingExport(options, signal, duckdb, statesMb * MIB).run(file, output);
   } finally {
     await duckdb.close();
   }
@@ -112,24 +103,16 @@ class TrainingExport {
   readonly #options: TrainingOptions;
   readonly #signal: AbortSignal;
   readonly #duckdb: DuckDb;
-  readonly #connection: DuckDBConnection;
   readonly #stateBudgetBytes: number;
   readonly #progress: ExportProgress;
   readonly #entities: readonly SpineEntity[];
   readonly #features: readonly FeatureColumn[];
   readonly #timeColumn: string;
 
-  constructor(
-    options: TrainingOptions,
-    signal: AbortSignal,
-    duckdb: DuckDb,
-    connection: DuckDBConnection,
-    stateBudgetBytes: number,
-  ) {
+  constructor(options: TrainingOptions, signal: AbortSignal, duckdb: DuckDb, stateBudgetBytes: number) {
     this.#options = options;
     this.#signal = signal;
     this.#duckdb = duckdb;
-    this.#connection = connection;
     this.#stateBudgetBytes = stateBudgetBytes;
     this.#progress = new ExportProgress(options.clock, options.onProgress);
     this.#entities = entitiesOf(options.service);
@@ -154,7 +137,7 @@ class TrainingExport {
     const manifestSources: ManifestSource[] = [];
     try {
       const indexes: EntityIndex[] = [];
-      for (const entity of this.#entities) indexes.push(await EntityIndex.open(this.#connection, entity));
+      for (const entity of this.#entities) indexes.push(await EntityIndex.open(this.#duckdb, entity));
       for (const [number, view] of service.views.entries()) {
         const results = view.layout.features.map((feature) => feature.result);
         const staging = await FeatureStaging.create(await this.#duckdb.connect(), `training_read_${number}`, results);
@@ -177,7 +160,7 @@ class TrainingExport {
     const tables = new Map([...stagings].map(([view, staging]) => [view, staging.table]));
     const views: ManifestView[] = [];
     for (const sweep of sweeps) views.push(await this.#manifestView(sweep, tables.get(sweep.view.name)!, spine.rows));
-    await writeRows(this.#connection, output.partialPath, spine.output, this.#features, tables);
+    await writeRows(this.#duckdb, output.partialPath, spine.output, this.#features, tables, this.#signal);
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
@@ -208,16 +191,16 @@ class TrainingExport {
       this.#timeColumn,
       ...this.#entities.flatMap((entity) => entity.keys.map((key) => key.name)),
     ]);
-    const columns = await loadSpine(this.#connection, file, special);
+    const columns = await loadSpine(this.#duckdb, file, special, this.#signal);
     const names = columns.map((column) => column.name);
     const readings = labelReadings(columns, this.#entities, this.#timeColumn);
     const faults = [
       ...readings.faults,
-      ...(await findBadValues(this.#connection, readings)),
+      ...(await findBadValues(this.#duckdb, readings, this.#signal)),
       ...columnClashes(names, this.#features),
     ];
     if (faults.length > 0) throw spineError(file.path, faults);
-    const rows = await sortLabels(this.#connection, this.#entities, readings);
+    const rows = await sortLabels(this.#duckdb, this.#entities, readings, this.#signal);
     if (rows === 0) throw emptySpine(file.path);
     const output = outputColumns(columns, this.#entities, readings, file.format !== 'parquet');
     return { rows, columns: names, output, sha256 };
@@ -242,7 +225,7 @@ class TrainingExport {
       views,
       entities,
       entityOf: new Map(views.map((view) => [view, names.indexOf(view.view.layout.entity)])),
-      connection: this.#connection,
+      duckdb: this.#duckdb,
       stateBudgetBytes: this.#stateBudgetBytes,
       signal: this.#signal,
       scan: () =>
@@ -264,7 +247,7 @@ class TrainingExport {
   async #manifestView(sweep: ViewSweep, table: string, rows: number): Promise<ManifestView> {
     const { view } = sweep;
     const columns = this.#features.filter((column) => column.view === view.name);
-    const staged = await countNulls(this.#connection, table, columns.length);
+    const staged = await countNulls(this.#duckdb, table, columns.length);
     invariant(staged.rows === rows, `view "${view.name}" was read for ${staged.rows} of ${rows} rows`);
     return {
       view: view.name,

@@ -1,8 +1,7 @@
 import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { DuckDBConnection } from 'duckdb';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { quotedColumn } from './column-name.ts';
+import { type DuckDb, quoteName } from '../log/duckdb.ts';
 import type { FeatureColumn } from './feature-columns.ts';
 import { outputSql } from './scalar-sql.ts';
 import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';
@@ -80,39 +79,41 @@ async function refuseExisting(path: string, overwrite: boolean): Promise<void> {
  * fixed compression, and nothing in the file that tells the time.
  */
 export async function writeRows(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   path: string,
   spineColumns: readonly { readonly name: string; readonly sql: string }[],
   features: readonly FeatureColumn[],
   stagedTables: ReadonlyMap<string, string>,
+  signal: AbortSignal,
 ): Promise<void> {
-  const columns = spineColumns.map(({ name, sql }) => `${sql} AS ${quotedColumn(name)}`);
+  const columns = spineColumns.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
   const positions = new Map<string, number>();
   const wide: string[] = [];
   for (const { view, feature, column } of features) {
     const position = positions.get(view) ?? 0;
     positions.set(view, position + 1);
-    wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quotedColumn(column)}`);
+    wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quoteName(column)}`);
   }
   const joins = [...stagedTables.values()].map((table) => `JOIN ${table} ON ${table}.row_number = ${ROW_COLUMN}`);
-  await connection.run('SET threads = 1');
-  await connection.run('SET preserve_insertion_order = true');
-  await connection.run(
+  await duckdb.run('SET threads = 1');
+  await duckdb.run('SET preserve_insertion_order = true');
+  await duckdb.run(
     `COPY (
        SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${ROW_COLUMN}
      ) TO $1 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
     [path],
+    signal,
   );
 }
 
 /** Nulls per feature of one view, in layout order, and how many rows were staged. */
 export async function countNulls(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   table: string,
   featureCount: number,
 ): Promise<{ rows: number; nulls: number[] }> {
-  const counts = Array.from({ length: featureCount }, (_, f) => `, count(*) - count(f${f})`).join('');
-  const row = (await connection.runAndReadAll(`SELECT count(*)${counts} FROM ${table}`)).getRows()[0] ?? [];
-  const [rows, ...nulls] = row.map(Number);
+  const counts = Array.from({ length: featureCount }, (_, f) => `, count(*) - count(f${f}) AS n${f}`).join('');
+  const counted = await duckdb.query<Record<string, bigint>>(`SELECT count(*) AS n${counts} FROM ${table}`);
+  const [rows, ...nulls] = Object.values(counted[0] ?? {}).map(Number);
   return { rows: rows ?? 0, nulls };
 }

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { type DuckDBConnection, DuckDBStructValue } from 'duckdb';
+import { DuckDBStructValue, type DuckDBValue } from 'duckdb';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { quotedColumn } from './column-name.ts';
+import { type DuckDb, quoteName } from '../log/duckdb.ts';
 import { spineError } from './spine-faults.ts';
 
 /** The DuckDB table a spine is loaded into: its columns, then `ROW_COLUMN`, the row number from 0. */
@@ -22,6 +22,11 @@ export interface SpineFile {
   readonly format: 'parquet' | 'csv' | 'json';
   readonly delimiter: string;
   readonly sizeBytes: number;
+}
+
+interface DescribedColumn {
+  readonly column_name: string;
+  readonly column_type: string;
 }
 
 const FORMATS: Readonly<Record<string, Pick<SpineFile, 'format' | 'delimiter'>>> = {
@@ -70,26 +75,28 @@ export function emptySpine(path: string): MillraceError {
  * hand over as they are written. Throws `spine-unreadable`.
  */
 export async function loadSpine(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   file: SpineFile,
   plainText: ReadonlySet<string>,
+  signal: AbortSignal,
 ): Promise<SpineColumn[]> {
   try {
     // The file is known to exist: brackets keep DuckDB from reading its name as a pattern.
     const path = file.path.replaceAll(/[*?[]/g, '[$&]');
     if (file.format === 'parquet') {
-      await load(connection, 'read_parquet($1)', [path]);
-      return await describe(connection);
+      await load(duckdb, 'read_parquet($1)', [path], signal);
+      return await describe(duckdb);
     }
     if (file.format === 'csv') {
       // Everything as text, one fixed dialect: nothing is guessed from a sample.
       const options = `header = true, all_varchar = true, allow_quoted_nulls = false, delim = $2, quote = '"', escape = '"', skip = 0, comment = ''`;
-      await load(connection, `read_csv($1, ${options})`, [path, file.delimiter]);
-      return await typedCsvColumns(connection, await describe(connection), plainText);
+      await load(duckdb, `read_csv($1, ${options})`, [path, file.delimiter], signal);
+      return await typedCsvColumns(duckdb, await describe(duckdb), plainText, signal);
     }
-    await loadJson(connection, file, path, plainText);
-    return await describe(connection);
+    await loadJson(duckdb, file, path, plainText, signal);
+    return await describe(duckdb);
   } catch (cause) {
+    signal.throwIfAborted();
     if (isMillraceError(cause)) throw cause;
     // DuckDB adds the statement at fault, which is ours.
     const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n\nLINE ')[0]!.trim();
@@ -100,35 +107,38 @@ export async function loadSpine(
   }
 }
 
-async function load(
-  connection: DuckDBConnection,
-  from: string,
-  values: Parameters<DuckDBConnection['run']>[1],
-): Promise<void> {
-  await connection.run(
+async function load(duckdb: DuckDb, from: string, values: DuckDBValue[], signal: AbortSignal): Promise<void> {
+  await duckdb.run(
     `CREATE TABLE ${SPINE_TABLE} AS SELECT *, row_number() OVER () - 1 AS ${ROW_COLUMN} FROM ${from}`,
     values,
+    signal,
   );
 }
 
 async function loadJson(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   file: SpineFile,
   path: string,
   plainText: ReadonlySet<string>,
+  signal: AbortSignal,
 ): Promise<void> {
-  const inferred = await connection.runAndReadAll(
+  const inferred = await duckdb.query<DescribedColumn>(
     `DESCRIBE SELECT * FROM read_json($1, format = 'auto', sample_size = -1, map_inference_threshold = -1)`,
     [path],
+    signal,
   );
   const columns: Record<string, string> = {};
-  for (const [name, type] of inferred.getRows())
-    columns[String(name)] = jsonColumnType(String(name), String(type), plainText);
+  for (const { column_name: name, column_type: type } of inferred)
+    columns[name] = jsonColumnType(name, type, plainText);
   if (Object.keys(columns).join() === 'json') {
-    const kinds = await connection.runAndReadAll(`SELECT count(*) FROM read_json_objects($1, format = 'auto')`, [path]);
-    if (Number(kinds.getRows()[0]?.[0]) === 0) throw emptySpine(file.path);
+    const counted = await duckdb.query<{ n: bigint }>(
+      `SELECT count(*) AS n FROM read_json_objects($1, format = 'auto')`,
+      [path],
+      signal,
+    );
+    if (counted[0]?.n === 0n) throw emptySpine(file.path);
   }
-  await load(connection, `read_json($1, format = 'auto', columns = $2)`, [path, new DuckDBStructValue(columns)]);
+  await load(duckdb, `read_json($1, format = 'auto', columns = $2)`, [path, new DuckDBStructValue(columns)], signal);
 }
 
 /** Texts stay texts: a JSON string that looks like a date, a time or a UUID is still a string, and no number is rounded. */
@@ -137,34 +147,38 @@ function jsonColumnType(name: string, type: string, plainText: ReadonlySet<strin
   return /^(DATE|TIME|TIMESTAMP.*|UUID|U?HUGEINT|UBIGINT)$/.test(type) ? 'VARCHAR' : type;
 }
 
-async function describe(connection: DuckDBConnection): Promise<SpineColumn[]> {
-  const rows = await connection.runAndReadAll(`DESCRIBE ${SPINE_TABLE}`);
+async function describe(duckdb: DuckDb): Promise<SpineColumn[]> {
+  const rows = await duckdb.query<DescribedColumn>(`DESCRIBE ${SPINE_TABLE}`);
   return rows
-    .getRows()
-    .map(([name, type]) => ({ name: String(name), type: String(type), output: null }))
+    .map(({ column_name: name, column_type: type }) => ({ name, type, output: null }))
     .filter((column) => column.name !== ROW_COLUMN);
 }
 
 /** Gives each column of a CSV the narrowest type that prints all its values as they were written; else it stays text. */
 async function typedCsvColumns(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   columns: readonly SpineColumn[],
   plainText: ReadonlySet<string>,
+  signal: AbortSignal,
 ): Promise<SpineColumn[]> {
   const tests = columns.map(({ name }) => {
-    const c = quotedColumn(name);
+    const c = quoteName(name);
     const isDecimal = `regexp_matches(${c}, '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$') AND isfinite(TRY_CAST(${c} AS DOUBLE))`;
     return [
       `bool_and(coalesce(CAST(TRY_CAST(${c} AS BIGINT) AS VARCHAR) = ${c}, false)) FILTER (${c} IS NOT NULL)`,
       `bool_and(${isDecimal} AND length(regexp_replace(${c}, '[^0-9]', '', 'g')) <= 17) FILTER (${c} IS NOT NULL)`,
       `bool_and(${c} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')) FILTER (${c} IS NOT NULL)`,
-    ].join(', ');
+    ];
   });
-  const verdict = (await connection.runAndReadAll(`SELECT ${tests.join(', ')} FROM ${SPINE_TABLE}`)).getRows()[0] ?? [];
+  const sql = `SELECT ${tests
+    .flat()
+    .map((test, index) => `${test} AS v${index}`)
+    .join(', ')} FROM ${SPINE_TABLE}`;
+  const verdict = Object.values((await duckdb.query<Record<string, boolean | null>>(sql, [], signal))[0] ?? {});
   return columns.map((column, index) => {
     if (plainText.has(column.name)) return column;
     const [isInteger, isNumber, isBoolean] = verdict.slice(index * 3, index * 3 + 3);
     const type = isInteger === true ? 'BIGINT' : isNumber === true ? 'DOUBLE' : isBoolean === true ? 'BOOLEAN' : null;
-    return type === null ? column : { ...column, output: `CAST(${quotedColumn(column.name)} AS ${type})` };
+    return type === null ? column : { ...column, output: `CAST(${quoteName(column.name)} AS ${type})` };
   });
 }

@@ -1,8 +1,8 @@
-import type { DuckDBConnection, DuckDBResult } from 'duckdb';
+import type { DuckDBDataChunk } from 'duckdb';
 import type { ScalarType } from '../contract/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { quotedColumn } from './column-name.ts';
+import { type DuckDb, quoteName } from '../log/duckdb.ts';
 import { BoundValues } from './bound-values.ts';
 import { type ColumnReading, keyReading, outputSql, timeReading } from './scalar-sql.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';
@@ -63,7 +63,7 @@ export function labelReadings(
   let time: LabelColumn | null = null;
   const timeSource = find(timeColumn, 'the label time');
   if (timeSource !== null) {
-    const reading = timeReading(quotedColumn(timeSource.name), timeSource.type);
+    const reading = timeReading(quoteName(timeSource.name), timeSource.type);
     if (reading !== null) time = { name: timeColumn, purpose: 'the label time', reading };
     else
       faults.push({
@@ -78,7 +78,7 @@ export function labelReadings(
       const purpose = `join key of entity "${entity.name}"`;
       const column = find(key.name, purpose);
       if (column === null) return null;
-      const reading = keyReading(key.type, quotedColumn(column.name), column.type, bound);
+      const reading = keyReading(key.type, quoteName(column.name), column.type, bound);
       if (reading !== null) return { name: key.name, purpose, reading };
       faults.push({
         code: 'spine-bad-key',
@@ -92,18 +92,28 @@ export function labelReadings(
 }
 
 /** Looks through all rows for null keys and times, and for values that are none of their type: every fault, with its first row. */
-export async function findBadValues(connection: DuckDBConnection, readings: LabelReadings): Promise<SpineFault[]> {
+export async function findBadValues(
+  duckdb: DuckDb,
+  readings: LabelReadings,
+  signal: AbortSignal,
+): Promise<SpineFault[]> {
   const columns = [readings.time, ...readings.keys.flat()].filter((column) => column !== null);
   if (columns.length === 0) return [];
-  const tests = columns.map(({ name, reading }) => {
-    const raw = quotedColumn(name);
+  const tests = columns.flatMap(({ name, reading }) => {
+    const raw = quoteName(name);
     const bad = `FILTER (${raw} IS NOT NULL AND (${reading.sql}) IS NULL)`;
     const none = `FILTER (${raw} IS NULL)`;
-    const firstBad = `min(${ROW_COLUMN}) ${bad}, arg_min(CAST(${raw} AS VARCHAR), ${ROW_COLUMN}) ${bad}`;
-    return `count(*) ${none}, min(${ROW_COLUMN}) ${none}, count(*) ${bad}, ${firstBad}`;
+    return [
+      `count(*) ${none}`,
+      `min(${ROW_COLUMN}) ${none}`,
+      `count(*) ${bad}`,
+      `min(${ROW_COLUMN}) ${bad}`,
+      `arg_min(CAST(${raw} AS VARCHAR), ${ROW_COLUMN}) ${bad}`,
+    ];
   });
-  const sql = `SELECT ${tests.join(', ')} FROM ${SPINE_TABLE}`;
-  const row = (await connection.runAndReadAll(sql, readings.bound.values)).getRows()[0] ?? [];
+  const sql = `SELECT ${tests.map((test, index) => `${test} AS v${index}`).join(', ')} FROM ${SPINE_TABLE}`;
+  const found = await duckdb.query<Record<string, bigint | string | null>>(sql, readings.bound.values, signal);
+  const row = Object.values(found[0] ?? {});
   const faults: SpineFault[] = [];
   columns.forEach(({ name, purpose, reading }, index) => {
     const [nulls, firstNull, bads, firstBad, value] = row.slice(index * 5, index * 5 + 5);
@@ -140,7 +150,7 @@ export function outputColumns(
   isText: boolean,
 ): { name: string; sql: string }[] {
   return columns.map(({ name, output }) => {
-    const plain = { name, sql: output ?? quotedColumn(name) };
+    const plain = { name, sql: output ?? quoteName(name) };
     if (!isText) return plain;
     if (name === readings.time?.name)
       return { name, sql: outputSql({ kind: 'timestamp' }, `(${readings.time.reading.sql})`) };
@@ -158,21 +168,25 @@ export function outputColumns(
 
 /** Sorts the labels by time into a table of small columns: row number, time, and an id per entity. */
 export async function sortLabels(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   entities: readonly SpineEntity[],
   readings: LabelReadings,
+  signal: AbortSignal,
 ): Promise<number> {
   const keySql = readings.keys.map((keys, e) => keys.map((key, k) => `${key?.reading.sql} AS e${e}k${k}`)).flat();
-  await connection.run(
+  await duckdb.run(
     `CREATE TABLE training_keys AS
      SELECT ${ROW_COLUMN} AS row_number, ${readings.time?.reading.sql} AS time_us, ${keySql.join(', ')} FROM ${SPINE_TABLE}`,
     readings.bound.values,
+    signal,
   );
   for (const [e, entity] of entities.entries()) {
     const keys = entity.keys.map((_, k) => `e${e}k${k} AS k${k}`).join(', ');
-    await connection.run(
+    await duckdb.run(
       `CREATE TABLE ${entity.table} AS
        SELECT row_number() OVER () - 1 AS id, * FROM (SELECT DISTINCT ${keys} FROM training_keys ORDER BY ALL)`,
+      [],
+      signal,
     );
   }
   const ids = entities.map((_, e) => `e${e}.id AS id${e}`).join(', ');
@@ -180,18 +194,20 @@ export async function sortLabels(
     const on = entity.keys.map((_, k) => `e${e}.k${k} = l.e${e}k${k}`).join(' AND ');
     return `JOIN ${entity.table} e${e} ON ${on}`;
   });
-  await connection.run(
+  await duckdb.run(
     `CREATE TABLE ${LABELS_TABLE} AS
      SELECT l.row_number, l.time_us, ${ids} FROM training_keys l ${joins.join(' ')} ORDER BY l.time_us, l.row_number`,
+    [],
+    signal,
   );
-  await connection.run('DROP TABLE training_keys');
-  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${LABELS_TABLE}`);
-  return Number(counted.getRows()[0]?.[0]);
+  await duckdb.run('DROP TABLE training_keys');
+  const counted = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${LABELS_TABLE}`);
+  return Number(counted[0]?.n);
 }
 
 /** A cursor over the labels in time order. `timeUs` is Infinity when none is left. */
 export class LabelCursor {
-  readonly #result: DuckDBResult;
+  readonly #chunks: AsyncGenerator<DuckDBDataChunk>;
   #columns: Float64Array[] = [];
   #at = 0;
   #rowCount = 0;
@@ -201,19 +217,21 @@ export class LabelCursor {
   /** How many labels were passed before the one at hand. */
   position = -1;
 
-  private constructor(result: DuckDBResult) {
-    this.#result = result;
+  private constructor(chunks: AsyncGenerator<DuckDBDataChunk>) {
+    this.#chunks = chunks;
   }
 
-  /** Stands on the first label. `connection` is the cursor's own while it runs. */
-  static async open(connection: DuckDBConnection, entityCount: number): Promise<LabelCursor> {
+  /** Stands on the first label. `close` must follow. */
+  static async open(duckdb: DuckDb, entityCount: number, signal: AbortSignal): Promise<LabelCursor> {
     const ids = Array.from({ length: entityCount }, (_, e) => `, CAST(id${e} AS DOUBLE)`).join('');
     const cursor = new LabelCursor(
-      await connection.stream(
+      duckdb.chunks(
         `SELECT CAST(row_number AS DOUBLE), CAST(time_us AS DOUBLE)${ids} FROM ${LABELS_TABLE} ORDER BY time_us, row_number`,
+        [],
+        signal,
       ),
     );
-    if (!cursor.advance()) await cursor.fill();
+    await cursor.fill();
     return cursor;
   }
 
@@ -232,13 +250,14 @@ export class LabelCursor {
 
   /** Fetches the next labels, and stands on the first of them or at the end. */
   async fill(): Promise<void> {
-    const chunk = await this.#result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) {
+    const next = await this.#chunks.next();
+    if (next.done) {
       this.timeUs = Number.POSITIVE_INFINITY;
       this.position++;
       this.#rowCount = 0;
       return;
     }
+    const chunk = next.value;
     this.#rowCount = chunk.rowCount;
     this.#columns = Array.from({ length: chunk.columnCount }, (_, column) => {
       const vector = chunk.getColumnVector(column);
@@ -247,6 +266,10 @@ export class LabelCursor {
       return numbers;
     });
     this.#stand(0);
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return(undefined);
   }
 
   #stand(at: number): void {

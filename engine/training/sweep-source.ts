@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from 'duckdb';
+import type { DuckDb } from '../log/duckdb.ts';
 import type { LogScan } from '../log/scan-log.ts';
 import type { EntityIndex } from './entity-index.ts';
 import { evenRanges, halves, type HashRange } from './hash-range.ts';
@@ -20,7 +20,7 @@ export interface SweepOptions {
   /** The entities of the service, in the order of the labels' ids; and per view, which of them is its own. */
   readonly entities: readonly EntityIndex[];
   readonly entityOf: ReadonlyMap<ViewSweep, number>;
-  readonly connection: DuckDBConnection;
+  readonly duckdb: DuckDb;
   readonly stateBudgetBytes: number;
   readonly signal: AbortSignal;
   /** A new scan of the source's log, the same each time. */
@@ -42,7 +42,7 @@ export async function sweepSource(options: SweepOptions): Promise<LogScan['figur
   for (let number = 1; ; number++) {
     const pass = waiting.shift();
     if (pass === undefined) break;
-    for (const index of used) await index.load(options.connection, pass.range);
+    for (const index of used) await index.load(options.duckdb, pass.range, options.signal);
     for (const view of options.views) view.clear();
     const isFirst = figures === null;
     if (!isFirst && used.every((index) => index.heldCount === 0)) continue;
@@ -70,7 +70,7 @@ async function runPass(
   const { views, signal } = options;
   const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
   const counters = views.map((view) => (isFirst ? view.counts : null));
-  const labels = await LabelCursor.open(options.connection, options.entities.length);
+  const labels = await LabelCursor.open(options.duckdb, options.entities.length, signal);
   const deferred: Pass[] = [];
   let range = pass.range;
   const checkEvery = Math.min(32_768, Math.max(256, Math.floor(options.stateBudgetBytes / 2048)));
@@ -101,25 +101,29 @@ async function runPass(
     }
   };
 
-  for await (const batch of scan.batches()) {
-    signal.throwIfAborted();
-    for (const event of batch) {
-      while (labels.timeUs <= event.eventTimeUs) {
-        readLabel();
-        if (!labels.advance()) await labels.fill();
+  try {
+    for await (const batch of scan.batches()) {
+      signal.throwIfAborted();
+      for (const event of batch) {
+        while (labels.timeUs <= event.eventTimeUs) {
+          readLabel();
+          if (!labels.advance()) await labels.fill();
+        }
+        for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
+        if (sinceCheck >= checkEvery) keepBudget();
       }
-      for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
-      if (sinceCheck >= checkEvery) keepBudget();
+      options.onRows(Math.min(labels.position, Number.MAX_SAFE_INTEGER), batch.length, passNumber);
+      // A later pass needs no more than the labels ask for; the first one also counts the whole log.
+      if (!isFirst && labels.timeUs === Number.POSITIVE_INFINITY) break;
     }
-    options.onRows(Math.min(labels.position, Number.MAX_SAFE_INTEGER), batch.length, passNumber);
-    // A later pass needs no more than the labels ask for; the first one also counts the whole log.
-    if (!isFirst && labels.timeUs === Number.POSITIVE_INFINITY) break;
+    while (labels.timeUs < Number.POSITIVE_INFINITY) {
+      readLabel();
+      if (!labels.advance()) await labels.fill();
+      signal.throwIfAborted();
+    }
+    options.onRows(labels.position, 0, passNumber);
+  } finally {
+    await labels.close();
   }
-  while (labels.timeUs < Number.POSITIVE_INFINITY) {
-    readLabel();
-    if (!labels.advance()) await labels.fill();
-    signal.throwIfAborted();
-  }
-  options.onRows(labels.position, 0, passNumber);
   return deferred;
 }

@@ -1,0 +1,320 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { decimal } from '../../engine/contract/decimal.ts';
+import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { entity } from '../../engine/define/entity.ts';
+import { featureService } from '../../engine/define/feature-service.ts';
+import { featureView } from '../../engine/define/feature-view.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { source } from '../../engine/define/source.ts';
+import { systemClock } from '../../engine/log/clock.ts';
+import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
+import { type OracleStep, oracleLog, oracleView } from '../oracle/oracle-log.ts';
+import { oracleRead } from '../oracle/oracle-read.ts';
+import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
+import {
+  expectedCell,
+  type OracleFeature,
+  oracleLayout,
+  readParquet,
+  testFolder,
+  withDuckDb,
+} from './training-fixture.ts';
+
+const SECOND = 1_000_000;
+const MINUTE = 60 * SECOND;
+const INT = { kind: 'int' } as const;
+const DOUBLE = { kind: 'double' } as const;
+const STRING = { kind: 'string' } as const;
+const MONEY = { kind: 'decimal', precision: 10, scale: 2 } as const;
+const TIME = { kind: 'timestamp' } as const;
+const DATE = { kind: 'date' } as const;
+
+/** A record as JSON has it. */
+interface Click {
+  readonly id: string;
+  readonly at: string;
+  readonly user: number | null;
+  readonly shop: string | null;
+  readonly clicks: number | null;
+  readonly weight: number | null;
+  readonly price: string | null;
+  readonly seen: string | null;
+  readonly day: string | null;
+  readonly kept: boolean;
+}
+
+const microsOf = (at: string): number => Date.parse(`${at.slice(0, 19)}Z`) * 1000 + Number(at.slice(20, 26));
+const isoOf = (us: number): string =>
+  new Date(Math.floor(us / 1000)).toISOString().slice(0, 20) +
+  String(((us % SECOND) + SECOND) % SECOND).padStart(6, '0') +
+  'Z';
+
+const clickSchema = z.object({
+  id: z.string(),
+  at: z.iso.datetime(),
+  user: z.int().nullable(),
+  shop: z.string().nullable(),
+  clicks: z.int().nullable(),
+  weight: z.number().nullable(),
+  price: decimal(10, 2).nullable(),
+  seen: z.iso.datetime().nullable(),
+  day: z.iso.date().nullable(),
+  kept: z.boolean(),
+});
+const user = entity('user', { user: z.int() });
+const pair = entity('pair', { user: z.int(), shop: z.string() });
+const clicks = source('clicks', {
+  schema: clickSchema,
+  eventTime: 'at',
+  eventId: 'id',
+  topic: 'clicks',
+  history: { path: 'clicks.jsonl' },
+  dedupeHorizon: '2m',
+});
+const taps = source('taps', { schema: clickSchema, eventTime: 'at', topic: 'taps' });
+const userClicks = featureView('user_clicks', {
+  entity: user,
+  source: clicks,
+  where: (e) => e.kept,
+  features: (f) => ({
+    rows_2m: f.count().over('2m', { hop: '30s' }),
+    weight_90s: f.sum('weight').over('90s', { hop: '1m' }),
+    price: f.sum('price').over('5m', { hop: '1m' }),
+    first_seen: f.first('seen'),
+    last_day: f.last('day').over('1h'),
+  }),
+});
+const pairClicks = featureView('pair_clicks', {
+  entity: pair,
+  source: clicks,
+  features: (f) => ({
+    avg_weight: f.avg('weight').over('3m', { hop: '1m' }),
+    max_price: f.max('price'),
+    last_shop: f.last('shop'),
+  }),
+});
+const userTaps = featureView('user_taps', {
+  entity: user,
+  source: taps,
+  features: (f) => ({ taps_1m: f.count('clicks').over('1m', { hop: '10s' }), last_clicks: f.last('clicks') }),
+});
+
+type Expected = OracleFeature<Click>;
+const decimalOf = (text: string | null): string | null => (text === null ? null : Number(text).toFixed(2));
+const feature = (
+  name: string,
+  aggregate: Expected['aggregate'],
+  types: Pick<Expected, 'input' | 'result'>,
+  window: readonly [number, number] | null,
+  of: Expected['of'],
+): Expected => ({ name, aggregate, ...types, windowUs: window?.[0] ?? null, hopUs: window?.[1] ?? null, of });
+const money38 = { ...MONEY, precision: 38 };
+const EXPECTED = {
+  user_clicks: [
+    feature('rows_2m', 'count', { input: null, result: INT }, [2 * MINUTE, 30 * SECOND], () => true),
+    feature('weight_90s', 'sum', { input: DOUBLE, result: DOUBLE }, [90 * SECOND, MINUTE], (e) => e.weight),
+    feature('price', 'sum', { input: MONEY, result: money38 }, [5 * MINUTE, MINUTE], (e) => decimalOf(e.price)),
+    feature('first_seen', 'first', { input: TIME, result: TIME }, null, (e) =>
+      e.seen === null ? null : microsOf(e.seen),
+    ),
+    feature('last_day', 'last', { input: DATE, result: DATE }, [60 * MINUTE, MINUTE], (e) => e.day),
+  ],
+  pair_clicks: [
+    feature('avg_weight', 'avg', { input: DOUBLE, result: DOUBLE }, [3 * MINUTE, MINUTE], (e) => e.weight),
+    feature('max_price', 'max', { input: MONEY, result: MONEY }, null, (e) => decimalOf(e.price)),
+    feature('last_shop', 'last', { input: STRING, result: STRING }, null, (e) => e.shop),
+  ],
+  user_taps: [
+    feature('taps_1m', 'count', { input: INT, result: INT }, [MINUTE, 10 * SECOND], (e) => e.clicks),
+    feature('last_clicks', 'last', { input: INT, result: INT }, null, (e) => e.clicks),
+  ],
+} as const satisfies Record<string, readonly Expected[]>;
+
+// Around the epoch, on a grid of 5 s, so that ties, tile edges and negative times are common; sometimes a microsecond off.
+const timeUs = fc
+  .tuple(fc.integer({ min: -60, max: 120 }), fc.constantFrom(0, 0, 0, 1, -1))
+  .map(([fives, off]) => fives * 5 * SECOND + off);
+const some = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { freq: 4 });
+const click: fc.Arbitrary<Click> = fc.record({
+  id: fc.integer({ min: 0, max: 60 }).map((n) => `id${n}`),
+  at: timeUs.map(isoOf),
+  user: some(fc.integer({ min: -1, max: 3 })),
+  shop: some(fc.constantFrom('a', 'b', 'é', '\u{1F600}')),
+  clicks: some(fc.integer()),
+  weight: some(fc.constantFrom(0.1, 0.2, 0.3, 1e16, -1e16, 1, 1e-300)),
+  price: some(fc.constantFrom('0.10', '-3.35', '99999999.99', '7')),
+  seen: some(timeUs.map(isoOf)),
+  day: some(fc.constantFrom('1969-12-31', '2001-02-03')),
+  kept: fc.boolean(),
+});
+const scenario = fc.record({
+  history: fc.array(click, { maxLength: 30 }),
+  topic: fc.array(fc.tuple(fc.integer({ min: 0, max: 1 }), click), { maxLength: 40 }),
+  taps: fc.array(fc.tuple(fc.integer({ min: 0, max: 1 }), click), { maxLength: 20 }),
+  after: fc.array(click, { maxLength: 5 }),
+  spine: fc.array(
+    fc.record({
+      user: fc.integer({ min: -1, max: 4 }),
+      shop: fc.constantFrom('a', 'b', 'é', '\u{1F600}', 'none'),
+      t: timeUs,
+    }),
+    { minLength: 1, maxLength: 30 },
+  ),
+  format: fc.constantFrom('parquet' as const, 'jsonl' as const, 'csv' as const),
+});
+
+test('random logs and spines read what the oracle says, in one pass or several, and the same bytes each time', async () => {
+  await fc.assert(
+    fc.asyncProperty(scenario, async ({ history, topic, taps: tapped, after, spine, format }) => {
+      const folder = await testFolder();
+      await mkdir(join(folder, 'out'));
+      await writeFile(join(folder, 'clicks.jsonl'), history.map((row) => `${JSON.stringify(row)}\n`).join('') || '\n');
+      const broker = new MemoryBroker();
+      broker.createTopic('clicks', 2);
+      broker.createTopic('taps', 2);
+      const send = (name: string, partition: number, row: Click): void =>
+        broker.append(name, partition, [{ value: Buffer.from(JSON.stringify(row)), timestampUs: 1e12 }]);
+      for (const [partition, row] of topic) send('clicks', partition, row);
+      for (const [partition, row] of tapped) send('taps', partition, row);
+
+      const spinePath = await writeSpine(folder, spine, format);
+      const definitions = await compileDefinitions(
+        definitionsInMemory(
+          [
+            user,
+            pair,
+            clicks,
+            taps,
+            userClicks,
+            pairClicks,
+            userTaps,
+            featureService('all', [userClicks, pairClicks, userTaps]),
+          ],
+          folder,
+        ),
+      );
+      const run = (name: string, more: object) =>
+        exportTrainingSet({
+          service: definitions.services.get('all')!,
+          spine: spinePath,
+          out: join(folder, 'out', name),
+          mode: 'event-time',
+          reader: createMemoryLogReader(broker),
+          memoryMb: 256,
+          spillDir: join(folder, 'spill'),
+          clock: systemClock,
+          ...more,
+        });
+      const manifest = await run('a.parquet', {});
+
+      // Expectations, from the records alone.
+      const steps = oracleLog(oracleSource(120 * SECOND, true), history, numbered(topic));
+      const tapSteps = oracleLog(oracleSource(86_400 * SECOND, false), [], numbered(tapped));
+      const logs = {
+        user_clicks: oracleView({ where: (e: Click) => e.kept, key: userKey }, steps),
+        pair_clicks: oracleView({ where: () => true, key: pairKey }, steps),
+        user_taps: oracleView({ where: () => true, key: userKey }, tapSteps),
+      };
+      const set = await readParquet(join(folder, 'out', 'a.parquet'));
+      expect(set.rows.length).toBe(spine.length);
+      for (const [n, row] of set.rows.entries()) {
+        const label = spine[n]!;
+        expect([Number(row['label_id']), Number(row['user']), row['shop'], row['event_timestamp']]).toEqual([
+          n,
+          label.user,
+          label.shop,
+          label.t,
+        ]);
+        for (const view of ['user_clicks', 'pair_clicks', 'user_taps'] as const) {
+          const features: readonly Expected[] = EXPECTED[view];
+          const key = view === 'pair_clicks' ? `${label.user}\0${label.shop}` : `${label.user}`;
+          const events = (logs[view].entities.get(key) ?? []).map((step) => oracleEvent(step, features));
+          const values = oracleRead(oracleLayout(view === 'user_taps' ? 'offset' : 'id', features), events, label.t);
+          for (const [index, { name, result }] of features.entries()) {
+            const value = values[index]!;
+            if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
+            expect(row[`${view}__${name}`], `${view}.${name} of row ${n}`).toBe(expectedCell(result, value));
+          }
+        }
+      }
+      for (const view of manifest.views) {
+        const log = logs[view.view as keyof typeof logs];
+        expect([view.counts.filtered, view.counts.nullKey]).toEqual([log.filtered, log.nullKey]);
+        const counted = view.source === 'clicks' ? steps : tapSteps;
+        expect(view.counts.duplicates).toBe(counted.filter(({ outcome }) => outcome === 'duplicate').length);
+      }
+
+      // The log goes on; the export at the same cut does not, however many passes it takes.
+      for (const row of after) {
+        send('clicks', 0, row);
+        send('taps', 1, row);
+      }
+      const again = await run('b.parquet', { repeatOf: manifest });
+      const inPasses = await run('c.parquet', { cuts: manifest.cuts, statesMb: 0.0005 });
+      expect(again).toEqual(manifest);
+      expect(inPasses).toEqual(manifest);
+      const bytes = await readFile(join(folder, 'out', 'a.parquet'));
+      for (const name of ['b.parquet', 'c.parquet']) {
+        expect(bytes.equals(await readFile(join(folder, 'out', name))), name).toBe(true);
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+const userKey = (row: Click): string | null => (row.user === null ? null : `${row.user}`);
+const pairKey = (row: Click): string | null =>
+  row.user === null || row.shop === null ? null : `${row.user}\0${row.shop}`;
+
+function oracleSource(horizonUs: number, hasId: boolean) {
+  return {
+    eventTimeUs: (row: Click) => microsOf(row.at),
+    eventId: hasId ? (row: Click) => row.id : null,
+    isValid: () => true,
+    untilUs: null,
+    horizonUs,
+    maxAheadUs: 3600 * SECOND,
+  };
+}
+
+function numbered(records: readonly (readonly [number, Click])[]) {
+  const next = [0, 0];
+  return records.map(([partition, row]) => ({ partition, offset: next[partition]!++, timestampUs: 1e12, row }));
+}
+
+function oracleEvent(step: OracleStep<Click>, features: readonly Expected[]) {
+  const { eventTimeUs, id, partition, offset } = step;
+  const inputs: ScalarValue[] = features.map(({ of }) => of(step.row!));
+  return { eventTimeUs: eventTimeUs!, id, partition, offset, inputs };
+}
+
+async function writeSpine(
+  folder: string,
+  rows: readonly { user: number; shop: string; t: number }[],
+  format: 'parquet' | 'jsonl' | 'csv',
+): Promise<string> {
+  const path = join(folder, `spine.${format}`);
+  const labels = rows.map(({ user, shop, t }, n) => ({ label_id: n, user, shop, event_timestamp: isoOf(t) }));
+  if (format === 'csv') {
+    const lines = labels.map((row) => `${row.label_id},${row.user},"${row.shop}",${row.event_timestamp}\n`);
+    await writeFile(path, `label_id,user,shop,event_timestamp\n${lines.join('')}`);
+    return path;
+  }
+  const json = join(folder, 'spine.jsonl');
+  await writeFile(json, labels.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  if (format === 'parquet') {
+    await withDuckDb((duckdb) =>
+      duckdb.run(
+        `COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {label_id: 'BIGINT', user: 'INTEGER', shop: 'VARCHAR',
+           event_timestamp: 'TIMESTAMPTZ'})) TO '${path}'`,
+        [json],
+      ),
+    );
+  }
+  return path;
+}

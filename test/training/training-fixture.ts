@@ -1,0 +1,116 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBTimestampTZValue,
+  DuckDBTimestampValue,
+  type DuckDBValue,
+} from 'duckdb';
+import { afterEach } from 'vitest';
+import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { AggregateName, FeatureLayout, PartialKind } from '../../engine/define/view-layout.ts';
+import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
+import type { OracleLayout } from '../oracle/oracle-read.ts';
+
+const folders: string[] = [];
+
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+/** A folder of this test's own, removed after it. */
+export async function testFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-training-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** Names of all files below a folder, sorted. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
+
+/** Runs `use` with a DuckDB of its own. */
+export async function withDuckDb<T>(use: (duckdb: DuckDb) => Promise<T>): Promise<T> {
+  const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: join(tmpdir(), 'millrace-training-duckdb') });
+  try {
+    return await use(duckdb);
+  } finally {
+    await duckdb.close();
+  }
+}
+
+export interface ParquetFile {
+  readonly names: readonly string[];
+  readonly types: readonly string[];
+  /** In file order; values as plain as their types allow: decimals and dates as text, times as epoch µs. */
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** A whole Parquet file. */
+export async function readParquet(path: string): Promise<ParquetFile> {
+  return withDuckDb(async (duckdb) => {
+    const columns = await duckdb.query<{ column_name: string; column_type: string }>(
+      'DESCRIBE SELECT * FROM read_parquet($1)',
+      [path],
+    );
+    const rows = await duckdb.query<Record<string, DuckDBValue>>('SELECT * FROM read_parquet($1)', [path]);
+    return {
+      names: columns.map((column) => column.column_name),
+      types: columns.map((column) => column.column_type),
+      rows: rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)]))),
+    };
+  });
+}
+
+function plain(value: DuckDBValue): unknown {
+  if (value instanceof DuckDBTimestampTZValue || value instanceof DuckDBTimestampValue) return Number(value.micros);
+  if (value instanceof DuckDBDecimalValue || value instanceof DuckDBDateValue) return value.toString();
+  return value;
+}
+
+/** How a feature's value reads in `ParquetFile`. */
+export function expectedCell(type: ScalarType, value: ScalarValue): unknown {
+  return type.kind === 'int' && typeof value === 'number' ? BigInt(value) : value;
+}
+
+/** A feature as the oracle evaluates it over rows, without any of the engine's compilation. */
+export interface OracleFeature<Row> {
+  readonly name: string;
+  readonly aggregate: AggregateName;
+  readonly input: ScalarType | null;
+  readonly result: ScalarType;
+  readonly windowUs: number | null;
+  readonly hopUs: number | null;
+  readonly of: (row: Row) => ScalarValue;
+}
+
+/** The oracle's layout: a slot per feature, in their order. */
+export function oracleLayout<Row>(tieBreak: 'id' | 'offset', features: readonly OracleFeature<Row>[]): OracleLayout {
+  return {
+    tieBreak,
+    groups: [],
+    slots: features.map(({ aggregate, input }) => ({ partial: partialOf(aggregate), input, group: 0 })),
+    features: features.map(
+      ({ name, aggregate, result, windowUs, hopUs }, slot): FeatureLayout => ({
+        name,
+        aggregate,
+        slot,
+        windowUs,
+        hopUs,
+        result,
+        nullable: aggregate !== 'count',
+      }),
+    ),
+  };
+}
+
+function partialOf(aggregate: AggregateName): PartialKind {
+  return aggregate === 'avg' ? 'sum' : aggregate;
+}
