@@ -22,14 +22,14 @@ const LIMIT_MS = 300_000;
  * @throws MillraceError `service-did-not-start` if it ends or stays unready for five minutes
  */
 export async function awaitReady(options: ReadinessOptions): Promise<void> {
-  let endedWith: number | null = null;
+  const ending: { code: number | null } = { code: null };
   void options.process.exited.then((code) => {
-    endedWith = code;
+    ending.code = code;
   });
   const begun = performance.now();
   let lastFault: unknown = null;
   const poll = async (): Promise<boolean> => {
-    while (endedWith === null && performance.now() - begun < LIMIT_MS) {
+    while (ending.code === null && performance.now() - begun < LIMIT_MS) {
       options.signal?.throwIfAborted();
       try {
         await options.probe();
@@ -48,8 +48,8 @@ export async function awaitReady(options: ReadinessOptions): Promise<void> {
     await options.process.stop();
     throw error;
   }
+  const what = ending.code === null ? `is not ready after ${LIMIT_MS / 1000} s` : `ended with exit code ${ending.code}`;
   await options.process.stop();
-  const what = endedWith === null ? `is not ready after ${LIMIT_MS / 1000} s` : `ended with exit code ${endedWith}`;
   throw new MillraceError(
     'service-did-not-start',
     `${options.service} ${what} (log: ${options.logFile}):\n${logTail(options.logFile)}`,

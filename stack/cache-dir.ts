@@ -67,7 +67,7 @@ async function lockWaiting(path: string, key: string, options: InstallOptions): 
   for (;;) {
     options.signal?.throwIfAborted();
     const attempt = tryLock(path);
-    if (attempt.acquired) return attempt.release;
+    if (attempt.acquired) return () => attempt.release();
     if (performance.now() >= nextLineAtMs) {
       options.onProgress(`${key}: waiting for process ${attempt.holder.pid}, which is installing it`);
       nextLineAtMs = performance.now() + 5000;

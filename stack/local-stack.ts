@@ -100,7 +100,7 @@ async function startLocal(
   local: ReadonlySet<ServiceName>,
   dataDir: DataDir,
   running: RunningStack,
-  options: StartStackOptions<ServiceName>,
+  options: StartStackOptions,
 ): Promise<StartedAddresses> {
   const { env, onProgress } = options;
   const failed = new AbortController();

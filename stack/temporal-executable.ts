@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, renameSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { cacheDirectory, installed, installOnce } from './cache-dir.ts';
 import { findOnPath } from './find-tool.ts';
 import { isWritable } from './kafka-install.ts';
@@ -35,13 +35,24 @@ export async function temporalExecutable(
   const onPath = findOnPath('temporal', variables);
   if (onPath !== null) return onPath;
   const cacheDir = cacheDirectory(variables);
+  const common = { onProgress, cacheDir, signal };
+  const downloaded = installed(DOWNLOADED_KEY, cacheDir);
+  const built = installed(BUILT_KEY, cacheDir);
+  if (built !== null || downloaded !== null) return join(built ?? downloaded ?? '', 'temporal');
   const go = findOnPath('go', variables);
-  if (installed(BUILT_KEY, cacheDir) !== null || go !== null) {
-    const install = (temporary: string): Promise<void> => build(go ?? 'go', temporary, variables, onProgress, signal);
-    return join(await installOnce(BUILT_KEY, install, { onProgress, cacheDir, signal }), 'temporal');
+  let whyNotBuilt = 'there is no go to build it with';
+  if (go !== null) {
+    try {
+      const install = (temporary: string): Promise<void> => build(go, temporary, variables, onProgress, signal);
+      return join(await installOnce(BUILT_KEY, install, common), 'temporal');
+    } catch (error) {
+      if (!isMillraceError(error) || error.code !== 'stack-step-failed') throw error;
+      whyNotBuilt = error.message;
+      onProgress(`temporal: the build failed (log: ${join(cacheDir, 'logs', 'temporal-build.log')})`);
+    }
   }
-  const install = (temporary: string): Promise<void> => download(temporary, onProgress);
-  return join(await installOnce(DOWNLOADED_KEY, install, { onProgress, cacheDir, signal }), 'temporal');
+  const install = (temporary: string): Promise<void> => download(temporary, whyNotBuilt, onProgress);
+  return join(await installOnce(DOWNLOADED_KEY, install, common), 'temporal');
 }
 
 async function build(
@@ -72,7 +83,7 @@ async function build(
 }
 
 /** The SDK offers its download only as part of starting a server: it starts one and stops it, and the file stays. */
-async function download(temporary: string, onProgress: OnProgress): Promise<void> {
+async function download(temporary: string, whyNotBuilt: string, onProgress: OnProgress): Promise<void> {
   onProgress('temporal: letting the SDK download its development server');
   try {
     const { TestWorkflowEnvironment } = await import('@temporalio/testing');
@@ -85,10 +96,9 @@ async function download(temporary: string, onProgress: OnProgress): Promise<void
     if (name === undefined) throw new Error(`the SDK left no file in ${temporary}`);
     if (name !== 'temporal') renameSync(join(temporary, name), join(temporary, 'temporal'));
   } catch (cause) {
-    if (existsSync(temporary)) rmSync(temporary, { recursive: true, force: true });
     throw new MillraceError(
       'no-temporal',
-      `there is no temporal on PATH, no go to build it with, and the SDK's download failed: ${String(cause)}`,
+      `there is no temporal on PATH, ${whyNotBuilt}; and the SDK's download failed: ${String(cause)}`,
       {
         remedy:
           'Put the Temporal CLI on PATH (https://docs.temporal.io/cli), install Go 1.21 or newer, or set TEMPORAL_ADDRESS to a Temporal that runs already.',

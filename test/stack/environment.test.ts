@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { type ConfigurationFault, readEnvironment } from '../../stack/environment.ts';
+
+function faultsOf(variables: Record<string, string>): Record<string, string | null> {
+  const error = failureOf(() => readEnvironment(variables));
+  expect(error.code).toBe('bad-configuration');
+  const faults = error.details['faults'] as readonly ConfigurationFault[];
+  expect(faults.filter((fault) => !error.message.includes(`${fault.variable}: `))).toEqual([]);
+  return Object.fromEntries(faults.map((fault) => [fault.variable, fault.received]));
+}
+
+function failureOf(action: () => unknown): MillraceError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    throw error;
+  }
+  throw new Error('expected a failure');
+}
+
+describe('the environment', () => {
+  it('names nothing by default, so that everything is started locally', () => {
+    const environment = readEnvironment({ XDG_DATA_HOME: '/somewhere', DATABASE_URL: '', TEMPORAL_NAMESPACE: 'mine' });
+    expect(environment).toMatchObject({
+      databaseUrl: null,
+      kafka: null,
+      temporal: null,
+      temporalNamespace: 'mine',
+      dataDir: '/somewhere/millrace',
+      logLevel: 'info',
+      memoryMb: 2048,
+    });
+  });
+
+  it('reads every setting', () => {
+    const environment = readEnvironment({
+      DATABASE_URL: 'postgres://me:secret@db:5433/store',
+      KAFKA_BROKERS: 'a:9092, [::1]:9093',
+      KAFKA_SSL: 'true',
+      KAFKA_SASL_MECHANISM: 'scram-sha-512',
+      KAFKA_SASL_USERNAME: 'user',
+      KAFKA_SASL_PASSWORD: 'secret',
+      TEMPORAL_ADDRESS: 'temporal.example:7233',
+      TEMPORAL_NAMESPACE: 'features',
+      TEMPORAL_API_KEY: 'key',
+      MILLRACE_DATA_DIR: '/data',
+      MILLRACE_API_PORT: '0',
+      MILLRACE_MEMORY_MB: '512',
+      MILLRACE_LOG_LEVEL: 'debug',
+    });
+    expect(environment).toMatchObject({
+      databaseUrl: 'postgres://me:secret@db:5433/store',
+      kafka: {
+        brokers: ['a:9092', '[::1]:9093'],
+        ssl: true,
+        sasl: { mechanism: 'scram-sha-512', username: 'user', password: 'secret' },
+      },
+      temporal: {
+        address: 'temporal.example:7233',
+        namespace: 'features',
+        uiUrl: 'http://temporal.example:8233',
+        apiKey: 'key',
+        tls: true,
+      },
+      dataDir: '/data',
+      apiPort: 0,
+      memoryMb: 512,
+      logLevel: 'debug',
+    });
+  });
+
+  it('reports every fault at once and hides secrets', () => {
+    expect(
+      faultsOf({
+        DATABASE_URL: 'mysql://me:secret@db/store',
+        KAFKA_BROKERS: 'a:9092,b',
+        KAFKA_SSL: 'maybe',
+        KAFKA_SASL_PASSWORD: 'secret',
+        TEMPORAL_ADDRESS: 'nowhere',
+        MILLRACE_API_PORT: '70000',
+        MILLRACE_MEMORY_MB: '12',
+        MILLRACE_LOG_LEVEL: 'loud',
+        MILLRACE_TEMPORAL_UI: 'ui',
+      }),
+    ).toEqual({
+      DATABASE_URL: 'mysql://me:***@db/store',
+      KAFKA_BROKERS: 'a:9092,b',
+      KAFKA_SSL: 'maybe',
+      KAFKA_SASL_MECHANISM: null,
+      KAFKA_SASL_USERNAME: null,
+      TEMPORAL_ADDRESS: 'nowhere',
+      MILLRACE_API_PORT: '70000',
+      MILLRACE_MEMORY_MB: '12',
+      MILLRACE_LOG_LEVEL: 'loud',
+      MILLRACE_TEMPORAL_UI: 'ui',
+    });
+  });
+
+  it('asks for the brokers that other Kafka settings belong to', () => {
+    expect(faultsOf({ KAFKA_SSL: 'true' })).toEqual({ KAFKA_BROKERS: null });
+  });
+
+  it('says why a Temporal profile cannot be read', () => {
+    expect(faultsOf({ TEMPORAL_PROFILE: 'absent', TEMPORAL_CONFIG_FILE: '/nonexistent/temporal.toml' })).toHaveProperty(
+      'TEMPORAL_PROFILE',
+      'absent',
+    );
+  });
+});

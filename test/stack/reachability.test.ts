@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { freePort } from '../../stack/free-port.ts';
+import { checkReachable, type ServiceAddresses, type UnreachableService } from '../../stack/reachability.ts';
+
+// The time limit of these tests is the promise they check: an answer within ten seconds.
+const LIMIT = { timeout: 10_000 };
+
+async function unreachable(addresses: ServiceAddresses): Promise<readonly UnreachableService[]> {
+  const error: unknown = await checkReachable(addresses).then(
+    () => null,
+    (fault: unknown) => fault,
+  );
+  if (!isMillraceError(error)) throw new Error(`expected a MillraceError, received ${String(error)}`);
+  expect(error).toMatchObject({ code: 'service-unreachable', httpStatus: 503, retryable: true });
+  const services = error.details['services'] as readonly UnreachableService[];
+  for (const { address, variable } of services) {
+    expect(error.message).toContain(address);
+    expect(error.message).toContain(variable);
+  }
+  return services;
+}
+
+function allAt(port: number): ServiceAddresses {
+  return {
+    databaseUrl: `postgres://postgres@127.0.0.1:${port}/millrace`,
+    kafka: { brokers: [`127.0.0.1:${port}`, `localhost:${port}`] },
+    temporal: { address: `127.0.0.1:${port}`, namespace: 'default', uiUrl: '' },
+  };
+}
+
+describe('checkReachable', () => {
+  const sockets = new Set<Socket>();
+  let silent: Server;
+  beforeAll(async () => {
+    // Accepts and never answers: what a client sees of a host that swallows every packet, but for the handshake.
+    silent = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+    });
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+  });
+  afterAll(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+
+  it('is silent when everything answers', async () => {
+    const { databaseUrl, kafkaBrokers, temporalAddress, temporalNamespace, temporalUiUrl } = inject('stack');
+    const temporal = { address: temporalAddress, namespace: temporalNamespace, uiUrl: temporalUiUrl };
+    const check = checkReachable({ databaseUrl, kafka: { brokers: kafkaBrokers }, temporal });
+    await expect(check).resolves.toBeUndefined();
+  });
+
+  it('names every service behind closed ports', LIMIT, async () => {
+    const services = await unreachable(allAt(await freePort()));
+    expect(services.map((fault) => [fault.service, fault.variable])).toEqual([
+      ['postgres', 'DATABASE_URL'],
+      ['kafka', 'KAFKA_BROKERS'],
+      ['temporal', 'TEMPORAL_ADDRESS'],
+    ]);
+  });
+
+  it('does not wait for servers that never answer', LIMIT, async () => {
+    const address = silent.address();
+    if (address === null || typeof address === 'string') throw new Error('expected a port');
+    expect((await unreachable(allAt(address.port))).map((fault) => fault.service)).toEqual([
+      'postgres',
+      'kafka',
+      'temporal',
+    ]);
+  });
+
+  it('does not wait for addresses that swallow every packet', LIMIT, async () => {
+    // 192.0.2.0/24 is reserved for documentation: nobody answers there.
+    const services = await unreachable({
+      databaseUrl: 'postgres://postgres@192.0.2.1:5432/millrace',
+      kafka: { brokers: ['192.0.2.1:9092'] },
+      temporal: { address: '192.0.2.1:7233', namespace: 'default', uiUrl: '' },
+    });
+    expect(services).toHaveLength(3);
+  });
+
+  it('names a Temporal namespace that does not exist', LIMIT, async () => {
+    const { temporalAddress, temporalUiUrl } = inject('stack');
+    const [fault] = await unreachable({
+      temporal: { address: temporalAddress, namespace: 'absent', uiUrl: temporalUiUrl },
+    });
+    expect(fault?.reason).toContain('absent');
+  });
+
+  it('finds the broker that answers in a list where others do not', LIMIT, async () => {
+    const brokers = [`127.0.0.1:${await freePort()}`, ...inject('stack').kafkaBrokers];
+    await expect(checkReachable({ kafka: { brokers } })).resolves.toBeUndefined();
+  });
+});
