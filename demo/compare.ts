@@ -1,5 +1,5 @@
 import type { ScalarValue } from '../engine/contract/field-type.ts';
-import { openDuckDb } from '../engine/log/duckdb.ts';
+import { openDuckDb, quoteName, quoteText } from '../engine/log/duckdb.ts';
 
 /** What the online store returned for one sampled flight: training-set column (`view__feature`) to value. */
 export interface ServedRow {
@@ -23,8 +23,10 @@ export async function compareWithServed(
   const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: spillDir });
   try {
     const columns = [...(served[0]?.values.keys() ?? [])];
-    const list = columns.map((column) => `"${column}"`).join(', ');
-    const rows = await duckdb.query<Record<string, unknown>>(`SELECT flight_id, ${list} FROM '${trainingPath}'`);
+    const list = columns.map((column) => quoteName(column)).join(', ');
+    const rows = await duckdb.query<Record<string, unknown>>(
+      `SELECT flight_id, ${list} FROM ${quoteText(trainingPath)}`,
+    );
     const trained = new Map(rows.map((row) => [String(row['flight_id']), row]));
     const examples: string[] = [];
     let cellsCompared = 0;

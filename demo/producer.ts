@@ -3,7 +3,7 @@
  * Messages in: `{untilUs}`: send every flight before that event time. Messages out: `{sent, nextUs}` after the broker took them.
  */
 import { Kafka, Partitioners } from 'kafkajs';
-import { openDuckDb } from '../engine/log/duckdb.ts';
+import { openDuckDb, quoteText } from '../engine/log/duckdb.ts';
 
 const [junePath, topic, brokers, spillDir] = process.argv.slice(2);
 if (!junePath || !topic || !brokers || !spillDir || !process.send) {
@@ -22,7 +22,7 @@ async function loadFlights(path: string, tempDir: string): Promise<Flight[]> {
     const rows = await duckdb.query<{ t: bigint; key: string; value: string }>(`
       SELECT epoch_us(date) AS t, origin || '-' || destination AS key,
         CAST(to_json({flight_id: flight_id, date: strftime(date, '%Y-%m-%dT%H:%M:%SZ'), origin: origin, destination: destination, delay: delay, distance: distance}) AS VARCHAR) AS value
-      FROM '${path}' ORDER BY date, flight_id`);
+      FROM ${quoteText(path)} ORDER BY date, flight_id`);
     return rows.map(({ t, key, value }) => ({ eventTimeUs: Number(t), key, value }));
   } finally {
     await duckdb.close();

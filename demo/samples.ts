@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type DuckDb, openDuckDb } from '../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../engine/log/duckdb.ts';
 
 /** A flight of June at which the online store is asked: the first of its route and of its origin after a checkpoint. */
 export interface SampledFlight {
@@ -39,7 +39,7 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
       destination: string;
     }>(`
       WITH flight AS (
-        SELECT flight_id, epoch_us(date) AS t, origin, destination, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM '${junePath}'
+        SELECT flight_id, epoch_us(date) AS t, origin, destination, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM ${quoteText(junePath)}
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY step, origin, destination ORDER BY t, flight_id) AS of_route,
           row_number() OVER (PARTITION BY step, origin ORDER BY t, flight_id) AS of_origin
@@ -77,10 +77,10 @@ export async function writeSpine(
     await duckdb.run(`
       COPY (
         SELECT flight_id, date AS event_timestamp, origin, destination, origin AS airport, delay > 15 AS is_late FROM (
-          SELECT f.*, s.flight_id IS NOT NULL AS is_sampled FROM '${junePath}' f LEFT JOIN sampled s USING (flight_id)
+          SELECT f.*, s.flight_id IS NOT NULL AS is_sampled FROM ${quoteText(junePath)} f LEFT JOIN sampled s USING (flight_id)
         ) ORDER BY is_sampled DESC, md5(flight_id) LIMIT ${rows}
-      ) TO '${path}' (FORMAT parquet)`);
-    const [count] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM '${path}'`);
+      ) TO ${quoteText(path)} (FORMAT parquet)`);
+    const [count] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${quoteText(path)}`);
     return { path, rows: Number(count?.n) };
   } finally {
     await duckdb.close();
@@ -88,9 +88,8 @@ export async function writeSpine(
 }
 
 async function loadIds(duckdb: DuckDb, ids: readonly string[]): Promise<void> {
-  await duckdb.run('CREATE TABLE sampled (flight_id VARCHAR)');
-  for (let from = 0; from < ids.length; from += 1_000) {
-    const values = ids.slice(from, from + 1_000).map((id) => `('${id}')`);
-    await duckdb.run(`INSERT INTO sampled VALUES ${values.join(',')}`);
-  }
+  await duckdb.run(
+    'CREATE TABLE sampled AS SELECT unnest(CAST(from_json($1, \'["VARCHAR"]\') AS VARCHAR[])) AS flight_id',
+    [JSON.stringify(ids)],
+  );
 }

@@ -1,0 +1,190 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
+import type { DevSession } from '../cli/dev-session.ts';
+import { count, type Output } from '../cli/output.ts';
+import type { ScalarValue } from '../engine/contract/field-type.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { systemClock } from '../engine/log/clock.ts';
+import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
+import type { LogReader } from '../engine/log/log-reader.ts';
+import { createOnlineStore, type OnlineStore } from '../engine/online/online-store.ts';
+import { createPool } from '../engine/postgres/pool.ts';
+import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
+import { liveVersion } from '../engine/postgres/view-versions.ts';
+import type { ServedRow } from './compare.ts';
+import type { FlightsWorkspace } from './flights-workspace.ts';
+import { Latencies } from './latencies.ts';
+import type { Replay } from './replay.ts';
+import type { Checkpoint, SampledFlight } from './samples.ts';
+
+const POLL_MS = 10;
+const CAUGHT_UP_WITHIN_MS = 60_000;
+const READERS = 4;
+
+/** Per view: which flight fields are its join keys, in layout order. */
+const KEYS: Readonly<Record<string, (flight: SampledFlight) => readonly ScalarValue[]>> = {
+  route_delays: ({ origin, destination }) => [origin, destination],
+  airport_traffic: ({ origin }) => [origin],
+};
+
+export interface ReplayFigures {
+  /** Records applied by the streams of all views. */
+  readonly recordsStreamed: number;
+  readonly lag: number;
+  readonly reads: number;
+  readonly readP50Ms: number;
+  readonly readP99Ms: number;
+}
+
+export interface LiveReplayOptions {
+  readonly session: DevSession;
+  readonly workspace: FlightsWorkspace;
+  readonly replay: Replay;
+  readonly checkpoints: readonly Checkpoint[];
+  readonly service: string;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Replays June checkpoint by checkpoint. At each, once every view's stream has applied all that was sent, the sampled flights about
+ * to leave are looked up as a model would: at their own time. Meanwhile readers keep asking for entities as of now.
+ */
+export async function liveReplay(options: LiveReplayOptions): Promise<{ figures: ReplayFigures; served: ServedRow[] }> {
+  const { session, workspace, replay, checkpoints, output, signal } = options;
+  const pool = createPool(session.databaseUrl, { max: 8, applicationName: 'millrace-demo' });
+  const reader = createKafkaLogReader({ ...session.kafka, clientId: 'millrace-demo', clock: systemClock });
+  const store = createOnlineStore({ pool, clock: systemClock });
+  const latencies = new Latencies();
+  const served: ServedRow[] = [];
+  const readersDone = new AbortController();
+  const flights = checkpoints.flatMap((checkpoint) => checkpoint.flights);
+  const readers = Array.from({ length: READERS }, (_, n) => readOn(store, flights, n, latencies, readersDone.signal));
+  try {
+    const start = replay.sent;
+    const columns = await servedColumns(pool, session.views);
+    for (const [n, { atUs, flights: sampled }] of checkpoints.entries()) {
+      signal.throwIfAborted();
+      await replay.until(atUs);
+      await caughtUp(pool, reader, session.views, signal);
+      for (const row of await Promise.all(sampled.map((flight) => readFlight(store, flight, columns, latencies))))
+        served.push(row);
+      output.progress(
+        `replaying June: ${count(replay.sent)} of ${count(workspace.juneRows)} flights, checkpoint ${n + 1} of ${checkpoints.length}, ${count(latencies.count)} reads, p50 ${latencies.quantile(0.5).toFixed(2)} ms`,
+      );
+    }
+    await replay.until(workspace.untilUs);
+    const lag = await caughtUp(pool, reader, session.views, signal);
+    readersDone.abort();
+    await Promise.all(readers);
+    output.note(
+      `replayed ${count(replay.sent - start)} flights live; ${count(served.length)} sampled flights were read at their time`,
+    );
+    const figures = {
+      recordsStreamed: (replay.sent - start) * session.views.length,
+      lag,
+      reads: latencies.count,
+      readP50Ms: latencies.quantile(0.5),
+      readP99Ms: latencies.quantile(0.99),
+    };
+    return { figures, served };
+  } finally {
+    readersDone.abort();
+    await Promise.allSettled(readers);
+    await Promise.all([pool.end(), reader.close()]);
+  }
+}
+
+/** Training-set column per view and feature, in layout order. */
+async function servedColumns(pool: pg.Pool, views: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const columns = new Map<string, readonly string[]>();
+  for (const view of views) {
+    const live = await liveVersion(pool, view);
+    if (live !== null)
+      columns.set(
+        view,
+        live.layout.features.map(({ name }) => `${view}__${name}`),
+      );
+  }
+  return columns;
+}
+
+/** One model's look-up: all views of the service, at the flight's own time. */
+async function readFlight(
+  store: OnlineStore,
+  flight: SampledFlight,
+  columns: ReadonlyMap<string, readonly string[]>,
+  latencies: Latencies,
+): Promise<ServedRow> {
+  const values = new Map<string, ScalarValue>();
+  for (const [view, names] of columns) {
+    const startedMs = performance.now();
+    const [read] = await store.get(view, [keyOf(view, flight)], { atUs: flight.eventTimeUs });
+    latencies.add(performance.now() - startedMs);
+    for (const [index, name] of names.entries()) values.set(name, read?.values[index] ?? null);
+  }
+  return { flightId: flight.flightId, values };
+}
+
+/** Reads entities as of now, one after the other, until told to stop. */
+async function readOn(
+  store: OnlineStore,
+  flights: readonly SampledFlight[],
+  from: number,
+  latencies: Latencies,
+  done: AbortSignal,
+): Promise<void> {
+  for (let n = from; !done.aborted; n += READERS) {
+    const flight = flights[n % flights.length];
+    if (flight === undefined) return;
+    const view = n % 2 === 0 ? 'route_delays' : 'airport_traffic';
+    const startedMs = performance.now();
+    await store.get(view, [keyOf(view, flight)]);
+    latencies.add(performance.now() - startedMs);
+    // A steady trickle, not a load test: the machine's two cores are for the stream.
+    await delay(2);
+  }
+}
+
+function keyOf(view: string, flight: SampledFlight): readonly ScalarValue[] {
+  const key = KEYS[view];
+  if (key === undefined)
+    throw new MillraceError('unknown-view', `the demo knows no view "${view}"`, {
+      remedy: 'Add its key to demo/live-replay.ts.',
+    });
+  return key(flight);
+}
+
+/** Waits until every view's stream stands at the present end of its topic; returns the lag then. */
+async function caughtUp(
+  pool: pg.Pool,
+  reader: LogReader,
+  views: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const deadlineMs = performance.now() + CAUGHT_UP_WITHIN_MS;
+  for (const view of views) {
+    const live = await liveVersion(pool, view);
+    if (live?.topic == null) continue;
+    const ends = (await reader.bounds(live.topic)).partitions;
+    for (;;) {
+      signal.throwIfAborted();
+      const offsets = new Map(
+        (await streamOffsets(pool, view, live.version)).map((at) => [at.partition, at.nextOffset]),
+      );
+      const lag = ends.reduce((sum, end) => sum + Math.max(0, end.endOffset - (offsets.get(end.partition) ?? 0)), 0);
+      if (lag === 0) break;
+      if (performance.now() > deadlineMs) {
+        throw new MillraceError(
+          'stream-did-not-catch-up',
+          `view "${view}" is still ${lag} records behind after ${CAUGHT_UP_WITHIN_MS / 1000} s`,
+          {
+            remedy: 'See the workflow in the Temporal UI and the worker log.',
+          },
+        );
+      }
+      await delay(POLL_MS);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,22 @@
+import { count, type Output } from '../cli/output.ts';
+import { withColumnDescriber } from '../cli/describe-columns.ts';
+import { loadDefinitions } from '../engine/define/load-definitions.ts';
+import { describePlan } from '../engine/define/plan.ts';
+
+/** The plan of the demo's definitions, one table. */
+export async function printDefinitions(folder: string, output: Output): Promise<void> {
+  const definitions = await withColumnDescriber((describeColumns) => loadDefinitions(folder, { describeColumns }));
+  const rows = describePlan(definitions).flatMap(({ view, entity, features }) =>
+    features.map(({ name, aggregate, input, window, hop, type }) => [
+      view,
+      entity,
+      name,
+      `${aggregate}(${input ?? ''})`,
+      window,
+      hop,
+      type,
+    ]),
+  );
+  output.table(['view', 'entity', 'feature', 'aggregate', 'window', 'hop', 'type'], rows);
+  output.note(`plan: ${count(definitions.views.size)} views, ${count(rows.length)} features, no faults`);
+}
