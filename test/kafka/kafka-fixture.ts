@@ -1,0 +1,55 @@
+import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs';
+import type { LogReader } from '../../engine/log/log-reader.ts';
+import { registerCodecs } from '../../engine/log/kafka/codecs.ts';
+import { createKafkaLogReader, type KafkaLogReaderOptions } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import type { LogReaderFixture } from './log-reader-conformance.ts';
+
+process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';
+
+export interface KafkaFixture extends LogReaderFixture {
+  readonly kafka: Kafka;
+  readonly admin: Admin;
+  readonly producer: Producer;
+  readonly reader: LogReader;
+  send(
+    topic: string,
+    partition: number,
+    values: readonly (string | null)[],
+    compression?: CompressionTypes,
+  ): Promise<void>;
+}
+
+/** A reader, an admin and a producer on the test stack's broker. */
+export async function openKafka(
+  brokers: readonly string[],
+  more: Partial<KafkaLogReaderOptions> = {},
+): Promise<KafkaFixture> {
+  registerCodecs();
+  const kafka = new Kafka({ clientId: 'test', brokers: [...brokers], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  const producer = kafka.producer({ allowAutoTopicCreation: false });
+  await Promise.all([admin.connect(), producer.connect()]);
+  const reader = createKafkaLogReader({ brokers, clientId: 'test-reader', ...more });
+  const send: KafkaFixture['send'] = async (topic, partition, values, compression = CompressionTypes.None) => {
+    await producer.send({ topic, compression, messages: values.map((value) => ({ partition, value })) });
+  };
+  return {
+    kafka,
+    admin,
+    producer,
+    reader,
+    send,
+    createTopic: async (topic, numPartitions) =>
+      void (await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true })),
+    append: (topic, partition, values) => send(topic, partition, values),
+    deleteBefore: async (topic, partition, offset) => {
+      await admin.fetchTopicOffsets(topic); // kafkajs's deleteTopicRecords knows leaders only of topics it was asked about before
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
+    },
+    close: async () => {
+      await reader.close();
+      await producer.disconnect();
+      await admin.disconnect();
+    },
+  };
+}
