@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import type pg from 'pg';
 import * as catalog from '../../migrations/0001-catalog.ts';
 import * as readerRole from '../../migrations/0002-reader-role.ts';
+import * as sqlFunctions from '../../migrations/0003-sql-functions.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { createPool } from './pool.ts';
 import { withClient } from './transaction.ts';
@@ -11,6 +12,7 @@ import { withClient } from './transaction.ts';
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-catalog': catalog,
   '0002-reader-role': readerRole,
+  '0003-sql-functions': sqlFunctions,
 };
 
 /** Any constant: all Millrace processes take the same lock of the database while they migrate. */

@@ -1,0 +1,96 @@
+import type pg from 'pg';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { Queryable } from '../postgres/queryable.ts';
+import { dropStateTable } from '../postgres/state-table.ts';
+import { withTransaction } from '../postgres/transaction.ts';
+import { setVersionStatus, type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { dropSqlSurface, installSqlSurface } from './sql-surface.ts';
+
+/** Publishing waits this long for SQL readers of the view to finish, and fails retryably rather than hold up all others. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** No attempt's token is newer: after it nothing can commit to the stream of a retired version. */
+const LAST_GENERATION = Number.MAX_SAFE_INTEGER;
+
+/** Takes the view's lock until the transaction ends and gives its versions, newest first. */
+async function lockView(client: Queryable, view: string): Promise<ViewVersion[]> {
+  await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await client.query({
+    text: "SELECT pg_advisory_xact_lock(hashtextextended('millrace publish ' || $1, 0))",
+    values: [view],
+  });
+  const all = await versions(client, view);
+  if (all.length === 0) {
+    throw new MillraceError('unknown-view', `no version of view "${view}" was ever built`, {
+      remedy: 'Start its lifecycle first.',
+      httpStatus: 404,
+    });
+  }
+  return all;
+}
+
+/** The version whose SQL surface exists now, if any. */
+function surfaceOf(all: readonly ViewVersion[]): ViewVersion | null {
+  return all.find((version) => version.status === 'live') ?? null;
+}
+
+/**
+ * Makes a built version the one readers get, in one transaction: the live one becomes `superseded`, this one `live`, and the SQL
+ * view and function read it. Its stream offsets were written with it, so that stream begins where batch ended. Doing it again changes nothing.
+ *
+ * Throws MillraceError `unknown-view`, `version-not-built`, `sql-view-in-use`, `transaction-conflict` (retryable: SQL readers held the view).
+ *
+ * @example
+ * await publishVersion({ pool, view: 'route_delays', version: 1 });
+ */
+export async function publishVersion(options: {
+  readonly pool: pg.Pool;
+  readonly view: string;
+  readonly version: number;
+}): Promise<void> {
+  const { pool, view, version } = options;
+  await withTransaction(pool, async (client) => {
+    const all = await lockView(client, view);
+    const target = all.find((one) => one.version === version);
+    if (target?.status === 'live') return;
+    if (target?.status !== 'built') {
+      throw new MillraceError(
+        'version-not-built',
+        `version ${version} of view "${view}" cannot be published: expected status built, received ${target?.status ?? 'no such version'}`,
+        { remedy: 'Backfill the view again.', httpStatus: 409 },
+      );
+    }
+    const live = surfaceOf(all);
+    if (live !== null) await setVersionStatus(client, view, live.version, ['live'], 'superseded');
+    await setVersionStatus(client, view, version, ['built'], 'live');
+    await installSqlSurface(client, target, live?.layout ?? null);
+  });
+}
+
+/**
+ * Takes a view out of service in one transaction: reads answer `view-not-published`, its SQL view and function and its states are
+ * dropped, and no stream can commit to it any more. The catalog keeps its versions as `retired`. Doing it again changes nothing.
+ *
+ * Throws MillraceError `unknown-view`, `sql-view-in-use`, `transaction-conflict` (retryable).
+ */
+export async function retireView(options: { readonly pool: pg.Pool; readonly view: string }): Promise<void> {
+  const { pool, view } = options;
+  await withTransaction(pool, async (client) => {
+    const all = await lockView(client, view);
+    const live = surfaceOf(all);
+    if (live !== null) await dropSqlSurface(client, live.layout);
+    for (const { version, status, stateTable } of all) {
+      if (status === 'retired' || status === 'discarded') continue;
+      await setVersionStatus(client, view, version, [status], 'retired');
+      await client.query({
+        text: 'UPDATE millrace_catalog.stream_offset SET generation = $3 WHERE view = $1 AND version = $2',
+        values: [view, version, LAST_GENERATION],
+      });
+      await client.query({
+        text: 'DELETE FROM millrace_catalog.dedupe_ids WHERE view = $1 AND version = $2',
+        values: [view, version],
+      });
+      await dropStateTable(client, stateTable);
+    }
+  });
+}

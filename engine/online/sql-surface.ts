@@ -1,0 +1,150 @@
+import type { ViewLayout } from '../define/view-layout.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { columnFormat } from '../postgres/column-types.ts';
+import { sqlState } from '../postgres/postgres-error.ts';
+import type { Queryable } from '../postgres/queryable.ts';
+import { ident } from '../postgres/sql.ts';
+import { stateTable } from '../postgres/state-table.ts';
+import { decoderBody } from './sql-decoder.ts';
+import { literal } from './sql-values.ts';
+
+const PUBLIC_SCHEMA = 'millrace';
+const INNER_SCHEMA = 'millrace_sql';
+const READER_ROLE = 'millrace_reader';
+
+/** What the SQL surface of a view is made from. */
+export interface SurfaceVersion {
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+  readonly stateTable: string;
+}
+
+interface Names {
+  /** `millrace.<view>`: a row per stored entity, as of now. */
+  readonly view: string;
+  /** `millrace.<view>_at`: the same at a time. */
+  readonly at: string;
+  /** The join keys alone, so that `_at` can be inlined without the state being readable. */
+  readonly entities: string;
+  /** Decodes given bytes; anyone who may use the schema may call it. */
+  readonly read: string;
+  /** Looks an entity's state up with the owner's rights, and decodes it. */
+  readonly readEntity: string;
+}
+
+function namesOf(view: string): Names {
+  return {
+    view: ident(PUBLIC_SCHEMA, view),
+    at: ident(PUBLIC_SCHEMA, `${view}_at`),
+    entities: ident(INNER_SCHEMA, `${view}_entities`),
+    read: ident(INNER_SCHEMA, `${view}_read`),
+    readEntity: ident(INNER_SCHEMA, `${view}_read_entity`),
+  };
+}
+
+/** Whether two layouts give SQL views of the same columns, so that one can replace the other in place. */
+function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
+  const columns = (layout: ViewLayout): string =>
+    JSON.stringify([
+      layout.keys.map((key) => [key.name, columnFormat(key.type).ddl]),
+      layout.features.map((feature) => [feature.name, columnFormat(feature.result).ddl]),
+    ]);
+  return columns(a) === columns(b);
+}
+
+function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersion): string[] {
+  const names = namesOf(layout.view);
+  const keys = layout.keys.map((key) => ({ name: ident(key.name), ...columnFormat(key.type) }));
+  const features = layout.features.map((feature) => ({ name: ident(feature.name), ...columnFormat(feature.result) }));
+  const outs = features.map((feature, index) => `OUT o${index} ${feature.castName}`);
+  const signature = [...outs, 'OUT ahead boolean'].join(', ');
+  const columns = features.map(({ name, ddl }, index) =>
+    ddl.includes('COLLATE') ? `r.o${index} COLLATE "C" AS ${name}` : `r.o${index}::${ddl} AS ${name}`,
+  );
+  const keyNames = (from: string): string => keys.map(({ name }) => `${from}.${name}`).join(', ');
+  const keyParameters = keys.map(({ castName }, index) => `k${index} ${castName}`).join(', ');
+  const keyMatch = keys.map(({ name }, index) => `s.${name} = k${index}`).join(' AND ');
+  const outNames = [...features.map((_, index) => `o${index}`), 'ahead'].join(', ');
+  const tableColumns = [...keys, ...features].map(({ name, castName }) => `${name} ${castName}`);
+  return [
+    `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, at_time timestamptz, ${signature}) RETURNS record ` +
+      `LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000 AS ${literal(decoderBody(layout, layoutTag))}`,
+    `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead ` +
+      `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, now()) r`,
+    `CREATE OR REPLACE FUNCTION ${names.readEntity}(${keyParameters}, at_time timestamptz, ${signature}) RETURNS record ` +
+      'LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog COST 1000 AS ' +
+      literal(
+        `DECLARE state_bytes bytea;\nBEGIN\nSELECT s.state INTO state_bytes FROM ${stateTable(table)} s WHERE ${keyMatch};\n` +
+          `SELECT r.* INTO ${outNames} FROM ${names.read}(state_bytes, at_time) r;\nEND`,
+      ),
+    `CREATE OR REPLACE VIEW ${names.entities} AS SELECT ${keyNames('s')} FROM ${stateTable(table)} s`,
+    // A single plain SELECT: the planner puts it in place of the call, and a condition on the join keys reaches the primary key.
+    `CREATE OR REPLACE FUNCTION ${names.at}(timestamptz) RETURNS TABLE (${tableColumns.join(', ')}, as_of timestamptz, ahead boolean) ` +
+      'LANGUAGE sql STABLE AS ' +
+      literal(
+        `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead ` +
+          `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r`,
+      ),
+  ];
+}
+
+function accessStatements(layout: ViewLayout, readerExists: boolean): string[] {
+  const names = namesOf(layout.view);
+  const keyTypes = layout.keys.map((key) => columnFormat(key.type).castName).join(', ');
+  const functions = [`${names.at}(timestamptz)`, `${names.readEntity}(${keyTypes}, timestamptz)`];
+  return [
+    // Functions are everyone's unless told otherwise; one of these reads states with its owner's rights.
+    ...functions.map((signature) => `REVOKE EXECUTE ON FUNCTION ${signature} FROM PUBLIC`),
+    ...(readerExists
+      ? [
+          ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${READER_ROLE}`),
+          `GRANT SELECT ON ${names.view}, ${names.entities} TO ${READER_ROLE}`,
+        ]
+      : []),
+  ];
+}
+
+/** Drops the SQL surface of a view. Throws MillraceError `sql-view-in-use` where a user's object stands on it. */
+export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Promise<void> {
+  const names = namesOf(layout.view);
+  const keyTypes = layout.keys.map((key) => columnFormat(key.type).castName).join(', ');
+  const statements = [
+    `DROP VIEW IF EXISTS ${names.view}`,
+    `DROP FUNCTION IF EXISTS ${names.at}(timestamptz)`,
+    `DROP FUNCTION IF EXISTS ${names.readEntity}(${keyTypes}, timestamptz)`,
+    `DROP VIEW IF EXISTS ${names.entities}`,
+    `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,
+  ];
+  try {
+    for (const statement of statements) await client.query(statement);
+  } catch (error) {
+    if (sqlState(error) !== '2BP01') throw error;
+    throw new MillraceError(
+      'sql-view-in-use',
+      `millrace.${layout.view} cannot be replaced: ${error instanceof Error ? error.message : 'something depends on it'}`,
+      {
+        remedy: 'Its columns change: drop what stands on it first, and make it again afterwards.',
+        httpStatus: 409,
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Makes `millrace.<view>` and `millrace.<view>_at(timestamptz)` read `version`, inside the transaction that publishes it. Objects of the same
+ * columns are replaced in place, so that what users built on them stays; others are dropped and made anew.
+ */
+export async function installSqlSurface(
+  client: Queryable,
+  version: SurfaceVersion,
+  previous: ViewLayout | null,
+): Promise<void> {
+  if (previous !== null && !sameColumns(previous, version.layout)) await dropSqlSurface(client, previous);
+  for (const statement of createStatements(version)) await client.query(statement);
+  const { rows } = await client.query<{ exists: boolean }>({
+    text: 'SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists',
+    values: [READER_ROLE],
+  });
+  for (const statement of accessStatements(version.layout, rows[0]?.exists === true)) await client.query(statement);
+}
