@@ -24,6 +24,7 @@ export function checkLifecycleInput(input: unknown, workflowId: string): { view:
   const { view } = input;
   if (typeof view !== 'string' || view === '')
     throw invalid(`"view" must be the name of a view, received ${show(view)}`);
+  const options = checkOptions(input['options']);
   const expected = featureWorkflowId(view);
   if (workflowId !== expected) {
     throw failure(
@@ -32,7 +33,7 @@ export function checkLifecycleInput(input: unknown, workflowId: string): { view:
       `Start it with workflow id "${expected}": one owner per view rests on it.`,
     );
   }
-  return { view, options: checkOptions(input['options']) };
+  return { view, options };
 }
 
 function checkOptions(given: unknown): LifecycleOptions {
@@ -70,5 +71,5 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value));
+  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value);
 }

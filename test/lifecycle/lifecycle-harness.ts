@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { bundleWorkflowCode, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { Activities } from '../../activities/create-activities.ts';
+import {
+  BATCH_TASK_QUEUE,
+  type LifecycleStatus,
+  type Phase,
+  STREAM_TASK_QUEUE,
+  statusQuery,
+  TASK_QUEUE,
+} from '../../workflows/contracts.ts';
+import type { StackAddresses } from '../global-setup.ts';
+
+const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error };
+const EVERY_MS = 50;
+
+/** A Temporal client and, while it runs, a worker in this process. Each test file has its own namespace. */
+export class LifecycleHarness {
+  readonly client: Client;
+  readonly namespace: string;
+  readonly #native: NativeConnection;
+  readonly #connection: Connection;
+  readonly #bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+  #running: { readonly workers: readonly Worker[]; readonly ended: Promise<unknown> } | null = null;
+
+  private constructor(
+    connection: Connection,
+    native: NativeConnection,
+    bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>,
+    namespace: string,
+  ) {
+    this.#connection = connection;
+    this.#native = native;
+    this.#bundle = bundle;
+    this.namespace = namespace;
+    this.client = new Client({ connection, namespace });
+  }
+
+  static async open(stack: StackAddresses): Promise<LifecycleHarness> {
+    Runtime.install({ logger: quiet });
+    const connection = await Connection.connect({ address: stack.temporalAddress });
+    const native = await NativeConnection.connect({ address: stack.temporalAddress });
+    const bundle = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+      logger: quiet,
+    });
+    return new LifecycleHarness(connection, native, bundle, stack.temporalNamespace);
+  }
+
+  /** Runs a worker with these activities until `stopWorker`. */
+  async startWorker(activities: Activities): Promise<void> {
+    const common = {
+      connection: this.#native,
+      namespace: this.namespace,
+      activities,
+      maxHeartbeatThrottleInterval: '200ms',
+    } as const;
+    const workers = await Promise.all([
+      Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle: this.#bundle }),
+      Worker.create({ ...common, taskQueue: BATCH_TASK_QUEUE }),
+      Worker.create({ ...common, taskQueue: STREAM_TASK_QUEUE }),
+    ]);
+    this.#running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
+  }
+
+  async stopWorker(): Promise<void> {
+    if (this.#running === null) return;
+    for (const worker of this.#running.workers) worker.shutdown();
+    await this.#running.ended;
+    this.#running = null;
+  }
+
+  async close(): Promise<void> {
+    await this.stopWorker();
+    await this.#connection.close();
+    await this.#native.close();
+  }
+
+  async start(view: string, options: Readonly<Record<string, unknown>> = {}): Promise<WorkflowHandle> {
+    return await this.client.workflow.start('featureLifecycle', {
+      workflowId: `feature:${view}`,
+      taskQueue: TASK_QUEUE,
+      args: [{ view, options }],
+    });
+  }
+
+  async status(handle: WorkflowHandle): Promise<LifecycleStatus> {
+    return await this.client.workflow.getHandle(handle.workflowId).query(statusQuery);
+  }
+
+  /** Waits until the lifecycle is in a phase; fails when it fails instead. */
+  async reach(handle: WorkflowHandle, ...phases: Phase[]): Promise<LifecycleStatus> {
+    return await this.until(handle, (status) => {
+      if (status.phase === 'failed' && !phases.includes('failed'))
+        throw new Error(`failed: ${JSON.stringify(status.error)}`);
+      return phases.includes(status.phase);
+    });
+  }
+
+  async until(handle: WorkflowHandle, condition: (status: LifecycleStatus) => boolean): Promise<LifecycleStatus> {
+    for (;;) {
+      const status = await this.status(handle);
+      if (condition(status)) return status;
+      await delay(EVERY_MS);
+    }
+  }
+}
+
+/** Polls until `condition` gives something; the test's own timeout bounds it. */
+export async function eventually<T>(
+  condition: () => T | null | undefined | false | Promise<T | null | undefined | false>,
+): Promise<T> {
+  for (;;) {
+    const value = await condition();
+    if (value !== null && value !== undefined && value !== false) return value;
+    await delay(EVERY_MS);
+  }
+}
+
+/** A view name no other test uses. */
+export function uniqueView(name: string): string {
+  return `${name}_${randomUUID().slice(0, 8)}`;
+}

@@ -1,0 +1,276 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { COMMANDS, type Command, type Failure, type SliceSummary, type ViewPlan } from '../../workflows/contracts.ts';
+import {
+  decide,
+  initialState,
+  type LifecycleEvent,
+  type LifecycleState,
+  nextRefreshAtMs,
+  phaseOf,
+  refusal,
+  statusOf,
+  transition,
+} from '../../workflows/lifecycle-state.ts';
+
+const NOW_MS = 1_000_000;
+
+const plan: ViewPlan = {
+  view: 'clicks_1h',
+  fingerprint: 'f1',
+  entity: 'user',
+  source: 'clicks',
+  topic: 'clicks',
+  history: null,
+  features: ['n'],
+  refreshMs: null,
+  live: null,
+  generation: 0,
+};
+const failure: Failure = { code: 'definition-changed', message: 'm', remedy: 'r', during: 'stream', atMs: NOW_MS };
+const published: LifecycleEvent = {
+  type: 'published',
+  built: { version: 1, rows: 10, entities: 2, counts: {} },
+  fingerprint: 'f1',
+  atMs: NOW_MS,
+};
+
+function after(events: readonly LifecycleEvent[], from: LifecycleState = initialState('clicks_1h', 1)): LifecycleState {
+  return events.reduce(transition, from);
+}
+
+function send(command: Command): LifecycleEvent {
+  return { type: 'command', command };
+}
+
+function built(more: Partial<ViewPlan> = {}): LifecycleState {
+  return after([
+    { type: 'build-started' },
+    { type: 'resolved', plan: { ...plan, ...more } },
+    { type: 'backfilled' },
+    published,
+    { type: 'build-ended', failure: null },
+  ]);
+}
+
+function slice(more: Partial<SliceSummary> = {}): LifecycleEvent {
+  const summary: SliceSummary = { ended: 'present-end', records: 5, lag: 0, watermarkUs: 7, ...more };
+  return { type: 'slice-ended', shard: 0, slice: summary, catchUpLag: 10 };
+}
+
+const streamStarted: LifecycleEvent = { type: 'stream-started', kind: 'stream', version: 1, atMs: NOW_MS };
+
+describe('the life of a view', () => {
+  it('goes from validating to backfilling to published', () => {
+    const fresh = initialState('clicks_1h', 1);
+    expect(phaseOf(fresh)).toBe('validating');
+    expect(decide(fresh, NOW_MS)).toEqual({ retire: false, build: true, stream: null });
+    const resolved = after([{ type: 'build-started' }, { type: 'resolved', plan }], fresh);
+    expect(phaseOf(resolved)).toBe('backfilling');
+    expect(phaseOf(built())).toBe('published');
+    expect(decide(built(), NOW_MS)).toEqual({ retire: false, build: false, stream: null });
+  });
+
+  it('streams only once the lag is small, and falls back when it has grown', () => {
+    const promoted = after([send('promote'), streamStarted], built());
+    expect(phaseOf(promoted)).toBe('catching-up');
+    expect(phaseOf(after([slice({ lag: 11 })], promoted))).toBe('catching-up');
+    const streaming = after([slice({ lag: 10 })], promoted);
+    expect(phaseOf(streaming)).toBe('streaming');
+    expect(phaseOf(after([slice({ lag: 5_000 })], streaming))).toBe('catching-up');
+  });
+
+  it('is streaming only when every shard is', () => {
+    const promoted = after([send('promote'), streamStarted], { ...built(), shards: 2 });
+    const first = after([slice()], promoted);
+    expect(phaseOf(first)).toBe('catching-up');
+    expect(phaseOf(after([slice()], first))).toBe('catching-up');
+    const second: LifecycleEvent = {
+      type: 'slice-ended',
+      shard: 1,
+      slice: { ended: 'present-end', records: 0, lag: 0, watermarkUs: null },
+      catchUpLag: 10,
+    };
+    expect(phaseOf(after([second], first))).toBe('streaming');
+  });
+
+  it('may be promoted before anything is published', () => {
+    const early = after([send('promote'), { type: 'build-started' }, { type: 'resolved', plan }]);
+    expect(decide(early, NOW_MS)).toEqual({ retire: false, build: true, stream: null });
+    const later = after([published, { type: 'build-ended', failure: null }], early);
+    expect(decide(later, NOW_MS).stream).toEqual({ kind: 'stream', version: 1 });
+  });
+
+  it('takes over a version that the same definition built, and builds aside otherwise', () => {
+    const live = { version: 4, fingerprint: 'f1', rows: 1, entities: 1, publishedAtMs: 5 };
+    const adopted = after([
+      { type: 'build-started' },
+      { type: 'resolved', plan: { ...plan, live, generation: 9 } },
+      { type: 'build-ended', failure: null },
+    ]);
+    expect(phaseOf(adopted)).toBe('published');
+    expect(adopted.generation).toBe(9);
+    expect(adopted.live).toEqual(live);
+    const other = after([
+      { type: 'build-started' },
+      { type: 'resolved', plan: { ...plan, live: { ...live, fingerprint: 'f0' } } },
+    ]);
+    expect(phaseOf(other)).toBe('backfilling');
+    expect(other.live?.version).toBe(4);
+  });
+
+  it('drops a promotion that has no topic, and says so', () => {
+    const state = after([
+      send('promote'),
+      { type: 'build-started' },
+      { type: 'resolved', plan: { ...plan, topic: null } },
+    ]);
+    expect(state.wants.streaming).toBe(false);
+    expect(state.notice).toContain('no topic');
+    expect(refusal(state, 'promote')).toContain('no topic');
+  });
+});
+
+describe('pausing', () => {
+  it('says pausing until nothing runs, then paused; resuming catches up first', () => {
+    const streaming = after([send('promote'), streamStarted, slice()], built());
+    const pausing = after([send('pause')], streaming);
+    expect(phaseOf(pausing)).toBe('pausing');
+    expect(decide(pausing, NOW_MS)).toEqual({ retire: false, build: false, stream: null });
+    const paused = after([{ type: 'stream-ended', failure: null, completed: false }], pausing);
+    expect(phaseOf(paused)).toBe('paused');
+    const resumed = after([send('resume')], paused);
+    expect(phaseOf(resumed)).toBe('catching-up');
+    expect(decide(resumed, NOW_MS).stream).toEqual({ kind: 'stream', version: 1 });
+  });
+
+  it('gives a backfill up, and starts it over on resume', () => {
+    const pausing = after([{ type: 'build-started' }, { type: 'resolved', plan }, send('pause')]);
+    expect(decide(pausing, NOW_MS).build).toBe(false);
+    const paused = after([{ type: 'build-ended', failure: null }], pausing);
+    expect(phaseOf(paused)).toBe('paused');
+    expect(decide(after([send('resume')], paused), NOW_MS).build).toBe(true);
+  });
+});
+
+describe('failures', () => {
+  const broken = after([send('promote'), streamStarted, { type: 'stream-ended', failure, completed: false }], built());
+
+  it('wait for a person, who is told what can be done', () => {
+    expect(phaseOf(broken)).toBe('failed');
+    expect(decide(broken, NOW_MS)).toEqual({ retire: false, build: false, stream: null });
+    expect(refusal(broken, 'promote')).toContain('rebackfill');
+    expect(statusOf(broken).accepts).toEqual(['pause', 'rebackfill', 'retry', 'retire']);
+    expect(statusOf(broken).version).toBe(1);
+  });
+
+  it('are tried again after retry', () => {
+    const retried = after([send('retry')], broken);
+    expect(phaseOf(retried)).toBe('catching-up');
+    expect(decide(retried, NOW_MS).stream).toEqual({ kind: 'stream', version: 1 });
+  });
+
+  it('of a stream stay until the version that rebackfill builds is served; then the stream goes on', () => {
+    const rebuilding = after(
+      [send('rebackfill'), { type: 'build-started' }, { type: 'resolved', plan: { ...plan, fingerprint: 'f2' } }],
+      broken,
+    );
+    expect(phaseOf(rebuilding)).toBe('backfilling');
+    expect(decide(rebuilding, NOW_MS)).toEqual({ retire: false, build: true, stream: null });
+    const flipped = after(
+      [
+        { ...published, built: { version: 2, rows: 1, entities: 1, counts: {} }, fingerprint: 'f2' },
+        { type: 'build-ended', failure: null },
+      ],
+      rebuilding,
+    );
+    expect(decide(flipped, NOW_MS).stream).toEqual({ kind: 'stream', version: 2 });
+  });
+
+  it('of a rebackfill do not stop the stream of the version that is served', () => {
+    const state = after(
+      [
+        send('promote'),
+        streamStarted,
+        slice(),
+        send('rebackfill'),
+        { type: 'build-started' },
+        { type: 'build-ended', failure },
+      ],
+      built(),
+    );
+    expect(phaseOf(state)).toBe('failed');
+    expect(decide(state, NOW_MS)).toEqual({ retire: false, build: false, stream: { kind: 'stream', version: 1 } });
+  });
+});
+
+describe('refreshing', () => {
+  it('runs once by hand', () => {
+    const asked = after([send('refresh')], built());
+    expect(decide(asked, NOW_MS).stream).toEqual({ kind: 'refresh', version: 1 });
+    const running = after([{ type: 'stream-started', kind: 'refresh', version: 1, atMs: NOW_MS }], asked);
+    expect(phaseOf(running)).toBe('refreshing');
+    const done = after([slice(), { type: 'stream-ended', failure: null, completed: true }], running);
+    expect(phaseOf(done)).toBe('published');
+    expect(decide(done, NOW_MS).stream).toBeNull();
+  });
+
+  it('runs on schedule while published, not while streaming or paused, and runs to its end', () => {
+    const scheduled = built({ refreshMs: 1000 });
+    expect(nextRefreshAtMs(scheduled)).toBe(NOW_MS + 1000);
+    expect(decide(scheduled, NOW_MS + 999).stream).toBeNull();
+    expect(decide(scheduled, NOW_MS + 1000).stream).toEqual({ kind: 'refresh', version: 1 });
+    const running = after([{ type: 'stream-started', kind: 'refresh', version: 1, atMs: NOW_MS + 1000 }], scheduled);
+    expect(decide(running, NOW_MS + 1001).stream).toEqual({ kind: 'refresh', version: 1 });
+    const done = after([slice(), { type: 'stream-ended', failure: null, completed: true }], running);
+    expect(decide(done, NOW_MS + 1999).stream).toBeNull();
+    expect(nextRefreshAtMs(after([send('promote')], scheduled))).toBeNull();
+    expect(nextRefreshAtMs(after([send('pause')], scheduled))).toBeNull();
+  });
+
+  it('of a view without a topic is building it again', () => {
+    const state = after([send('refresh')], built({ topic: null }));
+    expect(decide(state, NOW_MS)).toEqual({ retire: false, build: true, stream: null });
+    expect(decide(built({ topic: null, refreshMs: 10 }), NOW_MS + 10).build).toBe(true);
+  });
+});
+
+describe('every command, in any state, any number of times', () => {
+  const command = fc.constantFrom(...COMMANDS).map(send);
+  const others = fc.constantFrom<LifecycleEvent>(
+    { type: 'build-started' },
+    { type: 'resolved', plan },
+    { type: 'backfilled' },
+    published,
+    { type: 'build-ended', failure: null },
+    { type: 'build-ended', failure },
+    streamStarted,
+    slice(),
+    { type: 'stream-ended', failure: null, completed: true },
+    { type: 'stream-ended', failure, completed: false },
+  );
+
+  it('is harmless twice, and nothing but retirement follows retire', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(command, others), { maxLength: 30 }),
+        fc.constantFrom(...COMMANDS),
+        (events, name) => {
+          const state = after(events);
+          const once = after([send(name)], state);
+          expect(after([send(name)], once)).toEqual(once);
+          const work = decide(state, NOW_MS);
+          if (state.wants.retired) {
+            expect(work).toEqual({ retire: true, build: false, stream: null });
+            expect(COMMANDS.filter((other) => refusal(state, other) === null)).toEqual(['retire']);
+          }
+          if (state.wants.paused && !state.wants.retired)
+            expect(work).toEqual({ retire: false, build: false, stream: null });
+          if (work.stream !== null) expect(state.live?.version).toBe(work.stream.version);
+          // Carried over continue-as-new as JSON: nothing may be lost on the way.
+          expect(JSON.parse(JSON.stringify(state))).toEqual(state);
+        },
+      ),
+    );
+  });
+});

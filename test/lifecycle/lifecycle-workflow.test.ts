@@ -1,0 +1,231 @@
+import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import {
+  type LifecycleStatus,
+  promoteUpdate,
+  rebackfillUpdate,
+  refreshUpdate,
+  resumeUpdate,
+  retireUpdate,
+  retryUpdate,
+  pauseUpdate,
+} from '../../workflows/contracts.ts';
+import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
+import { activitiesOf, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
+
+let harness: LifecycleHarness;
+const scripts = new Map<string, ScriptedActivities>();
+beforeAll(async () => {
+  harness = await LifecycleHarness.open(inject('stack'));
+  await harness.startWorker(activitiesOf(scripts));
+});
+afterAll(() => harness.close());
+
+function scripted(name: string): { view: string; script: ScriptedActivities } {
+  const view = uniqueView(name);
+  const script = new ScriptedActivities(view);
+  scripts.set(view, script);
+  return { view, script };
+}
+
+describe('featureLifecycle', () => {
+  it('publishes, streams, pauses behind a fence, resumes and retires', async () => {
+    const { view, script } = scripted('whole');
+    const handle = await harness.start(view);
+    await harness.reach(handle, 'published');
+    expect((await handle.executeUpdate(promoteUpdate)).phase).toBe('catching-up');
+    await harness.reach(handle, 'streaming');
+    await eventually(() => script.slices().some((slice) => slice.until === 'forever'));
+    expect((await handle.executeUpdate(pauseUpdate)).phase).toBe('pausing');
+    await harness.reach(handle, 'paused');
+    const slices = script.slices();
+    const [fence] = script.named('fenceStream');
+    expect((fence?.input as { generation: number }).generation).toBeGreaterThan(
+      Math.max(...slices.map((slice) => slice.generation)),
+    );
+    await handle.executeUpdate(resumeUpdate);
+    await harness.reach(handle, 'streaming');
+    await handle.executeUpdate(retireUpdate);
+    const last = (await handle.result()) as LifecycleStatus;
+    expect(last).toMatchObject({ phase: 'retired', version: null, accepts: [] });
+    expect(script.named('retireView')).toHaveLength(1);
+    const { searchAttributes } = await handle.describe();
+    expect(searchAttributes).toMatchObject({ FeatureView: [view], FeaturePhase: ['retired'] });
+  });
+
+  it('refuses what it cannot do, to the sender alone, and goes on', async () => {
+    const { view } = scripted('refuses');
+    const handle = await harness.start(view);
+    await harness.reach(handle, 'published');
+    await expect(handle.executeUpdate(retryUpdate)).rejects.toThrow(WorkflowUpdateFailedError);
+    const error: unknown = await handle.executeUpdate(retryUpdate).catch((caught: unknown) => caught);
+    expect((error as WorkflowUpdateFailedError).cause).toMatchObject({
+      type: 'command-refused',
+      message: 'retry: nothing has failed',
+    });
+    expect((await harness.status(handle)).phase).toBe('published');
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it.each([
+    [{}, '"view" must be the name of a view'],
+    [{ view: 'x', colour: 'red' }, 'unknown field "colour"'],
+    [{ view: 'x', options: { shards: 0 } }, 'option "shards" must be a whole number of at least 1'],
+    ['x', 'expected one JSON object'],
+    [{ view: 'y' }, 'must have the workflow id "feature:y"'],
+  ])('ends at once when started with %j', async (input, message) => {
+    const workflowId = uniqueView('feature:input');
+    const handle = await harness.client.workflow.start('featureLifecycle', {
+      workflowId,
+      taskQueue: 'millrace',
+      args: [input],
+    });
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(WorkflowFailedError);
+    expect(String((error as WorkflowFailedError).cause)).toContain(message);
+  });
+
+  it('ends when there is no such view, so that the id is free again', async () => {
+    const view = uniqueView('unknown');
+    const handle = await harness.start(view);
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect((error as WorkflowFailedError).cause).toMatchObject({ type: 'unknown-view' });
+  });
+
+  it('waits for a person after a failed backfill, and goes on at retry', async () => {
+    const { view, script } = scripted('failing');
+    script.failing = { backfillView: scriptedFailure('history-unreadable') };
+    const handle = await harness.start(view);
+    const failed = await harness.reach(handle, 'failed');
+    expect(failed.error).toMatchObject({
+      code: 'history-unreadable',
+      remedy: 'mend history-unreadable',
+      during: 'backfill',
+    });
+    expect(script.named('discardUnfinished')).toHaveLength(1);
+    script.failing = {};
+    await handle.executeUpdate(retryUpdate);
+    await harness.reach(handle, 'published');
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it('keeps serving when the definition changed under a stream, and flips to what rebackfill builds', async () => {
+    const { view, script } = scripted('changed');
+    const handle = await harness.start(view);
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    script.failing = { runStreamSlice: scriptedFailure('definition-changed') };
+    await handle.executeUpdate(pauseUpdate);
+    await harness.reach(handle, 'paused');
+    await handle.executeUpdate(resumeUpdate);
+    const failed = await harness.reach(handle, 'failed');
+    expect(failed).toMatchObject({ version: 1, error: { code: 'definition-changed' } });
+    script.failing = {};
+    script.plan = { ...script.plan, fingerprint: 'fingerprint-2' };
+    await handle.executeUpdate(rebackfillUpdate);
+    const streaming = await harness.reach(handle, 'streaming');
+    expect(streaming).toMatchObject({ version: 2, fingerprint: 'fingerprint-2', error: null });
+    // The new version was brought to the present before readers were flipped to it.
+    const order = script.calls.map((call) => `${call.name} ${(call.input as { version?: number }).version ?? ''}`);
+    expect(order.indexOf('runStreamSlice 2')).toBeLessThan(order.indexOf('publishView 2'));
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it('streams on while a new version is built aside', async () => {
+    const { view, script } = scripted('aside');
+    const handle = await harness.start(view);
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    script.failing = { backfillView: scriptedFailure('disk-full') };
+    await handle.executeUpdate(rebackfillUpdate);
+    await harness.reach(handle, 'failed');
+    expect(script.named('fenceStream')).toHaveLength(0);
+    script.failing = {};
+    await handle.executeUpdate(retryUpdate);
+    const status = await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+    expect(status.error).toBeNull();
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it('refreshes once by hand, and again and again on schedule', async () => {
+    const { view, script } = scripted('refresh');
+    script.plan = { ...script.plan, refreshMs: 300 };
+    const handle = await harness.start(view);
+    await harness.reach(handle, 'published');
+    await handle.executeUpdate(refreshUpdate);
+    await eventually(() => script.slices().length >= 4);
+    expect(script.slices().every((slice) => slice.until === 'present-end')).toBe(true);
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it('retires when it is cancelled, and says that it was', async () => {
+    const { view, script } = scripted('cancelled');
+    const handle = await harness.start(view);
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    await handle.cancel();
+    const error: unknown = await handle.result().catch((caught: unknown) => caught);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect(script.named('fenceStream').length).toBeGreaterThan(0);
+    expect(script.named('retireView')).toHaveLength(1);
+  });
+
+  it('carries everything over continue-as-new, with a stream under way', async () => {
+    const { view, script } = scripted('carried');
+    const handle = await harness.start(view, { maxHistoryEvents: 60, sliceSeconds: 1 });
+    await harness.reach(handle, 'published');
+    const firstRun = (await handle.describe()).runId;
+    await handle.executeUpdate(promoteUpdate);
+    await eventually(
+      async () => (await harness.client.workflow.getHandle(handle.workflowId).describe()).runId !== firstRun,
+    );
+    const carried = await harness.reach(harness.client.workflow.getHandle(handle.workflowId), 'streaming');
+    expect(carried).toMatchObject({ version: 1, promoted: true, fingerprint: 'fingerprint-1' });
+    expect(script.named('backfillView')).toHaveLength(1);
+    const generations = script.slices().map((slice) => slice.generation);
+    expect(generations).toEqual(generations.toSorted((a, b) => a - b));
+    expect(new Set(generations).size).toBe(generations.length);
+    const now = harness.client.workflow.getHandle(handle.workflowId);
+    await now.executeUpdate(retireUpdate);
+    await now.result();
+  });
+
+  it('deals partitions over shards, and is streaming when all have caught up', async () => {
+    const { view, script } = scripted('shards');
+    const { answer } = script;
+    let secondHasCaughtUp = false;
+    script.answer = (input) => {
+      const summary = answer(input);
+      return summary === null || input.shard === 0 || secondHasCaughtUp ? summary : { ...summary, lag: 1_000_000 };
+    };
+    const handle = await harness.start(view, { shards: 2, catchUpLag: 5 });
+    await handle.executeUpdate(promoteUpdate);
+    await eventually(() => script.slices().some((slice) => slice.shard === 0 && slice.until === 'forever'));
+    expect((await harness.status(handle)).phase).toBe('catching-up');
+    secondHasCaughtUp = true;
+    await harness.reach(handle, 'streaming');
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
+  it('goes above a generation that somebody else has taken', async () => {
+    const { view, script } = scripted('superseded');
+    const { answer } = script;
+    script.answer = (input) =>
+      input.generation <= 50
+        ? { ended: 'superseded', records: 0, lag: 0, watermarkUs: null, generation: 50 }
+        : answer(input);
+    const handle = await harness.start(view);
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    expect(script.slices()[1]?.generation).toBe(51);
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+});

@@ -1,0 +1,130 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../activities/create-activities.ts';
+import type { SliceInput, SliceSummary, ViewPlan } from '../../workflows/contracts.ts';
+
+/** What the scripted activities were asked, in order. */
+export interface Call {
+  readonly name: string;
+  readonly input: unknown;
+}
+
+/** Activities under a test's control: for the workflow's own logic, where real ones would only be slow. */
+export class ScriptedActivities {
+  readonly calls: Call[] = [];
+  plan: ViewPlan;
+  /** Throws, or not, per activity: a test sets what fails. */
+  failing: Readonly<Record<string, ApplicationFailure>> = {};
+  /** What a slice that runs to the present end, or up to a superseding one, answers. */
+  answer: (input: SliceInput) => SliceSummary | null = (input) =>
+    input.until === 'present-end' ? { ended: 'present-end', records: 3, lag: 0, watermarkUs: 1_000_000 } : null;
+  #version = 0;
+
+  constructor(view: string) {
+    this.plan = {
+      view,
+      fingerprint: 'fingerprint-1',
+      entity: 'user',
+      source: 'clicks',
+      topic: 'clicks',
+      history: null,
+      features: ['n'],
+      refreshMs: null,
+      live: null,
+      generation: 0,
+    };
+  }
+
+  named(name: string): Call[] {
+    return this.calls.filter((call) => call.name === name);
+  }
+
+  slices(): SliceInput[] {
+    return this.named('runStreamSlice').map((call) => call.input as SliceInput);
+  }
+
+  activities(): Activities {
+    const called = (name: string, input: unknown): void => {
+      this.calls.push({ name, input });
+      const failure = this.failing[name];
+      if (failure !== undefined) throw failure;
+    };
+    return {
+      resolveView: async (input) => {
+        called('resolveView', input);
+        return this.plan;
+      },
+      backfillView: async (input) => {
+        called('backfillView', input);
+        this.#version += 1;
+        return { version: this.#version, rows: 100, entities: 10, counts: {} };
+      },
+      publishView: async (input) => called('publishView', input),
+      discardUnfinished: async (input) => called('discardUnfinished', input),
+      retireView: async (input) => called('retireView', input),
+      fenceStream: async (input) => called('fenceStream', input),
+      runStreamSlice: async (input) => {
+        called('runStreamSlice', input);
+        return this.answer(input) ?? (await untilStopped(input));
+      },
+      exportTrainingSet: async (input) => {
+        called('exportTrainingSet', input);
+        return {
+          service: input.service,
+          out: input.out,
+          manifest: '',
+          rows: 1,
+          sizeBytes: 1,
+          sha256: '',
+          features: [],
+        };
+      },
+    };
+  }
+}
+
+/** An endless slice: beats until it is cancelled or its budget is used up. */
+async function untilStopped({ budgetMs }: SliceInput): Promise<SliceSummary> {
+  const { cancellationSignal, heartbeat } = Context.current();
+  const beating = setInterval(() => heartbeat({ lag: 0 }), 50);
+  const ended = await new Promise<'aborted' | 'deadline'>((resolve) => {
+    const timer = setTimeout(() => resolve('deadline'), budgetMs);
+    const stop = (): void => {
+      clearTimeout(timer);
+      resolve('aborted');
+    };
+    if (cancellationSignal.aborted) stop();
+    else cancellationSignal.addEventListener('abort', stop, { once: true });
+  });
+  clearInterval(beating);
+  return { ended, records: 1, lag: 0, watermarkUs: 2_000_000 };
+}
+
+/** A failure as the real activities give it. */
+export function scriptedFailure(code: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: `scripted ${code}`,
+    type: code,
+    nonRetryable: true,
+    details: [{ remedy: `mend ${code}` }],
+  });
+}
+
+/** One set of activities for many views, each under its own script: one worker serves a whole test file. */
+export function activitiesOf(scripts: ReadonlyMap<string, ScriptedActivities>): Activities {
+  const of = (view: string): Activities => {
+    const script = scripts.get(view);
+    if (script === undefined) throw scriptedFailure('unknown-view');
+    return script.activities();
+  };
+  return {
+    resolveView: async (input) => await of(input.view).resolveView(input),
+    backfillView: async (input) => await of(input.view).backfillView(input),
+    publishView: async (input) => await of(input.view).publishView(input),
+    discardUnfinished: async (input) => await of(input.view).discardUnfinished(input),
+    retireView: async (input) => await of(input.view).retireView(input),
+    fenceStream: async (input) => await of(input.view).fenceStream(input),
+    runStreamSlice: async (input) => await of(input.view).runStreamSlice(input),
+    exportTrainingSet: async (input) => await of(input.service).exportTrainingSet(input),
+  };
+}
