@@ -28,23 +28,23 @@ beforeEach(async () => {
   folder = await testFolder();
   await withDuckDb(async (duckdb) => {
     await duckdb.run(
-      `COPY (SELECT make_timestamptz(hash(i) % 7776000 * 1000000)::TIMESTAMPTZ AS ts, (hash(i, 1) % ${ENTITIES})::BIGINT AS user,
+      `COPY (SELECT make_timestamptz(hash(i) % 7776000 * 1000000)::TIMESTAMPTZ AS ts, (hash(i, 1) % ${ENTITIES})::BIGINT AS visitor,
                (hash(i, 2) % 1000)::DOUBLE / 7 AS value
              FROM range(${EVENTS}) t(i)) TO '${folder}/events.parquet'`,
     );
     await duckdb.run(
-      `COPY (SELECT i AS label, (hash(i, 3) % ${ENTITIES + 100})::BIGINT AS user,
+      `COPY (SELECT i AS label, (hash(i, 3) % ${ENTITIES + 100})::BIGINT AS visitor,
                make_timestamptz((hash(i, 4) % 7776000 * 1000000)::BIGINT) AS event_timestamp
              FROM range(150000) t(i)) TO '${folder}/spine.parquet'`,
     );
   });
-  const user = entity('user', { user: z.int() });
+  const user = entity('visitor', { visitor: z.int() });
   const events = source('events', {
-    schema: z.object({ ts: z.iso.datetime(), user: z.int(), value: z.number() }),
+    schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), value: z.number() }),
     eventTime: 'ts',
     history: { path: 'events.parquet' },
   });
-  const values = featureView('values', {
+  const values = featureView('visits', {
     entity: user,
     source: events,
     features: (f) => ({
@@ -105,14 +105,14 @@ test('the manifest says what the file is made of', async () => {
     sizeBytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     cuts: { events: null },
-    spine: { timeColumn: 'event_timestamp', columns: ['label', 'user', 'event_timestamp'] },
+    spine: { timeColumn: 'event_timestamp', columns: ['label', 'visitor', 'event_timestamp'] },
     sources: [{ source: 'events', cut: null, history: [{ rows: EVENTS }] }],
   });
   const [view] = manifest.views;
   expect(view).toMatchObject({
-    view: 'values',
+    view: 'visits',
     fingerprint: service.views[0]!.fingerprint,
-    keys: ['user'],
+    keys: ['visitor'],
     counts: { records: EVENTS, applied: EVENTS, late: 0, filtered: 0 },
   });
   const set = await readParquet(join(folder, 'a.parquet'));
@@ -120,7 +120,7 @@ test('the manifest says what the file is made of', async () => {
     expect(nulls).toBe(set.rows.filter((row) => row[column] === null).length);
     expect(nullRate).toBe(nulls / 150_000);
   }
-  expect(view!.rowsWithoutState).toBe(set.rows.filter((row) => row['values__last'] === null).length);
+  expect(view!.rowsWithoutState).toBe(set.rows.filter((row) => row['visits__last'] === null).length);
   expect(set.rows.map((row) => row['label'])).toEqual(set.rows.map((_, n) => BigInt(n)));
 });
 
@@ -178,9 +178,9 @@ test('repeating is refused when spine, history or code is another', async () => 
 test('a sum that does not fit names the feature and the row', async () => {
   const own = await testFolder();
   await mkdir(join(own, 'x'));
-  const user = entity('user', { user: z.int() });
+  const user = entity('visitor', { visitor: z.int() });
   const events = source('events', {
-    schema: z.object({ ts: z.iso.datetime(), user: z.int(), n: z.int() }),
+    schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), n: z.int() }),
     eventTime: 'ts',
     topic: 'events',
   });
@@ -192,11 +192,11 @@ test('a sum that does not fit names the feature and the row', async () => {
   broker.createTopic('events', 1);
   for (let second = 0; second < 2; second++) {
     const value = Buffer.from(
-      JSON.stringify({ ts: `2001-06-01T00:00:0${second}Z`, user: 1, n: Number.MAX_SAFE_INTEGER }),
+      JSON.stringify({ ts: `2001-06-01T00:00:0${second}Z`, visitor: 1, n: Number.MAX_SAFE_INTEGER }),
     );
     broker.append('events', 0, [{ value, timestampUs: 1e15 }]);
   }
-  await writeFile(join(own, 's.csv'), 'user,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n');
+  await writeFile(join(own, 's.csv'), 'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n');
   const run = exportSmall(own, 's.csv', {
     service: definitions.services.get('model')!,
     reader: createMemoryLogReader(broker),

@@ -38,7 +38,7 @@ const DATE = { kind: 'date' } as const;
 interface Click {
   readonly id: string;
   readonly at: string;
-  readonly user: number | null;
+  readonly visitor: number | null;
   readonly shop: string | null;
   readonly clicks: number | null;
   readonly weight: number | null;
@@ -57,7 +57,7 @@ const isoOf = (us: number): string =>
 const clickSchema = z.object({
   id: z.string(),
   at: z.iso.datetime(),
-  user: z.int().nullable(),
+  visitor: z.int().nullable(),
   shop: z.string().nullable(),
   clicks: z.int().nullable(),
   weight: z.number().nullable(),
@@ -66,8 +66,8 @@ const clickSchema = z.object({
   day: z.iso.date().nullable(),
   kept: z.boolean(),
 });
-const user = entity('user', { user: z.int() });
-const pair = entity('pair', { user: z.int(), shop: z.string() });
+const user = entity('visitor', { visitor: z.int() });
+const pair = entity('pair', { visitor: z.int(), shop: z.string() });
 const clicks = source('clicks', {
   schema: clickSchema,
   eventTime: 'at',
@@ -143,7 +143,7 @@ const some = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.optio
 const click: fc.Arbitrary<Click> = fc.record({
   id: fc.integer({ min: 0, max: 60 }).map((n) => `id${n}`),
   at: timeUs.map(isoOf),
-  user: some(fc.integer({ min: -1, max: 3 })),
+  visitor: some(fc.integer({ min: -1, max: 3 })),
   shop: some(fc.constantFrom('a', 'b', 'é', '\u{1F600}')),
   clicks: some(fc.integer()),
   weight: some(fc.constantFrom(0.1, 0.2, 0.3, 1e16, -1e16, 1, 1e-300)),
@@ -159,7 +159,7 @@ const scenario = fc.record({
   after: fc.array(click, { maxLength: 5 }),
   spine: fc.array(
     fc.record({
-      user: fc.integer({ min: -1, max: 4 }),
+      visitor: fc.integer({ min: -1, max: 4 }),
       shop: fc.constantFrom('a', 'b', 'é', '\u{1F600}', 'none'),
       t: timeUs,
     }),
@@ -224,15 +224,15 @@ test('random logs and spines read what the oracle says, in one pass or several, 
       expect(set.rows.length).toBe(spine.length);
       for (const [n, row] of set.rows.entries()) {
         const label = spine[n]!;
-        expect([Number(row['label_id']), Number(row['user']), row['shop'], row['event_timestamp']]).toEqual([
+        expect([Number(row['label_id']), Number(row['visitor']), row['shop'], row['event_timestamp']]).toEqual([
           n,
-          label.user,
+          label.visitor,
           label.shop,
           label.t,
         ]);
         for (const view of ['user_clicks', 'pair_clicks', 'user_taps'] as const) {
           const features: readonly Expected[] = EXPECTED[view];
-          const key = view === 'pair_clicks' ? `${label.user}\0${label.shop}` : `${label.user}`;
+          const key = view === 'pair_clicks' ? `${label.visitor}\0${label.shop}` : `${label.visitor}`;
           const events = (logs[view].entities.get(key) ?? []).map((step) => oracleEvent(step, features));
           const values = oracleRead(oracleLayout(view === 'user_taps' ? 'offset' : 'id', features), events, label.t);
           for (const [index, { name, result }] of features.entries()) {
@@ -267,9 +267,9 @@ test('random logs and spines read what the oracle says, in one pass or several, 
   );
 });
 
-const userKey = (row: Click): string | null => (row.user === null ? null : `${row.user}`);
+const userKey = (row: Click): string | null => (row.visitor === null ? null : `${row.visitor}`);
 const pairKey = (row: Click): string | null =>
-  row.user === null || row.shop === null ? null : `${row.user}\0${row.shop}`;
+  row.visitor === null || row.shop === null ? null : `${row.visitor}\0${row.shop}`;
 
 function oracleSource(horizonUs: number, hasId: boolean) {
   return {
@@ -295,14 +295,14 @@ function oracleEvent(step: OracleStep<Click>, features: readonly Expected[]) {
 
 async function writeSpine(
   folder: string,
-  rows: readonly { user: number; shop: string; t: number }[],
+  rows: readonly { visitor: number; shop: string; t: number }[],
   format: 'parquet' | 'jsonl' | 'csv',
 ): Promise<string> {
   const path = join(folder, `spine.${format}`);
-  const labels = rows.map(({ user, shop, t }, n) => ({ label_id: n, user, shop, event_timestamp: isoOf(t) }));
+  const labels = rows.map(({ visitor, shop, t }, n) => ({ label_id: n, visitor, shop, event_timestamp: isoOf(t) }));
   if (format === 'csv') {
-    const lines = labels.map((row) => `${row.label_id},${row.user},"${row.shop}",${row.event_timestamp}\n`);
-    await writeFile(path, `label_id,user,shop,event_timestamp\n${lines.join('')}`);
+    const lines = labels.map((row) => `${row.label_id},${row.visitor},"${row.shop}",${row.event_timestamp}\n`);
+    await writeFile(path, `label_id,visitor,shop,event_timestamp\n${lines.join('')}`);
     return path;
   }
   const json = join(folder, 'spine.jsonl');
@@ -310,7 +310,7 @@ async function writeSpine(
   if (format === 'parquet') {
     await withDuckDb((duckdb) =>
       duckdb.run(
-        `COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {label_id: 'BIGINT', user: 'INTEGER', shop: 'VARCHAR',
+        `COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {label_id: 'BIGINT', visitor: 'INTEGER', shop: 'VARCHAR',
            event_timestamp: 'TIMESTAMPTZ'})) TO '${path}'`,
         [json],
       ),

@@ -13,7 +13,7 @@ import { systemClock } from '../../engine/log/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
 
-const order = entity('order', {
+const order = entity('purchase', {
   shop: z.string(),
   kind: z.enum(['web', 'store']),
   number: z.int(),

@@ -165,7 +165,7 @@ describe('good spines', () => {
     await withDuckDb((duckdb) =>
       duckdb.run(
         `COPY (SELECT shop, kind, number::TINYINT AS number, big::BIGINT AS big, price::DECIMAL(18, 3) AS price, paid, day::DATE AS day,
-                 at::TIMESTAMP_NS AS at, event_timestamp FROM read_csv('${folder}/s.csv', types = {event_timestamp: 'TIMESTAMPTZ'}))
+                 "at"::TIMESTAMP_NS AS "at", event_timestamp FROM read_csv('${folder}/s.csv', types = {event_timestamp: 'TIMESTAMPTZ'}))
          TO '${folder}/s.parquet'`,
       ),
     );
