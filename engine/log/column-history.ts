@@ -2,12 +2,20 @@ import { BIGINT } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ColumnRows } from './column-rows.ts';
-import { type ColumnSource, firstPositions, openCsv, openParquet, positionSql } from './column-source.ts';
+import {
+  type ColumnSource,
+  firstPositions,
+  type HistoryColumn,
+  openCsv,
+  openParquet,
+  positionSql,
+} from './column-source.ts';
 import { EventBatch } from './event-batch.ts';
 import { eventIdText } from './event-id.ts';
 import { findDuplicates, type Losers } from './history-duplicates.ts';
 import type { HistoryFiles } from './history-files.ts';
-import type { HistoryRun } from './history-scan.ts';
+import { HistoryLedger } from './history-ledger.ts';
+import type { HistoryHorizon, HistoryRun } from './history-run.ts';
 import { rawColumn } from './raw-column.ts';
 import { RowAppender } from './row-appender.ts';
 
@@ -25,24 +33,25 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
       ledger.counts.records += losers.count;
       ledger.counts.duplicates += losers.count;
     }
+    if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, history, losers));
     const order = run.order === 'any' ? '' : await orderSql(run, history, dropped);
-    yield* streamEvents(run, history, scanSql(history, losers, order));
+    yield* streamEvents(run, history, scanSql(history, losers, '', order));
   } finally {
     for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
     await history.close();
   }
 }
 
-/** The rows that may be events: contract columns, file number, row number. */
-function scanSql(history: ColumnSource, losers: Losers | null, order: string): string {
+/** The rows that may be events: contract columns, file number, row number. `filter` is `''` or ` AND …`. */
+function scanSql(history: ColumnSource, losers: Losers | null, filter: string, order: string): string {
   const list = [
     ...history.columns.map(({ expression }) => expression),
     `${history.file}::INTEGER`,
     `${history.row}::BIGINT`,
   ].join(', ');
   const position = positionSql(history);
-  const condition = losers === null ? '' : ` WHERE ${position} NOT IN (SELECT position FROM ${losers.table})`;
-  return `SELECT ${list} FROM ${history.relation}${condition}${order}`;
+  const others = losers === null ? '' : ` AND ${position} NOT IN (SELECT position FROM ${losers.table})`;
+  return `SELECT ${list} FROM ${history.relation} WHERE true${others}${filter}${order}`;
 }
 
 async function* streamEvents(run: HistoryRun, history: ColumnSource, sql: string): AsyncGenerator<LogEvent[]> {
@@ -98,13 +107,51 @@ async function* streamEvents(run: HistoryRun, history: ColumnSource, sql: string
   }
 }
 
+/**
+ * The horizon before the scan. Only the rows that can lie in it are read: those near the newest time in the column, and further back
+ * when that turns out to stand in an invalid row.
+ */
+async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers | null): Promise<HistoryHorizon> {
+  const { source, duckdb, signal } = run;
+  if (source.eventIdField === null) return { newestEventTimeUs: null, horizonIds: new Uint8Array(0) };
+  const time = eventTimeColumn(run, history);
+  const isTyped = timeTypes.test(time.type);
+  let fromUs = Number.NEGATIVE_INFINITY;
+  if (isTyped) {
+    const [newest] = await duckdb.query<{ t: bigint | null }>(
+      `SELECT epoch_us(max(t)) AS t FROM (SELECT ${time.expression}::TIMESTAMP AS t FROM ${history.relation}) WHERE isfinite(t)`,
+      [],
+      signal,
+    );
+    if (newest !== undefined && newest.t !== null) fromUs = Number(newest.t) - source.dedupeHorizonUs;
+  }
+  for (;;) {
+    const filter = Number.isSafeInteger(fromUs)
+      ? ` AND ${time.expression}::TIMESTAMP >= make_timestamp(${fromUs})`
+      : '';
+    const ledger = new HistoryLedger(source);
+    const silent: HistoryRun = { ...run, ledger, order: 'any', onInvalid: () => {}, onProgress: undefined };
+    const rest = streamEvents(silent, history, scanSql(history, losers, filter, ''));
+    for await (const _ of rest);
+    const horizon = ledger.horizon();
+    const needed = (horizon.newestEventTimeUs ?? Number.NEGATIVE_INFINITY) - source.dedupeHorizonUs;
+    if (filter === '' || fromUs <= needed) return horizon;
+    fromUs = needed;
+  }
+}
+
+function eventTimeColumn(run: HistoryRun, history: ColumnSource): HistoryColumn {
+  const time = history.columns.find(({ field }) => field.name === run.source.eventTimeField);
+  if (time === undefined) throw internalBug(`source "${run.source.name}" has no column for its event time`);
+  return time;
+}
+
 const timeTypes = /^TIMESTAMP(?:_NS|TZ| WITH TIME ZONE)?$/;
 
 /** The ORDER BY of a scan in event time order: none where the rows lie so already. */
 async function orderSql(run: HistoryRun, history: ColumnSource, dropped: string[]): Promise<string> {
-  const { source, duckdb, signal } = run;
-  const time = history.columns.find(({ field }) => field.name === source.eventTimeField);
-  if (time === undefined) throw internalBug(`source "${source.name}" has no column for its event time`);
+  const { duckdb, signal } = run;
+  const time = eventTimeColumn(run, history);
   if (timeTypes.test(time.type)) {
     const t = time.expression;
     const [found] = await duckdb.query<{ n: bigint }>(
@@ -125,13 +172,13 @@ async function decodedTimes(run: HistoryRun, history: ColumnSource): Promise<str
   const { source, duckdb, signal } = run;
   const table = duckdb.newName('times');
   await duckdb.run(`CREATE TABLE ${table} (position BIGINT, t BIGINT)`);
-  const time = history.columns.filter(({ field }) => field.name === source.eventTimeField);
-  const decoded = new ColumnRows(source.contract, time);
+  const time = eventTimeColumn(run, history);
+  const decoded = new ColumnRows(source.contract, [time]);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];
   const appender = await RowAppender.open(duckdb, table, [BIGINT, BIGINT]);
   try {
-    const list = `${time.map(({ expression }) => expression).join('')}, ${positionSql(history)}::BIGINT`;
+    const list = `${time.expression}, ${positionSql(history)}::BIGINT`;
     for await (const chunk of duckdb.chunks(`SELECT ${list} FROM ${history.relation}`, [], signal)) {
       const count = decoded.decode(chunk);
       readPosition(chunk, 1, positions);

@@ -1,10 +1,11 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { HistoryFile } from './history-files.ts';
+import type { HistoryHorizon } from './history-run.ts';
 import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
 import { emptyCounts, type LogCounts } from './log-counts.ts';
 
 /** What a scan of a history came to; final once the scan has ended. */
-export interface HistoryFigures {
+export interface HistoryFigures extends HistoryHorizon {
   /** Rows of all files, valid or not. */
   readonly rows: number;
   readonly files: readonly HistoryFile[];
@@ -47,7 +48,8 @@ export class HistoryLedger {
     if (this.#ids.length >= this.#compactAt) this.#compact();
   }
 
-  figures(files: readonly HistoryFile[]): HistoryFigures {
+  /** What a topic's dedupe needs of the rows so far. */
+  horizon(): HistoryHorizon {
     this.#compact();
     const packed = new Uint8Array(this.#ids.length * PACKED_ID_BYTES);
     const view = new DataView(packed.buffer);
@@ -56,13 +58,12 @@ export class HistoryLedger {
       hashId(id, words);
       packId(view, index * PACKED_ID_BYTES, words, this.#times[index] as number);
     }
-    return {
-      rows: this.counts.records,
-      files,
-      newestEventTimeUs: this.#newestUs === Number.NEGATIVE_INFINITY ? null : this.#newestUs,
-      counts: this.counts,
-      horizonIds: packed,
-    };
+    const newestEventTimeUs = this.#newestUs === Number.NEGATIVE_INFINITY ? null : this.#newestUs;
+    return { newestEventTimeUs, horizonIds: packed };
+  }
+
+  figures(files: readonly HistoryFile[]): HistoryFigures {
+    return { rows: this.counts.records, files, counts: this.counts, ...this.horizon() };
   }
 
   #compact(): void {

@@ -1,36 +1,15 @@
-import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug, invariant } from '../errors/millrace-error.ts';
 import { columnEvents } from './column-history.ts';
-import type { DuckDb } from './duckdb.ts';
 import { findHistoryFiles } from './history-files.ts';
 import { type HistoryFigures, HistoryLedger } from './history-ledger.ts';
+import type { HistoryRun, HistoryScanOptions } from './history-run.ts';
 import { lineEvents } from './line-history.ts';
-
-/** `any`: whatever order is fastest. `event-time`: non-decreasing event time, ties by position. */
-export type ScanOrder = 'any' | 'event-time';
-
-export interface HistoryScanOptions {
-  readonly source: CompiledSource;
-  readonly order: ScanOrder;
-  readonly duckdb: DuckDb;
-  readonly signal?: AbortSignal | undefined;
-  /** Rows passed so far, and how many there are (null while unknown). */
-  onProgress?(rows: number, totalRows: number | null): void;
-  /** An invalid row: its position over all files, its file, what is wrong, and the row as JSON (a JSONL line as it is). */
-  onInvalid(position: number, file: string, reasons: readonly string[], payload: string): void;
-}
 
 /** A scan of a history: iterate it once, then read its figures. */
 export interface HistoryScan extends AsyncIterable<LogEvent[]> {
   /** Throws unless the iteration has ended. */
   readonly figures: HistoryFigures;
-}
-
-/** What both ways of reading a history (columns, lines) are given. */
-export interface HistoryRun extends HistoryScanOptions {
-  readonly ledger: HistoryLedger;
-  /** Told once the files and their rows are known. */
-  onFiles(files: HistoryFigures['files']): void;
 }
 
 /**

@@ -5,7 +5,8 @@ import { EventBatch } from './event-batch.ts';
 import { eventIdText } from './event-id.ts';
 import { type Losers, losersOf } from './history-duplicates.ts';
 import { type HistoryFile, type HistoryFiles, unreadableHistory } from './history-files.ts';
-import type { HistoryRun } from './history-scan.ts';
+import { HistoryLedger } from './history-ledger.ts';
+import type { HistoryHorizon, HistoryRun } from './history-run.ts';
 import { jsonLines } from './json-lines.ts';
 import { rawColumn } from './raw-column.ts';
 import { RowAppender } from './row-appender.ts';
@@ -24,7 +25,7 @@ interface LineEvent {
  * are staged in DuckDB (which spills) and come back without the duplicates, in order, to be decoded a second time.
  */
 export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
-  if (run.source.eventIdField === null && run.order === 'any') {
+  if (run.source.eventIdField === null && run.order === 'any' && run.beforeEvents === undefined) {
     const batch = new EventBatch();
     for await (const lines of validLines(run, found)) {
       batch.clear();
@@ -52,6 +53,7 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
       ledger.counts.duplicates += losers.count;
     }
     const condition = losers === null ? '' : ` WHERE position NOT IN (SELECT position FROM ${losers.table})`;
+    if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, staged, condition));
     const order = run.order === 'any' ? '' : ' ORDER BY event_time, position';
     yield* stagedEvents(run, `SELECT line, position FROM ${staged}${condition}${order}`);
   } finally {
@@ -117,6 +119,26 @@ async function stageLines(run: HistoryRun, found: HistoryFiles): Promise<string>
     appender.close();
   }
   return table;
+}
+
+async function horizonOf(run: HistoryRun, staged: string, condition: string): Promise<HistoryHorizon> {
+  const { source, duckdb, signal } = run;
+  const horizon = new HistoryLedger(source);
+  const { newestEventTimeUs } = run.ledger.horizon();
+  if (newestEventTimeUs !== null) {
+    horizon.seen(newestEventTimeUs);
+    const readTime = rawColumn('BIGINT');
+    const times: number[] = [];
+    for await (const chunk of duckdb.chunks(`SELECT id, event_time FROM ${staged}${condition}`, [], signal)) {
+      const ids = chunk.getColumnVector(0);
+      readTime(chunk, 1, times);
+      for (let index = 0; index < chunk.rowCount; index++) {
+        const id = ids.getItem(index);
+        if (typeof id === 'string') horizon.claimed(id, times[index] as number);
+      }
+    }
+  }
+  return horizon.horizon();
 }
 
 async function* stagedEvents(run: HistoryRun, sql: string): AsyncGenerator<LogEvent[]> {

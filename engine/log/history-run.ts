@@ -1,0 +1,34 @@
+import type { CompiledSource } from '../define/compiled-view.ts';
+import type { DuckDb } from './duckdb.ts';
+import type { HistoryFile } from './history-files.ts';
+import type { HistoryLedger } from './history-ledger.ts';
+
+/** `any`: whatever order is fastest. `event-time`: non-decreasing event time, ties by position. */
+export type ScanOrder = 'any' | 'event-time';
+
+/** What the dedupe of a topic needs to know of the history before it. */
+export interface HistoryHorizon {
+  /** As in `HistoryFigures`. */
+  readonly newestEventTimeUs: number | null;
+  readonly horizonIds: Uint8Array;
+}
+
+export interface HistoryScanOptions {
+  readonly source: CompiledSource;
+  readonly order: ScanOrder;
+  readonly duckdb: DuckDb;
+  readonly signal?: AbortSignal | undefined;
+  /** Rows passed so far, and how many there are (null while unknown). */
+  onProgress?: ((rows: number, totalRows: number | null) => void) | undefined;
+  /** An invalid row: its position over all files, its file, what is wrong, and the row as JSON (a JSONL line as it is). */
+  onInvalid(position: number, file: string, reasons: readonly string[], payload: string): void;
+  /** Called, and waited for, before the first batch, with what else is known only at the end: for a merge by time with a topic. */
+  beforeEvents?: ((horizon: HistoryHorizon) => Promise<void>) | undefined;
+}
+
+/** What both ways of reading a history (columns, lines) are given. */
+export interface HistoryRun extends HistoryScanOptions {
+  readonly ledger: HistoryLedger;
+  /** Told once the files and their rows are known. */
+  onFiles(files: readonly HistoryFile[]): void;
+}

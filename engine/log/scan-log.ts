@@ -1,0 +1,231 @@
+import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, INTEGER } from 'duckdb';
+import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import { internalBug, invariant } from '../errors/millrace-error.ts';
+import type { Cut } from './cut.ts';
+import type { DuckDb } from './duckdb.ts';
+import { EventBatch } from './event-batch.ts';
+import { eventIdText } from './event-id.ts';
+import type { HistoryFile } from './history-files.ts';
+import type { HistoryFigures } from './history-ledger.ts';
+import type { HistoryHorizon, ScanOrder } from './history-run.ts';
+import { scanHistory } from './history-scan.ts';
+import { addCounts, emptyCounts, type LogCounts } from './log-counts.ts';
+import type { LogReader } from './log-reader.ts';
+import { mergeByTime } from './merge-by-time.ts';
+import { rawColumn } from './raw-column.ts';
+import { RowAppender } from './row-appender.ts';
+import { type InvalidRecord, type PartitionFigures, TopicScan } from './topic-scan.ts';
+
+export interface LogScanProgress {
+  readonly phase: 'history' | 'topic';
+  readonly rows: number;
+  /** Null while unknown. */
+  readonly totalRows: number | null;
+}
+
+export interface LogScanOptions {
+  readonly source: CompiledSource;
+  /** How far the topic is read; null: history only. */
+  readonly cut: Cut | null;
+  readonly reader: LogReader | null;
+  readonly duckdb: DuckDb;
+  readonly order: ScanOrder;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LogScanProgress) => void) | undefined;
+  readonly onInvalid?: ((record: InvalidRecord) => void) | undefined;
+}
+
+/** What a scan of a log came to; final once it has ended. */
+export interface LogScanFigures {
+  /** `records`, `tombstones`, `invalid`, `outsideUntil` and `duplicates` of history and topic together. */
+  readonly counts: LogCounts;
+  readonly files: readonly HistoryFile[];
+  /** Null for a source without history. */
+  readonly history: HistoryFigures | null;
+  /** Of the partitions of the cut, ascending; empty without one. */
+  readonly partitions: readonly PartitionFigures[];
+}
+
+/** History ∪ {offset < E[p]}: the whole log of a source up to a cut. */
+export interface LogScan {
+  /** Once. The arrays, events and rows are used again for the next batch. */
+  batches(): AsyncIterable<LogEvent[]>;
+  /** Throws before the batches have ended. */
+  readonly figures: LogScanFigures;
+}
+
+/**
+ * Scans the log of a source up to a cut, each record exactly once: history, then the topic through one pipeline per partition that
+ * knows the history's last ids and newest time. In order `event-time` both are merged by event time.
+ *
+ * @throws MillraceError (while iterating) what `scanHistory` throws, `offsets-gone`, `topic-recreated`, and what the reader throws.
+ * @example
+ * const scan = scanLog({ source, cut, reader, duckdb, order: 'any', onInvalid: bury });
+ * for await (const events of scan.batches()) for (const event of events) apply(event);
+ * const { counts, partitions } = scan.figures;
+ */
+export function scanLog(options: LogScanOptions): LogScan {
+  const run = new Scan(options);
+  return {
+    batches: () => run.batches(),
+    get figures(): LogScanFigures {
+      return run.figures;
+    },
+  };
+}
+
+class Scan {
+  readonly #options: LogScanOptions;
+  #figures: LogScanFigures | null = null;
+
+  constructor(options: LogScanOptions) {
+    this.#options = options;
+  }
+
+  get figures(): LogScanFigures {
+    if (this.#figures === null) throw internalBug('the figures of a log were read before its scan had ended');
+    return this.#figures;
+  }
+
+  batches(): AsyncGenerator<LogEvent[]> {
+    return this.#options.order === 'any' ? this.#inAnyOrder() : this.#inTimeOrder();
+  }
+
+  async *#inAnyOrder(): AsyncGenerator<LogEvent[]> {
+    let history: HistoryFigures | null = null;
+    if (this.#options.source.history !== null) {
+      const scan = this.#history();
+      yield* scan;
+      history = scan.figures;
+    }
+    const topic = this.#topic(history);
+    if (topic !== null) {
+      const batch = new EventBatch();
+      for await (const _ of topic.batches((event) => batch.events.push(event))) {
+        yield batch.events;
+        batch.clear();
+      }
+    }
+    this.#end(history, topic);
+  }
+
+  async *#inTimeOrder(): AsyncGenerator<LogEvent[]> {
+    const { source, duckdb, cut } = this.#options;
+    if (cut === null || cut.partitions.every(({ lowOffset, endOffset }) => lowOffset === endOffset)) {
+      // The history alone, and a topic to hold against the cut.
+      yield* this.#inAnyOrder();
+      return;
+    }
+    const table = duckdb.newName('topic');
+    let topic: TopicScan | null = null;
+    const stage = async (horizon: HistoryHorizon | null): Promise<void> => {
+      topic = this.#topic(horizon);
+      await this.#stage(topic, table);
+    };
+    try {
+      if (source.history === null) {
+        await stage(null);
+        yield* this.#staged(table);
+        this.#end(null, topic);
+      } else {
+        const scan = this.#history(stage);
+        yield* mergeByTime(scan, this.#staged(table));
+        this.#end(scan.figures, topic);
+      }
+    } finally {
+      await duckdb.run(`DROP TABLE IF EXISTS ${table}`);
+    }
+  }
+
+  #history(beforeEvents?: (horizon: HistoryHorizon) => Promise<void>): ReturnType<typeof scanHistory> {
+    const { source, duckdb, order, signal, onProgress, onInvalid } = this.#options;
+    return scanHistory({
+      source,
+      duckdb,
+      order,
+      signal,
+      beforeEvents,
+      onProgress: (rows, totalRows) => onProgress?.({ phase: 'history', rows, totalRows }),
+      onInvalid: (position, file, reasons, payload) =>
+        onInvalid?.({
+          topic: 'history',
+          partition: -1,
+          offset: position,
+          file,
+          payload: Buffer.from(payload),
+          reasons,
+          brokerTimestampUs: null,
+        }),
+    });
+  }
+
+  #topic(horizon: HistoryHorizon | null): TopicScan | null {
+    const { source, cut, reader, signal, onProgress, onInvalid } = this.#options;
+    if (cut === null) return null;
+    invariant(source.topic !== null && reader !== null, `source "${source.name}": a cut without a topic or a reader`);
+    return new TopicScan(
+      {
+        source,
+        topic: source.topic,
+        cut,
+        reader,
+        signal,
+        onInvalid: (record) => onInvalid?.(record),
+        onProgress: (rows, totalRows) => onProgress?.({ phase: 'topic', rows, totalRows }),
+      },
+      horizon,
+    );
+  }
+
+  async #stage(topic: TopicScan | null, table: string): Promise<void> {
+    const { duckdb } = this.#options;
+    await duckdb.run(`CREATE TABLE ${table} (t BIGINT, partition INTEGER, "offset" BIGINT, value BLOB)`);
+    if (topic === null) return;
+    const appender = await RowAppender.open(duckdb, table, [BIGINT, INTEGER, BIGINT, BLOB]);
+    try {
+      const append = (event: LogEvent, record: { readonly value: Uint8Array | null }): void =>
+        appender.append(
+          BigInt(event.eventTimeUs),
+          event.partition,
+          BigInt(event.offset),
+          blobValue(record.value ?? new Uint8Array(0)),
+        );
+      for await (const _ of topic.batches(append));
+    } finally {
+      appender.close();
+    }
+  }
+
+  async *#staged(table: string): AsyncGenerator<LogEvent[]> {
+    const { source, duckdb, signal } = this.#options;
+    const batch = new EventBatch();
+    const readPartition = rawColumn('INTEGER');
+    const readOffset = rawColumn('BIGINT');
+    const partitions: number[] = [];
+    const offsets: number[] = [];
+    const sql = `SELECT partition, "offset", value FROM ${table} ORDER BY t, partition, "offset"`;
+    for await (const chunk of duckdb.chunks(sql, [], signal)) {
+      readPartition(chunk, 0, partitions);
+      readOffset(chunk, 1, offsets);
+      const values = chunk.getColumnVector(2);
+      batch.clear();
+      for (let index = 0; index < chunk.rowCount; index++) {
+        const decoded = source.contract.decodeJson((values.getItem(index) as DuckDBBlobValue).bytes);
+        invariant(decoded.ok, 'a record that was valid is so no more');
+        const { row } = decoded;
+        const id = source.eventIdField === null ? null : eventIdText(row[source.eventIdField]);
+        const eventTimeUs = row[source.eventTimeField] as number;
+        batch.add(row, eventTimeUs, id, partitions[index] as number, offsets[index] as number);
+      }
+      yield batch.events;
+    }
+  }
+
+  #end(history: HistoryFigures | null, topic: TopicScan | null): void {
+    const partitions = topic?.figures(history?.newestEventTimeUs ?? null) ?? [];
+    const counts = emptyCounts();
+    if (history !== null) addCounts(counts, history.counts);
+    for (const part of partitions) addCounts(counts, part.counts);
+    this.#figures = { counts, files: history?.files ?? [], history, partitions };
+  }
+}

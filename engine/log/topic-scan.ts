@@ -1,0 +1,210 @@
+import type { CompiledSource } from '../define/compiled-view.ts';
+import { internalBug, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { type Anchor, recordDigest } from './anchor.ts';
+import type { Cut, CutPartition } from './cut.ts';
+import { EventBatch } from './event-batch.ts';
+import type { HistoryHorizon } from './history-run.ts';
+import { emptyCounts, type LogCounts } from './log-counts.ts';
+import type { LogBatch, LogReader, RawRecord } from './log-reader.ts';
+import { HistoryIds, PartitionDedupe } from './partition-dedupe.ts';
+import { TopicPipeline } from './topic-pipeline.ts';
+
+/** What a scan leaves of one partition: where and how the stream goes on. */
+export interface PartitionFigures {
+  readonly partition: number;
+  readonly lowOffset: number;
+  /** E[p]; the stream's first offset. */
+  readonly endOffset: number;
+  /** The partition's watermark at the cut, the history's newest event time included. */
+  readonly watermarkUs: number | null;
+  /** Packed own ids that are still known at the cut. */
+  readonly dedupeIds: Uint8Array;
+  /** The last record passed; null where there was none. */
+  readonly anchor: Anchor | null;
+  readonly counts: LogCounts;
+}
+
+/** An invalid record on its way to the dead letters. */
+export interface InvalidRecord {
+  /** The topic, or `history`. */
+  readonly topic: string;
+  /** -1 for history. */
+  readonly partition: number;
+  /** Offset, or position over all files of the history. */
+  readonly offset: number;
+  readonly file: string | null;
+  /** The record's bytes; of a history row, its JSON. */
+  readonly payload: Uint8Array | null;
+  readonly reasons: readonly string[];
+  readonly brokerTimestampUs: number | null;
+}
+
+export interface TopicScanOptions {
+  readonly source: CompiledSource;
+  readonly topic: string;
+  readonly cut: Cut;
+  readonly reader: LogReader;
+  readonly signal?: AbortSignal | undefined;
+  onProgress?: ((records: number, totalRecords: number) => void) | undefined;
+  onInvalid(record: InvalidRecord): void;
+}
+
+interface Part extends CutPartition {
+  readonly pipeline: TopicPipeline;
+  readonly dedupe: PartitionDedupe;
+  readonly counts: LogCounts;
+  nextOffset: number;
+  last: RawRecord | null;
+}
+
+/** One record that became an event, with its bytes. */
+export type AcceptedRecord = (event: EventBatch['events'][number], record: RawRecord) => void;
+
+/** A topic up to a cut: every record of every partition passes its pipeline exactly once. */
+export class TopicScan {
+  readonly #options: TopicScanOptions;
+  readonly #parts: readonly Part[];
+
+  constructor(options: TopicScanOptions, horizon: HistoryHorizon | null) {
+    this.#options = options;
+    const { source, cut } = options;
+    const ids = horizon === null || horizon.horizonIds.length === 0 ? null : new HistoryIds([horizon.horizonIds]);
+    this.#parts = cut.partitions.map((bounds) => {
+      const dedupe = new PartitionDedupe(source.dedupeHorizonUs, ids);
+      const pipeline = new TopicPipeline(source, bounds.partition, dedupe, horizon?.newestEventTimeUs ?? null);
+      return { ...bounds, pipeline, dedupe, counts: emptyCounts(), nextOffset: bounds.lowOffset, last: null };
+    });
+  }
+
+  /**
+   * Reads to the cut, handing each event on.
+   *
+   * @throws MillraceError `offsets-gone`, `topic-recreated`, and what the reader throws.
+   */
+  async *batches(accept: AcceptedRecord): AsyncGenerator<void> {
+    const { topic, reader, signal } = this.#options;
+    await this.#checkBounds();
+    const open = this.#parts.filter((part) => part.nextOffset < part.endOffset);
+    if (open.length === 0) return;
+    const positions = new Map(open.map((part) => [part.partition, part.nextOffset]));
+    const ends = new Map(open.map((part) => [part.partition, part.endOffset]));
+    const total = open.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0);
+    let passed = 0;
+    try {
+      for await (const batch of reader.read({ topic, positions, ends, signal })) {
+        signal?.throwIfAborted();
+        passed += this.#pass(batch, accept);
+        this.#options.onProgress?.(passed, total);
+        yield;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      // Retention may have overtaken the read; then the bounds tell so by name.
+      if (isMillraceError(error) && error.code === 'offset-out-of-range') await this.#checkBounds();
+      throw error;
+    }
+    signal?.throwIfAborted();
+    const short = this.#parts.find((part) => part.nextOffset !== part.endOffset);
+    if (short !== undefined) {
+      throw internalBug(
+        `topic "${topic}", partition ${short.partition}: the read ended at ${short.nextOffset}, the cut is at ${short.endOffset}`,
+      );
+    }
+  }
+
+  /** @param historyNewestUs The history's newest event time: the watermark every partition starts from. */
+  figures(historyNewestUs: number | null): PartitionFigures[] {
+    return this.#parts.map(({ partition, lowOffset, endOffset, pipeline, dedupe, counts, last }) => {
+      const own = pipeline.watermarkUs;
+      const watermarkUs =
+        own === null || historyNewestUs === null ? (own ?? historyNewestUs) : Math.max(own, historyNewestUs);
+      const anchor = last === null ? null : { offset: last.offset, digest: recordDigest(last) };
+      return { partition, lowOffset, endOffset, watermarkUs, dedupeIds: dedupe.snapshot(watermarkUs), anchor, counts };
+    });
+  }
+
+  #pass(batch: LogBatch, accept: AcceptedRecord): number {
+    const part = this.#parts.find(({ partition }) => partition === batch.partition);
+    const { topic } = this.#options;
+    if (part === undefined)
+      throw internalBug(`topic "${topic}": a batch of partition ${batch.partition}, which is not in the cut`);
+    const { counts, pipeline } = part;
+    const from = part.nextOffset;
+    for (const record of batch.records) {
+      if (record.offset < part.nextOffset || record.offset >= part.endOffset) {
+        throw internalBug(
+          `topic "${topic}", partition ${part.partition}: offset ${record.offset} came after ${part.nextOffset - 1}, the cut is at ${part.endOffset}`,
+        );
+      }
+      part.nextOffset = record.offset + 1;
+      part.last = record;
+      counts.records++;
+      const outcome = pipeline.step(record);
+      switch (outcome.kind) {
+        case 'event':
+          accept(outcome.event, record);
+          break;
+        case 'tombstone':
+          counts.tombstones++;
+          break;
+        case 'outside-until':
+          counts.outsideUntil++;
+          break;
+        case 'duplicate':
+          counts.duplicates++;
+          break;
+        case 'invalid':
+          counts.invalid++;
+          this.#options.onInvalid({
+            topic,
+            partition: part.partition,
+            offset: record.offset,
+            file: null,
+            payload: record.value,
+            reasons: outcome.reasons,
+            brokerTimestampUs: record.timestampUs,
+          });
+      }
+    }
+    if (batch.nextOffset < part.nextOffset || batch.nextOffset > part.endOffset) {
+      throw internalBug(
+        `topic "${topic}", partition ${part.partition}: a batch went on to ${batch.nextOffset}, not between ${part.nextOffset} and ${part.endOffset}`,
+      );
+    }
+    part.nextOffset = batch.nextOffset;
+    return part.nextOffset - from;
+  }
+
+  /** Refuses a topic that no longer holds what the cut promises. */
+  async #checkBounds(): Promise<void> {
+    const { topic, reader, cut } = this.#options;
+    const bounds = await reader.bounds(topic);
+    const present = new Map(bounds.partitions.map((part) => [part.partition, part]));
+    for (const part of this.#parts) {
+      const now = present.get(part.partition);
+      if (bounds.clusterId !== cut.clusterId || now === undefined || now.endOffset < part.endOffset) {
+        const where = `topic "${topic}", partition ${part.partition}`;
+        throw new MillraceError(
+          'topic-recreated',
+          `${where}: expected records up to offset ${part.endOffset} in cluster ${cut.clusterId}, found ${now === undefined ? 'no such partition' : `an end at ${now.endOffset}`} in cluster ${bounds.clusterId}`,
+          {
+            remedy: 'The topic was deleted and made again, or the brokers are other ones: start over with a new cut.',
+            httpStatus: 409,
+          },
+        );
+      }
+      if (part.nextOffset < part.endOffset && now.lowOffset > part.nextOffset) {
+        throw new MillraceError(
+          'offsets-gone',
+          `topic "${topic}", partition ${part.partition}: expected offset ${part.nextOffset}, but retention has removed everything before ${now.lowOffset}`,
+          {
+            remedy:
+              'Take a new cut (start over), with a history that covers what is gone; a longer retention prevents this.',
+            httpStatus: 409,
+            details: { topic, partition: part.partition, expected: part.nextOffset, low: now.lowOffset },
+          },
+        );
+      }
+    }
+  }
+}
