@@ -3,7 +3,7 @@ import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import type { BinaryWriter } from './binary-writer.ts';
 
 /** Postgres counts its timestamps from 2000-01-01. */
-const POSTGRES_EPOCH_US = 946_684_800_000_000;
+const POSTGRES_EPOCH_US = 946_684_800_000_000n;
 const POSTGRES_EPOCH_DAYS = 10_957;
 const DAY_MS = 86_400_000;
 
@@ -129,7 +129,8 @@ export function columnFormat(type: ScalarType): ColumnFormat {
         oid: 1184,
         write: (writer, value) => {
           writer.int32(8);
-          writer.int64Number((value as number) - POSTGRES_EPOCH_US);
+          // The difference of two safe integers need not be one.
+          writer.int64(BigInt(value as number) - POSTGRES_EPOCH_US);
         },
       };
     case 'date':
