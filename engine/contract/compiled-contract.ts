@@ -6,16 +6,16 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface CompiledContract {
   readonly fields: readonly FieldSpec[];
   /** Decodes one JSON text (a Kafka record's value, or a JSONL line). Never throws. */
-  decodeJson(text: Uint8Array | string): DecodeResult;
+  readonly decodeJson: (text: Uint8Array | string) => DecodeResult;
   /** Decodes and checks one already parsed JSON value. Never throws. */
-  decodeValue(value: unknown): DecodeResult;
+  readonly decodeValue: (value: unknown) => DecodeResult;
   /**
    * The reader for one field of a history column. `columnType` is the DuckDB type's name as printed by DESCRIBE
    * (e.g. `BIGINT`, `VARCHAR`, `TIMESTAMP`, `DECIMAL(10,2)`). The returned function takes a value as `@duckdb/node-api` gives it
    * for that type in its cheapest exact form (documented in engine/contract/README.md) and returns the row value, or pushes a reason.
    * Throws MillraceError `column-type-mismatch` when the column can never satisfy the field.
    */
-  columnDecoder(field: string, columnType: string): (value: unknown, reasons: string[]) => unknown;
+  readonly columnDecoder: (field: string, columnType: string) => (value: unknown, reasons: string[]) => unknown;
 }
 
 export type DecodeResult =

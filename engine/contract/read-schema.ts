@@ -67,7 +67,7 @@ function readMembers(def: z.core.$ZodObjectDef, path: string, report: Report): F
     if (name in Object.prototype || name === '') {
       report(fieldPath, `a field cannot be named ${JSON.stringify(name)}`, 'Rename it at the producer.');
     } else {
-      plans.push(readField(member as z.core.$ZodType, name, fieldPath, report));
+      plans.push(readField(member, name, fieldPath, report));
     }
   }
   if (plans.length === 0 && Object.keys(def.shape).length === 0)
@@ -91,7 +91,7 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
     inner = def.innerType as z.core.$ZodTypes;
   }
   const def: Def = inner._zod.def;
-  if ('coerce' in def && def.coerce === true) {
+  if ('coerce' in def && def.coerce) {
     report(
       path,
       `z.coerce.${def.type}() cannot be honoured`,
@@ -154,7 +154,7 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
       );
     }
     case 'array': {
-      const item = readField(def.element as z.core.$ZodType, '', `${path}[]`, report);
+      const item = readField(def.element, '', `${path}[]`, report);
       return finish({ kind: 'array', item: item.spec }, 'a list', checksFor('array'), { item });
     }
     case 'object': {
@@ -199,7 +199,7 @@ function isInteger(def: z.core.$ZodNumberDef): boolean {
 
 /** The checks of a schema; zod's format types (z.int(), z.email()) are checks themselves. */
 function readOwnChecks(def: Def, subject: CheckSubject | null, path: string, report: Report): FoldedChecks {
-  const declared = (def.checks ?? []) as readonly z.core.$ZodCheck<never>[];
+  const declared = (def.checks ?? []) as readonly z.core.$ZodCheck[];
   if (subject === null) {
     refuseChecks(declared, path, report);
     return noChecks;
@@ -209,9 +209,9 @@ function readOwnChecks(def: Def, subject: CheckSubject | null, path: string, rep
   return readChecks(defs, subject, (what, remedy) => report(path, `${what} cannot be honoured`, remedy));
 }
 
-function refuseChecks(checks: readonly z.core.$ZodCheck<never>[], path: string, report: Report): void {
+function refuseChecks(checks: readonly z.core.$ZodCheck[], path: string, report: Report): void {
   if (checks.length === 0) return;
-  const names = checks.map((check) => String(check._zod.def.check)).join(', ');
+  const names = checks.map((check) => check._zod.def.check).join(', ');
   report(
     path,
     `a check on this type cannot be honoured (${names})`,
@@ -239,7 +239,7 @@ function readDateTime(
     );
   }
   refuseChecks(def.checks ?? [], path, report);
-  const offset = def.offset === true;
+  const { offset } = def;
   const zone = offset ? 'with Z or an offset' : 'ending in Z';
   return [`an ISO datetime ${zone} with at most 6 fraction digits, from 1684 to 2255`, noChecks, { offset }];
 }

@@ -32,13 +32,13 @@ export async function compileDefinitions(
   const collected = collect(loaded.definitions, faults);
   const sources = new Map<Source, SourceCompilation>();
   for (const source of collected.sources) {
-    const report = faultReporter(faults, 'source', String(source.name));
+    const report = faultReporter(faults, 'source', source.name);
     sources.set(source, compileSource(source, loaded.baseFolder, report));
   }
   checkTopics(sources, faults);
   const entities = new Map<Entity, KeyPlan[]>();
   for (const entity of collected.entities) {
-    entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', String(entity.name))));
+    entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', entity.name)));
   }
   const compiled: {
     readonly definition: FeatureView;
@@ -46,7 +46,7 @@ export async function compileDefinitions(
     readonly loaded: LoadedDefinition;
   }[] = [];
   for (const [definition, entry] of collected.views) {
-    const report = faultReporter(faults, 'feature view', String(definition.name));
+    const report = faultReporter(faults, 'feature view', definition.name);
     const source = sources.get(definition.source);
     const keys = entities.get(definition.entity);
     if (source === undefined || keys === undefined) continue;
@@ -109,7 +109,7 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
     else if (!views.has(value)) views.set(value, entry);
   }
   for (const view of views.keys()) {
-    const report = faultReporter(faults, 'feature view', String(view.name));
+    const report = faultReporter(faults, 'feature view', view.name);
     for (const part of ['entity', 'source'] as const) {
       const given: unknown = view[part];
       if (!isDefinition(given) || given.kind !== part) {
@@ -123,8 +123,7 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
       else if (given.kind === 'source') sources.add(given);
     }
   }
-  for (const service of services)
-    checkService(service, views, faultReporter(faults, 'feature service', String(service.name)));
+  for (const service of services) checkService(service, views, faultReporter(faults, 'feature service', service.name));
   reportDuplicates('entity', entities, faults);
   reportDuplicates('source', sources, faults);
   reportDuplicates('feature view', views.keys(), faults);
@@ -143,7 +142,7 @@ function reportDuplicates(
       faultReporter(faults, kind, name)(
         'duplicate-name',
         'name',
-        `two definitions of a ${kind} are called "${name}"`,
+        `two different definitions of kind ${kind} are called "${name}"`,
         'Rename one of them.',
       );
     }

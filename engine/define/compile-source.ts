@@ -4,7 +4,6 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import { isIsoDate, parseDateTime } from '../contract/iso-time.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
-import type { ScalarType } from '../contract/field-type.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { durationMicros } from './duration.ts';
@@ -41,7 +40,7 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
   if (options.topic === undefined && options.history === undefined) {
     report('no-log', '', 'has neither a topic nor a history', 'Give `topic`, `history: { path }`, or both.');
   }
-  if (options.topic !== undefined && !/^[a-zA-Z0-9._-]{1,249}$/.test(String(options.topic))) {
+  if (options.topic !== undefined && !/^[a-zA-Z0-9._-]{1,249}$/.test(options.topic)) {
     report(
       'invalid-topic',
       'topic',
@@ -98,7 +97,7 @@ function checkField(
 export function kindName(plan: FieldPlan): string {
   const { type } = plan.spec;
   if (type.kind === 'array') return 'a list';
-  return type.kind === 'object' ? 'an object' : nameOfType(type as ScalarType);
+  return type.kind === 'object' ? 'an object' : nameOfType(type);
 }
 
 function compileHistory(

@@ -8,7 +8,7 @@ import { durationMicros } from './duration.ts';
 import type { Entity } from './entity.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
-import { columnNameFault, nameFault } from './names.ts';
+import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-features.ts';
 
@@ -58,7 +58,7 @@ export function compileView(
     faulty = true;
     report(code, path, message, remedy);
   };
-  const name = nameFault(view.name);
+  const name = sqlNameFault(view.name);
   if (name !== null) note('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
   for (const option of ['where', 'key'] as const) {
     const given: unknown = view[option];

@@ -23,7 +23,7 @@ export interface FeatureView<
 
 /** The join keys a view is read by. */
 export type KeyOf<View> =
-  View extends FeatureView<string, infer Keys, FeatureSet>
+  View extends FeatureView<string, infer Keys>
     ? { readonly [Name in keyof Keys]: NonNullable<FieldValue<Keys[Name]>> }
     : never;
 
@@ -85,7 +85,7 @@ export function featureView<
     kind: 'feature-view',
     name,
     entity: options.entity,
-    source: options.source as Source,
+    source: options.source,
     where: (options.where as RowFunction | undefined) ?? null,
     key: (options.key as RowFunction | undefined) ?? null,
     refresh: options.refresh ?? null,

@@ -8,7 +8,6 @@ import type { Definitions } from './compiled-view.ts';
 import { isDefinition, type LoadedDefinition } from './loaded-definitions.ts';
 
 const installation = import.meta.url;
-const require = createRequire(installation);
 const publicEntry = new URL('../../index.ts', installation).href;
 const loadMark = 'millrace-load';
 let hooksInstalled = false;
@@ -30,7 +29,7 @@ export async function loadDefinitions(folder: string, options: CompileOptions = 
   loads += 1;
   const definitions: LoadedDefinition[] = [];
   for (const file of files) {
-    for (const [exportName, value] of Object.entries(importFile(file, absolute))) {
+    for (const [exportName, value] of Object.entries(await importFile(file, absolute))) {
       if (isDefinition(value)) definitions.push({ value, file, exportName });
     }
   }
@@ -49,7 +48,7 @@ export async function loadDefinitions(folder: string, options: CompileOptions = 
 function definitionFiles(folder: string): string[] {
   const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   const names = isFolder ? readdirSync(folder) : [];
-  const sources = names.filter((name) => /\.ts$/.test(name) && !/\.(?:d|test)\.ts$/.test(name)).sort();
+  const sources = names.filter((name) => name.endsWith('.ts') && !/\.(?:d|test)\.ts$/.test(name)).sort();
   if (sources.length > 0)
     return sources.includes('index.ts') ? [join(folder, 'index.ts')] : sources.map((name) => join(folder, name));
   throw new MillraceError('definitions-not-found', `${folder}: ${isFolder ? 'has no *.ts files' : 'is not a folder'}`, {
@@ -57,10 +56,12 @@ function definitionFiles(folder: string): string[] {
   });
 }
 
-/** Synchronously, by `require`, which Node serves for modules too: what a test runner does to `import()` then does not matter. */
-function importFile(file: string, folder: string): Record<string, unknown> {
+async function importFile(file: string, folder: string): Promise<Readonly<Record<string, unknown>>> {
+  const { importNatively } = createRequire(installation)(
+    './import-natively.ts',
+  ) as typeof import('./import-natively.ts');
   try {
-    return require(`${file}?${loadMark}=${loads}`) as Record<string, unknown>;
+    return await importNatively(`${pathToFileURL(file).href}?${loadMark}=${loads}`);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     const at = failingFile(cause, folder) ?? relative(folder, file);
@@ -94,13 +95,6 @@ function installHooks(): void {
       if (specifier === 'zod' || specifier.startsWith('zod/')) {
         return nextResolve(specifier, { ...context, parentURL: installation });
       }
-      const own = new RegExp(`^(.*)\\?(${loadMark}=\\d+)$`).exec(specifier);
-      if (own !== null)
-        return {
-          url: `${pathToFileURL(own[1] as string).href}?${own[2]}`,
-          format: 'module-typescript',
-          shortCircuit: true,
-        };
       const resolved = nextResolve(specifier, context);
       if (marked === undefined || !/^\.{0,2}\//.test(specifier) || !resolved.url.startsWith('file:')) return resolved;
       return { ...resolved, url: `${pathToFileURL(fileURLToPath(resolved.url)).href}?${marked}` };

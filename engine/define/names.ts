@@ -23,12 +23,16 @@ export function nameFault(name: unknown): string | null {
     return `"${name}" has ${name.length} characters, at most ${MAX_NAME_CHARACTERS} are allowed`;
   }
   if (!/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/.test(name)) return `"${name}" is not snake_case (a-z, 0-9 and single _)`;
-  if (reservedWords.has(name)) return `"${name}" is a reserved word of SQL`;
   return null;
+}
+
+/** Why a name cannot be that of a table, a view or a column, or null. */
+export function sqlNameFault(name: unknown): string | null {
+  return nameFault(name) ?? (reservedWords.has(String(name)) ? `"${String(name)}" is a reserved word of SQL` : null);
 }
 
 /** Why a feature or a join key cannot have this name, or null. */
 export function columnNameFault(name: string): string | null {
   if (reservedColumns.has(name)) return `"${name}" is reserved: reads and training sets have a column of that name`;
-  return nameFault(name);
+  return sqlNameFault(name);
 }

@@ -5,7 +5,7 @@ import type { Row } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
-import { functionReader, keyReader, whereReader } from './prepare.ts';
+import { describeThrown, functionReader, keyReader, whereReader } from './prepare.ts';
 import { type Traps, underTraps } from './purity-traps.ts';
 import { sampleRows } from './sample-values.ts';
 
@@ -65,16 +65,16 @@ function probe(each: Subject, rows: readonly Row[], traps: Traps, report: Report
   for (const row of rows) {
     const frozen = deepFreeze(structuredClone(row));
     let result: unknown;
-    let thrown: unknown = null;
+    let thrown: string | null = null;
     try {
       result = each.call(frozen);
     } catch (cause) {
-      thrown = cause;
+      thrown = describeThrown(cause);
     }
     const touched = traps.take();
     if (touched.length > 0) return impure(`it uses ${touched[0]}`);
-    if (thrown !== null && /read only|not extensible|Cannot (?:delete|define|add)/.test(String(thrown))) {
-      return impure(`it changes its input (${String(thrown)})`);
+    if (thrown !== null && /read only|not extensible|Cannot (?:delete|define|add)/.test(thrown)) {
+      return impure(`it changes its input (${thrown})`);
     }
     first.push(thrown === null ? canonical(result) : 'threw');
   }

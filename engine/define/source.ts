@@ -59,5 +59,5 @@ export function source<const Name extends string, Members extends Shape>(
   name: Name,
   options: SourceOptions<Members>,
 ): Source<Name, Members> {
-  return Object.freeze({ kind: 'source', name, options: options as SourceFacts });
+  return Object.freeze({ kind: 'source', name, options });
 }

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { env } from 'node:process';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { underTraps } from '../../engine/define/purity-traps.ts';
+import { sampleRows } from '../../engine/define/sample-values.ts';
+import { readSchema } from '../../engine/contract/read-schema.ts';
+import { compileContract } from '../../engine/contract/compile-contract.ts';
+import { decimal, entity, featureView, source } from '../../index.ts';
+import { faultsOf } from './faults.ts';
+
+const members = {
+  at: z.iso.datetime(),
+  id: z.string(),
+  n: z.int().min(-5).max(5).nullable(),
+  tags: z.array(z.string()),
+  inner: z.object({ x: z.number() }).nullable(),
+};
+const events = source('events', { schema: z.object(members), eventTime: 'at', topic: 'events' });
+const thing = entity('thing', { id: z.string() });
+type Members = typeof members;
+type EventRow = Parameters<
+  NonNullable<Parameters<typeof featureView<'v', typeof thing.keys, Members, never>>[1]['where']>
+>[0];
+
+async function faultOf(fn: (e: EventRow) => number | null): Promise<string> {
+  const view = featureView('v', { entity: thing, source: events, features: (f) => ({ x: f.sum(fn) }) });
+  const faults = await faultsOf([view]);
+  return faults.map((fault) => `${fault.path} ${fault.code}: ${fault.message}`).join('\n');
+}
+
+let counter = 0;
+const remembered = new Map<string, number>();
+
+const impure: readonly (readonly [string, (e: EventRow) => number | null, RegExp])[] = [
+  ['the clock', (e) => e.at - Date.now(), /Date\.now\(\)/],
+  ['new Date()', () => new Date().getTime(), /new Date\(\)/],
+  ['Date()', () => Date().length, /Date\(\)/],
+  ['local time', (e) => new Date(e.at / 1000).getHours(), /getHours/],
+  ['local time made', () => new Date(2001, 1, 1).getTime(), /local time/],
+  ['local time parsed', () => new Date('2001-01-01T00:00').getTime(), /local time/],
+  ['locale and zone', (e) => new Date(e.at / 1000).toLocaleString().length, /toLocaleString/],
+  ['performance.now', () => performance.now(), /performance\.now/],
+  ['hrtime', () => process.hrtime()[0], /hrtime/],
+  ['Math.random', () => Math.random(), /Math\.random/],
+  ['random ids, imported', () => randomUUID().length, /randomUUID/],
+  ['random ids, global', () => crypto.randomUUID().length, /randomUUID/],
+  ['environment', () => (process.env['HOME'] ?? '').length, /process\.env\.HOME/],
+  ['environment, imported', () => (env['HOME'] ?? '').length, /process\.env\.HOME/],
+  ['network', () => (fetch('http://127.0.0.1:1') instanceof Promise ? 1 : 0), /fetch/],
+  ['timers', () => (setTimeout(() => undefined, 0) === undefined ? 1 : 0), /setTimeout/],
+  ['files', () => readFileSync('/etc/hostname').length, /readFileSync/],
+  ['the machine', () => hostname().length, /hostname/],
+  [
+    'a caught use',
+    (e) => {
+      try {
+        return Math.random();
+      } catch {
+        return e.n;
+      }
+    },
+    /Math\.random/,
+  ],
+  ['a counter', () => counter++, /two different results/],
+  [
+    'a memory',
+    (e) => {
+      const seen = (remembered.get(e.id) ?? 0) + 1;
+      remembered.set(e.id, seen);
+      return seen;
+    },
+    /two different results/,
+  ],
+  [
+    'mutation',
+    (e) => {
+      (e as { n: number | null }).n = 1;
+      return 1;
+    },
+    /changes its input/,
+  ],
+  [
+    'deep mutation',
+    (e) => {
+      (e.tags as string[]).sort().push('x');
+      return 1;
+    },
+    /changes its input/,
+  ],
+  ['silent mutation', (e) => (Reflect.set(e, 'n', 99) ? 1 : 1), /changes its input/],
+];
+
+test.each(impure)('%s is refused by name', async (_, fn, what) => {
+  const fault = await faultOf(fn);
+  expect(fault).toMatch(/^features\.x impure-function: the row function is impure: /);
+  expect(fault).toMatch(what);
+});
+
+const failing: readonly (readonly [string, (e: EventRow) => number | null, RegExp])[] = [
+  ['missing null handling', (e) => (e.inner as { x: number }).x, /threw TypeError.*on the valid row .*"inner":null/],
+  ['undefined', (e) => e.tags[0]?.length as number, /received nothing/],
+  ['text for a number', (e) => e.id as never, /expected double or null from the row function, received "/],
+  ['a promise', (e) => Promise.resolve(e.n) as never, /received an object/],
+];
+
+test.each(failing)('%s is a fault, with the row that did it', async (_, fn, what) => {
+  const fault = await faultOf(fn);
+  expect(fault).toMatch(/^features\.x failing-function: /);
+  expect(fault).toMatch(what);
+});
+
+const fine: readonly (readonly [string, (e: EventRow) => number | null])[] = [
+  ['arithmetic', (e) => (e.n ?? 0) * 2],
+  ['UTC calendar', (e) => new Date(e.at / 1000).getUTCHours()],
+  ['ISO text', (e) => Date.parse(new Date(e.at / 1000).toISOString())],
+  ['a named zone', (e) => new Date(e.at / 1000).toLocaleString('en', { timeZone: 'UTC' }).length],
+  ['its own arrays', (e) => [...e.tags].sort().length],
+  ['division by zero', (e) => 1 / (e.n ?? 0)],
+  ['infinity', (e) => (e.inner?.x ?? 0) * 1e300],
+  ['Math', (e) => Math.abs(e.n ?? 0)],
+];
+
+test.each(fine)('%s is fine', async (_, fn) => {
+  expect(await faultOf(fn)).toBe('');
+});
+
+test('where and key are probed too, and others only on rows that pass where', async () => {
+  const make = (where: (e: EventRow) => boolean, key: (e: EventRow) => { id: string | null }) =>
+    faultsOf([
+      featureView('v', {
+        entity: thing,
+        source: events,
+        where,
+        key,
+        features: (f) => ({ x: f.sum((e) => (e.inner as { x: number }).x) }),
+      }),
+    ]);
+  const paths = async (faults: ReturnType<typeof make>) => (await faults).map((fault) => `${fault.path} ${fault.code}`);
+  const id = (e: EventRow) => ({ id: e.id });
+  expect(await paths(make((e) => e.inner !== null, id))).toEqual([]);
+  expect(await paths(make(() => true, id))).toEqual(['features.x failing-function']);
+  expect(await paths(make(() => false, id))).toEqual([]);
+  expect(await paths(make((e) => e.inner !== null && Math.random() > 2, id))).toContain('where impure-function');
+  expect(await paths(make((e) => e.n as never, id))).toContain('where failing-function');
+  expect(
+    await paths(
+      make(
+        (e) => e.inner !== null,
+        () => ({ id: String(Date.now()) }),
+      ),
+    ),
+  ).toEqual(['key impure-function']);
+  expect(
+    await paths(
+      make(
+        (e) => e.inner !== null,
+        () => ({}) as { id: string },
+      ),
+    ),
+  ).toEqual(['key failing-function']);
+});
+
+test('the traps are gone afterwards, also after a throw', () => {
+  const value = (holder: object, name: string): unknown => Object.getOwnPropertyDescriptor(holder, name)?.value;
+  const holders = (): unknown[] => [
+    Date,
+    process.env,
+    readFileSync,
+    value(Math, 'random'),
+    value(Date, 'now'),
+    value(Date.prototype, 'getHours'),
+    value(globalThis, 'fetch'),
+  ];
+  const before = holders();
+  expect(() =>
+    underTraps(() => {
+      throw new Error('probe');
+    }),
+  ).toThrow('probe');
+  expect(holders()).toEqual(before);
+  expect(Object.getOwnPropertyNames(globalThis.crypto)).not.toContain('randomUUID');
+  expect(typeof Date.now()).toBe('number');
+  expect(new Date(0).getHours()).toBeTypeOf('number');
+  expect(randomUUID()).toHaveLength(36);
+});
+
+test('sample rows satisfy their contract and reach the edges', () => {
+  const schema = z.object({
+    ...members,
+    price: decimal(6, 2),
+    big: z.int64().positive(),
+    code: z.string().length(3),
+    mail: z.email().optional(),
+    flag: z.boolean(),
+    day: z.iso.date(),
+    kind: z.enum(['x', 'y']),
+    ratio: z.number().gt(0).lt(1),
+    step: z.int().multipleOf(15).min(100),
+    path: z.string().startsWith('/api/').endsWith('.json'),
+  });
+  const { plans } = readSchema(schema);
+  const { rows, unknown } = sampleRows(plans);
+  expect(unknown).toEqual([]);
+  const contract = compileContract(schema);
+  for (const row of rows) {
+    const json = { ...row, at: new Date(Number(row['at']) / 1000).toISOString(), mail: row['mail'] ?? undefined };
+    expect(contract.decodeValue(json)).toMatchObject({ ok: true });
+  }
+  const ns = new Set(rows.map((row) => row['n']));
+  expect([-5, 5, 0, null].every((edge) => ns.has(edge))).toBe(true);
+  const regex = z.object({ id: z.string().regex(/^X-\d{4}-[a-f]{2}$/) });
+  expect(sampleRows(readSchema(regex).plans).unknown).toEqual(['id']);
+});

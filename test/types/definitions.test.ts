@@ -1,0 +1,201 @@
+import {
+  decimal,
+  type Entity,
+  entity,
+  featureService,
+  featureView,
+  type KeyOf,
+  type Micros,
+  type ServiceKeyOf,
+  type ServiceValuesOf,
+  source,
+  type ValuesOf,
+} from 'millrace';
+import { expect, expectTypeOf, test } from 'vitest';
+import { z } from 'zod';
+import { airportTraffic, delayModel, routeDelays } from '../../features/flights.ts';
+
+const events = source('events', {
+  schema: z.object({
+    id: z.int64(),
+    at: z.iso.datetime(),
+    city: z.string(),
+    price: decimal(10, 2),
+    count: z.int().nullable(),
+    ratio: z.number().optional(),
+    paid: z.boolean(),
+    kind: z.enum(['a', 'b']),
+    day: z.iso.date(),
+    maybe_at: z.iso.datetime().nullable(),
+    tags: z.array(z.string().nullable()),
+    inner: z.object({ at: z.iso.datetime() }).nullish(),
+  }),
+  eventTime: 'at',
+  eventId: 'id',
+  topic: 'events',
+});
+const city = entity('city', { city: z.string() });
+
+test('a row has the types of its contract', () => {
+  featureView('v', {
+    entity: city,
+    source: events,
+    where: (e) => {
+      expectTypeOf(e.at).toEqualTypeOf<Micros>();
+      expectTypeOf(e.id).toEqualTypeOf<bigint>();
+      expectTypeOf(e.price).toEqualTypeOf<string>();
+      expectTypeOf(e.count).toEqualTypeOf<number | null>();
+      expectTypeOf(e.ratio).toEqualTypeOf<number | null>();
+      expectTypeOf(e.kind).toEqualTypeOf<'a' | 'b'>();
+      expectTypeOf(e.maybe_at).toEqualTypeOf<Micros | null>();
+      expectTypeOf(e.tags).toEqualTypeOf<readonly (string | null)[]>();
+      expectTypeOf(e.inner).toEqualTypeOf<{ readonly at: Micros } | null>();
+      // @ts-expect-error no such field
+      void e.nope;
+      // @ts-expect-error rows are read-only
+      e.city = 'x';
+      return e.paid;
+    },
+    features: (f) => ({ n: f.count() }),
+  });
+});
+
+test('features carry the types of their values', () => {
+  const view = featureView('v', {
+    entity: city,
+    source: events,
+    features: (f) => ({
+      n: f.count().over('1d'),
+      n_ratio: f.count('ratio'),
+      sum_price: f.sum('price').over('7d', { hop: '6h' }),
+      sum_id: f.sum('id'),
+      sum_count: f.sum('count'),
+      avg_price: f.avg('price'),
+      max_at: f.max('at'),
+      last_kind: f.last('kind').over('500ms', { hop: '100ms' }),
+      min_paid: f.min('paid'),
+      by_function: f.avg((e) => (e.paid ? 1 : null)),
+      typed: f.last((e) => e.city, { type: z.string() }),
+      typed_sum: f.sum((e) => e.id * 2n, { type: z.int64() }),
+    }),
+  });
+  expectTypeOf<ValuesOf<typeof view>>().toEqualTypeOf<{
+    readonly n: number;
+    readonly n_ratio: number;
+    readonly sum_price: string | null;
+    readonly sum_id: bigint | null;
+    readonly sum_count: number | null;
+    readonly avg_price: number | null;
+    readonly max_at: Micros | null;
+    readonly last_kind: 'a' | 'b' | null;
+    readonly min_paid: boolean | null;
+    readonly by_function: number | null;
+    readonly typed: string | null;
+    readonly typed_sum: bigint | null;
+  }>();
+  expectTypeOf<KeyOf<typeof view>>().toEqualTypeOf<{ readonly city: string }>();
+});
+
+test('wrong fields, wrong value types and wrong windows do not compile', () => {
+  const view = featureView('v', {
+    entity: city,
+    source: events,
+    features: (f) => ({
+      // @ts-expect-error no such field
+      a: f.sum('nope'),
+      // @ts-expect-error a sum over text
+      b: f.sum('city'),
+      // @ts-expect-error a sum over a boolean
+      c: f.sum('paid'),
+      // @ts-expect-error a sum over a time
+      d: f.avg('at'),
+      // @ts-expect-error a list is no scalar
+      e: f.last('tags'),
+      // @ts-expect-error the function gives text, and no type says so
+      g: f.sum((e) => e.city),
+      // @ts-expect-error the function gives text where its type says int
+      h: f.last((e) => e.city, { type: z.int() }),
+      // @ts-expect-error a sum over text by function
+      i: f.sum((e) => e.city, { type: z.string() }),
+      // @ts-expect-error undefined is no value
+      j: f.sum((e) => (e.paid ? 1 : undefined)),
+      // @ts-expect-error not a duration
+      k: f.count().over('7 days'),
+      // @ts-expect-error not a duration
+      l: f.count().over('7d', { hop: 'x' }),
+      // @ts-expect-error sum needs an input
+      m: f.sum(),
+      // @ts-expect-error no such field in a function
+      n: f.sum((e) => e.nope),
+    }),
+  });
+  expect(view.name).toBe('v');
+});
+
+test('sources and entities are held to their fields', () => {
+  const schema = z.object({
+    at: z.iso.datetime(),
+    maybe: z.iso.datetime().nullable(),
+    id: z.string(),
+    ok: z.boolean(),
+    on: z.string().nullable(),
+  });
+  source('s', { schema, eventTime: 'at', eventId: 'id' });
+  // @ts-expect-error no such field
+  source('s', { schema, eventTime: 'nope' });
+  // @ts-expect-error text is no time
+  source('s', { schema, eventTime: 'id' });
+  // @ts-expect-error an event time is never null
+  source('s', { schema, eventTime: 'maybe' });
+  // @ts-expect-error a boolean names no event
+  source('s', { schema, eventTime: 'at', eventId: 'ok' });
+  // @ts-expect-error an event id is never null
+  source('s', { schema, eventTime: 'at', eventId: 'on' });
+  // @ts-expect-error not a duration
+  source('s', { schema, eventTime: 'at', maxAhead: 'soon' });
+  expect(schema.def.type).toBe('object');
+});
+
+test('a join key that is no field of the same type needs a key function', () => {
+  const features = (f: { count(): ReturnType<typeof counted> }) => ({ n: f.count() });
+  const region = entity('region', { region: z.string() });
+  const numbered = entity('numbered', { city: z.int() });
+  const priced = entity('priced', { price: z.string() });
+  const pair = entity('pair', { city: z.string(), day: z.iso.date() });
+  const kinds = entity('kinds', { kind: z.string() });
+  // @ts-expect-error no field "region", and no key function
+  featureView('v', { entity: region, source: events, features });
+  // @ts-expect-error field "city" is text
+  featureView('v', { entity: numbered, source: events, features });
+  // @ts-expect-error a decimal is not a string key
+  featureView('v', { entity: priced, source: events, features });
+  featureView('v', { entity: pair, source: events, features });
+  featureView('v', { entity: kinds, source: events, features });
+  featureView('v', { entity: region, source: events, key: (e) => ({ region: e.city.slice(0, 2) }), features });
+  featureView('v', { entity: region, source: events, key: (e) => ({ region: e.paid ? e.city : null }), features });
+  // @ts-expect-error the key function forgets a key
+  featureView('v', { entity: pair, source: events, key: (e) => ({ city: e.city }), features });
+  // @ts-expect-error the key function gives the wrong type
+  featureView('v', { entity: region, source: events, key: (e) => ({ region: e.id }), features });
+  // @ts-expect-error where gives a boolean
+  featureView('v', { entity: city, source: events, where: (e) => e.count, features });
+  // @ts-expect-error not a duration
+  featureView('v', { entity: city, source: events, refresh: 'daily', features });
+  expect(pair.name).toBe('pair');
+});
+
+declare function counted(): import('millrace').Feature<number>;
+
+test('services know their views, keys and values', () => {
+  expectTypeOf<ServiceValuesOf<typeof delayModel>>().toEqualTypeOf<{
+    readonly route_delays: ValuesOf<typeof routeDelays>;
+    readonly airport_traffic: ValuesOf<typeof airportTraffic>;
+  }>();
+  expectTypeOf<ServiceKeyOf<typeof delayModel>>().toExtend<{ origin: string; destination: string; airport: string }>();
+  expectTypeOf<ValuesOf<typeof routeDelays>['late_share_7d']>().toEqualTypeOf<number | null>();
+  expectTypeOf<ValuesOf<typeof airportTraffic>['departures']>().toEqualTypeOf<number>();
+  expectTypeOf<typeof delayModel.name>().toEqualTypeOf<'delay_model'>();
+  expectTypeOf(entity('e', { a: z.string() })).toEqualTypeOf<Entity<'e', { a: z.ZodString }>>();
+  // @ts-expect-error a service lists views
+  featureService('s', [city]);
+});
