@@ -6,7 +6,14 @@ import { mkdir } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
@@ -19,22 +26,26 @@ import { type Environment, readEnvironment } from './stack/environment.ts';
 import { checkReachable } from './stack/reachability.ts';
 import { registerSearchAttributes } from './stack/search-attributes.ts';
 import { temporalConnectionOptions } from './stack/temporal-settings.ts';
-import { BATCH_TASK_QUEUE, STREAM_TASK_QUEUE, TASK_QUEUE } from './workflows/contracts.ts';
+import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/contracts.ts';
 
 /** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
 const BATCHES_AT_ONCE = 2;
 const STREAMS_AT_ONCE = 100;
 
-const ROLES = { workflow: TASK_QUEUE, batch: BATCH_TASK_QUEUE, stream: STREAM_TASK_QUEUE } as const;
-type Role = keyof typeof ROLES;
+const QUEUE_OF = { workflow: (queue: string) => queue, batch: batchQueueOf, stream: streamQueueOf } as const;
+type Role = keyof typeof QUEUE_OF;
 
 function rolesOf(variables: NodeJS.ProcessEnv): Role[] {
-  const given = variables['MILLRACE_WORKER_ROLES']?.split(',').map((role) => role.trim()) ?? Object.keys(ROLES);
-  const unknown = given.find((role) => !(role in ROLES));
+  const given = variables['MILLRACE_WORKER_ROLES']?.split(',').map((role) => role.trim()) ?? Object.keys(QUEUE_OF);
+  const unknown = given.find((role) => !(role in QUEUE_OF));
   if (unknown === undefined) return given as Role[];
-  throw new MillraceError('bad-configuration', `MILLRACE_WORKER_ROLES has "${unknown}"; expected some of ${Object.keys(ROLES).join(', ')}`, {
-    remedy: 'Correct it, or unset it: one process then does everything.',
-  });
+  throw new MillraceError(
+    'bad-configuration',
+    `MILLRACE_WORKER_ROLES has "${unknown}"; expected some of ${Object.keys(QUEUE_OF).join(', ')}`,
+    {
+      remedy: 'Correct it, or unset it: one process then does everything.',
+    },
+  );
 }
 
 function needed<T>(value: T | null, variable: string, example: string): T {
@@ -56,6 +67,7 @@ function bridgeLogs(log: pino.Logger): void {
 
 async function run(env: Environment, log: pino.Logger): Promise<void> {
   const roles = rolesOf(env.variables);
+  const taskQueue = taskQueueOf(env.variables);
   const databaseUrl = needed(env.databaseUrl, 'DATABASE_URL', 'postgres://postgres@127.0.0.1:5432/millrace');
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
   const definitions = await loadDefinitions(env.features ?? 'features');
@@ -71,8 +83,17 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     applicationName: 'millrace-worker',
     onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
   });
-  const reader = env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
-  const activities = createActivities({ definitions, pool, reader, clock: systemClock, spillDir, memoryMb: env.memoryMb, identity });
+  const reader =
+    env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
+  const activities = createActivities({
+    definitions,
+    pool,
+    reader,
+    clock: systemClock,
+    spillDir,
+    memoryMb: env.memoryMb,
+    identity,
+  });
   const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
   const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
     workflow: {
@@ -87,7 +108,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
       Worker.create({
         connection,
         namespace: temporal.namespace,
-        taskQueue: ROLES[role],
+        taskQueue: QUEUE_OF[role](taskQueue),
         identity,
         activities,
         // A cancellation comes with the answer to a heartbeat: this bounds how long a pause takes.
@@ -103,7 +124,10 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   };
   // A parent that is gone takes us with it, or a killed `millrace dev` would leave its worker behind.
   process.on('disconnect', shutdown);
-  log.info({ roles, views: [...definitions.views.keys()], folder: definitions.folder, temporal: temporal.address }, 'READY');
+  log.info(
+    { taskQueue, roles, views: [...definitions.views.keys()], folder: definitions.folder, temporal: temporal.address },
+    'READY',
+  );
   process.send?.({ ready: true });
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
@@ -132,7 +156,9 @@ async function main(): Promise<void> {
     await run(env, log);
     log.info('stopped');
   } catch (error) {
-    const known = isMillraceError(error) ? { code: error.code, remedy: error.remedy } : { stack: error instanceof Error ? error.stack : undefined };
+    const known = isMillraceError(error)
+      ? { code: error.code, remedy: error.remedy }
+      : { stack: error instanceof Error ? error.stack : undefined };
     log.fatal(known, error instanceof Error ? error.message : String(error));
     process.send?.({ failed: { message: error instanceof Error ? error.message : String(error), ...known } });
     process.exitCode = 1;

@@ -31,14 +31,19 @@ export async function resolveView(deps: ActivityDeps, { view: name }: { readonly
   };
 }
 
-/** The highest fencing generation any version of the view has seen: a new owner must begin above it. */
+/** The highest fencing generation any version of the view that can be streamed has seen: a new owner must begin above it. */
 export async function highestGeneration({ pool }: ActivityDeps, view: string): Promise<number> {
   const [row] = await run(
     pool,
     catalog
-      .selectFrom('millrace_catalog.stream_offset')
-      .select((eb) => eb.fn.max('generation').as('generation'))
-      .where('view', '=', view),
+      .selectFrom('millrace_catalog.stream_offset as at')
+      .innerJoin('millrace_catalog.view_version as of', (join) =>
+        join.onRef('of.view', '=', 'at.view').onRef('of.version', '=', 'at.version'),
+      )
+      .select((eb) => eb.fn.max('at.generation').as('generation'))
+      .where('at.view', '=', view)
+      // Those of a retired version are locked for ever, by the highest generation there is.
+      .where('of.status', 'not in', ['retired', 'discarded']),
   );
   return row?.generation ?? 0;
 }

@@ -20,7 +20,9 @@ export type DevConnection = Omit<z.infer<typeof schema>, 'process'>;
 /** Leaves the addresses in the data directory, bound to this process. Readable by the user alone: it holds the database's URL. */
 export function writeConnection(dataDir: string, connection: DevConnection): void {
   const path = join(dataDir, FILE);
-  writeFileSync(`${path}.new`, `${JSON.stringify({ process: ownIdentity(), ...connection }, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(`${path}.new`, `${JSON.stringify({ process: ownIdentity(), ...connection }, null, 2)}\n`, {
+    mode: 0o600,
+  });
   renameSync(`${path}.new`, path);
 }
 

@@ -2,7 +2,11 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../stack/environment.ts';
 
 /** Creates the topics that are not there yet; returns their names. Existing ones stay as they are. */
-export async function createTopics(kafka: KafkaSettings, topics: readonly string[], partitions: number): Promise<string[]> {
+export async function createTopics(
+  kafka: KafkaSettings,
+  topics: readonly string[],
+  partitions: number,
+): Promise<string[]> {
   if (topics.length === 0) return [];
   const { brokers, ssl, sasl } = kafka;
   const admin = new Kafka({
@@ -17,7 +21,10 @@ export async function createTopics(kafka: KafkaSettings, topics: readonly string
     const existing = new Set(await admin.listTopics());
     const missing = [...new Set(topics)].filter((topic) => !existing.has(topic));
     if (missing.length > 0) {
-      await admin.createTopics({ waitForLeaders: true, topics: missing.map((topic) => ({ topic, numPartitions: partitions })) });
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: missing.map((topic) => ({ topic, numPartitions: partitions })),
+      });
     }
     return missing;
   } finally {

@@ -7,7 +7,12 @@ import { findHistoryFiles, type HistoryFormat } from '../engine/log/history-file
 
 const MEMORY_MB = 256;
 /** DuckDB types that history is read as another type: what a decoder is asked about. */
-const READ_AS: Readonly<Record<string, string>> = { TIMESTAMP_S: 'TIMESTAMP', TIMESTAMP_MS: 'TIMESTAMP', UUID: 'VARCHAR', JSON: 'VARCHAR' };
+const READ_AS: Readonly<Record<string, string>> = {
+  TIMESTAMP_S: 'TIMESTAMP',
+  TIMESTAMP_MS: 'TIMESTAMP',
+  UUID: 'VARCHAR',
+  JSON: 'VARCHAR',
+};
 
 /** Runs `work` with a describer that looks at history files through DuckDB: what `plan` checks definitions against. */
 export async function withColumnDescriber<T>(work: (describe: ColumnDescriber) => Promise<T>): Promise<T> {
@@ -41,7 +46,9 @@ async function describeHistory(duckdb: DuckDb, pattern: string): Promise<readonl
 async function columnsOf(duckdb: DuckDb, format: HistoryFormat, path: string): Promise<HistoryColumn[]> {
   const literal = quoteText(path.replaceAll(/[*?[]/g, '[$&]'));
   const relation =
-    format === 'parquet' ? `read_parquet(${literal}, hive_partitioning = false)` : `read_csv(${literal}, header = true, all_varchar = true)`;
+    format === 'parquet'
+      ? `read_parquet(${literal}, hive_partitioning = false)`
+      : `read_csv(${literal}, header = true, all_varchar = true)`;
   const rows = await duckdb.query<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${relation}`);
   return rows.map(({ column_name: name, column_type: type }) => ({
     name,

@@ -7,6 +7,7 @@ import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../stack/environment.ts';
 import { startStack } from '../stack/local-stack.ts';
 import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import { taskQueueOf } from '../workflows/contracts.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics } from './create-topics.ts';
 import { withColumnDescriber } from './describe-columns.ts';
@@ -38,6 +39,8 @@ export interface DevSession {
   readonly kafka: KafkaSettings;
   readonly temporal: TemporalSettings;
   readonly apiUrl: string;
+  /** Where its worker takes workflows from. */
+  readonly taskQueue: string;
   /** Absolute. */
   readonly features: string;
   readonly views: readonly string[];
@@ -98,11 +101,28 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     stops.push(() => api.close());
     if (isLocal) {
       const { address, namespace, uiUrl } = temporal;
-      writeConnection(env.dataDir, { databaseUrl, kafkaBrokers: [...kafka.brokers], temporal: { address, namespace, uiUrl }, apiUrl: api.url, features });
+      writeConnection(env.dataDir, {
+        databaseUrl,
+        kafkaBrokers: [...kafka.brokers],
+        temporal: { address, namespace, uiUrl },
+        apiUrl: api.url,
+        features,
+      });
       stops.push(async () => removeConnection(env.dataDir));
     }
     const views = [...definitions.views.keys()];
-    return { databaseUrl, kafka, temporal, apiUrl: api.url, features, views, workerPid: () => worker.pid, stop };
+    const taskQueue = taskQueueOf(env.variables);
+    return {
+      taskQueue,
+      databaseUrl,
+      kafka,
+      temporal,
+      apiUrl: api.url,
+      features,
+      views,
+      workerPid: () => worker.pid,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -112,7 +132,12 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
 /** The environment of the worker: ours, with the addresses as they came to be. */
 function workerVariables(
   env: Environment,
-  { databaseUrl, kafka, temporal, features }: { databaseUrl: string; kafka: KafkaSettings; temporal: TemporalSettings; features: string },
+  {
+    databaseUrl,
+    kafka,
+    temporal,
+    features,
+  }: { databaseUrl: string; kafka: KafkaSettings; temporal: TemporalSettings; features: string },
 ): NodeJS.ProcessEnv {
   return {
     ...env.variables,

@@ -25,7 +25,8 @@ export async function followLifecycle(
   const handle = client.workflow.getHandle(featureWorkflowId(view));
   for (;;) {
     const description = await handle.describe();
-    if (description.status.name !== 'RUNNING' && description.status.name !== 'CONTINUED_AS_NEW') return await endOf(client, view);
+    if (description.status.name !== 'RUNNING' && description.status.name !== 'CONTINUED_AS_NEW')
+      return await endOf(client, view);
     const status = await queryStatus(client, view);
     if (status === null) output.progress(`${view}: waiting for a worker to answer`);
     else {
@@ -42,16 +43,21 @@ async function endOf(client: Client, view: string): Promise<LifecycleStatus> {
   try {
     return (await handle.result()) as LifecycleStatus;
   } catch (error) {
-    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) throw fromFailure(error.cause);
+    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure)
+      throw fromFailure(error.cause);
     throw error;
   }
 }
 
 function failed({ view, error }: LifecycleStatus): MillraceError {
-  return new MillraceError(error?.code ?? 'lifecycle-failed', `view "${view}" failed during ${error?.during}: ${error?.message}`, {
-    remedy: error?.remedy ?? `Send "retry": millrace retry ${view}`,
-    httpStatus: 409,
-  });
+  return new MillraceError(
+    error?.code ?? 'lifecycle-failed',
+    `view "${view}" failed during ${error?.during}: ${error?.message}`,
+    {
+      remedy: error?.remedy ?? `Send "retry": millrace retry ${view}`,
+      httpStatus: 409,
+    },
+  );
 }
 
 /** The figures of a heartbeat as people read them. */

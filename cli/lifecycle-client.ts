@@ -22,11 +22,16 @@ import {
 const ANSWER_WITHIN_MS = 10_000;
 
 /** Starts a view's lifecycle. False when it runs already: starting twice is harmless. */
-export async function startLifecycle(client: Client, view: string, options?: Partial<LifecycleOptions>): Promise<boolean> {
+export async function startLifecycle(
+  client: Client,
+  view: string,
+  options?: Partial<LifecycleOptions>,
+  taskQueue = TASK_QUEUE,
+): Promise<boolean> {
   try {
     await client.workflow.start('featureLifecycle', {
       workflowId: featureWorkflowId(view),
-      taskQueue: TASK_QUEUE,
+      taskQueue,
       args: [{ view, ...(options === undefined ? {} : { options }) }],
       staticSummary: `feature view ${view}`,
     });
@@ -46,13 +51,18 @@ export async function sendCommand(client: Client, view: string, command: Command
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw notStarted(view);
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(view);
-    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw fromFailure(error.cause);
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+      throw fromFailure(error.cause);
     throw error;
   }
 }
 
 /** What the lifecycle says of itself; null when no worker answers in time. Throws `not-started`. */
-export async function queryStatus(client: Client, view: string, withinMs = ANSWER_WITHIN_MS): Promise<LifecycleStatus | null> {
+export async function queryStatus(
+  client: Client,
+  view: string,
+  withinMs = ANSWER_WITHIN_MS,
+): Promise<LifecycleStatus | null> {
   try {
     return await client.withDeadline(Date.now() + withinMs, () =>
       client.workflow.getHandle(featureWorkflowId(view)).query(statusQuery),
@@ -94,23 +104,35 @@ export function fromFailure(failure: ApplicationFailure): MillraceError {
     typeof first === 'object' && first !== null && 'remedy' in first && typeof first.remedy === 'string'
       ? first.remedy
       : 'See the workflow in the Temporal UI.';
-  return new MillraceError(failure.type ?? 'workflow-failed', failure.message, { remedy, httpStatus: 409, cause: failure });
+  return new MillraceError(failure.type ?? 'workflow-failed', failure.message, {
+    remedy,
+    httpStatus: 409,
+    cause: failure,
+  });
 }
 
 /** The error for a view without a lifecycle. */
 export function notStarted(view: string): MillraceError {
-  return new MillraceError('not-started', `view "${view}" has no running lifecycle (workflow id ${featureWorkflowId(view)})`, {
-    remedy: `Start it: millrace start ${view}`,
-    httpStatus: 404,
-  });
+  return new MillraceError(
+    'not-started',
+    `view "${view}" has no running lifecycle (workflow id ${featureWorkflowId(view)})`,
+    {
+      remedy: `Start it: millrace start ${view}`,
+      httpStatus: 404,
+    },
+  );
 }
 
 function noWorker(view: string): MillraceError {
-  return new MillraceError('no-worker', `the lifecycle of "${view}" did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
-    remedy: `See whether a worker runs on task queue ${TASK_QUEUE} ("millrace dev" starts one), and its log.`,
-    retryable: true,
-    httpStatus: 504,
-  });
+  return new MillraceError(
+    'no-worker',
+    `the lifecycle of "${view}" did not answer within ${ANSWER_WITHIN_MS / 1000} s`,
+    {
+      remedy: `See whether a worker runs ("millrace dev" starts one) on the task queue of the workflow, and its log.`,
+      retryable: true,
+      httpStatus: 504,
+    },
+  );
 }
 
 function isDeadline(error: unknown): boolean {

@@ -12,6 +12,7 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
   if (status.watermarkUs !== null) parts.push(`watermark ${isoMicros(status.watermarkUs)}`);
   output.line(parts.join(' · '));
   if (status.notice !== null) output.line(status.notice);
-  if (status.error !== null) output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
+  if (status.error !== null)
+    output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
   if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
 }

@@ -42,11 +42,15 @@ export async function neededServices<Field extends ServiceField>(
   const known = knownServices(env);
   const missing = fields.filter((field) => known[field] === null).map((field) => VARIABLES[field]);
   if (missing.length > 0) {
-    throw new MillraceError('not-connected', `${missing.join(' and ')} not set, and no "millrace dev" runs on ${env.dataDir}`, {
-      remedy: `Start "millrace dev" (with the same MILLRACE_DATA_DIR), or set ${missing.join(' and ')}.`,
-      httpStatus: 503,
-      details: { variables: missing, dataDir: env.dataDir },
-    });
+    throw new MillraceError(
+      'not-connected',
+      `${missing.join(' and ')} not set, and no "millrace dev" runs on ${env.dataDir}`,
+      {
+        remedy: `Start "millrace dev" (with the same MILLRACE_DATA_DIR), or set ${missing.join(' and ')}.`,
+        httpStatus: 503,
+        details: { variables: missing, dataDir: env.dataDir },
+      },
+    );
   }
   const chosen = Object.fromEntries(fields.map((field) => [field, known[field]])) as Pick<Services, Field>;
   await checkReachable(chosen);

@@ -10,7 +10,13 @@ import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offs
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import type { KafkaSettings } from '../stack/environment.ts';
 import type { TemporalSettings } from '../stack/temporal-settings.ts';
-import { type Command, type Failure, featureWorkflowId, type LifecycleStatus, viewOfWorkflowId } from '../workflows/contracts.ts';
+import {
+  type Command,
+  type Failure,
+  featureWorkflowId,
+  type LifecycleStatus,
+  viewOfWorkflowId,
+} from '../workflows/contracts.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import { isoMicros } from './output.ts';
@@ -49,18 +55,28 @@ export async function gatherStatus(
   only?: string,
 ): Promise<ViewStatus[]> {
   const pool = createPool(services.databaseUrl, { max: 4, applicationName: 'millrace-status' });
-  const reader = createKafkaLogReader({ ...services.kafka, clientId: 'millrace-status', connectForMs: ANSWER_WITHIN_MS });
+  const reader = createKafkaLogReader({
+    ...services.kafka,
+    clientId: 'millrace-status',
+    connectForMs: ANSWER_WITHIN_MS,
+  });
   try {
     return await withTemporal(services.temporal, async (client) => {
       const live = new Map((await liveVersions(pool)).map((version) => [version.view, version]));
       const owned = new Set<string>();
-      for await (const run of client.workflow.list({ query: "WorkflowType = 'featureLifecycle' AND ExecutionStatus = 'Running'" })) {
+      for await (const run of client.workflow.list({
+        query: "WorkflowType = 'featureLifecycle' AND ExecutionStatus = 'Running'",
+      })) {
         const view = viewOfWorkflowId(run.workflowId);
         if (view !== null) owned.add(view);
       }
-      const views = [...new Set([...live.keys(), ...owned])].filter((view) => only === undefined || view === only).toSorted();
+      const views = [...new Set([...live.keys(), ...owned])]
+        .filter((view) => only === undefined || view === only)
+        .toSorted();
       if (only !== undefined && views.length === 0) throw unknown(only);
-      return await Promise.all(views.map((view) => statusOf(view, live.get(view) ?? null, owned.has(view), { pool, reader, client })));
+      return await Promise.all(
+        views.map((view) => statusOf(view, live.get(view) ?? null, owned.has(view), { pool, reader, client })),
+      );
     });
   } finally {
     await Promise.all([pool.end(), reader.close()]);
@@ -73,11 +89,19 @@ interface Connected {
   readonly client: Client;
 }
 
-async function statusOf(view: string, live: ViewVersion | null, isOwned: boolean, connected: Connected): Promise<ViewStatus> {
+async function statusOf(
+  view: string,
+  live: ViewVersion | null,
+  isOwned: boolean,
+  connected: Connected,
+): Promise<ViewStatus> {
   const { pool, client } = connected;
-  const offsets = live === null ? [] : await withPresentEnds(await streamOffsets(pool, view, live.version), connected.reader);
+  const offsets =
+    live === null ? [] : await withPresentEnds(await streamOffsets(pool, view, live.version), connected.reader);
   const own: LifecycleStatus | null = isOwned ? await queryStatus(client, view, ANSWER_WITHIN_MS) : null;
-  const activities = isOwned ? runningActivities(await client.workflow.getHandle(featureWorkflowId(view)).describe()) : [];
+  const activities = isOwned
+    ? runningActivities(await client.workflow.getHandle(featureWorkflowId(view)).describe())
+    : [];
   const counts: LogCounts = { ...emptyCounts(), ...live?.counts };
   for (const offset of offsets) addCounts(counts, { ...emptyCounts(), ...offset.counts });
   const watermarks = offsets.map((offset) => offset.watermarkUs).filter((at) => at !== null);
@@ -88,7 +112,8 @@ async function statusOf(view: string, live: ViewVersion | null, isOwned: boolean
     version: live?.version ?? null,
     fingerprint: live?.fingerprint ?? null,
     entities: live?.entities ?? null,
-    lag: live === null || live.topic === null ? null : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
+    lag:
+      live === null || live.topic === null ? null : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
     watermark: watermarkUs === null ? null : isoMicros(watermarkUs),
     offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
     counts: { ...counts },
@@ -105,7 +130,10 @@ async function withPresentEnds(offsets: readonly StreamOffset[], reader: LogRead
   const [first] = offsets;
   if (first === undefined) return [];
   const ends = new Map((await reader.bounds(first.topic)).partitions.map((at) => [at.partition, at.endOffset]));
-  return offsets.map((offset) => ({ ...offset, endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset) }));
+  return offsets.map((offset) => ({
+    ...offset,
+    endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset),
+  }));
 }
 
 function unknown(view: string): MillraceError {

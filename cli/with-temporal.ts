@@ -13,8 +13,8 @@ export async function withTemporal<T>(settings: TemporalSettings, work: (client:
 }
 
 /** The Web UI's start form with type and task queue filled in. */
-export function startFormUrl({ uiUrl, namespace }: TemporalSettings, workflowType = 'featureLifecycle'): string {
-  return `${uiUrl}/namespaces/${namespace}/workflows/start-workflow?workflowType=${workflowType}&taskQueue=${TASK_QUEUE}`;
+export function startFormUrl({ uiUrl, namespace }: TemporalSettings, taskQueue = TASK_QUEUE): string {
+  return `${uiUrl}/namespaces/${namespace}/workflows/start-workflow?workflowType=featureLifecycle&taskQueue=${encodeURIComponent(taskQueue)}`;
 }
 
 /** The Web UI's page of a workflow. */

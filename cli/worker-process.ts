@@ -104,7 +104,11 @@ function started(child: ChildProcess): Promise<void> {
       reject(new MillraceError(code, message, { remedy, httpStatus: 500 }));
     child.once('error', reject);
     child.once('exit', (code, signal) =>
-      refuse('worker-did-not-start', `the worker ended before it was ready (${signal ?? `exit code ${code}`})`, 'Read the worker log.'),
+      refuse(
+        'worker-did-not-start',
+        `the worker ended before it was ready (${signal ?? `exit code ${code}`})`,
+        'Read the worker log.',
+      ),
     );
     child.on('message', (message: WorkerMessage) => {
       if (message.ready === true) {
@@ -112,7 +116,8 @@ function started(child: ChildProcess): Promise<void> {
         resolve();
       }
       const { failed } = message;
-      if (failed !== undefined) refuse(failed.code ?? 'worker-did-not-start', failed.message, failed.remedy ?? 'Read the worker log.');
+      if (failed !== undefined)
+        refuse(failed.code ?? 'worker-did-not-start', failed.message, failed.remedy ?? 'Read the worker log.');
     });
   });
 }

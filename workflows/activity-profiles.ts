@@ -1,6 +1,6 @@
-import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { BATCH_TASK_QUEUE, STREAM_TASK_QUEUE } from './contracts.ts';
+import { batchQueueOf, streamQueueOf } from './contracts.ts';
 
 /** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
 export const quick = proxyActivities<Activities>({
@@ -21,27 +21,32 @@ export const certain = proxyActivities<Activities>(CERTAIN);
  * Backfills and exports: hours. The heartbeat tells a dead worker within 20 s. Ten tries span the outage of a service of several
  * minutes; each starts over.
  */
-export const BATCH: ActivityOptions = {
-  taskQueue: BATCH_TASK_QUEUE,
+const BATCH: ActivityOptions = {
   startToCloseTimeout: '24h',
   heartbeatTimeout: '20s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 10 },
 };
 
+/** The options of a batch activity; its queue belongs to the workflow's. */
+export function batchOptions(summary: string): ActivityOptions {
+  return { ...BATCH, taskQueue: batchQueueOf(workflowInfo().taskQueue), summary };
+}
+
 /**
  * Stream slices: no limit of attempts (a stream waits for its broker and goes on), a small ceiling of the back-off (the attempt
  * counter only grows within a slice), and a finite end as the backstop against a worker that lives on unseen.
  */
-export function streamOptions(budgetMs: number): ActivityOptions {
+export function streamOptions(budgetMs: number, summary: string): ActivityOptions {
   return {
-    taskQueue: STREAM_TASK_QUEUE,
+    taskQueue: streamQueueOf(workflowInfo().taskQueue),
     startToCloseTimeout: budgetMs + Math.max(60_000, budgetMs / 2),
     heartbeatTimeout: '15s',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '10s' },
+    summary,
   };
 }
 
 export const batch = proxyActivities<Activities>(BATCH);
-export const stream = proxyActivities<Activities>(streamOptions(0));
+export const stream = proxyActivities<Activities>({ startToCloseTimeout: '1h' });

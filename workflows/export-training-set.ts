@@ -1,5 +1,5 @@
 import { setCurrentDetails } from '@temporalio/workflow';
-import { BATCH, batch } from './activity-profiles.ts';
+import { batch, batchOptions } from './activity-profiles.ts';
 import type { ExportInput, ExportSummary } from './contracts.ts';
 import { failure } from './lifecycle-input.ts';
 
@@ -16,7 +16,7 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
   setCurrentDetails(
     `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\`\n\nRunning: see the pending activity's heartbeat.`,
   );
-  const summary = await batch.exportTrainingSet.executeWithOptions({ ...BATCH, summary: `export ${service}` }, [input]);
+  const summary = await batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]);
   setCurrentDetails(
     `### Training set of ${service}: done\n\n- Rows: **${summary.rows}**\n- Features: **${summary.features.length}**\n- File: \`${summary.out}\`\n- Manifest: \`${summary.manifest}\`\n- SHA-256: \`${summary.sha256}\``,
   );

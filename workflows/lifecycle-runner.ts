@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { CancellationScope, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { failureOf } from './activity-failure.ts';
-import { BATCH, batch, CERTAIN, certain, quick, stream, streamOptions } from './activity-profiles.ts';
+import { batch, batchOptions, CERTAIN, certain, quick, stream, streamOptions } from './activity-profiles.ts';
 import type { Failure, LifecycleOptions, LiveVersion, SliceSummary } from './contracts.ts';
 import { renderLifecyclePage } from './lifecycle-page.ts';
 import { type LifecycleEvent, type LifecycleState, phaseOf, type StreamKind, transition } from './lifecycle-state.ts';
@@ -165,7 +165,7 @@ export class LifecycleRunner {
         this.apply({ type: 'resolved', plan });
         if (isFirst && this.#state.wants.build === null) return;
         during = 'backfill';
-        const built = await batch.backfillView.executeWithOptions({ ...BATCH, summary: `backfill ${view}` }, [
+        const built = await batch.backfillView.executeWithOptions(batchOptions(`backfill ${view}`), [
           { view, fingerprint: plan.fingerprint },
         ]);
         this.apply({ type: 'backfilled' });
@@ -245,7 +245,7 @@ export class LifecycleRunner {
     const { kind, version, fingerprint, shard, until } = work;
     const verb = kind === 'refresh' ? 'bring up to now' : until === 'forever' ? 'stream' : 'catch up';
     const summary = `${verb}: ${view} v${version}${shards > 1 ? ` shard ${shard + 1}/${shards}` : ''}`;
-    return await stream.runStreamSlice.executeWithOptions({ ...streamOptions(budgetMs), summary }, [
+    return await stream.runStreamSlice.executeWithOptions(streamOptions(budgetMs, summary), [
       { view, version, fingerprint, generation: this.#state.generation, shard, shards, until, budgetMs },
     ]);
   }

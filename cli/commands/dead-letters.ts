@@ -38,7 +38,9 @@ export function addDeadLettersCommand(program: Command): void {
         letters.map((letter) => [
           letter.at.slice(0, 19),
           letter.version,
-          letter.file === null ? `${letter.topic}/${letter.partition}@${letter.offset}` : `${letter.file} row ${letter.offset}`,
+          letter.file === null
+            ? `${letter.topic}/${letter.partition}@${letter.offset}`
+            : `${letter.file} row ${letter.offset}`,
           letter.reasons.join('\n'),
           short(letter.payload),
         ]),
@@ -57,6 +59,7 @@ function short(payload: string | null): string {
 
 function limitOf(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number of at least 1');
   return value;
 }

@@ -17,11 +17,13 @@ interface DevCommandOptions extends CommonOptions {
 export function addDevCommand(program: Command): void {
   const command = program
     .command('dev')
-    .description('start (or connect to) Postgres, Kafka and Temporal, a worker and the API; Ctrl-C stops all it started')
+    .description(
+      'start (or connect to) Postgres, Kafka and Temporal, a worker and the API; Ctrl-C stops all it started',
+    )
     .option('--reset', 'delete the data of the local services first')
     .option('--api-port <port>', 'port of the API (default: MILLRACE_API_PORT, else a free one)', portOf)
     .option('--create-topics', "make the definitions' topics also on a Kafka that the environment names")
-    .option('--no-create-topics', "make no topics, not even on the local Kafka")
+    .option('--no-create-topics', 'make no topics, not even on the local Kafka')
     .option('--partitions <n>', 'partitions of topics that are made (default 4)', partitionsOf);
   withCommonOptions(command).action(async (options: DevCommandOptions) => {
     const { env, output, features } = contextOf(options);
@@ -51,10 +53,19 @@ export function addDevCommand(program: Command): void {
   });
 }
 
-function print(output: Output, { databaseUrl, kafka, temporal, apiUrl, features, views }: DevSession): void {
-  const startUrl = startFormUrl(temporal);
+function print(output: Output, { taskQueue, databaseUrl, kafka, temporal, apiUrl, features, views }: DevSession): void {
+  const startUrl = startFormUrl(temporal, taskQueue);
   if (output.isJson) {
-    output.json({ temporalUi: temporal.uiUrl, startForm: startUrl, api: apiUrl, databaseUrl, kafkaBrokers: kafka.brokers, temporalAddress: temporal.address, features, views });
+    output.json({
+      temporalUi: temporal.uiUrl,
+      startForm: startUrl,
+      api: apiUrl,
+      databaseUrl,
+      kafkaBrokers: kafka.brokers,
+      temporalAddress: temporal.address,
+      features,
+      views,
+    });
     return;
   }
   output.table(
@@ -76,12 +87,14 @@ function print(output: Output, { databaseUrl, kafka, temporal, apiUrl, features,
 
 function portOf(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('expected a port, 0 to 65535');
+  if (!Number.isSafeInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('expected a port, 0 to 65535');
   return value;
 }
 
 function partitionsOf(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number of at least 1');
   return value;
 }

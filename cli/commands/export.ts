@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import type { Command } from 'commander';
-import { type ExportInput, type ExportSummary, TASK_QUEUE } from '../../workflows/contracts.ts';
+import { type ExportInput, type ExportSummary, taskQueueOf } from '../../workflows/contracts.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { progressOf } from '../follow-lifecycle.ts';
 import { fromFailure, runningActivities } from '../lifecycle-client.ts';
@@ -33,7 +33,7 @@ export function addExportCommand(program: Command): void {
     .requiredOption('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
     .requiredOption('--out <file>', 'the Parquet file to write')
     .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
-    .option('--mode <mode>', 'event-time: events before the row\'s time', 'event-time')
+    .option('--mode <mode>', "event-time: events before the row's time", 'event-time')
     .option('--overwrite', 'replace the file where it exists')
     .option('--repeat <manifest>', 'repeat an earlier export exactly, at the cut of its manifest');
   withCommonOptions(command).action(async (options: ExportOptions) => {
@@ -41,7 +41,11 @@ export function addExportCommand(program: Command): void {
     const { temporal } = await neededServices(env, ['temporal']);
     await withTemporal(temporal, async (client) => {
       const workflowId = `export:${options.service}:${randomUUID()}`;
-      const handle = await client.workflow.start('exportTrainingSet', { workflowId, taskQueue: TASK_QUEUE, args: [inputOf(options)] });
+      const handle = await client.workflow.start('exportTrainingSet', {
+        workflowId,
+        taskQueue: taskQueueOf(env.variables),
+        args: [inputOf(options)],
+      });
       output.note(`export of ${options.service}: ${workflowUrl(temporal, workflowId)}`);
       print(output, await follow(client, handle, output));
     });
@@ -85,7 +89,9 @@ function print(output: Output, summary: ExportSummary): void {
     ['column', 'null'],
     summary.features.map(({ column, nullRate }) => [column, `${(nullRate * 100).toFixed(2)} %`]),
   );
-  output.line(`${count(summary.rows)} rows · ${count(summary.sizeBytes)} bytes · sha256 ${summary.sha256.slice(0, 12)}`);
+  output.line(
+    `${count(summary.rows)} rows · ${count(summary.sizeBytes)} bytes · sha256 ${summary.sha256.slice(0, 12)}`,
+  );
   output.line(summary.out);
   output.line(summary.manifest);
 }

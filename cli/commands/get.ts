@@ -32,17 +32,33 @@ export function addGetCommand(program: Command): void {
       const store = createOnlineStore({ pool, clock: systemClock });
       const [read] = await store.get(view, [keyOf(layout, given)], atUs === undefined ? {} : { atUs });
       if (read === undefined) throw notServed(view);
-      const values = layout.features.map((feature, index) => [feature.name, shown(feature.result.kind, read.values[index] ?? null)] as const);
+      const values = layout.features.map(
+        (feature, index) => [feature.name, shown(feature.result.kind, read.values[index] ?? null)] as const,
+      );
       const freshnessSeconds = read.freshnessUs === null ? null : read.freshnessUs / 1_000_000;
       if (output.isJson) {
         const { found, ahead, seq, version, fingerprint } = read;
         const as_of = formatDateTime(read.asOfUs);
-        return output.json({ view, version, fingerprint, values: Object.fromEntries(values), found, as_of, ahead, seq, freshness_seconds: freshnessSeconds });
+        return output.json({
+          view,
+          version,
+          fingerprint,
+          values: Object.fromEntries(values),
+          found,
+          as_of,
+          ahead,
+          seq,
+          freshness_seconds: freshnessSeconds,
+        });
       }
-      output.table(['feature', 'value'], values.map(([name, value]) => [name, value === null ? 'null' : String(value)]));
+      output.table(
+        ['feature', 'value'],
+        values.map(([name, value]) => [name, value === null ? 'null' : String(value)]),
+      );
       const remarks = [`as of ${formatDateTime(read.asOfUs)}`, `version ${read.version}`];
       if (!read.found) remarks.push('entity not found: these are the values of an entity without events');
-      if (read.ahead) remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
+      if (read.ahead)
+        remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
       if (freshnessSeconds !== null) remarks.push(`fresh to ${freshnessSeconds.toFixed(1)} s`);
       output.line(remarks.join(' · '));
     } finally {
@@ -54,7 +70,9 @@ export function addGetCommand(program: Command): void {
 function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
   const expected = layout.keys.map(({ name, type }) => `${name}=<${nameOfType(type)}>`).join(' ');
   const refuse = (message: string): MillraceError =>
-    new MillraceError('bad-key', `${message}; expected ${expected}`, { remedy: 'Give every join key once, as name=value.' });
+    new MillraceError('bad-key', `${message}; expected ${expected}`, {
+      remedy: 'Give every join key once, as name=value.',
+    });
   const values = new Map<string, string>();
   for (const pair of given) {
     const at = pair.indexOf('=');
@@ -77,7 +95,9 @@ function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
 function timeOf(text: string): number {
   const atUs = parseDateTime(text, { offset: true, relaxed: false });
   if (Number.isNaN(atUs)) {
-    throw new MillraceError('bad-time', `--at "${text}" is not a time`, { remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.' });
+    throw new MillraceError('bad-time', `--at "${text}" is not a time`, {
+      remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
+    });
   }
   return atUs;
 }

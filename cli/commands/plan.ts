@@ -7,7 +7,7 @@ import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import type { Environment } from '../../stack/environment.ts';
-import { featureWorkflowId } from '../../workflows/contracts.ts';
+import { featureWorkflowId, taskQueueOf } from '../../workflows/contracts.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { withColumnDescriber } from '../describe-columns.ts';
 import { queryStatus } from '../lifecycle-client.ts';
@@ -19,7 +19,9 @@ const ANSWER_WITHIN_MS = 2_000;
 
 /** `millrace plan`: what each view is, or every fault at once. */
 export function addPlanCommand(program: Command): void {
-  const command = program.command('plan').description('what each view is and what runs, or every fault of the definitions at once');
+  const command = program
+    .command('plan')
+    .description('what each view is and what runs, or every fault of the definitions at once');
   withCommonOptions(command).action(async (options: CommonOptions) => {
     const { env, output, features } = contextOf(options);
     const definitions = await checkedDefinitions(features, output);
@@ -32,7 +34,10 @@ export function addPlanCommand(program: Command): void {
     if (output.isJson) return output.json(rows);
     for (const row of rows) print(output, row);
     const { temporal } = knownServices(env);
-    if (temporal !== null) output.line(`start one in the Temporal UI: ${startFormUrl(temporal)}\n  workflow id feature:VIEW, input {"view":"VIEW"}`);
+    if (temporal !== null)
+      output.line(
+        `start one in the Temporal UI: ${startFormUrl(temporal, taskQueueOf(env.variables))}\n  workflow id feature:VIEW, input {"view":"VIEW"}`,
+      );
   });
 }
 
@@ -75,7 +80,10 @@ async function runningViews(env: Environment, output: Output): Promise<ReadonlyM
       });
     }
     return new Map(
-      live.map(({ view, version, fingerprint }) => [view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint }]),
+      live.map(({ view, version, fingerprint }) => [
+        view,
+        { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint },
+      ]),
     );
   } catch (error) {
     output.note(`what runs is not known: ${error instanceof Error ? error.message : String(error)}`);
@@ -90,7 +98,9 @@ function print(output: Output, row: PlanRow): void {
   const keys = row.keys.map(({ name, type }) => `${name} ${type}`).join(', ');
   output.line(`${row.view}  (fingerprint ${row.shortFingerprint})`);
   output.line(`  entity   ${row.entity}: ${keys}`);
-  output.line(`  source   ${row.source}${row.topic === null ? '' : `, topic ${row.topic}`}${row.history === null ? '' : `, history ${row.history}`}`);
+  output.line(
+    `  source   ${row.source}${row.topic === null ? '' : `, topic ${row.topic}`}${row.history === null ? '' : `, history ${row.history}`}`,
+  );
   if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {

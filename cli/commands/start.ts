@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { featureWorkflowId } from '../../workflows/contracts.ts';
+import { featureWorkflowId, taskQueueOf } from '../../workflows/contracts.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';
 import { startLifecycle } from '../lifecycle-client.ts';
@@ -26,10 +26,11 @@ export function addStartCommand(program: Command): void {
     const { env, output } = contextOf(options);
     const { temporal } = await neededServices(env, ['temporal']);
     await withTemporal(temporal, async (client) => {
-      const started = await startLifecycle(client, view, {
+      const settings = {
         ...(options.shards === undefined ? {} : { shards: options.shards }),
         ...(options.sliceSeconds === undefined ? {} : { sliceSeconds: options.sliceSeconds }),
-      });
+      };
+      const started = await startLifecycle(client, view, settings, taskQueueOf(env.variables));
       const url = workflowUrl(temporal, featureWorkflowId(view));
       output.note(`${view}: ${started ? 'started' : 'runs already'} · ${url}`);
       if (options.wait === true) printStatus(output, await followLifecycle(client, view, output, ['catching-up']));
@@ -40,6 +41,7 @@ export function addStartCommand(program: Command): void {
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number of at least 1');
   return value;
 }

@@ -42,11 +42,23 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
     if (!detailed) continue;
     output.table(
       ['partition', 'next offset', 'end offset', 'lag'],
-      status.offsets.map((at) => [at.partition, count(at.nextOffset), count(at.endOffset), count(at.endOffset - at.nextOffset)]),
+      status.offsets.map((at) => [
+        at.partition,
+        count(at.nextOffset),
+        count(at.endOffset),
+        count(at.endOffset - at.nextOffset),
+      ]),
     );
     output.table(
       ['records', ...Object.keys(status.counts).filter((name) => name !== 'records')],
-      [[count(status.counts['records'] ?? 0), ...Object.entries(status.counts).filter(([name]) => name !== 'records').map(([, n]) => count(n))]],
+      [
+        [
+          count(status.counts['records'] ?? 0),
+          ...Object.entries(status.counts)
+            .filter(([name]) => name !== 'records')
+            .map(([, n]) => count(n)),
+        ],
+      ],
     );
     if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
     if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);

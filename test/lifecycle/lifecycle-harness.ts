@@ -5,22 +5,23 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/create-activities.ts';
 import {
-  BATCH_TASK_QUEUE,
+  batchQueueOf,
   type LifecycleStatus,
   type Phase,
-  STREAM_TASK_QUEUE,
+  streamQueueOf,
   statusQuery,
-  TASK_QUEUE,
 } from '../../workflows/contracts.ts';
 import type { StackAddresses } from '../global-setup.ts';
 
 const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error };
 const EVERY_MS = 50;
 
-/** A Temporal client and, while it runs, a worker in this process. Each test file has its own namespace. */
+/** A Temporal client and, while it runs, a worker in this process. */
 export class LifecycleHarness {
   readonly client: Client;
   readonly namespace: string;
+  /** Its own, so that test files and workers do not meet. */
+  readonly taskQueue = `test-${randomUUID().slice(0, 8)}`;
   readonly #native: NativeConnection;
   readonly #connection: Connection;
   readonly #bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
@@ -36,7 +37,7 @@ export class LifecycleHarness {
     this.#native = native;
     this.#bundle = bundle;
     this.namespace = namespace;
-    this.client = new Client({ connection, namespace });
+    this.client = new Client({ connection, namespace, identity: 'test' });
   }
 
   static async open(stack: StackAddresses): Promise<LifecycleHarness> {
@@ -57,11 +58,12 @@ export class LifecycleHarness {
       namespace: this.namespace,
       activities,
       maxHeartbeatThrottleInterval: '200ms',
+      identity: 'test',
     } as const;
     const workers = await Promise.all([
-      Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle: this.#bundle }),
-      Worker.create({ ...common, taskQueue: BATCH_TASK_QUEUE }),
-      Worker.create({ ...common, taskQueue: STREAM_TASK_QUEUE }),
+      Worker.create({ ...common, taskQueue: this.taskQueue, workflowBundle: this.#bundle }),
+      Worker.create({ ...common, taskQueue: batchQueueOf(this.taskQueue) }),
+      Worker.create({ ...common, taskQueue: streamQueueOf(this.taskQueue) }),
     ]);
     this.#running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
   }
@@ -82,7 +84,7 @@ export class LifecycleHarness {
   async start(view: string, options: Readonly<Record<string, unknown>> = {}): Promise<WorkflowHandle> {
     return await this.client.workflow.start('featureLifecycle', {
       workflowId: `feature:${view}`,
-      taskQueue: TASK_QUEUE,
+      taskQueue: this.taskQueue,
       args: [{ view, options }],
     });
   }

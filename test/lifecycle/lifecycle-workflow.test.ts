@@ -79,7 +79,7 @@ describe('featureLifecycle', () => {
     const workflowId = uniqueView('feature:input');
     const handle = await harness.client.workflow.start('featureLifecycle', {
       workflowId,
-      taskQueue: 'millrace',
+      taskQueue: harness.taskQueue,
       args: [input],
     });
     const error: unknown = await handle.result().catch((caught: unknown) => caught);

@@ -1,0 +1,148 @@
+/**
+ * Records the histories that `replay.test.ts` replays: the lifecycle paths of today's workflow code, on a real Temporal.
+ * Run after a deliberate change of workflow code; histories of releases stay, new ones are added beside them.
+ *
+ *   node test/replay/record-histories.ts [SUFFIX]
+ */
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
+import { startTestStack } from '../../stack/test-stack.ts';
+import type { Command } from '../../workflows/contracts.ts';
+import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
+import { activitiesOf, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
+import { textOfHistory } from './history-text.ts';
+
+const suffix = process.argv[2] === undefined ? '' : `-${process.argv[2]}`;
+const scripts = new Map<string, ScriptedActivities>();
+
+interface Path {
+  readonly name: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+  walk(harness: LifecycleHarness, handle: WorkflowHandle, script: ScriptedActivities): Promise<void>;
+}
+
+async function send(handle: WorkflowHandle, command: Command): Promise<void> {
+  await handle.executeUpdate(command);
+}
+
+async function retired(handle: WorkflowHandle): Promise<void> {
+  await send(handle, 'retire');
+  await handle.result();
+}
+
+const paths: readonly Path[] = [
+  {
+    name: 'stream-pause-resume-retire',
+    async walk(harness, handle) {
+      await harness.reach(handle, 'published');
+      await send(handle, 'promote');
+      await harness.reach(handle, 'streaming');
+      await send(handle, 'pause');
+      await harness.reach(handle, 'paused');
+      await send(handle, 'resume');
+      await harness.reach(handle, 'streaming');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'failed-retry-rebackfill',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'failed');
+      script.failing = {};
+      await send(handle, 'retry');
+      await harness.reach(handle, 'published');
+      script.plan = { ...script.plan, fingerprint: 'fingerprint-2' };
+      await send(handle, 'rebackfill');
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'published');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'refresh',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'published');
+      await send(handle, 'refresh');
+      while (script.slices().length < 3) await delay(50);
+      await harness.reach(handle, 'published');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'two-shards-cancelled',
+    options: { shards: 2 },
+    async walk(harness, handle) {
+      await send(handle, 'promote');
+      await harness.reach(handle, 'streaming');
+      await handle.cancel();
+      await handle.result().catch(() => {});
+    },
+  },
+  {
+    name: 'continued-as-new',
+    options: { maxHistoryEvents: 30, sliceSeconds: 1 },
+    async walk(harness, handle) {
+      await harness.reach(handle, 'published');
+      await send(handle, 'promote');
+      const first = (await handle.describe()).runId;
+      const latest = harness.client.workflow.getHandle(handle.workflowId);
+      while ((await latest.describe()).runId === first) await delay(50);
+      await retired(latest);
+    },
+  },
+];
+
+async function save(
+  harness: LifecycleHarness,
+  workflowId: string,
+  runId: string | undefined,
+  name: string,
+): Promise<void> {
+  const history = await harness.client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const file = new URL(`./histories/${name}${suffix}.json`, import.meta.url);
+  await writeFile(file, `{"workflowId":${JSON.stringify(workflowId)},"history":${textOfHistory(history)}}\n`);
+  process.stdout.write(`${name}: ${history.events?.length} events\n`);
+}
+
+const stack = await startTestStack((line) => process.stderr.write(`${line}\n`));
+try {
+  const harness = await LifecycleHarness.open({
+    databaseUrl: stack.databaseUrl,
+    kafkaBrokers: stack.kafka.brokers,
+    temporalAddress: stack.temporal.address,
+    temporalNamespace: stack.temporal.namespace,
+    temporalUiUrl: stack.temporal.uiUrl,
+  });
+  await harness.startWorker(activitiesOf(scripts));
+  try {
+    for (const path of paths) {
+      const view = path.name.replaceAll('-', '_');
+      const script = new ScriptedActivities(view);
+      if (path.name === 'failed-retry-rebackfill')
+        script.failing = { backfillView: scriptedFailure('history-unreadable') };
+      if (path.name === 'refresh') script.plan = { ...script.plan, refreshMs: 500 };
+      scripts.set(view, script);
+      const handle = await harness.start(view, path.options);
+      const { runId } = await handle.describe();
+      await path.walk(harness, handle, script);
+      // The first run: of a carried-over lifecycle that is the one that ends in continue-as-new.
+      await save(harness, handle.workflowId, runId, path.name);
+      const last = await harness.client.workflow.getHandle(handle.workflowId).describe();
+      if (last.runId !== runId) await save(harness, handle.workflowId, last.runId, `${path.name}-last-run`);
+    }
+    const script = new ScriptedActivities('delay_model');
+    scripts.set('delay_model', script);
+    const workflowId = 'export:delay_model:recorded';
+    const handle = await harness.client.workflow.start('exportTrainingSet', {
+      workflowId,
+      taskQueue: harness.taskQueue,
+      args: [{ service: 'delay_model', spine: 'labels.parquet', out: 'train.parquet' }],
+    });
+    await handle.result();
+    await save(harness, workflowId, undefined, 'export-training-set');
+  } finally {
+    await harness.close();
+  }
+} finally {
+  await stack.stop();
+}
