@@ -3,5 +3,6 @@
  * `eventId` is a field of one of these kinds (checked when definitions are compiled).
  */
 export function eventIdText(value: unknown): string | null {
-  return typeof value === 'string' ? value : value === null || value === undefined ? null : String(value);
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'bigint' ? value.toString() : null;
 }

@@ -52,7 +52,8 @@ export function rawColumn(type: string): RawColumn {
 }
 
 function parts(chunk: DuckDBDataChunk, column: number): VectorParts {
-  return chunk.getColumnVector(column) as object as VectorParts;
+  const vector: object = chunk.getColumnVector(column);
+  return vector;
 }
 
 function readFixed(chunk: DuckDBDataChunk, column: number, out: unknown[]): void {
@@ -81,7 +82,7 @@ function textReader(): RawColumn {
   const strings = new ShortStrings();
   return (chunk, column, out) => {
     const full = chunk.getColumnVector(column);
-    const vector = full as object as VectorParts;
+    const vector = parts(chunk, column);
     const data = vector.dataView;
     invariant(data !== undefined, 'a VARCHAR vector without its data');
     const count = chunk.rowCount;

@@ -1,0 +1,127 @@
+import type pg from 'pg';
+import type { CompiledView } from '../define/compiled-view.ts';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import type { Cut } from '../log/cut.ts';
+import { PACKED_ID_BYTES, packedTimeUs } from '../log/id-hash.ts';
+import type { LogCounts } from '../log/log-counts.ts';
+import type { LogScanFigures } from '../log/scan-log.ts';
+import { catalog, run } from '../postgres/catalog.ts';
+import { insertDedupeIds, type PackedIds } from '../postgres/dedupe-ids.ts';
+import { copyStates, finishStateTable, type StateRow, stateTable } from '../postgres/state-table.ts';
+import { insertStreamOffsets } from '../postgres/stream-offsets.ts';
+import { markBuilt } from '../postgres/view-versions.ts';
+import type { ProgressReporter } from './backfill-progress.ts';
+
+/** About 1 MB a row. */
+const IDS_PER_ROW = 40_000;
+
+export interface LoadOptions {
+  readonly view: CompiledView;
+  readonly version: number;
+  readonly stateTable: string;
+  readonly cut: Cut | null;
+  readonly figures: LogScanFigures;
+  readonly counts: LogCounts;
+  readonly rows: AsyncIterable<StateRow>;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: ProgressReporter;
+}
+
+/** Loads the states and everything the stream starts from; gives the number of entities. To be called inside one transaction. */
+export async function loadVersion(client: pg.PoolClient, options: LoadOptions): Promise<number> {
+  const { view, version, cut, figures, counts, progress } = options;
+  await takeVersion(client, view.name, version);
+  progress.begin('load');
+  const entities = await copyStates(client, options.stateTable, view.layout, watched(options));
+  await finishStateTable(client, view.layout, options.stateTable);
+  options.signal?.throwIfAborted();
+  progress.begin('verify');
+  await verifyRows(client, options.stateTable, entities);
+  await insertStart(client, options);
+  await markBuilt(client, {
+    view: view.name,
+    version,
+    cut,
+    history: figures.history === null ? null : { files: figures.files },
+    counts,
+    entities,
+    historyWatermarkUs: figures.history?.newestEventTimeUs ?? null,
+  });
+  return entities;
+}
+
+/** Holds the version until the transaction ends; refuses when another builder has taken over and swept this one. */
+async function takeVersion(client: pg.PoolClient, view: string, version: number): Promise<void> {
+  const [row] = await run(
+    client,
+    catalog
+      .selectFrom('millrace_catalog.view_version')
+      .select('status')
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .forUpdate(),
+  );
+  if (row?.status === 'building') return;
+  throw new MillraceError(
+    'backfill-superseded',
+    `version ${version} of view "${view}" is ${row?.status ?? 'gone'}: another backfill of the view took over while this one ran`,
+    { remedy: 'Nothing: the other one goes on. Start only one backfill of a view at a time.', httpStatus: 409 },
+  );
+}
+
+async function* watched({ rows, signal, progress }: LoadOptions): AsyncGenerator<StateRow> {
+  let loaded = 0;
+  for await (const row of rows) {
+    if ((loaded & 1023) === 0) {
+      signal?.throwIfAborted();
+      progress.loaded(loaded);
+    }
+    loaded++;
+    yield row;
+  }
+}
+
+async function verifyRows(client: pg.PoolClient, table: string, entities: number): Promise<void> {
+  const { rows } = await client.query<{ n: string }>(`SELECT count(*)::text AS n FROM ${stateTable(table)}`);
+  const found = Number(rows[0]?.n);
+  if (found !== entities) throw internalBug(`${table} has ${found} rows after ${entities} entities were loaded`);
+}
+
+/** Where and how the stream goes on: offsets, watermarks, anchors, known ids. */
+async function insertStart(client: pg.PoolClient, { view, version, cut, figures }: LoadOptions): Promise<void> {
+  const { topic } = view.source;
+  if (topic === null || cut === null) return;
+  const ids = figures.partitions.flatMap((part) => packs(view.name, version, topic, part.partition, part.dedupeIds));
+  ids.push(...packs(view.name, version, topic, -1, figures.history?.horizonIds ?? new Uint8Array(0)));
+  await insertDedupeIds(client, ids);
+  await insertStreamOffsets(
+    client,
+    figures.partitions.map((part) => ({
+      view: view.name,
+      version,
+      topic,
+      partition: part.partition,
+      nextOffset: part.endOffset,
+      endOffset: part.endOffset,
+      watermarkUs: part.watermarkUs,
+      clusterId: cut.clusterId,
+      anchorOffset: part.anchor?.offset ?? null,
+      anchorDigest: part.anchor?.digest ?? null,
+    })),
+  );
+}
+
+function packs(view: string, version: number, topic: string, partition: number, packed: Uint8Array): PackedIds[] {
+  const step = IDS_PER_ROW * PACKED_ID_BYTES;
+  const rows: PackedIds[] = [];
+  for (let from = 0; from < packed.length; from += step) {
+    const ids = packed.subarray(from, from + step);
+    const bytes = new DataView(ids.buffer, ids.byteOffset, ids.byteLength);
+    let newestEventTimeUs = Number.NEGATIVE_INFINITY;
+    for (let at = 0; at < ids.length; at += PACKED_ID_BYTES) {
+      newestEventTimeUs = Math.max(newestEventTimeUs, packedTimeUs(bytes, at));
+    }
+    rows.push({ view, version, topic, partition, seq: 0, chunk: rows.length, newestEventTimeUs, ids });
+  }
+  return rows;
+}

@@ -1,0 +1,136 @@
+import type pg from 'pg';
+import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
+import type { Cut } from '../log/cut.ts';
+import type { DuckDb } from '../log/duckdb.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import { type LogScanFigures, scanLog } from '../log/scan-log.ts';
+import type { InvalidRecord } from '../log/topic-scan.ts';
+import { insertDeadLetters } from '../postgres/dead-letters.ts';
+import type { ProgressReporter } from './backfill-progress.ts';
+import { InvalidLimit } from './invalid-limit.ts';
+import type { StateBuffer } from './state-buffer.ts';
+
+const LETTERS_PER_INSERT = 500;
+const LETTER_BYTES_PER_INSERT = 8 << 20;
+
+export interface ScanStatesOptions {
+  readonly view: CompiledView;
+  readonly version: number;
+  readonly cut: Cut | null;
+  readonly reader: LogReader | null;
+  readonly duckdb: DuckDb;
+  readonly states: StateBuffer;
+  readonly pool: pg.Pool;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: ProgressReporter;
+}
+
+/** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
+export async function scanStates(options: ScanStatesOptions): Promise<{ figures: LogScanFigures; counts: LogCounts }> {
+  const { view, states, progress, signal } = options;
+  const letters = new Letters(options);
+  const scan = scanLog({
+    source: view.source,
+    cut: options.cut,
+    reader: options.reader,
+    duckdb: options.duckdb,
+    order: 'any',
+    signal,
+    onProgress: (passed) => progress.scanned(passed),
+    onInvalid: (record) => letters.add(record),
+  });
+  const counts = emptyCounts();
+  const prepared: PreparedEvent = {
+    keyText: '',
+    key: [],
+    eventTimeUs: 0,
+    id: null,
+    partition: 0,
+    offset: 0,
+    inputs: view.layout.slots.map(() => null),
+  };
+  for await (const events of scan.batches()) {
+    signal?.throwIfAborted();
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index] as LogEvent;
+      const outcome = view.prepare(event, prepared);
+      if (outcome === 'ok') {
+        if (states.apply(prepared)) counts.applied++;
+        else counts.late++;
+      } else if (outcome === 'filtered') counts.filtered++;
+      else if (outcome === 'null-key') counts.nullKey++;
+      else {
+        counts.invalid++;
+        letters.add(failedRow(view, event, outcome.invalid));
+      }
+    }
+    progress.entities = Math.max(progress.entities, states.heldEntities);
+    await states.keepBudget();
+    await letters.endBatch();
+  }
+  await letters.flush();
+  addCounts(counts, scan.figures.counts);
+  return { figures: scan.figures, counts };
+}
+
+/** An event one of the view's row functions failed on: its payload is the decoded row. */
+function failedRow(view: CompiledView, event: LogEvent, reasons: readonly string[]): InvalidRecord {
+  const { partition, offset, row } = event;
+  const json = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  return {
+    topic: partition < 0 ? 'history' : (view.source.topic ?? 'history'),
+    partition,
+    offset,
+    file: null,
+    payload: Buffer.from(json),
+    reasons,
+    brokerTimestampUs: null,
+  };
+}
+
+/** Invalid records on their way to Postgres, in bounded batches. */
+class Letters {
+  readonly #options: ScanStatesOptions;
+  readonly #limit: InvalidLimit;
+  #batch: InvalidRecord[] = [];
+  #waiting: InvalidRecord[] = [];
+  #bytes = 0;
+
+  constructor(options: ScanStatesOptions) {
+    this.#options = options;
+    this.#limit = new InvalidLimit(options.view.source);
+  }
+
+  add(record: InvalidRecord): void {
+    this.#batch.push(record);
+  }
+
+  /** Throws `too-many-invalid-records`. */
+  async endBatch(): Promise<void> {
+    if (this.#batch.length === 0) return;
+    this.#limit.check(this.#batch);
+    for (const record of this.#batch) {
+      this.#waiting.push(record);
+      this.#bytes += record.payload?.length ?? 0;
+    }
+    this.#batch = [];
+    if (this.#waiting.length >= LETTERS_PER_INSERT || this.#bytes >= LETTER_BYTES_PER_INSERT) await this.#insert();
+  }
+
+  async flush(): Promise<void> {
+    await this.endBatch();
+    await this.#insert();
+  }
+
+  async #insert(): Promise<void> {
+    if (this.#waiting.length === 0) return;
+    const { view, version, pool } = this.#options;
+    await insertDeadLetters(
+      pool,
+      this.#waiting.map((record) => ({ view: view.name, version, source: view.source.name, ...record })),
+    );
+    this.#waiting = [];
+    this.#bytes = 0;
+  }
+}
