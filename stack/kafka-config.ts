@@ -60,14 +60,17 @@ export function loggingProperties(layout: KafkaLayout): string {
 }
 
 /** The JVM's arguments before the main class. */
-export function javaArguments(jars: string, loggingFile: string): readonly string[] {
+export function javaArguments(jars: string, loggingFile: string, temporaryDir: string): readonly string[] {
   return [
     '-Xms128m',
     '-Xmx512m',
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     '-Xshare:auto',
+    '-XX:-UsePerfData',
     '-Djava.awt.headless=true',
+    // Its libraries unpack native code there, and leave it when they are killed.
+    `-Djava.io.tmpdir=${temporaryDir}`,
     `-Dlog4j2.configurationFile=file:${loggingFile}`,
     '-cp',
     join(jars, '*'),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -54,6 +54,8 @@ export async function kafkaJars(
           httpStatus: 500,
         });
       }
+      // Without a home of its own the user has no repository there: this one then goes away again.
+      const repository = join(temporary, 'repository');
       const pom = join(temporary, 'pom.xml');
       writeFileSync(pom, POM);
       onProgress(`kafka: fetching ${KAFKA_VERSION} with Maven (about 43 MB, once)`);
@@ -65,7 +67,7 @@ export async function kafkaJars(
           '-ntp',
           '-f',
           pom,
-          ...(isWritable(homedir()) ? [] : [`-Dmaven.repo.local=${join(cacheDir, 'm2')}`]),
+          ...(isWritable(homedir()) ? [] : [`-Dmaven.repo.local=${repository}`]),
           COPY_DEPENDENCIES,
           `-DoutputDirectory=${join(temporary, 'libs')}`,
           '-DincludeScope=runtime',
@@ -79,6 +81,7 @@ export async function kafkaJars(
           'Check that Maven reaches its repository (~/.m2/settings.xml), or set KAFKA_BROKERS to a Kafka that runs already.',
         signal,
       });
+      rmSync(repository, { recursive: true, force: true });
     },
     { onProgress, cacheDir, signal },
   );

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -40,7 +40,9 @@ export async function startKafka(options: StartServiceOptions & { readonly port?
   }
   const jars = await kafkaJars(variables, onProgress, signal);
   const home = join(dataDir, 'kafka');
-  mkdirSync(home, { recursive: true });
+  const temporaryDir = join(home, 'tmp');
+  rmSync(temporaryDir, { recursive: true, force: true });
+  mkdirSync(temporaryDir, { recursive: true });
   const layout = {
     brokerPort: await rememberedPort(dataDir, 'kafka', options.port),
     controllerPort: await rememberedPort(dataDir, 'kafka-controller'),
@@ -51,7 +53,7 @@ export async function startKafka(options: StartServiceOptions & { readonly port?
   const logging = join(home, 'log4j2.properties');
   writeFileSync(properties, serverProperties(layout));
   writeFileSync(logging, loggingProperties(layout));
-  const jvm = javaArguments(jars, logging);
+  const jvm = javaArguments(jars, logging, temporaryDir);
   const common = { command: java, env: variables, cwd: home };
   if (!existsSync(join(layout.logDir, 'meta.properties'))) {
     await runStep({

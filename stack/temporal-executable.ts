@@ -1,4 +1,4 @@
-import { readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
@@ -63,15 +63,22 @@ async function build(
   signal?: AbortSignal,
 ): Promise<void> {
   const cacheDir = cacheDirectory(variables);
-  const scratch = isWritable(homedir())
+  // Without a home of its own the user has no Go folders either: this build's then go away with it.
+  const scratch = join(temporary, 'scratch');
+  const folders = isWritable(homedir())
     ? {}
-    : { GOPATH: join(cacheDir, 'go'), GOCACHE: join(cacheDir, 'go-build'), HOME: cacheDir };
+    : {
+        HOME: scratch,
+        GOPATH: join(scratch, 'go'),
+        GOCACHE: join(scratch, 'go-build'),
+        GOFLAGS: `${variables['GOFLAGS'] ?? ''} -modcacherw`.trim(),
+      };
   onProgress(`temporal: building CLI ${CLI_VERSION} with Go (about 4 CPU-minutes, once)`);
   await runStep({
     name: 'temporal-build',
     command: go,
     args: ['install', `github.com/temporalio/cli/cmd/temporal@v${CLI_VERSION}`],
-    env: { ...variables, ...scratch, GOBIN: temporary, GOFLAGS: `${variables['GOFLAGS'] ?? ''} -modcacherw`.trim() },
+    env: { ...variables, ...folders, GOBIN: temporary },
     cwd: temporary,
     logFile: join(cacheDir, 'logs', 'temporal-build.log'),
     onProgress,
@@ -80,6 +87,7 @@ async function build(
       'Put the Temporal CLI on PATH (https://docs.temporal.io/cli), or set TEMPORAL_ADDRESS to a Temporal that runs already.',
     signal,
   });
+  rmSync(scratch, { recursive: true, force: true });
 }
 
 /** The SDK offers its download only as part of starting a server: it starts one and stops it, and the file stays. */
