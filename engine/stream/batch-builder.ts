@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
 import type { LogBatch, RawRecord } from '../log/log-reader.ts';
+import type { StoredState } from '../postgres/state-table.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import type { ScalarValue } from '../contract/field-type.ts';
 import { InvalidGauge } from './invalid-gauge.ts';
@@ -10,7 +11,7 @@ import type { PartitionRun } from './partition-run.ts';
 import type { CachedState, StateCache } from './state-cache.ts';
 
 /** Reads stored states; null where an entity has none. In the order of the keys. */
-export type LoadStates = (keys: readonly (readonly ScalarValue[])[]) => Promise<(Uint8Array | null)[]>;
+export type LoadStates = (keys: readonly (readonly ScalarValue[])[]) => Promise<(StoredState | null)[]>;
 
 /** After this many records the event loop gets a turn, so that the transaction under way and the fetching go on. */
 const RECORDS_PER_TURN = 500;
@@ -139,9 +140,16 @@ export class BatchBuilder {
     const stored = await this.#load([...missing.values()]);
     let at = 0;
     for (const [keyText, key] of missing) {
-      const bytes = stored[at++] ?? null;
-      const state = bytes === null ? this.#reducer.empty() : this.#reducer.decode(bytes);
-      this.#cache.add({ keyText, key: [...key], state, touchedBy: 0, bytes: bytes?.length ?? 0 });
+      const row = stored[at++] ?? null;
+      const state = row === null ? this.#reducer.empty() : this.#reducer.decode(row.state);
+      this.#cache.add({
+        keyText,
+        key: [...key],
+        state,
+        touchedBy: 0,
+        seq: row?.seq ?? null,
+        bytes: row?.state.length ?? 0,
+      });
       if (at % RECORDS_PER_TURN === 0) await turn();
     }
   }

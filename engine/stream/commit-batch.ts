@@ -6,6 +6,7 @@ import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { upsertStates } from '../postgres/state-table.ts';
 import { runSql } from './run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import { checkStatesUnchanged } from './check-states.ts';
 import type { MicroBatch, PartitionAdvance } from './micro-batch.ts';
 import type { RunStreamOptions } from './stream-options.ts';
 
@@ -13,6 +14,8 @@ export interface CommitTarget {
   readonly options: RunStreamOptions;
   readonly topic: string;
   readonly stateTable: string;
+  /** True when this run has all partitions, so that nobody else writes states. */
+  readonly alone: boolean;
   /** Partitions whose expired ids are to be deleted with this commit, and before which event time; -1 are the history's ids. */
   readonly expire: readonly { readonly partition: number; readonly beforeUs: number }[];
 }
@@ -27,15 +30,17 @@ class Superseded extends Error {}
  */
 export async function commitBatch(batch: MicroBatch, target: CommitTarget): Promise<boolean> {
   const { options, topic } = target;
+  let seq = 0;
   try {
     await withTransaction(options.pool, async (client) => {
       // A frozen writer must not hold its rows for longer than a moment.
       await client.query("SET LOCAL idle_in_transaction_session_timeout = '15s'");
       await advanceOffsets(client, batch.advances, target);
       await options.failAt?.('after-cas');
-      const seq = await takeSeq(client, options);
+      seq = await takeSeq(client, options);
       const { view, version } = options;
       const states = batch.states.map(({ entry, bytes }) => ({ key: entry.key, state: bytes }));
+      if (!target.alone) await checkStatesUnchanged(client, target.stateTable, view.layout, batch.states);
       await upsertStates(client, target.stateTable, view.layout, states, seq);
       const place = { view: view.name, version, source: view.source.name, topic, file: null };
       if (batch.deadLetters.length > 0)
@@ -56,6 +61,7 @@ export async function commitBatch(batch: MicroBatch, target: CommitTarget): Prom
     if (error instanceof Superseded) return false;
     throw error;
   }
+  for (const { entry } of batch.states) entry.seq = seq;
   await options.failAt?.('after-commit');
   return true;
 }

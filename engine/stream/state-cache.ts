@@ -8,6 +8,8 @@ export interface CachedState {
   readonly state: EntityState;
   /** Number of the last micro-batch that changed it; 0: as stored. */
   touchedBy: number;
+  /** The commit that wrote the stored state; null: none is stored. */
+  seq: number | null;
   /** Encoded size when last read or written. */
   bytes: number;
 }

@@ -81,10 +81,7 @@ export class StreamSession {
       cache: this.#cache,
       gauge: new InvalidGauge(view.source.name, view.source.invalidLimit),
       runs,
-      load: async (keys) => {
-        const stored = await withClient(pool, (client) => readStates(client, claim.stateTable, view.layout, keys));
-        return stored.map((row) => row?.state ?? null);
-      },
+      load: (keys) => withClient(pool, (client) => readStates(client, claim.stateTable, view.layout, keys)),
     });
   }
 
@@ -200,6 +197,7 @@ export class StreamSession {
       options: this.#options,
       topic: this.#claim.topic,
       stateTable: this.#claim.stateTable,
+      alone: this.#claim.whole,
       expire: this.#expired(),
     };
     this.#committing = commitBatch(batch, target).then(
