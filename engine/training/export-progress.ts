@@ -1,4 +1,5 @@
 import type { Clock } from '../log/clock.ts';
+import type { SweepProgress } from './sweep-source.ts';
 import type { TrainingProgress } from './training-types.ts';
 
 const REPORT_EVERY_MS = 200;
@@ -10,11 +11,13 @@ export class ExportProgress {
   readonly #startedMs: number;
   #reportedMs = Number.NEGATIVE_INFINITY;
   #phase: TrainingProgress['phase'] = 'spine';
-  #doneRows = 0;
-  #totalRows = 0;
+  #sources = 1;
+  #sourcesDone = 0;
+  #rowsPerSource = 0;
   #rows = 0;
   #events = 0;
   #pass = 1;
+  #percent = 0;
 
   constructor(clock: Clock, report: ((progress: TrainingProgress) => void) | undefined) {
     this.#clock = clock;
@@ -24,26 +27,31 @@ export class ExportProgress {
 
   phase(phase: TrainingProgress['phase']): void {
     this.#phase = phase;
+    if (phase === 'write') this.#percent = 100;
     this.#send(this.#clock.monotonicMs());
   }
 
-  /** The sweeps of all sources together read this many label rows. */
-  expectRows(totalRows: number): void {
-    this.#totalRows = totalRows;
+  /** The sweeps to come: so many sources, each reading so many label rows. */
+  expect(sources: number, rowsPerSource: number): void {
+    this.#sources = sources;
+    this.#rowsPerSource = rowsPerSource;
   }
 
-  /** `rows` label rows of the pass at hand are read, and `events` more events were taken. */
-  sweep(rows: number, events: number, pass: number): void {
-    if (pass !== this.#pass) this.#pass = pass;
+  /** The sweep at hand went on. */
+  sweep({ rows, events, pass, passes, fraction }: SweepProgress): void {
+    this.#pass = pass;
     this.#rows = rows;
     this.#events += events;
+    const done = Math.min(1, fraction ?? rows / this.#rowsPerSource);
+    const percent = (100 * (this.#sourcesDone + (pass - 1 + done) / passes)) / this.#sources;
+    // A pass more than was known makes the part that is done smaller; what is told never falls.
+    this.#percent = Math.max(this.#percent, Math.floor(percent));
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#reportedMs >= REPORT_EVERY_MS) this.#send(nowMs);
   }
 
-  /** A source is through with its `rows` label rows. */
-  sourceDone(rows: number): void {
-    this.#doneRows += rows;
+  sourceDone(): void {
+    this.#sourcesDone++;
     this.#rows = 0;
     this.#pass = 1;
   }
@@ -51,15 +59,14 @@ export class ExportProgress {
   #send(nowMs: number): void {
     if (this.#report === undefined) return;
     this.#reportedMs = nowMs;
-    const rows = this.#doneRows + this.#rows;
     const seconds = (nowMs - this.#startedMs) / 1000;
     this.#report({
       phase: this.#phase,
-      rows,
-      totalRows: this.#totalRows,
+      rows: this.#sourcesDone * this.#rowsPerSource + this.#rows,
+      totalRows: this.#sources * this.#rowsPerSource,
       events: this.#events,
       pass: this.#pass,
-      percent: this.#totalRows === 0 ? null : Math.floor((100 * rows) / this.#totalRows),
+      percent: this.#percent,
       eventsPerSecond: seconds > 0 ? Math.round(this.#events / seconds) : 0,
     });
   }

@@ -13,6 +13,7 @@ import { ExportProgress } from './export-progress.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { FeatureStaging } from './feature-staging.ts';
 import { countNulls, OutputFile, writeRows } from './output-file.ts';
+import { InvalidExamples } from './invalid-examples.ts';
 import { checkRepeatable, checkSameHistory } from './repeat-check.ts';
 import { emptySpine, findSpineFile, loadSpine, type SpineFile } from './spine-file.ts';
 import { spineError } from './spine-faults.ts';
@@ -37,7 +38,7 @@ const STATES_SHARE = 0.4;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash` (or `spine-invalid` for several of these),
- * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `value-out-of-range`, and those of the log.
+ * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `value-out-of-range`, `too-many-invalid-records`, and those of the log.
  * After an error or an abort nothing is left behind.
  *
  * @example
@@ -131,7 +132,7 @@ class TrainingExport {
     for (const source of sources) cuts.set(source.name, await this.#cutOf(source));
 
     this.#progress.phase('sweep');
-    this.#progress.expectRows(spine.rows * sources.length);
+    this.#progress.expect(sources.length, spine.rows);
     const sweeps: ViewSweep[] = [];
     const stagings = new Map<string, FeatureStaging>();
     const manifestSources: ManifestSource[] = [];
@@ -148,7 +149,7 @@ class TrainingExport {
       }
       for (const source of sources) {
         const views = sweeps.filter((sweep) => sweep.view.source === source);
-        const swept = await this.#sweep(source, cuts.get(source.name) ?? null, views, indexes, spine.rows);
+        const swept = await this.#sweep(source, cuts.get(source.name) ?? null, views, indexes);
         if (repeatOf !== undefined) checkSameHistory(repeatOf, swept);
         manifestSources.push(swept);
       }
@@ -218,9 +219,9 @@ class TrainingExport {
     cut: Cut | null,
     views: readonly ViewSweep[],
     entities: readonly EntityIndex[],
-    rows: number,
   ): Promise<ManifestSource> {
     const names = entities.map((index) => index.entity.name);
+    const invalid = new InvalidExamples();
     const figures = await sweepSource({
       views,
       entities,
@@ -228,7 +229,7 @@ class TrainingExport {
       duckdb: this.#duckdb,
       stateBudgetBytes: this.#stateBudgetBytes,
       signal: this.#signal,
-      scan: () =>
+      scan: (onFraction) =>
         scanLog({
           source,
           cut,
@@ -236,13 +237,18 @@ class TrainingExport {
           duckdb: this.#duckdb,
           order: 'event-time',
           signal: this.#signal,
-          // Counted in the figures; the stream and the backfill are who keeps dead letters.
-          onInvalid: () => {},
+          onProgress: ({ phase, rows, totalRows }) => {
+            if (phase === 'history' && totalRows !== null) onFraction(rows / totalRows);
+          },
+          onInvalid: (record) => invalid.add(record),
         }),
-      onRows: (read, events, pass) => this.#progress.sweep(read, events, pass),
+      onProgress: (progress) => this.#progress.sweep(progress),
     });
-    this.#progress.sourceDone(rows);
-    for (const view of views) addCounts(view.counts, figures.counts);
+    this.#progress.sourceDone();
+    for (const view of views) {
+      addCounts(view.counts, figures.counts);
+      invalid.check(source, view.view.name, view.counts);
+    }
     return { source: source.name, cut, history: figures.files };
   }
 

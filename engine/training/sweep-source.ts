@@ -15,6 +15,18 @@ interface Pass {
   readonly fromLabel: number;
 }
 
+export interface SweepProgress {
+  /** Labels read in this pass. */
+  readonly rows: number;
+  /** Events taken since the last report. */
+  readonly events: number;
+  /** From 1; `passes` as known so far. */
+  readonly pass: number;
+  readonly passes: number;
+  /** Of this pass, from 0 to 1; null: unknown. */
+  readonly fraction: number | null;
+}
+
 export interface SweepOptions {
   readonly views: readonly ViewSweep[];
   /** The entities of the service, in the order of the labels' ids; and per view, which of them is its own. */
@@ -23,9 +35,9 @@ export interface SweepOptions {
   readonly duckdb: DuckDb;
   readonly stateBudgetBytes: number;
   readonly signal: AbortSignal;
-  /** A new scan of the source's log, the same each time. */
-  scan(): LogScan;
-  onRows(rows: number, events: number, pass: number): void;
+  /** A new scan of the source's log, the same each time. Tells how much of it is done, from 0 to 1, where it knows. */
+  scan(onFraction: (fraction: number) => void): LogScan;
+  onProgress(progress: SweepProgress): void;
 }
 
 /**
@@ -46,8 +58,13 @@ export async function sweepSource(options: SweepOptions): Promise<LogScan['figur
     for (const view of options.views) view.clear();
     const isFirst = figures === null;
     if (!isFirst && used.every((index) => index.heldCount === 0)) continue;
-    const scan = options.scan();
-    waiting.push(...(await runPass(options, used, scan, pass, number, isFirst)));
+    let fraction: number | null = null;
+    const scan = options.scan((done) => {
+      fraction = done;
+    });
+    const report = (rows: number, events: number, deferred: number): void =>
+      options.onProgress({ rows, events, pass: number, passes: number + waiting.length + deferred, fraction });
+    waiting.push(...(await runPass(options, used, scan, pass, isFirst, report)));
     figures ??= scan.figures;
   }
   for (const view of options.views) view.clear();
@@ -64,8 +81,8 @@ async function runPass(
   used: readonly EntityIndex[],
   scan: LogScan,
   pass: Pass,
-  passNumber: number,
   isFirst: boolean,
+  report: (rows: number, events: number, deferred: number) => void,
 ): Promise<Pass[]> {
   const { views, signal } = options;
   const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
@@ -112,7 +129,7 @@ async function runPass(
         for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
         if (sinceCheck >= checkEvery) keepBudget();
       }
-      options.onRows(Math.min(labels.position, Number.MAX_SAFE_INTEGER), batch.length, passNumber);
+      report(labels.position, batch.length, deferred.length);
       // A later pass needs no more than the labels ask for; the first one also counts the whole log.
       if (!isFirst && labels.timeUs === Number.POSITIVE_INFINITY) break;
     }
@@ -121,7 +138,7 @@ async function runPass(
       if (!labels.advance()) await labels.fill();
       signal.throwIfAborted();
     }
-    options.onRows(labels.position, 0, passNumber);
+    report(labels.position, 0, deferred.length);
   } finally {
     await labels.close();
   }

@@ -37,14 +37,15 @@ export interface TrainingOptions {
 /** Where an export stands. */
 export interface TrainingProgress {
   readonly phase: 'spine' | 'cut' | 'sweep' | 'write';
-  /** Values read so far, as label rows per view; of `totalRows`. */
+  /** Label rows read, over the sources one after the other, in the pass at hand; of `totalRows`. */
   readonly rows: number;
   readonly totalRows: number;
   /** Events taken from the logs so far, over all passes. */
   readonly events: number;
   /** 1 for the first pass over the log at hand. */
   readonly pass: number;
-  readonly percent: number | null;
+  /** Of the sweeps, by how much of the logs is scanned; 100 while writing. Never falls. */
+  readonly percent: number;
   /** Events per second, since the export started. */
   readonly eventsPerSecond: number;
 }

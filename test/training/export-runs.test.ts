@@ -1,6 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import type { CompiledService } from '../../engine/define/compiled-view.ts';
@@ -13,49 +15,64 @@ import { systemClock } from '../../engine/log/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions, TrainingProgress } from '../../engine/training/training-types.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
-import { exportSmall } from './small-service.ts';
 import { filesIn, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
 
-const EVENTS = 200_000;
-const ENTITIES = 5_000;
+const EVENTS = 40_000;
+const ENTITIES = 2_000;
+const LABELS = 3_000;
+const DAYS_90_S = 7_776_000;
 
+let made: string;
 let folder: string;
 let service: CompiledService;
 let before: string[];
 
-/** 200,000 events of 5,000 entities, over 90 days; 150,000 labels on them: more than one row group. */
-beforeEach(async () => {
-  folder = await testFolder();
+const visitor = entity('visitor', { visitor: z.int() });
+const events = source('events', {
+  schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), amount: z.number() }),
+  eventTime: 'ts',
+  history: { path: 'events.parquet' },
+});
+const visits = featureView('visits', {
+  entity: visitor,
+  source: events,
+  features: (f) => ({
+    count_7d: f.count().over('7d'),
+    sum_1d: f.sum('amount').over('1d'),
+    avg: f.avg('amount'),
+    last: f.last('amount'),
+  }),
+});
+
+/** 40,000 events of 2,000 visitors, over 90 days; 3,000 labels on them, and 130,000: more than one row group. */
+beforeAll(async () => {
+  made = await mkdtemp(join(tmpdir(), 'millrace-training-runs-'));
   await withDuckDb(async (duckdb) => {
     await duckdb.run(
-      `COPY (SELECT make_timestamptz(hash(i) % 7776000 * 1000000)::TIMESTAMPTZ AS ts, (hash(i, 1) % ${ENTITIES})::BIGINT AS visitor,
-               (hash(i, 2) % 1000)::DOUBLE / 7 AS value
-             FROM range(${EVENTS}) t(i)) TO '${folder}/events.parquet'`,
+      `COPY (SELECT make_timestamptz((hash(i) % ${DAYS_90_S} * 1000000)::BIGINT) AS ts, (hash(i, 1) % ${ENTITIES})::BIGINT AS visitor,
+               (hash(i, 2) % 1000)::DOUBLE / 7 AS amount
+             FROM range(${EVENTS}) t(i)) TO '${made}/events.parquet'`,
     );
-    await duckdb.run(
-      `COPY (SELECT i AS label, (hash(i, 3) % ${ENTITIES + 100})::BIGINT AS visitor,
-               make_timestamptz((hash(i, 4) % 7776000 * 1000000)::BIGINT) AS event_timestamp
-             FROM range(150000) t(i)) TO '${folder}/spine.parquet'`,
-    );
+    for (const [name, labels] of [
+      ['spine', LABELS],
+      ['big', 130_000],
+    ] as const) {
+      await duckdb.run(
+        `COPY (SELECT i AS label, (hash(i, 3) % ${ENTITIES + 100})::BIGINT AS visitor,
+                 make_timestamptz((hash(i, 4) % ${DAYS_90_S} * 1000000)::BIGINT) AS event_timestamp
+               FROM range(${labels}) t(i)) TO '${made}/${name}.parquet'`,
+      );
+    }
   });
-  const user = entity('visitor', { visitor: z.int() });
-  const events = source('events', {
-    schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), value: z.number() }),
-    eventTime: 'ts',
-    history: { path: 'events.parquet' },
-  });
-  const values = featureView('visits', {
-    entity: user,
-    source: events,
-    features: (f) => ({
-      count_7d: f.count().over('7d'),
-      sum_1d: f.sum('value').over('1d'),
-      avg: f.avg('value'),
-      last: f.last('value'),
-    }),
-  });
+});
+
+afterAll(() => rm(made, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  folder = await testFolder();
+  await cp(made, folder, { recursive: true });
   const definitions = await compileDefinitions(
-    definitionsInMemory([user, events, values, featureService('model', [values])], folder),
+    definitionsInMemory([visitor, events, visits, featureService('model', [visits])], folder),
   );
   service = definitions.services.get('model')!;
   before = await filesIn(folder);
@@ -76,14 +93,22 @@ function exportTo(name: string, more: Partial<TrainingOptions> = {}): Promise<Tr
 }
 
 test('the same bytes and the same manifest each time, in one pass or many, in little memory', async () => {
-  const manifest = await exportTo('a.parquet');
+  const spine = join(folder, 'big.parquet');
+  const manifest = await exportTo('a.parquet', { spine });
+  expect(manifest.rows).toBe(130_000);
   const passes = new Set<number>();
+  const percents: number[] = [];
+  const onProgress = ({ pass, percent }: TrainingProgress): void => {
+    passes.add(pass);
+    percents.push(percent);
+  };
   const others = [
-    await exportTo('b.parquet'),
-    await exportTo('c.parquet', { statesMb: 2, onProgress: ({ pass }) => passes.add(pass) }),
-    await exportTo('d.parquet', { memoryMb: 110, statesMb: 20, repeatOf: manifest }),
+    await exportTo('b.parquet', { spine }),
+    await exportTo('c.parquet', { spine, statesMb: 1, onProgress }),
+    await exportTo('d.parquet', { spine, memoryMb: 110, statesMb: 20, repeatOf: manifest }),
   ];
   expect(Math.max(...passes)).toBeGreaterThan(3);
+  expect(percents).toEqual(percents.toSorted((a, b) => a - b));
   for (const other of others) expect(other).toEqual(manifest);
   const bytes = await readFile(join(folder, 'a.parquet'));
   for (const name of ['b', 'c', 'd']) expect(bytes.equals(await readFile(join(folder, `${name}.parquet`)))).toBe(true);
@@ -95,13 +120,12 @@ test('the same bytes and the same manifest each time, in one pass or many, in li
 test('the manifest says what the file is made of', async () => {
   const manifest = await exportTo('a.parquet');
   expect(JSON.parse(await readFile(join(folder, 'a.parquet.manifest.json'), 'utf8'))).toEqual(manifest);
-  const { createHash } = await import('node:crypto');
   const bytes = await readFile(join(folder, 'a.parquet'));
   expect(manifest).toMatchObject({
     format: 1,
     mode: 'event-time',
     service: 'model',
-    rows: 150_000,
+    rows: LABELS,
     sizeBytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     cuts: { events: null },
@@ -118,7 +142,7 @@ test('the manifest says what the file is made of', async () => {
   const set = await readParquet(join(folder, 'a.parquet'));
   for (const { column, nulls, nullRate } of view!.features) {
     expect(nulls).toBe(set.rows.filter((row) => row[column] === null).length);
-    expect(nullRate).toBe(nulls / 150_000);
+    expect(nullRate).toBe(nulls / LABELS);
   }
   expect(view!.rowsWithoutState).toBe(set.rows.filter((row) => row['visits__last'] === null).length);
   expect(set.rows.map((row) => row['label'])).toEqual(set.rows.map((_, n) => BigInt(n)));
@@ -131,8 +155,8 @@ test('progress names every phase and comes to 100 percent', async () => {
   expect(seen.at(-1)).toMatchObject({
     phase: 'write',
     percent: 100,
-    rows: 150_000,
-    totalRows: 150_000,
+    rows: LABELS,
+    totalRows: LABELS,
     events: EVENTS,
   });
 });
@@ -149,13 +173,29 @@ test.each(['spine', 'cut', 'sweep', 'write'] as const)(
   },
 );
 
-test('a row function that fails mid-way leaves nothing behind, and an earlier output as it was', async () => {
+test('an export that fails leaves nothing behind, and an earlier output as it was', async () => {
   const manifest = await exportTo('a.parquet');
   const files = await filesIn(folder);
   await writeFile(join(folder, 'events.parquet'), 'not a Parquet file');
   await expect(exportTo('a.parquet', { overwrite: true })).rejects.toThrow();
   expect(await filesIn(folder)).toEqual(files);
   expect(JSON.parse(await readFile(join(folder, 'a.parquet.manifest.json'), 'utf8'))).toEqual(manifest);
+});
+
+test('a history that breaks its contract is refused with examples, not left out in silence', async () => {
+  await withDuckDb((duckdb) =>
+    duckdb.run(
+      `COPY (SELECT ts, visitor, CASE WHEN visitor % 5 = 0 THEN 'NaN'::DOUBLE ELSE amount END AS amount
+             FROM '${made}/events.parquet') TO '${folder}/events.parquet'`,
+    ),
+  );
+  await expect(exportTo('a.parquet')).rejects.toMatchObject({
+    code: 'too-many-invalid-records',
+    message: expect.stringMatching(
+      /source "events".* of 40000 records are invalid; allowed: 10 %\. .*events\.parquet, position \d+: .*amount/s,
+    ),
+  });
+  expect(await filesIn(folder)).toEqual(before);
 });
 
 test('repeating is refused when spine, history or code is another', async () => {
@@ -176,28 +216,26 @@ test('repeating is refused when spine, history or code is another', async () => 
 });
 
 test('a sum that does not fit names the feature and the row', async () => {
-  const own = await testFolder();
-  await mkdir(join(own, 'x'));
-  const user = entity('visitor', { visitor: z.int() });
-  const events = source('events', {
+  const numbers = source('numbers', {
     schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), n: z.int() }),
     eventTime: 'ts',
-    topic: 'events',
+    topic: 'numbers',
   });
-  const sums = featureView('sums', { entity: user, source: events, features: (f) => ({ total: f.sum('n') }) });
+  const sums = featureView('sums', { entity: visitor, source: numbers, features: (f) => ({ total: f.sum('n') }) });
   const definitions = await compileDefinitions(
-    definitionsInMemory([user, events, sums, featureService('model', [sums])], own),
+    definitionsInMemory([visitor, numbers, sums, featureService('model', [sums])], folder),
   );
   const broker = new MemoryBroker();
-  broker.createTopic('events', 1);
+  broker.createTopic('numbers', 1);
   for (let second = 0; second < 2; second++) {
     const value = Buffer.from(
       JSON.stringify({ ts: `2001-06-01T00:00:0${second}Z`, visitor: 1, n: Number.MAX_SAFE_INTEGER }),
     );
-    broker.append('events', 0, [{ value, timestampUs: 1e15 }]);
+    broker.append('numbers', 0, [{ value, timestampUs: 1e15 }]);
   }
-  await writeFile(join(own, 's.csv'), 'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n');
-  const run = exportSmall(own, 's.csv', {
+  await writeFile(join(folder, 's.csv'), 'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n');
+  const run = exportTo('a.parquet', {
+    spine: join(folder, 's.csv'),
     service: definitions.services.get('model')!,
     reader: createMemoryLogReader(broker),
   });

@@ -193,14 +193,14 @@ test('random logs and spines read what the oracle says, in one pass or several, 
             userClicks,
             pairClicks,
             userTaps,
-            featureService('all', [userClicks, pairClicks, userTaps]),
+            featureService('everything', [userClicks, pairClicks, userTaps]),
           ],
           folder,
         ),
       );
       const run = (name: string, more: object) =>
         exportTrainingSet({
-          service: definitions.services.get('all')!,
+          service: definitions.services.get('everything')!,
           spine: spinePath,
           out: join(folder, 'out', name),
           mode: 'event-time',
