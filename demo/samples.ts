@@ -40,6 +40,7 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
     }>(`
       WITH flight AS (
         SELECT flight_id, epoch_us(date) AS t, origin, destination, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM ${quoteText(junePath)}
+        WHERE epoch_us(date) >= ${plan.fromUs} AND epoch_us(date) < ${plan.untilUs}
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY step, origin, destination ORDER BY t, flight_id) AS of_route,
           row_number() OVER (PARTITION BY step, origin ORDER BY t, flight_id) AS of_origin
