@@ -2,7 +2,7 @@
  * The demo's live stream: a process of its own that replays June into Kafka in event-time order, as far as its parent says.
  * Messages in: `{untilUs}`: send every flight before that event time. Messages out: `{sent, nextUs}` after the broker took them.
  */
-import { Kafka, Partitioners } from 'kafkajs';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { openDuckDb, quoteText } from '../engine/log/duckdb.ts';
 
 const [junePath, topic, brokers, spillDir] = process.argv.slice(2);
@@ -29,7 +29,7 @@ async function loadFlights(path: string, tempDir: string): Promise<Flight[]> {
   }
 }
 
-const kafka = new Kafka({ clientId: 'millrace-demo-producer', brokers: brokers.split(','), logLevel: 1 });
+const kafka = new Kafka({ clientId: 'millrace-demo-producer', brokers: brokers.split(','), logLevel: logLevel.NOTHING });
 const producer = kafka.producer({
   createPartitioner: Partitioners.DefaultPartitioner,
   idempotent: true,
