@@ -131,16 +131,20 @@ export function dyadicAt(rows: TileRows, cell: number, ref: number): Dyadic {
   return low === 0 ? dyadicOfDouble(high) : dyadicOfPair(high, low);
 }
 
-/** Stores a double sum in the fast lane where it fits. */
+/** Stores a double sum at an empty place, in the fast lane where it fits. */
 export function setDyadic(rows: TileRows, cell: number, ref: number, sum: Dyadic): void {
   const { m, e } = sum;
   const high = Number(m);
   const scale = powerOfTwo(e);
+  // Both parts are multiples of 2^-1074 below the limit: scaling does not round.
   if (Math.abs(high) * scale < PAIR_LIMIT && Number.isFinite(high)) {
-    const rest = typeof m === 'number' ? 0n : m - BigInt(high);
+    if (typeof m === 'number') {
+      rows.cells[cell] = high * scale;
+      return;
+    }
+    const rest = m - BigInt(high);
     const low = Number(rest);
     if (BigInt(low) === rest) {
-      // Both are multiples of 2^-1074 below the limit: scaling does not round.
       rows.cells[cell] = high * scale;
       rows.cells[cell + 1] = low * scale;
       return;

@@ -28,7 +28,7 @@ export function canonicalBytes(type: ScalarType, value: NonNullable<ScalarValue>
     case 'int':
     case 'int64':
     case 'timestamp':
-      return bigEndian(BigInt.asUintN(64, BigInt(value as number | bigint) + 2n ** 63n), 8);
+      return bigEndian(BigInt.asUintN(64, BigInt(value) + 2n ** 63n), 8);
     case 'decimal':
       return bigEndian(BigInt.asUintN(128, BigInt(scaledOfDecimal(value as string)) + 2n ** 127n), 16);
     case 'double': {

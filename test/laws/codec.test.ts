@@ -21,6 +21,11 @@ function refusal(reducer: ViewReducer, bytes: Uint8Array): string | null {
   }
 }
 
+/** The refusal of a decode, or the bytes of what it gave: for a faithful codec one of `state-corrupt` and the bytes themselves. */
+function outcome(reducer: ViewReducer, bytes: Uint8Array): string {
+  return refusal(reducer, bytes) ?? hex(reducer.encode(reducer.decode(bytes)));
+}
+
 describe('the worked examples of engine/state/README.md', () => {
   for (const golden of [goldenById, goldenByOffset]) {
     test(`view ${golden.layout.view}`, () => {
@@ -54,9 +59,7 @@ for (const type of scalarTypes) {
               for (const [at, value] of changes) {
                 if (changed.length > 5) changed[5 + (at % (changed.length - 5))] = value;
               }
-              const code = refusal(reducer, changed);
-              if (code === null) expect(hex(reducer.encode(reducer.decode(changed)))).toBe(hex(changed));
-              else expect(code).toBe('state-corrupt');
+              expect(['state-corrupt', hex(changed)]).toContain(outcome(reducer, changed));
             },
           ),
           lawRuns(400),
@@ -68,9 +71,7 @@ for (const type of scalarTypes) {
           fc.property(states, fc.nat(), fc.nat(6), fc.uint8Array({ maxLength: 4 }), (bytes, at, removed, inserted) => {
             const from = 5 + (at % Math.max(bytes.length - 4, 1));
             const changed = Buffer.concat([bytes.subarray(0, from), inserted, bytes.subarray(from + removed)]);
-            const code = refusal(reducer, changed);
-            if (code === null) expect(hex(reducer.encode(reducer.decode(changed)))).toBe(hex(changed));
-            else expect(code).toBe('state-corrupt');
+            expect(['state-corrupt', hex(changed)]).toContain(outcome(reducer, changed));
           }),
           lawRuns(200),
         );
@@ -79,10 +80,11 @@ for (const type of scalarTypes) {
       test('every proper prefix but the empty state, and every longer text, is refused', () => {
         fc.assert(
           fc.property(states, fc.uint8Array({ minLength: 1, maxLength: 3 }), (bytes, trailing) => {
-            for (let length = 0; length < bytes.length; length++) {
-              if (length !== 5) expect(refusal(reducer, bytes.subarray(0, length))).toBe('state-corrupt');
-            }
-            if (bytes.length > 5) expect(refusal(reducer, Buffer.concat([bytes, trailing]))).toBe('state-corrupt');
+            const prefixes = [...bytes.keys()]
+              .filter((length) => length !== 5)
+              .map((length) => bytes.subarray(0, length));
+            const longer = bytes.length > 5 ? [Buffer.concat([bytes, trailing])] : [];
+            for (const malformed of [...prefixes, ...longer]) expect(refusal(reducer, malformed)).toBe('state-corrupt');
           }),
           lawRuns(20),
         );
@@ -96,7 +98,7 @@ describe('hand-made malformed states', () => {
   const cases: Record<string, string> = {
     'a number in a longer form than needed': goldenById.hex.replace('030190962101', '03810090962101'),
     'an even mantissa': goldenById.hex.replace('1b010201', '1b010401'),
-    'a tile that should have expired': goldenById.hex.replace('90962101', '909520'),
+    'a tile that should have expired': goldenById.hex.replace('90962101011b01020101', 'e2952101011b01020118'),
     'a last tile that is not that of the newest event': goldenById.hex.replace('0102010103', '0102010003'),
     'an event newer than the newest': goldenById.hex.replace('b5018ca0', 'b5018ea0'),
     'another codec version': `02${goldenById.hex.slice(2)}`,
@@ -104,7 +106,7 @@ describe('hand-made malformed states', () => {
     'a number without end': `${goldenById.hex.slice(0, 10)}${'ff'.repeat(1000)}`,
   };
   for (const [name, bytes] of Object.entries(cases)) {
-    test(name, () => {
+    test(`refuses ${name}`, () => {
       expect(bytes).not.toBe(goldenById.hex);
       expect(refusal(reducer, Buffer.from(bytes, 'hex'))).toBe('state-corrupt');
     });

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { AggregateName, ViewLayout } from '../../engine/define/view-layout.ts';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
-import { oracleRead } from '../oracle/oracle-read.ts';
+import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
+import { OUT_OF_RANGE, oracleRead, type OracleValue } from '../oracle/oracle-read.ts';
 import { hex } from './engine-reads.ts';
 import { lawRuns } from './law-seed.ts';
 
@@ -45,6 +47,15 @@ function aggregateOf(
   const inMemory = reducer.read(state, values.length)[0]!;
   expect(Object.is(read, inMemory)).toBe(true);
   return inMemory;
+}
+
+function readOrOutOfRange(reducer: ViewReducer, state: EntityState, atUs: number): OracleValue {
+  try {
+    return reducer.read(state, atUs)[0]!;
+  } catch (error) {
+    if (!isMillraceError(error) || error.code !== 'value-out-of-range') throw error;
+    return OUT_OF_RANGE;
+  }
 }
 
 const double = { kind: 'double' } as const;
@@ -116,8 +127,7 @@ describe('sums of doubles', () => {
           values.map((value) => event(value)),
           1,
         )[0];
-        if (typeof expected === 'symbol') expect(() => reducer.read(forward, 1)).toThrow(/does not fit double/);
-        else expect(Object.is(reducer.read(forward, 1)[0], expected)).toBe(true);
+        expect(readOrOutOfRange(reducer, forward, 1)).toBe(expected);
       }),
       lawRuns(1500),
     );
@@ -126,10 +136,15 @@ describe('sums of doubles', () => {
   test('sums over tiles are rounded once, not per tile', () => {
     const layout = layoutFor('sum', double, double, 100_000);
     const reducer = createViewReducer(layout);
+    const state = reducer.empty();
+    for (const value of [1, 2 ** -54, 2 ** -80]) reducer.apply(state, event(value, 0));
+    reducer.apply(state, event(2 ** -54, 1000));
+    // 1 + 2^-53 alone is a tie and would round down; what the first tile has beyond its own double decides.
+    expect(reducer.read(state, 2000)).toEqual([1 + 2 ** -52]);
     const scales = fc.constantFrom(1, 1e-9, 1e9, 1e17, 1e-30, 1e300);
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.nat(90_000), fc.double({ noNaN: true, min: -9, max: 9 }), scales), { minLength: 1 }),
+        fc.array(fc.tuple(fc.nat(3000), fc.double({ noNaN: true, min: -9, max: 9 }), scales), { minLength: 1 }),
         (parts) => {
           const events = parts.map(([time, value, scale]) => event(value * scale + 0, time));
           const state = reducer.empty();
@@ -222,7 +237,16 @@ describe('texts', () => {
 
   test('an astral character sorts after every other, as its UTF-8 bytes do', () => {
     expect(aggregateOf('max', string, string, ['\uFFFD', '\u{1F600}', '\uE000'])).toBe('\u{1F600}');
-    expect('\uFFFD' > '\u{1F600}').toBe(true);
+    // JavaScript sorts by UTF-16, the other way round.
+    expect(['\u{1F600}', '\uFFFD'].toSorted()).toEqual(['\u{1F600}', '\uFFFD']);
+  });
+
+  test('ids that tie in time sort by their UTF-8 bytes too', () => {
+    const reducer = createViewReducer(layoutFor('last', string, string));
+    const state = reducer.empty();
+    reducer.apply(state, event('astral', 0, '\u{1F600}'));
+    reducer.apply(state, event('basic', 0, '\uFFFD'));
+    expect(reducer.read(state, 1)).toEqual(['astral']);
   });
 
   test('an event without an id is refused where ties break by id', () => {

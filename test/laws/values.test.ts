@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ScalarType } from '../../engine/contract/field-type.ts';
 import { ByteReader } from '../../engine/reduce/byte-reader.ts';
 import { ByteWriter } from '../../engine/reduce/byte-writer.ts';
 import { comparisonOf } from '../../engine/reduce/compare.ts';
 import { decimalOfScaled, scaledOfDecimal } from '../../engine/reduce/decimal-text.ts';
 import { canonicalBytes, optionalValueCodec } from '../../engine/reduce/value-codec.ts';
 import { scalarTypes, typeName, valuesOf } from './arbitraries.ts';
+import { hex } from './engine-reads.ts';
 import { lawRuns } from './law-seed.ts';
 
 const written = (write: (writer: ByteWriter) => void): ByteReader => {
@@ -15,7 +17,7 @@ const written = (write: (writer: ByteWriter) => void): ByteReader => {
 };
 
 for (const type of scalarTypes) {
-  describe(typeName(type), () => {
+  describe(`values of ${typeName(type)}`, () => {
     const values = valuesOf(type);
 
     test('canonical bytes sort as the values do', () => {
@@ -58,12 +60,10 @@ describe('numbers of any size', () => {
         for (const form of ['signed', 'signedOrNone'] as const) {
           const bigWriter = new ByteWriter();
           bigWriter[form](value);
-          const bytes = Buffer.from(bigWriter.take());
-          if (value >= -(2n ** 53n) + 1n && value <= 2n ** 53n - 1n) {
-            const writer = new ByteWriter();
-            writer[form](Number(value));
-            expect(Buffer.from(writer.take()).toString('hex')).toBe(bytes.toString('hex'));
-          }
+          const bytes = bigWriter.take();
+          const narrowWriter = new ByteWriter();
+          narrowWriter[form](Number.isSafeInteger(Number(value)) ? Number(value) : value);
+          expect(hex(narrowWriter.take())).toBe(hex(bytes));
           const back = new ByteReader(bytes, 0)[form]()!;
           expect(typeof back).toBe(Number.isSafeInteger(Number(value)) ? 'number' : 'bigint');
           expect(BigInt(back)).toBe(value);
@@ -74,7 +74,7 @@ describe('numbers of any size', () => {
             plain.push(Number(zigzag & 127n) | (zigzag > 127n ? 128 : 0));
             zigzag >>= 7n;
           } while (zigzag > 0n);
-          expect(bytes.toString('hex')).toBe(Buffer.from(plain).toString('hex'));
+          expect(hex(bytes)).toBe(hex(Uint8Array.from(plain)));
         }
       }),
       lawRuns(2000),
@@ -114,5 +114,22 @@ describe('numbers of any size', () => {
     expect(decimalOfScaled(-50, 2)).toBe('-0.50');
     expect(decimalOfScaled(0, 2)).toBe('0.00');
     expect(Object.is(scaledOfDecimal('0.00'), 0)).toBe(true);
+  });
+});
+
+describe('compact values beyond their type', () => {
+  const cases: [string, ScalarType, number | bigint, number | bigint][] = [
+    ['int', { kind: 'int' }, Number.MAX_SAFE_INTEGER, 2n ** 53n],
+    ['int64', { kind: 'int64' }, 2n ** 63n - 1n, 2n ** 63n],
+    ['int64 below', { kind: 'int64' }, -(2n ** 63n), -(2n ** 63n) - 1n],
+    ['decimal', { kind: 'decimal', precision: 12, scale: 2 }, 10 ** 12 - 1, 10 ** 12],
+    ['decimal below', { kind: 'decimal', precision: 12, scale: 2 }, 1 - 10 ** 12, -(10 ** 12)],
+    ['date', { kind: 'date' }, 2_932_896, 2_932_897],
+    ['date below', { kind: 'date' }, -719_528, -719_529],
+  ];
+  test.each(cases)('%s is refused from the first value on that its type does not have', (_, type, last, first) => {
+    const codec = optionalValueCodec(type);
+    expect(codec.read(written((writer) => writer.signedOrNone(last)))).not.toBeNull();
+    expect(() => codec.read(written((writer) => writer.signedOrNone(first)))).toThrow(/malformed/);
   });
 });

@@ -48,7 +48,7 @@ const edges: [string, number, number, number, number, number][] = [
 
 describe('the edges of a window', () => {
   for (const [name, eventTimeUs, windowUs, hopUs, lastSeenUs, firstGoneUs] of edges) {
-    test(name, () => {
+    test(`of ${name}`, () => {
       const reducer = createViewReducer(countLayout(windowUs, hopUs));
       const state = reducer.empty();
       reducer.apply(state, at(eventTimeUs));
@@ -80,6 +80,29 @@ describe('the edges of a window', () => {
     expect(reducer.apply(state, at(0))).toBe(true);
     expect(reducer.apply(state, at(11 * MINUTE_US))).toBe(true);
     expect(reducer.apply(state, at(0))).toBe(false);
+  });
+
+  test('the ends of time have tiles like any other', () => {
+    const counts = countLayout(DAY_US, DAY_US);
+    const layout: ViewLayout = {
+      ...counts,
+      slots: [{ partial: 'first', input: { kind: 'timestamp' }, group: 0 }],
+      features: [{ ...counts.features[0]!, aggregate: 'first', result: { kind: 'timestamp' }, nullable: true }],
+    };
+    const reducer = createViewReducer(layout);
+    for (const end of [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 9]) {
+      for (let timeUs = end; timeUs < end + 8; timeUs++) {
+        const state = reducer.empty();
+        reducer.apply(state, { ...at(timeUs), inputs: [timeUs] });
+        const bytes = reducer.encode(state);
+        const decoded = reducer.decode(bytes);
+        expect(reducer.encode(decoded)).toEqual(bytes);
+        expect(reducer.read(decoded, timeUs + 1)).toEqual([timeUs]);
+        // An earlier event of the same tile still comes first after the round trip, an equal one changes nothing.
+        reducer.apply(decoded, { ...at(timeUs), offset: 1, inputs: [0] });
+        expect(reducer.encode(decoded)).toEqual(bytes);
+      }
+    }
   });
 
   test('the state that saw nothing is read as nothing', () => {
