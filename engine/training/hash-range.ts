@@ -4,8 +4,6 @@ export interface HashRange {
   readonly high: number;
 }
 
-export const ALL_HASHES: HashRange = { low: 0, high: 2 ** 32 };
-
 /** Spreads key texts evenly over [0, 2^32): FNV-1a over UTF-16 units, then a finalizer so that the high bits mix too. */
 export function keyHash(text: string): number {
   let hash = 0x811c9dc5;

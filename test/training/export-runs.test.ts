@@ -177,7 +177,7 @@ test('an export that fails leaves nothing behind, and an earlier output as it wa
   const manifest = await exportTo('a.parquet');
   const files = await filesIn(folder);
   await writeFile(join(folder, 'events.parquet'), 'not a Parquet file');
-  await expect(exportTo('a.parquet', { overwrite: true })).rejects.toThrow();
+  await expect(exportTo('a.parquet', { overwrite: true })).rejects.toMatchObject({ code: 'history-unreadable' });
   expect(await filesIn(folder)).toEqual(files);
   expect(JSON.parse(await readFile(join(folder, 'a.parquet.manifest.json'), 'utf8'))).toEqual(manifest);
 });
