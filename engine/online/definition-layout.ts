@@ -1,0 +1,28 @@
+import { compileSource } from '../define/compile-source.ts';
+import { compileEntity, compileView } from '../define/compile-view.ts';
+import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
+import type { FeatureView } from '../define/feature-view.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { layoutTag } from '../state/layout-tag.ts';
+
+/** The layout of a definition as an application holds it, and its tag. */
+export interface DefinitionLayout {
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+}
+
+const known = new WeakMap<FeatureView, DefinitionLayout>();
+
+/** Lays a definition out as a backfill would, without running or hashing its code. Throws MillraceError `invalid-definitions`. */
+export function definitionLayout(view: FeatureView): DefinitionLayout {
+  const found = known.get(view);
+  if (found !== undefined) return found;
+  const faults: DefinitionFault[] = [];
+  const source = compileSource(view.source, '/', faultReporter(faults, 'source', view.source.name));
+  const keys = compileEntity(view.entity, faultReporter(faults, 'entity', view.entity.name));
+  const compiled = compileView(view, keys, source, faultReporter(faults, 'feature view', view.name));
+  if (compiled === null || faults.length > 0) throw invalidDefinitions(faults);
+  const laidOut = { layout: compiled.layout, layoutTag: layoutTag(compiled.layout) };
+  known.set(view, laidOut);
+  return laidOut;
+}

@@ -1,0 +1,77 @@
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import { rowValueConversion } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../contract/row-value-conversions.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+
+/** Turns a value into the representation of a type; undefined where it is not of it. */
+type Conversion = (value: unknown) => unknown;
+
+function shown(value: unknown): string {
+  const text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function invalidKey(layout: ViewLayout, message: string, details: Readonly<Record<string, unknown>>): MillraceError {
+  const expected = layout.keys.map((key) => `${key.name}: ${nameOfType(key.type)}`).join(', ');
+  return new MillraceError('invalid-key', `view "${layout.view}", ${message}`, {
+    remedy: `Give the join keys of entity "${layout.entity}": { ${expected} }.`,
+    details: { view: layout.view, ...details },
+  });
+}
+
+/** Checks join keys against a view's layout; made once per layout. */
+export class EntityKeys {
+  readonly #layout: ViewLayout;
+  readonly #ofRow: readonly Conversion[];
+
+  constructor(layout: ViewLayout) {
+    this.#layout = layout;
+    this.#ofRow = layout.keys.map((key) => rowValueConversion(key.type));
+  }
+
+  #convert(conversion: Conversion, name: string, type: ScalarType, value: unknown): ScalarValue {
+    const converted = value === null || value === undefined ? undefined : conversion(value);
+    if (converted === undefined) {
+      throw invalidKey(this.#layout, `key "${name}": expected ${nameOfType(type)}, received ${shown(value)}`, {
+        key: name,
+        expected: nameOfType(type),
+      });
+    }
+    return converted as ScalarValue;
+  }
+
+  /** Key values in layout order, in their TypeScript representation. Throws MillraceError `invalid-key`. */
+  check(values: readonly ScalarValue[]): ScalarValue[] {
+    const { keys } = this.#layout;
+    if (values.length !== keys.length) {
+      throw invalidKey(this.#layout, `expected ${keys.length} join keys, received ${values.length}`, {});
+    }
+    return keys.map(({ name, type }, index) => this.#convert(this.#ofRow[index]!, name, type, values[index]));
+  }
+
+  /**
+   * Key values by name, each turned by `conversionOf` its type (`jsonConversion` for JSON, `rowValueConversion` for TypeScript).
+   * Names that are no join key are refused unless `ignoreOthers`. Throws MillraceError `invalid-key`.
+   */
+  ofObject(
+    given: Readonly<Record<string, unknown>>,
+    conversionOf: (type: ScalarType) => Conversion,
+    ignoreOthers = false,
+  ): ScalarValue[] {
+    const { keys } = this.#layout;
+    const unknown = Object.keys(given).find((name) => !keys.some((key) => key.name === name));
+    if (unknown !== undefined && !ignoreOthers) {
+      throw invalidKey(this.#layout, `key "${unknown}": no such join key`, { key: unknown });
+    }
+    return keys.map(({ name, type }) => {
+      if (!Object.hasOwn(given, name)) {
+        throw invalidKey(this.#layout, `key "${name}": expected ${nameOfType(type)}, received nothing`, {
+          key: name,
+          expected: nameOfType(type),
+        });
+      }
+      return this.#convert(conversionOf(type), name, type, given[name]);
+    });
+  }
+}

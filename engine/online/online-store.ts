@@ -1,0 +1,89 @@
+import type pg from 'pg';
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { Clock } from '../log/clock.ts';
+import { namePostgresError } from '../postgres/postgres-error.ts';
+import { poolAddress } from '../postgres/pool.ts';
+import { ViewLoader } from './view-loader.ts';
+import type { ReadOptions, ViewRead } from './view-read.ts';
+
+/** A view as readers see it now. */
+export interface ServedView {
+  readonly layout: ViewLayout;
+  readonly layoutTag: number;
+  readonly version: number;
+  readonly fingerprint: string;
+}
+
+/** Reads features (design §9): any number of entities of a view are one round trip, and so are the reads that coincide. */
+export interface OnlineStore {
+  /**
+   * The values of `keys` (join key values in layout order), in their order. All of one call come from one version of the view.
+   *
+   * Throws MillraceError `unknown-view`, `view-not-published`, `unknown-feature`, `invalid-key`, `invalid-time`, `value-out-of-range`,
+   * `service-unreachable` (retryable).
+   */
+  get(view: string, keys: readonly (readonly ScalarValue[])[], options?: ReadOptions): Promise<ViewRead[]>;
+  /** What the view is now. Throws MillraceError `unknown-view`, `view-not-published`. */
+  describe(view: string): Promise<ServedView>;
+  /**
+   * Join key values in layout order from values by name, each turned by `conversionOf` its type; other names are refused unless
+   * `ignoreOthers`. Throws MillraceError `invalid-key`.
+   */
+  keyOf(
+    view: string,
+    given: Readonly<Record<string, unknown>>,
+    conversionOf: (type: ScalarType) => (value: unknown) => unknown,
+    ignoreOthers?: boolean,
+  ): Promise<ScalarValue[]>;
+}
+
+/**
+ * The online store over a pool; 3 of its connections per view are used at most.
+ *
+ * @example
+ * const store = createOnlineStore({ pool, clock: systemClock });
+ * const [read] = await store.get('route_delays', [['LAS', 'PHL']]);
+ */
+export function createOnlineStore(options: { readonly pool: pg.Pool; readonly clock: Clock }): OnlineStore {
+  const { pool, clock } = options;
+  const loaders = new Map<string, ViewLoader>();
+  const loaderOf = (view: string): ViewLoader => {
+    let loader = loaders.get(view);
+    if (loader === undefined) {
+      loader = new ViewLoader(pool, clock, view);
+      loaders.set(view, loader);
+      // Only views that exist are remembered: any name may be asked for over HTTP.
+      loader.live().catch(() => loaders.delete(view));
+    }
+    return loader;
+  };
+  const named = (error: unknown): never => {
+    throw namePostgresError(error, poolAddress(pool));
+  };
+  return {
+    async get(view, keys, read = {}) {
+      if (read.atUs !== undefined && !Number.isSafeInteger(read.atUs)) {
+        throw new MillraceError(
+          'invalid-time',
+          `view "${view}": expected a time in whole epoch µs, received ${read.atUs}`,
+          {
+            remedy: 'Give UTC epoch microseconds as a safe integer.',
+          },
+        );
+      }
+      if (keys.length === 0) return [];
+      return loaderOf(view).get(keys, read);
+    },
+    async describe(view) {
+      const { version } = await loaderOf(view).refreshed().catch(named);
+      const { layout, layoutTag, fingerprint } = version;
+      return { layout, layoutTag, version: version.version, fingerprint };
+    },
+    async keyOf(view, given, conversionOf, ignoreOthers = false) {
+      const reader = await loaderOf(view).live().catch(named);
+      return reader.keys.ofObject(given, conversionOf, ignoreOthers);
+    },
+  };
+}

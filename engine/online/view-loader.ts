@@ -1,0 +1,214 @@
+import type pg from 'pg';
+import type { ScalarValue } from '../contract/field-type.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { Clock } from '../log/clock.ts';
+import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
+import { poolAddress } from '../postgres/pool.ts';
+import { liveVersion, versions } from '../postgres/view-versions.ts';
+import { type Fetched, type FetchedState, LiveReader } from './live-reader.ts';
+import type { ReadOptions, ViewRead } from './view-read.ts';
+
+/** Statements under way per view: one to be read while the next is executed, one more for a slow one. */
+const MAX_IN_FLIGHT = 3;
+/** Entities per statement. */
+const MAX_BATCH_KEYS = 1_000;
+/** A read meets a flip at most once in practice; more means that something flips without end. */
+const MAX_ATTEMPTS = 5;
+
+const UNDEFINED_TABLE = '42P01';
+
+interface Request {
+  readonly keys: readonly (readonly ScalarValue[])[];
+  readonly options: ReadOptions;
+  readonly resolve: (reads: ViewRead[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Reads of one view: those asked for at the same time go out as one statement. */
+export class ViewLoader {
+  readonly #pool: pg.Pool;
+  readonly #clock: Clock;
+  readonly #view: string;
+  #reader: LiveReader | null = null;
+  #queue: Request[] = [];
+  #inFlight = 0;
+  #scheduled = false;
+
+  constructor(pool: pg.Pool, clock: Clock, view: string) {
+    this.#pool = pool;
+    this.#clock = clock;
+    this.#view = view;
+  }
+
+  get(keys: readonly (readonly ScalarValue[])[], options: ReadOptions): Promise<ViewRead[]> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ keys, options, resolve, reject });
+      if (this.#scheduled || this.#inFlight >= MAX_IN_FLIGHT) return;
+      this.#scheduled = true;
+      // Everything that is asked for before control returns to the event loop joins in.
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.#flush();
+      });
+    });
+  }
+
+  /** The reader of the version live now. Throws MillraceError `unknown-view`, `view-not-published`. */
+  async live(): Promise<LiveReader> {
+    if (this.#reader !== null) return this.#reader;
+    const version = await liveVersion(this.#pool, this.#view);
+    if (version === null) throw await this.#notServed();
+    // Another batch may have been quicker; what it found is as good.
+    this.#reader ??= new LiveReader(version);
+    return this.#reader;
+  }
+
+  /** The reader of the version live now, looked up anew. */
+  refreshed(): Promise<LiveReader> {
+    this.#reader = null;
+    return this.live();
+  }
+
+  async #notServed(): Promise<MillraceError> {
+    const [newest] = await versions(this.#pool, this.#view);
+    if (newest === undefined) {
+      return new MillraceError('unknown-view', `no view "${this.#view}" is known here`, {
+        remedy: 'Correct the name, or start the view; GET /v1/views and "millrace status" list what is served.',
+        details: { view: this.#view },
+      });
+    }
+    return new MillraceError('view-not-published', `view "${this.#view}" is ${newest.status}, not published`, {
+      remedy: 'Wait for its lifecycle to publish it, or start it again.',
+      retryable: newest.status === 'building' || newest.status === 'built',
+      httpStatus: 409,
+      details: { view: this.#view, status: newest.status },
+    });
+  }
+
+  #flush(): void {
+    while (this.#queue.length > 0 && this.#inFlight < MAX_IN_FLIGHT) {
+      let keys = 0;
+      let taken = 0;
+      while (taken < this.#queue.length && (taken === 0 || keys + this.#queue[taken]!.keys.length <= MAX_BATCH_KEYS)) {
+        keys += this.#queue[taken++]!.keys.length;
+      }
+      const batch = taken === this.#queue.length ? this.#queue : this.#queue.slice(0, taken);
+      this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken);
+      this.#inFlight++;
+      void this.#answer(batch);
+    }
+  }
+
+  async #answer(batch: readonly Request[]): Promise<void> {
+    try {
+      await this.#tryAnswer(batch);
+    } catch (error) {
+      for (const request of batch) request.reject(error);
+    } finally {
+      this.#inFlight--;
+      this.#flush();
+    }
+  }
+
+  async #tryAnswer(batch: readonly Request[]): Promise<void> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const reader = await this.live().catch((error: unknown) => {
+        throw namePostgresError(error, poolAddress(this.#pool));
+      });
+      const { requests, keys } = checkRequests(reader, batch);
+      if (requests.length === 0) return;
+      const fetched = await this.#fetch(reader, keys);
+      if (fetched?.liveVersion === reader.version.version) {
+        this.#settle(reader, requests, fetched);
+        return;
+      }
+      // The view was flipped or retired: nothing of that answer is used.
+      if (this.#reader === reader) this.#reader = null;
+    }
+    throw new MillraceError(
+      'view-changing',
+      `view "${this.#view}" changed its version ${MAX_ATTEMPTS} times during one read`,
+      {
+        remedy: 'Try again.',
+        retryable: true,
+        httpStatus: 503,
+      },
+    );
+  }
+
+  /** Null where the version's table is gone. */
+  async #fetch(reader: LiveReader, keys: readonly (readonly ScalarValue[])[]): Promise<Fetched | null> {
+    try {
+      return await reader.fetch(this.#pool, keys);
+    } catch (error) {
+      if (sqlState(error) === UNDEFINED_TABLE) return null;
+      throw namePostgresError(error, poolAddress(this.#pool));
+    }
+  }
+
+  #settle(reader: LiveReader, requests: readonly CheckedRequest[], fetched: Fetched): void {
+    let from = 0;
+    for (const { request, count } of requests) {
+      const states = fetched.states.slice(from, from + count);
+      from += count;
+      try {
+        request.resolve(this.#read(reader, request.options, states, fetched.watermarkUs));
+      } catch (error) {
+        request.reject(error);
+      }
+    }
+  }
+
+  #read(
+    reader: LiveReader,
+    options: ReadOptions,
+    states: readonly FetchedState[],
+    watermarkUs: number | null,
+  ): ViewRead[] {
+    const { version } = reader;
+    const subset = reader.subset(options.features);
+    const nowUs = this.#clock.nowUs();
+    const asOfUs = options.atUs ?? nowUs;
+    return states.map(({ state: bytes, seq }): ViewRead => {
+      const state = bytes === null ? subset.reducer.empty() : reader.all.reducer.decode(bytes);
+      return {
+        view: version.view,
+        fingerprint: version.fingerprint,
+        version: version.version,
+        layoutTag: version.layoutTag,
+        features: subset.names,
+        values: subset.reducer.read(state, asOfUs),
+        found: bytes !== null,
+        asOfUs,
+        ahead: asOfUs <= state.newestEventTimeUs,
+        seq,
+        freshnessUs: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs),
+      };
+    });
+  }
+}
+
+interface CheckedRequest {
+  readonly request: Request;
+  readonly count: number;
+}
+
+/** Refuses the requests whose keys or features the view does not have, and puts the keys of the others in one row. */
+function checkRequests(
+  reader: LiveReader,
+  batch: readonly Request[],
+): { requests: CheckedRequest[]; keys: (readonly ScalarValue[])[] } {
+  const requests: CheckedRequest[] = [];
+  const keys: (readonly ScalarValue[])[] = [];
+  for (const request of batch) {
+    try {
+      reader.subset(request.options.features);
+      const checked = request.keys.map((key) => reader.keys.check(key));
+      for (const key of checked) keys.push(key);
+      requests.push({ request, count: checked.length });
+    } catch (error) {
+      request.reject(error);
+    }
+  }
+  return { requests, keys };
+}
