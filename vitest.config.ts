@@ -7,11 +7,10 @@ const pure = [
   'test/define/**/*.test.ts',
   'test/contract/**/*.test.ts',
   'test/types/**/*.test.ts',
-  'test/cases/**/*.test.ts',
+  'test/training/**/*.test.ts',
 ];
 
 export default defineConfig({
-  // The bare `vitest` export is rewritten nowhere: tests import sources directly, with their .ts extension.
   test: {
     // Two cores: more workers only make the services' tests slower and flakier.
     maxWorkers: 2,
