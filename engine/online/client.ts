@@ -120,7 +120,8 @@ export function createClient(options: ClientOptions): FeatureClient {
       if (read.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, read, laidOut);
       const { found, ahead, seq, freshnessUs, version } = read;
       const named: Record<string, ScalarValue> = {};
-      for (let index = 0; index < read.features.length; index++) named[read.features[index]!] = read.values[index]!;
+      for (let index = 0; index < read.features.length; index++)
+        named[read.features[index]!.name] = read.values[index]!;
       return { values: named, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version };
     });
   };

@@ -23,12 +23,6 @@ export interface Fetched {
   readonly states: readonly FetchedState[];
 }
 
-/** Reads part of a layout's features. */
-export interface FeatureSubset {
-  readonly names: readonly string[];
-  readonly reducer: ViewReducer;
-}
-
 /**
  * Reads one version of a view. Its statement names that version's table and returns which version is live in the same snapshot:
  * a flip at any moment is seen, and never mixes rows of two versions.
@@ -36,15 +30,15 @@ export interface FeatureSubset {
 export class LiveReader {
   readonly version: ViewVersion;
   readonly keys: EntityKeys;
-  readonly all: FeatureSubset;
+  readonly all: ViewReducer;
   readonly #statement: { readonly name: string; readonly text: string };
-  readonly #subsets = new Map<string, FeatureSubset>();
+  readonly #subsets = new Map<string, ViewReducer>();
 
   constructor(version: ViewVersion) {
     this.version = version;
     const { layout } = version;
     this.keys = new EntityKeys(layout);
-    this.all = { names: layout.features.map((feature) => feature.name), reducer: createViewReducer(layout) };
+    this.all = createViewReducer(layout);
     const first = layout.keys.length + 1;
     this.#statement = {
       name: `millrace-get-${version.stateTable}`,
@@ -78,7 +72,7 @@ export class LiveReader {
   }
 
   /** The reader of some features. Throws MillraceError `unknown-feature`. */
-  subset(features: readonly string[] | undefined): FeatureSubset {
+  subset(features: readonly string[] | undefined): ViewReducer {
     if (features === undefined) return this.all;
     const id = features.join(',');
     const known = this.#subsets.get(id);
@@ -88,12 +82,12 @@ export class LiveReader {
       if (feature !== undefined) return feature;
       throw new MillraceError(
         'unknown-feature',
-        `view "${this.layout.view}" has no feature "${name}"; it has ${this.all.names.join(', ')}`,
+        `view "${this.layout.view}" has no feature "${name}"; it has ${this.layout.features.map((feature) => feature.name).join(', ')}`,
         { remedy: 'Correct the name.', details: { view: this.layout.view, feature: name } },
       );
     });
     // Its states are those of the whole layout: the groups and slots are the same.
-    const subset = { names: features, reducer: createViewReducer({ ...this.layout, features: chosen }) };
+    const subset = createViewReducer({ ...this.layout, features: chosen });
     // A caller may ask for any combination: the cache is bounded, and starting over is cheap.
     if (this.#subsets.size >= 100) this.#subsets.clear();
     this.#subsets.set(id, subset);

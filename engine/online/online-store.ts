@@ -5,6 +5,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../log/clock.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
+import type { LiveReader } from './live-reader.ts';
 import { ViewLoader } from './view-loader.ts';
 import type { ReadOptions, ViewRead } from './view-read.ts';
 
@@ -25,18 +26,18 @@ export interface OnlineStore {
    * `service-unreachable` (retryable).
    */
   get(view: string, keys: readonly (readonly ScalarValue[])[], options?: ReadOptions): Promise<ViewRead[]>;
-  /** What the view is now. Throws MillraceError `unknown-view`, `view-not-published`. */
+  /** What the view is, as of its last read. Throws MillraceError `unknown-view`, `view-not-published`. */
   describe(view: string): Promise<ServedView>;
   /**
-   * Join key values in layout order from values by name, each turned by `conversionOf` its type; other names are refused unless
-   * `ignoreOthers`. Throws MillraceError `invalid-key`.
+   * Join key values in layout order of entities given by name, each value turned by `conversionOf` its type; other names are
+   * refused unless `ignoreOthers`. Throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`.
    */
-  keyOf(
+  keysOf(
     view: string,
-    given: Readonly<Record<string, unknown>>,
+    entities: readonly Readonly<Record<string, unknown>>[],
     conversionOf: (type: ScalarType) => (value: unknown) => unknown,
     ignoreOthers?: boolean,
-  ): Promise<ScalarValue[]>;
+  ): Promise<ScalarValue[][]>;
 }
 
 /**
@@ -77,13 +78,23 @@ export function createOnlineStore(options: { readonly pool: pg.Pool; readonly cl
       return loaderOf(view).get(keys, read);
     },
     async describe(view) {
-      const { version } = await loaderOf(view).refreshed().catch(named);
+      const { version } = await loaderOf(view).live().catch(named);
       const { layout, layoutTag, fingerprint } = version;
       return { layout, layoutTag, version: version.version, fingerprint };
     },
-    async keyOf(view, given, conversionOf, ignoreOthers = false) {
-      const reader = await loaderOf(view).live().catch(named);
-      return reader.keys.ofObject(given, conversionOf, ignoreOthers);
+    async keysOf(view, entities, conversionOf, ignoreOthers = false) {
+      const loader = loaderOf(view);
+      const convert = (reader: LiveReader): ScalarValue[][] =>
+        entities.map((entity) => reader.keys.ofObject(entity, conversionOf, ignoreOthers));
+      const reader = await loader.live().catch(named);
+      try {
+        return convert(reader);
+      } catch (error) {
+        // The keys may be right for a version that went live since: a refusal is only true of the present one.
+        const present = await loader.refreshed().catch(named);
+        if (present.version.version === reader.version.version) throw error;
+        return convert(present);
+      }
     },
   };
 }

@@ -170,14 +170,14 @@ export class ViewLoader {
     const nowUs = this.#clock.nowUs();
     const asOfUs = options.atUs ?? nowUs;
     return states.map(({ state: bytes, seq }): ViewRead => {
-      const state = bytes === null ? subset.reducer.empty() : reader.all.reducer.decode(bytes);
+      const state = bytes === null ? subset.empty() : reader.all.decode(bytes);
       return {
         view: version.view,
         fingerprint: version.fingerprint,
         version: version.version,
         layoutTag: version.layoutTag,
-        features: subset.names,
-        values: subset.reducer.read(state, asOfUs),
+        features: subset.layout.features,
+        values: subset.read(state, asOfUs),
         found: bytes !== null,
         asOfUs,
         ahead: asOfUs <= state.newestEventTimeUs,

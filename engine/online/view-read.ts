@@ -1,4 +1,5 @@
 import type { ScalarValue } from '../contract/field-type.ts';
+import type { FeatureLayout } from '../define/view-layout.ts';
 
 /** One entity's answer from one view. */
 export interface ViewRead {
@@ -8,7 +9,7 @@ export interface ViewRead {
   /** Tells layouts apart: the first 32 bits of the layout's digest. */
   readonly layoutTag: number;
   /** The features of `values`, in their order. */
-  readonly features: readonly string[];
+  readonly features: readonly FeatureLayout[];
   /** In layout order, or in that of the features asked for. */
   readonly values: ScalarValue[];
   /** Whether the view has a state for the entity. Without one counts are 0 and all else is null. */

@@ -1,0 +1,74 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ViewRead } from '../engine/online/view-read.ts';
+import type { ViewProgress } from './view-progress.ts';
+
+/** From a coalesced hit to a request that waited for a flip, in seconds. */
+const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/** The metrics of the serving API, in a registry of their own. */
+export class ApiMetrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Counter({
+    name: 'millrace_http_requests_total',
+    help: 'Requests by route and status.',
+    labelNames: ['route', 'status'],
+    registers: [this.#registry],
+  });
+  readonly #seconds = new Histogram({
+    name: 'millrace_http_request_seconds',
+    help: 'Time to answer, by route.',
+    labelNames: ['route'],
+    buckets: LATENCY_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #reads = new Counter({
+    name: 'millrace_reads_total',
+    help: 'Entities read, by view and whether they were found.',
+    labelNames: ['view', 'found'],
+    registers: [this.#registry],
+  });
+  readonly #freshness = new Gauge({
+    name: 'millrace_view_freshness_seconds',
+    help: "Age of the view's watermark.",
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
+  readonly #lag = new Gauge({
+    name: 'millrace_view_lag_records',
+    help: "Records behind the topic's end, as the stream last saw it.",
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
+  readonly #databaseUp = new Gauge({
+    name: 'millrace_database_up',
+    help: '1 where the catalog answered this scrape; 0 leaves freshness and lag out.',
+    registers: [this.#registry],
+  });
+
+  request(route: string, status: number, seconds: number): void {
+    this.#requests.inc({ route, status: String(status) });
+    this.#seconds.observe({ route }, seconds);
+  }
+
+  reads(view: string, reads: readonly ViewRead[]): void {
+    const found = reads.filter((read) => read.found).length;
+    if (found > 0) this.#reads.inc({ view, found: 'true' }, found);
+    if (found < reads.length) this.#reads.inc({ view, found: 'false' }, reads.length - found);
+  }
+
+  /** The text of a scrape; `progress` is null where the database did not answer. */
+  scrape(progress: readonly ViewProgress[] | null, nowUs: number): Promise<string> {
+    this.#freshness.reset();
+    this.#lag.reset();
+    this.#databaseUp.set(progress === null ? 0 : 1);
+    for (const { view, lag, watermarkUs } of progress ?? []) {
+      if (lag !== null) this.#lag.set({ view }, lag);
+      if (watermarkUs !== null) this.#freshness.set({ view }, Math.max(0, nowUs - watermarkUs) / 1_000_000);
+    }
+    return this.#registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+}

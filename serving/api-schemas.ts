@@ -1,0 +1,118 @@
+import { z } from '@hono/zod-openapi';
+
+const MAX_ENTITIES = 1_000;
+const MAX_FEATURES = 1_000;
+
+const entitySchema = z.record(z.string(), z.unknown()).openapi('Entity', {
+  description: 'Join keys by name; int64 and decimal as strings, datetimes as ISO text with offset.',
+  example: { origin: 'LAS', destination: 'PHL' },
+});
+
+/** The body of `POST /v1/features`. */
+export const featuresRequestSchema = z
+  .strictObject({
+    service: z
+      .string()
+      .min(1)
+      .optional()
+      .openapi({ description: 'A feature service; or else `features`.', example: 'delay_model' }),
+    features: z
+      .array(z.string().min(1))
+      .min(1)
+      .max(MAX_FEATURES)
+      .optional()
+      .openapi({
+        description: '"view" for all of a view, "view.feature" for one.',
+        example: ['route_delays.flights_1d'],
+      }),
+    entity: entitySchema.optional(),
+    entities: z.array(entitySchema).min(1).max(MAX_ENTITIES).optional(),
+    at: z
+      .string()
+      .optional()
+      .openapi({ description: 'Request time, ISO with offset. Default: now.', example: '2001-06-01T12:00:00Z' }),
+  })
+  .refine((body) => (body.service === undefined) !== (body.features === undefined), {
+    message: 'expected either "service" or "features"',
+  })
+  .refine((body) => (body.entity === undefined) !== (body.entities === undefined), {
+    message: 'expected either "entity" or "entities"',
+  })
+  .openapi('FeaturesRequest');
+
+export type FeaturesRequest = z.infer<typeof featuresRequestSchema>;
+
+const valueSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const viewReadSchema = z
+  .object({
+    values: z
+      .record(z.string(), valueSchema)
+      .openapi({ description: 'int64 and decimal are strings.', example: { flights_1d: 12 } }),
+    found: z
+      .boolean()
+      .openapi({ description: 'Whether the entity is known; if not, counts are 0 and all else is null.' }),
+    as_of: z.string().openapi({ example: '2001-06-01T12:00:00.000000Z' }),
+    ahead: z.boolean().openapi({ description: 'The state holds events at or after as_of.' }),
+    seq: z
+      .number()
+      .int()
+      .nullable()
+      .openapi({ description: 'The commit that wrote the state last; 0 is the backfill.' }),
+    version: z.number().int(),
+    freshness_ms: z.number().nullable().openapi({ description: "Age of the view's watermark." }),
+  })
+  .openapi('ViewRead');
+
+/** The answer of `POST /v1/features`: `results` in the order of the entities. */
+export const featuresResponseSchema = z
+  .object({
+    results: z.array(z.object({ entity: entitySchema, views: z.record(z.string(), viewReadSchema) })),
+  })
+  .openapi('FeaturesResponse');
+
+export type FeaturesResponse = z.infer<typeof featuresResponseSchema>;
+
+const typeSchema = z.string().openapi({ example: 'decimal(10,2)' });
+
+/** The answer of `GET /v1/views`. */
+export const viewsResponseSchema = z
+  .object({
+    views: z.array(
+      z.object({
+        view: z.string(),
+        version: z.number().int(),
+        fingerprint: z.string(),
+        entity: z.string(),
+        keys: z.array(z.object({ name: z.string(), type: typeSchema })),
+        features: z.array(
+          z.object({
+            name: z.string(),
+            aggregate: z.string(),
+            type: typeSchema,
+            nullable: z.boolean(),
+            window_us: z.number().nullable(),
+          }),
+        ),
+        published_at: z.string().nullable(),
+        lag: z
+          .number()
+          .nullable()
+          .openapi({ description: 'Records behind the end of the topic, as last seen; null without one.' }),
+        freshness_ms: z.number().nullable(),
+      }),
+    ),
+  })
+  .openapi('ViewsResponse');
+
+export type ViewsResponse = z.infer<typeof viewsResponseSchema>;
+
+export const errorSchema = z
+  .object({
+    code: z.string().openapi({ example: 'unknown-feature' }),
+    message: z.string(),
+    remedy: z.string(),
+  })
+  .openapi('Error');
+
+export const healthSchema = z.object({ status: z.literal('ok') }).openapi('Health');

@@ -1,0 +1,172 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import type pg from 'pg';
+import { formatDateTime } from '../engine/contract/iso-time.ts';
+import { nameOfType } from '../engine/contract/row-value-conversions.ts';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import type { Clock } from '../engine/log/clock.ts';
+import type { OnlineStore } from '../engine/online/online-store.ts';
+import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+import { poolAddress } from '../engine/postgres/pool.ts';
+import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { ApiMetrics } from './api-metrics.ts';
+import {
+  errorSchema,
+  featuresRequestSchema,
+  featuresResponseSchema,
+  healthSchema,
+  type ViewsResponse,
+  viewsResponseSchema,
+} from './api-schemas.ts';
+import { errorResponse, invalidRequest } from './error-response.ts';
+import { readRequest, type ServiceViews } from './read-request.ts';
+import { viewProgress } from './view-progress.ts';
+
+const MAX_BODY_BYTES = 1 << 20;
+
+export interface ApiDeps {
+  readonly store: OnlineStore;
+  readonly pool: pg.Pool;
+  readonly clock: Clock;
+  /** The feature services that requests may name. */
+  readonly services: ReadonlyMap<string, ServiceViews>;
+  /** Told of faults of our own (answered with 500). */
+  readonly onBug: (error: unknown) => void;
+}
+
+const json = <Schema>(schema: Schema, description: string) => ({
+  content: { 'application/json': { schema } },
+  description,
+});
+const failures = {
+  400: json(errorSchema, 'The request is wrong; the message names what.'),
+  409: json(errorSchema, 'The view is not published.'),
+  422: json(errorSchema, 'A value does not fit its type.'),
+  503: json(errorSchema, 'The database cannot be reached.'),
+};
+
+const featuresRoute = createRoute({
+  method: 'post',
+  path: '/v1/features',
+  summary: 'Feature values of one or many entities',
+  request: { body: { required: true, content: { 'application/json': { schema: featuresRequestSchema } } } },
+  responses: { 200: json(featuresResponseSchema, 'Per entity and view, in the order asked.'), ...failures },
+});
+
+const viewsRoute = createRoute({
+  method: 'get',
+  path: '/v1/views',
+  summary: 'The views that are served',
+  responses: { 200: json(viewsResponseSchema, 'Live versions by name.'), 503: failures[503] },
+});
+
+const healthRoute = createRoute({
+  method: 'get',
+  path: '/healthz',
+  summary: 'Whether the process is up',
+  responses: { 200: json(healthSchema, 'Up.') },
+});
+
+const readyRoute = createRoute({
+  method: 'get',
+  path: '/readyz',
+  summary: 'Whether reads can be answered',
+  responses: { 200: json(healthSchema, 'Ready.'), 503: failures[503] },
+});
+
+async function servedViews({ pool, clock }: ApiDeps): Promise<ViewsResponse> {
+  const [live, progress] = await Promise.all([liveVersions(pool), viewProgress(pool)]);
+  const nowUs = clock.nowUs();
+  return {
+    views: live.map(({ view, version, fingerprint, layout, publishedAtUs }) => {
+      const at = progress.find((one) => one.view === view);
+      const watermarkUs = at?.watermarkUs ?? null;
+      return {
+        view,
+        version,
+        fingerprint,
+        entity: layout.entity,
+        keys: layout.keys.map((key) => ({ name: key.name, type: nameOfType(key.type) })),
+        features: layout.features.map((feature) => ({
+          name: feature.name,
+          aggregate: feature.aggregate,
+          type: nameOfType(feature.result),
+          nullable: feature.nullable,
+          window_us: feature.windowUs,
+        })),
+        published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
+        lag: at?.lag ?? null,
+        freshness_ms: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs) / 1000,
+      };
+    }),
+  };
+}
+
+/**
+ * The HTTP API over an online store, without a socket: `app.request('/v1/views')` answers in a test.
+ *
+ * @example
+ * const app = createApi({ store, pool, clock: systemClock, services: definitions.services, onBug: console.error });
+ */
+export function createApi(deps: ApiDeps): OpenAPIHono {
+  const { clock, pool, store, services } = deps;
+  const metrics = new ApiMetrics();
+  const app = new OpenAPIHono({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error.issues);
+    },
+  });
+  const named = (error: unknown): unknown => namePostgresError(error, poolAddress(pool));
+
+  app.use(async (c, next) => {
+    const startMs = clock.monotonicMs();
+    await next();
+    // Only paths we know are labels: any other could be made up without end.
+    const known = app.routes.some((route) => route.path === c.req.path && route.method !== 'ALL');
+    metrics.request(known ? c.req.path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
+  });
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new MillraceError('body-too-large', `the body is larger than ${MAX_BODY_BYTES} bytes`, {
+          remedy: 'Ask for fewer entities at a time.',
+          httpStatus: 413,
+        });
+      },
+    }),
+  );
+  app.onError((thrown, c) => {
+    const error = named(thrown);
+    const { status, body } = errorResponse(error);
+    if (status === 500 && !(isMillraceError(error) && error.code !== 'internal-bug')) deps.onBug(error);
+    return c.json(body, status);
+  });
+  app.notFound((c) =>
+    c.json(
+      { code: 'not-found', message: `nothing at ${c.req.method} ${c.req.path}`, remedy: 'See /openapi.json.' },
+      404,
+    ),
+  );
+
+  app.openapi(featuresRoute, async (c) => {
+    const body = c.req.valid('json');
+    const onReads = metrics.reads.bind(metrics);
+    return c.json(await readRequest(body, { store, services, nowUs: () => clock.nowUs(), onReads }), 200);
+  });
+  app.openapi(viewsRoute, async (c) => c.json(await servedViews(deps), 200));
+  app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
+  app.openapi(readyRoute, async (c) => {
+    await viewProgress(pool);
+    return c.json({ status: 'ok' as const }, 200);
+  });
+  app.get('/metrics', async (c) => {
+    const progress = await viewProgress(pool).catch(() => null);
+    return c.text(await metrics.scrape(progress, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });
+  });
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'Millrace', version: '1', description: 'Feature values, as of now or of a given time.' },
+  });
+  return app;
+}

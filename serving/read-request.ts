@@ -1,0 +1,128 @@
+import { formatDateTime, parseDateTime } from '../engine/contract/iso-time.ts';
+import { jsonConversion } from '../engine/contract/json-conversions.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import type { OnlineStore } from '../engine/online/online-store.ts';
+import type { ViewRead } from '../engine/online/view-read.ts';
+import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
+import { jsonValue, type JsonValue } from './json-values.ts';
+
+/** What the API knows of a feature service. */
+export interface ServiceViews {
+  readonly views: readonly { readonly name: string }[];
+}
+
+export interface ReadDeps {
+  readonly store: OnlineStore;
+  readonly services: ReadonlyMap<string, ServiceViews>;
+  readonly nowUs: () => number;
+  readonly onReads: (view: string, reads: readonly ViewRead[]) => void;
+}
+
+/** Which features of which views a request wants; undefined: all. In the request's order. */
+function wantedViews(
+  request: FeaturesRequest,
+  services: ReadonlyMap<string, ServiceViews>,
+): Map<string, string[] | undefined> {
+  const wanted = new Map<string, string[] | undefined>();
+  if (request.service !== undefined) {
+    const service = services.get(request.service);
+    if (service === undefined) {
+      const known = [...services.keys()].join(', ');
+      throw new MillraceError(
+        'unknown-service',
+        `no feature service "${request.service}"; known: ${known === '' ? 'none' : known}`,
+        {
+          remedy: 'Correct the name, or list the features themselves.',
+        },
+      );
+    }
+    for (const view of service.views) wanted.set(view.name, undefined);
+    return wanted;
+  }
+  for (const name of request.features ?? []) {
+    const [view = '', feature, ...rest] = name.split('.');
+    if (view === '' || feature === '' || rest.length > 0) {
+      throw new MillraceError('unknown-feature', `"${name}" is neither "view" nor "view.feature"`, {
+        remedy: 'Correct the name.',
+      });
+    }
+    const known = wanted.get(view);
+    if (feature === undefined || (wanted.has(view) && known === undefined)) wanted.set(view, undefined);
+    else if (known === undefined) wanted.set(view, [feature]);
+    else if (!known.includes(feature)) known.push(feature);
+  }
+  return wanted;
+}
+
+function requestTime(at: string | undefined, nowUs: () => number): number {
+  if (at === undefined) return nowUs();
+  const atUs = parseDateTime(at, { offset: true, relaxed: false });
+  if (Number.isNaN(atUs)) {
+    throw new MillraceError(
+      'invalid-time',
+      `at: expected an ISO time with offset, received ${JSON.stringify(at.slice(0, 80))}`,
+      {
+        remedy: 'Write it like 2001-06-01T12:00:00Z.',
+      },
+    );
+  }
+  return atUs;
+}
+
+/** Refuses names that are a join key of none of the views: a misspelt key must not pass unseen. */
+async function refuseStrayKeys(
+  store: OnlineStore,
+  views: readonly string[],
+  entities: readonly Readonly<Record<string, unknown>>[],
+): Promise<void> {
+  const served = await Promise.all(views.map((view) => store.describe(view)));
+  const names = new Set(served.flatMap(({ layout }) => layout.keys.map((key) => key.name)));
+  for (const entity of entities) {
+    const stray = Object.keys(entity).find((name) => !names.has(name));
+    if (stray === undefined) continue;
+    throw new MillraceError('invalid-key', `key "${stray}": no such join key; expected ${[...names].join(', ')}`, {
+      remedy: 'Correct the name.',
+      details: { key: stray },
+    });
+  }
+}
+
+function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][string] {
+  const values: Record<string, JsonValue> = {};
+  for (const [index, feature] of read.features.entries()) {
+    values[feature.name] = jsonValue(feature.result, read.values[index] ?? null);
+  }
+  return {
+    values,
+    found: read.found,
+    as_of: formatDateTime(read.asOfUs),
+    ahead: read.ahead,
+    seq: read.seq,
+    version: read.version,
+    freshness_ms: read.freshnessUs === null ? null : read.freshnessUs / 1000,
+  };
+}
+
+/** Answers `POST /v1/features`: one query per view, whatever the number of entities. */
+export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Promise<FeaturesResponse> {
+  const { store } = deps;
+  const wanted = wantedViews(request, deps.services);
+  const views = [...wanted.keys()];
+  const entities = request.entities ?? [request.entity ?? {}];
+  const atUs = requestTime(request.at, deps.nowUs);
+  await refuseStrayKeys(store, views, entities);
+  const perView = await Promise.all(
+    views.map(async (view) => {
+      const keys = await store.keysOf(view, entities, jsonConversion, true);
+      const reads = await store.get(view, keys, { atUs, features: wanted.get(view) });
+      deps.onReads(view, reads);
+      return reads.map(viewJson);
+    }),
+  );
+  return {
+    results: entities.map((entity, index) => ({
+      entity,
+      views: Object.fromEntries(views.map((view, at) => [view, perView[at]![index]!])),
+    })),
+  };
+}

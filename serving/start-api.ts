@@ -1,0 +1,101 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { pino } from 'pino';
+import type pg from 'pg';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { type Clock, systemClock } from '../engine/log/clock.ts';
+import { createOnlineStore } from '../engine/online/online-store.ts';
+import { createPool } from '../engine/postgres/pool.ts';
+import { createApi } from './create-api.ts';
+import type { ServiceViews } from './read-request.ts';
+
+/** Requests under way get this long once a stop was asked for. */
+const DRAIN_MS = 10_000;
+
+export type StartApiOptions = ({ readonly databaseUrl: string } | { readonly pool: pg.Pool }) & {
+  /** Where the feature services that requests may name come from. */
+  readonly definitions?: { readonly services: ReadonlyMap<string, ServiceViews> } | undefined;
+  /** Default 0: a free one. */
+  readonly port?: number | undefined;
+  /** Default 127.0.0.1. */
+  readonly host?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly onBug?: ((error: unknown) => void) | undefined;
+};
+
+/** The running API. */
+export interface RunningApi {
+  readonly url: string;
+  /** Stops listening, lets requests under way finish, and closes what was opened. */
+  close(): Promise<void>;
+}
+
+function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(
+        new MillraceError('address-in-use', `the API cannot listen on ${host}:${port}: ${cause.message}`, {
+          remedy: 'Give another port, or 0 for a free one.',
+          httpStatus: 500,
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => resolve(server.address() as AddressInfo));
+  });
+}
+
+function drain(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/**
+ * Starts the HTTP API. Throws MillraceError `address-in-use`. A database that is away is no reason not to start: `/readyz` tells.
+ *
+ * @example
+ * const api = await startApi({ databaseUrl, definitions, port: 8080 });
+ * await api.close();
+ */
+export async function startApi(options: StartApiOptions): Promise<RunningApi> {
+  const own = 'databaseUrl' in options;
+  const pool = own ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api' }) : options.pool;
+  const clock = options.clock ?? systemClock;
+  const app = createApi({
+    store: createOnlineStore({ pool, clock }),
+    pool,
+    clock,
+    services: options.definitions?.services ?? new Map<string, ServiceViews>(),
+    onBug: options.onBug ?? bugLog(),
+  });
+  const answer = getRequestListener(app.fetch);
+  const server = createServer((request, response) => void answer(request, response));
+  const host = options.host ?? '127.0.0.1';
+  try {
+    const { port } = await listen(server, options.port ?? 0, host);
+    const close = async (): Promise<void> => {
+      await drain(server);
+      if (own) await pool.end();
+    };
+    let closing: Promise<void> | null = null;
+    return {
+      url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      close: () => (closing ??= close()),
+    };
+  } catch (error) {
+    if (own) await pool.end();
+    throw error;
+  }
+}
+
+function bugLog(): (error: unknown) => void {
+  const log = pino({ name: 'millrace-api' }, pino.destination(2));
+  return (error) => log.error({ err: error }, 'a request failed for a reason of our own');
+}

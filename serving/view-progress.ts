@@ -1,0 +1,34 @@
+import type { Queryable } from '../engine/postgres/queryable.ts';
+import { postgresTypes } from '../engine/postgres/type-parsers.ts';
+
+/** How far a live view is, as the catalog knows. */
+export interface ViewProgress {
+  readonly view: string;
+  /** Records behind the topic's end as last seen; null for a view without a stream's offsets. */
+  readonly lag: number | null;
+  /** See LiveReader: held back by partitions that lag. */
+  readonly watermarkUs: number | null;
+}
+
+/** The progress of every live view, in one statement. */
+export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
+  const { rows } = await on.query<{ view: string; lag: number | null; watermark_us: number | null }>({
+    text: `
+      SELECT v.view,
+        (sum(o.end_offset - o.next_offset))::bigint AS lag,
+        coalesce(
+          CASE WHEN bool_or(o.next_offset < o.end_offset)
+            THEN min(coalesce(o.watermark_us, v.history_watermark_us)) FILTER (WHERE o.next_offset < o.end_offset)
+            ELSE max(o.watermark_us)
+          END,
+          v.history_watermark_us
+        ) AS watermark_us
+      FROM millrace_catalog.view_version v
+      LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version
+      WHERE v.status = 'live'
+      GROUP BY v.view, v.history_watermark_us
+      ORDER BY v.view`,
+    types: postgresTypes,
+  });
+  return rows.map(({ view, lag, watermark_us: watermarkUs }) => ({ view, lag, watermarkUs }));
+}
