@@ -26,7 +26,7 @@ export interface ScanStatesOptions {
   readonly progress: ProgressReporter;
 }
 
-/** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
+/** Takes the whole log up to the cut into states, all applied when it ends; invalid records go to the dead letters on the way. */
 export async function scanStates(options: ScanStatesOptions): Promise<{ figures: LogScanFigures; counts: LogCounts }> {
   const { view, states, progress, signal } = options;
   const letters = new Letters(options);
@@ -55,10 +55,8 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
     for (let index = 0; index < events.length; index++) {
       const event = events[index] as LogEvent;
       const outcome = view.prepare(event, prepared);
-      if (outcome === 'ok') {
-        if (states.apply(prepared)) counts.applied++;
-        else counts.late++;
-      } else if (outcome === 'filtered') counts.filtered++;
+      if (outcome === 'ok') states.add(prepared);
+      else if (outcome === 'filtered') counts.filtered++;
       else if (outcome === 'null-key') counts.nullKey++;
       else {
         counts.invalid++;
@@ -70,6 +68,9 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
     await letters.endBatch();
   }
   await letters.flush();
+  states.applyAll();
+  counts.applied += states.counts.applied;
+  counts.late += states.counts.late;
   addCounts(counts, scan.figures.counts);
   return { figures: scan.figures, counts };
 }

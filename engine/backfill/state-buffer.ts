@@ -1,10 +1,11 @@
 import { VARCHAR, BLOB, blobValue, INTEGER, type DuckDBBlobValue } from 'duckdb';
-import type { ScalarValue } from '../contract/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../log/duckdb.ts';
 import { RowAppender } from '../log/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { EntityNumbers } from './entity-numbers.ts';
+import { EventBlock } from './event-block.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
 
 /** A map entry, its key values and text, and an empty state. */
@@ -17,11 +18,6 @@ const SAMPLED_STATES = 256;
 /** A measured size this close to the budget is not worth waiting for. */
 const SPILL_FROM = 0.8;
 
-interface Entry {
-  readonly key: readonly ScalarValue[];
-  readonly state: EntityState;
-}
-
 /**
  * The states of a backfill. Beyond the budget they go to DuckDB as encoded partial states, and are merged by key when they are read: the
  * bytes are those of a run that never spilled, since states merge whatever the split.
@@ -31,7 +27,10 @@ export class StateBuffer {
   readonly #duckdb: DuckDb;
   readonly #budgetBytes: number;
   readonly #bytesPerEvent: number;
-  readonly #states = new Map<string, Entry>();
+  readonly #entities = new EntityNumbers();
+  /** By entity number. */
+  readonly #states: EntityState[] = [];
+  readonly #block: EventBlock;
   #spillTable: string | null = null;
   #spills = 0;
   /** Size at the last measurement, and what was added since, at most. */
@@ -43,12 +42,13 @@ export class StateBuffer {
     this.#reducer = reducer;
     this.#duckdb = duckdb;
     this.#budgetBytes = budgetBytes;
+    this.#block = new EventBlock(reducer);
     this.#bytesPerEvent = reducer.layout.slots.length * BYTES_PER_SLOT;
   }
 
   /** Entities held at the moment; those spilled before may be among them again. */
   get heldEntities(): number {
-    return this.#states.size;
+    return this.#states.length;
   }
 
   /** How often states were spilled. */
@@ -56,29 +56,40 @@ export class StateBuffer {
     return this.#spills;
   }
 
-  /** Applies one event; false where it was late. */
-  apply(event: PreparedEvent): boolean {
-    let entry = this.#states.get(event.keyText);
-    if (entry === undefined) {
-      entry = { key: event.key.slice(), state: this.#reducer.empty() };
-      this.#states.set(event.keyText, entry);
-    }
+  /** Events applied, and those that were late; complete after `applyAll`. */
+  get counts(): { readonly applied: number; readonly late: number } {
+    return this.#block;
+  }
+
+  /** Takes one event, which is the caller's again afterwards. */
+  add(event: PreparedEvent): void {
+    const entity = this.#entities.of(event.key);
+    if (entity === this.#states.length) this.#states.push(this.#reducer.empty());
     this.#events++;
-    return this.#reducer.apply(entry.state, event);
+    if (this.#block.add(entity, event)) this.#block.apply(this.#states);
+  }
+
+  /** Applies what was taken so far. */
+  applyAll(): void {
+    this.#block.apply(this.#states);
   }
 
   /** Spills when the budget is used up; to be called between batches. */
   async keepBudget(): Promise<void> {
-    const added = this.#events * this.#bytesPerEvent + (this.#states.size - this.#entitiesThen) * BYTES_PER_ENTITY;
+    const added = this.#events * this.#bytesPerEvent + (this.#states.length - this.#entitiesThen) * BYTES_PER_ENTITY;
     if (this.#measuredBytes + added < this.#budgetBytes) return;
+    this.applyAll();
     this.#measure();
     if (this.#measuredBytes >= this.#budgetBytes * SPILL_FROM) await this.#spill();
   }
 
   /** All states, each entity once, encoded. Nothing may be applied any more. */
   async *rows(signal?: AbortSignal): AsyncGenerator<StateRow> {
+    this.applyAll();
     if (this.#spillTable === null) {
-      for (const { key, state } of this.#states.values()) yield { key, state: this.#reducer.encode(state) };
+      for (const [entity, key] of this.#entities.keys.entries()) {
+        yield { key, state: this.#reducer.encode(this.#states[entity] as EntityState) };
+      }
       return;
     }
     await this.#spill();
@@ -86,18 +97,17 @@ export class StateBuffer {
   }
 
   #measure(): void {
-    const step = Math.max(1, Math.floor(this.#states.size / SAMPLED_STATES));
-    let at = 0;
+    const count = this.#states.length;
+    const step = Math.max(1, Math.floor(count / SAMPLED_STATES));
     let sampled = 0;
     let encoded = 0;
-    for (const { state } of this.#states.values()) {
-      if (at++ % step !== 0) continue;
-      encoded += this.#reducer.encode(state).length;
+    for (let entity = 0; entity < count; entity += step) {
+      encoded += this.#reducer.encode(this.#states[entity] as EntityState).length;
       sampled++;
     }
     const perEntity = BYTES_PER_ENTITY + (sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE);
-    this.#measuredBytes = this.#states.size * perEntity;
-    this.#entitiesThen = this.#states.size;
+    this.#measuredBytes = count * perEntity;
+    this.#entitiesThen = count;
     this.#events = 0;
   }
 
@@ -108,14 +118,16 @@ export class StateBuffer {
     }
     const appender = await RowAppender.open(this.#duckdb, this.#spillTable, [VARCHAR, INTEGER, BLOB]);
     try {
-      for (const { key, state } of this.#states.values()) {
-        appender.append(keyToText(key), this.#spills, blobValue(this.#reducer.encode(state)));
+      for (const [entity, key] of this.#entities.keys.entries()) {
+        const state = this.#reducer.encode(this.#states[entity] as EntityState);
+        appender.append(keyToText(key), this.#spills, blobValue(state));
       }
     } finally {
       appender.close();
     }
     this.#spills++;
-    this.#states.clear();
+    this.#entities.clear();
+    this.#states.length = 0;
     this.#measuredBytes = 0;
     this.#entitiesThen = 0;
     this.#events = 0;

@@ -3,12 +3,13 @@ import { formatDateTime } from '../contract/iso-time.ts';
 import type { CompiledContract } from '../define/compiled-view.ts';
 import type { HistoryColumn } from './column-source.ts';
 import { type RawColumn, rawColumn } from './raw-column.ts';
+import { type Decode, rememberedDecode } from './remembered-decode.ts';
 
 interface ColumnPlan {
   readonly name: string;
   readonly type: string;
   readonly read: RawColumn;
-  readonly decode: (value: unknown, reasons: string[]) => unknown;
+  readonly decode: Decode;
   readonly raw: unknown[];
 }
 
@@ -32,7 +33,7 @@ export class ColumnRows {
       name: field.name,
       type,
       read: rawColumn(type),
-      decode: contract.columnDecoder(field.name, type),
+      decode: rememberedDecode(contract.columnDecoder(field.name, type), type),
       raw: [],
     }));
   }
