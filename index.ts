@@ -13,3 +13,11 @@ export {
 export { type FeatureView, featureView, type KeyOf, type ValuesOf } from './engine/define/feature-view.ts';
 export { type Source, source } from './engine/define/source.ts';
 export { MillraceError } from './engine/errors/millrace-error.ts';
+export {
+  type ClientOptions,
+  createClient,
+  type FeatureClient,
+  type FeatureRead,
+  type GetOptions,
+  type ServiceRead,
+} from './engine/online/client.ts';

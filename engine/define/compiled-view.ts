@@ -2,13 +2,7 @@ import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { ScalarValue } from '../contract/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
 
-export type { CompiledContract, DecodeResult, Row } from '../contract/compiled-contract.ts';
-
-/** Where a record stands in the log of its source: history is partition -1, its offset the position by (file name, row). */
-export interface LogPosition {
-  readonly partition: number;
-  readonly offset: number;
-}
+export type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 
 /** A record that passed decode, contract, `until` and dedupe. Mutable on purpose: drivers reuse one object per record batch slot. */
 export interface LogEvent {
@@ -16,6 +10,7 @@ export interface LogEvent {
   eventTimeUs: number;
   /** The event id as a string (ints in decimal), or null where the source declares none. */
   id: string | null;
+  /** History is partition -1, its offset the position by (file name, row). */
   partition: number;
   offset: number;
 }

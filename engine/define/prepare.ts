@@ -121,12 +121,14 @@ export function createPrepare(
   const keeps = where === null ? null : whereReader(where);
   const steps = inputSteps(slots);
   const slotCount = slots.length;
+  // One list for all events: almost none has anything to say.
+  const reasons: string[] = [];
   return (event, out): PrepareOutcome => {
     const { row } = event;
-    const reasons: string[] = [];
-    if (keeps !== null && !keeps(row, reasons)) return reasons.length === 0 ? 'filtered' : { invalid: reasons };
+    if (reasons.length > 0) reasons.length = 0;
+    if (keeps !== null && !keeps(row, reasons)) return reasons.length === 0 ? 'filtered' : { invalid: [...reasons] };
     const key = readKey(row, reasons);
-    if (key === undefined) return { invalid: reasons };
+    if (key === undefined) return { invalid: [...reasons] };
     if (key === null) return 'null-key';
     const { inputs } = out;
     inputs.length = slotCount;
@@ -134,7 +136,7 @@ export function createPrepare(
       const value = step.read(row, reasons);
       for (const slot of step.slots) inputs[slot] = value;
     }
-    if (reasons.length > 0) return { invalid: reasons };
+    if (reasons.length > 0) return { invalid: [...reasons] };
     out.key = key;
     out.keyText = keyText(key);
     out.eventTimeUs = event.eventTimeUs;

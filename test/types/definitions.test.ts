@@ -3,6 +3,7 @@ import {
   type Entity,
   entity,
   featureService,
+  type FeatureClient,
   featureView,
   type KeyOf,
   type Micros,
@@ -198,4 +199,26 @@ test('services know their views, keys and values', () => {
   expectTypeOf(entity('e', { a: z.string() })).toEqualTypeOf<Entity<'e', { a: z.ZodString }>>();
   // @ts-expect-error a service lists views
   featureService('s', [city]);
+});
+
+test('a client is typed by the definitions', () => {
+  const reads = async (client: FeatureClient): Promise<void> => {
+    const read = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
+    expectTypeOf(read.values).toEqualTypeOf<ValuesOf<typeof routeDelays>>();
+    expectTypeOf(read.values.flights_1d).toEqualTypeOf<number>();
+    expectTypeOf(read.values.delay_max_1d).toEqualTypeOf<number | null>();
+    // @ts-expect-error a key is missing
+    await client.get(routeDelays, { origin: 'LAS' });
+    // @ts-expect-error a key has the wrong type
+    await client.get(routeDelays, { origin: 'LAS', destination: 7 });
+    // @ts-expect-error no such key
+    await client.get(airportTraffic, { origin: 'LAS' });
+    // @ts-expect-error no such feature
+    void read.values.nope;
+    const both = await client.getService(delayModel, { origin: 'LAS', destination: 'PHL', airport: 'LAS' });
+    expectTypeOf(both.airport_traffic.values.departures).toEqualTypeOf<number>();
+    // @ts-expect-error a service takes the keys of all its views
+    await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
+  };
+  expect(reads).toBeTypeOf('function');
 });
