@@ -140,6 +140,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono {
     const error = named(thrown);
     const { status, body } = errorResponse(error);
     if (status === 500 && !(isMillraceError(error) && error.code !== 'internal-bug')) deps.onBug(error);
+    // The rest of the body is not read: the connection cannot carry another request.
+    if (status === 413) c.header('Connection', 'close');
     return c.json(body, status);
   });
   app.notFound((c) =>

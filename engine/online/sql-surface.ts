@@ -65,7 +65,6 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
   const keyParameters = keys.map(({ castName }, index) => `k${index} ${castName}`).join(', ');
   const keyMatch = keys.map(({ name }, index) => `s.${name} = k${index}`).join(' AND ');
   const outNames = [...features.map((_, index) => `o${index}`), 'ahead'].join(', ');
-  const tableColumns = [...keys, ...features].map(({ name, castName }) => `${name} ${castName}`);
   return [
     `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, at_time timestamptz, ${signature}) RETURNS record ` +
       `LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000 AS ${literal(decoderBody(layout, layoutTag))}`,
@@ -78,8 +77,9 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
           `SELECT r.* INTO ${outNames} FROM ${names.read}(state_bytes, at_time) r;\nEND`,
       ),
     `CREATE OR REPLACE VIEW ${names.entities} AS SELECT ${keyNames('s')} FROM ${stateTable(table)} s`,
-    // A single plain SELECT: the planner puts it in place of the call, and a condition on the join keys reaches the primary key.
-    `CREATE OR REPLACE FUNCTION ${names.at}(timestamptz) RETURNS TABLE (${tableColumns.join(', ')}, as_of timestamptz, ahead boolean) ` +
+    // A single plain SELECT: the planner puts it in place of the call, and a condition on the join keys reaches the primary key. Its rows
+    // are the view's, as only so its texts have the key columns' collation, without which the key's index would not be used.
+    `CREATE OR REPLACE FUNCTION ${names.at}(timestamptz) RETURNS SETOF ${names.view} ` +
       'LANGUAGE sql STABLE AS ' +
       literal(
         `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead ` +
@@ -109,8 +109,8 @@ export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Pro
   const names = namesOf(layout.view);
   const keyTypes = layout.keys.map((key) => columnFormat(key.type).castName).join(', ');
   const statements = [
-    `DROP VIEW IF EXISTS ${names.view}`,
     `DROP FUNCTION IF EXISTS ${names.at}(timestamptz)`,
+    `DROP VIEW IF EXISTS ${names.view}`,
     `DROP FUNCTION IF EXISTS ${names.readEntity}(${keyTypes}, timestamptz)`,
     `DROP VIEW IF EXISTS ${names.entities}`,
     `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,

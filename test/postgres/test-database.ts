@@ -12,7 +12,7 @@ export interface OwnDatabase {
 
 /** Makes an empty database (no migrations applied). */
 export async function createOwnDatabase(serverUrl: string, max = 10): Promise<OwnDatabase> {
-  const name = `pg_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  const name = `own_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   const admin = createPool(serverUrl, { max: 1 });
   await admin.query(`CREATE DATABASE ${ident(name)}`);
   const url = new URL(serverUrl);
