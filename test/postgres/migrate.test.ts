@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { migrateToLatest } from '../../engine/postgres/migrate.ts';
+import {
+  insertVersion,
+  liveVersion,
+  markBuilt,
+  nextSeq,
+  setVersionStatus,
+  versions,
+} from '../../engine/postgres/view-versions.ts';
+import { emptyCounts } from '../../engine/log/log-counts.ts';
+import { deadLetters, countDeadLetters, insertDeadLetters } from '../../engine/postgres/dead-letters.ts';
+import { dedupeIds, expireDedupeIds, insertDedupeIds } from '../../engine/postgres/dedupe-ids.ts';
+import { insertStreamOffsets, streamOffsets } from '../../engine/postgres/stream-offsets.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { createOwnDatabase, type OwnDatabase } from './test-database.ts';
+
+const ALL = ['0001-catalog', '0002-reader-role', '0003-sql-functions'];
+
+const layout: ViewLayout = {
+  semantics: 1,
+  view: 'v',
+  entity: 'e',
+  keys: [{ name: 'k', type: { kind: 'string' } }],
+  tieBreak: 'id',
+  groups: [],
+  slots: [],
+  features: [],
+};
+
+let database: OwnDatabase;
+
+beforeEach(async () => {
+  database = await createOwnDatabase(inject('stack').databaseUrl);
+});
+afterEach(() => database.drop());
+
+async function tables(): Promise<string[]> {
+  const { rows } = await database.pool.query<{ name: string }>(
+    "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname LIKE 'millrace%' ORDER BY name",
+  );
+  return rows.map((row) => row.name);
+}
+
+describe('migrations', () => {
+  it('bring an empty database up, and find nothing to do the second time', async () => {
+    expect(await migrateToLatest(database.url)).toEqual(ALL);
+    expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([
+      'millrace_catalog.commit_record',
+      'millrace_catalog.dead_letter',
+      'millrace_catalog.dedupe_ids',
+      'millrace_catalog.stream_offset',
+      'millrace_catalog.view_version',
+    ]);
+    expect(await migrateToLatest(database.pool)).toEqual([]);
+  });
+
+  it('run once, however many processes start at the same moment', async () => {
+    const runs = await Promise.all(Array.from({ length: 6 }, () => migrateToLatest(database.url)));
+    expect(runs.filter((run) => run.length > 0)).toEqual([ALL]);
+  });
+
+  it("run beside those of another database, although roles are the server's", async () => {
+    const others = await Promise.all(Array.from({ length: 3 }, () => createOwnDatabase(inject('stack').databaseUrl)));
+    try {
+      const runs = await Promise.all([database, ...others].map(({ url }) => migrateToLatest(url)));
+      expect(runs).toEqual([ALL, ALL, ALL, ALL]);
+    } finally {
+      for (const other of others) await other.drop();
+    }
+  });
+
+  it('keep what the catalog of an earlier version holds', async () => {
+    // The database as 0001 alone leaves it, with a view in it.
+    await migrateToLatest(database.pool);
+    await insertVersion(database.pool, {
+      view: 'v',
+      fingerprint: 'f',
+      layout,
+      layoutTag: 1,
+      source: 's',
+      topic: null,
+      builder: 'b',
+    });
+    await database.pool.query('DROP SCHEMA millrace_sql CASCADE');
+    await database.pool.query("DELETE FROM millrace_catalog.kysely_migration WHERE name <> '0001-catalog'");
+    expect(await migrateToLatest(database.pool)).toEqual(ALL.slice(1));
+    expect(await versions(database.pool)).toMatchObject([{ view: 'v', version: 1, status: 'building' }]);
+  });
+
+  it('name a database that is away, or is not there', async () => {
+    await expect(migrateToLatest('postgres://postgres@127.0.0.1:1/none')).rejects.toMatchObject({
+      code: 'service-unreachable',
+      retryable: true,
+    });
+    const missing = new URL(database.url);
+    missing.pathname = '/not_there';
+    await expect(migrateToLatest(missing.href)).rejects.toMatchObject({ code: 'database-refused' });
+    await expect(migrateToLatest('mysql://x')).rejects.toMatchObject({ code: 'invalid-database-url' });
+  });
+
+  it('give powers of two exactly, over the whole double range', async () => {
+    await migrateToLatest(database.pool);
+    const { rows } = await database.pool.query<{ wrong: number }>(
+      `SELECT count(*)::int AS wrong FROM generate_series(-1074, 1022) e
+       WHERE millrace_sql.power_of_two(e) * 2 <> millrace_sql.power_of_two(e + 1)
+         OR millrace_sql.double_power_of_two(e) * 2 <> millrace_sql.double_power_of_two(e + 1)
+         OR float8send(millrace_sql.power_of_two(e)::float8) <> float8send(millrace_sql.double_power_of_two(e))`,
+    );
+    expect(rows).toEqual([{ wrong: 0 }]);
+    const { rows: one } = await database.pool.query<{ one: boolean }>(
+      'SELECT millrace_sql.power_of_two(0) = 1 AND millrace_sql.power_of_two(1100) / millrace_sql.power_of_two(1000) = 2 ^ 100::numeric AS one',
+    );
+    expect(one).toEqual([{ one: true }]);
+  });
+});
+
+describe('the catalog', () => {
+  it('numbers versions apart, also for builders that start together, and one of a view is live', async () => {
+    await migrateToLatest(database.pool);
+    const { pool } = database;
+    const fresh = {
+      view: 'v',
+      fingerprint: 'f',
+      layout,
+      layoutTag: 4_000_000_000,
+      source: 's',
+      topic: 't',
+      builder: 'b',
+    };
+    const added = await Promise.all(Array.from({ length: 8 }, () => insertVersion(pool, fresh)));
+    expect(added.map((one) => one.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(new Set(added.map((one) => one.stateTable)).size).toBe(8);
+    const built = {
+      view: 'v',
+      version: 1,
+      cut: { clusterId: 'c', takenAtUs: 5, partitions: [{ partition: 0, lowOffset: 0, endOffset: 9 }] },
+      history: { files: [{ path: 'p', sizeBytes: 1, rows: 2 }] },
+      counts: { ...emptyCounts(), records: 3 },
+      entities: 2,
+      historyWatermarkUs: -7,
+    };
+    await markBuilt(pool, built);
+    await expect(markBuilt(pool, built)).rejects.toMatchObject({ code: 'internal-bug' });
+    expect(await liveVersion(pool, 'v')).toBeNull();
+    expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(true);
+    expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(false);
+    await expect(setVersionStatus(pool, 'v', 2, ['building'], 'live')).rejects.toMatchObject({ code: '23505' });
+    const { createdAtUs, publishedAtUs, ...live } = (await liveVersion(pool, 'v'))!;
+    expect(live).toEqual({ ...built, ...fresh, status: 'live', seq: 0, stateTable: 'v_v1' });
+    expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);
+    expect([await nextSeq(pool, 'v', 1), await nextSeq(pool, 'v', 1)]).toEqual([1, 2]);
+  });
+
+  it('gives offsets, dead letters and packed ids back as they were written', async () => {
+    await migrateToLatest(database.pool);
+    const { pool } = database;
+    await insertVersion(pool, {
+      view: 'v',
+      fingerprint: 'f',
+      layout,
+      layoutTag: 1,
+      source: 's',
+      topic: 't',
+      builder: 'b',
+    });
+    const place = { view: 'v', version: 1, topic: 't', partition: 3 };
+    const offset = {
+      ...place,
+      nextOffset: 5,
+      endOffset: 9,
+      watermarkUs: -1,
+      clusterId: 'c',
+      anchorOffset: 4,
+      anchorDigest: Buffer.from([0, 255]),
+    };
+    await insertStreamOffsets(pool, [offset]);
+    expect(await streamOffsets(pool, 'v', 1)).toMatchObject([
+      { ...offset, generation: 0, attemptMs: 0, owner: null, counts: {} },
+    ]);
+    const letter = {
+      ...place,
+      source: 's',
+      offset: 7,
+      file: null,
+      payload: Buffer.from('{\0'),
+      reasons: ['a "b"\0 c'],
+      brokerTimestampUs: 8,
+    };
+    await insertDeadLetters(pool, [letter]);
+    await insertDeadLetters(pool, [letter]);
+    expect(await countDeadLetters(pool, 'v', 1)).toBe(1);
+    expect(await deadLetters(pool, 'v', 10)).toMatchObject([{ ...letter, reasons: ['a "b"\u2400 c'] }]);
+    const packs = [1, 2].map((seq) => ({
+      ...place,
+      seq,
+      chunk: 0,
+      newestEventTimeUs: seq * 10,
+      ids: Buffer.alloc(48, seq),
+    }));
+    await insertDedupeIds(pool, packs);
+    expect(await dedupeIds(pool, 'v', 1, 't', [-1, 3])).toEqual(packs);
+    await expireDedupeIds(pool, 'v', 1, 't', 3, 20);
+    expect(await dedupeIds(pool, 'v', 1, 't', [3])).toEqual(packs.slice(1));
+  });
+});
