@@ -32,7 +32,7 @@ export class Output {
 
   table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): void {
     if (this.isJson) return;
-    const table = new Table({ head: [...head], style: { head: [], border: [] } });
+    const table = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
     for (const row of rows) table.push(row.map((cell) => cell ?? ''));
     this.line(table.toString());
   }
