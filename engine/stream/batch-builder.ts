@@ -3,7 +3,7 @@ import { internalBug } from '../errors/millrace-error.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
 import type { LogBatch, RawRecord } from '../log/log-reader.ts';
 import type { StoredState } from '../postgres/state-table.ts';
-import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import type { ViewReducer } from '../state/view-reducer.ts';
 import type { ScalarValue } from '../contract/field-type.ts';
 import { InvalidGauge } from './invalid-gauge.ts';
 import type { ChangedState, DeadLetter, MicroBatch, PartitionAdvance } from './micro-batch.ts';
@@ -175,7 +175,7 @@ export class BatchBuilder {
     changed.sort((a, b) => (a.keyText < b.keyText ? -1 : 1));
     const states: ChangedState[] = [];
     for (const entry of changed) {
-      const bytes = this.#reducer.encode(entry.state as EntityState);
+      const bytes = this.#reducer.encode(entry.state);
       this.#cache.resize(entry, bytes.length);
       states.push({ entry, bytes });
       if (states.length % RECORDS_PER_TURN === 0) await turn();

@@ -109,13 +109,13 @@ export class RecordIntake {
 
   async #waitUntil(done: () => boolean, ms: number): Promise<void> {
     if (done() || this.#ended || this.#failure !== null || ms <= 0) return;
-    let timedOut = false;
+    const wait = { over: false };
     const timer = setTimeout(() => {
-      timedOut = true;
+      wait.over = true;
       this.#wake();
     }, ms);
     try {
-      while (!done() && !timedOut && !this.#nudged && !this.#ended && this.#failure === null && !this.#stopped) {
+      while (!done() && !wait.over && !this.#nudged && !this.#ended && this.#failure === null && !this.#stopped) {
         await new Promise<void>((resolve) => this.#waiters.push(resolve));
       }
     } finally {

@@ -66,7 +66,8 @@ export interface RunStreamOptions {
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock: Clock;
-  onProgress?(progress: StreamProgress): void;
+  /** Called every `progressEveryMs`, whatever the run waits for. What it throws ends the run. */
+  readonly onProgress?: ((progress: StreamProgress) => void) | undefined;
   readonly limits?: Partial<StreamLimits> | undefined;
   /** For tests. */
   readonly failAt?: ((point: FailPoint) => void | Promise<void>) | undefined;

@@ -204,7 +204,7 @@ describe('a process that streams', () => {
       [fileURLToPath(new URL('./stream-child.ts', import.meta.url)), JSON.stringify(config)],
       { stdio: ['ignore', 'pipe', 'ignore'] },
     );
-    const lines = createInterface({ input: child.stdout! });
+    const lines = createInterface({ input: child.stdout });
     let last = '';
     lines.on('line', (line) => {
       last = line;
