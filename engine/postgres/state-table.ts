@@ -156,7 +156,7 @@ export async function readStates(
     rowMode: 'array',
     types: postgresTypes,
   });
-  const states = new Array<StoredState | null>(keys.length).fill(null);
+  const states: (StoredState | null)[] = keys.map(() => null);
   for (const [ord, state, seq] of rows) {
     if (state !== null && seq !== null) states[ord - 1] = { state, seq };
   }

@@ -207,16 +207,3 @@ export async function nextSeq(client: Queryable, view: string, version: number):
   if (row === undefined) throw internalBug(`no version ${version} of view "${view}" to commit to`);
   return row.seq;
 }
-
-/** Deletes a version and everything the catalog holds of it; its state table is dropped with `dropStateTable`. */
-export async function deleteVersion(client: Queryable, view: string, version: number): Promise<void> {
-  for (const table of [
-    'millrace_catalog.dedupe_ids',
-    'millrace_catalog.commit_record',
-    'millrace_catalog.dead_letter',
-    'millrace_catalog.stream_offset',
-    VERSIONS,
-  ] as const) {
-    await run(client, catalog.deleteFrom(table).where('view', '=', view).where('version', '=', version));
-  }
-}

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest';
 import type { ScalarValue } from '../../engine/contract/field-type.ts';
 import type { CompiledView, Row } from '../../engine/define/compiled-view.ts';
 import { createClient } from '../../engine/online/client.ts';
@@ -163,23 +163,22 @@ describe('publishing', () => {
       };
     });
     await publish(pool, shops, rows);
-    let flipping = true;
-    let answers = 0;
+    const run = { flipping: true, answers: 0 };
     const seen = new Set<number>();
     const reader = async (): Promise<void> => {
-      while (flipping) {
+      while (run.flipping) {
         const reads = await store.get('shop_sales', [['north'], ['süd'], ["o'shop \\"]]);
-        answers++;
+        run.answers++;
         expect(new Set(reads.map((read) => read.version)).size).toBe(1);
         const shape = shapes.find(({ view }) => view.layout.features.length === reads[0]?.features.length)!;
-        expect(reads.map((read) => read.values)).toEqual([
-          ...['north', 'süd', "o'shop \\"].map((key) => shape.expected.get(key)),
-        ]);
+        expect(reads.map((read) => read.values)).toEqual(
+          ['north', 'süd', "o'shop \\"].map((key) => shape.expected.get(key)),
+        );
         seen.add(reads[0]!.version);
       }
     };
     const sqlReader = async (): Promise<void> => {
-      while (flipping) {
+      while (run.flipping) {
         const { rows: found } = await pool.query<{ shop: string }>(
           "SELECT * FROM millrace.shop_sales WHERE shop = 'north'",
         );
@@ -189,14 +188,14 @@ describe('publishing', () => {
     const readers = [reader(), reader(), reader(), sqlReader()];
     const settled = Promise.all(readers);
     for (let flip = 0; flip < 12; flip++) {
-      const before = answers;
+      const enough = run.answers + 5;
       const old = await liveVersion(pool, 'shop_sales');
       await publish(pool, flip % 2 === 0 ? shopsNext : shops, rows);
       // As a sweep does, at once and under the readers.
       await dropStateTable(pool, old!.stateTable);
-      while (answers < before + 5) await Promise.race([settled, new Promise(setImmediate)]);
+      while (run.answers < enough) await Promise.race([settled, new Promise(setImmediate)]);
     }
-    flipping = false;
+    run.flipping = false;
     await settled;
     expect(seen.size).toBeGreaterThan(6);
   });
@@ -262,6 +261,10 @@ describe('createClient', () => {
       { at: new Date(NOW_US / 1000) },
     );
     expect(again).toEqual(one);
+    expectTypeOf(one.values.sales_1d).toEqualTypeOf<number>();
+    expectTypeOf(one.values.price_sum_7d).toEqualTypeOf<string | null>();
+    expectTypeOf(one.values.total_last).toEqualTypeOf<bigint | null>();
+    expectTypeOf(one.values.channel_max).toEqualTypeOf<'web' | 'till' | 'é' | null>();
     expect(unknown?.found).toBe(false);
     const [stored] = await createOnlineStore({ pool: database.pool, clock: fixedClock }).get('product_sales', [
       ['north', 0n],

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import fc from 'fast-check';
+import {
+  type Arbitrary,
+  assert,
+  asyncProperty,
+  bigInt,
+  double,
+  integer,
+  maxSafeInteger,
+  string,
+  uniqueArray,
+} from 'fast-check';
 import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { columnFormat } from '../../engine/postgres/column-types.ts';
@@ -132,31 +142,29 @@ describe('state tables', () => {
   });
 
   it('finds any decimal, timestamp, double, date and int64 it wrote, and prints them as written', async () => {
-    const arbitrary: readonly [ScalarType, fc.Arbitrary<ScalarValue>, (value: ScalarValue) => string][] = [
+    const arbitrary: readonly [ScalarType, Arbitrary<ScalarValue>, (value: ScalarValue) => string][] = [
       [
         { kind: 'decimal', precision: 38, scale: 7 },
-        fc.bigInt({ min: -(10n ** 38n) + 1n, max: 10n ** 38n - 1n }).map((units) => {
+        bigInt({ min: -(10n ** 38n) + 1n, max: 10n ** 38n - 1n }).map((units) => {
           const digits = (units < 0n ? -units : units).toString().padStart(8, '0');
           return `${units < 0n ? '-' : ''}${digits.slice(0, -7)}.${digits.slice(-7)}`;
         }),
         String,
       ],
-      [{ kind: 'timestamp' }, fc.maxSafeInteger().filter((us) => us > -62_135_596_800_000_000), String],
-      [{ kind: 'double' }, fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0), String],
-      [{ kind: 'int64' }, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), String],
+      [{ kind: 'timestamp' }, maxSafeInteger().filter((us) => us > -62_135_596_800_000_000), String],
+      [{ kind: 'double' }, double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0), String],
+      [{ kind: 'int64' }, bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), String],
       [
         { kind: 'date' },
-        fc
-          .integer({ min: -719_162, max: 2_932_896 })
-          .map((day) => new Date(day * 86_400_000).toISOString().slice(0, 10)),
+        integer({ min: -719_162, max: 2_932_896 }).map((day) => new Date(day * 86_400_000).toISOString().slice(0, 10)),
         String,
       ],
-      [{ kind: 'string' }, fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0')), String],
+      [{ kind: 'string' }, string({ unit: 'binary' }).filter((text) => !text.includes('\0')), String],
     ];
     for (const [type, values, print] of arbitrary) {
       const layout = layoutOf([type]);
-      await fc.assert(
-        fc.asyncProperty(fc.uniqueArray(values, { minLength: 1, maxLength: 40 }), async (keys) => {
+      await assert(
+        asyncProperty(uniqueArray(values, { minLength: 1, maxLength: 40 }), async (keys) => {
           const table = await loaded(
             layout,
             keys.map((key, index) => ({ key: [key], state: Uint8Array.of(index) })),

@@ -156,7 +156,7 @@ describe('POST /v1/features', () => {
     for (const [body, status, code, message] of cases) {
       const response = await post(body);
       const answer = (await response.json()) as { code: string; message: string; remedy: string };
-      expect([response.status, answer.code, message.test(answer.message) || answer.message], code).toEqual([
+      expect([response.status, answer.code, message.test(answer.message) || answer.message]).toEqual([
         status,
         code,
         true,
