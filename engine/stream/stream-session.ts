@@ -1,3 +1,4 @@
+import { MillraceError } from '../errors/millrace-error.ts';
 import { recordDigest } from '../log/anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../log/partition-dedupe.ts';
 import type { TopicBounds } from '../log/log-reader.ts';
@@ -142,7 +143,7 @@ export class StreamSession {
     const nudge = (): void => intake.nudge();
     signal?.addEventListener('abort', nudge, { once: true });
     try {
-      return await this.#loop(intake);
+      return await this.#loop(intake, ends !== undefined);
     } finally {
       signal?.removeEventListener('abort', nudge);
       stop.abort();
@@ -152,7 +153,7 @@ export class StreamSession {
     }
   }
 
-  async #loop(intake: RecordIntake): Promise<SessionEnd> {
+  async #loop(intake: RecordIntake, bounded: boolean): Promise<SessionEnd> {
     const limits = this.#limits;
     for (;;) {
       if (this.#host.stopping()) return this.#end('stopped');
@@ -171,7 +172,8 @@ export class StreamSession {
         // Nothing to overlap with: see the last commit through.
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
-        if (intake.drained) return 'read-all';
+        // An abort ends the reader as well.
+        if (intake.drained && !this.#host.stopping()) return bounded ? 'read-all' : readerEnded(this.#claim.topic);
       }
       const changed = await this.#lookAtBounds(intake);
       if (changed !== null) return this.#end(changed);
@@ -312,4 +314,12 @@ async function goneByRetention(
 ): Promise<boolean> {
   const { partitions } = await reader.bounds(topic);
   return partitions.some((held) => held.partition === partition && held.lowOffset > offset);
+}
+
+function readerEnded(topic: string): never {
+  throw new MillraceError('log-ended', `${topic}: the reader ended a read that has no end; was it closed?`, {
+    remedy: 'Close the reader after the runs that use it; this one tries again.',
+    retryable: true,
+    httpStatus: 503,
+  });
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { fenceStream } from '../../engine/stream/fence-stream.ts';
@@ -112,6 +112,8 @@ describe('the fence', () => {
     const old = runStream(options({ failAt: hold.failAt }));
     await hold.reached;
     const next = runStream(options());
+    const blocked = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await vi.waitUntil(async () => (await database.pool.query(blocked)).rowCount === 1, { timeout: 30_000 });
     hold.release();
     expect((await old).ended).toBe('superseded');
     expect((await next).ended).toBe('present-end');
@@ -240,13 +242,15 @@ describe('a log that is not what it was', () => {
   test('a partition gained while streaming is read from its first record', async () => {
     const { broker, options, expectExact } = await prepared();
     const all = Promise.withResolvers<void>();
+    let grown = false;
     const controller = new AbortController();
     const running = runStream(
       options({
         until: 'forever',
         signal: controller.signal,
         onProgress: ({ records, offsets }) => {
-          if (records === 100 && offsets.length === 2) {
+          if (records === 100 && offsets.length === 2 && !grown) {
+            grown = true;
             broker.addPartition(TOPIC);
             fill(broker, 3, 100, 60);
           }
