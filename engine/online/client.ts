@@ -3,7 +3,7 @@ import type { Micros, ScalarValue } from '../contract/field-type.ts';
 import { rowValueConversion } from '../contract/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../log/clock.ts';
 import { createPool } from '../postgres/pool.ts';
 import { definitionLayout, type DefinitionLayout } from './definition-layout.ts';
@@ -61,7 +61,11 @@ function microsOf(at: GetOptions['at']): number | undefined {
   return at instanceof Date ? at.getTime() * 1000 : at;
 }
 
-function definitionChanged(view: string, read: ViewRead, expected: DefinitionLayout): MillraceError {
+function definitionChanged(
+  view: string,
+  read: Pick<ViewRead, 'version' | 'layoutTag'>,
+  expected: DefinitionLayout,
+): MillraceError {
   const shown = (tag: number): string => tag.toString(16).padStart(8, '0');
   return new MillraceError(
     'definition-changed',
@@ -115,7 +119,14 @@ export function createClient(options: ClientOptions): FeatureClient {
   ): Promise<FeatureRead<Readonly<Record<string, ScalarValue>>>[]> => {
     const { laidOut, keys: entityKeys } = readableOf(view);
     const values = keys.map((key) => entityKeys.ofObject(key, rowValueConversion, ignoreOthers));
-    const reads = await store.get(view.name, values, { atUs });
+    const reads = await store.get(view.name, values, { atUs }).catch(async (error: unknown) => {
+      // The keys are right for this definition: where the store refuses them, it serves another one.
+      if (isMillraceError(error) && error.code === 'invalid-key') {
+        const served = await store.describe(view.name);
+        if (served.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, served, laidOut);
+      }
+      throw error;
+    });
     return reads.map((read) => {
       if (read.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, read, laidOut);
       const { found, ahead, seq, freshnessUs, version } = read;

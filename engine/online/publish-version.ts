@@ -9,7 +9,7 @@ import { dropSqlSurface, installSqlSurface } from './sql-surface.ts';
 /** Publishing waits this long for SQL readers of the view to finish, and fails retryably rather than hold up all others. */
 const LOCK_TIMEOUT_MS = 10_000;
 
-/** No attempt's token is newer: after it nothing can commit to the stream of a retired version. */
+/** No attempt's token is newer: after it nothing can commit to the stream of a version whose states are gone. */
 const LAST_GENERATION = Number.MAX_SAFE_INTEGER;
 
 /** Takes the view's lock until the transaction ends and gives its versions, newest first. */
@@ -29,6 +29,19 @@ async function lockView(client: Queryable, view: string): Promise<ViewVersion[]>
   return all;
 }
 
+/** Drops what a version nobody reads takes up, and fences its stream; its catalog rows stay as history. */
+async function dropContent(client: Queryable, view: string, version: number, stateTable: string): Promise<void> {
+  await client.query({
+    text: 'UPDATE millrace_catalog.stream_offset SET generation = $3 WHERE view = $1 AND version = $2',
+    values: [view, version, LAST_GENERATION],
+  });
+  await client.query({
+    text: 'DELETE FROM millrace_catalog.dedupe_ids WHERE view = $1 AND version = $2',
+    values: [view, version],
+  });
+  await dropStateTable(client, stateTable);
+}
+
 /** The version whose SQL surface exists now, if any. */
 function surfaceOf(all: readonly ViewVersion[]): ViewVersion | null {
   return all.find((version) => version.status === 'live') ?? null;
@@ -36,7 +49,7 @@ function surfaceOf(all: readonly ViewVersion[]): ViewVersion | null {
 
 /**
  * Makes a built version the one readers get, in one transaction: the live one becomes `superseded`, this one `live`, and the SQL
- * view and function read it. Its stream offsets were written with it, so that stream begins where batch ended. Doing it again changes nothing.
+ * view and function read it; states of versions superseded earlier are dropped. Its stream offsets were written with it, so that stream begins where batch ended. Doing it again changes nothing.
  *
  * Throws MillraceError `unknown-view`, `version-not-built`, `sql-view-in-use`, `transaction-conflict` (retryable: SQL readers held the view).
  *
@@ -64,6 +77,11 @@ export async function publishVersion(options: {
     if (live !== null) await setVersionStatus(client, view, live.version, ['live'], 'superseded');
     await setVersionStatus(client, view, version, ['built'], 'live');
     await installSqlSurface(client, target, live?.layout ?? null);
+    // What the flip before this one left behind. The version superseded just now stays until the next: its stream may not know yet.
+    for (const older of all.filter(({ status }) => status === 'superseded')) {
+      await setVersionStatus(client, view, older.version, ['superseded'], 'discarded');
+      await dropContent(client, view, older.version, older.stateTable);
+    }
   });
 }
 
@@ -82,15 +100,7 @@ export async function retireView(options: { readonly pool: pg.Pool; readonly vie
     for (const { version, status, stateTable } of all) {
       if (status === 'retired' || status === 'discarded') continue;
       await setVersionStatus(client, view, version, [status], 'retired');
-      await client.query({
-        text: 'UPDATE millrace_catalog.stream_offset SET generation = $3 WHERE view = $1 AND version = $2',
-        values: [view, version, LAST_GENERATION],
-      });
-      await client.query({
-        text: 'DELETE FROM millrace_catalog.dedupe_ids WHERE view = $1 AND version = $2',
-        values: [view, version],
-      });
-      await dropStateTable(client, stateTable);
+      await dropContent(client, view, version, stateTable);
     }
   });
 }

@@ -89,6 +89,13 @@ export const shopSalesNext = featureView('shop_sales', {
   }),
 });
 
+/** A view of the same name about something else. */
+export const shopSalesByProduct = featureView('shop_sales', {
+  entity: product,
+  source: sales,
+  features: (f) => ({ sales_1d: f.count().over('1d') }),
+});
+
 export const salesModel = featureService('sales_model', [productSales, shopSales]);
 
 /** Compiles views by their definitions. */

@@ -20,6 +20,7 @@ import {
   sale,
   salesModel,
   shopSales,
+  shopSalesByProduct,
   shopSalesNext,
   statesOf,
 } from './online-fixture.ts';
@@ -207,7 +208,11 @@ describe('publishing', () => {
     await publishVersion({ pool, view: 'shop_sales', version });
     const all = await versions(pool, 'shop_sales');
     expect(all.filter(({ status }) => status === 'live').map((one) => one.version)).toEqual([version]);
-    expect(all.find((one) => one.version === version - 1)?.status).toBe('superseded');
+    expect(all.slice(0, 3).map(({ status }) => status)).toEqual(['live', 'superseded', 'discarded']);
+    const { rows: tables } = await pool.query(
+      "SELECT FROM pg_tables WHERE schemaname = 'millrace_state' AND tablename LIKE 'shop_sales%'",
+    );
+    expect(tables).toHaveLength(2);
     await expect(publishVersion({ pool, view: 'shop_sales', version: version - 1 })).rejects.toMatchObject({
       code: 'version-not-built',
     });
@@ -282,6 +287,9 @@ describe('createClient', () => {
     await expect(client.get(productSales, { shop: 'north', number: 1n, size: 2 } as never)).rejects.toMatchObject({
       code: 'invalid-key',
       message: expect.stringContaining('"size"') as string,
+    });
+    await expect(client.get(shopSalesByProduct, { shop: 'north', number: 1n })).rejects.toMatchObject({
+      code: 'definition-changed',
     });
     await expect(client.get(shopSalesNext, { shop: 'north' })).rejects.toMatchObject({
       code: 'definition-changed',
