@@ -32,6 +32,7 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
       dropped.push(losers.table);
       ledger.counts.records += losers.count;
       ledger.counts.duplicates += losers.count;
+      ledger.seen(losers.newestEventTimeUs);
     }
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, history, losers));
     const order = run.order === 'any' ? '' : await orderSql(run, history, dropped);
@@ -130,6 +131,7 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
       ? ` AND ${time.expression}::TIMESTAMP >= make_timestamp(${fromUs})`
       : '';
     const ledger = new HistoryLedger(source);
+    if (losers !== null) ledger.seen(losers.newestEventTimeUs);
     const silent: HistoryRun = { ...run, ledger, order: 'any', onInvalid: () => {}, onProgress: undefined };
     const rest = streamEvents(silent, history, scanSql(history, losers, filter, ''));
     for await (const _ of rest);

@@ -78,7 +78,7 @@ export async function openCsv(
     const relation =
       `read_csv(${quoteText(exactPath(path))}, header = true, all_varchar = true, delim = ',', quote = '"', escape = '"', ` +
       `comment = '', skip = 0, strict_mode = true, null_padding = false, ignore_errors = false, nullstr = '', ` +
-      `allow_quoted_nulls = false, normalize_names = false, max_line_size = 16777216)`;
+      `allow_quoted_nulls = false, normalize_names = false)`;
     const rows = await readingFile(source, path, async () => {
       const columns = sizeBytes === 0 ? new Map<string, string>() : await describe(duckdb, relation, signal);
       const has = contractColumns(source, path, columns);
@@ -100,7 +100,7 @@ export async function openCsv(
 /** SQL: a row's position over all files, counted before any filter. */
 export function positionSql(history: ColumnSource): string {
   if (history.files.length <= 1) return history.row;
-  return `(${history.row} + [${firstPositions(history.files).join(', ')}][${history.file} + 1])`;
+  return `(${history.row} + [${firstPositions(history.files).join(', ')}][${history.file}::BIGINT + 1])`;
 }
 
 /** The position of each file's first row. */

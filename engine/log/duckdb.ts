@@ -52,8 +52,7 @@ export class DuckDb {
    */
   async *chunks(sql: string, values: DuckDBValue[] = [], signal?: AbortSignal): AsyncGenerator<DuckDBDataChunk> {
     const connection = await this.connect();
-    const interrupt = (): void => connection.interrupt();
-    signal?.addEventListener('abort', interrupt);
+    const watch = interruptOnAbort(connection, signal);
     let pending: Promise<DuckDBDataChunk | null> | null = null;
     try {
       signal?.throwIfAborted();
@@ -71,7 +70,7 @@ export class DuckDb {
       signal?.throwIfAborted();
       throw nameDuckDbError(error);
     } finally {
-      signal?.removeEventListener('abort', interrupt);
+      watch.end();
       connection.interrupt();
       await pending?.catch(() => {});
       connection.closeSync();
@@ -104,17 +103,34 @@ export class DuckDb {
     fn: () => Promise<T>,
   ): Promise<T> {
     signal?.throwIfAborted();
-    const interrupt = (): void => connection.interrupt();
-    signal?.addEventListener('abort', interrupt);
+    const watch = interruptOnAbort(connection, signal);
     try {
       return await fn();
     } catch (error) {
       signal?.throwIfAborted();
       throw nameDuckDbError(error);
     } finally {
-      signal?.removeEventListener('abort', interrupt);
+      watch.end();
     }
   }
+}
+
+const INTERRUPT_EVERY_MS = 20;
+
+/** Interrupts what the connection runs once the signal aborts, again and again: an interrupt before the query's start is lost. */
+function interruptOnAbort(connection: DuckDBConnection, signal: AbortSignal | undefined): { end(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    connection.interrupt();
+    timer = setInterval(() => connection.interrupt(), INTERRUPT_EVERY_MS);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return {
+    end: () => {
+      signal?.removeEventListener('abort', onAbort);
+      clearInterval(timer);
+    },
+  };
 }
 
 /**

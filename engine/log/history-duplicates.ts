@@ -9,9 +9,11 @@ import { RowAppender } from './row-appender.ts';
 
 /** The positions of rows that lost to an earlier one of the same id. */
 export interface Losers {
-  /** Table with one BIGINT column `position`. */
+  /** Table with BIGINT columns `position` and `event_time`. */
   readonly table: string;
   readonly count: number;
+  /** The newest event time among them, µs: a duplicate moves the watermark, too. */
+  readonly newestEventTimeUs: number;
 }
 
 /**
@@ -49,14 +51,18 @@ export async function findDuplicates(
 export async function losersOf(claims: string, duckdb: DuckDb, signal?: AbortSignal): Promise<Losers | null> {
   const table = duckdb.newName('losers');
   await duckdb.run(
-    `CREATE TABLE ${table} AS SELECT position FROM (SELECT position, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place FROM ${claims}) ` +
+    `CREATE TABLE ${table} AS SELECT position, event_time FROM (SELECT position, event_time, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place FROM ${claims}) ` +
       'WHERE place > 1',
     [],
     signal,
   );
   await duckdb.run(`DROP TABLE ${claims}`);
-  const [lost] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`);
-  if (lost !== undefined && lost.n > 0n) return { table, count: Number(lost.n) };
+  const [lost] = await duckdb.query<{ n: bigint; newest: bigint | null }>(
+    `SELECT count(*) AS n, max(event_time) AS newest FROM ${table}`,
+  );
+  if (lost !== undefined && lost.newest !== null) {
+    return { table, count: Number(lost.n), newestEventTimeUs: Number(lost.newest) };
+  }
   await duckdb.run(`DROP TABLE ${table}`);
   return null;
 }

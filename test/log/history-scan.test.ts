@@ -1,0 +1,319 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CompiledSource, LogEvent } from '../../engine/define/compiled-view.ts';
+import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
+import type { HistoryFigures } from '../../engine/log/history-ledger.ts';
+import { scanHistory } from '../../engine/log/history-scan.ts';
+import { HistoryIds } from '../../engine/log/partition-dedupe.ts';
+import { hashId } from '../../engine/log/id-hash.ts';
+import { lawRuns } from '../laws/law-seed.ts';
+import { oracleLog } from '../oracle/oracle-log.ts';
+import {
+  type FileFormat,
+  type Order,
+  oracleSource,
+  order,
+  orderRow,
+  orderSource,
+  someOrders,
+  writeHistory,
+} from './orders.ts';
+
+const MINUTE_US = 60_000_000;
+const FORMATS: readonly FileFormat[] = ['parquet', 'csv', 'jsonl', 'jsonl.gz'];
+
+let folder: string;
+let duckdb: DuckDb;
+let folders = 0;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-history-'));
+  duckdb = await openDuckDb({ memoryMb: 512, tempDir: join(folder, 'spill') });
+});
+afterAll(async () => {
+  await duckdb.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const nextFolder = (): string => join(folder, `history-${++folders}`);
+
+interface Scanned {
+  readonly events: LogEvent[];
+  readonly invalid: { position: number; file: string; reasons: readonly string[]; payload: string }[];
+  readonly figures: HistoryFigures;
+}
+
+async function scanned(source: CompiledSource, order: 'any' | 'event-time' = 'any'): Promise<Scanned> {
+  const invalid: Scanned['invalid'] = [];
+  const scan = scanHistory({
+    source,
+    order,
+    duckdb,
+    onInvalid: (position, file, reasons, payload) => invalid.push({ position, file, reasons, payload }),
+  });
+  const events: LogEvent[] = [];
+  for await (const batch of scan) for (const event of batch) events.push({ ...event, row: { ...event.row } });
+  return { events, invalid, figures: scan.figures };
+}
+
+function historyOf(path: string, options: Partial<CompiledSource> = {}, untilUs: number | null = null): CompiledSource {
+  return orderSource({ history: { path, untilUs }, ...options });
+}
+
+const byOffset = (a: { offset: number }, b: { offset: number }): number => a.offset - b.offset;
+
+describe('scanHistory', () => {
+  it('gives the oracle’s events, counts and ids, for every format, split into files, with or without until and ids', async () => {
+    const files = fc.array(someOrders(25), { minLength: 1, maxLength: 3 });
+    const until = fc.option(fc.integer({ min: -1800, max: 1800 }), { nil: null });
+    await fc.assert(
+      fc.asyncProperty(
+        files,
+        until,
+        fc.constantFrom(...FORMATS),
+        fc.boolean(),
+        fc.constantFrom('any' as const, 'event-time' as const),
+        async (parts, untilMinutes, format, hasIds, scanOrder) => {
+          const path = await writeHistory(duckdb, nextFolder(), format, parts);
+          const untilUs = untilMinutes === null ? null : untilMinutes * MINUTE_US;
+          const source = historyOf(path, hasIds ? {} : { eventIdField: null }, untilUs);
+          const steps = oracleLog(oracleSource(source), parts.flat(), []);
+          const { events, invalid, figures } = await scanned(source, scanOrder);
+          const expected = steps.filter(({ outcome }) => outcome === 'event');
+          expect(events.toSorted(byOffset)).toEqual(
+            expected.map(({ row, eventTimeUs, id, partition, offset }) => ({
+              row: orderRow(row!),
+              eventTimeUs,
+              id: hasIds ? id : null,
+              partition,
+              offset,
+            })),
+          );
+          if (scanOrder === 'event-time') {
+            const sorted = events.toSorted((a, b) => a.eventTimeUs - b.eventTimeUs || a.offset - b.offset);
+            expect(events.map(({ offset }) => offset)).toEqual(sorted.map(({ offset }) => offset));
+          }
+          const of = (outcome: string): number[] =>
+            steps.filter((step) => step.outcome === outcome).map(({ offset }) => offset);
+          expect(invalid.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual(of('invalid'));
+          expect(figures.counts).toMatchObject({
+            records: steps.length,
+            invalid: of('invalid').length,
+            outsideUntil: of('outside-until').length,
+            duplicates: of('duplicate').length,
+          });
+          expect(figures.rows).toBe(steps.length);
+          expect(figures.files.map(({ rows }) => rows)).toEqual(parts.map((rows) => rows.length));
+          expectHorizon(figures, source, steps);
+        },
+      ),
+      lawRuns(60),
+    );
+  });
+
+  function expectHorizon(
+    figures: HistoryFigures,
+    source: CompiledSource,
+    steps: ReturnType<typeof oracleLog<Order>>,
+  ): void {
+    const times = steps.filter(({ outcome }) => outcome !== 'invalid').map(({ eventTimeUs }) => eventTimeUs!);
+    const newest = times.length === 0 ? null : Math.max(...times);
+    expect(figures.newestEventTimeUs).toBe(newest);
+    const ids = new HistoryIds([figures.horizonIds]);
+    const words = new Uint32Array(4);
+    const known = steps.filter(
+      ({ outcome, eventTimeUs }) => outcome === 'event' && newest! <= eventTimeUs! + source.dedupeHorizonUs,
+    );
+    expect(ids.size).toBe(source.eventIdField === null ? 0 : known.length);
+    for (const { id, eventTimeUs } of source.eventIdField === null ? [] : known) {
+      hashId(id!, words);
+      expect(ids.get(words)).toBe(eventTimeUs);
+    }
+  }
+
+  it('gives the same rows for the same data in every format, each value of its kind', async () => {
+    const parts = [0, 1, 2].map((part) =>
+      Array.from({ length: 50 }, (_, n) => order(`o-${part}-${n}`, (n - 25) * MINUTE_US + n, part * 50 + n)),
+    );
+    const results = [];
+    for (const format of FORMATS) {
+      const { events, figures } = await scanned(historyOf(await writeHistory(duckdb, nextFolder(), format, parts)));
+      expect(figures.counts.invalid).toBe(0);
+      results.push(events);
+    }
+    expect(results[0]).toHaveLength(150);
+    expect(results[0]![3]!.row).toEqual(orderRow(parts[0]![3]!));
+    for (const events of results.slice(1)) expect(events).toEqual(results[0]);
+  });
+
+  it('says of an invalid row where it is, what is wrong, and what it was', async () => {
+    const bad = order('bad', 5, 3, false);
+    for (const format of FORMATS) {
+      const path = await writeHistory(duckdb, nextFolder(), format, [[order('a', 1, 1)], [order('b', 2, 2), bad]]);
+      const { invalid } = await scanned(historyOf(path));
+      expect(invalid).toHaveLength(1);
+      expect(invalid[0]!.position).toBe(2);
+      expect(invalid[0]!.file).toContain(`part-1.${format}`);
+      expect(invalid[0]!.reasons).toEqual([expect.stringContaining('amount')]);
+      expect(JSON.parse(invalid[0]!.payload)).toMatchObject({ id: 'bad', at: '1970-01-01T00:00:00.000005Z' });
+      expect(Number(JSON.parse(invalid[0]!.payload).amount)).toBe(-4);
+    }
+  });
+
+  it('lets an invalid row claim no id, and finds a repeated id over many rows of one file', async () => {
+    const rows = Array.from({ length: 6000 }, (_, n) => order(`o-${n % 5990}`, n * 1000, n, n !== 3));
+    for (const format of ['parquet', 'csv', 'jsonl'] as const) {
+      const source = historyOf(await writeHistory(duckdb, nextFolder(), format, [rows]));
+      const { events, figures } = await scanned(source, 'event-time');
+      expect(figures.counts).toMatchObject({ records: 6000, invalid: 1, duplicates: 9 });
+      expect(events.find(({ id }) => id === 'o-3')?.offset).toBe(5993);
+      expect(events.find(({ id }) => id === 'o-4')?.offset).toBe(4);
+    }
+  });
+
+  it('reads ids that are numbers alike however a column writes them', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    await writeFile(
+      join(at, 'a.csv'),
+      'number,at\n7,1970-01-01T00:00:00Z\n7.0,1970-01-01T00:00:01Z\n07,1970-01-01T00:00:02Z\n',
+    );
+    const { z } = await import('zod');
+    const { compileContract } = await import('../../engine/contract/compile-contract.ts');
+    const contract = compileContract(z.object({ number: z.int(), at: z.iso.datetime() }));
+    const { events, figures } = await scanned(historyOf(join(at, '*.csv'), { contract, eventIdField: 'number' }));
+    expect(events.map(({ id, offset }) => [id, offset])).toEqual([['7', 0]]);
+    expect(figures.counts).toMatchObject({ duplicates: 1, invalid: 1 });
+  });
+
+  it('takes empty files, files without rows, blank lines and a byte order mark', async () => {
+    const rows = [order('a', 1, 1), order('b', 2, 2)];
+    for (const format of ['parquet', 'csv', 'jsonl'] as const) {
+      const { events, figures } = await scanned(
+        historyOf(await writeHistory(duckdb, nextFolder(), format, [[], rows, []])),
+        'event-time',
+      );
+      expect(events.map(({ offset }) => offset)).toEqual([0, 1]);
+      expect(figures.files.map((file) => file.rows)).toEqual([0, 2, 0]);
+      const none = await scanned(historyOf(await writeHistory(duckdb, nextFolder(), format, [[]])));
+      expect(none.figures).toMatchObject({ rows: 0, newestEventTimeUs: null });
+    }
+    const at = nextFolder();
+    await writeHistory(duckdb, at, 'jsonl', [[order('a', 1, 1)]]);
+    const { orderBytes } = await import('./orders.ts');
+    const lines = Buffer.concat([
+      Buffer.from('\uFEFF'),
+      orderBytes(order('b', 2, 2)),
+      Buffer.from('\n\n  \r\n'),
+      orderBytes(order('c', 3, 3)),
+    ]);
+    await writeFile(join(at, 'part-1.jsonl'), lines);
+    const { events } = await scanned(historyOf(join(at, '*.jsonl')));
+    expect(events.map(({ id, offset }) => [id, offset])).toEqual([
+      ['a', 0],
+      ['b', 1],
+      ['c', 2],
+    ]);
+  });
+
+  it('keeps the rows of a large Parquet file in their order', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    await duckdb.run(
+      `COPY (SELECT 'o' || i AS id, make_timestamp(i * 1000000) AS at, NULL::VARCHAR AS customer, i AS amount, NULL::DECIMAL(10, 2) AS price,
+         i AS big, 0.5 AS ratio, true AS paid, DATE '2001-02-03' AS day FROM range(400000) r(i)) TO '${join(at, 'a.parquet')}'`,
+    );
+    const scan = scanHistory({ source: historyOf(join(at, '*.parquet')), order: 'any', duckdb, onInvalid: () => {} });
+    let next = 0;
+    let misplaced = 0;
+    for await (const batch of scan) {
+      for (const { offset, row } of batch) if (offset !== next++ || row['amount'] !== offset) misplaced++;
+    }
+    expect(misplaced).toBe(0);
+    expect(next).toBe(400_000);
+  });
+
+  it('leaves no tables behind, even when the caller stops early', async () => {
+    const rows = Array.from({ length: 5000 }, (_, n) => order(`o-${n % 100}`, (n * 7919) % 5000, n));
+    for (const format of ['parquet', 'csv', 'jsonl'] as const) {
+      const path = await writeHistory(duckdb, nextFolder(), format, [rows]);
+      for await (const _ of scanHistory({ source: historyOf(path), order: 'event-time', duckdb, onInvalid: () => {} }))
+        break;
+    }
+    expect(await duckdb.query('SELECT table_name FROM duckdb_tables()')).toEqual([]);
+  });
+});
+
+describe('a history that cannot be read', () => {
+  const rejects = (source: CompiledSource, code: string, ...words: string[]): Promise<void> =>
+    expect(scanned(source)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(
+        new RegExp(words.map((word) => `(?=[^]*${word.replaceAll('.', '\\.')})`).join('')),
+      ),
+    });
+
+  it('names a pattern that matches nothing, several formats, and an unknown one', async () => {
+    const at = nextFolder();
+    await rejects(historyOf(join(at, '*.parquet')), 'history-not-found', 'orders', '*.parquet'.replace('*', '\\*'));
+    await writeHistory(duckdb, at, 'csv', [[order('a', 1, 1)]]);
+    await writeHistory(duckdb, at, 'jsonl', [[order('a', 1, 1)]]);
+    await rejects(historyOf(join(at, 'part*')), 'history-mixed-formats', 'part-0.csv', 'part-0.jsonl');
+    await writeFile(join(at, 'other.txt'), '');
+    await rejects(historyOf(join(at, '*.txt')), 'history-format-unknown', 'other.txt');
+  });
+
+  it('names a missing column, and a column of a type that cannot be the field', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    await writeFile(join(at, 'a.csv'), 'id,at,customer,amount,price,big,ratio,day\n');
+    await rejects(historyOf(join(at, '*.csv')), 'history-column-missing', '"paid"', 'a.csv');
+    await duckdb.run(
+      `COPY (SELECT 'a' AS id, TIMESTAMP '2001-01-01' AS at, 5 AS Customer) TO '${join(at, 'a.parquet')}'`,
+    );
+    await rejects(historyOf(join(at, '*.parquet')), 'history-column-missing', '"customer", "amount"');
+    const path = await writeHistory(duckdb, nextFolder(), 'parquet', [[order('a', 1, 1)]]);
+    const file = path.replace('*', 'part-1');
+    await duckdb.run(`COPY (SELECT * REPLACE (true AS amount) FROM '${path}') TO '${file}'`);
+    await rejects(historyOf(file), 'column-type-mismatch', 'amount', 'BOOLEAN');
+    await rejects(historyOf(path), 'column-type-mismatch', 'amount', 'part-0.parquet', 'part-1.parquet');
+  });
+
+  it('names a file that is not what its ending says', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    const header = 'id,at,customer,amount,price,big,ratio,paid,day\n';
+    const files: Record<string, string | Buffer> = {
+      'torn.parquet': 'PAR1 not really',
+      'unclosed.csv': `${header}"a,1970-01-01T00:00:00Z,,1,,1,1,true,2001-01-01\n`,
+      'short.csv': `${header}a,1970-01-01T00:00:00Z\n`,
+      'latin.csv': Buffer.concat([
+        Buffer.from(`${header}a,1970-01-01T00:00:00Z,`),
+        Buffer.from([0xff]),
+        Buffer.from(',1,,1,1,true,2001-01-01\n'),
+      ]),
+      'torn.jsonl.gz': 'not gzip at all',
+    };
+    for (const [name, content] of Object.entries(files)) {
+      await writeFile(join(at, name), content);
+      await rejects(historyOf(join(at, name)), 'history-unreadable', name);
+    }
+  });
+
+  it('lets a line that is not JSON or not UTF-8 be an invalid row like any other', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    await writeFile(
+      join(at, 'a.jsonl'),
+      Buffer.concat([Buffer.from('{"id":\n'), Buffer.from([0x22, 0xff, 0x22, 0x0a])]),
+    );
+    const { invalid, figures } = await scanned(historyOf(join(at, 'a.jsonl')));
+    expect(invalid.map(({ position, payload }) => [position, payload])).toEqual([
+      [0, '{"id":'],
+      [1, '"\uFFFD"'],
+    ]);
+    expect(figures.counts).toMatchObject({ records: 2, invalid: 2 });
+  });
+});
