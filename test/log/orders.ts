@@ -132,8 +132,10 @@ export async function writeHistory(
 const columns = ['id', 'at', 'customer', 'amount', 'price', 'big', 'ratio', 'paid', 'day'] as const;
 
 function csvOf(rows: readonly Order[]): string {
-  const quoted = (value: unknown): string =>
-    value === null ? '' : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  const quoted = (value: string | number | boolean | null): string => {
+    const text = value === null ? '' : value.toString();
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
   const lines = rows.map((row) => {
     const values = { ...row, at: formatDateTime(row.atUs) };
     return columns.map((name) => quoted(values[name])).join(',');

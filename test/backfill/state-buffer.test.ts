@@ -1,0 +1,119 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { StateBuffer } from '../../engine/backfill/state-buffer.ts';
+import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
+import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { lawRuns } from '../laws/law-seed.ts';
+
+const layout: ViewLayout = {
+  semantics: ENGINE_SEMANTICS,
+  view: 'v',
+  entity: 'e',
+  keys: [
+    { name: 'text', type: { kind: 'string' } },
+    { name: 'big', type: { kind: 'int64' } },
+    { name: 'yes', type: { kind: 'boolean' } },
+  ],
+  tieBreak: 'offset',
+  groups: [
+    { hopUs: 10, spanUs: 100 },
+    { hopUs: null, spanUs: null },
+  ],
+  slots: [
+    { partial: 'count', input: null, group: 0 },
+    { partial: 'sum', input: { kind: 'double' }, group: 0 },
+    { partial: 'last', input: { kind: 'string' }, group: 1 },
+  ],
+  features: [],
+};
+
+let folder: string;
+let duckdb: DuckDb;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-states-'));
+  duckdb = await openDuckDb({ memoryMb: 128, tempDir: folder });
+});
+afterAll(async () => {
+  await duckdb.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const keys: readonly ScalarValue[][] = [
+  ['a', 1n, true],
+  ['a', 1n, false],
+  ['a', -(2n ** 63n), true],
+  ['"[é\u{1F600},', 9_007_199_254_740_993n, true],
+  ['', 0n, false],
+];
+
+function event(step: { key: number; time: number; value: number | null }, offset: number): PreparedEvent {
+  const key = keys[step.key]!;
+  const inputs = [true, step.value, step.value === null ? null : `v${step.value}`];
+  return { keyText: key.join('\0'), key, eventTimeUs: step.time, id: null, partition: -1, offset, inputs };
+}
+
+it('gives the states of all events, byte for byte the same however often and wherever they were spilled', async () => {
+  const step = fc.record({
+    key: fc.integer({ min: 0, max: keys.length - 1 }),
+    time: fc.integer({ min: -300, max: 300 }),
+    value: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e300, max: 1e300 }), { nil: null }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 20 }), async (steps, every) => {
+      const reducer = createViewReducer(layout);
+      const direct = new Map<string, ReturnType<typeof reducer.empty>>();
+      const inMemory = new StateBuffer(reducer, duckdb, Number.POSITIVE_INFINITY);
+      const spilling = new StateBuffer(reducer, duckdb, 1);
+      let late = 0;
+      for (const [offset, one] of steps.entries()) {
+        const prepared = event(one, offset);
+        const state = direct.get(prepared.keyText) ?? reducer.empty();
+        direct.set(prepared.keyText, state);
+        if (!reducer.apply(state, prepared)) late++;
+        inMemory.add(prepared);
+        spilling.add(prepared);
+        if (offset % every === every - 1) await spilling.keepBudget();
+      }
+      const rowsOf = async (buffer: StateBuffer): Promise<string[]> => {
+        const rows: string[] = [];
+        for await (const { key, state } of buffer.rows())
+          rows.push(`${key.join('\0')} ${Buffer.from(state).toString('hex')}`);
+        return rows.toSorted();
+      };
+      const expected = [...direct].map(
+        ([key, state]) => `${key} ${Buffer.from(reducer.encode(state)).toString('hex')}`,
+      );
+      expect(await rowsOf(inMemory)).toEqual(expected.toSorted());
+      expect(await rowsOf(spilling)).toEqual(expected.toSorted());
+      expect(inMemory.spills).toBe(0);
+      expect(inMemory.counts).toMatchObject({ applied: steps.length - late, late });
+      if (steps.length >= every) expect(spilling.spills).toBeGreaterThan(0);
+    }),
+    lawRuns(60),
+  );
+});
+
+it('keeps within its budget: a tenth of the memory needs several spills', async () => {
+  const reducer = createViewReducer(layout);
+  const buffer = new StateBuffer(reducer, duckdb, 2_000_000);
+  let most = 0;
+  for (let n = 0; n < 60_000; n++) {
+    const key = [`entity-${n % 20_000}`, BigInt(n % 20_000), true];
+    buffer.add({ keyText: '', key, eventTimeUs: n, id: null, partition: -1, offset: n, inputs: [true, n, 'x'] });
+    if (n % 500 === 499) {
+      most = Math.max(most, buffer.heldEntities);
+      await buffer.keepBudget();
+    }
+  }
+  expect(buffer.spills).toBeGreaterThan(5);
+  expect(most).toBeLessThan(4000);
+  let rows = 0;
+  for await (const _ of buffer.rows()) rows++;
+  expect(rows).toBe(20_000);
+});
