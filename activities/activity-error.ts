@@ -34,7 +34,8 @@ function toFailure(error: unknown, rule: RetryRule): unknown {
   if (error instanceof CancelledFailure || error instanceof CompleteAsyncError || error instanceof ApplicationFailure)
     return error;
   // What breaks off because we were asked to stop is not a fault.
-  if (context.cancellationSignal.aborted && isAbort(error))
+  const { aborted, reason } = context.cancellationSignal;
+  if (aborted && (error === reason || isAbort(error)))
     return new CancelledFailure(error instanceof Error ? error.message : 'cancelled');
   const named = namePostgresError(error, 'DATABASE_URL');
   if (isMillraceError(named)) {

@@ -97,7 +97,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       onLine: onProgress,
     });
     stops.push(() => worker.stop());
-    const api = await startApi({ databaseUrl, port: options.apiPort ?? env.apiPort ?? 0 });
+    const api = await startApi({ databaseUrl, definitions, port: options.apiPort ?? env.apiPort ?? 0 });
     stops.push(() => api.close());
     if (isLocal) {
       const { address, namespace, uiUrl } = temporal;
