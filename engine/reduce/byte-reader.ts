@@ -3,6 +3,9 @@ import { MillraceError } from '../errors/millrace-error.ts';
 /** No number of the codec is longer: the exact sum of 2^53 doubles has less than 2,200 bits. */
 const LONGEST_VARINT = 400;
 
+/** Where a long number is split: six bits of its first byte and six groups of seven. */
+const SPLIT = 2 ** 48;
+
 /** The error for bytes that are no canonical state. */
 export function stateCorrupt(reason: string, at: number): MillraceError {
   return new MillraceError('state-corrupt', `a stored state is malformed at byte ${at}: ${reason}`, {
@@ -16,6 +19,13 @@ export function stateCorrupt(reason: string, at: number): MillraceError {
 export class ByteReader {
   readonly #bytes: Buffer;
   #at: number;
+  #upper = 0;
+  #lower = 0;
+  #bit = 0;
+  /** What `signedPair` found. */
+  high = 0;
+  low = 0;
+  odd = false;
 
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -48,11 +58,35 @@ export class ByteReader {
 
   /** `s(n)`: a number where safe, else a bigint. */
   signed(): number | bigint {
-    const first = this.byte();
-    if (first < 0x80) return (first & 1) === 0 ? first >>> 1 : -((first + 1) >>> 1);
-    const value = this.#varint(first);
-    if (typeof value === 'number') return value % 2 === 0 ? value / 2 : -Math.floor(value / 2) - 1;
+    const start = this.#at;
+    if (this.#readHalf() && this.#upper < 32) {
+      const half = this.#upper * SPLIT + this.#lower;
+      // -2^53 alone is no safe integer.
+      if (half < Number.MAX_SAFE_INTEGER) return this.#bit === 0 ? half : -half - 1;
+    }
+    const value = this.#varintBig(start);
     return narrow((value & 1n) === 0n ? value >> 1n : -(value >> 1n) - 1n);
+  }
+
+  /**
+   * `s(n)` of an n of at most 101 bits, as the non-overlapping pair of doubles `high + low`: true, and `high`, `low` and `odd` tell it. False, and
+   * nothing is read, for a longer one: read that with `signed`.
+   */
+  signedPair(): boolean {
+    const start = this.#at;
+    if (!this.#readHalf()) {
+      this.#at = start;
+      return false;
+    }
+    const upper = this.#upper * SPLIT;
+    const lower = this.#lower + this.#bit;
+    const sign = this.#bit === 0 ? 1 : -1;
+    const sum = upper + lower;
+    this.odd = (lower & 1) === 1;
+    this.high = sign * sum + 0;
+    // Exact: `upper` is 0 or not less than `lower`.
+    this.low = sign * (lower - (sum - upper)) + 0;
+    return true;
   }
 
   /** `s(n)`, refused beyond the safe integers. */
@@ -63,11 +97,13 @@ export class ByteReader {
 
   /** `u(zz(n) + 1)`, `null` for none: a number where safe, else a bigint. */
   signedOrNone(): number | bigint | null {
-    const first = this.byte();
-    if (first === 0) return null;
-    if (first < 0x80) return (first & 1) === 1 ? first >>> 1 : -(first >>> 1);
-    const value = this.#varint(first);
-    if (typeof value === 'number') return value % 2 === 1 ? Math.floor(value / 2) : -value / 2;
+    const start = this.#at;
+    if (this.#readHalf() && this.#upper < 32) {
+      const half = this.#upper * SPLIT + this.#lower;
+      if (this.#bit === 1) return half;
+      return half === 0 ? null : -half;
+    }
+    const value = this.#varintBig(start);
     return narrow((value & 1n) === 1n ? value >> 1n : -(value >> 1n));
   }
 
@@ -82,6 +118,35 @@ export class ByteReader {
     }
     this.#at = end;
     return text;
+  }
+
+  /**
+   * Reads a varint `2 · half + bit`, `half` in two parts: `upper · 2^48 + lower`. So signed numbers of up to 101 bits need no bigint.
+   * False where `upper` is not safe.
+   */
+  #readHalf(): boolean {
+    const first = this.byte();
+    this.#upper = 0;
+    this.#bit = first & 1;
+    let lower = (first & 0x7f) >>> 1;
+    if (first >= 0x80) {
+      let scale = 64;
+      let next = first;
+      while (next >= 0x80 && scale < SPLIT) {
+        next = this.byte();
+        lower += (next & 0x7f) * scale;
+        scale *= 128;
+      }
+      if (next >= 0x80) {
+        next = this.byte();
+        const upper = next < 0x80 ? next : this.#varint(next);
+        if (typeof upper === 'bigint') return false;
+        this.#upper = upper;
+      }
+      if (next === 0) this.corrupt('a number is not in its shortest form');
+    }
+    this.#lower = lower;
+    return true;
   }
 
   /** The rest of a varint whose first byte has its continuation bit set. */
@@ -102,7 +167,7 @@ export class ByteReader {
     return this.#varintBig(start);
   }
 
-  #varintBig(start: number): number | bigint {
+  #varintBig(start: number): bigint {
     this.#at = start;
     let value = 0n;
     let shift = 0n;

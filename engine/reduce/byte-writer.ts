@@ -28,9 +28,14 @@ export class ByteWriter {
       this.byte(value);
       return;
     }
+    if (value < 0x4000) {
+      this.byte(0x80 | (value & 0x7f));
+      this.byte(value >>> 7);
+      return;
+    }
     let rest = value;
     while (rest > 0x7fffffff) {
-      this.byte(0x80 | (rest % 128));
+      this.byte(0x80 | (rest & 0x7f));
       rest = Math.floor(rest / 128);
     }
     while (rest > 0x7f) {
@@ -48,7 +53,7 @@ export class ByteWriter {
       let chunk = Number(BigInt.asUintN(49, rest));
       rest >>= 49n;
       for (let group = 0; group < 7; group++) {
-        this.byte(0x80 | (chunk % 128));
+        this.byte(0x80 | (chunk & 0x7f));
         chunk = Math.floor(chunk / 128);
       }
     }
@@ -60,6 +65,19 @@ export class ByteWriter {
     if (typeof value === 'bigint') this.unsignedBig(value >= 0n ? value << 1n : -(value << 1n) - 1n);
     else if (value >= 0) this.#doubled(value, 0);
     else this.#doubled(-value - 1, 1);
+  }
+
+  /** `s(n)` of an odd n with magnitude `upper · 2^48 + lower`; `upper` safe and not 0, `lower` below 2^48. */
+  signedSplit(negative: boolean, upper: number, lower: number): void {
+    // The magnitude less one of a negative n: an odd `lower` has no borrow.
+    const half = negative ? lower - 1 : lower;
+    this.byte(0x80 | ((half & 0x3f) * 2 + Number(negative)));
+    let rest = Math.floor(half / 64);
+    for (let group = 0; group < 6; group++) {
+      this.byte(0x80 | (rest & 0x7f));
+      rest = Math.floor(rest / 128);
+    }
+    this.unsigned(upper);
   }
 
   /** `u(zz(n) + 1)`: a signed value where the byte 00 means "none". A number must be a safe integer. */
@@ -89,7 +107,7 @@ export class ByteWriter {
       this.unsigned(half * 2 + bit);
       return;
     }
-    this.byte(0x80 | ((half % 64) * 2 + bit));
+    this.byte(0x80 | ((half & 0x3f) * 2 + bit));
     this.unsigned(Math.floor(half / 64));
   }
 

@@ -38,7 +38,8 @@ export function dyadicOfDouble(value: number): { m: number; e: number } {
 
 /** Takes the factors of two out of a non-zero safe integer. */
 function strip(mantissa: number, exponent: number): { m: number; e: number } {
-  const low = (mantissa % 0x100000000) | 0;
+  // `|` takes its operand modulo 2^32.
+  const low = mantissa | 0;
   if (low !== 0) {
     const zeros = 31 - Math.clz32(low & -low);
     return zeros === 0 ? { m: mantissa, e: exponent } : { m: mantissa / ((1 << zeros) >>> 0), e: exponent + zeros };

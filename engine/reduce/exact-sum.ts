@@ -1,3 +1,5 @@
+import type { ByteReader } from './byte-reader.ts';
+import type { ByteWriter } from './byte-writer.ts';
 import type { Dyadic } from './dyadic.ts';
 import {
   doubleOfFixed,
@@ -9,6 +11,10 @@ import {
   powerOfTwo,
 } from './dyadic.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
+
+/** Where a pair is written without bigints: its mantissa in units of 2^48, and what the upper part must stay below. */
+const SPLIT = 2 ** 48;
+const PAIR_BITS = 2 ** 101;
 
 /** Where a pair leaves the fast lane, far below overflow. */
 const PAIR_LIMIT = 2 ** 1000;
@@ -123,26 +129,73 @@ export function mergeDouble(
   }
 }
 
-/** The canonical dyadic number of the double sum at a place. */
-export function dyadicAt(rows: TileRows, cell: number, ref: number): Dyadic {
+/** Writes the double sum at a place: `s(m)`, and `s(e)` unless `m` is 0. */
+export function writeDyadic(rows: TileRows, cell: number, ref: number, writer: ByteWriter): void {
   const high = rows.cells[cell]!;
-  if (Number.isNaN(high)) return dyadicOfFixed(rows.refs[ref] as bigint);
   const low = rows.cells[cell + 1]!;
-  return low === 0 ? dyadicOfDouble(high) : dyadicOfPair(high, low);
+  if (low !== 0 && writePair(high, low, writer)) return;
+  const { m, e } = Number.isNaN(high)
+    ? dyadicOfFixed(rows.refs[ref] as bigint)
+    : low === 0
+      ? dyadicOfDouble(high)
+      : dyadicOfPair(high, low);
+  writer.signed(m);
+  if (m !== 0) writer.signed(e);
 }
 
-/** Stores a double sum at an empty place, in the fast lane where it fits. */
-export function setDyadic(rows: TileRows, cell: number, ref: number, sum: Dyadic): void {
-  const { m, e } = sum;
-  const high = Number(m);
+/** Writes a pair whose mantissa has at most 101 bits without a bigint; false, and nothing written, for a longer one. */
+function writePair(high: number, low: number, writer: ByteWriter): boolean {
+  const { m, e } = dyadicOfDouble(low);
+  if (e < -1000 || e > 900) return false;
+  const magnitude = Math.abs(high) * powerOfTwo(-e);
+  if (magnitude >= PAIR_BITS) return false;
+  const upper = Math.floor(magnitude / SPLIT);
+  // `low` is at most half a unit of `high`: below 2^48 in units of 2^e.
+  const lower = magnitude - upper * SPLIT + (high < 0 ? -m : m);
+  const carry = Math.floor(lower / SPLIT);
+  writer.signedSplit(high < 0, upper + carry, lower - carry * SPLIT);
+  writer.signed(e);
+  return true;
+}
+
+/** Reads what `writeDyadic` wrote into an empty place, in the fast lane where it fits. Throws `state-corrupt`. */
+export function readDyadic(rows: TileRows, cell: number, ref: number, reader: ByteReader): void {
+  if (!reader.signedPair()) {
+    setDyadic(rows, cell, ref, readLongDyadic(reader));
+    return;
+  }
+  const { high, low, odd } = reader;
+  if (high === 0) return;
+  const e = reader.signedSafe();
+  if (!odd || !isExponent(e)) reader.corrupt('a sum of doubles is not in canonical form');
   const scale = powerOfTwo(e);
   // Both parts are multiples of 2^-1074 below the limit: scaling does not round.
-  if (Math.abs(high) * scale < PAIR_LIMIT && Number.isFinite(high)) {
-    if (typeof m === 'number') {
-      rows.cells[cell] = high * scale;
-      return;
-    }
-    const rest = m - BigInt(high);
+  if (Math.abs(high) * scale < PAIR_LIMIT) {
+    rows.cells[cell] = high * scale;
+    rows.cells[cell + 1] = low * scale;
+  } else {
+    setFixed(rows, cell, ref, fixedOfDyadic({ m: BigInt(high) + BigInt(low), e }));
+  }
+}
+
+function readLongDyadic(reader: ByteReader): Dyadic {
+  const m = BigInt(reader.signed());
+  const e = reader.signedSafe();
+  if ((m & 1n) === 0n || !isExponent(e)) reader.corrupt('a sum of doubles is not in canonical form');
+  return { m, e };
+}
+
+/** The lowest bit of a sum of doubles is no lower than theirs, and it has no more than 2^53 terms. */
+function isExponent(e: number): boolean {
+  return e >= -1074 && e <= 1100;
+}
+
+/** Stores a sum of more than 101 bits at an empty place: as a pair where its lower bits are all zero. */
+function setDyadic(rows: TileRows, cell: number, ref: number, sum: Dyadic): void {
+  const high = Number(sum.m);
+  const scale = powerOfTwo(sum.e);
+  if (Number.isFinite(high) && Math.abs(high) * scale < PAIR_LIMIT) {
+    const rest = BigInt(sum.m) - BigInt(high);
     const low = Number(rest);
     if (BigInt(low) === rest) {
       rows.cells[cell] = high * scale;

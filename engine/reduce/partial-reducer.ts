@@ -20,12 +20,12 @@ export interface PartialShape {
  */
 export interface PartialReducer {
   /** Takes an event's non-null input into a row. */
-  add(rows: TileRows, row: number, event: PreparedEvent, value: NonNullable<ScalarValue>): void;
+  readonly add: (rows: TileRows, row: number, event: PreparedEvent, value: NonNullable<ScalarValue>) => void;
   /** Takes a row of another state, over the same tile, into a row. */
-  merge(rows: TileRows, row: number, from: TileRows, fromRow: number): void;
-  encode(rows: TileRows, row: number, writer: ByteWriter): void;
+  readonly merge: (rows: TileRows, row: number, from: TileRows, fromRow: number) => void;
+  readonly encode: (rows: TileRows, row: number, writer: ByteWriter) => void;
   /** Fills a row whose cells and refs are empty. Throws `state-corrupt`. */
-  decode(rows: TileRows, row: number, reader: ByteReader, newestEventTimeUs: number): void;
+  readonly decode: (rows: TileRows, row: number, reader: ByteReader, newestEventTimeUs: number) => void;
   /** How `feature`, which stands on this partial, is read. */
-  reader(feature: FeatureLayout, view: string): RangeReader;
+  readonly reader: (feature: FeatureLayout, view: string) => RangeReader;
 }

@@ -6,14 +6,14 @@ import { dyadicOfFixed, dyadicText } from './dyadic.ts';
 import {
   addDouble,
   addInteger,
-  dyadicAt,
   integerAt,
   mergeDouble,
-  setDyadic,
+  readDyadic,
   setInteger,
   totalDouble,
   totalFixed,
   totalInteger,
+  writeDyadic,
 } from './exact-sum.ts';
 import { valueOutOfRange } from './out-of-range.ts';
 import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
@@ -99,21 +99,14 @@ function createDoubleSum(place: RowPlace): PartialReducer {
       const at = row * cellStride + cell;
       writer.unsigned(rows.cells[at]!);
       if (rows.cells[at] === 0) return;
-      const { m, e } = dyadicAt(rows, at + 1, row * refStride + ref);
-      writer.signed(m);
-      if (m !== 0) writer.signed(e);
+      writeDyadic(rows, at + 1, row * refStride + ref, writer);
     },
     decode(rows, row, reader) {
       const at = row * cellStride + cell;
       const count = reader.unsigned();
       rows.cells[at] = count;
       if (count === 0) return;
-      const m = reader.signed();
-      if (m === 0) return;
-      const e = reader.signedSafe();
-      const odd = typeof m === 'number' ? m % 2 !== 0 : (m & 1n) === 1n;
-      if (!odd || e < -1074 || e > 1100) reader.corrupt('a sum of doubles is not in canonical form');
-      setDyadic(rows, at + 1, row * refStride + ref, { m, e });
+      readDyadic(rows, at + 1, row * refStride + ref, reader);
     },
     reader(feature, view) {
       const average = isAverage(feature);

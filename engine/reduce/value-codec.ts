@@ -151,7 +151,7 @@ function readDouble(reader: ByteReader): ScalarValue {
   const m = reader.signedOrNone();
   if (m === null || m === 0) return m;
   const e = reader.signedSafe();
-  if (typeof m !== 'number' || m % 2 === 0) reader.corrupt('a double is not in canonical form');
+  if (typeof m !== 'number' || (m & 1) === 0) reader.corrupt('a double is not in canonical form');
   // An odd m below 2^53 times 2^e of this range is exact, or overflows.
   const value = e < -1074 ? Number.NaN : m * powerOfTwo(e);
   if (!Number.isFinite(value)) reader.corrupt('a double is out of range');

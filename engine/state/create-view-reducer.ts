@@ -90,7 +90,7 @@ class TileViewReducer implements ViewReducer<TileState> {
   }
 
   empty(): TileState {
-    return { newestEventTimeUs: Number.NEGATIVE_INFINITY, groups: this.#groups.map(() => emptyRows()) };
+    return { newestEventTimeUs: Number.NEGATIVE_INFINITY, groups: this.#groups.map((group) => emptyRows(group)) };
   }
 
   apply(state: TileState, event: PreparedEvent): boolean {

@@ -4,7 +4,7 @@ import { ByteReader, stateCorrupt } from '../reduce/byte-reader.ts';
 import type { ByteWriter } from '../reduce/byte-writer.ts';
 import type { TileRows } from '../reduce/tile-rows.ts';
 import type { TileState } from './tile-state.ts';
-import { appendRow, emptyRows, endRow, oldestTile, type TileGroup, tileOf } from './tile-group.ts';
+import { blankRows, emptyRows, endRow, oldestTile, type TileGroup, tileOf } from './tile-group.ts';
 
 /** The version of the encoding; the first byte of every state. */
 export const CODEC_VERSION = 1;
@@ -65,7 +65,7 @@ export function decodeState(
     );
   }
   if (bytes.length === HEADER_BYTES) {
-    return { newestEventTimeUs: Number.NEGATIVE_INFINITY, groups: groups.map(() => emptyRows()) };
+    return { newestEventTimeUs: Number.NEGATIVE_INFINITY, groups: groups.map((group) => emptyRows(group)) };
   }
   const reader = new ByteReader(bytes, HEADER_BYTES);
   const newestEventTimeUs = reader.signedSafe();
@@ -76,15 +76,17 @@ export function decodeState(
 }
 
 function decodeGroup(group: TileGroup, newestEventTimeUs: number, reader: ByteReader): TileRows {
-  const rows = emptyRows();
-  const { partials } = group;
+  const { cellStride, partials } = group;
   const count = group.hopUs === null ? 1 : reader.unsigned() + 1;
   let tile = group.hopUs === null ? 0 : reader.signedSafe();
+  // A tile takes a byte at least: a count that the bytes cannot hold must not make us allocate for it.
+  if (count > reader.remaining + 1) reader.corrupt('there are fewer tiles than it says');
+  const rows = blankRows(group, count);
   if (tile < oldestTile(group, newestEventTimeUs)) reader.corrupt('a tile should have expired');
   for (let row = 0; row < count; row++) {
     if (row > 0) tile += 1 + reader.unsigned();
     if (!Number.isSafeInteger(tile)) reader.corrupt('a tile is out of range');
-    appendRow(group, rows, tile);
+    rows.cells[row * cellStride] = tile;
     for (let at = 0; at < partials.length; at++) partials[at]!.decode(rows, row, reader, newestEventTimeUs);
   }
   if (group.hopUs !== null && tile !== tileOf(newestEventTimeUs, group.hopUs)) {

@@ -12,6 +12,9 @@ export interface TileGroup {
   readonly refStride: number;
   readonly emptyCells: readonly number[];
   readonly emptyRefs: readonly Ref[];
+  /** Empty rows to copy from: an exact copy in one step is cheaper than growing by pushes. */
+  readonly blankCells: number[];
+  readonly blankRefs: Ref[];
   readonly partials: readonly PartialReducer[];
   /** Per partial, its index in the layout's slots, which is that of its input in an event. */
   readonly slots: readonly number[];
@@ -46,14 +49,34 @@ export function createTileGroups(layout: ViewLayout): TileGroup[] {
       refStride: emptyRefs.length,
       emptyCells,
       emptyRefs,
+      blankCells: doubles(),
+      blankRefs: [],
       partials,
       slots,
     };
   });
 }
 
-export function emptyRows(): TileRows {
-  return { cells: [], refs: [], head: 0 };
+export function emptyRows(group: TileGroup): TileRows {
+  return { cells: group.blankCells.slice(0, 0), refs: [], head: 0 };
+}
+
+/** Rows enough for `count` tiles, all empty and of tile 0. Throws nothing; the caller has checked that `count` is plausible. */
+export function blankRows(group: TileGroup, count: number): TileRows {
+  const { blankCells, blankRefs, cellStride, refStride } = group;
+  while (blankCells.length < count * cellStride) blankCells.push(...group.emptyCells);
+  while (blankRefs.length < count * refStride) blankRefs.push(...group.emptyRefs);
+  return { cells: blankCells.slice(0, count * cellStride), refs: blankRefs.slice(0, count * refStride), head: 0 };
+}
+
+/**
+ * An empty array that V8 keeps as unboxed doubles from the start: an array that begins with small integers is converted, copy and all, at its
+ * first fraction, and code that meets both kinds is slower.
+ */
+function doubles(): number[] {
+  const array = [0.5];
+  array.length = 0;
+  return array;
 }
 
 /** One past the last row. */
