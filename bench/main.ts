@@ -57,7 +57,11 @@ try {
     process.stderr.write(`measuring ${part}\n`);
     const figures = await run(part, env);
     all[part] = figures;
-    const table = new Table({ head: [part, ''], style: { head: [], border: [], compact: true }, colAligns: ['left', 'right'] });
+    const table = new Table({
+      head: [part, ''],
+      style: { head: [], border: [], compact: true },
+      colAligns: ['left', 'right'],
+    });
     for (const row of rowsOf(figures)) table.push(row);
     process.stdout.write(`${table.toString()}\n`);
   }

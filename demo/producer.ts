@@ -29,7 +29,11 @@ async function loadFlights(path: string, tempDir: string): Promise<Flight[]> {
   }
 }
 
-const kafka = new Kafka({ clientId: 'millrace-demo-producer', brokers: brokers.split(','), logLevel: logLevel.NOTHING });
+const kafka = new Kafka({
+  clientId: 'millrace-demo-producer',
+  brokers: brokers.split(','),
+  logLevel: logLevel.NOTHING,
+});
 const producer = kafka.producer({
   createPartitioner: Partitioners.DefaultPartitioner,
   idempotent: true,
