@@ -99,6 +99,8 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     workflow: {
       workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)),
       maxConcurrentActivityTaskExecutions: 20,
+      // How long a lifecycle waits for a worker that is gone before another takes it: 10 s would be long for a person.
+      stickyQueueScheduleToStartTimeout: '3s',
     },
     batch: { maxConcurrentActivityTaskExecutions: BATCHES_AT_ONCE },
     stream: { maxConcurrentActivityTaskExecutions: STREAMS_AT_ONCE },
@@ -162,7 +164,9 @@ async function main(): Promise<void> {
     log.fatal(known, error instanceof Error ? error.message : String(error));
     process.send?.({ failed: { message: error instanceof Error ? error.message : String(error), ...known } });
     process.exitCode = 1;
-    process.disconnect?.();
+  } finally {
+    // The channel to a parent would keep us alive.
+    if (process.connected) process.disconnect();
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
-import type { MillraceError } from '../engine/errors/millrace-error.ts';
+import { isMillraceError, type MillraceError } from '../engine/errors/millrace-error.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../stack/environment.ts';
@@ -60,7 +60,8 @@ export interface DevSession {
 export async function startDevSession(options: DevOptions): Promise<DevSession> {
   const { env, onProgress } = options;
   const features = resolve(options.features);
-  const definitions = await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+  const definitions = await loadDefinitions(features);
+  await noteHistoryFaults(features, onProgress);
   const stops: (() => Promise<void>)[] = [];
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {
@@ -126,6 +127,16 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** History may still be on its way: a view without it fails clearly when it is started, and the others need not wait. */
+async function noteHistoryFaults(features: string, onProgress: (line: string) => void): Promise<void> {
+  try {
+    await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+  } catch (error) {
+    if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
+    onProgress(`warning: ${error.message}`);
   }
 }
 

@@ -1,0 +1,266 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { ClicksWorld } from '../lifecycle/clicks-world.ts';
+import { CliRun, runCli } from './run-cli.ts';
+
+const TIMEOUT_MS = 180_000;
+/** Of TEST-NET-1: packets to it go nowhere. */
+const NOWHERE = '192.0.2.1';
+
+let world: ClicksWorld;
+let folder: string;
+let variables: NodeJS.ProcessEnv;
+beforeAll(async () => {
+  world = await ClicksWorld.open(inject('stack'), `cli-${process.pid}`);
+  world.writeHistory(world.make(1_000));
+  folder = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+  // Postgres is left out: `dev` starts its own, and the other commands find it by the data directory.
+  const { DATABASE_URL: _, ...others } = world.variables;
+  variables = { ...others, MILLRACE_DATA_DIR: join(folder, 'data') };
+});
+afterAll(async () => {
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('plan', () => {
+  it('says what each view is', async () => {
+    const { exitCode, stdout } = await runCli(['plan', '--features', join(world.folder, 'features')], {
+      MILLRACE_DATA_DIR: join(folder, 'none'),
+    });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(world.view);
+    expect(stdout).toContain(`workflow feature:${world.view}`);
+    expect(stdout).toMatch(/total.*sum.*amount.*lifetime/);
+  });
+
+  it('says all faults at once, and exits with 1', async () => {
+    const broken = join(folder, 'broken', 'features');
+    mkdirSync(broken, { recursive: true });
+    writeFileSync(
+      join(broken, 'index.ts'),
+      `import { entity, featureView, source } from 'millrace';
+       import { z } from 'zod';
+       const person = entity('person', { person: z.string() });
+       const clicks = source('clicks', { schema: z.object({ id: z.string(), at: z.iso.datetime(), person: z.string() }), eventTime: 'at', topic: 't', history: { path: 'nothing/*.parquet' } });
+       export const a = featureView('a', { entity: person, source: clicks, features: (f) => ({ n: f.sum('id').over('7 days') }) });
+       export const b = featureView('b', { entity: person, source: clicks, where: () => Date.now() > 0, features: (f) => ({ n: f.count() }) });`,
+    );
+    const { exitCode, stdout } = await runCli(['plan', '--json'], {
+      MILLRACE_FEATURES: broken,
+      MILLRACE_DATA_DIR: join(folder, 'none'),
+    });
+    expect(exitCode).toBe(1);
+    const { faults } = JSON.parse(stdout) as { faults: { definition: string; remedy: string }[] };
+    expect(new Set(faults.map(({ definition }) => definition))).toEqual(new Set(['a', 'b', 'clicks']));
+    expect(faults.every(({ remedy }) => remedy !== '')).toBe(true);
+  });
+});
+
+describe('without services', () => {
+  it.each([['status'], ['start', 'x'], ['get', 'x', 'k=1'], ['dead-letters', 'x']])(
+    '%s says what to start or set',
+    async (...args) => {
+      const { exitCode, stderr } = await runCli(args, { MILLRACE_DATA_DIR: join(folder, 'none') });
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain('error not-connected');
+      expect(stderr).toContain('millrace dev');
+    },
+  );
+
+  it('names the address that does not answer and the variable that set it', async () => {
+    const { exitCode, stderr } = await runCli(['status'], {
+      DATABASE_URL: `postgres://u@${NOWHERE}:5432/db`,
+      KAFKA_BROKERS: '127.0.0.1:1',
+      TEMPORAL_ADDRESS: `${NOWHERE}:7233`,
+      MILLRACE_DATA_DIR: join(folder, 'none'),
+    });
+    expect(exitCode).toBe(1);
+    for (const part of [
+      `${NOWHERE}:5432/db`,
+      'DATABASE_URL',
+      '127.0.0.1:1',
+      'KAFKA_BROKERS',
+      `${NOWHERE}:7233`,
+      'TEMPORAL_ADDRESS',
+    ]) {
+      expect(stderr).toContain(part);
+    }
+  });
+
+  it('a worker says so too', async () => {
+    const { exitCode, stderr } = await runCli(['dev'], { ...variables, DATABASE_URL: 'postgres://u@127.0.0.1:1/db' });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('127.0.0.1:1/db (set by DATABASE_URL)');
+  });
+
+  it('refuses a broken configuration, every variable at once', async () => {
+    const { exitCode, stderr } = await runCli(['status'], { KAFKA_BROKERS: 'nonsense', MILLRACE_API_PORT: 'x' });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('KAFKA_BROKERS');
+    expect(stderr).toContain('MILLRACE_API_PORT');
+  });
+});
+
+describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
+  let dev: CliRun;
+  const cli = (...args: string[]): ReturnType<typeof runCli> => runCli(args, variables);
+  const json = async <T>(...args: string[]): Promise<T> => {
+    const { exitCode, stdout, stderr } = await cli(...args, '--json');
+    if (exitCode !== 0) throw new Error(stderr);
+    return JSON.parse(stdout) as T;
+  };
+
+  beforeAll(async () => {
+    dev = new CliRun(['dev'], variables);
+    await dev.printed('ready; Ctrl-C stops all');
+  });
+  afterAll(async () => {
+    dev.interrupt();
+    await dev.ended;
+  });
+
+  it('prints where everything is', () => {
+    expect(dev.stdout).toContain(`start-workflow?workflowType=featureLifecycle&taskQueue=${world.taskQueue}`);
+    expect(dev.stdout).toContain('/openapi.json');
+    expect(dev.stdout).toContain(`{"view":"${world.view}"}`);
+  });
+
+  it('start --wait publishes, and a second start is harmless', async () => {
+    const { exitCode, stdout } = await cli('start', world.view, '--wait');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`${world.view}: published`);
+    expect(stdout).toContain('next: promote');
+    expect(await json('start', world.view)).toMatchObject({ view: world.view, started: false });
+  });
+
+  it('get prints what is served', async () => {
+    const at = new Date(world.newestUs / 1000 + 1).toISOString();
+    const read = await json<{ values: Record<string, unknown>; found: boolean }>(
+      'get',
+      world.view,
+      'person=u3',
+      '--at',
+      at,
+    );
+    const [n, total, n1d, last] = world.expected()['u3'] ?? [];
+    expect(read).toMatchObject({ found: true, values: { n, total, n_1d: n1d, last_amount: last } });
+    const table = await cli('get', world.view, 'person=u3');
+    expect(table.stdout).toContain(`${total}`);
+  });
+
+  it.each([
+    [['person=u1', 'colour=red'], 'has no key "colour"'],
+    [[`people=u1`], 'has no key "people"'],
+    [['u1'], 'received "u1"'],
+  ])('get refuses the key %j', async (key, message) => {
+    const { exitCode, stderr } = await cli('get', world.view, ...key);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('error bad-key');
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('person=<string>');
+  });
+
+  it('promote --wait streams; status tells lag, offsets and counts', async () => {
+    await world.send(world.make(200));
+    await world.send([{ ...world.make(1)[0]!, at: 'yesterday' }]);
+    const { exitCode, stdout } = await cli('promote', world.view, '--wait');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('streaming');
+    const status = await json<Record<string, unknown>>('status', world.view);
+    expect(status).toMatchObject({
+      view: world.view,
+      phase: 'streaming',
+      version: 1,
+      lag: 0,
+      error: null,
+      deadLetters: 1,
+    });
+    expect(Object.keys(status)).toEqual(expect.arrayContaining(['fingerprint', 'watermark', 'offsets', 'counts']));
+    expect(status['counts']).toMatchObject({ records: 1_201, invalid: 1 });
+    expect((await cli('status')).stdout).toContain('streaming');
+    const plan = await json<{ change: string; running: { phase: string } }[]>('plan');
+    expect(plan[0]).toMatchObject({ change: 'unchanged', running: { phase: 'streaming' } });
+  });
+
+  it('dead-letters shows the record and why', async () => {
+    const [letter] = await json<{ reasons: string[]; payload: string }[]>('dead-letters', world.view);
+    expect(letter?.payload).toContain('yesterday');
+    expect(letter?.reasons.join()).toContain('at');
+    expect((await cli('dead-letters', world.view)).stdout).toContain('yesterday');
+  });
+
+  it('export writes a training set, refuses to overwrite it, and repeats it exactly', async () => {
+    const spine = join(folder, 'spine.csv');
+    writeFileSync(spine, `person,event_timestamp\nu1,2026-01-01T05:00:00Z\nu2,2026-01-01T06:00:00Z\n`);
+    const args = [
+      'export',
+      '--service',
+      `${world.view}_service`,
+      '--spine',
+      spine,
+      '--out',
+      join(folder, 'train.parquet'),
+    ];
+    const { exitCode, stdout } = await cli(...args);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('2 rows');
+    const again = await cli(...args);
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain('error out-exists');
+    const copy = join(folder, 'again.parquet');
+    await json(
+      'export',
+      '--service',
+      `${world.view}_service`,
+      '--spine',
+      spine,
+      '--out',
+      copy,
+      '--repeat',
+      join(folder, 'train.parquet.manifest.json'),
+    );
+    expect(readFileSync(copy).equals(readFileSync(join(folder, 'train.parquet')))).toBe(true);
+    const unknown = await cli('export', '--service', 'nobody', '--spine', spine, '--out', copy);
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain('error unknown-service');
+    const mode = await cli(...args, '--mode', 'guess');
+    expect(mode.stderr).toContain('error invalid-input');
+  });
+
+  it('pause, resume and a refused command say what became of them', async () => {
+    expect((await cli('pause', world.view, '--wait')).stdout).toContain('paused');
+    const refused = await cli('refresh', world.view);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('error command-refused');
+    expect((await cli('resume', world.view, '--wait')).stdout).toContain('streaming');
+    const nobody = await cli('pause', 'nobody');
+    expect(nobody.exitCode).toBe(1);
+    expect(nobody.stderr).toContain('error not-started');
+    const failed = await cli('start', 'nobody', '--wait');
+    expect(failed.exitCode).toBe(1);
+    expect(failed.stderr).toContain('error unknown-view');
+  });
+
+  it('keeps its data over a restart, and goes on where it was', async () => {
+    dev.interrupt();
+    const ended = await dev.ended;
+    expect(ended.exitCode).toBe(0);
+    expect(ended.stderr).toContain('stopped');
+    expect((await cli('status')).stderr).toContain('error not-connected');
+    await world.send(world.make(50));
+    dev = new CliRun(['dev'], variables);
+    await dev.printed('ready; Ctrl-C stops all');
+    // Its slice was handed back at the stop: the lifecycle takes it up again by itself.
+    for (;;) {
+      const status = await json<{ phase: string; lag: number }>('status', world.view);
+      if (status.phase === 'streaming' && status.lag === 0) break;
+    }
+    const retired = await cli('retire', world.view, '--wait');
+    expect(retired.stdout).toContain('retired');
+    const gone = await cli('get', world.view, 'person=u3');
+    expect(gone.stderr).toContain('error unknown-view');
+  });
+});
