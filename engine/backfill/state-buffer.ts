@@ -14,6 +14,8 @@ const BYTES_PER_ENTITY = 600;
 const MEMORY_PER_ENCODED_BYTE = 10;
 /** The most one event can add: a row in every group. */
 const BYTES_PER_SLOT = 64;
+/** What of the budget the events waiting to be applied may take. */
+const BLOCK_SHARE = 0.15;
 const SAMPLED_STATES = 256;
 /** A measured size this close to the budget is not worth waiting for. */
 const SPILL_FROM = 0.8;
@@ -41,8 +43,8 @@ export class StateBuffer {
   constructor(reducer: ViewReducer, duckdb: DuckDb, budgetBytes: number) {
     this.#reducer = reducer;
     this.#duckdb = duckdb;
-    this.#budgetBytes = budgetBytes;
-    this.#block = new EventBlock(reducer);
+    this.#block = new EventBlock(reducer, budgetBytes * BLOCK_SHARE);
+    this.#budgetBytes = budgetBytes * (1 - BLOCK_SHARE);
     this.#bytesPerEvent = reducer.layout.slots.length * BYTES_PER_SLOT;
   }
 
@@ -56,7 +58,7 @@ export class StateBuffer {
     return this.#spills;
   }
 
-  /** Events applied, and those that were late; complete after `applyAll`. */
+  /** Events taken that some window or lifetime feature could see when they came, and those that were late. */
   get counts(): { readonly applied: number; readonly late: number } {
     return this.#block;
   }
@@ -127,6 +129,7 @@ export class StateBuffer {
     }
     this.#spills++;
     this.#entities.clear();
+    this.#block.forgetEntities();
     this.#states.length = 0;
     this.#measuredBytes = 0;
     this.#entitiesThen = 0;
