@@ -107,6 +107,11 @@ describe('without services', () => {
 describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
   let dev: CliRun;
   const cli = (...args: string[]): ReturnType<typeof runCli> => runCli(args, variables);
+  const ok = async (...args: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await cli(...args);
+    if (exitCode !== 0) throw new Error(stderr);
+    return stdout;
+  };
   const json = async <T>(...args: string[]): Promise<T> => {
     const { exitCode, stdout, stderr } = await cli(...args, '--json');
     if (exitCode !== 0) throw new Error(stderr);
@@ -231,11 +236,11 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('pause, resume and a refused command say what became of them', async () => {
-    expect((await cli('pause', world.view, '--wait')).stdout).toContain('paused');
+    expect(await ok('pause', world.view, '--wait')).toContain('paused');
     const refused = await cli('refresh', world.view);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toContain('error command-refused');
-    expect((await cli('resume', world.view, '--wait')).stdout).toContain('streaming');
+    expect(await ok('resume', world.view, '--wait')).toContain('streaming');
     const nobody = await cli('pause', 'nobody');
     expect(nobody.exitCode).toBe(1);
     expect(nobody.stderr).toContain('error not-started');
