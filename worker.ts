@@ -162,12 +162,23 @@ async function main(): Promise<void> {
       ? { code: error.code, remedy: error.remedy }
       : { stack: error instanceof Error ? error.stack : undefined };
     log.fatal(known, error instanceof Error ? error.message : String(error));
-    process.send?.({ failed: { message: error instanceof Error ? error.message : String(error), ...known } });
-    process.exitCode = 1;
+    const message = error instanceof Error ? error.message : String(error);
+    await told({ failed: { message, ...known } });
+    // Temporal's runtime, installed but never used by a worker, keeps the process alive and takes SIGTERM for itself.
+    process.exit(1);
   } finally {
     // The channel to a parent would keep us alive.
     if (process.connected) process.disconnect();
   }
+}
+
+/** Resolves when a parent, if there is one, has been sent the message. */
+function told(message: object): Promise<void> {
+  return new Promise((resolve) => {
+    // A parent that is gone cannot be told; the log has it.
+    if (process.connected && process.send !== undefined) process.send(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
 }
 
 await main();
