@@ -60,8 +60,13 @@ export class Output {
   /** What went wrong and what to do. */
   error(error: MillraceError): void {
     const { code, message, remedy, details } = error;
-    this.#closeLine();
     if (this.isJson) this.json({ error: { code, message, remedy, details } });
+    this.failure(error);
+  }
+
+  /** The same of a command that has given its result all the same: nothing on standard output. */
+  failure({ code, message, remedy }: MillraceError): void {
+    this.#closeLine();
     process.stderr.write(`error ${code}: ${message}\n  ${remedy.replaceAll('\n', '\n  ')}\n`);
   }
 

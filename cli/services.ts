@@ -30,7 +30,7 @@ export function knownServices(env: Environment): { readonly [Field in ServiceFie
 
 /**
  * The services a command needs, each checked to answer. Throws MillraceError `not-connected` where one is not known at all,
- * `service-unreachable` (within 6 s) naming address and variable of each that does not answer.
+ * `service-unreachable` (within 5 s) naming address and variable of each that does not answer.
  *
  * @example
  * const { databaseUrl, temporal } = await neededServices(env, ['databaseUrl', 'temporal']);

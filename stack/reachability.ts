@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Connection } from '@temporalio/client';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
@@ -28,7 +30,7 @@ export interface UnreachableService {
  * @example
  * await checkReachable({ databaseUrl, kafka, temporal });
  */
-export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 5000): Promise<void> {
+export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 4000): Promise<void> {
   const { databaseUrl, kafka, temporal } = addresses;
   const checks: Promise<UnreachableService | null>[] = [];
   if (databaseUrl) {
@@ -115,6 +117,7 @@ async function describeCluster(kafka: KafkaSettings, timeoutMs: number): Promise
 }
 
 async function describeNamespace(temporal: TemporalSettings, timeoutMs: number): Promise<void> {
+  await openSocket(temporal.address, timeoutMs);
   const connection = await Connection.connect({ ...temporalConnectionOptions(temporal), connectTimeout: timeoutMs });
   try {
     await connection.withDeadline(Date.now() + timeoutMs, () =>
@@ -122,6 +125,20 @@ async function describeNamespace(temporal: TemporalSettings, timeoutMs: number):
     );
   } finally {
     connection.close().catch(() => undefined);
+  }
+}
+
+/** gRPC goes on trying a port that nobody listens on until its time is up, and does not say why it failed. */
+async function openSocket(address: string, timeoutMs: number): Promise<void> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const socket = connect({ host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) });
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'AbortError') throw error;
+    throw new Error(`no answer within ${timeoutMs} ms`, { cause: error });
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -3,11 +3,13 @@ import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
-import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
-import type { Environment } from '../../stack/environment.ts';
+import { checkReachable } from '../../stack/reachability.ts';
+import type { TemporalSettings } from '../../stack/temporal-settings.ts';
 import { featureWorkflowId, taskQueueOf } from '../../workflows/contracts.ts';
+import { asMillraceError } from '../as-millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { withColumnDescriber } from '../describe-columns.ts';
 import { queryStatus } from '../lifecycle-client.ts';
@@ -29,11 +31,17 @@ export function addPlanCommand(program: Command): void {
       process.exitCode = 1;
       return;
     }
-    const running = await runningViews(env, output);
-    const rows = describePlan(definitions, running ?? undefined);
-    if (output.isJson) return output.json(rows);
-    for (const row of rows) print(output, row);
-    const { temporal } = knownServices(env);
+    const { databaseUrl, temporal } = knownServices(env);
+    // The definitions are sound: that is said even where what runs cannot be looked up.
+    const asked = await runningViews(databaseUrl, temporal);
+    const rows = describePlan(definitions, asked.running ?? undefined);
+    if (output.isJson) output.json(rows);
+    const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
+    for (const row of rows) print(output, row, unknown);
+    if (asked.failure !== null) {
+      output.failure(asked.failure);
+      process.exitCode = 1;
+    }
     if (temporal !== null)
       output.line(
         `start one in the Temporal UI: ${startFormUrl(temporal, taskQueueOf(env.variables))}\n  workflow id feature:VIEW, input {"view":"VIEW"}`,
@@ -63,37 +71,43 @@ async function checkedDefinitions(features: string, output: Output): Promise<Def
   }
 }
 
-/** What is served and how it goes; null where no services are known: a plan needs none. */
-async function runningViews(env: Environment, output: Output): Promise<ReadonlyMap<string, RunningView> | null> {
-  const { databaseUrl, temporal } = knownServices(env);
-  if (databaseUrl === null) return null;
+interface Asked {
+  /** Null where it is not known. */
+  readonly running: ReadonlyMap<string, RunningView> | null;
+  readonly failure: MillraceError | null;
+}
+
+/** What is served and how it goes. A plan needs no services; those that are named must answer. */
+async function runningViews(databaseUrl: string | null, temporal: TemporalSettings | null): Promise<Asked> {
+  if (databaseUrl === null) return { running: null, failure: null };
   const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan' });
   try {
+    await checkReachable({ databaseUrl, temporal });
     const live = await liveVersions(pool);
     const phases = new Map<string, string>();
     if (temporal !== null) {
       await withTemporal(temporal, async (client) => {
         for (const { view } of live) {
+          // A view without a lifecycle is served all the same.
           const status = await queryStatus(client, view, ANSWER_WITHIN_MS).catch(() => null);
           if (status !== null) phases.set(view, status.phase);
         }
       });
     }
-    return new Map(
-      live.map(({ view, version, fingerprint }) => [
-        view,
-        { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint },
-      ]),
+    const running = live.map(
+      ({ view, version, fingerprint }) =>
+        [view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint }] as const,
     );
+    return { running: new Map(running), failure: null };
   } catch (error) {
-    output.note(`what runs is not known: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
+    return { running: null, failure: asMillraceError(error) };
   } finally {
     await pool.end();
   }
 }
 
-function print(output: Output, row: PlanRow): void {
+/** @param unknown why it is not known what runs, where it is not */
+function print(output: Output, row: PlanRow, unknown: string): void {
   const { running } = row;
   const keys = row.keys.map(({ name, type }) => `${name} ${type}`).join(', ');
   output.line(`${row.view}  (fingerprint ${row.shortFingerprint})`);
@@ -105,7 +119,7 @@ function print(output: Output, row: PlanRow): void {
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
     new: 'nothing yet',
-    unknown: 'not known: no services are named and no "millrace dev" runs',
+    unknown: `not known: ${unknown}`,
     unchanged: `${running?.phase}, version ${running?.version}, this definition`,
     changed: `${running?.phase}, version ${running?.version}, of ANOTHER definition (${running?.fingerprint.slice(0, 12)}): "millrace rebackfill ${row.view}" builds this one`,
   };
