@@ -50,10 +50,9 @@ export async function compileDefinitions(
     const source = sources.get(definition.source);
     const keys = entities.get(definition.entity);
     if (source === undefined || keys === undefined) continue;
-    const view = compileView(definition, keys, source, report);
-    if (view === null) continue;
-    if (source.sound) probePurity(definition, keys, view.slots, source.plans, report);
-    compiled.push({ definition, view, loaded: entry });
+    const { compiled: view, functions } = compileView(definition, keys, source, report);
+    if (source.sound) probePurity(definition, keys, functions, source.plans, report);
+    if (view !== null) compiled.push({ definition, view, loaded: entry });
   }
   const describe = options.describeColumns;
   if (describe !== undefined) await checkHistory([...sources.values()], describe, faults);

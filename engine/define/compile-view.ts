@@ -20,6 +20,20 @@ export interface ViewCompilation extends Omit<CompiledView, 'fingerprint'> {
   readonly featureInputs: readonly (string | null)[];
 }
 
+/** A row function that gives a feature its input. */
+export interface FunctionInput {
+  /** The first feature that reads it; its faults are told under this name. */
+  readonly feature: string;
+  readonly from: RowFunction;
+  readonly type: ScalarType;
+}
+
+/** What became of a view: null where it is faulty. Its row functions are known all the same, to be judged with the rest. */
+export interface ViewJudgement {
+  readonly compiled: ViewCompilation | null;
+  readonly functions: readonly FunctionInput[];
+}
+
 /** Judges an entity's join keys. */
 export function compileEntity(entity: Entity, report: ReportFault): KeyPlan[] {
   const name = nameFault(entity.name);
@@ -46,13 +60,13 @@ export function compileEntity(entity: Entity, report: ReportFault): KeyPlan[] {
   return keys;
 }
 
-/** Compiles a view over its compiled source, or reports its faults and gives null. */
+/** Compiles a view over its compiled source, or reports its faults. */
 export function compileView(
   view: FeatureView,
   keys: readonly KeyPlan[],
   source: SourceCompilation,
   report: ReportFault,
-): ViewCompilation | null {
+): ViewJudgement {
   let faulty = false;
   const note: ReportFault = (code, path, message, remedy) => {
     faulty = true;
@@ -81,7 +95,8 @@ export function compileView(
       "Write a whole number and a unit: '6h'.",
     );
   }
-  if (faulty || keys.length === 0) return null;
+  const functions = functionInputs(features);
+  if (faulty || keys.length === 0) return { compiled: null, functions };
   const { layout, slots } = buildLayout(
     {
       view: view.name,
@@ -91,7 +106,7 @@ export function compileView(
     },
     features,
   );
-  return {
+  const compiled: ViewCompilation = {
     name: view.name,
     layout,
     source: source.source,
@@ -100,6 +115,19 @@ export function compileView(
     prepare: createPrepare(view.where, keyReader(keys, view.key), slots),
     slots,
   };
+  return { compiled, functions };
+}
+
+/** Each function once for each type it is declared to give. */
+function functionInputs(features: readonly FeaturePlan[]): FunctionInput[] {
+  const inputs: FunctionInput[] = [];
+  for (const { name, input } of features) {
+    if (input === null || typeof input.from === 'string') continue;
+    const { from, type } = input;
+    const known = inputs.some((other) => other.from === from && JSON.stringify(other.type) === JSON.stringify(type));
+    if (!known) inputs.push({ feature: name, from, type });
+  }
+  return inputs;
 }
 
 function checkKeyFields(keys: readonly KeyPlan[], source: SourceCompilation, note: ReportFault): void {

@@ -1,6 +1,5 @@
 import type { FieldPlan } from '../contract/field-plan.ts';
-import type { SlotPlan } from './build-layout.ts';
-import type { KeyPlan } from './compile-view.ts';
+import type { FunctionInput, KeyPlan } from './compile-view.ts';
 import type { Row } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import type { RowFunction } from './feature.ts';
@@ -22,16 +21,19 @@ const pureRemedy = 'A row function may use its row and constants only: the same 
 export function probePurity(
   view: FeatureView,
   keys: readonly KeyPlan[],
-  slots: readonly SlotPlan[],
+  functions: readonly FunctionInput[],
   plans: readonly FieldPlan[],
   report: ReportFault,
 ): void {
   const { rows, unknown } = sampleRows(plans);
-  const where = view.where === null ? null : subject('where', view.where, whereReader(view.where));
-  const others = slots
-    .filter(isFunctionSlot)
-    .map((slot) => subject(`features.${slot.feature}`, slot.from, functionReader('', slot.from, slot.input)));
-  if (view.key !== null) others.unshift(subject('key', view.key, keyReader(keys, view.key)));
+  const where = typeof view.where === 'function' ? subject('where', view.where, whereReader(view.where)) : null;
+  const others = functions.map(({ feature, from, type }) =>
+    subject(`features.${feature}`, from, functionReader('', from, type)),
+  );
+  // A key function is held to the join keys: where one of those is faulty itself, its fault is told already.
+  const keysAreSound = keys.length > 0 && keys.length === Object.keys(view.entity.keys).length;
+  if (typeof view.key === 'function' && keysAreSound)
+    others.unshift(subject('key', view.key, keyReader(keys, view.key)));
   // Where a field has no known valid value, rows are guesses: then only impurity counts, not failure.
   const certain = unknown.length === 0;
   underTraps((traps) => {
@@ -42,12 +44,6 @@ export function probePurity(
     traps.take();
     for (const each of others) probe(each, kept.length > 0 ? kept : rows, traps, report, certain && kept.length > 0);
   });
-}
-
-type FunctionSlot = SlotPlan & { readonly from: RowFunction; readonly input: NonNullable<SlotPlan['input']> };
-
-function isFunctionSlot(slot: SlotPlan): slot is FunctionSlot {
-  return typeof slot.from === 'function' && slot.input !== null;
 }
 
 function subject(path: string, call: RowFunction, read: Subject['read']): Subject {

@@ -20,7 +20,7 @@ export function definitionLayout(view: FeatureView): DefinitionLayout {
   const faults: DefinitionFault[] = [];
   const source = compileSource(view.source, '/', faultReporter(faults, 'source', view.source.name));
   const keys = compileEntity(view.entity, faultReporter(faults, 'entity', view.entity.name));
-  const compiled = compileView(view, keys, source, faultReporter(faults, 'feature view', view.name));
+  const { compiled } = compileView(view, keys, source, faultReporter(faults, 'feature view', view.name));
   if (compiled === null || faults.length > 0) throw invalidDefinitions(faults);
   const laidOut = { layout: compiled.layout, layoutTag: layoutTag(compiled.layout) };
   known.set(view, laidOut);
