@@ -54,6 +54,7 @@ export class StreamSession {
   #reporting = false;
   #expiredAtMs: number;
   #batchRecords: number;
+  #committedBatch = 0;
 
   private constructor(
     options: RunStreamOptions,
@@ -163,6 +164,8 @@ export class StreamSession {
         if (this.#host.stopping()) return this.#end('stopped');
         const taken = intake.take(this.#batchRecords);
         await this.#options.failAt?.('after-fetch');
+        // Here and nowhere else: a batch being built counts on the states it has found.
+        this.#cache.trim(this.#committedBatch);
         const batch = await this.#builder.build(taken);
         this.#adapt(intake, batch);
         const outcome = await this.#settle();
@@ -209,7 +212,7 @@ export class StreamSession {
           return { kind: 'superseded' };
         }
         for (const advance of batch.advances) this.#runs.get(advance.partition)!.committedOffset = advance.nextOffset;
-        this.#cache.trim(batch.number);
+        this.#committedBatch = batch.number;
         this.#host.committed(batch);
         return { kind: 'committed' };
       },

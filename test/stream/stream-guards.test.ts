@@ -52,12 +52,12 @@ async function prepared(partitions = 2, records = 100, view: CompiledView = spen
   return { broker, view, reader, version, options, expectExact };
 }
 
-function fill(broker: MemoryBroker, partitions: number, from: number, count: number): void {
+function fill(broker: MemoryBroker, partitions: number, from: number, count: number, customers = 7): void {
   for (let index = from; index < from + count; index++) {
     const value = purchaseBytes({
       id: `id-${index}`,
       at: new Date(index * 1000).toISOString(),
-      customer: `c${index % 7}`,
+      customer: `c${index % customers}`,
       amount: index % 10,
     });
     broker.append(TOPIC, index % partitions, [{ value, timestampUs: index * 1_000_000 }]);
@@ -367,6 +367,16 @@ describe('trouble', () => {
     );
     expect(result.ended).toBe('present-end');
     expect(kills).toBeGreaterThan(6);
+    await expectExact();
+  });
+
+  test('a cache with room for nothing evicts only between micro-batches', async () => {
+    const { broker, options, expectExact } = await prepared(2, 0);
+    // Each batch finds some of its entities in memory and loads others, and the commit before it ends meanwhile.
+    fill(broker, 2, 0, 9000, 450);
+    expect(
+      await runStream(options({ limits: { batchRecords: 300, maxBatchRecords: 300, cacheBytes: 0 } })),
+    ).toMatchObject({ records: 9000 });
     await expectExact();
   });
 

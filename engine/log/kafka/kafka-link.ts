@@ -171,6 +171,7 @@ export class KafkaLink {
 
   /** Commits group offsets as a reader outside any group generation. */
   async commitOffsets(groupId: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
+    await this.#cluster.brokerPool.refreshMetadata([topic]); // a new cluster handle knows no brokers to ask
     const broker = await this.#cluster.findGroupCoordinator({ groupId });
     const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }));
     await broker.offsetCommit({ groupId, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] });
