@@ -3,11 +3,12 @@ import type { Activities } from '../activities/create-activities.ts';
 import { batchQueueOf, streamQueueOf } from './contracts.ts';
 
 /** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
-export const quick = proxyActivities<Activities>({
+export const QUICK: ActivityOptions = {
   startToCloseTimeout: '30s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s', maximumAttempts: 10 },
-});
+};
+export const quick = proxyActivities<Activities>(QUICK);
 
 /** What has to happen before we may say "stopped" or "retired": tried for as long as it takes. */
 export const CERTAIN: ActivityOptions = {

@@ -45,9 +45,14 @@ export function renderLifecyclePage(state: LifecycleState): string {
   if (status.notice !== null) lines.push('', status.notice);
   for (const failure of [state.failures.build, state.failures.stream])
     if (failure !== null) lines.push('', ...failed(failure));
-  if (status.accepts.length > 0) lines.push('', '**What can be sent now** (Update):');
+  if (status.accepts.length > 0) lines.push('', '**What can be sent now**, as an Update:', '');
   for (const command of status.accepts) lines.push(`- \`${command}\`: ${COMMAND_DESCRIPTIONS[command]}`);
-  lines.push('', '**So far**:', ...state.passed.map(({ phase, atMs }) => `- ${iso(atMs)} ${phase}`));
+  lines.push(
+    '',
+    '**So far**, newest first:',
+    '',
+    ...state.passed.toReversed().map(({ phase, atMs }) => `- ${iso(atMs)} ${phase}`),
+  );
   return lines.join('\n');
 }
 

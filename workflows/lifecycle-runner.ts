@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { CancellationScope, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { failureOf } from './activity-failure.ts';
-import { batch, batchOptions, CERTAIN, certain, quick, stream, streamOptions } from './activity-profiles.ts';
+import { batch, batchOptions, CERTAIN, certain, QUICK, quick, stream, streamOptions } from './activity-profiles.ts';
 import type { Failure, LifecycleOptions, LiveVersion, SliceSummary } from './contracts.ts';
 import { renderLifecyclePage } from './lifecycle-page.ts';
 import { type LifecycleEvent, type LifecycleState, phaseOf, type StreamKind, transition } from './lifecycle-state.ts';
@@ -161,7 +161,7 @@ export class LifecycleRunner {
     let failure: Failure | null = null;
     try {
       await lane.scope.run(async () => {
-        const plan = await quick.resolveView({ view });
+        const plan = await quick.resolveView.executeWithOptions({ ...QUICK, summary: `look up ${view}` }, [{ view }]);
         this.apply({ type: 'resolved', plan });
         if (isFirst && this.#state.wants.build === null) return;
         during = 'backfill';
@@ -172,7 +172,8 @@ export class LifecycleRunner {
         during = 'publish';
         if (this.#state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
-        await quick.publishView({ view, version: built.version });
+        const summary = `publish ${view} v${built.version}`;
+        await quick.publishView.executeWithOptions({ ...QUICK, summary }, [{ view, version: built.version }]);
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       });
     } catch (error) {

@@ -147,6 +147,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       return {
         ...state,
         live,
+        build: null,
         wants: { ...state.wants, build: null },
         failures: { build: null, stream: null },
         caughtUp: [],

@@ -81,8 +81,11 @@ export class ClicksWorld {
     mkdirSync(join(this.folder, 'data'));
   }
 
-  static async open(stack: StackAddresses, taskQueue: string): Promise<ClicksWorld> {
-    const view = `clicks_${randomUUID().slice(0, 8)}`;
+  static async open(
+    stack: StackAddresses,
+    taskQueue: string,
+    view = `clicks_${randomUUID().slice(0, 8)}`,
+  ): Promise<ClicksWorld> {
     const { databaseUrl, drop } = await createTestDatabase(stack.databaseUrl);
     await migrateToLatest(databaseUrl);
     const pool = createPool(databaseUrl, { max: 5, applicationName: 'test' });
