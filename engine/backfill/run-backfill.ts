@@ -126,9 +126,9 @@ async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: Be
   const topicRows = cut?.partitions.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0) ?? 0;
   const progress = new ProgressReporter(clock, topicRows, view.source.history !== null, options.onProgress);
   const duckdb = await openDuckDb({ memoryMb: memoryMb * DUCKDB_SHARE, tempDir: spillDir });
+  const states = new StateBuffer(createViewReducer(view.layout), duckdb, memoryMb * STATES_SHARE * 2 ** 20);
   try {
     progress.begin('cut');
-    const states = new StateBuffer(createViewReducer(view.layout), duckdb, memoryMb * STATES_SHARE * 2 ** 20);
     const { figures, counts } = await scanStates({
       view,
       version,
@@ -156,6 +156,7 @@ async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: Be
     return { view: view.name, version, rows: counts.records, entities, counts, cut, stateTable };
   } finally {
     progress.stop();
+    await states.close();
     await duckdb.close();
   }
 }

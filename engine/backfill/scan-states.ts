@@ -26,7 +26,7 @@ export interface ScanStatesOptions {
   readonly progress: ProgressReporter;
 }
 
-/** Takes the whole log up to the cut into states, all applied when it ends; invalid records go to the dead letters on the way. */
+/** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
 export async function scanStates(options: ScanStatesOptions): Promise<{ figures: LogScanFigures; counts: LogCounts }> {
   const { view, states, progress, signal } = options;
   const letters = new Letters(options);
@@ -64,11 +64,10 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
       }
     }
     progress.entities = Math.max(progress.entities, states.heldEntities);
-    await states.keepBudget();
+    await states.endBatch();
     await letters.endBatch();
   }
   await letters.flush();
-  states.applyAll();
   counts.applied += states.counts.applied;
   counts.late += states.counts.late;
   addCounts(counts, scan.figures.counts);

@@ -1,28 +1,29 @@
-import { VARCHAR, BLOB, blobValue, INTEGER, type DuckDBBlobValue } from 'duckdb';
+import { BLOB, blobValue, type DuckDBBlobValue, INTEGER, VARCHAR } from 'duckdb';
+import type { ScalarValue } from '../contract/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../log/duckdb.ts';
 import { RowAppender } from '../log/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';
-import { EventBlock } from './event-block.ts';
+import { EntityStates } from './entity-states.ts';
+import { EventBlock, type PackedBlock } from './event-block.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
+import { StateThread } from './state-thread.ts';
 
-/** A map entry, its key values and text, and an empty state. */
+/** An entity's map entry, key and empty state, and the most that one event can add to it: a row in every group. */
 const BYTES_PER_ENTITY = 600;
-/** What flat arrays of numbers take per byte of the packed encoding, with room to grow. */
-const MEMORY_PER_ENCODED_BYTE = 10;
-/** The most one event can add: a row in every group. */
 const BYTES_PER_SLOT = 64;
-/** What of the budget the events waiting to be applied may take. */
-const BLOCK_SHARE = 0.15;
-const SAMPLED_STATES = 256;
 /** A measured size this close to the budget is not worth waiting for. */
 const SPILL_FROM = 0.8;
+/** What of the budget the events waiting to be applied may take. */
+const BLOCK_SHARE = 0.15;
+const ENCODED_AT_ONCE = 1024;
 
 /**
  * The states of a backfill. Beyond the budget they go to DuckDB as encoded partial states, and are merged by key when they are read: the
- * bytes are those of a run that never spilled, since states merge whatever the split.
+ * bytes are those of a run that never spilled, since states merge whatever the split. When there is more than one block of events, the
+ * states live in a thread of their own.
  */
 export class StateBuffer {
   readonly #reducer: ViewReducer;
@@ -30,9 +31,10 @@ export class StateBuffer {
   readonly #budgetBytes: number;
   readonly #bytesPerEvent: number;
   readonly #entities = new EntityNumbers();
-  /** By entity number. */
-  readonly #states: EntityState[] = [];
   readonly #block: EventBlock;
+  #states: EntityStates | StateThread | null = null;
+  /** The block being applied. */
+  #applying: Promise<void> = Promise.resolve();
   #spillTable: string | null = null;
   #spills = 0;
   /** Size at the last measurement, and what was added since, at most. */
@@ -43,14 +45,14 @@ export class StateBuffer {
   constructor(reducer: ViewReducer, duckdb: DuckDb, budgetBytes: number) {
     this.#reducer = reducer;
     this.#duckdb = duckdb;
-    this.#block = new EventBlock(reducer, budgetBytes * BLOCK_SHARE);
+    this.#block = new EventBlock(reducer.layout, budgetBytes * BLOCK_SHARE);
     this.#budgetBytes = budgetBytes * (1 - BLOCK_SHARE);
     this.#bytesPerEvent = reducer.layout.slots.length * BYTES_PER_SLOT;
   }
 
   /** Entities held at the moment; those spilled before may be among them again. */
   get heldEntities(): number {
-    return this.#states.length;
+    return this.#entities.keys.length;
   }
 
   /** How often states were spilled. */
@@ -65,72 +67,89 @@ export class StateBuffer {
 
   /** Takes one event, which is the caller's again afterwards. */
   add(event: PreparedEvent): void {
-    const entity = this.#entities.of(event.key);
-    if (entity === this.#states.length) this.#states.push(this.#reducer.empty());
     this.#events++;
-    if (this.#block.add(entity, event)) this.#block.apply(this.#states);
+    this.#block.add(this.#entities.of(event.key), event);
   }
 
-  /** Applies what was taken so far. */
-  applyAll(): void {
-    this.#block.apply(this.#states);
-  }
-
-  /** Spills when the budget is used up; to be called between batches. */
-  async keepBudget(): Promise<void> {
-    const added = this.#events * this.#bytesPerEvent + (this.#states.length - this.#entitiesThen) * BYTES_PER_ENTITY;
+  /** To be called between batches: hands a full block on, and spills when the budget is used up. */
+  async endBatch(): Promise<void> {
+    if (this.#block.isFull) {
+      this.#states ??= new StateThread(this.#reducer.layout);
+      await this.#pass(this.#states);
+    }
+    const entities = this.heldEntities;
+    const added = this.#events * this.#bytesPerEvent + (entities - this.#entitiesThen) * BYTES_PER_ENTITY;
     if (this.#measuredBytes + added < this.#budgetBytes) return;
-    this.applyAll();
-    this.#measure();
-    if (this.#measuredBytes >= this.#budgetBytes * SPILL_FROM) await this.#spill();
+    const states = await this.#allApplied();
+    this.#measuredBytes = await states.estimateBytes();
+    this.#entitiesThen = entities;
+    this.#events = 0;
+    if (this.#measuredBytes >= this.#budgetBytes * SPILL_FROM) await this.#spill(states);
   }
 
-  /** All states, each entity once, encoded. Nothing may be applied any more. */
+  /** All states, each entity once, encoded. Nothing may be added any more. */
   async *rows(signal?: AbortSignal): AsyncGenerator<StateRow> {
-    this.applyAll();
+    const states = await this.#allApplied();
     if (this.#spillTable === null) {
-      for (const [entity, key] of this.#entities.keys.entries()) {
-        yield { key, state: this.#reducer.encode(this.#states[entity] as EntityState) };
-      }
+      yield* this.#held(states);
       return;
     }
-    await this.#spill();
+    await this.#spill(states);
     yield* this.#merged(this.#spillTable, signal);
   }
 
-  #measure(): void {
-    const count = this.#states.length;
-    const step = Math.max(1, Math.floor(count / SAMPLED_STATES));
-    let sampled = 0;
-    let encoded = 0;
-    for (let entity = 0; entity < count; entity += step) {
-      encoded += this.#reducer.encode(this.#states[entity] as EntityState).length;
-      sampled++;
-    }
-    const perEntity = BYTES_PER_ENTITY + (sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE);
-    this.#measuredBytes = count * perEntity;
-    this.#entitiesThen = count;
-    this.#events = 0;
+  /** Ends the thread. */
+  async close(): Promise<void> {
+    if (this.#states instanceof StateThread) await this.#states.close();
   }
 
-  async #spill(): Promise<void> {
+  /** Hands the block on once the one before it was applied. */
+  async #pass(states: EntityStates | StateThread): Promise<void> {
+    await this.#applying;
+    const block = this.#block.take();
+    this.#applying = this.#applied(states, block);
+    // Whoever waits for it next is told; until then its failure must not end the process.
+    this.#applying.catch(() => {});
+  }
+
+  async #applied(states: EntityStates | StateThread, block: PackedBlock): Promise<void> {
+    await states.apply(block);
+    this.#block.giveBack(block);
+  }
+
+  async #allApplied(): Promise<EntityStates | StateThread> {
+    this.#states ??= new EntityStates(this.#reducer.layout);
+    if (!this.#block.isEmpty) await this.#pass(this.#states);
+    await this.#applying;
+    return this.#states;
+  }
+
+  async *#held(states: EntityStates | StateThread): AsyncGenerator<StateRow> {
+    const { keys } = this.#entities;
+    for (let from = 0; from < keys.length; from += ENCODED_AT_ONCE) {
+      const encoded = await states.encoded(from, ENCODED_AT_ONCE);
+      for (const [index, state] of encoded.entries()) {
+        yield { key: keys[from + index] as readonly ScalarValue[], state };
+      }
+    }
+  }
+
+  async #spill(states: EntityStates | StateThread): Promise<void> {
     if (this.#spillTable === null) {
       this.#spillTable = this.#duckdb.newName('spilled_states');
       await this.#duckdb.run(`CREATE TABLE ${this.#spillTable} (key VARCHAR, spill INTEGER, state BLOB)`);
     }
     const appender = await RowAppender.open(this.#duckdb, this.#spillTable, [VARCHAR, INTEGER, BLOB]);
     try {
-      for (const [entity, key] of this.#entities.keys.entries()) {
-        const state = this.#reducer.encode(this.#states[entity] as EntityState);
+      for await (const { key, state } of this.#held(states))
         appender.append(keyToText(key), this.#spills, blobValue(state));
-      }
     } finally {
       appender.close();
     }
     this.#spills++;
+    await states.clear();
     this.#entities.clear();
     this.#block.forgetEntities();
-    this.#states.length = 0;
     this.#measuredBytes = 0;
     this.#entitiesThen = 0;
     this.#events = 0;

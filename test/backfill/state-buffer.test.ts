@@ -113,7 +113,7 @@ it('gives the states of all events, byte for byte the same however often and whe
           if (!reducer.apply(state, prepared)) late++;
           inMemory.add(prepared);
           spilling.add(prepared);
-          if (offset % every === every - 1) await spilling.keepBudget();
+          if (offset % every === every - 1) await spilling.endBatch();
         }
         const rowsOf = async (buffer: StateBuffer): Promise<string[]> => {
           const rows: string[] = [];
@@ -144,7 +144,7 @@ it('keeps within its budget: a tenth of the memory needs several spills', async 
     buffer.add({ keyText: '', key, eventTimeUs: n, id: null, partition: -1, offset: n, inputs: [true, n, 'x'] });
     if (n % 500 === 499) {
       most = Math.max(most, buffer.heldEntities);
-      await buffer.keepBudget();
+      await buffer.endBatch();
     }
   }
   expect(buffer.spills).toBeGreaterThan(5);

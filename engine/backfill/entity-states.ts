@@ -1,0 +1,62 @@
+import type { PreparedEvent } from '../define/compiled-view.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { createViewReducer } from '../state/create-view-reducer.ts';
+import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import type { PackedBlock } from './event-block.ts';
+import { SlotPlaces } from './slot-places.ts';
+
+const NONE = -1;
+/** A map entry, its key values and text, and an empty state. */
+const BYTES_PER_ENTITY = 600;
+/** What flat arrays of numbers take per byte of the packed encoding, with room to grow. */
+const MEMORY_PER_ENCODED_BYTE = 10;
+const SAMPLED_STATES = 256;
+
+/** The states of entities by their numbers, in one thread. */
+export class EntityStates {
+  readonly #reducer: ViewReducer;
+  readonly #places: SlotPlaces;
+  readonly #event: PreparedEvent;
+  #states: EntityState[] = [];
+
+  constructor(layout: ViewLayout) {
+    this.#reducer = createViewReducer(layout);
+    this.#places = new SlotPlaces(layout);
+    const inputs = layout.slots.map(() => null);
+    this.#event = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };
+  }
+
+  apply({ values, refs, chains, entities }: PackedBlock): void {
+    while (this.#states.length < entities) this.#states.push(this.#reducer.empty());
+    const event = this.#event;
+    for (let at = 0; at < chains.length; at += 2) {
+      const state = this.#states[chains[at] as number] as EntityState;
+      for (let row = chains[at + 1] as number; row !== NONE; ) {
+        row = this.#places.read(event, row, values, refs);
+        this.#reducer.apply(state, event);
+      }
+    }
+  }
+
+  /** About how many bytes the states take, from the encoded size of a sample. */
+  estimateBytes(): number {
+    const count = this.#states.length;
+    const step = Math.max(1, Math.floor(count / SAMPLED_STATES));
+    let sampled = 0;
+    let encoded = 0;
+    for (let entity = 0; entity < count; entity += step) {
+      encoded += this.#reducer.encode(this.#states[entity] as EntityState).length;
+      sampled++;
+    }
+    return count * (BYTES_PER_ENTITY + (sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE));
+  }
+
+  /** The encoded states of at most `count` entities from `from` on, in the order of their numbers. */
+  encoded(from: number, count: number): Uint8Array[] {
+    return this.#states.slice(from, from + count).map((state) => this.#reducer.encode(state));
+  }
+
+  clear(): void {
+    this.#states = [];
+  }
+}

@@ -1,0 +1,38 @@
+/** A thread that holds the states of a backfill: it applies one block while the main thread decodes and prepares the next. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { invariant } from '../errors/millrace-error.ts';
+import { EntityStates } from './entity-states.ts';
+import type { PackedBlock } from './event-block.ts';
+
+/** What the main thread asks; each is answered once, in order. */
+export type StateRequest =
+  | { readonly ask: 'apply'; readonly block: PackedBlock }
+  | { readonly ask: 'estimate' }
+  | { readonly ask: 'encode'; readonly from: number; readonly count: number }
+  | { readonly ask: 'clear' };
+
+/** Null, a number of bytes, or encoded states, as asked. */
+export type StateAnswer = null | number | Uint8Array[];
+
+invariant(parentPort !== null, 'state-worker.ts runs as a worker thread only');
+const port = parentPort;
+const states = new EntityStates(workerData as ViewLayout);
+
+function answer(request: StateRequest): StateAnswer {
+  switch (request.ask) {
+    case 'apply':
+      states.apply(request.block);
+      return null;
+    case 'estimate':
+      return states.estimateBytes();
+    case 'encode':
+      return states.encoded(request.from, request.count);
+    case 'clear':
+      states.clear();
+      return null;
+  }
+}
+
+// An error ends the thread, and reaches the main one as the worker's `error` event.
+port.on('message', (request: StateRequest) => port.postMessage(answer(request)));
