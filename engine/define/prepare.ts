@@ -6,6 +6,11 @@ import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';
 import type { RowFunction } from './feature.ts';
 import { keyText } from './key-text.ts';
 
+/** What Postgres can index is 2,704 bytes a row; the rest is room for its headers and for the alignment of compound keys. */
+export const MAX_KEY_BYTES = 2_000;
+/** A text of this length has at most `MAX_KEY_BYTES` of UTF-8: no need to count. */
+const SURELY_SHORT = Math.floor(MAX_KEY_BYTES / 3);
+
 type AnyRowFunction = (row: Row) => unknown;
 
 /** Reads one value of a row; pushes a reason where a row function fails. */
@@ -137,14 +142,20 @@ export function createPrepare(
       for (const slot of step.slots) inputs[slot] = value;
     }
     if (reasons.length > 0) return { invalid: [...reasons] };
+    const text = keyText(key);
+    if (text.length > SURELY_SHORT && Buffer.byteLength(text) > MAX_KEY_BYTES) return { invalid: [tooLong(text)] };
     out.key = key;
-    out.keyText = keyText(key);
+    out.keyText = text;
     out.eventTimeUs = event.eventTimeUs;
     out.id = event.id;
     out.partition = event.partition;
     out.offset = event.offset;
     return 'ok';
   };
+}
+
+function tooLong(text: string): string {
+  return `key: expected join keys of at most ${MAX_KEY_BYTES} bytes, received ${Buffer.byteLength(text)}: ${describeReceived(text)}`;
 }
 
 function inputSteps(slots: readonly SlotPlan[]): InputStep[] {
