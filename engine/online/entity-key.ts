@@ -1,3 +1,4 @@
+import { describeReceived } from '../contract/decoder.ts';
 import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
 import { rowValueConversion } from '../contract/row-value-conversions.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
@@ -8,8 +9,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 type Conversion = (value: unknown) => unknown;
 
 function shown(value: unknown): string {
-  const text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return typeof value === 'bigint' ? `${value}n` : describeReceived(value);
 }
 
 function invalidKey(layout: ViewLayout, message: string, details: Readonly<Record<string, unknown>>): MillraceError {

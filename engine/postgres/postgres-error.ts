@@ -18,6 +18,7 @@ const UNREACHABLE_CODES = new Set([
 const UNREACHABLE_TEXT =
   /connection terminated|timeout exceeded when trying to connect|connection ended|not queryable|timeout expired/i;
 const REFUSED_CODES = new Set(['28000', '28P01', '3D000', '42501']);
+const UNDEFINED_TABLE = '42P01';
 const CONFLICT_CODES = new Set(['40001', '40P01', '55P03']);
 
 /** The SQLSTATE of an error of `pg`, or the code of a socket error; undefined for everything else. */
@@ -38,7 +39,7 @@ function isUnreachable(error: Error, code: string | undefined): boolean {
 
 /**
  * Gives faults of the connection and of concurrency their names: `service-unreachable`, `transaction-conflict`, `query-timeout`
- * (all retryable), `database-refused`. Anything else, MillraceErrors included, is returned as it is.
+ * (all retryable), `database-refused`, `database-not-prepared`. Anything else, MillraceErrors included, is returned as it is.
  *
  * @param address what to name in the message, e.g. `127.0.0.1:5432/millrace`
  */
@@ -62,6 +63,19 @@ export function namePostgresError(error: unknown, address: string): unknown {
       details: { service: 'postgres', address, sqlState: code },
       cause: error,
     });
+  }
+  if (code === UNDEFINED_TABLE && error.message.includes('millrace_catalog.')) {
+    return new MillraceError(
+      'database-not-prepared',
+      `Postgres at ${address} is not prepared for Millrace: ${reason}`,
+      {
+        remedy:
+          'Point "millrace dev" or a worker at it: they bring it up to date when they start. Or correct DATABASE_URL.',
+        httpStatus: 503,
+        details: { service: 'postgres', address },
+        cause: error,
+      },
+    );
   }
   if (code !== undefined && CONFLICT_CODES.has(code)) {
     return new MillraceError('transaction-conflict', `Postgres at ${address} broke off a transaction: ${reason}`, {

@@ -1,0 +1,135 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../stack/test-stack.ts';
+import { type CliResult, runCli } from '../cli/run-cli.ts';
+
+// The time limit of these tests is the promise they check: an answer within ten seconds.
+const LIMIT = { timeout: 10_000 };
+
+// Ports that nothing can listen on without being root, and nothing does.
+const VARIABLES = {
+  DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/features',
+  KAFKA_BROKERS: '127.0.0.1:2,127.0.0.1:3',
+  TEMPORAL_ADDRESS: '127.0.0.1:4',
+} as const;
+const ADDRESSES: Readonly<Record<keyof typeof VARIABLES, string>> = {
+  DATABASE_URL: '127.0.0.1:1/features',
+  KAFKA_BROKERS: '127.0.0.1:2,127.0.0.1:3',
+  TEMPORAL_ADDRESS: '127.0.0.1:4',
+};
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-unreachable-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const run = (args: readonly string[], variables: NodeJS.ProcessEnv): Promise<CliResult> =>
+  runCli(args, { MILLRACE_DATA_DIR: join(folder, 'none'), ...variables });
+
+const DATABASE = ['DATABASE_URL'] as const;
+const TEMPORAL = ['TEMPORAL_ADDRESS'] as const;
+const ALL = ['DATABASE_URL', 'KAFKA_BROKERS', 'TEMPORAL_ADDRESS'] as const;
+
+/** Every command, and the services it cannot do without. */
+const commands: readonly (readonly [string, readonly (keyof typeof VARIABLES)[]])[] = [
+  ['dev', ALL],
+  ['plan', ['DATABASE_URL', 'TEMPORAL_ADDRESS']],
+  ['start route_delays', TEMPORAL],
+  ['promote route_delays', TEMPORAL],
+  ['retire route_delays', TEMPORAL],
+  ['status', ALL],
+  ['status --json', ALL],
+  ['get route_delays origin=LAS destination=PHL', DATABASE],
+  ['export --service delay_model --spine spine.csv --out set.parquet', TEMPORAL],
+  ['dead-letters route_delays', DATABASE],
+];
+
+describe('services that are named and do not answer', () => {
+  it.each(commands)('%s: names address and variable, and fails', LIMIT, async (command, needed) => {
+    const { exitCode, stderr } = await run(command.split(' '), VARIABLES);
+    expect(stderr).toContain('error service-unreachable');
+    for (const variable of ALL) {
+      const said = `${ADDRESSES[variable]} (set by ${variable}): `;
+      if (needed.includes(variable)) expect(stderr).toContain(said);
+      else expect(stderr).not.toContain(said);
+    }
+    expect(stderr).toMatch(/ECONNREFUSED/);
+    expect(stderr).not.toContain('secret');
+    expect(exitCode).toBe(1);
+  });
+
+  it('a plan says what it knows all the same', LIMIT, async () => {
+    const { exitCode, stdout } = await run(['plan', '--json'], VARIABLES);
+    const rows = JSON.parse(stdout) as { view: string; change: string }[];
+    expect(rows.map(({ view, change }) => [view, change])).toContainEqual(['route_delays', 'unknown']);
+    expect(exitCode).toBe(1);
+  });
+
+  it('a host without a name is named', LIMIT, async () => {
+    const { exitCode, stderr } = await run(['status'], {
+      DATABASE_URL: 'postgres://nowhere.invalid/db',
+      KAFKA_BROKERS: 'nowhere.invalid:9092',
+      TEMPORAL_ADDRESS: 'nowhere.invalid:7233',
+    });
+    for (const part of [
+      'nowhere.invalid:5432/db (set by DATABASE_URL)',
+      'nowhere.invalid:9092',
+      'nowhere.invalid:7233',
+    ])
+      expect(stderr).toContain(part);
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe('services that are not named at all', () => {
+  it.each(['start x', 'promote x', 'status', 'get x k=1', 'export --service s --spine s.csv --out o.parquet'])(
+    '%s says what to start or set',
+    LIMIT,
+    async (command) => {
+      const { exitCode, stderr } = await run(command.split(' '), {});
+      expect(stderr).toMatch(/error not-connected: .*(DATABASE_URL|TEMPORAL_ADDRESS).* not set/);
+      expect(stderr).toContain('millrace dev');
+      expect(exitCode).toBe(1);
+    },
+  );
+
+  it('a plan needs none', LIMIT, async () => {
+    const { exitCode, stdout } = await run(['plan'], {});
+    expect(stdout).toContain('not known: no services are named');
+    expect(exitCode).toBe(0);
+  });
+});
+
+describe('a database nobody has prepared', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase(inject('stack').databaseUrl);
+  });
+  afterAll(() => database.drop());
+
+  it.each(['get route_delays origin=LAS destination=PHL', 'plan'])(
+    '%s says so, and what to do',
+    LIMIT,
+    async (command) => {
+      const { exitCode, stderr } = await run(command.split(' '), { DATABASE_URL: database.databaseUrl });
+      expect(stderr).toMatch(/error database-not-prepared: Postgres at DATABASE_URL .*view_version/);
+      expect(stderr).toContain('millrace dev');
+      expect(exitCode).toBe(1);
+    },
+  );
+
+  it('a database that is not there is told as such', LIMIT, async () => {
+    const url = new URL(database.databaseUrl);
+    url.pathname = '/there_is_no_such_database';
+    const { exitCode, stderr } = await run(['get', 'route_delays', 'origin=LAS', 'destination=PHL'], {
+      DATABASE_URL: url.toString(),
+    });
+    expect(stderr).toMatch(
+      /there_is_no_such_database \(set by DATABASE_URL\): database "there_is_no_such_database" does not exist/,
+    );
+    expect(exitCode).toBe(1);
+  });
+});
