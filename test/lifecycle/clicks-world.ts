@@ -86,14 +86,19 @@ export class ClicksWorld {
     taskQueue: string,
     view = `clicks_${randomUUID().slice(0, 8)}`,
   ): Promise<ClicksWorld> {
-    const { databaseUrl, drop } = await createTestDatabase(stack.databaseUrl);
+    const database = await createTestDatabase(stack.databaseUrl);
+    const { databaseUrl } = database;
     await migrateToLatest(databaseUrl);
     const pool = createPool(databaseUrl, { max: 5, applicationName: 'test' });
     const kafka = new Kafka({ clientId: 'test', brokers: [...stack.kafkaBrokers], logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
     const producer = kafka.producer({ allowAutoTopicCreation: false });
     await Promise.all([admin.connect(), producer.connect()]);
-    const world = new ClicksWorld(stack, { view, taskQueue }, { pool, databaseUrl, admin, producer, drop });
+    const world = new ClicksWorld(
+      stack,
+      { view, taskQueue },
+      { pool, databaseUrl, admin, producer, drop: () => database.drop() },
+    );
     await admin.createTopics({ topics: [{ topic: world.topic, numPartitions: PARTITIONS }], waitForLeaders: true });
     world.define('');
     return world;

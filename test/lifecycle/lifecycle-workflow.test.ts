@@ -41,7 +41,7 @@ describe('featureLifecycle', () => {
     await harness.reach(handle, 'paused');
     const slices = script.slices();
     const [fence] = script.named('fenceStream');
-    expect((fence?.input as { generation: number }).generation).toBeGreaterThan(
+    expect((fence!.input as { generation: number }).generation).toBeGreaterThan(
       Math.max(...slices.map((slice) => slice.generation)),
     );
     await handle.executeUpdate(resumeUpdate);

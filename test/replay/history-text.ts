@@ -22,7 +22,7 @@ function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  if ('low' in value && 'high' in value) return { $long: String(value) };
+  if ('low' in value && 'high' in value) return { $long: (value as { toString(): string }).toString() };
   const entries = Object.entries(value).filter(
     ([name, member]) => member !== null && member !== undefined && name !== 'stackTrace',
   );

@@ -13,7 +13,6 @@ import { insertVersion, markBuilt, setVersionStatus } from '../../engine/postgre
 import { emptyCounts } from '../../engine/log/log-counts.ts';
 import { layoutTag } from '../../engine/state/layout-tag.ts';
 import { createTestDatabase } from '../../stack/test-stack.ts';
-import { createHash } from 'node:crypto';
 
 /** A database of its own, migrated. */
 export async function openStreamDatabase(
@@ -98,11 +97,6 @@ export async function stateBytes(pool: pg.Pool, view: CompiledView, version: num
     `SELECT (to_jsonb(s) - 'seq' - 'state')::text || ' ' || encode(state, 'hex') AS line FROM ${stateTable(row!.state_table)} s`,
   );
   return rows.map(({ line }) => line).sort();
-}
-
-/** One hash over the whole table, for messages that stay short. */
-export function digestOf(lines: readonly string[]): string {
-  return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
 /** Rows of a catalog table of a version, ordered, as JSON text without times. */
