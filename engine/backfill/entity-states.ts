@@ -17,6 +17,8 @@ export class EntityStates {
   readonly #reducer: ViewReducer;
   readonly #places: SlotPlaces;
   readonly #event: PreparedEvent;
+  /** By row of the block at hand; where an id cannot matter, whatever stood there before. */
+  readonly #idOf: (string | null)[] = [];
   #states: EntityState[] = [];
 
   constructor(layout: ViewLayout) {
@@ -26,12 +28,18 @@ export class EntityStates {
     this.#event = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };
   }
 
-  apply({ values, refs, chains, entities }: PackedBlock): void {
+  apply({ values, refs, ids, idRows, chains, entities }: PackedBlock): void {
     while (this.#states.length < entities) this.#states.push(this.#reducer.empty());
     const event = this.#event;
+    const { hasIds } = this.#places;
+    const idOf = this.#idOf;
+    // Filled from the start: an array with holes is slower to read.
+    if (hasIds) while (idOf.length * this.#places.numberWidth < values.length) idOf.push(null);
+    for (let index = 0; index < idRows.length; index++) idOf[idRows[index] as number] = ids[index] as string | null;
     for (let at = 0; at < chains.length; at += 2) {
       const state = this.#states[chains[at] as number] as EntityState;
       for (let row = chains[at + 1] as number; row !== NONE; ) {
+        if (hasIds) event.id = idOf[row] as string | null;
         row = this.#places.read(event, row, values, refs);
         this.#reducer.apply(state, event);
       }

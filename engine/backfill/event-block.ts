@@ -12,6 +12,9 @@ export interface PackedBlock {
   /** In memory that threads share. */
   readonly values: Float64Array;
   readonly refs: readonly ScalarValue[];
+  /** The ids that can matter, and their rows. */
+  readonly ids: readonly (string | null)[];
+  readonly idRows: Int32Array;
   /** Pairs: number of an entity, its last row. */
   readonly chains: Int32Array;
   /** Entities there are so far. */
@@ -28,6 +31,8 @@ export class EventBlock {
   readonly #places: SlotPlaces;
   readonly #buffers: Float64Array[] = [];
   readonly #refs: ScalarValue[] = [];
+  /** By row; undefined where the id can matter no more. */
+  readonly #ids: (string | null | undefined)[] = [];
   #capacity: number;
   #values: Float64Array;
   /** Per entity number: its last event in the block, and its newest event time so far. */
@@ -76,7 +81,12 @@ export class EventBlock {
     const before = this.#last[entity] as number;
     if (before === NONE) this.#touched.push(entity);
     this.#last[entity] = row;
-    if (event.eventTimeUs > (this.#newest[entity] as number)) this.#newest[entity] = event.eventTimeUs;
+    if (event.eventTimeUs > (this.#newest[entity] as number)) {
+      this.#newest[entity] = event.eventTimeUs;
+      // It will be applied first, and those before it cannot be `last` any more, whatever their ids: texts are dear to hand to a thread.
+      if (before !== NONE && this.#places.hasIds && this.#isLast(event)) this.#ids[before] = undefined;
+    }
+    if (this.#places.hasIds) this.#ids[row] = event.id;
     if (this.#tileGroups !== null && isLate(this.#tileGroups, event.eventTimeUs, this.#newest[entity] as number))
       this.#late++;
     else this.#applied++;
@@ -92,7 +102,7 @@ export class EventBlock {
       this.#last[entity] = NONE;
     }
     const refs = this.#refs.slice(0, this.#size * this.#places.refWidth);
-    const block = { values: this.#values, refs, chains, entities: this.#entities };
+    const block = { values: this.#values, refs, chains, entities: this.#entities, ...this.#takeIds() };
     this.#touched = [];
     this.#size = 0;
     this.#values = this.#buffers.pop() ?? this.#newValues();
@@ -107,6 +117,24 @@ export class EventBlock {
   forgetEntities(): void {
     this.#newest.fill(Number.NEGATIVE_INFINITY);
     this.#entities = 0;
+  }
+
+  #takeIds(): Pick<PackedBlock, 'ids' | 'idRows'> {
+    const ids: (string | null)[] = [];
+    const rows: number[] = [];
+    for (let row = 0; row < this.#ids.length; row++) {
+      const id = this.#ids[row];
+      if (id === undefined) continue;
+      ids.push(id);
+      rows.push(row);
+    }
+    this.#ids.length = 0;
+    return { ids, idRows: Int32Array.from(rows) };
+  }
+
+  #isLast({ inputs }: PreparedEvent): boolean {
+    const slots = this.#places.lastSlots;
+    return slots !== null && slots.every((slot) => inputs[slot] !== null);
   }
 
   #newValues(): Float64Array {

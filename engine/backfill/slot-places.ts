@@ -21,7 +21,9 @@ export class SlotPlaces {
   /** Slots whose inputs are texts and big integers. */
   readonly #refs: number[] = [];
   /** Whether ids matter: only first and last break ties by them. */
-  readonly #hasIds: boolean;
+  readonly hasIds: boolean;
+  /** The slots that ids matter to, where all of them are lifetime `last`; else null. */
+  readonly lastSlots: readonly number[] | null;
 
   constructor(layout: ViewLayout) {
     for (const [slot, { input }] of layout.slots.entries()) {
@@ -29,14 +31,16 @@ export class SlotPlaces {
       else if (input.kind === 'int' || input.kind === 'double' || input.kind === 'timestamp') this.#numbers.push(slot);
       else this.#refs.push(slot);
     }
-    const hasOrder = layout.slots.some(({ partial }) => partial === 'first' || partial === 'last');
-    this.#hasIds = hasOrder && layout.tieBreak === 'id';
+    const ordered = [...layout.slots.entries()].filter(([, { partial }]) => partial === 'first' || partial === 'last');
+    this.hasIds = ordered.length > 0 && layout.tieBreak === 'id';
+    const isLast = ordered.every(([, slot]) => slot.partial === 'last' && layout.groups[slot.group]?.hopUs === null);
+    this.lastSlots = isLast ? ordered.map(([slot]) => slot) : null;
     this.numberWidth = FIXED_NUMBERS + this.#numbers.length + this.#booleans.length;
-    this.refWidth = this.#refs.length + (this.#hasIds ? 1 : 0);
-    this.bytesPerEvent = this.numberWidth * 8 + this.refWidth * BYTES_PER_REF;
+    this.refWidth = this.#refs.length;
+    this.bytesPerEvent = this.numberWidth * 8 + (this.refWidth + (this.hasIds ? 1 : 0)) * BYTES_PER_REF;
   }
 
-  /** Writes an event into row `row`. */
+  /** Writes an event, but for its id, into row `row`. */
   write(event: PreparedEvent, row: number, before: number, values: Float64Array, refs: ScalarValue[]): void {
     const numbers = this.#numbers;
     const booleans = this.#booleans;
@@ -56,12 +60,11 @@ export class SlotPlaces {
       values[at++] = value === null ? Number.NaN : value === true ? 1 : 0;
     }
     let ref = row * this.refWidth;
-    if (this.#hasIds) refs[ref++] = event.id;
     for (let index = 0; index < this.#refs.length; index++)
       refs[ref++] = inputs[this.#refs[index] as number] as ScalarValue;
   }
 
-  /** Reads row `row` into `event`; gives the row of the entity's event before it. */
+  /** Reads row `row` into `event`, but for the id; gives the row of the entity's event before it. */
   read(event: PreparedEvent, row: number, values: Float64Array, refs: readonly ScalarValue[]): number {
     const numbers = this.#numbers;
     const booleans = this.#booleans;
@@ -81,7 +84,6 @@ export class SlotPlaces {
       inputs[booleans[index] as number] = value !== value ? null : value === 1;
     }
     let ref = row * this.refWidth;
-    if (this.#hasIds) event.id = refs[ref++] as string | null;
     for (let index = 0; index < this.#refs.length; index++)
       inputs[this.#refs[index] as number] = refs[ref++] as ScalarValue;
     return before;

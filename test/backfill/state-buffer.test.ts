@@ -71,6 +71,8 @@ const keys: readonly ScalarValue[][] = [
   ['', 0n, false],
 ];
 
+const ids = ['a', 'b', '', 'x'.repeat(39), 'x'.repeat(40), `${'x'.repeat(38)}é`, 'é', '\u{1F600}', 'ÿ', '\u007f'];
+
 function inputOf(type: ScalarType | null, value: number | null): ScalarValue {
   if (type === null) return true;
   if (value === null) return null;
@@ -85,7 +87,7 @@ function event(
 ): PreparedEvent {
   const key = keys[step.key]!;
   const inputs = used.slots.map(({ input }) => inputOf(input, step.value));
-  const id = used.tieBreak === 'id' ? `id-${(offset * 7) % 5}` : null;
+  const id = used.tieBreak === 'id' ? ids[(offset * 7) % ids.length]! : null;
   return { keyText: key.join('\0'), key, eventTimeUs: step.time, id, partition: offset % 3, offset, inputs };
 }
 
