@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
-import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../engine/log/log-counts.ts';
 import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
 import type { LogReader } from '../engine/log/log-reader.ts';
@@ -96,8 +96,10 @@ async function statusOf(
   connected: Connected,
 ): Promise<ViewStatus> {
   const { pool, client } = connected;
-  const offsets =
-    live === null ? [] : await withPresentEnds(await streamOffsets(pool, view, live.version), connected.reader);
+  const { offsets, failure } = await withPresentEnds(
+    live === null ? [] : await streamOffsets(pool, view, live.version),
+    connected.reader,
+  );
   const own: LifecycleStatus | null = isOwned ? await queryStatus(client, view, ANSWER_WITHIN_MS) : null;
   const activities = isOwned
     ? runningActivities(await client.workflow.getHandle(featureWorkflowId(view)).describe())
@@ -113,27 +115,42 @@ async function statusOf(
     fingerprint: live?.fingerprint ?? null,
     entities: live?.entities ?? null,
     lag:
-      live === null || live.topic === null ? null : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
+      live === null || live.topic === null || failure !== null
+        ? null
+        : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
     watermark: watermarkUs === null ? null : isoMicros(watermarkUs),
     offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
     counts: { ...counts },
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
-    error: own?.error ?? null,
+    error: own?.error ?? failure,
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),
   };
 }
 
-/** The stored ends are as old as the last micro-batch: the broker knows the present ones. */
-async function withPresentEnds(offsets: readonly StreamOffset[], reader: LogReader): Promise<StreamOffset[]> {
+/**
+ * The stored ends are as old as the last micro-batch: the broker knows the present ones. A topic it cannot tell of is told as the
+ * view's failure: one that was deleted must not hide how the other views are.
+ */
+async function withPresentEnds(
+  offsets: readonly StreamOffset[],
+  reader: LogReader,
+): Promise<{ readonly offsets: readonly StreamOffset[]; readonly failure: Failure | null }> {
   const [first] = offsets;
-  if (first === undefined) return [];
-  const ends = new Map((await reader.bounds(first.topic)).partitions.map((at) => [at.partition, at.endOffset]));
-  return offsets.map((offset) => ({
-    ...offset,
-    endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset),
-  }));
+  if (first === undefined) return { offsets, failure: null };
+  try {
+    const ends = new Map((await reader.bounds(first.topic)).partitions.map((at) => [at.partition, at.endOffset]));
+    const present = offsets.map((offset) => ({
+      ...offset,
+      endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset),
+    }));
+    return { offsets: present, failure: null };
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    const { code, message, remedy } = error;
+    return { offsets, failure: { code, message, remedy, during: 'looking at the topic', atMs: Date.now() } };
+  }
 }
 
 function unknown(view: string): MillraceError {

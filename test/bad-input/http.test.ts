@@ -78,7 +78,7 @@ const refusals: readonly (readonly [string, string, string, RegExp])[] = [
   ],
   [
     'too many entities',
-    JSON.stringify({ features: ['product_sales'], entities: Array(1001).fill(entity) }),
+    JSON.stringify({ features: ['product_sales'], entities: Array.from({ length: 1001 }, () => entity) }),
     'invalid-request',
     /entities/,
   ],
