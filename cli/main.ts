@@ -1,3 +1,4 @@
+import './quiet-kafkajs.ts';
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addDeadLettersCommand } from './commands/dead-letters.ts';

@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { versions } from '../../engine/postgres/view-versions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
@@ -31,6 +33,13 @@ export function addDeadLettersCommand(program: Command): void {
         payload: letter.payload === null ? null : Buffer.from(letter.payload).toString('utf8'),
         at: isoMicros(letter.createdAtUs),
       }));
+      // A misspelt view has none, either: that must not look like good news.
+      if (letters.length === 0 && (await versions(pool, view)).length === 0) {
+        throw new MillraceError('unknown-view', `no version of a view "${view}" was ever built`, {
+          remedy: `Correct the name ("millrace plan" lists the views), or start it: millrace start ${view}`,
+          httpStatus: 404,
+        });
+      }
       if (output.isJson) return output.json(letters);
       if (letters.length === 0) return output.line(`${view}: no dead letters`);
       output.table(
