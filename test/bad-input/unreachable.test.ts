@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createTestDatabase, type TestDatabase } from '../../stack/test-stack.ts';
 import { type CliResult, runCli } from '../cli/run-cli.ts';
 
@@ -110,14 +111,30 @@ describe('a database nobody has prepared', () => {
   });
   afterAll(() => database.drop());
 
-  it.each(['get route_delays origin=LAS destination=PHL', 'plan'])(
+  it.each(['get route_delays origin=LAS destination=PHL', 'dead-letters route_delays', 'plan'])(
     '%s says so, and what to do',
     LIMIT,
     async (command) => {
       const { exitCode, stderr } = await run(command.split(' '), { DATABASE_URL: database.databaseUrl });
-      expect(stderr).toMatch(/error database-not-prepared: Postgres at DATABASE_URL .*view_version/);
+      expect(stderr).toMatch(/error database-not-prepared: Postgres at DATABASE_URL .*millrace_catalog/);
       expect(stderr).toContain('millrace dev');
       expect(exitCode).toBe(1);
+    },
+  );
+
+  it(
+    'one that is prepared, and a view that is not there: refused by name, not answered with nothing',
+    LIMIT,
+    async () => {
+      const prepared = await createTestDatabase(inject('stack').databaseUrl);
+      await migrateToLatest(prepared.databaseUrl);
+      const variables = { DATABASE_URL: prepared.databaseUrl };
+      for (const command of ['dead-letters nobody', 'get nobody k=1']) {
+        const { exitCode, stderr } = await run(command.split(' '), variables);
+        expect(stderr).toMatch(/error unknown-view: .*"nobody"/);
+        expect(exitCode).toBe(1);
+      }
+      await prepared.drop();
     },
   );
 
