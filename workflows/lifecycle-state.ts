@@ -102,7 +102,9 @@ export function refusal(state: LifecycleState, command: Command): string | null 
   const hasTopic = plan === null || plan.topic !== null;
   const failed = failures.build ?? failures.stream;
   const wayOut =
-    failed?.code === 'definition-changed' ? 'send rebackfill, or run the old definition and send retry' : 'send retry';
+    failed?.code === 'definition-changed'
+      ? 'send rebackfill, or run the old definition and send retry'
+      : (failed?.remedy ?? 'send retry');
   switch (command) {
     case 'promote':
       if (!hasTopic) return `source "${plan?.source}" has no topic: there is nothing to stream`;
