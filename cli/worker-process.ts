@@ -71,7 +71,13 @@ export class WorkerProcess {
     for (const stream of [child.stdout, child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#logged(line));
     }
-    await started(child);
+    try {
+      await started(child);
+    } catch (error) {
+      // Whatever it hangs in, it must not outlive us.
+      child.kill('SIGKILL');
+      throw error;
+    }
     child.once('exit', (code, signal) => {
       if (!this.#stopping) void this.#restart(`the worker ended (${signal ?? `exit code ${code}`})`);
     });

@@ -90,7 +90,7 @@ describe('without services', () => {
     }
   });
 
-  it('a worker says so too', async () => {
+  it('dev says so too', async () => {
     const { exitCode, stderr } = await runCli(['dev'], { ...variables, DATABASE_URL: 'postgres://u@127.0.0.1:1/db' });
     expect(exitCode).toBe(1);
     expect(stderr).toContain('127.0.0.1:1/db (set by DATABASE_URL)');
