@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
+import { openDuckDb } from '../../engine/log/duckdb.ts';
 import { createTestDatabase, type TestDatabase } from '../../stack/test-stack.ts';
 import { type CliResult, runCli } from '../cli/run-cli.ts';
 
@@ -21,13 +22,22 @@ const ADDRESSES: Readonly<Record<keyof typeof VARIABLES, string>> = {
 };
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'millrace-unreachable-'));
+  // The example's definitions with a history of one flight: a clean checkout has none.
+  cpSync(join(import.meta.dirname, '../../features'), join(folder, 'features'), { recursive: true });
+  mkdirSync(join(folder, 'data', 'flights'), { recursive: true });
+  const duckdb = await openDuckDb({ memoryMb: 128, tempDir: join(folder, 'spill') });
+  await duckdb.run(
+    `COPY (SELECT 'F1' AS flight_id, TIMESTAMP '2001-01-01' AS date, 'LAS' AS origin, 'PHL' AS destination, 1 AS delay, 2176 AS distance)
+     TO '${join(folder, 'data', 'flights', 'one.parquet')}'`,
+  );
+  await duckdb.close();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const run = (args: readonly string[], variables: NodeJS.ProcessEnv): Promise<CliResult> =>
-  runCli(args, { MILLRACE_DATA_DIR: join(folder, 'none'), ...variables });
+  runCli(args, { MILLRACE_DATA_DIR: join(folder, 'none'), MILLRACE_FEATURES: join(folder, 'features'), ...variables });
 
 const DATABASE = ['DATABASE_URL'] as const;
 const TEMPORAL = ['TEMPORAL_ADDRESS'] as const;
