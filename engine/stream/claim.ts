@@ -5,6 +5,7 @@ import type { PartitionBounds, TopicBounds } from '../log/log-reader.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from './run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import { lockForClaim } from './stream-lock.ts';
 import type { Fence, RunStreamOptions } from './stream-options.ts';
 
 /** One partition as the database has it, under our token. */
@@ -64,7 +65,7 @@ export async function claimPartitions(
 ): Promise<Claim | null> {
   const { view, version, pool, fence } = options;
   return withTransaction(pool, async (client) => {
-    await lockClaims(client, view.name, version);
+    await lockForClaim(client, view.name, version);
     const found = await runSql<VersionRow>(
       client,
       sqlText`
@@ -104,14 +105,6 @@ export async function claimPartitions(
       whole: mine.length === bounds.partitions.length,
     };
   });
-}
-
-/** Claims and fences of one version go one after the other, so that a fence sees every partition row there is. */
-export async function lockClaims(client: pg.PoolClient, view: string, version: number): Promise<void> {
-  await runSql(
-    client,
-    sqlText`SELECT pg_advisory_xact_lock(hashtextextended(${`millrace.stream.${view}.${version}`}, 0))`,
-  );
 }
 
 function mayTake(offset: OffsetRow, fence: Fence, renew: boolean): boolean {

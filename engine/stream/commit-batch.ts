@@ -8,6 +8,7 @@ import { runSql } from './run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { checkStatesUnchanged } from './check-states.ts';
 import type { MicroBatch, PartitionAdvance } from './micro-batch.ts';
+import { lockForBatch } from './stream-lock.ts';
 import type { RunStreamOptions } from './stream-options.ts';
 
 export interface CommitTarget {
@@ -33,8 +34,7 @@ export async function commitBatch(batch: MicroBatch, target: CommitTarget): Prom
   let seq = 0;
   try {
     await withTransaction(options.pool, async (client) => {
-      // A frozen writer must not hold its rows for longer than a moment.
-      await client.query("SET LOCAL idle_in_transaction_session_timeout = '15s'");
+      await lockForBatch(client, options.view.name, options.version);
       await advanceOffsets(client, batch.advances, target);
       await options.failAt?.('after-cas');
       seq = await takeSeq(client, options);

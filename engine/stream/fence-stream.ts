@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from './run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
-import { lockClaims } from './claim.ts';
+import { lockForClaim } from './stream-lock.ts';
 
 /**
  * Shuts every stream of a view version out whose generation is below `generation`: once this returns, none of them can commit, however
@@ -20,7 +20,7 @@ export async function fenceStream(options: {
 }): Promise<void> {
   const { pool, view, version, generation } = options;
   await withTransaction(pool, async (client) => {
-    await lockClaims(client, view, version);
+    await lockForClaim(client, view, version);
     await runSql(
       client,
       sqlText`

@@ -252,7 +252,7 @@ describe('a process that streams', () => {
     expect(next.ended).toBe('present-end');
     await produce(100);
     child.kill('SIGCONT');
-    await once(child, 'exit');
+    expect((await once(child, 'close'))[0]).toBe(0);
     expect(JSON.parse(lastLine())).toMatchObject({ ended: 'superseded' });
     await runStream(options());
     await expectExact();

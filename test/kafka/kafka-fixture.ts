@@ -1,4 +1,6 @@
 import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import type { LogReader } from '../../engine/log/log-reader.ts';
 import { registerCodecs } from '../../engine/log/kafka/codecs.ts';
 import { createKafkaLogReader, type KafkaLogReaderOptions } from '../../engine/log/kafka/kafkajs-log-reader.ts';
@@ -39,8 +41,11 @@ export async function openKafka(
     producer,
     reader,
     send,
-    createTopic: async (topic, numPartitions) =>
-      void (await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true })),
+    createTopic: async (topic, numPartitions) => {
+      // kafkajs's own wait for leaders gives up where a broker does not know the new topic yet.
+      await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false });
+      while ((await partitionsOf(reader, topic)) !== numPartitions) await nextTurn();
+    },
     append: (topic, partition, values) => send(topic, partition, values),
     deleteBefore: async (topic, partition, offset) => {
       await admin.fetchTopicOffsets(topic); // kafkajs's deleteTopicRecords knows leaders only of topics it was asked about before
@@ -52,4 +57,13 @@ export async function openKafka(
       await admin.disconnect();
     },
   };
+}
+
+async function partitionsOf(reader: LogReader, topic: string): Promise<number> {
+  try {
+    return (await reader.bounds(topic)).partitions.length;
+  } catch (error) {
+    if (isMillraceError(error) && (error.retryable || error.code === 'topic-not-found')) return 0;
+    throw error;
+  }
 }
