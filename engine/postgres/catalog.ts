@@ -59,6 +59,7 @@ export interface CatalogTables {
     builder: string | null;
     created_at: TimeDefault;
     published_at: ColumnType<number | null, string | null | undefined, string | null>;
+    ended_at: ColumnType<number | null, string | null | undefined, string | null>;
   };
   'millrace_catalog.stream_offset': {
     view: string;
@@ -87,6 +88,90 @@ export interface CatalogTables {
     until_offset: number;
     watermark_us: number | null;
     committed_at: TimeDefault;
+    /** Of the code that made the commit; null where it was made before this was noted. */
+    fingerprint: string | null;
+  };
+  'millrace_catalog.commit_file': {
+    view: string;
+    version: number;
+    from_seq: number;
+    until_seq: number;
+    path: string;
+    rows: number;
+    size_bytes: number;
+    sha256: Buffer;
+    created_at: TimeDefault;
+  };
+  'millrace_catalog.archive_offset': {
+    source: string;
+    topic: string;
+    partition: number;
+    cluster_id: string;
+    first_offset: number;
+    next_offset: number;
+    end_offset: number;
+    generation: Generated<number>;
+    attempt_ms: Generated<number>;
+    owner: string | null;
+    updated_at: TimeDefault;
+  };
+  'millrace_catalog.archive_file': {
+    id: Generated<number>;
+    source: string;
+    topic: string;
+    cluster_id: string;
+    path: string;
+    rows: number;
+    size_bytes: number;
+    sha256: Buffer;
+    created_at: TimeDefault;
+  };
+  'millrace_catalog.archive_range': {
+    source: string;
+    topic: string;
+    partition: number;
+    from_offset: number;
+    until_offset: number;
+    rows: number;
+    file_id: number;
+  };
+  'millrace_catalog.archive_hole': {
+    source: string;
+    topic: string;
+    partition: number;
+    from_offset: number;
+    until_offset: number;
+    reason: string;
+    noticed_at: TimeDefault;
+  };
+  'millrace_catalog.parity_audit': {
+    id: Generated<number>;
+    view: string;
+    version: number;
+    fingerprint: string;
+    kind: 'audit' | 'promotion';
+    verdict: 'equal' | 'broken' | 'nothing-compared';
+    seq: number;
+    entities: number;
+    reads: number;
+    cells_compared: number;
+    cells_differing: number;
+    skipped: Json<Readonly<Record<string, number>>>;
+    causes: Json<Readonly<Record<string, number>>>;
+    started_at: ColumnType<number, string, string>;
+    finished_at: ColumnType<number, string, string>;
+  };
+  'millrace_catalog.parity_difference': {
+    audit_id: number;
+    number: number;
+    entity: Json<Readonly<Record<string, unknown>>>;
+    seq: number | null;
+    as_of: ColumnType<number | null, string | null, string | null>;
+    request_id: string | null;
+    cause: string;
+    detail: string;
+    cells: Json<readonly unknown[]>;
+    records: Json<readonly unknown[]>;
   };
   'millrace_catalog.dead_letter': {
     view: string;

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import * as catalog from '../../migrations/0001-catalog.ts';
 import * as readerRole from '../../migrations/0002-reader-role.ts';
 import * as sqlFunctions from '../../migrations/0003-sql-functions.ts';
+import * as archiveAndParity from '../../migrations/0004-archive-and-parity.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { createPool } from './pool.ts';
 import { withClient } from './transaction.ts';
@@ -13,6 +14,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-catalog': catalog,
   '0002-reader-role': readerRole,
   '0003-sql-functions': sqlFunctions,
+  '0004-archive-and-parity': archiveAndParity,
 };
 
 /** Any constant: all Millrace processes take the same lock of the database while they migrate. */
@@ -28,7 +30,7 @@ function dialectOn(client: pg.PoolClient): PostgresDialect {
   });
 }
 
-async function migrateOn(client: pg.PoolClient): Promise<string[]> {
+async function migrateOn(client: pg.PoolClient, to?: string): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
   await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
   const db = new Kysely<unknown>({ dialect: dialectOn(client) });
@@ -38,7 +40,7 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
       provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
       migrationTableSchema: 'millrace_catalog',
     });
-    const { error, results } = await migrator.migrateToLatest();
+    const { error, results } = await (to === undefined ? migrator.migrateToLatest() : migrator.migrateTo(to));
     if (error !== undefined) {
       const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'unknown';
       throw new MillraceError(
@@ -67,11 +69,16 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
  * await migrateToLatest('postgres://postgres@127.0.0.1:5432/millrace'); // ['0001-catalog', …]
  */
 export async function migrateToLatest(database: pg.Pool | string): Promise<string[]> {
-  if (typeof database !== 'string') return withClient(database, migrateOn);
+  if (typeof database !== 'string') return withClient(database, (client) => migrateOn(client));
   const pool = createPool(database, { max: 1, applicationName: 'millrace-migrate' });
   try {
-    return await withClient(pool, migrateOn);
+    return await withClient(pool, (client) => migrateOn(client));
   } finally {
     await pool.end();
   }
+}
+
+/** Brings an empty database to an earlier schema: what a later migration finds on somebody's server. For tests of migrations. */
+export function migrateUpTo(pool: pg.Pool, name: string): Promise<string[]> {
+  return withClient(pool, (client) => migrateOn(client, name));
 }

@@ -28,6 +28,8 @@ export interface ViewVersion {
   readonly builder: string | null;
   readonly createdAtUs: number;
   readonly publishedAtUs: number | null;
+  /** When readers stopped getting it; null while they get it, or never did. */
+  readonly endedAtUs: number | null;
 }
 
 export interface NewVersion {
@@ -73,6 +75,7 @@ function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
     builder: row.builder,
     createdAtUs: row.created_at,
     publishedAtUs: row.published_at,
+    endedAtUs: row.ended_at,
   };
 }
 
@@ -152,7 +155,14 @@ export async function setVersionStatus(
     on,
     catalog
       .updateTable(VERSIONS)
-      .set(to === 'live' ? { status: to, published_at: sql<string>`now()` } : { status: to })
+      .set({
+        status: to,
+        // The clock, not the transaction's begin: what was read before the flip was read from the version before.
+        ...(to === 'live' ? { published_at: sql<string>`clock_timestamp()` } : {}),
+        ...(to === 'superseded' || to === 'retired'
+          ? { ended_at: sql<string>`CASE WHEN status = 'live' THEN clock_timestamp() ELSE ended_at END` }
+          : {}),
+      })
       .where('view', '=', view)
       .where('version', '=', version)
       .where('status', 'in', from)

@@ -133,8 +133,9 @@ function commitRecordInsert(
   { options, topic }: CommitTarget,
 ): SqlText {
   return sqlText`
-    INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us)
-    SELECT ${options.view.name}, ${options.version}, ${seq}::bigint, ${topic}, c.partition, c.from_offset, c.until_offset, c.watermark_us
+    INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint)
+    SELECT ${options.view.name}, ${options.version}, ${seq}::bigint, ${topic}, c.partition, c.from_offset, c.until_offset, c.watermark_us,
+      ${options.view.fingerprint}
     FROM unnest(
       ${advances.map((a) => a.partition)}::int[], ${advances.map((a) => a.fromOffset)}::bigint[], ${advances.map((a) => a.nextOffset)}::bigint[],
       ${advances.map((a) => a.watermarkUs)}::bigint[]

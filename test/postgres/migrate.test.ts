@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { migrateToLatest } from '../../engine/postgres/migrate.ts';
+import { migrateToLatest, migrateUpTo } from '../../engine/postgres/migrate.ts';
 import {
   insertVersion,
   liveVersion,
@@ -15,7 +15,7 @@ import { insertStreamOffsets, streamOffsets } from '../../engine/postgres/stream
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { createOwnDatabase, type OwnDatabase } from './test-database.ts';
 
-const ALL = ['0001-catalog', '0002-reader-role', '0003-sql-functions'];
+const ALL = ['0001-catalog', '0002-reader-role', '0003-sql-functions', '0004-archive-and-parity'];
 
 const layout: ViewLayout = {
   semantics: 1,
@@ -46,9 +46,16 @@ describe('migrations', () => {
   it('bring an empty database up, and find nothing to do the second time', async () => {
     expect(await migrateToLatest(database.url)).toEqual(ALL);
     expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([
+      'millrace_catalog.archive_file',
+      'millrace_catalog.archive_hole',
+      'millrace_catalog.archive_offset',
+      'millrace_catalog.archive_range',
+      'millrace_catalog.commit_file',
       'millrace_catalog.commit_record',
       'millrace_catalog.dead_letter',
       'millrace_catalog.dedupe_ids',
+      'millrace_catalog.parity_audit',
+      'millrace_catalog.parity_difference',
       'millrace_catalog.stream_offset',
       'millrace_catalog.view_version',
     ]);
@@ -70,22 +77,31 @@ describe('migrations', () => {
     }
   });
 
-  it('keep what the catalog of an earlier version holds', async () => {
-    // The database as 0001 alone leaves it, with a view in it.
-    await migrateToLatest(database.pool);
-    await insertVersion(database.pool, {
-      view: 'v',
-      fingerprint: 'f',
-      layout,
-      layoutTag: 1,
-      source: 's',
-      topic: null,
-      builder: 'b',
-    });
-    await database.pool.query('DROP SCHEMA millrace_sql CASCADE');
-    await database.pool.query("DELETE FROM millrace_catalog.kysely_migration WHERE name <> '0001-catalog'");
-    expect(await migrateToLatest(database.pool)).toEqual(ALL.slice(1));
-    expect(await versions(database.pool)).toMatchObject([{ view: 'v', version: 1, status: 'building' }]);
+  it('keep what the catalog of an earlier version holds, and complete it', async () => {
+    const { pool } = database;
+    await migrateUpTo(pool, '0003-sql-functions');
+    const insert = `INSERT INTO millrace_catalog.view_version (view, version, fingerprint, layout, layout_tag, status, state_table, source, published_at)
+      VALUES ('v', $1, 'f', $2, 1, $3, $4, 's', $5)`;
+    await pool.query(insert, [1, JSON.stringify(layout), 'superseded', 'v_v1', '2026-01-01T00:00:00Z']);
+    await pool.query(insert, [2, JSON.stringify(layout), 'live', 'v_v2', '2026-02-01T00:00:00Z']);
+    await pool.query(insert, [3, JSON.stringify(layout), 'built', 'v_v3', null]);
+    await pool.query(
+      'CREATE TABLE millrace_state.v_v2 (k text PRIMARY KEY, seq bigint NOT NULL, state bytea NOT NULL)',
+    );
+    await pool.query(`INSERT INTO millrace_state.v_v2 VALUES ('a', 7, '\\x01')`);
+    await pool.query(
+      `INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset) VALUES ('v', 2, 1, 't', 0, 0, 5)`,
+    );
+    expect(await migrateToLatest(pool)).toEqual(ALL.slice(3));
+    expect(await versions(pool)).toMatchObject([
+      { version: 3, status: 'built', endedAtUs: null },
+      { version: 2, status: 'live', endedAtUs: null },
+      { version: 1, status: 'superseded', endedAtUs: Date.parse('2026-02-01T00:00:00Z') * 1000 },
+    ]);
+    expect((await pool.query('SELECT * FROM millrace_state.v_v2')).rows).toMatchObject([{ k: 'a', state_crc: null }]);
+    expect((await pool.query('SELECT seq, fingerprint FROM millrace_catalog.commit_record')).rows).toEqual([
+      { seq: 1, fingerprint: null },
+    ]);
   });
 
   it('name a database that is away, or is not there', async () => {
@@ -147,7 +163,7 @@ describe('the catalog', () => {
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(false);
     await expect(setVersionStatus(pool, 'v', 2, ['building'], 'live')).rejects.toMatchObject({ code: '23505' });
     const { createdAtUs, publishedAtUs, ...live } = (await liveVersion(pool, 'v'))!;
-    expect(live).toEqual({ ...built, ...fresh, status: 'live', seq: 0, stateTable: 'v_v1' });
+    expect(live).toEqual({ ...built, ...fresh, endedAtUs: null, status: 'live', seq: 0, stateTable: 'v_v1' });
     expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);
     expect([await nextSeq(pool, 'v', 1), await nextSeq(pool, 'v', 1)]).toEqual([1, 2]);
   });
