@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { crc32 } from 'node:zlib';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ScalarValue } from '../contract/field-type.ts';
@@ -26,6 +27,7 @@ export interface StoredState {
 
 const STATE_SCHEMA = 'millrace_state';
 const BYTEA_OID = 17;
+const INT4_OID = 23;
 /** COPY goes out in pieces of this size: large enough to be few, small enough to keep memory flat. */
 const COPY_CHUNK_BYTES = 1 << 18;
 const COPY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
@@ -35,6 +37,11 @@ export function stateTableName(view: string, version: number): string {
   const suffix = `_v${version}`;
   if (Buffer.byteLength(view) + suffix.length <= 63) return view + suffix;
   return `${view.slice(0, 30)}_${createHash('sha256').update(view).digest('hex').slice(0, 16)}${suffix}`;
+}
+
+/** The checksum that stands beside a stored state: CRC-32 of its bytes, as the signed 32 bits Postgres keeps. */
+export function stateCrc(state: Uint8Array): number {
+  return crc32(state) | 0;
 }
 
 /** The table's full name, quoted. */
@@ -57,7 +64,7 @@ export async function createStateTable(client: Queryable, layout: ViewLayout, ta
   // 30 % of a page stay free so that an update finds room on it and touches no index. States are packed already: compressing them costs
   // time and gains nothing.
   await client.query(
-    `CREATE TABLE ${stateTable(table)} (${keys.join(', ')}, seq bigint NOT NULL, state bytea STORAGE EXTERNAL NOT NULL) WITH (fillfactor = 70)`,
+    `CREATE TABLE ${stateTable(table)} (${keys.join(', ')}, seq bigint NOT NULL, state bytea STORAGE EXTERNAL NOT NULL, state_crc int) WITH (fillfactor = 70)`,
   );
 }
 
@@ -82,11 +89,13 @@ async function* copyChunks(
   const writer = new BinaryWriter(COPY_CHUNK_BYTES * 2);
   writer.bytes(COPY_HEADER);
   for await (const { key, state } of rows) {
-    writer.int16(formats.length + 2);
+    writer.int16(formats.length + 3);
     for (let index = 0; index < formats.length; index++) formats[index]!.write(writer, key[index]!);
     writer.int32(8);
     writer.int64Number(0);
     writer.sizedBytes(state);
+    writer.int32(4);
+    writer.int32(stateCrc(state));
     written.rows++;
     if (writer.length >= COPY_CHUNK_BYTES) yield writer.take();
   }
@@ -108,7 +117,7 @@ export async function copyStates(
 ): Promise<number> {
   await client.query('SET statement_timeout = 0');
   const copy = client.query(
-    copyFrom(`COPY ${stateTable(table)} (${keyColumns(layout)}, seq, state) FROM STDIN (FORMAT binary)`),
+    copyFrom(`COPY ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) FROM STDIN (FORMAT binary)`),
   );
   const written = { rows: 0 };
   await pipeline(Readable.from(copyChunks(keyFormats(layout), rows, written)), copy);
@@ -190,22 +199,27 @@ export async function upsertStates(
   const keyCount = layout.keys.length;
   const writer = new BinaryWriter(64 + rows.length * 256);
   const states = writeBinaryArray(writer, BYTEA_OID, sorted, (to, row) => to.sizedBytes(row.state));
+  const checksums = writeBinaryArray(writer, INT4_OID, sorted, (to, row) => {
+    to.int32(4);
+    to.int32(stateCrc(row.state));
+  });
   const names = layout.keys.map((_, index) => `wanted.k${index}`).join(', ');
   const arrays = keyFormats(layout).map((format, index) => `$${index + 1}::${format.castName}[]`);
   const columns = layout.keys.map((_, index) => `k${index}`).join(', ');
   await client.query({
     name: `millrace-upsert-${table}`,
     text:
-      `INSERT INTO ${stateTable(table)} (${keyColumns(layout)}, seq, state) ` +
-      `SELECT ${names}, $${keyCount + 2}::bigint, wanted.state ` +
-      `FROM unnest(${arrays.join(', ')}, $${keyCount + 1}::bytea[]) AS wanted(${columns}, state) ` +
-      `ON CONFLICT (${keyColumns(layout)}) DO UPDATE SET state = excluded.state, seq = excluded.seq`,
+      `INSERT INTO ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) ` +
+      `SELECT ${names}, $${keyCount + 3}::bigint, wanted.state, wanted.crc ` +
+      `FROM unnest(${arrays.join(', ')}, $${keyCount + 1}::bytea[], $${keyCount + 2}::int[]) AS wanted(${columns}, state, crc) ` +
+      `ON CONFLICT (${keyColumns(layout)}) DO UPDATE SET state = excluded.state, seq = excluded.seq, state_crc = excluded.state_crc`,
     values: [
       ...bindKeys(
         layout,
         sorted.map((row) => row.key),
       ),
       states,
+      checksums,
       seq,
     ],
   });

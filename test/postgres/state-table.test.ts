@@ -214,6 +214,38 @@ describe('state tables', () => {
     expect(read.map((one) => (one === null ? null : [one.state[0], one.seq]))).toEqual([[2, 7], [3, 7], [4, 7], null]);
   });
 
+  it('keeps a checksum beside every state, loaded, inserted or replaced', async () => {
+    const layout = layoutOf([{ kind: 'string' }]);
+    // The check value of CRC-32 (0xcbf43926), and one that is negative as 32 signed bits.
+    const digits = Buffer.from('123456789');
+    const table = await loaded(layout, [
+      { key: ['a'], state: digits },
+      { key: ['b'], state: digits },
+    ]);
+    await withTransaction(database.pool, (client) =>
+      upsertStates(
+        client,
+        table,
+        layout,
+        [
+          { key: ['b'], state: Uint8Array.of(0) },
+          { key: ['c'], state: new Uint8Array(0) },
+        ],
+        1,
+      ),
+    );
+    const column = layout.keys[0]!.name;
+    const { rows } = await database.pool.query({
+      text: `SELECT ${ident(column)}, state_crc FROM ${stateTable(table)} ORDER BY 1`,
+      rowMode: 'array',
+    });
+    expect(rows).toEqual([
+      ['a', 0xcbf43926 | 0],
+      ['b', 0xd202ef8d | 0],
+      ['c', 0],
+    ]);
+  });
+
   it('refuses a key Postgres cannot hold', async () => {
     const layout = layoutOf([{ kind: 'string' }]);
     const table = await loaded(layout, []);
