@@ -3,7 +3,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../log/log-counts.ts';
 import type { PartitionBounds, TopicBounds } from '../log/log-reader.ts';
 import { sqlText } from '../postgres/sql.ts';
-import { runSql } from './run-sql.ts';
+import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockForClaim } from './stream-lock.ts';
 import type { Fence, RunStreamOptions } from './stream-options.ts';

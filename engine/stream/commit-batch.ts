@@ -4,7 +4,7 @@ import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import { expireDedupeIds, insertDedupeIds } from '../postgres/dedupe-ids.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { upsertStates } from '../postgres/state-table.ts';
-import { runSql } from './run-sql.ts';
+import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { checkStatesUnchanged } from './check-states.ts';
 import type { MicroBatch, PartitionAdvance } from './micro-batch.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { sqlText } from '../postgres/sql.ts';
-import { runSql } from './run-sql.ts';
+import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockForClaim } from './stream-lock.ts';
 

@@ -1,6 +1,6 @@
 import { sqlText } from '../postgres/sql.ts';
 import type { Queryable } from '../postgres/queryable.ts';
-import { runSql } from './run-sql.ts';
+import { runSql } from '../postgres/run-sql.ts';
 
 /*
  * Micro-batches of a version hold its lock together, claims and fences alone; Postgres queues for it in order. So a claim is not starved by the

@@ -14,7 +14,7 @@ import { InvalidGauge } from './invalid-gauge.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { PartitionRun } from './partition-run.ts';
 import { RecordIntake } from './record-intake.ts';
-import { runSql } from './run-sql.ts';
+import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { Queryable } from '../postgres/queryable.ts';
-import type { BoundSql } from '../postgres/sql.ts';
-import { postgresTypes } from '../postgres/type-parsers.ts';
+import type { Queryable } from './queryable.ts';
+import type { BoundSql } from './sql.ts';
+import { postgresTypes } from './type-parsers.ts';
 
 /** Sends a bound query; its rows are parsed by `postgresTypes`, whatever the pool's own parsers. */
 export function runSql<Row extends pg.QueryResultRow>(
