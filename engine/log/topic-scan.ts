@@ -50,6 +50,7 @@ export interface TopicScanOptions {
 }
 
 interface Part extends CutPartition {
+  endOffset: number;
   readonly pipeline: TopicPipeline;
   readonly dedupe: PartitionDedupe;
   readonly counts: LogCounts;
@@ -63,17 +64,36 @@ export type AcceptedRecord = (event: EventBatch['events'][number], record: RawRe
 /** A topic up to a cut: every record of every partition passes its pipeline exactly once. */
 export class TopicScan {
   readonly #options: TopicScanOptions;
-  readonly #parts: readonly Part[];
+  readonly #historyIds: HistoryIds | null;
+  readonly #historyNewestUs: number | null;
+  readonly #parts: Part[];
 
   constructor(options: TopicScanOptions, horizon: HistoryHorizon | null) {
     this.#options = options;
-    const { source, cut } = options;
-    const ids = horizon === null || horizon.horizonIds.length === 0 ? null : new HistoryIds([horizon.horizonIds]);
-    this.#parts = cut.partitions.map((bounds) => {
-      const dedupe = new PartitionDedupe(source.dedupeHorizonUs, ids);
-      const pipeline = new TopicPipeline(source, bounds.partition, dedupe, horizon?.newestEventTimeUs ?? null);
-      return { ...bounds, pipeline, dedupe, counts: emptyCounts(), nextOffset: bounds.lowOffset, last: null };
-    });
+    this.#historyIds =
+      horizon === null || horizon.horizonIds.length === 0 ? null : new HistoryIds([horizon.horizonIds]);
+    this.#historyNewestUs = horizon?.newestEventTimeUs ?? null;
+    this.#parts = options.cut.partitions.map((bounds) => this.#part(bounds));
+  }
+
+  /**
+   * Moves the end of partitions on: the next `batches` reads from where the last one ended, as the stream goes on after a batch. A
+   * partition the topic has gained since the cut starts at 0.
+   */
+  extendTo(ends: Iterable<{ readonly partition: number; readonly endOffset: number }>): void {
+    for (const { partition, endOffset } of ends) {
+      const known = this.#parts.find((part) => part.partition === partition);
+      if (known === undefined) this.#parts.push(this.#part({ partition, lowOffset: 0, endOffset }));
+      else if (endOffset >= known.endOffset) known.endOffset = endOffset;
+      else throw internalBug(`partition ${partition}: an end went back from ${known.endOffset} to ${endOffset}`);
+    }
+  }
+
+  #part(bounds: CutPartition): Part {
+    const { source } = this.#options;
+    const dedupe = new PartitionDedupe(source.dedupeHorizonUs, this.#historyIds);
+    const pipeline = new TopicPipeline(source, bounds.partition, dedupe, this.#historyNewestUs);
+    return { ...bounds, pipeline, dedupe, counts: emptyCounts(), nextOffset: bounds.lowOffset, last: null };
   }
 
   /**

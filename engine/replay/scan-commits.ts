@@ -1,0 +1,276 @@
+import type { CommitTimeline } from '../archive/commit-timeline.ts';
+import type { CompiledView, LogEvent } from '../define/compiled-view.ts';
+import { internalBug, invariant, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import type { DuckDb } from '../log/duckdb.ts';
+import type { HistoryHorizon } from '../log/history-run.ts';
+import { scanHistory } from '../log/history-scan.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import { type InvalidRecord, TopicScan } from '../log/topic-scan.ts';
+import type { ViewVersion } from '../postgres/view-versions.ts';
+import { checkHistoryFiles, checkHistoryRows } from './check-history.ts';
+import { CommitWindows } from './commit-windows.ts';
+
+export interface CommitScanOptions {
+  readonly view: CompiledView;
+  /** The version whose commits are replayed. */
+  readonly version: ViewVersion;
+  readonly commits: CommitTimeline;
+  /** The last commit to replay; 0: the backfill alone. */
+  readonly untilSeq: number;
+  /** Reaches back to the version's cut (with the archive, where the topic no longer does); null for a source without a topic. */
+  readonly reader: LogReader | null;
+  readonly duckdb: DuckDb;
+  readonly signal?: AbortSignal | undefined;
+  /** How many records are read, and held, before they are put in order. Default 100,000; a commit is never split. */
+  readonly windowRecords?: number | undefined;
+  /** Records and history rows passed, of how many; the total is null while unknown. */
+  readonly onProgress?: ((done: number, total: number | null) => void) | undefined;
+  readonly onInvalid?: ((record: InvalidRecord) => void) | undefined;
+}
+
+/** Events that one commit applied, or some of those the backfill did. */
+export interface CommittedEvents {
+  /** 0: the backfill. Never falls from one batch to the next; commits that applied no event are left out. */
+  readonly seq: number;
+  /** Since when readers saw the commit, epoch µs; Infinity for a version that was never published. Never falls either. */
+  readonly visibleAtUs: number;
+  /** Of a commit: by partition, then offset. Of the backfill: in any order. Used again for the next batch. */
+  readonly events: readonly LogEvent[];
+  /** Per event its record's broker timestamp, epoch µs; -Infinity for a row of history. */
+  readonly brokerTimesUs: readonly number[];
+}
+
+export interface CommitScan {
+  /** Once. */
+  batches(): AsyncIterable<CommittedEvents>;
+  /** Where the records went (`records`, `tombstones`, `invalid`, `outsideUntil`, `duplicates`). Throws before the batches have ended. */
+  readonly counts: LogCounts;
+}
+
+const DEFAULT_WINDOW_RECORDS = 100_000;
+
+/**
+ * The log in the order in which one version of a view applied it: history ∪ topic up to the version's cut as commit 0, then what each
+ * micro-batch committed, through the same pipelines as backfill and stream. The state after all batches with `seq <= s` is, byte for byte, the
+ * state that was stored at commit `s`.
+ *
+ * @throws MillraceError (while iterating) `history-changed`, `reader-missing`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
+ * `scanHistory` and the reader throw.
+ * @example
+ * const scan = scanCommits({ view, version, commits, untilSeq: commits.lastSeq, reader, duckdb });
+ * for await (const { seq, events } of scan.batches()) for (const event of events) apply(seq, event);
+ */
+export function scanCommits(options: CommitScanOptions): CommitScan {
+  const replay = new Replay(options);
+  return {
+    batches: () => replay.batches(),
+    get counts(): LogCounts {
+      return replay.counts;
+    },
+  };
+}
+
+class Replay {
+  readonly #options: CommitScanOptions;
+  #counts: LogCounts | null = null;
+  #historyRows = 0;
+  #topicTotal = 0;
+  #topicDone = 0;
+
+  constructor(options: CommitScanOptions) {
+    this.#options = options;
+    invariant(
+      options.untilSeq >= 0 && options.untilSeq <= options.commits.lastSeq,
+      `version ${options.version.version} of view "${options.version.view}" has commits up to ${options.commits.lastSeq}, not ${options.untilSeq}`,
+    );
+  }
+
+  get counts(): LogCounts {
+    if (this.#counts === null) throw internalBug('the counts of a replay were read before it had ended');
+    return this.#counts;
+  }
+
+  async *batches(): AsyncGenerator<CommittedEvents> {
+    const { version, commits, untilSeq } = this.#options;
+    const publishedAtUs = version.publishedAtUs ?? Number.POSITIVE_INFINITY;
+    const counts = emptyCounts();
+    this.#topicTotal = recordsUpTo(version, commits, untilSeq);
+    const horizon = yield* this.#history(counts, publishedAtUs);
+    const topic = await this.#topic(horizon);
+    if (topic !== null) {
+      try {
+        yield* this.#backfilled(topic, publishedAtUs);
+        yield* this.#committed(topic, publishedAtUs);
+      } catch (error) {
+        throw this.#named(error);
+      }
+      for (const part of topic.figures(horizon?.newestEventTimeUs ?? null)) addCounts(counts, part.counts);
+    }
+    this.#counts = counts;
+  }
+
+  async *#history(counts: LogCounts, visibleAtUs: number): AsyncGenerator<CommittedEvents, HistoryHorizon | null> {
+    const { view, version, duckdb, signal, onInvalid } = this.#options;
+    const { source } = view;
+    await checkHistoryFiles(source, version);
+    if (source.history === null) return null;
+    const scan = scanHistory({
+      source,
+      order: 'any',
+      duckdb,
+      signal,
+      onProgress: (rows, totalRows) => {
+        this.#historyRows = totalRows ?? rows;
+        this.#report(rows, totalRows === null);
+      },
+      onInvalid: (position, file, reasons, payload) =>
+        onInvalid?.({
+          topic: 'history',
+          partition: -1,
+          offset: position,
+          file,
+          payload: Buffer.from(payload),
+          reasons,
+          brokerTimestampUs: null,
+        }),
+    });
+    const brokerTimesUs: number[] = [];
+    for await (const events of scan) {
+      while (brokerTimesUs.length < events.length) brokerTimesUs.push(Number.NEGATIVE_INFINITY);
+      brokerTimesUs.length = events.length;
+      yield { seq: 0, visibleAtUs, events, brokerTimesUs };
+    }
+    const { figures } = scan;
+    checkHistoryRows(source, version, figures.files);
+    this.#historyRows = figures.rows;
+    addCounts(counts, figures.counts);
+    return figures;
+  }
+
+  async #topic(horizon: HistoryHorizon | null): Promise<TopicScan | null> {
+    const { view, version, commits, untilSeq, reader, signal, onInvalid } = this.#options;
+    const { source } = view;
+    if (source.topic === null || (version.cut === null && untilSeq === 0)) return null;
+    if (reader === null) throw readerMissing(view);
+    // A version made without a cut starts at the topic's first offset: so do partitions that the cut does not know.
+    const cut = version.cut ?? {
+      clusterId: (await reader.bounds(source.topic)).clusterId,
+      takenAtUs: version.createdAtUs,
+      partitions: commits.offsetsAt(untilSeq).map(({ partition }) => ({ partition, lowOffset: 0, endOffset: 0 })),
+    };
+    return new TopicScan(
+      {
+        source,
+        topic: source.topic,
+        cut,
+        reader,
+        signal,
+        onInvalid: (record) => onInvalid?.(record),
+        onProgress: (records) => this.#report(this.#historyRows + this.#topicDone + records, false),
+      },
+      horizon,
+    );
+  }
+
+  /** The topic's part of the backfill. */
+  async *#backfilled(topic: TopicScan, visibleAtUs: number): AsyncGenerator<CommittedEvents> {
+    const events: LogEvent[] = [];
+    const brokerTimesUs: number[] = [];
+    const accept = (event: LogEvent, record: { readonly timestampUs: number }): void => {
+      events.push(event);
+      brokerTimesUs.push(record.timestampUs);
+    };
+    for await (const _ of topic.batches(accept)) {
+      if (events.length > 0) yield { seq: 0, visibleAtUs, events, brokerTimesUs };
+      events.length = 0;
+      brokerTimesUs.length = 0;
+    }
+    this.#topicDone = recordsUpTo(this.#options.version, this.#options.commits, 0);
+  }
+
+  /** Commits 1 to the last: a window of several is read from all partitions, put in order, and handed on commit by commit. */
+  async *#committed(topic: TopicScan, publishedAtUs: number): AsyncGenerator<CommittedEvents> {
+    const { version, commits, untilSeq, signal } = this.#options;
+    const windows = new CommitWindows(commits, this.#options.windowRecords ?? DEFAULT_WINDOW_RECORDS);
+    let visibleAtUs = publishedAtUs;
+    for (const { firstSeq, lastSeq, ends } of windows.upTo(untilSeq)) {
+      signal?.throwIfAborted();
+      topic.extendTo(ends);
+      const held: Held[] = [];
+      const accept = (event: LogEvent, record: { readonly timestampUs: number }): void => {
+        held.push({ seq: commits.seqOf(event.partition, event.offset), event, brokerTimeUs: record.timestampUs });
+      };
+      for await (const _ of topic.batches(accept));
+      this.#topicDone = recordsUpTo(version, commits, lastSeq);
+      held.sort(inOrder);
+      let at = 0;
+      for (let seq = firstSeq; seq <= lastSeq; seq++) {
+        // A commit is seen no earlier than those before it, whatever its transaction's beginning was.
+        visibleAtUs = Math.max(visibleAtUs, commits.committedAtUs(seq));
+        const from = at;
+        while (at < held.length && held[at]!.seq === seq) at++;
+        if (at === from) continue;
+        const batch = held.slice(from, at);
+        yield {
+          seq,
+          visibleAtUs,
+          events: batch.map(({ event }) => event),
+          brokerTimesUs: batch.map(({ brokerTimeUs }) => brokerTimeUs),
+        };
+      }
+      if (at !== held.length) {
+        const { seq, event } = held[at]!;
+        throw internalBug(
+          `partition ${event.partition}, offset ${event.offset} is of commit ${seq}, not between ${firstSeq} and ${lastSeq}`,
+        );
+      }
+    }
+  }
+
+  #report(done: number, isUnknown: boolean): void {
+    this.#options.onProgress?.(done, isUnknown ? null : this.#historyRows + this.#topicTotal);
+  }
+
+  /** Retention has taken what the version was built from: here a new cut is no way out. */
+  #named(error: unknown): unknown {
+    if (!isMillraceError(error) || error.code !== 'offsets-gone') return error;
+    const { version } = this.#options;
+    return new MillraceError(
+      'offsets-gone',
+      `version ${version.version} of view "${version.view}" cannot be replayed: ${error.message}`,
+      {
+        remedy:
+          'Archive the source before retention takes its records (archiveSource); what is gone and was not archived cannot be replayed.',
+        httpStatus: 409,
+        details: error.details,
+        cause: error,
+      },
+    );
+  }
+}
+
+interface Held {
+  readonly seq: number;
+  readonly event: LogEvent;
+  readonly brokerTimeUs: number;
+}
+
+function inOrder(a: Held, b: Held): number {
+  return a.seq - b.seq || a.event.partition - b.event.partition || a.event.offset - b.event.offset;
+}
+
+function recordsUpTo(version: ViewVersion, commits: CommitTimeline, seq: number): number {
+  const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
+  return commits
+    .offsetsAt(seq)
+    .reduce((sum, { partition, endOffset }) => sum + endOffset - (lows.get(partition) ?? 0), 0);
+}
+
+function readerMissing(view: CompiledView): MillraceError {
+  return new MillraceError(
+    'reader-missing',
+    `view "${view.name}": its source "${view.source.name}" has the topic "${view.source.topic}", but there is no connection to Kafka`,
+    { remedy: 'Set KAFKA_BROKERS.' },
+  );
+}
