@@ -153,11 +153,13 @@ class Replay {
     const { source } = view;
     if (source.topic === null || (version.cut === null && untilSeq === 0)) return null;
     if (reader === null) throw readerMissing(view);
-    // A version made without a cut starts at the topic's first offset: so do partitions that the cut does not know.
+    // A version made without a cut begins with its first commit.
     const cut = version.cut ?? {
       clusterId: (await reader.bounds(source.topic)).clusterId,
       takenAtUs: version.createdAtUs,
-      partitions: commits.offsetsAt(untilSeq).map(({ partition }) => ({ partition, lowOffset: 0, endOffset: 0 })),
+      partitions: commits
+        .offsetsAt(0)
+        .map(({ partition, endOffset }) => ({ partition, lowOffset: endOffset, endOffset })),
     };
     return new TopicScan(
       {
@@ -193,21 +195,21 @@ class Replay {
   async *#committed(topic: TopicScan, publishedAtUs: number): AsyncGenerator<CommittedEvents> {
     const { version, commits, untilSeq, signal } = this.#options;
     const windows = new CommitWindows(commits, this.#options.windowRecords ?? DEFAULT_WINDOW_RECORDS);
+    const lookup = new CommitLookup(commits);
     let visibleAtUs = publishedAtUs;
     for (const { firstSeq, lastSeq, ends } of windows.upTo(untilSeq)) {
       signal?.throwIfAborted();
       topic.extendTo(ends);
       const held: Held[] = [];
       const accept = (event: LogEvent, record: { readonly timestampUs: number }): void => {
-        held.push({ seq: commits.seqOf(event.partition, event.offset), event, brokerTimeUs: record.timestampUs });
+        held.push({ seq: lookup.seqOf(event.partition, event.offset), event, brokerTimeUs: record.timestampUs });
       };
       for await (const _ of topic.batches(accept));
       this.#topicDone = recordsUpTo(version, commits, lastSeq);
       held.sort(inOrder);
       let at = 0;
       for (let seq = firstSeq; seq <= lastSeq; seq++) {
-        // A commit is seen no earlier than those before it, whatever its transaction's beginning was.
-        visibleAtUs = Math.max(visibleAtUs, commits.committedAtUs(seq));
+        visibleAtUs = Math.max(publishedAtUs, commits.committedAtUs(seq));
         const from = at;
         while (at < held.length && held[at]!.seq === seq) at++;
         if (at === from) continue;
@@ -261,10 +263,33 @@ function inOrder(a: Held, b: Held): number {
 }
 
 function recordsUpTo(version: ViewVersion, commits: CommitTimeline, seq: number): number {
-  const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
+  const starts = version.cut?.partitions ?? [];
+  const lows = new Map(starts.map(({ partition, lowOffset }) => [partition, lowOffset]));
+  if (version.cut === null) for (const { partition, endOffset } of commits.offsetsAt(0)) lows.set(partition, endOffset);
   return commits
     .offsetsAt(seq)
     .reduce((sum, { partition, endOffset }) => sum + endOffset - (lows.get(partition) ?? 0), 0);
+}
+
+/** Which commit took an offset: looked up once for each run of records of one commit. */
+class CommitLookup {
+  readonly #commits: CommitTimeline;
+  readonly #runs = new Map<number, { readonly seq: number; readonly untilOffset: number }>();
+
+  constructor(commits: CommitTimeline) {
+    this.#commits = commits;
+  }
+
+  /** Offsets of a partition are asked for in their order. */
+  seqOf(partition: number, offset: number): number {
+    let run = this.#runs.get(partition);
+    if (run === undefined || offset >= run.untilOffset) {
+      run = this.#commits.commitAt(partition, offset) ?? undefined;
+      invariant(run !== undefined, `partition ${partition}, offset ${offset} is in no commit`);
+      this.#runs.set(partition, run);
+    }
+    return run.seq;
+  }
 }
 
 function readerMissing(view: CompiledView): MillraceError {
