@@ -31,6 +31,12 @@ export interface Environment {
   readonly temporalNamespace: string;
   /** Absolute. */
   readonly dataDir: string;
+  /** The folder of archived topics that all workers share. Absolute. */
+  readonly archiveDir: string;
+  /** The topic of the serving log. */
+  readonly servedTopic: string;
+  /** The share of entities whose reads are logged, 0 (none) to 1 (all). */
+  readonly servedSample: number;
   /** The folder of definitions, as given. */
   readonly features: string | null;
   readonly apiPort: number | null;
@@ -42,6 +48,9 @@ export interface Environment {
 
 const BROKERS = 'a comma-separated list of host:port';
 const PORT = 'a port, 1 to 65535 (0 for any free one)';
+const SHARE = 'a number from 0 (none) to 1 (all)';
+const SERVED_TOPIC = 'millrace.served';
+const SERVED_SAMPLE = 0.01;
 
 function endpoint(value: string): boolean {
   const match = /^(?:\[[0-9a-f:]+\]|[^\s:/,]+):(\d{1,5})$/i.exec(value);
@@ -78,6 +87,17 @@ const variablesSchema = z.object({
     .refine(urlOf(['http:', 'https:']), { error: 'a URL http://host:port' })
     .optional(),
   MILLRACE_DATA_DIR: z.string().optional(),
+  MILLRACE_ARCHIVE_DIR: z.string().optional(),
+  MILLRACE_SERVED_TOPIC: z
+    .string()
+    .regex(/^(?!\.{1,2}$)[\w.-]{1,249}$/, { error: 'a name of a Kafka topic: letters, digits, ".", "_", "-"' })
+    .default(SERVED_TOPIC),
+  MILLRACE_SERVED_SAMPLE: z
+    .string()
+    .regex(/^(\d{1,3}(\.\d{1,12})?|\.\d{1,12})$/, { error: SHARE })
+    .transform(Number)
+    .refine((share) => share <= 1, { error: SHARE })
+    .default(SERVED_SAMPLE),
   MILLRACE_FEATURES: z.string().optional(),
   MILLRACE_API_PORT: z
     .string()
@@ -127,12 +147,16 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   const temporal = readTemporal(given, faults);
   if (faults.length > 0 || !parsed.success) throw badConfiguration(faults);
   const values = parsed.data;
+  const dataDir = resolve(values.MILLRACE_DATA_DIR ?? defaultDataDir(given));
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     kafka: kafkaOf(values),
     temporal,
     temporalNamespace: given['TEMPORAL_NAMESPACE'] ?? 'default',
-    dataDir: resolve(values.MILLRACE_DATA_DIR ?? defaultDataDir(given)),
+    dataDir,
+    archiveDir: resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive')),
+    servedTopic: values.MILLRACE_SERVED_TOPIC,
+    servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,
     apiPort: values.MILLRACE_API_PORT ?? null,
     logLevel: values.MILLRACE_LOG_LEVEL,

@@ -12,6 +12,9 @@ const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   FeatureView: KEYWORD,
   FeaturePhase: KEYWORD,
   FeatureVersion: INT,
+  FeatureParity: KEYWORD,
+  ArchiveSource: KEYWORD,
+  ArchivePhase: KEYWORD,
 };
 
 /**

@@ -29,6 +29,9 @@ describe('the environment', () => {
       temporal: null,
       temporalNamespace: 'mine',
       dataDir: '/somewhere/millrace',
+      archiveDir: '/somewhere/millrace/archive',
+      servedTopic: 'millrace.served',
+      servedSample: 0.01,
       logLevel: 'info',
       memoryMb: 2048,
     });
@@ -46,6 +49,9 @@ describe('the environment', () => {
       TEMPORAL_NAMESPACE: 'features',
       TEMPORAL_API_KEY: 'key',
       MILLRACE_DATA_DIR: '/data',
+      MILLRACE_ARCHIVE_DIR: '/archive',
+      MILLRACE_SERVED_TOPIC: 'reads',
+      MILLRACE_SERVED_SAMPLE: '0.25',
       MILLRACE_API_PORT: '0',
       MILLRACE_MEMORY_MB: '512',
       MILLRACE_LOG_LEVEL: 'debug',
@@ -65,6 +71,9 @@ describe('the environment', () => {
         tls: true,
       },
       dataDir: '/data',
+      archiveDir: '/archive',
+      servedTopic: 'reads',
+      servedSample: 0.25,
       apiPort: 0,
       memoryMb: 512,
       logLevel: 'debug',
@@ -83,6 +92,8 @@ describe('the environment', () => {
         MILLRACE_MEMORY_MB: '12',
         MILLRACE_LOG_LEVEL: 'loud',
         MILLRACE_TEMPORAL_UI: 'ui',
+        MILLRACE_SERVED_TOPIC: 'two words',
+        MILLRACE_SERVED_SAMPLE: '1.5',
       }),
     ).toEqual({
       DATABASE_URL: 'mysql://me:***@db/store',
@@ -95,7 +106,17 @@ describe('the environment', () => {
       MILLRACE_MEMORY_MB: '12',
       MILLRACE_LOG_LEVEL: 'loud',
       MILLRACE_TEMPORAL_UI: 'ui',
+      MILLRACE_SERVED_TOPIC: 'two words',
+      MILLRACE_SERVED_SAMPLE: '1.5',
     });
+  });
+
+  it.each(['0', '1', '1.0', '.5', '0.000001'])('takes %s as a share of entities', (share) => {
+    expect(readEnvironment({ MILLRACE_SERVED_SAMPLE: share }).servedSample).toBe(Number(share));
+  });
+
+  it.each(['-0.1', '1.01', 'all', '1e-3', ' '])('refuses "%s" as a share of entities', (share) => {
+    expect(faultsOf({ MILLRACE_SERVED_SAMPLE: share })).toEqual({ MILLRACE_SERVED_SAMPLE: share });
   });
 
   it('asks for the brokers that other Kafka settings belong to', () => {
