@@ -4,7 +4,7 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
-import { jsonValue, type JsonValue } from './json-values.ts';
+import { jsonValue, type JsonValue } from '../engine/contract/json-values.ts';
 
 /** What the API knows of a feature service. */
 export interface ServiceViews {

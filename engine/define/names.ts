@@ -36,3 +36,6 @@ export function columnNameFault(name: string): string | null {
   if (reservedColumns.has(name)) return `"${name}" is reserved: reads and training sets have a column of that name`;
   return sqlNameFault(name);
 }
+
+/** The name of the source that is Millrace's own log of served reads; no definition may have it. */
+export const SERVED_SOURCE = 'millrace_served';

@@ -1,0 +1,30 @@
+import { jsonConversion } from './json-conversions.ts';
+import type { Convert } from './decoder.ts';
+import type { ScalarType, ScalarValue } from './field-type.ts';
+import { formatDateTime } from './iso-time.ts';
+
+/** A feature value or join key as JSON has it. */
+export type JsonValue = string | number | boolean | null;
+
+/**
+ * A feature value or join key as JSON: int64 and decimal are strings, datetimes ISO UTC with six decimals, the rest as they are.
+ *
+ * @example
+ * jsonValue({ kind: 'int64' }, 9007199254740993n); // '9007199254740993'
+ */
+export function jsonValue(type: ScalarType, value: ScalarValue): JsonValue {
+  if (value === null) return null;
+  if (typeof value === 'bigint') return value.toString();
+  return type.kind === 'timestamp' ? formatDateTime(value as number) : value;
+}
+
+/**
+ * The way back from `jsonValue`, to the same bits; undefined where the JSON value is not of the type. Null is the caller's to judge.
+ *
+ * @example
+ * scalarOfJson({ kind: 'int64' })('9007199254740993'); // 9007199254740993n
+ */
+export function scalarOfJson(type: ScalarType): Convert {
+  // Any text: what a contract refuses of one is no matter here, it was served.
+  return type.kind === 'string' ? (raw) => (typeof raw === 'string' ? raw : undefined) : jsonConversion(type);
+}

@@ -1,0 +1,159 @@
+import { type JsonValue, scalarOfJson } from '../contract/json-values.ts';
+import type { Convert } from '../contract/decoder.ts';
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+
+/** One read as it was served: one entity, one view, one request. */
+export interface ServedRead {
+  readonly readId: string;
+  readonly requestId: string;
+  /** The service it was read through, or null. */
+  readonly service: string | null;
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  /** JSON text: join key -> value, in layout order. */
+  readonly entityJson: string;
+  /** When it was served, by the server's clock, µs. */
+  readonly servedAtUs: number;
+  /** The request time the values are of, µs. */
+  readonly asOfUs: number;
+  readonly found: boolean;
+  readonly ahead: boolean;
+  /** The commit that wrote the state last; 0 is the backfill, null where there was no state. */
+  readonly seq: number | null;
+  /** JSON text: feature -> value, exact, as HTTP has it. */
+  readonly valuesJson: string;
+  /** The features it has values of, in their order. Parsed when asked for; throws MillraceError `served-read-mismatch`. */
+  readonly features: readonly string[];
+}
+
+/** A served feature: which of the layout's, and its value to the bit. */
+export interface ServedValue {
+  /** Index into `layout.features`. */
+  readonly index: number;
+  readonly value: ScalarValue;
+}
+
+/**
+ * Turns what a read was logged as back into values, for reads of one layout; made once per layout. Both methods throw MillraceError
+ * `served-read-mismatch` where a read is of another definition.
+ *
+ * @example
+ * const decoder = new ServedReadDecoder(version.layout);
+ * decoder.entity(read); // ['LAS', 'PHL']
+ */
+export class ServedReadDecoder {
+  readonly #keys: readonly { readonly name: string; readonly type: ScalarType; readonly convert: Convert }[];
+  readonly #features: ReadonlyMap<
+    string,
+    { readonly index: number; readonly feature: FeatureLayout; convert: Convert }
+  >;
+
+  constructor(layout: ViewLayout) {
+    this.#keys = layout.keys.map(({ name, type }) => ({ name, type, convert: scalarOfJson(type) }));
+    this.#features = new Map(
+      layout.features.map((feature, index) => [
+        feature.name,
+        { index, feature, convert: scalarOfJson(feature.result) },
+      ]),
+    );
+  }
+
+  /** The join keys, in layout order. */
+  entity(read: ServedRead): ScalarValue[] {
+    const entity = objectOf(read, 'entity', read.entityJson);
+    const keys = this.#keys;
+    if (Object.keys(entity).length !== keys.length) {
+      throw mismatch(
+        read,
+        `entity ${read.entityJson}: expected the join keys ${keys.map(({ name }) => name).join(', ')}`,
+      );
+    }
+    return keys.map(({ name, type, convert }) => {
+      const value = Object.hasOwn(entity, name) ? convert(entity[name]) : undefined;
+      if (value === undefined) throw mismatch(read, `entity ${read.entityJson}: "${name}" is no ${type.kind}`);
+      return value as ScalarValue;
+    });
+  }
+
+  /** The values of the features that were asked for, in their order. */
+  values(read: ServedRead): ServedValue[] {
+    const values: ServedValue[] = [];
+    for (const [name, raw] of Object.entries(objectOf(read, 'values', read.valuesJson))) {
+      const known = this.#features.get(name);
+      if (known === undefined) throw mismatch(read, `the view has no feature "${name}"`);
+      const { index, feature, convert } = known;
+      const value = raw === null ? (feature.nullable ? null : undefined) : convert(raw);
+      if (value === undefined) {
+        throw mismatch(read, `feature "${name}": expected ${feature.result.kind}, received ${JSON.stringify(raw)}`);
+      }
+      values.push({ index, value: value as ScalarValue });
+    }
+    return values;
+  }
+}
+
+/** A read as the scan finds it; what most readers do not need is parsed when asked for. */
+export class LoggedRead implements ServedRead {
+  readonly readId: string;
+  readonly requestId: string;
+  readonly service: string | null;
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly entityJson: string;
+  readonly servedAtUs: number;
+  readonly asOfUs: number;
+  readonly found: boolean;
+  readonly ahead: boolean;
+  readonly seq: number | null;
+  readonly valuesJson: string;
+
+  /** @param row A row of the serving log's contract. */
+  constructor(row: Readonly<Record<string, unknown>>) {
+    this.readId = row['read_id'] as string;
+    this.requestId = row['request_id'] as string;
+    this.service = row['service'] as string | null;
+    this.view = row['view'] as string;
+    this.version = row['version'] as number;
+    this.fingerprint = row['fingerprint'] as string;
+    this.entityJson = row['entity'] as string;
+    this.servedAtUs = row['served_at'] as number;
+    this.asOfUs = row['as_of'] as number;
+    this.found = row['found'] as boolean;
+    this.ahead = row['ahead'] as boolean;
+    this.seq = row['seq'] as number | null;
+    this.valuesJson = row['values'] as string;
+  }
+
+  get features(): readonly string[] {
+    return Object.keys(objectOf(this, 'values', this.valuesJson));
+  }
+}
+
+function objectOf(read: ServedRead, field: string, text: string): Readonly<Record<string, JsonValue>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw mismatch(read, `${field} is no JSON: ${text.slice(0, 80)}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw mismatch(read, `${field}: expected a JSON object, received ${text.slice(0, 80)}`);
+  }
+  return value as Readonly<Record<string, JsonValue>>;
+}
+
+function mismatch(read: ServedRead, message: string): MillraceError {
+  return new MillraceError(
+    'served-read-mismatch',
+    `read ${read.readId} of request "${read.requestId}", view "${read.view}" version ${read.version}: ${message}`,
+    {
+      remedy: 'Take the layout of the version that served it; the log holds reads of every version.',
+      httpStatus: 409,
+      details: { readId: read.readId, requestId: read.requestId, view: read.view, version: read.version },
+    },
+  );
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { compileSource } from '../define/compile-source.ts';
+import type { CompiledSource } from '../define/compiled-view.ts';
+import { SERVED_SOURCE } from '../define/names.ts';
+import { source } from '../define/source.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+
+export { SERVED_SOURCE };
+
+/** Where reads are logged unless another topic is named. */
+export const DEFAULT_SERVED_TOPIC = 'millrace.served';
+
+/** The contract of a record of the serving log: one read of one entity by one request. */
+const servedSchema = z.object({
+  /** Unique per read, however often its record was sent. */
+  read_id: z.string().min(1),
+  request_id: z.string().min(1),
+  service: z.string().nullable(),
+  view: z.string().min(1),
+  version: z.int(),
+  fingerprint: z.string(),
+  /** JSON text: join key -> value, in layout order. */
+  entity: z.string(),
+  /** When it was served, by the server's clock. The event time: `as_of` may lie anywhere, a read at a future time is legal. */
+  served_at: z.iso.datetime(),
+  /** The request time the values are of. */
+  as_of: z.iso.datetime(),
+  found: z.boolean(),
+  ahead: z.boolean(),
+  seq: z.int().nullable(),
+  /** JSON text: feature -> value, as HTTP has it; only the features that were asked for. */
+  values: z.string(),
+});
+
+/**
+ * The serving log as a source: archived, listed and replayed like any other.
+ *
+ * @throws MillraceError `invalid-topic`.
+ * @example
+ * await runArchive({ source: servedSource('millrace.served'), ... });
+ */
+export function servedSource(topic: string): CompiledSource {
+  const definition = source(SERVED_SOURCE, {
+    schema: servedSchema,
+    eventTime: 'served_at',
+    eventId: 'read_id',
+    topic,
+  });
+  const { source: compiled } = compileSource(definition, '/', (code, _path, message, remedy) => {
+    throw new MillraceError(code, `the serving log: ${message}`, { remedy });
+  });
+  return compiled;
+}
+
+/** The topic of the serving log as the environment names it (`MILLRACE_SERVED_TOPIC`). */
+export function servedTopicOf(variables: Readonly<Record<string, string | undefined>>): string {
+  const topic = variables['MILLRACE_SERVED_TOPIC'];
+  return topic === undefined || topic === '' ? DEFAULT_SERVED_TOPIC : topic;
+}
