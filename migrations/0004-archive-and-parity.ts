@@ -47,6 +47,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       generation bigint NOT NULL DEFAULT 0,
       attempt_ms bigint NOT NULL DEFAULT 0,
       owner text,
+      -- the last archived record and a digest of it: tells a topic that was deleted and made again from the one that is archived
+      anchor_offset bigint,
+      anchor_digest bytea,
       updated_at timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (source, topic, partition)
     )`.execute(db);

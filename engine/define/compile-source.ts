@@ -54,6 +54,7 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
     eventTimeField: options.eventTime,
     eventIdField: options.eventId ?? null,
     topic: options.topic ?? null,
+    headers: readHeaderNames(options, fields, report),
     history: compileHistory(options.history, baseFolder, report),
     dedupeHorizonUs: readDuration('dedupeHorizon', options.dedupeHorizon, 24 * HOUR_US, report),
     maxAheadUs: readDuration('maxAhead', options.maxAhead, HOUR_US, report),
@@ -117,6 +118,48 @@ function compileHistory(
   }
   const path = isAbsolute(history.path) ? history.path : join(baseFolder, history.path);
   return { path, untilUs: readUntil(history.until, report) };
+}
+
+/** Archive columns are told apart without regard to case, as SQL does. */
+function readHeaderNames(
+  { headers, topic }: Source['options'],
+  fields: ReadonlyMap<string, FieldPlan>,
+  report: ReportFault,
+): readonly string[] {
+  if (headers === undefined) return [];
+  if (
+    !Array.isArray(headers) ||
+    headers.some((name) => typeof name !== 'string' || !/^[\x21-\x7e]{1,100}$/.test(name))
+  ) {
+    report(
+      'invalid-header',
+      'headers',
+      `expected names of 1 to 100 visible ASCII characters, received ${JSON.stringify(headers)}`,
+      "Give e.g. headers: ['trace_id'].",
+    );
+    return [];
+  }
+  if (topic === undefined)
+    report(
+      'invalid-header',
+      'headers',
+      'headers are named, and there is no topic',
+      'Give `topic`, or leave `headers` out.',
+    );
+  const columns = new Map([...fields.keys()].map((name) => [name.toLowerCase(), `field "${name}"`]));
+  for (const name of headers) {
+    const column = `header_${name.toLowerCase()}`;
+    const other = columns.get(column);
+    if (other !== undefined)
+      report(
+        'duplicate-header',
+        'headers',
+        `header "${name}" clashes with ${other}: both are column ${column}`,
+        'Name each once; rename the field.',
+      );
+    columns.set(column, `header "${name}"`);
+  }
+  return [...headers];
 }
 
 function readUntil(until: string | number | undefined, report: ReportFault): number | null {

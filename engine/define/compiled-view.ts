@@ -38,6 +38,8 @@ export interface CompiledSource {
   readonly eventTimeField: string;
   readonly eventIdField: string | null;
   readonly topic: string | null;
+  /** Names of the record headers the contract names: archived, not seen by row functions. Default none. */
+  readonly headers?: readonly string[] | undefined;
   /** Absolute glob of the history files, and the event time (µs) history ends at, exclusive. */
   readonly history: { readonly path: string; readonly untilUs: number | null } | null;
   /** Dedupe horizon in µs, default 24 h. */

@@ -13,6 +13,8 @@ export interface SourceOptions<Members extends Shape = Shape> {
   readonly eventId?: RequiredFieldOfKind<Members, 'string' | 'enum' | 'int' | 'int64' | 'double'> | undefined;
   /** The Kafka topic. */
   readonly topic?: string | undefined;
+  /** Record headers to archive, as columns `header_<name>`; row functions do not see them. */
+  readonly headers?: readonly string[] | undefined;
   readonly history?:
     | {
         /** Glob of Parquet, CSV or JSONL files, relative to the folder that holds the definitions folder. */

@@ -7,6 +7,11 @@ export interface RawRecord {
   readonly timestampUs: number;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
+  /**
+   * Only where the read asks for them. Of a repeated header the last value counts, as for Kafka's own clients; one without a value is
+   * left out.
+   */
+  readonly headers?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
 /** A run of records of one partition, in offset order. `nextOffset` also passes trailing control or compacted records. */
@@ -38,6 +43,8 @@ export interface ReadOptions {
   readonly positions: ReadonlyMap<number, number>;
   /** Partition to the offset to end before; a read with ends finishes when all are reached. Without: endless. */
   readonly ends?: ReadonlyMap<number, number> | undefined;
+  /** Whether records come with their headers. Default false. */
+  readonly headers?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

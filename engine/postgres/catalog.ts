@@ -113,6 +113,8 @@ export interface CatalogTables {
     generation: Generated<number>;
     attempt_ms: Generated<number>;
     owner: string | null;
+    anchor_offset: number | null;
+    anchor_digest: Buffer | null;
     updated_at: TimeDefault;
   };
   'millrace_catalog.archive_file': {

@@ -51,6 +51,7 @@ export function decodeRecordSet(
   partition: number,
   position: number,
   aborted: readonly AbortedTransaction[],
+  headers = false,
 ): DecodedRecords {
   const records: RawRecord[] = [];
   const pending = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
@@ -76,7 +77,7 @@ export function decodeRecordSet(
       if ((attributes & CONTROL) !== 0) {
         if (controlType(set, at, size) === ABORT_MARKER) abortedProducers.delete(producerId);
       } else if ((attributes & TRANSACTIONAL) === 0 || !abortedProducers.has(producerId)) {
-        decodeBatch(set, at, size, attributes, baseOffset, partition, position, records);
+        decodeBatch(set, at, size, attributes, baseOffset, partition, position, headers, records);
       }
       nextOffset = lastOffset + 1;
     }
@@ -105,6 +106,7 @@ function decodeBatch(
   baseOffset: number,
   partition: number,
   position: number,
+  headers: boolean,
   out: RawRecord[],
 ): void {
   const count = set.readInt32BE(at + COUNT_AT);
@@ -125,20 +127,34 @@ function decodeBatch(
       const value = cursor.readBytes();
       if (end > bytes.length || cursor.position > end)
         throw new RangeError(`record ${index} of ${count} ends beyond its length`);
-      cursor.position = end; // headers are not part of a RawRecord
-      if (offset < position) continue;
-      out.push({
-        partition,
-        offset,
-        timestampUs: (appendTimeMs ?? baseTimestampMs + timestampDelta) * 1000,
-        key,
-        value,
-      });
+      const timestampUs = (appendTimeMs ?? baseTimestampMs + timestampDelta) * 1000;
+      if (offset >= position) {
+        if (headers) out.push({ partition, offset, timestampUs, key, value, headers: readHeaders(cursor, end) });
+        else out.push({ partition, offset, timestampUs, key, value });
+      }
+      cursor.position = end;
     }
   } catch (cause) {
     if (cause instanceof RangeError) throw corrupt(partition, baseOffset, cause.message);
     throw cause;
   }
+}
+
+const noHeaders: ReadonlyMap<string, Uint8Array> = new Map();
+
+function readHeaders(cursor: VarintCursor, end: number): ReadonlyMap<string, Uint8Array> {
+  const count = cursor.readVarint();
+  if (count === 0) return noHeaders;
+  const headers = new Map<string, Uint8Array>();
+  for (let index = 0; index < count; index++) {
+    const name = cursor.readBytes();
+    const value = cursor.readBytes();
+    if (name === null || cursor.position > end)
+      throw new RangeError(`header ${index} of ${count} ends beyond its record`);
+    if (value === null) headers.delete(name.toString());
+    else headers.set(name.toString(), value);
+  }
+  return headers;
 }
 
 /** Reads zigzag varints; doubles hold every value up to 2^53, beyond which no offset delta, length or timestamp of Kafka goes. */

@@ -192,6 +192,7 @@ export class TopicRead {
       partition,
       position,
       fetched.aborted,
+      this.#options.headers,
     );
     if (firstBaseOffset !== null && firstBaseOffset > position && fetched.logStartOffset > position)
       throw gap(topic, partition, position, firstBaseOffset);
