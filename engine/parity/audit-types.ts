@@ -1,0 +1,78 @@
+import type pg from 'pg';
+import type { CompiledView } from '../define/compiled-view.ts';
+import type { Clock } from '../log/clock.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import type { ParityDifference, ParityKind, ParityVerdict } from '../postgres/parity-audits.ts';
+
+export type {
+  ParityCause,
+  ParityCell,
+  ParityDifference,
+  ParityKind,
+  ParityRecord,
+  ParityVerdict,
+  StoredAudit,
+} from '../postgres/parity-audits.ts';
+
+export interface AuditLimits {
+  /** Logged reads compared at most: all reads of a stable sample of entities. Default 100,000. */
+  readonly reads?: number | undefined;
+  /** Stored states compared at most, a stable sample by key hash. Default 10,000; for a promotion 200,000. */
+  readonly entities?: number | undefined;
+  /** Differing entities whose cause is looked for at most. Default 100; all differing cells are counted. */
+  readonly differences?: number | undefined;
+}
+
+export interface AuditOptions {
+  /** Of the code at hand; its live version is audited. */
+  readonly view: CompiledView;
+  readonly pool: pg.Pool;
+  /** `withArchive(…)` for logs that reach back further than the topic; null for a view without a topic and no serving log. */
+  readonly reader: LogReader | null;
+  /** Where rolled commit records are; null where there is no archive. */
+  readonly archiveDir: string | null;
+  /** The topic of the serving log; null: stored states only. */
+  readonly servedTopic: string | null;
+  readonly kind: ParityKind;
+  readonly limits?: AuditLimits | undefined;
+  /** Folder for what does not fit in memory. */
+  readonly spillDir: string;
+  /** Memory to stay within, MiB. Default 2048. Fewer entities are taken where their states would not fit. */
+  readonly memoryMb?: number | undefined;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  /** Called at least once a second while records pass. */
+  readonly onProgress?: ((progress: AuditProgress) => void) | undefined;
+}
+
+export interface AuditProgress {
+  readonly phase: 'served-reads' | 'snapshot' | 'replay' | 'diagnosis';
+  /** Records passed in this phase. */
+  readonly done: number;
+  /** Null while unknown. */
+  readonly total: number | null;
+  readonly cellsCompared: number;
+  readonly cellsDiffering: number;
+}
+
+/** The outcome of an audit, as JSON has it. */
+export interface AuditResult {
+  /** Row of `parity_audit`. */
+  readonly auditId: number;
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly kind: ParityKind;
+  readonly verdict: ParityVerdict;
+  readonly seq: number;
+  readonly entities: number;
+  readonly reads: number;
+  readonly cellsCompared: number;
+  readonly cellsDiffering: number;
+  /** Reason to number of logged reads that could not be compared. */
+  readonly skipped: Readonly<Record<string, number>>;
+  /** Cause to number of differences; `not-diagnosed` are those beyond the limit. */
+  readonly causes: Readonly<Record<string, number>>;
+  readonly differences: readonly ParityDifference[];
+  readonly seconds: number;
+}

@@ -1,0 +1,101 @@
+import type pg from 'pg';
+import type { JsonValue } from '../contract/json-values.ts';
+import type { ScalarValue } from '../contract/field-type.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
+import type { AggregateName } from '../define/view-layout.ts';
+import type { Clock } from '../log/clock.ts';
+import type { LogReader } from '../log/log-reader.ts';
+
+export interface ExplainOptions {
+  readonly view: CompiledView;
+  readonly pool: pg.Pool;
+  readonly reader: LogReader | null;
+  readonly archiveDir: string | null;
+  /** Join key values in layout order. */
+  readonly key: readonly ScalarValue[];
+  /** UTC epoch µs: what serving would have answered then. Default: now, from the store. */
+  readonly atUs?: number | undefined;
+  /** Records listed per feature at most, newest first. Default 20. */
+  readonly maxRecords?: number | undefined;
+  /** Tiles listed per feature at most, newest first. Default 50. */
+  readonly maxTiles?: number | undefined;
+  readonly spillDir: string;
+  readonly memoryMb?: number | undefined;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number, total: number | null) => void) | undefined;
+}
+
+/** A record behind a number. */
+export interface ExplainedRecord {
+  /** -1 is the history, whose offset is the position. */
+  readonly partition: number;
+  readonly offset: number;
+  /** ISO UTC with six decimals. */
+  readonly eventTime: string;
+  readonly eventId: string | null;
+  /** What the feature took of it; true for a count of rows. */
+  readonly value: JsonValue;
+  /** The commit that applied it; 0 is the backfill. */
+  readonly seq: number;
+}
+
+/** One tile of a feature's window: what it holds of that feature. */
+export interface ExplainedTile {
+  readonly index: number;
+  /** ISO UTC [from, until) of the event times it covers; null for a lifetime feature. */
+  readonly from: string | null;
+  readonly until: string | null;
+  /** The feature's value over this tile alone. */
+  readonly value: JsonValue;
+}
+
+export interface ExplainedFeature {
+  readonly name: string;
+  readonly aggregate: AggregateName;
+  /** A field's name or the text of the row function; null for `count()`. */
+  readonly input: string | null;
+  /** Seconds; null for a lifetime feature. */
+  readonly windowSeconds: number | null;
+  readonly hopSeconds: number | null;
+  readonly value: JsonValue;
+  /** What a replay of the log gives; differs from `value` only where parity is broken. */
+  readonly replayed: JsonValue;
+  /** Newest first. */
+  readonly tiles: readonly ExplainedTile[];
+  readonly moreTiles: number;
+  /** Newest first, those with a value for the feature. */
+  readonly records: readonly ExplainedRecord[];
+  readonly moreRecords: number;
+  /** For min, max, first, last: the record whose value it is. */
+  readonly deciding: ExplainedRecord | null;
+}
+
+export interface Explanation {
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly entity: Readonly<Record<string, JsonValue>>;
+  /** `store`: the row readers get now · `replay`: what they got then. */
+  readonly from: 'store' | 'replay';
+  /** ISO UTC: the time the values are of. */
+  readonly asOf: string;
+  readonly found: boolean;
+  readonly ahead: boolean;
+  /** The commit that wrote the entity's state last; null without a state. */
+  readonly seq: number | null;
+  readonly lag: {
+    /** The view's newest commit readers saw, and when it was made (ISO UTC; null for the backfill). */
+    readonly commit: number;
+    readonly committedAt: string | null;
+    /** Newest event of the entity that had been applied. */
+    readonly newestEventTime: string | null;
+    /** Where each partition stood. */
+    readonly offsets: readonly { readonly partition: number; readonly nextOffset: number }[];
+    /** Records of the topic that were there by then (by broker timestamp) and not applied; null where that cannot be told. */
+    readonly recordsBehind: number | null;
+    /** Records of this entity before `asOf` that were applied only later: a training set by event time has them, serving had not. */
+    readonly appliedLater: { readonly count: number; readonly records: readonly Omit<ExplainedRecord, 'value'>[] };
+  };
+  readonly features: readonly ExplainedFeature[];
+}
