@@ -1,9 +1,17 @@
+import type pg from 'pg';
 import type { ScalarType } from '../contract/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import type { Clock } from '../log/clock.ts';
 import type { Cut } from '../log/cut.ts';
 import type { LogCounts } from '../log/log-counts.ts';
 import type { LogReader } from '../log/log-reader.ts';
+import type { ModeComparison } from './comparison-types.ts';
+
+/**
+ * `event-time`: every event before the label's time, whenever it came. `as-served`: what serving returned then, or would have: events that came or
+ * were committed later are left out exactly as they were.
+ */
+export type TrainingMode = 'event-time' | 'as-served';
 
 /** What `exportTrainingSet` needs. */
 export interface TrainingOptions {
@@ -14,8 +22,23 @@ export interface TrainingOptions {
   readonly out: string;
   /** The spine's column of label times. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
-  readonly mode: 'event-time';
-  /** Reads the topics of the sources; `null` exports from history alone. */
+  readonly mode: TrainingMode;
+  /** For `as-served` and `compare`: the database with the catalog, whose commits say what was served when. */
+  readonly pool?: pg.Pool | undefined;
+  /** The archive's folder, where older commits may have been rolled to; null or left out: there is none. */
+  readonly archiveDir?: string | null | undefined;
+  /** For `as-served` by request id: the topic of the serving log. */
+  readonly servedTopic?: string | null | undefined;
+  /**
+   * `as-served` only: the spine's column of request ids; each row gets exactly what that request was served. Given, or where the spine has
+   * no label time or lacks join keys and has a column `request_id`.
+   */
+  readonly requestColumn?: string | undefined;
+  /** What becomes of a row whose request is not in the serving log, or was not served a feature. Default `error`; `null`: null, and counted. */
+  readonly missing?: 'error' | 'null' | undefined;
+  /** Also reads the other mode over the same spine, and reports how they differ and why: in the manifest, `<out>.compare.json` and `<out>.compare.svg`. */
+  readonly compare?: boolean | undefined;
+  /** Reads the topics of the sources (`withArchive`: as far back as was archived); `null` exports from history alone. */
   readonly reader: LogReader | null;
   /** Memory for DuckDB and entity states together, in MiB. Spills and extra passes keep it. */
   readonly memoryMb: number;
@@ -36,8 +59,8 @@ export interface TrainingOptions {
 
 /** Where an export stands. */
 export interface TrainingProgress {
-  readonly phase: 'spine' | 'cut' | 'sweep' | 'write';
-  /** Label rows read, over the sources one after the other, in the pass at hand; of `totalRows`. */
+  readonly phase: 'spine' | 'cut' | 'sweep' | 'compare' | 'write';
+  /** Label rows read, over the sweeps one after the other (a source each; as served, a version of a view each), in the pass at hand; of `totalRows`. */
   readonly rows: number;
   readonly totalRows: number;
   /** Events taken from the logs so far, over all passes. */
@@ -72,6 +95,44 @@ export interface ManifestView {
   /** Label rows whose entity had no event before the label time. */
   readonly rowsWithoutState: number;
   readonly features: readonly ManifestFeature[];
+  /** As served, by label time: of which versions. */
+  readonly served?: ManifestServed | undefined;
+  /** As served, by request id: what the serving log had. */
+  readonly logged?: ManifestLogged | undefined;
+}
+
+/** Which version readers got when, and how far its commits were replayed: what an as-served export is pinned by. */
+export interface ManifestServed {
+  /** Label rows at times at which no version of the view was served (before it was published, after it was retired, later than the export): all features null. */
+  readonly rowsNotServed: number;
+  /** Those that label rows fall to, oldest first. */
+  readonly versions: readonly ManifestVersion[];
+}
+
+export interface ManifestVersion {
+  readonly version: number;
+  readonly fingerprint: string;
+  /** Served in [fromUs, untilUs), epoch µs; the end is that of the export where it is served still. */
+  readonly fromUs: number;
+  readonly untilUs: number;
+  /** The newest commit that any label row sees. */
+  readonly untilSeq: number;
+  /** Label rows. */
+  readonly rows: number;
+}
+
+/** What of a view the requests of a spine were served. */
+export interface ManifestLogged {
+  /** Rows whose request is not in the log, or read no such entity: all features null. */
+  readonly rowsNotLogged: number;
+  /** Definitions that served, by version, each with its rows. */
+  readonly definitions: readonly { readonly version: number; readonly fingerprint: string; readonly rows: number }[];
+  /** Features that are null in rows where they were not served: by another definition that lacks them, or not asked for. */
+  readonly notServed: readonly {
+    readonly feature: string;
+    readonly otherDefinition: number;
+    readonly notAsked: number;
+  }[];
 }
 
 /** The log one source was read from. */
@@ -85,7 +146,7 @@ export interface ManifestSource {
 export interface TrainingManifest {
   readonly format: 1;
   readonly millrace: string;
-  readonly mode: 'event-time';
+  readonly mode: TrainingMode;
   readonly service: string;
   readonly rows: number;
   /** Of the Parquet file. */
@@ -95,11 +156,15 @@ export interface TrainingManifest {
     readonly path: string;
     readonly sizeBytes: number;
     readonly sha256: string;
-    readonly timeColumn: string;
+    /** Null where the rows name requests. */
+    readonly timeColumn: string | null;
+    readonly requestColumn?: string | undefined;
     readonly columns: readonly string[];
   };
   readonly views: readonly ManifestView[];
   readonly sources: readonly ManifestSource[];
-  /** Per source name; give it back as `cuts` to export again as of then. */
+  /** How the two modes differ over this spine, where that was asked for. */
+  readonly comparison?: ModeComparison | undefined;
+  /** Per source name (`millrace_served`: the serving log); give it back as `cuts` to export again as of then. */
   readonly cuts: Readonly<Record<string, Cut | null>>;
 }
