@@ -34,6 +34,14 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (view, version, from_seq)
     )`.execute(db);
   await sql`
+    CREATE TABLE millrace_catalog.archive_source (
+      source text COLLATE "C" PRIMARY KEY,
+      -- begins the names of this archive's files, so that two databases that share a folder never touch each other's
+      mark text NOT NULL DEFAULT substr(md5(gen_random_uuid()::text), 1, 8),
+      -- no archiver of a lower generation may claim
+      generation bigint NOT NULL DEFAULT 0
+    )`.execute(db);
+  await sql`
     CREATE TABLE millrace_catalog.archive_offset (
       source text COLLATE "C" NOT NULL,
       topic text COLLATE "C" NOT NULL,

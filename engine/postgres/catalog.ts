@@ -102,6 +102,11 @@ export interface CatalogTables {
     sha256: Buffer;
     created_at: TimeDefault;
   };
+  'millrace_catalog.archive_source': {
+    source: string;
+    mark: Generated<string>;
+    generation: Generated<number>;
+  };
   'millrace_catalog.archive_offset': {
     source: string;
     topic: string;

@@ -50,6 +50,7 @@ describe('migrations', () => {
       'millrace_catalog.archive_hole',
       'millrace_catalog.archive_offset',
       'millrace_catalog.archive_range',
+      'millrace_catalog.archive_source',
       'millrace_catalog.commit_file',
       'millrace_catalog.commit_record',
       'millrace_catalog.dead_letter',
