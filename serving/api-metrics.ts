@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { ViewProgress } from './view-progress.ts';
 
 /** From a coalesced hit to a request that waited for a flip, in seconds. */
@@ -44,6 +45,40 @@ export class ApiMetrics {
     help: '1 where the catalog answered this scrape; 0 leaves freshness and lag out.',
     registers: [this.#registry],
   });
+
+  /** @param servingLog Its figures are told where there is one. */
+  constructor(servingLog?: ServingLog) {
+    if (servingLog === undefined) return;
+    const registers: Registry[] = [];
+    const logged = new Counter({
+      name: 'millrace_served_reads_logged_total',
+      help: 'Reads acknowledged by the serving log.',
+      registers,
+      collect(): void {
+        this.reset();
+        this.inc(servingLog.figures.logged);
+      },
+    });
+    const dropped = new Counter({
+      name: 'millrace_served_reads_dropped_total',
+      help: 'Sampled reads that are missing from the serving log, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect(): void {
+        this.reset();
+        for (const [reason, reads] of Object.entries(servingLog.figures.dropped)) this.inc({ reason }, reads);
+      },
+    });
+    const buffered = new Gauge({
+      name: 'millrace_served_reads_buffered',
+      help: 'Reads that wait to be sent to the serving log.',
+      registers,
+      collect(): void {
+        this.set(servingLog.figures.buffered);
+      },
+    });
+    for (const metric of [logged, dropped, buffered]) this.#registry.registerMetric(metric);
+  }
 
   request(route: string, status: number, seconds: number): void {
     this.#requests.inc({ route, status: String(status) });

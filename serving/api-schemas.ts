@@ -64,9 +64,28 @@ const viewReadSchema = z
   })
   .openapi('ViewRead');
 
+/** The headers of `POST /v1/features`. The id itself is checked where it is taken: `invalid-request-id`. */
+export const featuresHeadersSchema = z.object({
+  'x-request-id': z
+    .string()
+    .optional()
+    .openapi({
+      param: { name: 'x-request-id', in: 'header' },
+      description:
+        'Names this request in the serving log, so that decisions and outcomes can name it: 1 to 128 visible ASCII characters without spaces, ' +
+        'anything else is refused (400, invalid-request-id). Default: a new one.',
+      example: '5f0c7a52-3f0e-4f7e-9c43-0a8f3f6c1f11',
+    }),
+});
+
 /** The answer of `POST /v1/features`: `results` in the order of the entities. */
 export const featuresResponseSchema = z
   .object({
+    request_id: z.string().openapi({
+      description:
+        'The x-request-id given, else a new one; the serving log and the x-request-id header of the answer have the same.',
+      example: '5f0c7a52-3f0e-4f7e-9c43-0a8f3f6c1f11',
+    }),
     results: z.array(z.object({ entity: entitySchema, views: z.record(z.string(), viewReadSchema) })),
   })
   .openapi('FeaturesResponse');

@@ -8,10 +8,13 @@ import type { Clock } from '../engine/log/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
+import { checkRequestId } from '../engine/served/request-id.ts';
+import type { ServingLog } from '../engine/served/serving-log.ts';
 import { liveVersions } from '../engine/postgres/view-versions.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
   errorSchema,
+  featuresHeadersSchema,
   featuresRequestSchema,
   featuresResponseSchema,
   healthSchema,
@@ -30,8 +33,17 @@ export interface ApiDeps {
   readonly clock: Clock;
   /** The feature services that requests may name. */
   readonly services: ReadonlyMap<string, ServiceViews>;
+  /** Takes what is served; undefined: nothing is logged. */
+  readonly servingLog?: ServingLog | undefined;
+  /** Makes request ids. */
+  readonly newId: () => string;
   /** Told of faults of our own (answered with 500). */
   readonly onBug: (error: unknown) => void;
+}
+
+/** What a request carries on its way. */
+interface ApiEnv {
+  readonly Variables: { readonly requestId: string };
 }
 
 const json = <Schema>(schema: Schema, description: string) => ({
@@ -49,8 +61,17 @@ const featuresRoute = createRoute({
   method: 'post',
   path: '/v1/features',
   summary: 'Feature values of one or many entities',
-  request: { body: { required: true, content: { 'application/json': { schema: featuresRequestSchema } } } },
-  responses: { 200: json(featuresResponseSchema, 'Per entity and view, in the order asked.'), ...failures },
+  request: {
+    headers: featuresHeadersSchema,
+    body: { required: true, content: { 'application/json': { schema: featuresRequestSchema } } },
+  },
+  responses: {
+    200: {
+      ...json(featuresResponseSchema, 'Per entity and view, in the order asked.'),
+      headers: { 'x-request-id': { description: 'As `request_id` of the body.', schema: { type: 'string' as const } } },
+    },
+    ...failures,
+  },
 });
 
 const viewsRoute = createRoute({
@@ -106,12 +127,12 @@ async function servedViews({ pool, clock }: ApiDeps): Promise<ViewsResponse> {
  * The HTTP API over an online store, without a socket: `app.request('/v1/views')` answers in a test.
  *
  * @example
- * const app = createApi({ store, pool, clock: systemClock, services: definitions.services, onBug: console.error });
+ * const app = createApi({ store, pool, clock: systemClock, services: definitions.services, newId: randomUUID, onBug: console.error });
  */
-export function createApi(deps: ApiDeps): OpenAPIHono {
-  const { clock, pool, store, services } = deps;
-  const metrics = new ApiMetrics();
-  const app = new OpenAPIHono({
+export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
+  const { clock, pool, store, services, servingLog } = deps;
+  const metrics = new ApiMetrics(servingLog);
+  const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (!result.success) throw invalidRequest(result.error.issues);
     },
@@ -151,10 +172,20 @@ export function createApi(deps: ApiDeps): OpenAPIHono {
     ),
   );
 
+  // Before anything can be wrong with the request: a refusal carries its id too.
+  app.use(featuresRoute.path, async (c, next) => {
+    const given = c.req.header('x-request-id');
+    const requestId = given === undefined ? deps.newId() : checkRequestId(given);
+    c.set('requestId', requestId);
+    c.header('x-request-id', requestId);
+    await next();
+  });
   app.openapi(featuresRoute, async (c) => {
     const body = c.req.valid('json');
+    const requestId = c.get('requestId');
     const onReads = metrics.reads.bind(metrics);
-    return c.json(await readRequest(body, { store, services, nowUs: () => clock.nowUs(), onReads }), 200);
+    const reading = { store, services, nowUs: () => clock.nowUs(), onReads, requestId, servingLog };
+    return c.json(await readRequest(body, reading), 200);
   });
   app.openapi(viewsRoute, async (c) => c.json(await servedViews(deps), 200));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));

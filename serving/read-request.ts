@@ -3,12 +3,15 @@ import { jsonConversion } from '../engine/contract/json-conversions.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
 import { jsonValue, type JsonValue } from '../engine/contract/json-values.ts';
 
 /** What the API knows of a feature service. */
 export interface ServiceViews {
   readonly views: readonly { readonly name: string }[];
+  /** Share of entities whose reads are logged, as the definition says. */
+  readonly servingLog?: number | undefined;
 }
 
 export interface ReadDeps {
@@ -16,6 +19,8 @@ export interface ReadDeps {
   readonly services: ReadonlyMap<string, ServiceViews>;
   readonly nowUs: () => number;
   readonly onReads: (view: string, reads: readonly ViewRead[]) => void;
+  readonly requestId: string;
+  readonly servingLog: ServingLog | undefined;
 }
 
 /** Which features of which views a request wants; undefined: all. In the request's order. */
@@ -105,7 +110,7 @@ function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][
 
 /** Answers `POST /v1/features`: one query per view, whatever the number of entities. */
 export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Promise<FeaturesResponse> {
-  const { store } = deps;
+  const { store, servingLog, requestId } = deps;
   const wanted = wantedViews(request, deps.services);
   const views = [...wanted.keys()];
   const entities = request.entities ?? [request.entity ?? {}];
@@ -116,13 +121,20 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
       const keys = await store.keysOf(view, entities, jsonConversion, true);
       const reads = await store.get(view, keys, { atUs, features: wanted.get(view) });
       deps.onReads(view, reads);
-      return reads.map(viewJson);
+      return { keys, reads, shown: reads.map(viewJson) };
     }),
   );
+  if (servingLog !== undefined) {
+    // Only now: where one view fails the caller is served nothing.
+    const service = request.service ?? null;
+    const sample = service === null ? undefined : deps.services.get(service)?.servingLog;
+    for (const { keys, reads } of perView) servingLog.offer(requestId, service, reads, keys, sample);
+  }
   return {
+    request_id: requestId,
     results: entities.map((entity, index) => ({
       entity,
-      views: Object.fromEntries(views.map((view, at) => [view, perView[at]![index]!])),
+      views: Object.fromEntries(views.map((view, at) => [view, perView[at]!.shown[index]!])),
     })),
   };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
@@ -7,6 +8,8 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/log/clock.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
 import { createPool } from '../engine/postgres/pool.ts';
+import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
+import { ServingLog } from '../engine/served/serving-log.ts';
 import { createApi } from './create-api.ts';
 import type { ServiceViews } from './read-request.ts';
 
@@ -22,12 +25,16 @@ export type StartApiOptions = ({ readonly databaseUrl: string } | { readonly poo
   readonly host?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly onBug?: ((error: unknown) => void) | undefined;
+  /** Logs what is served, sampled by entity; a log made elsewhere stays its owner's to close. Default: nothing is logged. */
+  readonly servingLog?: ServingLogSettings | ServingLog | undefined;
+  /** Makes request ids. Default: random UUIDs. */
+  readonly newId?: (() => string) | undefined;
 };
 
 /** The running API. */
 export interface RunningApi {
   readonly url: string;
-  /** Stops listening, lets requests under way finish, and closes what was opened. */
+  /** Stops listening, lets requests under way finish, sends what the serving log holds, and closes what was opened. */
   close(): Promise<void>;
 }
 
@@ -58,21 +65,29 @@ function drain(server: Server): Promise<void> {
 }
 
 /**
- * Starts the HTTP API. Throws MillraceError `address-in-use`. A database that is away is no reason not to start: `/readyz` tells.
+ * Starts the HTTP API. Throws MillraceError `address-in-use`, and `invalid-sample` or `invalid-topic` for settings of a serving log that cannot be. A database that is away is no reason not to start: `/readyz` tells.
  *
  * @example
  * const api = await startApi({ databaseUrl, definitions, port: 8080 });
  * await api.close();
  */
 export async function startApi(options: StartApiOptions): Promise<RunningApi> {
+  const clock = options.clock ?? systemClock;
+  const newId = options.newId ?? randomUUID;
+  const { servingLog: given } = options;
+  const servingLog =
+    given === undefined || given instanceof ServingLog
+      ? given
+      : createServingLog({ clock, newId, onDrop: dropLog(), ...given });
   const own = 'databaseUrl' in options;
   const pool = own ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api' }) : options.pool;
-  const clock = options.clock ?? systemClock;
   const app = createApi({
     store: createOnlineStore({ pool, clock }),
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServiceViews>(),
+    servingLog,
+    newId,
     onBug: options.onBug ?? bugLog(),
   });
   const answer = getRequestListener(app.fetch);
@@ -82,6 +97,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     const { port } = await listen(server, options.port ?? 0, host);
     const close = async (): Promise<void> => {
       await drain(server);
+      if (servingLog !== given) await servingLog?.close();
       if (own) await pool.end();
     };
     let closing: Promise<void> | null = null;
@@ -90,6 +106,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
       close: () => (closing ??= close()),
     };
   } catch (error) {
+    if (servingLog !== given) await servingLog?.close();
     if (own) await pool.end();
     throw error;
   }
@@ -98,4 +115,9 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
 function bugLog(): (error: unknown) => void {
   const log = pino({ name: 'millrace-api' }, pino.destination(2));
   return (error) => log.error({ err: error }, 'a request failed for a reason of our own');
+}
+
+function dropLog(): ServingLogSettings['onDrop'] {
+  const log = pino({ name: 'millrace-api' }, pino.destination(2));
+  return (reason, reads, cause) => log.warn({ reason, reads, err: cause }, 'reads are missing from the serving log');
 }

@@ -8,7 +8,7 @@ import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
-import { nameFault } from './names.ts';
+import { nameFault, SERVED_SOURCE } from './names.ts';
 import { probePurity } from './probe-purity.ts';
 import type { Source } from './source.ts';
 
@@ -33,6 +33,14 @@ export async function compileDefinitions(
   const sources = new Map<Source, SourceCompilation>();
   for (const source of collected.sources) {
     const report = faultReporter(faults, 'source', source.name);
+    if (source.name === SERVED_SOURCE) {
+      report(
+        'reserved-name',
+        'name',
+        `"${SERVED_SOURCE}" is Millrace's own log of served reads`,
+        'Give the source another name.',
+      );
+    }
     sources.set(source, compileSource(source, loaded.baseFolder, report));
   }
   checkTopics(sources, faults);
@@ -77,7 +85,7 @@ export async function compileDefinitions(
   const services = new Map<string, CompiledService>();
   for (const service of collected.services) {
     const members = service.views.flatMap((view) => byDefinition.get(view) ?? []);
-    services.set(service.name, { name: service.name, views: members });
+    services.set(service.name, { name: service.name, views: members, servingLog: service.options.servingLog });
   }
   return {
     folder: loaded.folder,
@@ -156,6 +164,15 @@ function checkService(
 ): void {
   const name = nameFault(service.name);
   if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
+  const sample: unknown = service.options?.servingLog;
+  if (sample !== undefined && !(typeof sample === 'number' && sample >= 0 && sample <= 1)) {
+    report(
+      'invalid-sample',
+      'servingLog',
+      `expected a share of entities from 0 to 1, received ${typeof sample === 'number' ? sample : JSON.stringify(sample)}`,
+      'Give e.g. { servingLog: 0.05 }.',
+    );
+  }
   if (!Array.isArray(service.views) || service.views.length === 0) {
     report('no-views', 'views', 'names no views', 'Give the feature views one model reads: [routeDelays].');
     return;

@@ -21,6 +21,8 @@ export interface PreparedEvent {
   keyText: string;
   /** Join key values in layout order. */
   key: readonly ScalarValue[];
+  /** True where the driver copies what it keeps of `key`: it is written in place, and `keyText` is left alone. */
+  readonly keyInPlace?: true;
   eventTimeUs: number;
   id: string | null;
   partition: number;
@@ -69,6 +71,8 @@ export interface CompiledView {
 export interface CompiledService {
   readonly name: string;
   readonly views: readonly CompiledView[];
+  /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
+  readonly servingLog?: number | undefined;
 }
 
 /** All definitions of a folder, compiled together. */

@@ -8,6 +8,15 @@ export interface FeatureService<
   readonly kind: 'feature-service';
   readonly name: Name;
   readonly views: Views;
+  readonly options: ServiceOptions;
+}
+
+export interface ServiceOptions {
+  /**
+   * Share of entities, 0 to 1, whose reads through this service go to the serving log; 1: all of them. Default: that of the client or
+   * API (0.01).
+   */
+  readonly servingLog?: number | undefined;
 }
 
 type ViewOf<Service> = Service extends FeatureService<string, infer Views> ? Views[number] : never;
@@ -28,11 +37,12 @@ export type ServiceKeyOf<Service> = Intersection<ViewOf<Service> extends infer V
  * Declares which views one model reads, in order.
  *
  * @example
- * export const delayModel = featureService('delay_model', [routeDelays]);
+ * export const delayModel = featureService('delay_model', [routeDelays], { servingLog: 0.05 });
  */
 export function featureService<const Name extends string, const Views extends readonly FeatureView[]>(
   name: Name,
   views: Views,
+  options: ServiceOptions = {},
 ): FeatureService<Name, Views> {
-  return Object.freeze({ kind: 'feature-service', name, views });
+  return Object.freeze({ kind: 'feature-service', name, views, options });
 }

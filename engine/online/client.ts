@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { Micros, ScalarValue } from '../contract/field-type.ts';
 import { rowValueConversion } from '../contract/row-value-conversions.ts';
@@ -6,6 +7,9 @@ import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../log/clock.ts';
 import { createPool } from '../postgres/pool.ts';
+import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
+import { checkRequestId } from '../served/request-id.ts';
+import { ServingLog } from '../served/serving-log.ts';
 import { definitionLayout, type DefinitionLayout } from './definition-layout.ts';
 import { EntityKeys } from './entity-key.ts';
 import { createOnlineStore } from './online-store.ts';
@@ -15,6 +19,8 @@ import type { ViewRead } from './view-read.ts';
 export interface FeatureRead<Values> extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnessUs' | 'version'> {
   readonly values: Values;
   readonly asOfUs: Micros;
+  /** What decisions and outcomes name this read by; all reads of one call have the same. */
+  readonly requestId: string;
 }
 
 /** What a service's read gives: per view name. */
@@ -25,9 +31,11 @@ export type ServiceRead<Service> = {
 export interface GetOptions {
   /** Request time: a Date or UTC epoch µs. Default: now. */
   readonly at?: Date | Micros | number | undefined;
+  /** 1 to 128 visible ASCII characters. Several calls for one decision may share one. Default: a new one. */
+  readonly requestId?: string | undefined;
 }
 
-/** Reads features typed by their definitions. All methods throw what `OnlineStore.get` throws, and MillraceError `definition-changed`. */
+/** Reads features typed by their definitions. All methods throw what `OnlineStore.get` throws, and MillraceError `definition-changed`, `invalid-request-id`. */
 export interface FeatureClient {
   /** One entity. */
   get<View extends FeatureView>(
@@ -47,7 +55,7 @@ export interface FeatureClient {
     key: ServiceKeyOf<Service>,
     options?: GetOptions,
   ): Promise<ServiceRead<Service>>;
-  /** Closes the connections, where the client opened them itself. */
+  /** Sends what the serving log still holds, and closes the connections, where the client opened them itself. */
   close(): Promise<void>;
 }
 
@@ -55,6 +63,10 @@ export type ClientOptions = ({ readonly databaseUrl: string } | { readonly pool:
   readonly clock?: Clock | undefined;
   /** Connections at most, where the client opens them. Default 4. */
   readonly maxConnections?: number | undefined;
+  /** Logs what is served, sampled by entity; a log made elsewhere is shared, and stays its owner's to close. Default: nothing is logged. */
+  readonly servingLog?: ServingLogSettings | ServingLog | undefined;
+  /** Makes request ids. Default: random UUIDs. */
+  readonly newId?: (() => string) | undefined;
 };
 
 function microsOf(at: GetOptions['at']): number | undefined {
@@ -84,20 +96,39 @@ interface ReadableView {
   readonly keys: EntityKeys;
 }
 
+/** What a view answered to a call, before it is handed out and logged. */
+interface Answer {
+  readonly keys: readonly (readonly ScalarValue[])[];
+  readonly reads: readonly ViewRead[];
+}
+
+type NamedRead = FeatureRead<Readonly<Record<string, ScalarValue>>>;
+
+function namedRead(read: ViewRead, requestId: string): NamedRead {
+  const { found, ahead, seq, freshnessUs, version } = read;
+  const named: Record<string, ScalarValue> = {};
+  for (let index = 0; index < read.features.length; index++) named[read.features[index]!.name] = read.values[index]!;
+  return { values: named, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version, requestId };
+}
+
 /**
  * A client of the online store.
  *
+ * @throws MillraceError `invalid-sample`, `invalid-topic` for settings of a serving log that cannot be.
  * @example
  * const client = createClient({ databaseUrl });
  * const { values } = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
  * values.delay_avg_7d; // number | null
  */
 export function createClient(options: ClientOptions): FeatureClient {
+  const clock = options.clock ?? systemClock;
+  const newId = options.newId ?? randomUUID;
+  const { servingLog: given } = options;
+  const log = given === undefined || given instanceof ServingLog ? given : createServingLog({ clock, newId, ...given });
   const own = 'databaseUrl' in options;
   const pool = own
     ? createPool(options.databaseUrl, { max: options.maxConnections ?? 4, applicationName: 'millrace-client' })
     : options.pool;
-  const clock = options.clock ?? systemClock;
   const store = createOnlineStore({ pool, clock });
   const readable = new Map<FeatureView, ReadableView>();
 
@@ -111,15 +142,15 @@ export function createClient(options: ClientOptions): FeatureClient {
     return known;
   };
 
-  const readMany = async (
+  const answer = async (
     view: FeatureView,
-    keys: readonly Readonly<Record<string, unknown>>[],
+    given: readonly Readonly<Record<string, unknown>>[],
     atUs: number | undefined,
     ignoreOthers: boolean,
-  ): Promise<FeatureRead<Readonly<Record<string, ScalarValue>>>[]> => {
+  ): Promise<Answer> => {
     const { laidOut, keys: entityKeys } = readableOf(view);
-    const values = keys.map((key) => entityKeys.ofObject(key, rowValueConversion, ignoreOthers));
-    const reads = await store.get(view.name, values, { atUs }).catch(async (error: unknown) => {
+    const keys = given.map((key) => entityKeys.ofObject(key, rowValueConversion, ignoreOthers));
+    const reads = await store.get(view.name, keys, { atUs }).catch(async (error: unknown) => {
       // The keys are right for this definition: where the store refuses them, it serves another one.
       if (isMillraceError(error) && error.code === 'invalid-key') {
         const served = await store.describe(view.name);
@@ -127,40 +158,49 @@ export function createClient(options: ClientOptions): FeatureClient {
       }
       throw error;
     });
-    return reads.map((read) => {
+    for (const read of reads) {
       if (read.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, read, laidOut);
-      const { found, ahead, seq, freshnessUs, version } = read;
-      const named: Record<string, ScalarValue> = {};
-      for (let index = 0; index < read.features.length; index++)
-        named[read.features[index]!.name] = read.values[index]!;
-      return { values: named, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version };
-    });
+    }
+    return { keys, reads };
+  };
+
+  const getMany = async (
+    view: FeatureView,
+    keys: readonly Readonly<Record<string, unknown>>[],
+    { at, requestId: given }: GetOptions,
+  ): Promise<NamedRead[]> => {
+    const requestId = given === undefined ? newId() : checkRequestId(given);
+    const answered = await answer(view, keys, microsOf(at), false);
+    log?.offer(requestId, null, answered.reads, answered.keys);
+    return answered.reads.map((read) => namedRead(read, requestId));
   };
 
   return {
-    async get<View extends FeatureView>(view: View, key: KeyOf<View>, { at }: GetOptions = {}) {
-      const [read] = await readMany(view, [key], microsOf(at), false);
+    async get<View extends FeatureView>(view: View, key: KeyOf<View>, options: GetOptions = {}) {
+      const [read] = await getMany(view, [key], options);
       return read as FeatureRead<ValuesOf<View>>;
     },
-    async getMany<View extends FeatureView>(view: View, keys: readonly KeyOf<View>[], { at }: GetOptions = {}) {
-      return (await readMany(view, keys, microsOf(at), false)) as FeatureRead<ValuesOf<View>>[];
+    async getMany<View extends FeatureView>(view: View, keys: readonly KeyOf<View>[], options: GetOptions = {}) {
+      return (await getMany(view, keys, options)) as FeatureRead<ValuesOf<View>>[];
     },
     async getService<Service extends FeatureService>(
       service: Service,
       key: ServiceKeyOf<Service>,
-      { at }: GetOptions = {},
+      { at, requestId: given }: GetOptions = {},
     ) {
+      const requestId = given === undefined ? newId() : checkRequestId(given);
       // One time for all views: without it each would be read as of its own arrival.
       const atUs = microsOf(at) ?? clock.nowUs();
-      const reads = await Promise.all(
-        service.views.map(async (view) => {
-          const [read] = await readMany(view, [key as Readonly<Record<string, unknown>>], atUs, true);
-          return [view.name, read] as const;
-        }),
-      );
-      return Object.fromEntries(reads) as ServiceRead<Service>;
+      const keys = [key as Readonly<Record<string, unknown>>];
+      const answers = await Promise.all(service.views.map((view) => answer(view, keys, atUs, true)));
+      // Only now: where one view fails the caller is served nothing.
+      for (const one of answers) log?.offer(requestId, service.name, one.reads, one.keys, service.options.servingLog);
+      return Object.fromEntries(
+        answers.map(({ reads }, index) => [service.views[index]!.name, namedRead(reads[0]!, requestId)]),
+      ) as ServiceRead<Service>;
     },
     async close() {
+      if (log !== given) await log?.close();
       if (own) await pool.end();
     },
   };

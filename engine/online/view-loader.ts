@@ -176,6 +176,7 @@ export class ViewLoader {
         fingerprint: version.fingerprint,
         version: version.version,
         layoutTag: version.layoutTag,
+        keys: version.layout.keys,
         features: subset.layout.features,
         values: subset.read(state, asOfUs),
         found: bytes !== null,

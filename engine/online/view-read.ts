@@ -1,5 +1,5 @@
 import type { ScalarValue } from '../contract/field-type.ts';
-import type { FeatureLayout } from '../define/view-layout.ts';
+import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** One entity's answer from one view. */
 export interface ViewRead {
@@ -8,6 +8,8 @@ export interface ViewRead {
   readonly version: number;
   /** Tells layouts apart: the first 32 bits of the layout's digest. */
   readonly layoutTag: number;
+  /** The join keys, in layout order. */
+  readonly keys: ViewLayout['keys'];
   /** The features of `values`, in their order. */
   readonly features: readonly FeatureLayout[];
   /** In layout order, or in that of the features asked for. */

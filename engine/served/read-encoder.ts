@@ -1,0 +1,127 @@
+import { formatDateTime } from '../contract/iso-time.ts';
+import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+
+/** What of a read is logged; a `ViewRead` has it. */
+export interface ReadToLog {
+  readonly view: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  /** The join keys, in layout order. */
+  readonly keys: ViewLayout['keys'];
+  /** The features of `values`, in their order. */
+  readonly features: readonly FeatureLayout[];
+  readonly values: readonly ScalarValue[];
+  readonly found: boolean;
+  readonly asOfUs: number;
+  readonly ahead: boolean;
+  readonly seq: number | null;
+}
+
+/** A read with what is known of it beside its answer. */
+export interface OfferedRead {
+  readonly readId: string;
+  readonly requestId: string;
+  readonly service: string | null;
+  /** Join key values in layout order. */
+  readonly key: readonly ScalarValue[];
+  readonly servedAtUs: number;
+  readonly read: ReadToLog;
+}
+
+/** The text of a value inside a JSON text that stands inside a JSON string. */
+type WriteValue = (value: ScalarValue) => string;
+
+interface Template {
+  /** From `"view"` to the first byte of the entity's text. */
+  readonly head: string;
+  readonly keyNames: readonly string[];
+  readonly keyValues: readonly WriteValue[];
+  readonly featureNames: readonly string[];
+  readonly featureValues: readonly WriteValue[];
+}
+
+/** JSON text of a string as it stands inside a JSON string, without the outer quotes. */
+function nested(text: string): string {
+  return JSON.stringify(JSON.stringify(text)).slice(1, -1);
+}
+
+function writerOf(type: ScalarType): WriteValue {
+  switch (type.kind) {
+    case 'boolean':
+    case 'int':
+    case 'double':
+      // The shortest text that reads back to the same double, as JSON.stringify gives it.
+      return (value) => String(value);
+    case 'int64':
+    case 'decimal':
+    case 'date':
+      return (value) => (value === null ? 'null' : `\\"${String(value)}\\"`);
+    case 'timestamp':
+      return (value) => (value === null ? 'null' : `\\"${formatDateTime(value as number)}\\"`);
+    case 'string':
+    case 'enum':
+      return (value) => (value === null ? 'null' : nested(value as string));
+  }
+}
+
+function templateOf(read: ReadToLog): Template {
+  const name = (text: string, index: number): string => `${index === 0 ? '' : ','}${nested(text)}:`;
+  return {
+    head: `,"view":${JSON.stringify(read.view)},"version":${read.version},"fingerprint":${JSON.stringify(read.fingerprint)},"entity":"{`,
+    keyNames: read.keys.map((key, index) => name(key.name, index)),
+    keyValues: read.keys.map((key) => writerOf(key.type)),
+    featureNames: read.features.map((feature, index) => name(feature.name, index)),
+    featureValues: read.features.map((feature) => writerOf(feature.result)),
+  };
+}
+
+/**
+ * Writes reads as records of the serving log. What depends on view, version and features alone is written once per set of features:
+ * the store gives every read of one the same array.
+ */
+export class ReadEncoder {
+  readonly #templates = new WeakMap<readonly FeatureLayout[], Template & { readonly of: ReadToLog }>();
+  #lastUs = Number.NaN;
+  #lastText = '';
+
+  /** The JSON text of one record. */
+  encode({ readId, requestId, service, key, servedAtUs, read }: OfferedRead): string {
+    const template = this.#templateOf(read);
+    const { keyNames, keyValues, featureNames, featureValues } = template;
+    let text =
+      `{"read_id":${JSON.stringify(readId)},"request_id":${JSON.stringify(requestId)},` +
+      `"service":${service === null ? 'null' : JSON.stringify(service)}${template.head}`;
+    for (let index = 0; index < keyNames.length; index++) text += keyNames[index]! + keyValues[index]!(key[index]!);
+    text +=
+      `}","served_at":"${this.#time(servedAtUs)}","as_of":"${this.#time(read.asOfUs)}",` +
+      `"found":${read.found},"ahead":${read.ahead},"seq":${read.seq},"values":"{`;
+    const { values } = read;
+    for (let index = 0; index < featureNames.length; index++) {
+      text += featureNames[index]! + featureValues[index]!(values[index]!);
+    }
+    return `${text}}"}`;
+  }
+
+  #templateOf(read: ReadToLog): Template {
+    const known = this.#templates.get(read.features);
+    if (known !== undefined) {
+      const { view, version, fingerprint, keys } = known.of;
+      if (view === read.view && version === read.version && fingerprint === read.fingerprint && keys === read.keys) {
+        return known;
+      }
+    }
+    const made = { ...templateOf(read), of: read };
+    this.#templates.set(read.features, made);
+    return made;
+  }
+
+  /** The reads of one request have one time, and mostly it is also the one they were served at. */
+  #time(epochUs: number): string {
+    if (epochUs !== this.#lastUs) {
+      this.#lastUs = epochUs;
+      this.#lastText = formatDateTime(epochUs);
+    }
+    return this.#lastText;
+  }
+}

@@ -1,0 +1,261 @@
+import { keyText } from '../define/key-text.ts';
+import type { ScalarValue } from '../contract/field-type.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
+import type { Clock } from '../log/clock.ts';
+import type { LogWriter, RecordToWrite } from '../log/log-writer.ts';
+import { type OfferedRead, ReadEncoder, type ReadToLog } from './read-encoder.ts';
+import { isSampled, readKeyText } from './sampled.ts';
+
+/** Why a sampled read is not in the log: no room, larger than a record may be, refused or not taken by Kafka, or offered after the close. */
+export type DropReason = 'buffer-full' | 'too-large' | 'send-failed' | 'closed';
+
+export interface ServingLogFigures {
+  /** Reads acknowledged by the log. */
+  readonly logged: number;
+  readonly dropped: Readonly<Record<DropReason, number>>;
+  /** Reads waiting, those being sent included. */
+  readonly buffered: number;
+}
+
+export interface ServingLogOptions {
+  readonly writer: LogWriter;
+  readonly topic: string;
+  readonly clock: Clock;
+  /** Unique per process: the ids of its reads begin with it. */
+  readonly logId: string;
+  /** Share of entities whose reads are logged, 0 to 1. Default 0.01. */
+  readonly sample?: number | undefined;
+  /** The share for a service, above what its definition says; undefined: that. */
+  readonly sampleOf?: ((service: string) => number | undefined) | undefined;
+  /** Reads held at most. Default 10,000. */
+  readonly maxBuffered?: number | undefined;
+  /** How long a read waits for others to be sent with. Default 250 ms. */
+  readonly flushMs?: number | undefined;
+  /** How long sending the same reads is tried again where Kafka is away. Default 60 s. */
+  readonly retryForMs?: number | undefined;
+  /** How long a close may take to send what is left. Default 5 s. */
+  readonly closeForMs?: number | undefined;
+  /** Told of drops, in the background, some time after them. Must not throw. */
+  readonly onDrop?: ((reason: DropReason, reads: number, cause: unknown) => void) | undefined;
+  /** Whether closing the log closes the writer. Default false. */
+  readonly ownsWriter?: boolean | undefined;
+}
+
+export const DEFAULT_SAMPLE = 0.01;
+
+/** Reads per send, and their bytes: a record batch has to stay below what brokers take (1 MiB). */
+const SEND_READS = 1_000;
+const SEND_BYTES = 900_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+/** After a send that no repetition would help. */
+const REFUSED_PAUSE_MS = 1_000;
+
+interface Waiting extends OfferedRead {
+  readonly readKey: string;
+}
+
+/**
+ * The log of what was served (design §1: inputs served are events). `offer` only puts reads aside: no read waits or fails for the log.
+ * What does not fit the buffer is dropped and counted.
+ *
+ * @example
+ * const log = new ServingLog({ writer, topic: 'millrace.served', clock: systemClock, logId: randomUUID(), sample: 1 });
+ * log.offer(requestId, 'delay_model', reads, keys);
+ * await log.close();
+ */
+export class ServingLog {
+  readonly #options: ServingLogOptions;
+  readonly #sample: number;
+  readonly #maxBuffered: number;
+  readonly #encoder = new ReadEncoder();
+  readonly #dropped: Record<DropReason, number> = { 'buffer-full': 0, 'too-large': 0, 'send-failed': 0, closed: 0 };
+  #untold = 0;
+  #waiting: Waiting[] = [];
+  #buffered = 0;
+  #logged = 0;
+  #offered = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+  /** Set when the time of a close is over: whatever is under way is counted as dropped already. */
+  #abandoned = false;
+  #stopWaiting: (() => void) | null = null;
+  #endPause: (() => void) | null = null;
+
+  constructor(options: ServingLogOptions) {
+    this.#options = options;
+    this.#sample = options.sample ?? DEFAULT_SAMPLE;
+    this.#maxBuffered = options.maxBuffered ?? 10_000;
+  }
+
+  /**
+   * Puts the reads of one request to one view aside, where their entities are in the sample. Never throws, never waits.
+   *
+   * @param keys The join key values of each read, in layout order.
+   * @param serviceSample What the service's definition says its sample is.
+   */
+  offer(
+    requestId: string,
+    service: string | null,
+    reads: readonly ReadToLog[],
+    keys: readonly (readonly ScalarValue[])[],
+    serviceSample?: number,
+  ): void {
+    const override = service === null ? undefined : this.#options.sampleOf?.(service);
+    const sample = override ?? serviceSample ?? this.#sample;
+    if (!(sample > 0)) return;
+    const servedAtUs = this.#options.clock.nowUs();
+    for (let index = 0; index < reads.length; index++) {
+      const read = reads[index]!;
+      const key = keys[index]!;
+      const readKey = readKeyText(read.view, keyText(key));
+      if (!isSampled(readKey, sample)) continue;
+      if (this.#closing !== null) this.#dropped.closed++;
+      else if (this.#buffered >= this.#maxBuffered) {
+        this.#dropped['buffer-full']++;
+        this.#untold++;
+      } else {
+        const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
+        this.#waiting.push({ readId, requestId, service, key, servedAtUs, read, readKey });
+        this.#buffered++;
+      }
+    }
+    if (this.#running !== null || this.#waiting.length === 0) return;
+    if (this.#waiting.length >= SEND_READS) this.#run();
+    // Unreferenced: a program that ends without closing its client is not kept up by what it did not ask for.
+    else this.#timer ??= setTimeout(() => this.#run(), this.#options.flushMs ?? 250).unref();
+  }
+
+  get figures(): ServingLogFigures {
+    return { logged: this.#logged, dropped: { ...this.#dropped }, buffered: this.#buffered };
+  }
+
+  /** Sends what is waiting, within a bound; what is left then is dropped and counted. Reads offered from now on are dropped. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const { closeForMs = 5_000, ownsWriter = false, writer } = this.#options;
+    this.#run();
+    this.#endPause?.();
+    const cut = setTimeout(() => this.#abandon(), closeForMs);
+    await this.#running;
+    clearTimeout(cut);
+    if (ownsWriter) await writer.close();
+  }
+
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#waiting = [];
+    this.#drop('send-failed', this.#buffered, undefined);
+    this.#stopWaiting?.();
+    this.#endPause?.();
+  }
+
+  /** Starts sending, unless it is under way. */
+  #run(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#running ??= this.#sendAll();
+  }
+
+  /** Ends when nothing is waiting any more. */
+  async #sendAll(): Promise<void> {
+    // Control goes back to whoever offered: encoding is none of its time.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const reads = this.#waiting;
+      this.#waiting = [];
+      let from = 0;
+      while (from < reads.length && !this.#abandoned) {
+        const records: RecordToWrite[] = [];
+        let bytes = 0;
+        for (; from < reads.length && records.length < SEND_READS; from++) {
+          const record = this.#record(reads[from]!);
+          const size = record.value.length + (record.key?.length ?? 0);
+          if (size > SEND_BYTES) {
+            this.#drop('too-large', 1, undefined);
+            continue;
+          }
+          if (bytes + size > SEND_BYTES) break;
+          bytes += size;
+          records.push(record);
+        }
+        if (records.length > 0) await this.#send(records);
+      }
+      this.#tellFull();
+    }
+    this.#running = null;
+  }
+
+  #record(waiting: Waiting): RecordToWrite {
+    return {
+      key: Buffer.from(waiting.readKey),
+      value: Buffer.from(this.#encoder.encode(waiting)),
+      timestampMs: Math.floor(waiting.servedAtUs / 1000),
+    };
+  }
+
+  /** Sends until it is acknowledged, trying again while Kafka is away; the same bytes each time, so that readers know a resent read. */
+  async #send(records: readonly RecordToWrite[]): Promise<void> {
+    const { clock, topic, writer, retryForMs = 60_000 } = this.#options;
+    const startedMs = clock.monotonicMs();
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      let failure: unknown;
+      try {
+        await this.#whileWanted(writer.send(topic, records));
+        if (this.#abandoned) return;
+        this.#logged += records.length;
+        this.#buffered -= records.length;
+        return;
+      } catch (error) {
+        failure = error;
+      }
+      if (this.#abandoned) return;
+      this.#tellFull();
+      const mayHelp = isMillraceError(failure) && failure.retryable;
+      const again = mayHelp && clock.monotonicMs() - startedMs < retryForMs;
+      if (!again) this.#drop('send-failed', records.length, failure);
+      // Also where it is of no use to try the same again: the next reads would only meet the same, at the cluster's expense.
+      if (again || this.#closing === null) await this.#pause(again ? pauseMs : REFUSED_PAUSE_MS);
+      if (!again || this.#abandoned) return;
+    }
+  }
+
+  /** Waits for a send, but no longer than its outcome matters. */
+  #whileWanted(sent: Promise<void>): Promise<void> {
+    sent.catch(() => undefined); // may fail when nobody waits any more
+    const unwanted = new Promise<void>((resolve) => {
+      this.#stopWaiting = resolve;
+    });
+    return Promise.race([sent, unwanted]);
+  }
+
+  /** Waits before the next attempt; a close ends it. */
+  async #pause(forMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, forMs).unref();
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#endPause = null;
+  }
+
+  #drop(reason: DropReason, reads: number, cause: unknown): void {
+    if (reads === 0) return;
+    this.#dropped[reason] += reads;
+    this.#buffered -= reads;
+    this.#options.onDrop?.(reason, reads, cause);
+  }
+
+  /** Drops for want of room are counted where they happen and told here, in the background. */
+  #tellFull(): void {
+    const untold = this.#untold;
+    this.#untold = 0;
+    if (untold > 0) this.#options.onDrop?.('buffer-full', untold, undefined);
+  }
+}
