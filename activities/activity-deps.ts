@@ -1,15 +1,22 @@
 import type pg from 'pg';
-import type { CompiledView, Definitions } from '../engine/define/compiled-view.ts';
+import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/log/clock.ts';
 import type { LogReader } from '../engine/log/log-reader.ts';
+import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
 /** What the worker gives its activities. */
 export interface ActivityDeps {
   readonly definitions: Definitions;
   readonly pool: pg.Pool;
-  /** Null where the worker has no Kafka. */
+  /** Reads topics as far back as archive and topic reach without a gap. Null where the worker has no Kafka. */
   readonly reader: LogReader | null;
+  /** Reads what the topics hold, and nothing else: for the archive itself. Null where the worker has no Kafka. */
+  readonly topicReader: LogReader | null;
+  /** The folder of archived topics that all workers share. */
+  readonly archiveDir: string;
+  /** The topic of the serving log. */
+  readonly servedTopic: string;
   readonly clock: Clock;
   /** Folder for spilled data; each activity makes its own inside. */
   readonly spillDir: string;
@@ -51,15 +58,31 @@ export function viewWithFingerprint(deps: ActivityDeps, name: string, fingerprin
   );
 }
 
+/** The source of this worker's definitions, or the serving log. Throws `unknown-source`. */
+export function sourceNamed(deps: ActivityDeps, name: string): CompiledSource {
+  const source = name === SERVED_SOURCE ? servedSource(deps.servedTopic) : deps.definitions.sources.get(name);
+  if (source !== undefined) return source;
+  const known = [...deps.definitions.sources.keys(), SERVED_SOURCE].join(', ');
+  throw new MillraceError('unknown-source', `no source "${name}" in this worker's definitions; known: ${known}`, {
+    remedy: 'Correct the name, or restart the worker with the definitions that have it.',
+    httpStatus: 404,
+    details: { folder: deps.definitions.folder },
+  });
+}
+
 /** The reader of a view that has a topic. Throws `kafka-not-configured`. */
 export function readerFor(deps: ActivityDeps, view: CompiledView): LogReader {
-  if (deps.reader !== null) return deps.reader;
-  throw new MillraceError(
-    'kafka-not-configured',
-    `view "${view.name}" reads topic "${view.source.topic}", and this worker has no Kafka`,
-    {
-      remedy: 'Set KAFKA_BROKERS for the worker, e.g. 127.0.0.1:9092.',
-      httpStatus: 500,
-    },
-  );
+  return deps.reader ?? noKafka(`view "${view.name}" reads topic "${view.source.topic}"`);
+}
+
+/** The reader that sees the topic alone. Throws `kafka-not-configured`. */
+export function topicReaderFor(deps: ActivityDeps, source: CompiledSource): LogReader {
+  return deps.topicReader ?? noKafka(`source "${source.name}" has topic "${source.topic}"`);
+}
+
+function noKafka(what: string): never {
+  throw new MillraceError('kafka-not-configured', `${what}, and this worker has no Kafka`, {
+    remedy: 'Set KAFKA_BROKERS for the worker, e.g. 127.0.0.1:9092.',
+    httpStatus: 500,
+  });
 }

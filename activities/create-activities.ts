@@ -1,13 +1,18 @@
 import { asActivity } from './activity-error.ts';
 import type { ActivityDeps } from './activity-deps.ts';
+import type { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
 import { exportTrainingSet } from './export-training-set.ts';
+import type { fenceArchive } from './fence-archive.ts';
 import { fenceStream } from './fence-stream.ts';
 import { publishView } from './publish-view.ts';
+import type { resolveSource } from './resolve-source.ts';
 import { resolveView } from './resolve-view.ts';
 import { retireView } from './retire-view.ts';
+import type { runArchiveSlice } from './run-archive-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
+import type { tendArchive } from './tend-archive.ts';
 
 type FirstInput<A> = A extends (deps: ActivityDeps, input: infer Input) => unknown ? Input : never;
 type Activity<A> = A extends (deps: ActivityDeps, input: never) => Promise<infer Result>
@@ -24,6 +29,12 @@ export interface Activities {
   readonly fenceStream: Activity<typeof fenceStream>;
   readonly runStreamSlice: Activity<typeof runStreamSlice>;
   readonly exportTrainingSet: Activity<typeof exportTrainingSet>;
+  readonly auditView: Activity<typeof auditView>;
+  readonly provePromotion: Activity<typeof provePromotion>;
+  readonly resolveSource: Activity<typeof resolveSource>;
+  readonly runArchiveSlice: Activity<typeof runArchiveSlice>;
+  readonly tendArchive: Activity<typeof tendArchive>;
+  readonly fenceArchive: Activity<typeof fenceArchive>;
 }
 
 /**

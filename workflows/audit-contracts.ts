@@ -2,7 +2,7 @@ import { defineSignal } from '@temporalio/workflow';
 
 /** What an audit is bounded by where its input does not say. */
 export const AUDIT_READS = 100_000;
-export const AUDIT_ENTITIES = 100_000;
+export const AUDIT_ENTITIES = 10_000;
 
 /** The workflow id of an audit; `run` tells runs apart. */
 export function auditWorkflowId(view: string, run: string): string {
@@ -19,7 +19,7 @@ export interface AuditInput {
   readonly view: string;
   /** At most this many logged reads are replayed. Default 100,000; 0: none. */
   readonly reads?: number | undefined;
-  /** At most this many entities of the live store are compared. Default 100,000; 0: none. */
+  /** At most this many entities of the live store are compared. Default 10,000; 0: none. */
   readonly entities?: number | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface AuditDifference {
   readonly records: readonly {
     readonly partition: number;
     readonly offset: number;
-    readonly eventTime: string | null;
+    readonly eventTime: string;
   }[];
 }
 

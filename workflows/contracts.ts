@@ -1,4 +1,5 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { ParityReport, PromotionProof } from './audit-contracts.ts';
 
 /** Where workflows and their short activities run: what a start form names. */
 export const TASK_QUEUE = 'millrace';
@@ -38,6 +39,8 @@ export interface LifecycleOptions {
   readonly sliceSeconds: number;
   /** Records behind the end of the topic up to which a stream counts as caught up. Default 1000. */
   readonly catchUpLag: number;
+  /** Entities whose state is compared with a backfill before a promoted view counts as streaming. Default 200,000; 0: none. */
+  readonly proofEntities: number;
   /** Continue as new after this many history events; null: when the server suggests it. */
   readonly maxHistoryEvents: number | null;
 }
@@ -54,6 +57,7 @@ export type Phase =
   | 'published'
   | 'refreshing'
   | 'catching-up'
+  | 'proving'
   | 'streaming'
   | 'pausing'
   | 'paused'
@@ -158,6 +162,10 @@ export interface LifecycleStatus {
   /** Stream records read since the version was published, by ended slices. */
   readonly records: number;
   readonly nextRefreshAtMs: number | null;
+  /** What the stream's state was compared with a backfill for, before the view counted as streaming. */
+  readonly proof: PromotionProof | null;
+  /** The last comparison of what is served with the log. */
+  readonly parity: ParityReport | null;
   readonly error: Failure | null;
   readonly notice: string | null;
   readonly accepts: readonly Command[];
@@ -172,6 +180,9 @@ export const retryUpdate = defineUpdate<LifecycleStatus>('retry');
 export const retireUpdate = defineUpdate<LifecycleStatus>('retire');
 export const statusQuery = defineQuery<LifecycleStatus>('status');
 
+export const EXPORT_MODES = ['event-time', 'as-served'] as const;
+export type ExportMode = (typeof EXPORT_MODES)[number];
+
 /** What `exportTrainingSet` is started with. Relative paths are taken from the folder that holds the definitions folder. */
 export interface ExportInput {
   readonly service: string;
@@ -179,20 +190,45 @@ export interface ExportInput {
   readonly out: string;
   /** The spine's timestamp column. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
-  readonly mode?: 'event-time' | undefined;
+  /** `event-time`: what had happened by then · `as-served`: what serving would have answered then, or did. Default event-time. */
+  readonly mode?: ExportMode | undefined;
+  /** as-served: the spine's column of request ids; its rows get exactly what those requests were served. */
+  readonly requestColumn?: string | undefined;
+  /** as-served by request: a request id that was never logged gives nulls, and not an error. */
+  readonly missing?: 'error' | 'null' | undefined;
+  /** as-served: also say, feature by feature, where a training set by event time would differ, and why. */
+  readonly compare?: boolean | undefined;
   /** Replace `out` where it exists; without it that is an error. */
   readonly overwrite?: boolean | undefined;
   /** The manifest of an earlier export to repeat exactly, at its cut. */
   readonly repeatOf?: string | undefined;
 }
 
+/** One feature in the comparison of the two modes. */
+export interface ComparedFeature {
+  readonly column: string;
+  readonly labels: number;
+  readonly differing: number;
+  /** Mean of the absolute differences of the labels that differ; null where the feature is no number. */
+  readonly meanDifference: number | null;
+  /** Labels that differ, by the lag that did it. */
+  readonly lags: Readonly<Record<string, number>>;
+}
+
 /** What an export came to; the whole manifest stands beside the Parquet file. */
 export interface ExportSummary {
   readonly service: string;
+  readonly mode: ExportMode;
   readonly out: string;
   readonly manifest: string;
   readonly rows: number;
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly features: readonly { readonly column: string; readonly nullRate: number }[];
+  readonly comparison: {
+    readonly features: readonly ComparedFeature[];
+    /** The JSON file of the comparison, and its plot. */
+    readonly json: string;
+    readonly svg: string;
+  } | null;
 }

@@ -1,14 +1,27 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from './activity-profiles.ts';
-import type { ExportInput, ExportSummary } from './contracts.ts';
-import { failure } from './lifecycle-input.ts';
+import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contracts.ts';
+import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from './json-input.ts';
+import { tableText } from './page-text.ts';
 
-const FIELDS = ['service', 'spine', 'out', 'timeColumn', 'mode', 'overwrite', 'repeatOf'];
+const FIELDS: readonly (keyof ExportInput)[] = [
+  'service',
+  'spine',
+  'out',
+  'timeColumn',
+  'mode',
+  'requestColumn',
+  'missing',
+  'compare',
+  'overwrite',
+  'repeatOf',
+];
+const EXAMPLE = '{"service":"delay_model","spine":"labels.parquet","out":"train.parquet"}';
 
 /**
- * Exports a training set: every row of the spine, with each feature as it was known at that row's time. Started with
- * `{"service": "delay_model", "spine": "labels.parquet", "out": "train.parquet"}` on task queue `millrace`. Progress stands in the
- * heartbeat of its activity.
+ * Exports a training set: every row of the spine, with each feature as it was known at that row's time (`event-time`), or as serving
+ * answered (`as-served`). Started with `{"service": "delay_model", "spine": "labels.parquet", "out": "train.parquet"}` on task queue
+ * `millrace`. Progress stands in the heartbeat of its activity.
  */
 export async function exportTrainingSet(input: ExportInput): Promise<ExportSummary> {
   checkInput(input);
@@ -17,31 +30,59 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
     `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\`\n\nRunning: see the pending activity's heartbeat.`,
   );
   const summary = await batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]);
-  setCurrentDetails(
-    `### Training set of ${service}: done\n\n- Rows: **${summary.rows}**\n- Features: **${summary.features.length}**\n- File: \`${summary.out}\`\n- Manifest: \`${summary.manifest}\`\n- SHA-256: \`${summary.sha256}\``,
-  );
+  setCurrentDetails(renderExport(summary));
   return summary;
 }
 
+function renderExport({ service, rows, features, out, manifest, sha256, comparison }: ExportSummary): string {
+  const lines = [
+    `### Training set of ${service}: done`,
+    '',
+    `- Rows: **${rows}**`,
+    `- Features: **${features.length}**`,
+    `- File: \`${out}\``,
+    `- Manifest: \`${manifest}\``,
+    `- SHA-256: \`${sha256}\``,
+  ];
+  // Of a run by a worker from before there were comparisons the field is missing.
+  if (comparison == null) return lines.join('\n');
+  lines.push(
+    '',
+    '**What a training set by event time would have got wrong**:',
+    '',
+    ...tableText(
+      ['feature', 'labels', 'differing', 'lag'],
+      comparison.features.map(({ column, labels, differing, lags }) => [
+        column,
+        labels,
+        differing,
+        Object.entries(lags)
+          .map(([lag, count]) => `${lag}: ${count}`)
+          .join(', '),
+      ]),
+    ),
+    '',
+    `- Plot: \`${comparison.svg}\``,
+  );
+  return lines.join('\n');
+}
+
 function checkInput(input: unknown): asserts input is ExportInput {
-  const refuse = (message: string): never => {
-    throw failure('invalid-input', message, 'Correct the JSON input and start the workflow again.');
-  };
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    refuse('expected one JSON object like {"service":"delay_model","spine":"labels.parquet","out":"train.parquet"}');
-    return;
-  }
-  const given: Readonly<Record<string, unknown>> = { ...input };
-  for (const name of Object.keys(given))
-    if (!FIELDS.includes(name)) refuse(`unknown field "${name}"; known: ${FIELDS.join(', ')}`);
-  for (const name of ['service', 'spine', 'out']) {
-    if (typeof given[name] !== 'string' || given[name] === '') refuse(`"${name}" must be a non-empty string`);
-  }
-  for (const name of ['timeColumn', 'repeatOf']) {
-    if (given[name] !== undefined && typeof given[name] !== 'string') refuse(`"${name}" must be a string`);
-  }
-  if (given['overwrite'] !== undefined && typeof given['overwrite'] !== 'boolean')
-    refuse('"overwrite" must be true or false');
-  if (given['mode'] !== undefined && given['mode'] !== 'event-time')
-    refuse(`"mode" must be "event-time", received ${JSON.stringify(given['mode'])}`);
+  const given = objectOf(input, FIELDS, EXAMPLE);
+  for (const name of ['service', 'spine', 'out']) textOf(given, name);
+  for (const name of ['timeColumn', 'repeatOf', 'requestColumn']) optionalTextOf(given, name);
+  for (const name of ['overwrite', 'compare']) optionalFlagOf(given, name);
+  const mode = choiceOf(given, 'mode', EXPORT_MODES) ?? ('event-time' satisfies ExportMode);
+  choiceOf(given, 'missing', ['error', 'null']);
+  if (mode === 'as-served') return;
+  for (const name of ['requestColumn', 'missing'] as const)
+    if (given[name] !== undefined) throw invalid(`"${name}" belongs to "mode": "as-served"`);
+  if (given['compare'] === true)
+    throw invalid('"compare" compares "mode": "as-served" with event-time: give that mode');
+}
+
+function choiceOf(given: Given, name: string, choices: readonly string[]): string | undefined {
+  const value = optionalTextOf(given, name);
+  if (value === undefined || choices.includes(value)) return value;
+  throw invalid(`"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}, received ${show(value)}`);
 }

@@ -4,9 +4,11 @@ import {
   CancelledFailure,
   condition,
   makeContinueAsNewFunc,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { paritySignal } from './audit-contracts.ts';
 import {
   COMMAND_DESCRIPTIONS,
   type Command,
@@ -21,9 +23,18 @@ import {
   retryUpdate,
   statusQuery,
 } from './contracts.ts';
-import { checkLifecycleInput, failure } from './lifecycle-input.ts';
+import { failure } from './json-input.ts';
+import { checkLifecycleInput } from './lifecycle-input.ts';
 import { LifecycleRunner } from './lifecycle-runner.ts';
-import { decide, initialState, type LifecycleState, nextRefreshAtMs, refusal, statusOf } from './lifecycle-state.ts';
+import {
+  carriedState,
+  decide,
+  initialState,
+  type LifecycleState,
+  nextRefreshAtMs,
+  refusal,
+  statusOf,
+} from './lifecycle-state.ts';
 
 const UPDATES = {
   promote: promoteUpdate,
@@ -36,13 +47,16 @@ const UPDATES = {
 } as const satisfies Record<Command, unknown>;
 
 /**
- * Owns one feature view through its life: validate → backfill → published → (promote) → catching up → streaming, until it is
- * retired. Started with `{"view": "route_delays"}` on task queue `millrace`, workflow id `feature:route_delays`. `carried` is
+ * Owns one feature view through its life: validate → backfill → published → (promote) → catching up → proving → streaming, until it
+ * is retired. Started with `{"view": "route_delays"}` on task queue `millrace`, workflow id `feature:route_delays`. `carried` is
  * for continue-as-new only. Cancelling the workflow retires the view. Returns the last status.
  */
 export async function featureLifecycle(input: LifecycleInput, carried?: LifecycleState): Promise<LifecycleStatus> {
-  const { view, options } = checkLifecycleInput(input, workflowInfo().workflowId);
-  const runner = new LifecycleRunner(carried ?? initialState(view, options.shards), options);
+  const { view, options: asked } = checkLifecycleInput(input, workflowInfo().workflowId);
+  // Runs that began before promotions were proven end as they began; the next run of the same lifecycle proves.
+  const options = patched('promotion-proof') ? asked : { ...asked, proofEntities: 0 };
+  const fresh = initialState(view, options.shards, options.proofEntities);
+  const runner = new LifecycleRunner(carried === undefined ? fresh : carriedState(carried, fresh), options);
   for (const command of Object.keys(UPDATES) as Command[]) {
     setHandler(
       UPDATES[command],
@@ -53,6 +67,9 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
       { validator: () => refuse(runner.state, command), description: COMMAND_DESCRIPTIONS[command] },
     );
   }
+  setHandler(paritySignal, (report) => runner.apply({ type: 'parity', report }), {
+    description: 'What an audit found. Sent by auditParity.',
+  });
   setHandler(statusQuery, () => statusOf(runner.state), {
     description: 'Where the view is in its life, and what it accepts.',
   });
@@ -87,13 +104,15 @@ async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promis
     const ended = fatal as { readonly error: unknown } | null;
     if (ended !== null) throw endOf(ended.error);
     const work = decide(runner.state, Date.now());
-    // While a run draws to its close nothing new is started: a running build keeps it open.
-    const closing = runner.carryOnDue() && !runner.building;
+    // While a run draws to its close nothing new is started: a running build or proof keeps it open.
+    const closing = runner.carryOnDue() && !runner.isBound;
     if (!work.build) runner.stopBuild();
     else if (!closing) runner.startBuild(onUnknownView);
     if (work.stream === null) runner.stopStream();
     else if (runner.state.live !== null && (!closing || !runner.idle))
       runner.ensureStream(work.stream.kind, runner.state.live);
+    if (work.proof === null) runner.stopProof();
+    else if (runner.state.live !== null && !closing) runner.ensureProof(runner.state.live);
     if (work.retire && runner.idle) {
       await runner.retire();
       await condition(allHandlersFinished);

@@ -1,11 +1,18 @@
-import { ApplicationFailure } from '@temporalio/workflow';
 import { featureWorkflowId, type LifecycleOptions } from './contracts.ts';
+import { failure, type Given, invalid, isRecord, optionalWholeOf, show } from './json-input.ts';
 
-const DEFAULTS: LifecycleOptions = { shards: 1, sliceSeconds: 1800, catchUpLag: 1000, maxHistoryEvents: null };
+const DEFAULTS: LifecycleOptions = {
+  shards: 1,
+  sliceSeconds: 1800,
+  catchUpLag: 1000,
+  proofEntities: 0,
+  maxHistoryEvents: null,
+};
 const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {
   shards: 1,
   sliceSeconds: 1,
   catchUpLag: 0,
+  proofEntities: 0,
   maxHistoryEvents: 20,
 };
 
@@ -46,30 +53,11 @@ function checkOptions(given: unknown): LifecycleOptions {
     shards: whole(given, 'shards') ?? DEFAULTS.shards,
     sliceSeconds: whole(given, 'sliceSeconds') ?? DEFAULTS.sliceSeconds,
     catchUpLag: whole(given, 'catchUpLag') ?? DEFAULTS.catchUpLag,
+    proofEntities: whole(given, 'proofEntities') ?? DEFAULTS.proofEntities,
     maxHistoryEvents: whole(given, 'maxHistoryEvents'),
   };
 }
 
-function whole(given: Readonly<Record<string, unknown>>, name: keyof LifecycleOptions): number | null {
-  const value = given[name];
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= LEAST[name]) return value;
-  throw invalid(`option "${name}" must be a whole number of at least ${LEAST[name]}, received ${show(value)}`);
-}
-
-function invalid(message: string): ApplicationFailure {
-  return failure('invalid-input', message, 'Correct the JSON input and start the workflow again.');
-}
-
-/** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
-export function failure(code: string, message: string, remedy: string): ApplicationFailure {
-  return ApplicationFailure.create({ message, type: code, nonRetryable: true, details: [{ remedy }] });
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value);
+function whole(given: Given, name: keyof LifecycleOptions): number | null {
+  return optionalWholeOf(given, name, LEAST[name], `option "${name}"`);
 }

@@ -1,4 +1,6 @@
-import { COMMAND_DESCRIPTIONS, type Failure, type Phase } from './contracts.ts';
+import type { ParityReport, PromotionProof } from './audit-contracts.ts';
+import { COMMAND_DESCRIPTIONS, type Phase } from './contracts.ts';
+import { failedText, grouped, iso } from './page-text.ts';
 import { type LifecycleState, statusOf } from './lifecycle-state.ts';
 
 const MEANING: Readonly<Record<Phase, string>> = {
@@ -7,6 +9,8 @@ const MEANING: Readonly<Record<Phase, string>> = {
   published: 'Readers are served. The stream would start at the exact offset where the batch stopped: send `promote`.',
   refreshing: 'Readers are served while the view is brought up to the present end of its topic.',
   'catching-up': 'Readers are served while the stream works through what has gathered in the topic.',
+  proving:
+    'Readers are served, and the stream has caught up. What it holds is being compared, to the bit, with a backfill over the very same log.',
   streaming: 'Readers are served, and every record counts within moments of its arrival.',
   pausing: 'Stopping: once paused, no write can happen any more, whatever became of the worker.',
   paused: 'Nothing is written. Readers are served what there is.',
@@ -37,14 +41,16 @@ export function renderLifecyclePage(state: LifecycleState): string {
     fact('Lag when the last slice ended', status.lag);
     fact('Watermark', status.watermarkUs === null ? null : iso(status.watermarkUs / 1000));
   }
+  fact('Proof of the promotion', proofLine(status.proof));
+  fact('Parity', parityLine(status.parity));
   fact('Next refresh', status.nextRefreshAtMs === null ? null : iso(status.nextRefreshAtMs));
   if (state.plan !== null) {
     fact('Source', `${state.plan.source}, ${state.plan.topic === null ? 'no topic' : `topic ${state.plan.topic}`}`);
     fact('Features', state.plan.features.join(', '));
   }
   if (status.notice !== null) lines.push('', status.notice);
-  for (const failure of [state.failures.build, state.failures.stream])
-    if (failure !== null) lines.push('', ...failed(failure));
+  for (const failure of [state.failures.build, state.failures.stream, state.failures.proof])
+    if (failure !== null) lines.push('', ...failedText(failure));
   if (status.accepts.length > 0) lines.push('', '**What can be sent now**, as an Update:', '');
   for (const command of status.accepts) lines.push(`- \`${command}\`: ${COMMAND_DESCRIPTIONS[command]}`);
   lines.push(
@@ -56,21 +62,17 @@ export function renderLifecyclePage(state: LifecycleState): string {
   return lines.join('\n');
 }
 
-function failed({ code, message, remedy, during, atMs }: Failure): string[] {
-  return [
-    `**Error \`${code}\`** during ${during}, ${iso(atMs)}:`,
-    '',
-    `> ${message.replaceAll('\n', '\n> ')}`,
-    '',
-    `**Way out**: ${remedy}`,
-  ];
+function proofLine(proof: PromotionProof | null): string | null {
+  if (proof === null) return null;
+  const { verdict, cellsCompared, cellsDiffering, entities, seq, auditId, reason } = proof;
+  if (verdict === 'unproven') return `not possible: ${reason}`;
+  if (verdict === 'nothing-compared') return 'there was nothing to compare';
+  return `${grouped(cellsCompared)} cells of ${grouped(entities)} entities compared at seq ${grouped(seq ?? 0)}, ${grouped(cellsDiffering)} differ (audit ${auditId})`;
 }
 
-function iso(atMs: number): string {
-  return `${new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}
-
-/** 1234567 → 1,234,567; without Intl, whose data may differ between worker machines. */
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+function parityLine(parity: ParityReport | null): string | null {
+  if (parity === null) return null;
+  const { verdict, cellsCompared, cellsDiffering, causes, auditId, atMs } = parity;
+  const why = Object.entries(causes).map(([cause, count]) => `${count} ${cause}`);
+  return `${verdict}: ${grouped(cellsCompared)} cells compared, ${grouped(cellsDiffering)} differ${why.length === 0 ? '' : ` (${why.join(', ')})`}; audit ${auditId}, ${iso(atMs)}`;
 }

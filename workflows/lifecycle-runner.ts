@@ -2,21 +2,18 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { CancellationScope, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { failureOf } from './activity-failure.ts';
 import { batch, batchOptions, CERTAIN, certain, QUICK, quick, stream, streamOptions } from './activity-profiles.ts';
+import { type ParityReport, type PromotionProof, reportOf } from './audit-contracts.ts';
 import type { Failure, LifecycleOptions, LiveVersion, SliceSummary } from './contracts.ts';
+import { allOrNone, type Lane, openLane, stopLane } from './lane.ts';
 import { renderLifecyclePage } from './lifecycle-page.ts';
+import { isUnprovable, parityAttribute, proofOf, unproven } from './proof-outcome.ts';
 import { type LifecycleEvent, type LifecycleState, phaseOf, type StreamKind, transition } from './lifecycle-state.ts';
 
 const PASSED_SHOWN = 12;
 const VIEW = defineSearchAttributeKey('FeatureView', 'KEYWORD');
 const PHASE = defineSearchAttributeKey('FeaturePhase', 'KEYWORD');
 const VERSION = defineSearchAttributeKey('FeatureVersion', 'INT');
-
-/** A running piece of work: its scope to cancel, and whether it is to stop (for good) or only to end (for the next run to go on). */
-interface Lane {
-  readonly scope: CancellationScope;
-  stopping: boolean;
-  ending: boolean;
-}
+const PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
 
 interface SliceWork {
   readonly kind: StreamKind;
@@ -26,35 +23,8 @@ interface SliceWork {
   readonly until: 'forever' | 'present-end';
 }
 
-function openLane(): Lane {
-  return { scope: new CancellationScope(), stopping: false, ending: false };
-}
-
-function stop(lane: Lane | null): void {
-  if (lane === null || lane.stopping) return;
-  lane.stopping = true;
-  lane.scope.cancel();
-}
-
-/** Runs all; the first that fails stops the others, and only when every one has ended is its error thrown. */
-async function allOrNone(scope: CancellationScope, tasks: readonly (() => Promise<void>)[]): Promise<void> {
-  let first: { readonly error: unknown } | null = null;
-  await Promise.all(
-    tasks.map(async (task) => {
-      try {
-        await task();
-      } catch (error) {
-        first ??= { error };
-        scope.cancel();
-      }
-    }),
-  );
-  const failed = first as { readonly error: unknown } | null;
-  if (failed !== null) throw failed.error;
-}
-
 /**
- * Runs the work of one lifecycle: at most one build and one stream at a time, side by side. Holds the state; every change of it
+ * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side. Holds the state; every change of it
  * goes through `apply`, so that the page and the search attributes always say what is so.
  */
 export class LifecycleRunner {
@@ -62,7 +32,12 @@ export class LifecycleRunner {
   #state: LifecycleState;
   #build: Lane | null = null;
   #stream: Lane | null = null;
-  #shown: { phase: string | null; version: number | null } = { phase: null, version: null };
+  #proof: { readonly lane: Lane; readonly version: number } | null = null;
+  #shown: { phase: string | null; version: number | null; parity: string | null } = {
+    phase: null,
+    version: null,
+    parity: null,
+  };
   /** Set when something changed since the reconciler last looked. */
   changed = true;
 
@@ -76,12 +51,13 @@ export class LifecycleRunner {
     return this.#state;
   }
 
-  get building(): boolean {
-    return this.#build !== null;
+  /** True while something runs that has an end of its own and would start over in a new run: it keeps this one open. */
+  get isBound(): boolean {
+    return this.#build !== null || this.#proof !== null;
   }
 
   get idle(): boolean {
-    return this.#build === null && this.#stream === null;
+    return this.#build === null && this.#stream === null && this.#proof === null;
   }
 
   /** Takes an event in and shows what came of it. */
@@ -94,14 +70,22 @@ export class LifecycleRunner {
     this.#state = next;
     this.changed = true;
     setCurrentDetails(renderLifecyclePage(next));
+    this.#showParity(parityAttribute(next.parity));
     const version = next.live?.version ?? null;
     if (this.#shown.phase === phase && this.#shown.version === version) return;
-    this.#shown = { phase, version };
+    this.#shown = { ...this.#shown, phase, version };
     upsertSearchAttributes([
       { key: VIEW, value: next.view },
       { key: PHASE, value: phase },
       { key: VERSION, value: version },
     ]);
+  }
+
+  /** `carried` runs inherit the attribute: it is set when it changes. */
+  #showParity(parity: string | null): void {
+    if (this.#shown.parity === parity) return;
+    this.#shown = { ...this.#shown, parity };
+    upsertSearchAttributes([{ key: PARITY, value: parity }]);
   }
 
   /** True when this run's history is long enough to go on in a new one. */
@@ -125,7 +109,7 @@ export class LifecycleRunner {
   }
 
   stopBuild(): void {
-    stop(this.#build);
+    stopLane(this.#build);
   }
 
   /** Starts the stream lane, or stops a running one that does something else; the reconciler starts the right one afterwards. */
@@ -143,7 +127,23 @@ export class LifecycleRunner {
   }
 
   stopStream(): void {
-    stop(this.#stream);
+    stopLane(this.#stream);
+  }
+
+  /** Starts to prove the version's promotion, or stops a running proof of another one. */
+  ensureProof(live: LiveVersion): void {
+    if (this.#proof !== null) {
+      if (this.#proof.version !== live.version) this.stopProof();
+      return;
+    }
+    const lane = openLane();
+    this.#proof = { lane, version: live.version };
+    this.apply({ type: 'proof-started', version: live.version });
+    void this.#runProof(lane, live);
+  }
+
+  stopProof(): void {
+    stopLane(this.#proof?.lane ?? null);
   }
 
   /** Fences every stream of the live version and takes the view from its readers. */
@@ -228,13 +228,40 @@ export class LifecycleRunner {
       const { catchUpLag } = this.#options;
       this.apply({ type: 'slice-ended', shard, slice, catchUpLag });
       if (work.kind === 'refresh' && slice.ended === 'present-end') return;
-      if (this.carryOnDue() && !this.building) {
+      if (this.carryOnDue() && !this.isBound) {
         lane.ending = true;
         // The other shards end at once: none may wait for the slowest slice.
         if (this.#options.shards > 1) lane.scope.cancel();
         return;
       }
     }
+  }
+
+  /** Compares what the stream holds with a backfill over the same log, beside the running stream. */
+  async #runProof(lane: Lane, { version, fingerprint }: LiveVersion): Promise<void> {
+    const { view } = this.#state;
+    const bounds = { reads: 0, entities: this.#options.proofEntities };
+    let report: ParityReport | null = null;
+    let proof: PromotionProof | null = null;
+    let failure: Failure | null = null;
+    try {
+      const summary = await lane.scope.run(() =>
+        batch.provePromotion.executeWithOptions(batchOptions(`prove the promotion of ${view} v${version}`), [
+          { view, version, fingerprint, entities: bounds.entities },
+        ]),
+      );
+      report = reportOf(summary, 'promotion', bounds, Date.now());
+      // Readers have been flipped meanwhile: what was compared is not what they get.
+      proof = summary.version === version ? proofOf(report) : null;
+    } catch (error) {
+      if (!lane.stopping) failure = failureOf(error, 'proof', Date.now());
+      if (failure !== null && isUnprovable(failure.code)) {
+        proof = unproven(version, failure);
+        failure = null;
+      }
+    }
+    this.#proof = null;
+    this.apply({ type: 'proof-ended', version, proof, report, failure });
   }
 
   async #slice(work: SliceWork): Promise<SliceSummary> {

@@ -1,3 +1,4 @@
+import type { ParityReport, PromotionProof } from './audit-contracts.ts';
 import type {
   BackfillSummary,
   Command,
@@ -9,6 +10,7 @@ import type {
   ViewPlan,
 } from './contracts.ts';
 import { COMMANDS } from './contracts.ts';
+import { PARITY_BROKEN, owesProof, parityReported, proofEnded, type ProofEnded, toProve } from './lifecycle-proof.ts';
 
 /** What people asked for. Level-triggered: the workflow makes it so, however often or in what order it was asked. */
 interface Wants {
@@ -42,7 +44,17 @@ export interface LifecycleState {
   readonly records: number;
   readonly generation: number;
   readonly refreshedAtMs: number | null;
-  readonly failures: { readonly build: Failure | null; readonly stream: Failure | null };
+  /** Entities a promotion is proven over at most; 0: promotions are not proven. */
+  readonly proofEntities: number;
+  /** The version that is being proven now. */
+  readonly proving: number | null;
+  readonly proof: PromotionProof | null;
+  readonly parity: ParityReport | null;
+  readonly failures: {
+    readonly build: Failure | null;
+    readonly stream: Failure | null;
+    readonly proof: Failure | null;
+  };
   readonly notice: string | null;
   readonly retired: boolean;
   /** The last phases and when they began, newest last. */
@@ -61,6 +73,9 @@ export type LifecycleEvent =
   | { readonly type: 'generation-taken'; readonly atLeast: number }
   | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
   | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
+  | { readonly type: 'proof-started'; readonly version: number }
+  | ({ readonly type: 'proof-ended' } & ProofEnded)
+  | { readonly type: 'parity'; readonly report: ParityReport }
   | { readonly type: 'retired' };
 
 /** The work that should be going on, given the state. */
@@ -68,10 +83,14 @@ export interface Work {
   readonly retire: boolean;
   readonly build: boolean;
   readonly stream: { readonly kind: StreamKind; readonly version: number } | null;
+  /** The version whose state is to be compared with a backfill, beside its stream. */
+  readonly proof: number | null;
 }
 
+const NO_FAILURES = { build: null, stream: null, proof: null } as const;
+
 /** A lifecycle before anything was done. */
-export function initialState(view: string, shards: number): LifecycleState {
+export function initialState(view: string, shards: number, proofEntities = 0): LifecycleState {
   return {
     schema: 1,
     view,
@@ -87,11 +106,21 @@ export function initialState(view: string, shards: number): LifecycleState {
     records: 0,
     generation: 0,
     refreshedAtMs: null,
-    failures: { build: null, stream: null },
+    proofEntities,
+    proving: null,
+    proof: null,
+    parity: null,
+    failures: NO_FAILURES,
     notice: null,
     retired: false,
     passed: [],
   };
+}
+
+/** The state an earlier run handed on, with what this code knows and that one's did not. */
+export function carriedState(carried: LifecycleState, fresh: LifecycleState): LifecycleState {
+  const { shards, proofEntities } = fresh;
+  return { ...fresh, ...carried, shards, proofEntities, failures: { ...NO_FAILURES, ...carried.failures } };
 }
 
 /** Why a command cannot be accepted now, or null. Commands that ask for what is so already are accepted: nothing happens twice. */
@@ -100,7 +129,7 @@ export function refusal(state: LifecycleState, command: Command): string | null 
   if (wants.retired && command !== 'retire')
     return `view "${state.view}" is ${phaseOf(state)}; start its lifecycle anew to use it again`;
   const hasTopic = plan === null || plan.topic !== null;
-  const failed = failures.build ?? failures.stream;
+  const failed = failures.build ?? failures.stream ?? failures.proof;
   const wayOut =
     failed?.code === 'definition-changed'
       ? 'send rebackfill, or run the old definition and send retry'
@@ -151,7 +180,10 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         live,
         build: null,
         wants: { ...state.wants, build: null },
-        failures: { build: null, stream: null },
+        failures: NO_FAILURES,
+        // They spoke of the version before.
+        proof: null,
+        parity: null,
         caughtUp: [],
         lags: {},
         records: 0,
@@ -176,10 +208,16 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         ...state,
         stream: null,
         wants: refreshed ? { ...state.wants, refresh: false } : state.wants,
-        caughtUp: event.failure === null ? state.caughtUp : [],
+        caughtUp: (event.failure ?? state.failures.stream) === null ? state.caughtUp : [],
         failures: { ...state.failures, stream: event.failure ?? state.failures.stream },
       };
     }
+    case 'proof-started':
+      return { ...state, proving: event.version };
+    case 'proof-ended':
+      return proofEnded(state, event);
+    case 'parity':
+      return parityReported(state, event.report);
     case 'retired':
       return { ...state, retired: true, live: null };
   }
@@ -193,7 +231,11 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
   });
   switch (command) {
     case 'promote':
-      return { ...wants({ streaming: true, refresh: false }), caughtUp: state.wants.streaming ? state.caughtUp : [] };
+      return {
+        ...wants({ streaming: true, refresh: false }),
+        caughtUp: state.wants.streaming ? state.caughtUp : [],
+        notice: state.proofEntities === 0 && state.plan?.topic !== null ? UNPROVEN : null,
+      };
     case 'pause':
       return wants({ paused: true });
     case 'resume':
@@ -204,11 +246,14 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
     case 'rebackfill':
       return { ...wants({ build: 'again' }), failures: { ...state.failures, build: null } };
     case 'retry':
-      return { ...wants({}), failures: { build: null, stream: null } };
+      return { ...wants({}), failures: NO_FAILURES };
     case 'retire':
       return wants({ retired: true });
   }
 }
+
+/** Of lifecycles that were told to: their option, or a run from before promotions were proven. */
+const UNPROVEN = 'Promotions of this lifecycle are not proven: its option "proofEntities" is 0.';
 
 function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
   const live = state.live ?? plan.live;
@@ -260,17 +305,22 @@ export function nextRefreshAtMs(state: LifecycleState): number | null {
 /** What should be going on at `nowMs`. */
 export function decide(state: LifecycleState, nowMs: number): Work {
   const { wants, live, failures, plan } = state;
-  if (wants.retired) return { retire: true, build: false, stream: null };
-  if (wants.paused) return { retire: false, build: false, stream: null };
+  if (wants.retired) return { retire: true, build: false, stream: null, proof: null };
+  if (wants.paused) return { retire: false, build: false, stream: null, proof: null };
   const dueAtMs = nextRefreshAtMs(state);
   const due = dueAtMs !== null && nowMs >= dueAtMs;
   const build = failures.build === null && (wants.build !== null || (due && plan?.topic === null));
   const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null;
-  if (!canStream) return { retire: false, build, stream: null };
+  if (!canStream) return { retire: false, build, stream: null, proof: null };
   // A refresh under way goes on to its end: it moved `refreshedAtMs` when it began and is not due any more.
   const refresh = wants.refresh || due || state.stream?.kind === 'refresh';
   const kind = wants.streaming ? 'stream' : refresh ? 'refresh' : null;
-  return { retire: false, build, stream: kind === null ? null : { kind, version: live.version } };
+  return {
+    retire: false,
+    build,
+    stream: kind === null ? null : { kind, version: live.version },
+    proof: kind === 'stream' ? toProve(state) : null,
+  };
 }
 
 /** The one word for where a lifecycle is. */
@@ -280,9 +330,14 @@ export function phaseOf(state: LifecycleState): Phase {
   if (wants.retired) return 'retiring';
   if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
   if (build !== null) return build.stage === 'validating' ? 'validating' : 'backfilling';
-  if (failures.build !== null || failures.stream !== null) return 'failed';
+  // A difference was found and the stream is being fenced: failed only when nothing can be written any more.
+  if (failures.stream?.code === PARITY_BROKEN && stream !== null) return 'proving';
+  if (failures.build !== null || failures.stream !== null || failures.proof !== null) return 'failed';
   if (wants.build !== null || live === null) return 'validating';
-  if (wants.streaming) return state.caughtUp.length >= state.shards ? 'streaming' : 'catching-up';
+  if (wants.streaming) {
+    if (state.caughtUp.length < state.shards) return 'catching-up';
+    return owesProof(state) ? 'proving' : 'streaming';
+  }
   return stream?.kind === 'refresh' || wants.refresh ? 'refreshing' : 'published';
 }
 
@@ -302,7 +357,9 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     watermarkUs: state.watermarkUs,
     records: state.records,
     nextRefreshAtMs: nextRefreshAtMs(state),
-    error: state.failures.build ?? state.failures.stream,
+    proof: state.proof,
+    parity: state.parity,
+    error: state.failures.build ?? state.failures.stream ?? state.failures.proof,
     notice: state.notice,
     accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
   };

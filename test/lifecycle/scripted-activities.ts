@@ -1,6 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/create-activities.ts';
+import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-contracts.ts';
+import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-contracts.ts';
 import type { SliceInput, SliceSummary, ViewPlan } from '../../workflows/contracts.ts';
 
 /** What the scripted activities were asked, in order. */
@@ -18,6 +20,13 @@ export class ScriptedActivities {
   /** What a slice that runs to the present end, or up to a superseding one, answers. */
   answer: (input: SliceInput) => SliceSummary | null = (input) =>
     input.until === 'present-end' ? { ended: 'present-end', records: 3, lag: 0, watermarkUs: 1_000_000 } : null;
+  /** What a comparison comes to, of an audit and of a promotion. */
+  audit: AuditResultSummary = auditSummary({});
+  /** Null: equal, of the version that is asked about. */
+  proof: AuditSummary | null = null;
+  archivePlan: ArchivePlan = { source: 'clicks', topic: 'clicks', generation: 0 };
+  /** What an archive's slice answers; null: it runs until it is stopped. */
+  archived: (input: ArchiveSliceInput) => ArchiveSliceSummary | null = () => null;
   #version = 0;
 
   constructor(view: string) {
@@ -71,20 +80,76 @@ export class ScriptedActivities {
         called('exportTrainingSet', input);
         return {
           service: input.service,
+          mode: input.mode ?? 'event-time',
           out: input.out,
           manifest: '',
           rows: 1,
           sizeBytes: 1,
           sha256: '',
           features: [],
+          comparison: null,
         };
       },
+      auditView: async (input) => {
+        called('auditView', input);
+        return this.audit;
+      },
+      provePromotion: async (input) => {
+        called('provePromotion', input);
+        return this.proof ?? auditSummary({ version: input.version });
+      },
+      resolveSource: async (input) => {
+        called('resolveSource', input);
+        return this.archivePlan;
+      },
+      runArchiveSlice: async (input) => {
+        called('runArchiveSlice', input);
+        const answer = this.archived(input);
+        if (answer !== null) return answer;
+        const { ended, records, lag } = await untilStopped(input);
+        return { ended: ended === 'deadline' ? ended : 'aborted', records, files: 1, lag };
+      },
+      tendArchive: async (input) => {
+        called('tendArchive', input);
+        const { length } = this.named('tendArchive');
+        const partition = {
+          partition: 0,
+          ranges: [{ from: 0, until: length }],
+          rows: length,
+          files: 1,
+          holes: [],
+          lag: 0,
+        };
+        return { partitions: [partition], mergedFiles: 2, rolledCommits: 3 };
+      },
+      fenceArchive: async (input) => called('fenceArchive', input),
     };
   }
 }
 
+/** A comparison as the engine gives it. */
+export function auditSummary(more: Partial<AuditSummary>): AuditSummary {
+  return {
+    auditId: 1,
+    view: 'clicks_1h',
+    version: 1,
+    fingerprint: 'fingerprint-1',
+    verdict: 'equal',
+    seq: 7,
+    entities: 10,
+    reads: 0,
+    cellsCompared: 40,
+    cellsDiffering: 0,
+    skipped: {},
+    causes: {},
+    differences: [],
+    seconds: 1,
+    ...more,
+  };
+}
+
 /** An endless slice: beats until it is cancelled or its budget is used up. */
-async function untilStopped({ budgetMs }: SliceInput): Promise<SliceSummary> {
+async function untilStopped({ budgetMs }: { readonly budgetMs: number }): Promise<SliceSummary> {
   const { cancellationSignal, heartbeat } = Context.current();
   const beating = setInterval(() => heartbeat({ lag: 0 }), 50);
   const ended = await new Promise<'aborted' | 'deadline'>((resolve) => {
@@ -125,6 +190,12 @@ export function activitiesOf(scripts: ReadonlyMap<string, ScriptedActivities>): 
     retireView: async (input) => await of(input.view).retireView(input),
     fenceStream: async (input) => await of(input.view).fenceStream(input),
     runStreamSlice: async (input) => await of(input.view).runStreamSlice(input),
+    auditView: async (input) => await of(input.view).auditView(input),
+    provePromotion: async (input) => await of(input.view).provePromotion(input),
+    resolveSource: async (input) => await of(input.source).resolveSource(input),
+    runArchiveSlice: async (input) => await of(input.source).runArchiveSlice(input),
+    tendArchive: async (input) => await of(input.source).tendArchive(input),
+    fenceArchive: async (input) => await of(input.source).fenceArchive(input),
     exportTrainingSet: async (input) => await of(input.service).exportTrainingSet(input),
   };
 }

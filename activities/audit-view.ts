@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CompiledView } from '../engine/define/compiled-view.ts';
+import { auditParity } from '../engine/parity/audit-parity.ts';
+import type { AuditLimits, AuditResult, ParityKind } from '../engine/parity/audit-types.ts';
+import { liveVersion } from '../engine/postgres/view-versions.ts';
+import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-contracts.ts';
+import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
+import { withPulse } from './heartbeat.ts';
+
+/** What a workflow's history has room for: the whole stands in Postgres. */
+const DIFFERENCES_KEPT = 50;
+const RECORDS_KEPT = 20;
+
+/** Replays a view's log and compares it with what was served and what is stored. */
+export async function auditView(
+  deps: ActivityDeps,
+  input: AuditBounds & { readonly view: string },
+): Promise<AuditResultSummary> {
+  const view = deps.definitions.views.get(input.view);
+  if (view === undefined) return notServed(input.view, "this worker's definitions have no such view");
+  // An audit on a schedule outlives its view: that is no failure.
+  if ((await liveVersion(deps.pool, view.name)) === null) return notServed(view.name, 'it is served to nobody');
+  return summaryOf(await audit(deps, view, 'audit', { reads: input.reads, entities: input.entities }));
+}
+
+/** Compares what a caught-up stream holds with a backfill over the very same log. */
+export async function provePromotion(
+  deps: ActivityDeps,
+  input: { readonly view: string; readonly version: number; readonly fingerprint: string; readonly entities: number },
+): Promise<AuditSummary> {
+  const view = viewWithFingerprint(deps, input.view, input.fingerprint);
+  return summaryOf(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
+}
+
+async function audit(
+  deps: ActivityDeps,
+  view: CompiledView,
+  kind: ParityKind,
+  limits: AuditLimits,
+): Promise<AuditResult> {
+  const spillDir = await mkdtemp(join(deps.spillDir, 'audit-'));
+  try {
+    return await withPulse({}, (pulse) =>
+      auditParity({
+        view,
+        pool: deps.pool,
+        reader: view.source.topic === null ? deps.reader : readerFor(deps, view),
+        archiveDir: deps.archiveDir,
+        servedTopic: deps.reader === null || kind === 'promotion' ? null : deps.servedTopic,
+        kind,
+        limits,
+        spillDir,
+        memoryMb: deps.memoryMb,
+        clock: deps.clock,
+        signal: pulse.signal,
+        onProgress: ({ phase, done, total, cellsCompared, cellsDiffering }) =>
+          pulse.report({
+            phase,
+            records: done,
+            percent: total === null || total === 0 ? null : Math.min(100, (done / total) * 100),
+            cellsCompared,
+            cellsDiffering,
+          }),
+      }),
+    );
+  } finally {
+    await rm(spillDir, { recursive: true, force: true });
+  }
+}
+
+function summaryOf({ kind: _, differences, ...figures }: AuditResult): AuditSummary {
+  return {
+    ...figures,
+    differences: differences
+      .slice(0, DIFFERENCES_KEPT)
+      .map((difference) => ({ ...difference, records: difference.records.slice(0, RECORDS_KEPT) })),
+  };
+}
+
+function notServed(view: string, reason: string): AuditResultSummary {
+  return { view, verdict: 'not-served', reason: `view "${view}" cannot be audited: ${reason}` };
+}

@@ -1,0 +1,45 @@
+import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
+import { runArchive } from '../engine/archive/run-archive.ts';
+import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-contracts.ts';
+import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
+import { withPulse } from './heartbeat.ts';
+import { archiveGeneration } from './resolve-source.ts';
+
+/** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
+const SILENT_FOR_MS = 60_000;
+
+/**
+ * One slice of an archive: copies until its budget is used up or it is asked to stop. Truth is in Postgres, so whatever ends it, the
+ * next slice goes on exactly there.
+ */
+export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInput): Promise<ArchiveSliceSummary> {
+  const source = sourceNamed(deps, input.source);
+  const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
+  const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
+    runArchive({
+      source,
+      reader: topicReaderFor(deps, source),
+      pool: deps.pool,
+      archiveDir: deps.archiveDir,
+      fence: { generation: input.generation, attemptMs, owner: deps.identity },
+      until: 'forever',
+      deadlineMs: input.budgetMs,
+      signal: pulse.signal,
+      clock: deps.clock,
+      roll: {
+        ...(input.rollRows === null ? {} : { rows: input.rollRows }),
+        ...(input.rollSeconds === null ? {} : { ageMs: input.rollSeconds * 1000 }),
+      },
+      onProgress: ({ records, files, lag, recordsPerSecond }) =>
+        pulse.report({ records, files, lag, rate: Math.round(recordsPerSecond) }),
+    }),
+  );
+  const { records, files, lag, ended } = result;
+  if (ended === 'superseded')
+    return { ended, records, files, lag, generation: await archiveGeneration(deps, source.name) };
+  if (ended !== 'aborted') return { ended, records, files, lag };
+  const why = cancellationDetails();
+  // Not the workflow's wish: the attempt was paused or reset by hand, and is to be tried again.
+  if (why?.paused === true || why?.reset === true) throw new CancelledFailure('the activity was paused or reset');
+  return { ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted', records, files, lag };
+}

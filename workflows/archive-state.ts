@@ -1,0 +1,154 @@
+import {
+  ARCHIVE_COMMANDS,
+  type ArchiveCommand,
+  type ArchivePhase,
+  type ArchivePlan,
+  type ArchiveSliceSummary,
+  type ArchiveStatus,
+  type ArchiveTended,
+} from './archive-contracts.ts';
+import type { Failure } from './contracts.ts';
+
+/** The whole of an archive between two instants: plain JSON, carried over continue-as-new. */
+export interface ArchiveState {
+  readonly schema: 1;
+  readonly source: string;
+  readonly wants: { readonly paused: boolean; readonly stopped: boolean };
+  readonly plan: ArchivePlan | null;
+  /** A slice, or the housekeeping after it, is going on. */
+  readonly running: boolean;
+  readonly slices: number;
+  readonly records: number;
+  readonly lag: number | null;
+  readonly generation: number;
+  readonly tended: ArchiveTended | null;
+  readonly mergedFiles: number;
+  readonly rolledCommits: number;
+  readonly failure: Failure | null;
+  readonly stopped: boolean;
+  /** The last phases and when they began, newest last. */
+  readonly passed: readonly { readonly phase: ArchivePhase; readonly atMs: number }[];
+}
+
+export type ArchiveEvent =
+  | { readonly type: 'command'; readonly command: ArchiveCommand }
+  | { readonly type: 'round-started' }
+  | { readonly type: 'resolved'; readonly plan: ArchivePlan }
+  | { readonly type: 'generation-taken' }
+  | { readonly type: 'slice-ended'; readonly slice: ArchiveSliceSummary }
+  | { readonly type: 'tended'; readonly tended: ArchiveTended }
+  | { readonly type: 'round-ended'; readonly failure: Failure | null }
+  | { readonly type: 'stopped' };
+
+export function initialArchiveState(source: string): ArchiveState {
+  return {
+    schema: 1,
+    source,
+    wants: { paused: false, stopped: false },
+    plan: null,
+    running: false,
+    slices: 0,
+    records: 0,
+    lag: null,
+    generation: 0,
+    tended: null,
+    mergedFiles: 0,
+    rolledCommits: 0,
+    failure: null,
+    stopped: false,
+    passed: [],
+  };
+}
+
+/** Why a command cannot be accepted now, or null. */
+export function archiveRefusal({ source, wants, failure }: ArchiveState, command: ArchiveCommand): string | null {
+  if (wants.stopped && command !== 'stop') return `the archive of "${source}" is being stopped; start it anew to go on`;
+  return command === 'retry' && failure === null ? 'nothing has failed' : null;
+}
+
+/** The state after `event`. Pure. */
+export function archiveTransition(state: ArchiveState, event: ArchiveEvent): ArchiveState {
+  switch (event.type) {
+    case 'command':
+      return commanded(state, event.command);
+    case 'round-started':
+      return { ...state, running: true };
+    case 'resolved':
+      return { ...state, plan: event.plan, generation: Math.max(state.generation, event.plan.generation) };
+    case 'generation-taken':
+      return { ...state, generation: state.generation + 1 };
+    case 'slice-ended': {
+      const { records, lag, generation } = event.slice;
+      return {
+        ...state,
+        slices: state.slices + 1,
+        records: state.records + records,
+        lag,
+        generation: Math.max(state.generation, generation ?? 0),
+      };
+    }
+    case 'tended': {
+      const { tended } = event;
+      return {
+        ...state,
+        tended,
+        mergedFiles: state.mergedFiles + tended.mergedFiles,
+        rolledCommits: state.rolledCommits + tended.rolledCommits,
+      };
+    }
+    case 'round-ended':
+      return { ...state, running: false, failure: event.failure };
+    case 'stopped':
+      return { ...state, stopped: true };
+  }
+}
+
+function commanded(state: ArchiveState, command: ArchiveCommand): ArchiveState {
+  const { wants } = state;
+  switch (command) {
+    case 'pause':
+      return { ...state, wants: { ...wants, paused: true } };
+    case 'resume':
+      return { ...state, wants: { ...wants, paused: false } };
+    case 'retry':
+      return { ...state, failure: null };
+    case 'stop':
+      return { ...state, wants: { ...wants, stopped: true } };
+  }
+}
+
+/** True while records should be copied. */
+export function shouldArchive({ wants, failure }: ArchiveState): boolean {
+  return !wants.stopped && !wants.paused && failure === null;
+}
+
+/** The one word for where an archive is. */
+export function archivePhaseOf({ wants, failure, running, plan, stopped }: ArchiveState): ArchivePhase {
+  if (stopped) return 'stopped';
+  if (wants.stopped) return 'stopping';
+  if (wants.paused) return running ? 'pausing' : 'paused';
+  if (failure !== null) return 'failed';
+  return plan === null ? 'starting' : 'archiving';
+}
+
+/** What a person is told. */
+export function archiveStatusOf(state: ArchiveState): ArchiveStatus {
+  return {
+    source: state.source,
+    topic: state.plan?.topic ?? null,
+    phase: archivePhaseOf(state),
+    records: state.records,
+    lag: state.lag,
+    partitions: state.tended?.partitions ?? [],
+    mergedFiles: state.mergedFiles,
+    rolledCommits: state.rolledCommits,
+    error: state.failure,
+    accepts: ARCHIVE_COMMANDS.filter((command) => archiveRefusal(state, command) === null && !isNoOp(state, command)),
+  };
+}
+
+function isNoOp({ wants }: ArchiveState, command: ArchiveCommand): boolean {
+  if (command === 'pause') return wants.paused;
+  if (command === 'resume') return !wants.paused;
+  return command === 'stop' && wants.stopped;
+}

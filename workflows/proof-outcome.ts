@@ -1,0 +1,39 @@
+import type { ParityReport, PromotionProof } from './audit-contracts.ts';
+import type { Failure } from './contracts.ts';
+
+/**
+ * What makes a proof impossible for good: the log that the version was built from is not there any more, by retention or because its
+ * history files were changed. That is no difference, and a view must not be kept from its stream for it.
+ */
+const UNPROVABLE = new Set(['log-hole', 'offset-out-of-range', 'offsets-gone', 'history-changed', 'history-not-found']);
+
+export function isUnprovable(code: string): boolean {
+  return UNPROVABLE.has(code);
+}
+
+/** The proof that a comparison is. */
+export function proofOf(report: ParityReport): PromotionProof {
+  const { version, verdict, auditId, seq, entities, cellsCompared, cellsDiffering, atMs } = report;
+  return { version, verdict, auditId, seq, entities, cellsCompared, cellsDiffering, reason: null, atMs };
+}
+
+/** What stands in the place of a proof that cannot be made. */
+export function unproven(version: number, { code, message, atMs }: Failure): PromotionProof {
+  return {
+    version,
+    verdict: 'unproven',
+    auditId: null,
+    seq: null,
+    entities: 0,
+    cellsCompared: 0,
+    cellsDiffering: 0,
+    reason: `${code}: ${message}`,
+    atMs,
+  };
+}
+
+/** The value of the search attribute FeatureParity; null where nothing was compared yet. */
+export function parityAttribute(parity: Pick<ParityReport, 'verdict'> | null): 'PARITY_OK' | 'PARITY_BROKEN' | null {
+  if (parity === null || parity.verdict === 'nothing-compared') return null;
+  return parity.verdict === 'equal' ? 'PARITY_OK' : 'PARITY_BROKEN';
+}
