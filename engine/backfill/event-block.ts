@@ -1,6 +1,7 @@
 import type { ScalarValue } from '../contract/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
-import type { GroupLayout, ViewLayout } from '../define/view-layout.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { EntityTimes } from './entity-times.ts';
 import { SlotPlaces } from './slot-places.ts';
 
 const NONE = -1;
@@ -24,8 +25,8 @@ export interface PackedBlock {
 /**
  * Gathers events to be applied entity by entity, each one's latest arrival first. In a log, neighbours belong to different entities, and
  * each state would be fetched from main memory for one event; so it is fetched once for many. And once an entity's newest event is in, the
- * older ones that no window can see any more cost nothing, rather than a tile that is made and dropped again. A state is a function of
- * the set of its events, so the order is free; which events count as late is decided by their arrival all the same.
+ * older ones that no window can see any more cost nothing, rather than a tile that is made and dropped again; those that come after it are
+ * not even taken. A state is a function of the set of its events, so the order is free; which events count as late is decided all the same.
  */
 export class EventBlock {
   readonly #places: SlotPlaces;
@@ -35,13 +36,11 @@ export class EventBlock {
   readonly #ids: (string | null | undefined)[] = [];
   #capacity: number;
   #values: Float64Array;
-  /** Per entity number: its last event in the block, and its newest event time so far. */
+  /** Per entity number: its last event in the block. */
   #last = new Int32Array(1024).fill(NONE);
-  #newest = new Float64Array(1024).fill(Number.NEGATIVE_INFINITY);
+  readonly #times: EntityTimes;
   #touched: number[] = [];
   #entities = 0;
-  /** Null where a lifetime group takes every event. */
-  readonly #tileGroups: readonly GroupLayout[] | null;
   #size = 0;
   #applied = 0;
   #late = 0;
@@ -52,7 +51,7 @@ export class EventBlock {
     const events = Math.floor(budgetBytes / 2 / this.#places.bytesPerEvent);
     this.#capacity = Math.min(Math.max(events, FEWEST_EVENTS), MOST_EVENTS);
     this.#values = this.#newValues();
-    this.#tileGroups = layout.groups.some(({ hopUs }) => hopUs === null) ? null : layout.groups;
+    this.#times = new EntityTimes(layout);
   }
 
   get applied(): number {
@@ -72,8 +71,11 @@ export class EventBlock {
     return this.#size >= this.#capacity * 0.9;
   }
 
-  /** Copies an event of an entity (a small number). */
+  /** Copies an event of an entity (a small number), if it can matter. */
   add(entity: number, event: PreparedEvent): void {
+    if (this.#times.isLate(entity, event)) this.#late++;
+    else this.#applied++;
+    if (this.#times.isOutdated(entity, event.eventTimeUs)) return;
     if (this.#size === this.#capacity) this.#growBlock();
     const row = this.#size++;
     if (entity >= this.#last.length) this.#growTo(entity);
@@ -81,15 +83,12 @@ export class EventBlock {
     const before = this.#last[entity] as number;
     if (before === NONE) this.#touched.push(entity);
     this.#last[entity] = row;
-    if (event.eventTimeUs > (this.#newest[entity] as number)) {
-      this.#newest[entity] = event.eventTimeUs;
+    const isNewest = this.#times.take(entity, event);
+    if (this.#places.hasIds) {
       // It will be applied first, and those before it cannot be `last` any more, whatever their ids: texts are dear to hand to a thread.
-      if (before !== NONE && this.#places.hasIds && this.#isLast(event)) this.#ids[before] = undefined;
+      if (isNewest && before !== NONE && this.#isLast(event)) this.#ids[before] = undefined;
+      this.#ids[row] = event.id;
     }
-    if (this.#places.hasIds) this.#ids[row] = event.id;
-    if (this.#tileGroups !== null && isLate(this.#tileGroups, event.eventTimeUs, this.#newest[entity] as number))
-      this.#late++;
-    else this.#applied++;
     this.#places.write(event, row, before, this.#values, this.#refs);
   }
 
@@ -115,7 +114,7 @@ export class EventBlock {
 
   /** Entity numbers begin anew. Only when it is empty. */
   forgetEntities(): void {
-    this.#newest.fill(Number.NEGATIVE_INFINITY);
+    this.#times.clear();
     this.#entities = 0;
   }
 
@@ -134,7 +133,9 @@ export class EventBlock {
 
   #isLast({ inputs }: PreparedEvent): boolean {
     const slots = this.#places.lastSlots;
-    return slots !== null && slots.every((slot) => inputs[slot] !== null);
+    if (slots === null) return false;
+    for (let index = 0; index < slots.length; index++) if (inputs[slots[index] as number] === null) return false;
+    return true;
   }
 
   #newValues(): Float64Array {
@@ -153,18 +154,6 @@ export class EventBlock {
     const length = Math.max(entity + 1, this.#last.length * 2);
     const last = new Int32Array(length).fill(NONE);
     last.set(this.#last);
-    const newest = new Float64Array(length).fill(Number.NEGATIVE_INFINITY);
-    newest.set(this.#newest);
     this.#last = last;
-    this.#newest = newest;
   }
-}
-
-/** As `ViewReducer.apply` decides it: no group keeps the event's tile. */
-function isLate(groups: readonly GroupLayout[], eventTimeUs: number, newestUs: number): boolean {
-  for (const { hopUs, spanUs } of groups) {
-    if (hopUs === null || spanUs === null) return false;
-    if (Math.floor(eventTimeUs / hopUs) >= Math.floor((newestUs - spanUs) / hopUs)) return false;
-  }
-  return true;
 }

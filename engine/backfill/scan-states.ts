@@ -35,7 +35,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
     cut: options.cut,
     reader: options.reader,
     duckdb: options.duckdb,
-    order: 'any',
+    order: 'newest-first',
     signal,
     onProgress: (passed) => progress.scanned(passed),
     onInvalid: (record) => letters.add(record),
@@ -44,6 +44,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
   const prepared: PreparedEvent = {
     keyText: '',
     key: [],
+    keyInPlace: true,
     eventTimeUs: 0,
     id: null,
     partition: 0,
@@ -120,6 +121,7 @@ class Letters {
 
   async flush(): Promise<void> {
     await this.endBatch();
+    this.#limit.end();
     await this.#insert();
   }
 

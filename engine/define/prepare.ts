@@ -10,14 +10,16 @@ import { keyText } from './key-text.ts';
 export const MAX_KEY_BYTES = 2_000;
 /** A text of this length has at most `MAX_KEY_BYTES` of UTF-8: no need to count. */
 const SURELY_SHORT = Math.floor(MAX_KEY_BYTES / 3);
+/** The text of a number, an int64 or a boolean, and the NUL before it, has fewer characters. */
+const LONGEST_OTHER = 32;
 
 type AnyRowFunction = (row: Row) => unknown;
 
 /** Reads one value of a row; pushes a reason where a row function fails. */
 export type RowReader = (row: Row, reasons: string[]) => ScalarValue;
 
-/** The join keys of a row: null where the row belongs to no entity, or undefined after pushing a reason. */
-export type KeyReader = (row: Row, reasons: string[]) => ScalarValue[] | null | undefined;
+/** The join keys of a row, in `into` where given: null where the row belongs to no entity, or undefined after pushing a reason. */
+export type KeyReader = (row: Row, reasons: string[], into?: ScalarValue[]) => ScalarValue[] | null | undefined;
 
 /** A row function over its declared type. `label` names it in reasons: `features.late_share_7d`. */
 export function functionReader(label: string, input: RowFunction, type: ScalarType): RowReader {
@@ -54,19 +56,18 @@ export function keyReader(
 ): KeyReader {
   const names = keys.map(({ name }) => name);
   if (key === null) {
-    return (row) => {
-      const values: ScalarValue[] = [];
-      for (const name of names) {
-        const value = row[name] as ScalarValue;
+    return (row, _, into = []) => {
+      for (let index = 0; index < names.length; index += 1) {
+        const value = row[names[index] as string] as ScalarValue;
         if (value === null) return null;
-        values.push(value);
+        into[index] = value;
       }
-      return values;
+      return into;
     };
   }
   const evaluate = key as AnyRowFunction;
   const converts = keys.map(({ type }) => rowValueConversion(type));
-  return (row, reasons) => {
+  return (row, reasons, into = []) => {
     let result: unknown;
     try {
       result = evaluate(row);
@@ -78,7 +79,6 @@ export function keyReader(
       reasons.push(`key: expected an object with ${names.join(', ')}, received ${describeReceived(result)}`);
       return undefined;
     }
-    const values: ScalarValue[] = [];
     let missing = false;
     for (let index = 0; index < names.length; index += 1) {
       const raw = (result as Row)[names[index] as string];
@@ -90,9 +90,9 @@ export function keyReader(
         return undefined;
       }
       missing ||= value === null;
-      values.push(value as ScalarValue);
+      into[index] = value as ScalarValue;
     }
-    return missing ? null : values;
+    return missing ? null : into;
   };
 }
 
@@ -132,26 +132,43 @@ export function createPrepare(
     const { row } = event;
     if (reasons.length > 0) reasons.length = 0;
     if (keeps !== null && !keeps(row, reasons)) return reasons.length === 0 ? 'filtered' : { invalid: [...reasons] };
-    const key = readKey(row, reasons);
+    const inPlace = out.keyInPlace === true;
+    const key = readKey(row, reasons, inPlace ? (out.key as ScalarValue[]) : []);
     if (key === undefined) return { invalid: [...reasons] };
     if (key === null) return 'null-key';
     const { inputs } = out;
-    inputs.length = slotCount;
-    for (const step of steps) {
-      const value = step.read(row, reasons);
-      for (const slot of step.slots) inputs[slot] = value;
+    // Setting it, even to what it is, costs more than all the reading below.
+    if (inputs.length !== slotCount) inputs.length = slotCount;
+    for (let index = 0; index < steps.length; index += 1) {
+      const { read, slots } = steps[index] as InputStep;
+      const value = read(row, reasons);
+      for (let at = 0; at < slots.length; at += 1) inputs[slots[at] as number] = value;
     }
     if (reasons.length > 0) return { invalid: [...reasons] };
-    const text = keyText(key);
-    if (text.length > SURELY_SHORT && Buffer.byteLength(text) > MAX_KEY_BYTES) return { invalid: [tooLong(text)] };
-    out.key = key;
-    out.keyText = text;
+    if (!inPlace) {
+      out.key = key;
+      out.keyText = keyText(key);
+    }
+    if (mayBeLong(key)) {
+      const text = keyText(key);
+      if (Buffer.byteLength(text) > MAX_KEY_BYTES) return { invalid: [tooLong(text)] };
+    }
     out.eventTimeUs = event.eventTimeUs;
     out.id = event.id;
     out.partition = event.partition;
     out.offset = event.offset;
     return 'ok';
   };
+}
+
+/** False where a key's text surely has at most `MAX_KEY_BYTES`. */
+function mayBeLong(key: readonly ScalarValue[]): boolean {
+  let length = 0;
+  for (let index = 0; index < key.length; index += 1) {
+    const value = key[index] as ScalarValue;
+    length += typeof value === 'string' ? value.length + 1 : LONGEST_OTHER;
+  }
+  return length > SURELY_SHORT;
 }
 
 function tooLong(text: string): string {

@@ -1,4 +1,4 @@
-import { BIGINT } from 'duckdb';
+import { BIGINT, type DuckDBDataChunk } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ColumnRows } from './column-rows.ts';
@@ -10,12 +10,15 @@ import {
   openParquet,
   positionSql,
 } from './column-source.ts';
+import type { DuckDb } from './duckdb.ts';
 import { EventBatch } from './event-batch.ts';
 import { eventIdText } from './event-id.ts';
 import { findDuplicates, type Losers } from './history-duplicates.ts';
 import type { HistoryFiles } from './history-files.ts';
+import { newestSlicesFirst } from './history-slices.ts';
 import { HistoryLedger } from './history-ledger.ts';
 import type { HistoryHorizon, HistoryRun } from './history-run.ts';
+import { LoserCursor } from './loser-cursor.ts';
 import { rawColumn } from './raw-column.ts';
 import { RowAppender } from './row-appender.ts';
 
@@ -35,8 +38,15 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
       ledger.seen(losers.newestEventTimeUs);
     }
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, history, losers));
+    if (run.order === 'newest-first') {
+      const slices = await newestSlicesFirst(history, eventTimeColumn(run, history), duckdb, run.sliceRows);
+      const scans = slices.map(({ source, filter }) => scanSql(source, null, filter, ''));
+      yield* streamEvents(run, history, scans, losers);
+      return;
+    }
     const order = run.order === 'any' ? '' : await orderSql(run, history, dropped);
-    yield* streamEvents(run, history, scanSql(history, losers, '', order));
+    if (order === '') yield* streamEvents(run, history, [scanSql(history, null, '', '')], losers);
+    else yield* streamEvents(run, history, [scanSql(history, losers, '', order)], null);
   } finally {
     for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
     await history.close();
@@ -55,8 +65,14 @@ function scanSql(history: ColumnSource, losers: Losers | null, filter: string, o
   return `SELECT ${list} FROM ${history.relation} WHERE true${others}${filter}${order}`;
 }
 
-async function* streamEvents(run: HistoryRun, history: ColumnSource, sql: string): AsyncGenerator<LogEvent[]> {
-  const { source, ledger } = run;
+/** The events of scans of a history, one after the other; `losers` are left out, where the scans have not done so. */
+async function* streamEvents(
+  run: HistoryRun,
+  history: ColumnSource,
+  scans: readonly string[],
+  losers: Losers | null,
+): AsyncGenerator<LogEvent[]> {
+  const { source, ledger, duckdb, signal } = run;
   const { counts } = ledger;
   const decoded = new ColumnRows(source.contract, history.columns);
   const readFile = rawColumn('INTEGER');
@@ -66,46 +82,64 @@ async function* streamEvents(run: HistoryRun, history: ColumnSource, sql: string
   const first = firstPositions(history.files);
   const total = history.files.reduce((sum, { rows }) => sum + rows, 0);
   const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
-  const timeField = source.eventTimeField;
-  const idField = source.eventIdField;
+  const times = decoded.valuesOf(source.eventTimeField);
+  const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
+  const ids = idColumn === undefined ? null : decoded.valuesOf(idColumn.field.name);
   const batch = new EventBatch();
+  const positionOf = (index: number): number =>
+    (first[files[index] as number] as number) + (rowNumbers[index] as number);
+  const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
   let lastUs = Number.NEGATIVE_INFINITY;
-  for await (const chunk of run.duckdb.chunks(sql, [], run.signal)) {
-    const count = decoded.decode(chunk);
-    readFile(chunk, decoded.width, files);
-    readRow(chunk, decoded.width + 1, rowNumbers);
-    batch.clear();
-    const hasFaults = decoded.reasons.size > 0;
-    for (let index = 0; index < count; index++) {
-      const file = files[index] as number;
-      const position = (first[file] as number) + (rowNumbers[index] as number);
-      if (hasFaults) {
-        const reasons = decoded.reasons.get(index);
-        if (reasons !== undefined) {
-          counts.invalid++;
-          run.onInvalid(position, (history.files[file] as { path: string }).path, reasons, decoded.payload(index));
+  try {
+    for await (const chunk of chunksOf(duckdb, scans, signal)) {
+      const count = decoded.decode(chunk);
+      readFile(chunk, decoded.width, files);
+      readRow(chunk, decoded.width + 1, rowNumbers);
+      batch.clear();
+      const lost = cursor === null ? null : await cursor.within(positionOf(0), positionOf(count - 1));
+      counts.records -= lost?.size ?? 0;
+      const hasFaults = decoded.reasons.size > 0;
+      for (let index = 0; index < count; index++) {
+        const file = files[index] as number;
+        const position = (first[file] as number) + (rowNumbers[index] as number);
+        if (lost !== null && lost.has(position)) continue;
+        if (hasFaults) {
+          const reasons = decoded.reasons.get(index);
+          if (reasons !== undefined) {
+            counts.invalid++;
+            run.onInvalid(position, (history.files[file] as { path: string }).path, reasons, decoded.payload(index));
+            continue;
+          }
+        }
+        const eventTimeUs = times[index] as number;
+        ledger.seen(eventTimeUs);
+        if (eventTimeUs >= untilUs) {
+          counts.outsideUntil++;
           continue;
         }
+        const id = ids === null ? null : eventIdText(ids[index]);
+        if (id !== null) ledger.claimed(id, eventTimeUs);
+        if (run.order === 'event-time') {
+          if (eventTimeUs < lastUs) throw internalBug('history rows left DuckDB out of order', { lastUs, eventTimeUs });
+          lastUs = eventTimeUs;
+        }
+        batch.add(decoded.rows[index]!, eventTimeUs, id, -1, position);
       }
-      const row = decoded.rows[index] as Record<string, unknown>;
-      const eventTimeUs = row[timeField] as number;
-      ledger.seen(eventTimeUs);
-      if (eventTimeUs >= untilUs) {
-        counts.outsideUntil++;
-        continue;
-      }
-      const id = idField === null ? null : eventIdText(row[idField]);
-      if (id !== null) ledger.claimed(id, eventTimeUs);
-      if (run.order === 'event-time') {
-        if (eventTimeUs < lastUs) throw internalBug('history rows left DuckDB out of order', { lastUs, eventTimeUs });
-        lastUs = eventTimeUs;
-      }
-      batch.add(row, eventTimeUs, id, -1, position);
+      counts.records += count;
+      run.onProgress?.(counts.records, total);
+      yield batch.events;
     }
-    counts.records += count;
-    run.onProgress?.(counts.records, total);
-    yield batch.events;
+  } finally {
+    await cursor?.close();
   }
+}
+
+async function* chunksOf(
+  duckdb: DuckDb,
+  scans: readonly string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DuckDBDataChunk> {
+  for (const sql of scans) yield* duckdb.chunks(sql, [], signal);
 }
 
 /**
@@ -133,7 +167,7 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
     const ledger = new HistoryLedger(source);
     if (losers !== null) ledger.seen(losers.newestEventTimeUs);
     const silent: HistoryRun = { ...run, ledger, order: 'any', onInvalid: () => {}, onProgress: undefined };
-    const rest = streamEvents(silent, history, scanSql(history, losers, filter, ''));
+    const rest = streamEvents(silent, history, [scanSql(history, losers, filter, '')], null);
     for await (const _ of rest);
     const horizon = ledger.horizon();
     const needed = (horizon.newestEventTimeUs ?? Number.NEGATIVE_INFINITY) - source.dedupeHorizonUs;

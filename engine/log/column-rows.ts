@@ -1,17 +1,11 @@
 import type { DuckDBDataChunk } from 'duckdb';
 import { formatDateTime } from '../contract/iso-time.ts';
 import type { CompiledContract } from '../define/compiled-view.ts';
+import { internalBug } from '../errors/millrace-error.ts';
 import type { HistoryColumn } from './column-source.ts';
-import { type RawColumn, rawColumn } from './raw-column.ts';
-import { type Decode, rememberedDecode } from './remembered-decode.ts';
-
-interface ColumnPlan {
-  readonly name: string;
-  readonly type: string;
-  readonly read: RawColumn;
-  readonly decode: Decode;
-  readonly raw: unknown[];
-}
+import { rawColumn } from './raw-column.ts';
+import { type RowFiller, rowFiller } from './row-filler.ts';
+import { type ValueColumn, valueColumn } from './value-column.ts';
 
 /**
  * Decodes chunks whose first columns are the contract's, column by column, into rows that are used again for the next chunk: the hot path
@@ -22,8 +16,13 @@ export class ColumnRows {
   readonly rows: Record<string, unknown>[] = [];
   /** Row number in the chunk to what is wrong with it. */
   readonly reasons = new Map<number, string[]>();
-  readonly #columns: readonly ColumnPlan[];
+  readonly #columns: readonly { readonly name: string; readonly type: string; readonly read: ValueColumn }[];
+  readonly #values: unknown[][];
+  readonly #fill: RowFiller;
   readonly #template: Readonly<Record<string, unknown>>;
+  #chunk: DuckDBDataChunk | null = null;
+  /** The chunk's raw values, read where a row of it is shown. */
+  #raw: unknown[][] | null = null;
 
   /** Throws MillraceError `column-type-mismatch`. */
   constructor(contract: CompiledContract, columns: readonly HistoryColumn[]) {
@@ -32,15 +31,22 @@ export class ColumnRows {
     this.#columns = columns.map(({ field, type }) => ({
       name: field.name,
       type,
-      read: rawColumn(type),
-      decode: rememberedDecode(contract.columnDecoder(field.name, type), type),
-      raw: [],
+      read: valueColumn(type, contract.columnDecoder(field.name, type)),
     }));
+    this.#values = columns.map(() => []);
+    this.#fill = rowFiller(columns.map(({ field }) => field.name));
   }
 
   /** How many columns of a chunk it takes; further ones are the caller's. */
   get width(): number {
     return this.#columns.length;
+  }
+
+  /** A column's values in the chunk at hand, by row number; the same array for every chunk. */
+  valuesOf(name: string): readonly unknown[] {
+    const values = this.#values[this.#columns.findIndex((column) => column.name === name)];
+    if (values === undefined) throw internalBug(`no column "${name}" is decoded`);
+    return values;
   }
 
   /** Decodes a chunk; gives how many rows it has. */
@@ -49,27 +55,36 @@ export class ColumnRows {
     const { rows, reasons } = this;
     while (rows.length < count) rows.push({ ...this.#template });
     reasons.clear();
-    const found: string[] = [];
-    for (let index = 0; index < this.#columns.length; index++) {
-      const { name, read, decode, raw } = this.#columns[index] as ColumnPlan;
-      read(chunk, index, raw);
-      for (let row = 0; row < count; row++) {
-        (rows[row] as Record<string, unknown>)[name] = decode(raw[row], found);
-        if (found.length > 0) {
-          const known = reasons.get(row);
-          if (known === undefined) reasons.set(row, [...found]);
-          else known.push(...found);
-          found.length = 0;
-        }
-      }
-    }
+    this.#chunk = chunk;
+    this.#raw = null;
+    for (const [index, { read }] of this.#columns.entries()) read(chunk, index, this.#values[index]!, this.#onFault);
+    this.#fill(rows, this.#values, count);
     return count;
   }
 
+  readonly #onFault = (row: number, found: readonly string[]): void => {
+    const known = this.reasons.get(row);
+    if (known === undefined) this.reasons.set(row, [...found]);
+    else known.push(...found);
+  };
+
   /** A row of the last chunk as it stands in the history, as JSON. */
   payload(row: number): string {
-    const values = Object.fromEntries(this.#columns.map(({ name, type, raw }) => [name, shown(raw[row], type)]));
+    const raw = (this.#raw ??= this.#readRaw());
+    const values = Object.fromEntries(
+      this.#columns.map(({ name, type }, index) => [name, shown(raw[index]?.[row], type)]),
+    );
     return JSON.stringify(values, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  }
+
+  #readRaw(): unknown[][] {
+    const chunk = this.#chunk;
+    if (chunk === null) throw internalBug('a row is shown before a chunk was decoded');
+    return this.#columns.map(({ type }, index) => {
+      const raw: unknown[] = [];
+      rawColumn(type)(chunk, index, raw);
+      return raw;
+    });
   }
 }
 

@@ -21,6 +21,8 @@ export interface ColumnSource {
   readonly file: string;
   readonly row: string;
   readonly files: readonly HistoryFile[];
+  /** Whether any of the files alone, made a relation, has the same columns: what `newestSlicesFirst` may take apart. */
+  readonly isUniform: boolean;
   close(): Promise<void>;
 }
 
@@ -34,9 +36,10 @@ export async function openParquet(
   signal?: AbortSignal,
 ): Promise<ColumnSource> {
   const files: HistoryFile[] = [];
+  const shapes = new Set<string>();
   const types = new Map<string, { type: string; path: string }>();
   for (const { path, sizeBytes } of found.files) {
-    const literal = quoteText(exactPath(path));
+    const literal = parquetPath(path);
     const [columns, rows] = await readingFile(source, path, async () => {
       const [metadata] = await duckdb.query<{ n: bigint }>(
         `SELECT num_rows AS n FROM parquet_file_metadata(${literal})`,
@@ -50,15 +53,27 @@ export async function openParquet(
       if (known === undefined) types.set(name, { type, path });
       else checkSameType(source, name, known, { type, path });
     }
+    const shape = source.contract.fields.map(({ name }) => columns.get(name) ?? '');
+    shapes.add(shape.join());
     files.push({ path, sizeBytes, rows });
   }
-  const list = files.map(({ path }) => quoteText(exactPath(path))).join(', ');
-  const relation = `read_parquet([${list}], union_by_name = true, hive_partitioning = false)`;
+  const relation = parquetRelation(files.map(({ path }) => path));
   const united = await describe(duckdb, relation, signal);
   const columns = source.contract.fields
     .filter(({ name }) => united.has(name))
     .map((field) => ({ field, ...castColumn(quoteName(field.name), united.get(field.name) as string) }));
-  return { relation, columns, file: 'file_index', row: 'file_row_number', files, close: async () => {} };
+  const isUniform = shapes.size === 1;
+  return { relation, columns, file: 'file_index', row: 'file_row_number', files, isUniform, close: async () => {} };
+}
+
+/** Parquet files as one relation. */
+export function parquetRelation(paths: readonly string[]): string {
+  return `read_parquet([${paths.map(parquetPath).join(', ')}], union_by_name = true, hive_partitioning = false)`;
+}
+
+/** A path as DuckDB's Parquet functions take it. */
+export function parquetPath(path: string): string {
+  return quoteText(exactPath(path));
 }
 
 /** CSV is parsed once, into a table of text that spills. Throws `history-unreadable`, `history-column-missing`. */
@@ -94,7 +109,7 @@ export async function openCsv(
     present.has(field.name) ? [{ field, expression: `c${index}`, type: 'VARCHAR' }] : [],
   );
   const close = (): Promise<void> => duckdb.run(`DROP TABLE ${table}`);
-  return { relation: table, columns, file: 'file_number', row: 'row_number', files, close };
+  return { relation: table, columns, file: 'file_number', row: 'row_number', files, isUniform: false, close };
 }
 
 /** SQL: a row's position over all files, counted before any filter. */

@@ -3,8 +3,12 @@ import type { DuckDb } from './duckdb.ts';
 import type { HistoryFile } from './history-files.ts';
 import type { HistoryLedger } from './history-ledger.ts';
 
-/** `any`: whatever order is fastest. `event-time`: non-decreasing event time, ties by position. */
-export type ScanOrder = 'any' | 'event-time';
+/**
+ * `any`: as it is cheapest to read, which is by position unless the history is in lines. `newest-first`: as `any`, but where a history
+ * lies in order of time, its newest stretch comes first; in each, rows keep the order of the log. `event-time`: non-decreasing event
+ * time, ties by position.
+ */
+export type ScanOrder = 'any' | 'newest-first' | 'event-time';
 
 /** What the dedupe of a topic needs to know of the history before it. */
 export interface HistoryHorizon {
@@ -17,6 +21,8 @@ export interface HistoryScanOptions {
   readonly source: CompiledSource;
   readonly order: ScanOrder;
   readonly duckdb: DuckDb;
+  /** For tests: how many rows a stretch has at least. */
+  readonly sliceRows?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Rows passed so far, and how many there are (null while unknown). */
   onProgress?: ((rows: number, totalRows: number | null) => void) | undefined;

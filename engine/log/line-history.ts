@@ -8,6 +8,7 @@ import { type HistoryFile, type HistoryFiles, unreadableHistory } from './histor
 import { HistoryLedger } from './history-ledger.ts';
 import type { HistoryHorizon, HistoryRun } from './history-run.ts';
 import { jsonLines } from './json-lines.ts';
+import { LoserCursor } from './loser-cursor.ts';
 import { rawColumn } from './raw-column.ts';
 import { RowAppender } from './row-appender.ts';
 
@@ -25,7 +26,7 @@ interface LineEvent {
  * are staged in DuckDB (which spills) and come back without the duplicates, in order, to be decoded a second time.
  */
 export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
-  if (run.source.eventIdField === null && run.order === 'any' && run.beforeEvents === undefined) {
+  if (run.source.eventIdField === null && run.order !== 'event-time' && run.beforeEvents === undefined) {
     const batch = new EventBatch();
     for await (const lines of validLines(run, found)) {
       batch.clear();
@@ -54,8 +55,9 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
     }
     const condition = losers === null ? '' : ` WHERE position NOT IN (SELECT position FROM ${losers.table})`;
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, staged, condition));
-    const order = run.order === 'any' ? '' : ' ORDER BY event_time, position';
-    yield* stagedEvents(run, `SELECT line, position FROM ${staged}${condition}${order}`);
+    if (run.order === 'event-time') {
+      yield* stagedEvents(run, `SELECT line, position FROM ${staged}${condition} ORDER BY event_time, position`, null);
+    } else yield* stagedEvents(run, `SELECT line, position FROM ${staged}`, losers);
   } finally {
     for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
   }
@@ -141,23 +143,32 @@ async function horizonOf(run: HistoryRun, staged: string, condition: string): Pr
   return horizon.horizon();
 }
 
-async function* stagedEvents(run: HistoryRun, sql: string): AsyncGenerator<LogEvent[]> {
-  const { source, ledger, signal } = run;
+/** What was staged; `losers` are left out, where the query has not done so. */
+async function* stagedEvents(run: HistoryRun, sql: string, losers: Losers | null): AsyncGenerator<LogEvent[]> {
+  const { source, ledger, duckdb, signal } = run;
   const batch = new EventBatch();
   const readPosition = rawColumn('BIGINT');
   const positions: number[] = [];
-  for await (const chunk of run.duckdb.chunks(sql, [], signal)) {
-    const lines = chunk.getColumnVector(0);
-    readPosition(chunk, 1, positions);
-    batch.clear();
-    for (let index = 0; index < chunk.rowCount; index++) {
-      const decoded = source.contract.decodeJson((lines.getItem(index) as DuckDBBlobValue).bytes);
-      invariant(decoded.ok, 'a line that was valid is so no more');
-      const eventTimeUs = decoded.row[source.eventTimeField] as number;
-      const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
-      if (id !== null) ledger.claimed(id, eventTimeUs);
-      batch.add(decoded.row, eventTimeUs, id, -1, positions[index] as number);
+  const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
+  try {
+    for await (const chunk of duckdb.chunks(sql, [], signal)) {
+      const lines = chunk.getColumnVector(0);
+      readPosition(chunk, 1, positions);
+      batch.clear();
+      const count = chunk.rowCount;
+      const lost = cursor === null ? null : await cursor.within(positions[0] as number, positions[count - 1] as number);
+      for (let index = 0; index < count; index++) {
+        if (lost !== null && lost.has(positions[index] as number)) continue;
+        const decoded = source.contract.decodeJson((lines.getItem(index) as DuckDBBlobValue).bytes);
+        invariant(decoded.ok, 'a line that was valid is so no more');
+        const eventTimeUs = decoded.row[source.eventTimeField] as number;
+        const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
+        if (id !== null) ledger.claimed(id, eventTimeUs);
+        batch.add(decoded.row, eventTimeUs, id, -1, positions[index] as number);
+      }
+      yield batch.events;
     }
-    yield batch.events;
+  } finally {
+    await cursor?.close();
   }
 }

@@ -79,17 +79,20 @@ function readWide(chunk: DuckDBDataChunk, column: number, out: unknown[]): void 
 }
 
 function textReader(): RawColumn {
-  const strings = new ShortStrings();
-  return (chunk, column, out) => {
-    const full = chunk.getColumnVector(column);
-    const vector = parts(chunk, column);
-    const data = vector.dataView;
-    invariant(data !== undefined, 'a VARCHAR vector without its data');
-    const count = chunk.rowCount;
-    const words = new Int32Array(data.buffer, data.byteOffset, count * 4);
-    const bytes = Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, count * 16);
-    strings.read(words, bytes, validBits(vector), count, out, (row) => full.getItem(row));
-  };
+  const strings = new ShortStrings((text) => text);
+  return (chunk, column, out) => readTexts(chunk, column, strings, out);
+}
+
+/** Reads a column of type VARCHAR into `out`, as the values that `strings` makes of its texts. */
+export function readTexts(chunk: DuckDBDataChunk, column: number, strings: ShortStrings, out: unknown[]): void {
+  const full = chunk.getColumnVector(column);
+  const vector = parts(chunk, column);
+  const data = vector.dataView;
+  invariant(data !== undefined, 'a VARCHAR vector without its data');
+  const count = chunk.rowCount;
+  const words = new Int32Array(data.buffer, data.byteOffset, count * 4);
+  const bytes = Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, count * 16);
+  strings.read(words, bytes, validBits(vector), count, out, (row) => full.getItem(row) as string);
 }
 
 function readAny(chunk: DuckDBDataChunk, column: number, out: unknown[]): void {

@@ -88,7 +88,7 @@ class Scan {
   }
 
   batches(): AsyncGenerator<LogEvent[]> {
-    return this.#options.order === 'any' ? this.#inAnyOrder() : this.#inTimeOrder();
+    return this.#options.order === 'event-time' ? this.#inTimeOrder() : this.#inAnyOrder();
   }
 
   async *#inAnyOrder(): AsyncGenerator<LogEvent[]> {

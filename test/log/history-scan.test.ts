@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CompiledSource, LogEvent } from '../../engine/define/compiled-view.ts';
 import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
 import type { HistoryFigures } from '../../engine/log/history-ledger.ts';
+import type { ScanOrder } from '../../engine/log/history-run.ts';
 import { scanHistory } from '../../engine/log/history-scan.ts';
 import { HistoryIds } from '../../engine/log/partition-dedupe.ts';
 import { hashId } from '../../engine/log/id-hash.ts';
@@ -45,12 +46,13 @@ interface Scanned {
   readonly figures: HistoryFigures;
 }
 
-async function scanned(source: CompiledSource, order: 'any' | 'event-time' = 'any'): Promise<Scanned> {
+async function scanned(source: CompiledSource, order: ScanOrder = 'any', sliceRows?: number): Promise<Scanned> {
   const invalid: Scanned['invalid'] = [];
   const scan = scanHistory({
     source,
     order,
     duckdb,
+    sliceRows,
     onInvalid: (position, file, reasons, payload) => invalid.push({ position, file, reasons, payload }),
   });
   const events: LogEvent[] = [];
@@ -74,7 +76,7 @@ describe('scanHistory', () => {
         until,
         fc.constantFrom(...FORMATS),
         fc.boolean(),
-        fc.constantFrom('any' as const, 'event-time' as const),
+        fc.constantFrom('any' as const, 'newest-first' as const, 'event-time' as const),
         async (parts, untilMinutes, format, hasIds, scanOrder) => {
           const path = await writeHistory(duckdb, nextFolder(), format, parts);
           const untilUs = untilMinutes === null ? null : untilMinutes * MINUTE_US;
@@ -233,6 +235,56 @@ describe('scanHistory', () => {
     }
     expect(misplaced).toBe(0);
     expect(next).toBe(400_000);
+  });
+
+  it('takes the newest stretches of a history in order of time first, the same events', async () => {
+    const at = nextFolder();
+    await mkdir(at, { recursive: true });
+    // Small files and one of several row groups; ids that come again, times without order within a row group, none in some rows.
+    const write = (name: string, from: number, to: number): Promise<void> =>
+      duckdb.run(
+        `COPY (SELECT 'o' || (i % 30000) AS id, CASE WHEN i % 501 = 0 THEN NULL ELSE make_timestamp((i - i % 7 * 3) * 1000000) END AS at,
+           NULL::VARCHAR AS customer, i AS amount, NULL::DECIMAL(10, 2) AS price, i AS big, 0.5 AS ratio, true AS paid,
+           DATE '2001-02-03' AS day FROM range(${from}, ${to}) r(i) ORDER BY i) TO '${join(at, name)}' (ROW_GROUP_SIZE 2048)`,
+      );
+    const sizes = [500, 900, 20_480, 300, 400, 12_000];
+    let next = 0;
+    for (const [index, size] of sizes.entries()) {
+      // A gap between files; within one, row groups overlap only where 2048 is no multiple of the disorder.
+      await write(`${index}.parquet`, next, next + size);
+      next += size + 1000;
+    }
+    const source = historyOf(join(at, '*.parquet'));
+    const expected = await scanned(source, 'any');
+    // Its row groups overlap: it comes in one piece.
+    const found = await scanned(source, 'newest-first', 3000);
+    expect(expected.events).toEqual(expected.events.toSorted(byOffset));
+    expect(found.events).toEqual(expected.events);
+    expect(found.figures.counts).toEqual(expected.figures.counts);
+    expect(found.invalid).toEqual(expected.invalid);
+
+    const inOrder = nextFolder();
+    await mkdir(inOrder, { recursive: true });
+    for (const { path } of expected.figures.files) {
+      await duckdb.run(
+        `COPY (SELECT * REPLACE (CASE WHEN "at" IS NULL THEN NULL ELSE make_timestamp((amount - amount % 7) * 1000000) END AS "at")
+           FROM read_parquet('${path}') ORDER BY amount) TO '${join(inOrder, path.slice(at.length + 1))}' (ROW_GROUP_SIZE 2048)`,
+      );
+    }
+    const ordered = historyOf(join(inOrder, '*.parquet'));
+    const sliced = await scanned(ordered, 'newest-first', 3000);
+    expect(sliced.events.toSorted(byOffset)).toEqual((await scanned(ordered, 'any')).events);
+    const begins = sliced.events.filter(({ offset }, index) => offset < (sliced.events[index - 1]?.offset ?? Infinity));
+    expect(begins.length).toBeGreaterThan(8);
+    let oldestUs = Infinity;
+    let ofStretch: LogEvent[] = [];
+    for (const [index, event] of sliced.events.entries()) {
+      ofStretch.push(event);
+      if (event.offset < (sliced.events[index + 1]?.offset ?? -1)) continue;
+      expect(Math.max(...ofStretch.map(({ eventTimeUs }) => eventTimeUs))).toBeLessThanOrEqual(oldestUs);
+      oldestUs = Math.min(...ofStretch.map(({ eventTimeUs }) => eventTimeUs));
+      ofStretch = [];
+    }
   });
 
   it('leaves no tables behind, even when the caller stops early', async () => {

@@ -1,0 +1,164 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EntityTimes } from '../../engine/backfill/entity-times.ts';
+import { InvalidLimit } from '../../engine/backfill/invalid-limit.ts';
+import type { CompiledSource, PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
+import type { InvalidRecord } from '../../engine/log/topic-scan.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { lawRuns } from '../laws/law-seed.ts';
+
+const layout: ViewLayout = {
+  semantics: ENGINE_SEMANTICS,
+  view: 'v',
+  entity: 'e',
+  keys: [{ name: 'k', type: { kind: 'int' } }],
+  tieBreak: 'offset',
+  groups: [
+    { hopUs: 10, spanUs: 50 },
+    { hopUs: 60, spanUs: 120 },
+  ],
+  slots: [
+    { partial: 'sum', input: { kind: 'int' }, group: 0 },
+    { partial: 'first', input: { kind: 'int' }, group: 1 },
+  ],
+  features: [],
+};
+const withLasts: ViewLayout = {
+  ...layout,
+  groups: [...layout.groups, { hopUs: null, spanUs: null }],
+  slots: [
+    ...layout.slots,
+    { partial: 'last', input: { kind: 'int' }, group: 2 },
+    { partial: 'last', input: { kind: 'int' }, group: 2 },
+  ],
+};
+const withLifetimeCount: ViewLayout = {
+  ...withLasts,
+  slots: [...withLasts.slots, { partial: 'count', input: null, group: 2 }],
+};
+
+/** Stretches of a history, none of which begins before the one before it ends; what disorder there is lies within them. */
+const stretches = fc
+  .array(
+    fc.array(
+      fc.record({ time: fc.nat(400), value: fc.option(fc.nat(5), { nil: null }), other: fc.option(fc.nat(5)) }),
+      { maxLength: 25 },
+    ),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((parts) => parts.map((part, index) => part.map((step) => ({ ...step, time: step.time + index * 400 - 900 }))));
+
+describe('a history whose newest stretches come first', () => {
+  it('gives the same states without the events that are outdated, and the same late ones', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(layout, withLasts, withLifetimeCount),
+        stretches,
+        fc.array(fc.nat(2500), { maxLength: 10 }),
+        (used, parts, topic) => {
+          const reducer = createViewReducer(used);
+          const log: PreparedEvent[] = [];
+          const of = (time: number, partition: number, inputs: (number | null)[]): PreparedEvent => ({
+            keyText: '',
+            key: [0],
+            eventTimeUs: time,
+            id: null,
+            partition,
+            offset: log.length,
+            inputs: used.slots.map(({ input }, slot) => (input === null ? true : inputs[slot % 2]!)),
+          });
+          const history = parts.map((part) =>
+            part.map(({ time, value, other }) => {
+              const event = of(time, -1, [value, other]);
+              log.push(event);
+              return event;
+            }),
+          );
+          const records = topic.map((time) => {
+            const event = of(time - 900, 0, [1, null]);
+            log.push(event);
+            return event;
+          });
+          const expected = reducer.empty();
+          let late = 0;
+          for (const event of log) if (!reducer.apply(expected, event)) late++;
+
+          const times = new EntityTimes(used);
+          const state = reducer.empty();
+          let lateFound = 0;
+          for (const event of [...history.toReversed().flat(), ...records]) {
+            if (times.isLate(3, event)) lateFound++;
+            if (times.isOutdated(3, event.eventTimeUs)) continue;
+            times.take(3, event);
+            reducer.apply(state, event);
+          }
+          expect(Buffer.from(reducer.encode(state))).toEqual(Buffer.from(reducer.encode(expected)));
+          expect(lateFound).toBe(late);
+        },
+      ),
+      lawRuns(300),
+    );
+  });
+
+  it('takes a minority of the events of a long history', () => {
+    const times = new EntityTimes(withLasts);
+    let taken = 0;
+    for (let time = 100_000; time > 0; time--) {
+      const event = {
+        keyText: '',
+        key: [0],
+        eventTimeUs: time,
+        id: null,
+        partition: -1,
+        offset: time,
+        inputs: [1, 1, 1, 1],
+      };
+      if (times.isOutdated(0, time)) continue;
+      times.take(0, event);
+      taken++;
+    }
+    expect(taken).toBeLessThan(300);
+  });
+
+  it('is refused for the same invalid rows, in one stretch or across two', () => {
+    const source = { name: 's', invalidLimit: { rate: 0.2, window: 10 } } as CompiledSource;
+    const refused = (parts: readonly (readonly number[])[]): boolean => {
+      const limit = new InvalidLimit(source);
+      try {
+        for (const part of parts) for (const offset of part) limit.check([invalidAt(offset)]);
+        limit.end();
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.nat(60), { maxLength: 12 }),
+        fc.array(fc.nat(60), { maxLength: 4 }),
+        (found, cuts) => {
+          const offsets = found.toSorted((a, b) => a - b);
+          const bounds = [0, ...cuts.toSorted((a, b) => a - b), 61];
+          const parts = bounds.slice(1).map((to, index) => offsets.filter((at) => at >= bounds[index]! && at < to));
+          const exceeds = offsets.some((at, index) => (offsets[index + 2] ?? Infinity) - at < 10);
+          expect(refused([offsets])).toBe(exceeds);
+          expect(refused(parts.toReversed())).toBe(exceeds);
+        },
+      ),
+      lawRuns(300),
+    );
+  });
+});
+
+function invalidAt(offset: number): InvalidRecord {
+  return {
+    topic: 'history',
+    partition: -1,
+    offset,
+    file: 'f',
+    payload: null,
+    reasons: ['no'],
+    brokerTimestampUs: null,
+  };
+}
