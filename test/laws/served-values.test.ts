@@ -106,7 +106,7 @@ test('what is known of a read beside its values survives, at any time', () => {
       ({ readId, requestId, service, servedAtUs, asOfUs, found, ahead, seq }) => {
         const { read } = offeredRead(layout, ['k'], [], { asOfUs, found, ahead, seq });
         const served = throughTheLog({ readId, requestId, service, key: ['k'], servedAtUs, read });
-        expect({ ...served }).toEqual({
+        expect(Object.fromEntries(Object.entries(served))).toEqual({
           readId,
           requestId,
           service,
@@ -149,10 +149,11 @@ describe('a read of another definition', () => {
 
   test('is refused where what it holds is no JSON object', () => {
     for (const text of ['', '[1]', 'null', '{"a"']) {
-      const broken = { ...served, features: [], valuesJson: text, entityJson: text };
+      const broken = new LoggedRead({ read_id: '1', request_id: 'r', view: 'v', entity: text, values: text });
       const decoder = new ServedReadDecoder(layout);
       expect(() => decoder.values(broken)).toThrow(expect.objectContaining({ code: 'served-read-mismatch' }));
       expect(() => decoder.entity(broken)).toThrow(expect.objectContaining({ code: 'served-read-mismatch' }));
+      expect(() => broken.features).toThrow(expect.objectContaining({ code: 'served-read-mismatch' }));
     }
   });
 });

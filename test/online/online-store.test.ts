@@ -263,7 +263,7 @@ describe('createClient', () => {
         { number: 0n, shop: 'north' },
         { shop: 'north', number: -7n },
       ],
-      { at: new Date(NOW_US / 1000) },
+      { at: new Date(NOW_US / 1000), requestId: one.requestId },
     );
     expect(again).toEqual(one);
     expectTypeOf(one.values.sales_1d).toEqualTypeOf<number>();
@@ -276,7 +276,7 @@ describe('createClient', () => {
     ]);
     expect(Object.values(one.values) as ScalarValue[]).toEqual(stored?.values);
     const service = await client.getService(salesModel, { shop: 'north', number: 0n });
-    expect(service.product_sales).toEqual(one);
+    expect(service.product_sales).toEqual({ ...one, requestId: service.shop_sales.requestId });
     expect(service.shop_sales.values).toEqual((await client.get(shopSales, { shop: 'north' })).values);
     await client.close();
   });
