@@ -16,6 +16,7 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
+import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
 import { systemClock } from './engine/log/clock.ts';
@@ -85,12 +86,19 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     applicationName: 'millrace-worker',
     onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
   });
-  const reader =
+  const topicReader =
     env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
+  const reader =
+    topicReader === null
+      ? null
+      : withArchive(topicReader, { pool, archiveDir: env.archiveDir, duckdbTempDir: spillDir });
   const activities = createActivities({
     definitions,
     pool,
     reader,
+    topicReader,
+    archiveDir: env.archiveDir,
+    servedTopic: env.servedTopic,
     clock: systemClock,
     spillDir,
     memoryMb: env.memoryMb,

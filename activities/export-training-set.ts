@@ -34,9 +34,15 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         out,
         ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
         mode: input.mode ?? 'event-time',
+        pool: deps.pool,
+        archiveDir: deps.archiveDir,
+        servedTopic: deps.reader === null ? null : deps.servedTopic,
+        requestColumn: input.requestColumn,
+        missing: input.missing,
+        compare: input.compare,
         ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
         ...(input.repeatOf === undefined ? {} : { repeatOf: await readManifest(resolve(root, input.repeatOf)) }),
-        reader: withTopic === undefined ? null : readerFor(deps, withTopic),
+        reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
         memoryMb: deps.memoryMb,
         spillDir,
         clock: deps.clock,
@@ -47,16 +53,23 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
     );
     return {
       service: service.name,
+      mode: manifest.mode,
       out,
       manifest: `${out}.manifest.json`,
       rows: manifest.rows,
       sizeBytes: manifest.sizeBytes,
       sha256: manifest.sha256,
       features: manifest.views.flatMap((view) => view.features.map(({ column, nullRate }) => ({ column, nullRate }))),
+      comparison: comparisonOf(manifest, out),
     };
   } finally {
     await rm(spillDir, { recursive: true, force: true });
   }
+}
+
+function comparisonOf({ comparison }: TrainingManifest, out: string): ExportSummary['comparison'] {
+  if (comparison === undefined) return null;
+  return { ...comparison, json: `${out}.compare.json`, svg: `${out}.compare.svg` };
 }
 
 async function readManifest(path: string): Promise<TrainingManifest> {

@@ -1,4 +1,4 @@
-import { Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../stack/environment.ts';
 
 /** Creates the topics that are not there yet; returns their names. Existing ones stay as they are. */
@@ -8,16 +8,7 @@ export async function createTopics(
   partitions: number,
 ): Promise<string[]> {
   if (topics.length === 0) return [];
-  const { brokers, ssl, sasl } = kafka;
-  const admin = new Kafka({
-    clientId: 'millrace-topics',
-    brokers: [...brokers],
-    ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl }),
-    logLevel: logLevel.NOTHING,
-  }).admin();
-  await admin.connect();
-  try {
+  return await withAdmin(kafka, async (admin) => {
     const existing = new Set(await admin.listTopics());
     const missing = [...new Set(topics)].filter((topic) => !existing.has(topic));
     if (missing.length > 0) {
@@ -27,6 +18,25 @@ export async function createTopics(
       });
     }
     return missing;
+  });
+}
+
+/** The topics there are. */
+export async function existingTopics(kafka: KafkaSettings): Promise<Set<string>> {
+  return await withAdmin(kafka, async (admin) => new Set(await admin.listTopics()));
+}
+
+async function withAdmin<T>({ brokers, ssl, sasl }: KafkaSettings, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = new Kafka({
+    clientId: 'millrace-topics',
+    brokers: [...brokers],
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+    logLevel: logLevel.NOTHING,
+  }).admin();
+  await admin.connect();
+  try {
+    return await work(admin);
   } finally {
     await admin.disconnect();
   }

@@ -3,14 +3,17 @@ import { join, resolve } from 'node:path';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { isMillraceError, type MillraceError } from '../engine/errors/millrace-error.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
+import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../stack/environment.ts';
 import { startStack } from '../stack/local-stack.ts';
 import type { TemporalSettings } from '../stack/temporal-settings.ts';
 import { taskQueueOf } from '../workflows/contracts.ts';
+import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
-import { createTopics } from './create-topics.ts';
+import { createTopics, existingTopics } from './create-topics.ts';
 import { withColumnDescriber } from './describe-columns.ts';
+import { withTemporal } from './with-temporal.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 const PARTITIONS = 4;
@@ -27,6 +30,8 @@ export interface DevOptions {
   readonly createTopics?: boolean | undefined;
   /** Of topics that are made. Default 4. */
   readonly partitions?: number | undefined;
+  /** Archive every source that has a topic, and the serving log. Default true. */
+  readonly archive?: boolean | undefined;
   readonly onProgress: (line: string) => void;
   /** A service that was started here has ended though nobody asked it to. */
   readonly onServiceLost?: ((error: MillraceError) => void) | undefined;
@@ -82,11 +87,18 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     const { databaseUrl, kafka, temporal } = stack;
     const migrations = await migrateToLatest(databaseUrl);
     if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
+    const sources = [...definitions.sources.values()].filter(({ topic }) => topic !== null);
+    const logsServed = env.servedSample > 0;
     if (options.createTopics ?? env.kafka === null) {
-      const topics = [...definitions.sources.values()].map(({ topic }) => topic).filter((topic) => topic !== null);
+      const topics = sources.map(({ topic }) => topic ?? '');
+      if (logsServed) topics.push(env.servedTopic);
       const created = await createTopics(kafka, topics, options.partitions ?? PARTITIONS);
       if (created.length > 0) onProgress(`kafka: made ${created.join(', ')}`);
     }
+    const present = await existingTopics(kafka);
+    const hasServedTopic = logsServed && present.has(env.servedTopic);
+    if (logsServed && !hasServedTopic)
+      onProgress(`serving log: off, for there is no topic ${env.servedTopic}; make it, or use --create-topics`);
     // A data directory exists exactly when something runs in it; without one there is nothing to find again.
     const isLocal = env.databaseUrl === null || env.kafka === null || env.temporal === null;
     const logDir = join(env.dataDir, 'logs');
@@ -98,8 +110,19 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       onLine: onProgress,
     });
     stops.push(() => worker.stop());
-    const api = await startApi({ databaseUrl, definitions, port: options.apiPort ?? env.apiPort ?? 0 });
+    const api = await startApi({
+      databaseUrl,
+      definitions,
+      port: options.apiPort ?? env.apiPort ?? 0,
+      ...(hasServedTopic ? { servingLog: { kafka, topic: env.servedTopic, sample: env.servedSample } } : {}),
+    });
     stops.push(() => api.close());
+    const taskQueue = taskQueueOf(env.variables);
+    if (options.archive ?? true) {
+      const archived = sources.filter(({ topic }) => present.has(topic ?? '')).map(({ name }) => name);
+      if (hasServedTopic) archived.push(SERVED_SOURCE);
+      await startArchives(temporal, archived, taskQueue, onProgress);
+    }
     if (isLocal) {
       const { address, namespace, uiUrl } = temporal;
       writeConnection(env.dataDir, {
@@ -112,7 +135,6 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       stops.push(async () => removeConnection(env.dataDir));
     }
     const views = [...definitions.views.keys()];
-    const taskQueue = taskQueueOf(env.variables);
     return {
       taskQueue,
       databaseUrl,
@@ -128,6 +150,21 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     await stop();
     throw error;
   }
+}
+
+/** Starts the archives that do not run yet. */
+async function startArchives(
+  temporal: TemporalSettings,
+  sources: readonly string[],
+  taskQueue: string,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  if (sources.length === 0) return;
+  await withTemporal(temporal, async (client) => {
+    const started: string[] = [];
+    for (const source of sources) if (await startArchive(client, source, taskQueue)) started.push(source);
+    if (started.length > 0) onProgress(`archive: started for ${started.join(', ')}`);
+  });
 }
 
 /** History may still be on its way: a view without it fails clearly when it is started, and the others need not wait. */

@@ -7,7 +7,15 @@ import { fromFailure, queryStatus, type RunningActivity, runningActivities } fro
 import { count, type Output } from './output.ts';
 
 const EVERY_MS = 500;
-const ON_THE_WAY: readonly Phase[] = ['validating', 'backfilling', 'refreshing', 'catching-up', 'pausing', 'retiring'];
+const ON_THE_WAY: readonly Phase[] = [
+  'validating',
+  'backfilling',
+  'refreshing',
+  'catching-up',
+  'proving',
+  'pausing',
+  'retiring',
+];
 
 /**
  * Waits until a lifecycle has come to rest (published, streaming, paused, retired), or to one of `enough`, and says how it goes
@@ -74,6 +82,9 @@ export function progressOf({ type, attempt, figures, lastFailure }: RunningActiv
   say('entities', 'entities');
   const percent = number('percent');
   if (percent !== null) parts.push(`${percent.toFixed(0)} %`);
+  say('files', 'files');
+  say('cellsCompared', 'cells compared');
+  if (number('cellsDiffering') !== 0) say('cellsDiffering', 'DIFFER');
   say('rate', '/s');
   say('lag', 'behind');
   if (typeof figures['waitingFor'] === 'string') parts.push(`waiting: ${figures['waitingFor']}`);

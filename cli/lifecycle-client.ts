@@ -44,13 +44,23 @@ export async function startLifecycle(
 
 /** Sends a command and returns what the lifecycle answers. Throws `command-refused`, `not-started`, `no-worker`. */
 export async function sendCommand(client: Client, view: string, command: Command): Promise<LifecycleStatus> {
+  return await updateWorkflow<LifecycleStatus>(client, featureWorkflowId(view), command, () => notStarted(view));
+}
+
+/** Sends an update and returns its answer. Throws `absent()` where no such workflow runs, `no-worker`, and what the workflow refused it with. */
+export async function updateWorkflow<Answer>(
+  client: Client,
+  workflowId: string,
+  update: string,
+  absent: () => MillraceError,
+): Promise<Answer> {
   try {
     return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () =>
-      client.workflow.getHandle(featureWorkflowId(view)).executeUpdate<LifecycleStatus, []>(command),
+      client.workflow.getHandle(workflowId).executeUpdate<Answer, []>(update),
     );
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw notStarted(view);
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(view);
+    if (error instanceof WorkflowNotFoundError) throw absent();
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(workflowId);
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
       throw fromFailure(error.cause);
     throw error;
@@ -123,16 +133,12 @@ export function notStarted(view: string): MillraceError {
   );
 }
 
-function noWorker(view: string): MillraceError {
-  return new MillraceError(
-    'no-worker',
-    `the lifecycle of "${view}" did not answer within ${ANSWER_WITHIN_MS / 1000} s`,
-    {
-      remedy: `See whether a worker runs ("millrace dev" starts one) on the task queue of the workflow, and its log.`,
-      retryable: true,
-      httpStatus: 504,
-    },
-  );
+function noWorker(workflowId: string): MillraceError {
+  return new MillraceError('no-worker', `workflow ${workflowId} did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
+    remedy: `See whether a worker runs ("millrace dev" starts one) on the task queue of the workflow, and its log.`,
+    retryable: true,
+    httpStatus: 504,
+  });
 }
 
 function isDeadline(error: unknown): boolean {

@@ -1,6 +1,8 @@
 import './quiet-kafkajs.ts';
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { addArchiveCommand } from './commands/archive.ts';
+import { addAuditCommand } from './commands/audit.ts';
 import { addDeadLettersCommand } from './commands/dead-letters.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevCommand } from './commands/dev.ts';
@@ -25,6 +27,8 @@ addSteerCommands(program);
 addStatusCommand(program);
 addGetCommand(program);
 addExportCommand(program);
+addArchiveCommand(program);
+addAuditCommand(program);
 addDeadLettersCommand(program);
 addDemoCommand(program);
 

@@ -11,6 +11,11 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
   if (status.lag !== null) parts.push(`${count(status.lag)} behind`);
   if (status.watermarkUs !== null) parts.push(`watermark ${isoMicros(status.watermarkUs)}`);
   output.line(parts.join(' · '));
+  const { proof } = status;
+  if (proof !== null && proof.verdict !== 'unproven')
+    output.line(
+      `proof of the promotion: ${count(proof.cellsCompared)} cells compared with a backfill, ${count(proof.cellsDiffering)} differ`,
+    );
   if (status.notice !== null) output.line(status.notice);
   if (status.error !== null)
     output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);

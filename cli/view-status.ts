@@ -5,6 +5,7 @@ import { addCounts, emptyCounts, type LogCounts } from '../engine/log/log-counts
 import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
 import type { LogReader } from '../engine/log/log-reader.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
+import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
@@ -41,12 +42,24 @@ export interface ViewStatus {
   /** Backfill and stream together. */
   readonly counts: Readonly<Record<string, number>>;
   readonly deadLetters: number;
+  /** The last comparison of what is served with the log, as the lifecycle has it, else as the catalog; null where none was made. */
+  readonly parity: ViewParity | null;
   readonly error: Failure | null;
   /** When the served version was published, µs. */
   readonly servedSince: number | null;
   readonly accepts: readonly Command[];
   /** What its activities are doing. */
   readonly running: readonly string[];
+}
+
+export interface ViewParity {
+  readonly verdict: ParityVerdict;
+  readonly auditId: number;
+  readonly version: number;
+  readonly cellsCompared: number;
+  readonly cellsDiffering: number;
+  /** When it ended; ISO UTC. */
+  readonly at: string;
 }
 
 /** The status of every view that is served or has a lifecycle, by name; of one if `only` is given. Throws `not-started`. */
@@ -122,11 +135,26 @@ async function statusOf(
     offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
     counts: { ...counts },
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
+    parity: own === null ? await storedParity(pool, view, live) : reportedParity(own),
     error: own?.error ?? failure,
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),
   };
+}
+
+function reportedParity({ parity }: LifecycleStatus): ViewParity | null {
+  if (parity === null) return null;
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, atMs } = parity;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, at: isoMicros(atMs * 1000) };
+}
+
+/** Where no lifecycle answers, the newest audit of the served version stands for what it would say. */
+async function storedParity(pool: pg.Pool, view: string, live: ViewVersion | null): Promise<ViewParity | null> {
+  const [audit] = await latestAudits(pool, view);
+  if (audit === undefined || audit.version !== live?.version) return null;
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, finishedAtUs } = audit;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, at: isoMicros(finishedAtUs) };
 }
 
 /**

@@ -28,6 +28,12 @@ export function checkArchiveInput(
   if (unknown !== undefined) throw invalid(`unknown option "${unknown}"; known: ${Object.keys(LEAST).join(', ')}`);
   const whole = (name: keyof ArchiveOptions): number | null =>
     optionalWholeOf(asked, name, LEAST[name], `option "${name}"`);
+  const options: ArchiveOptions = {
+    sliceSeconds: whole('sliceSeconds') ?? SLICE_SECONDS,
+    rollRows: whole('rollRows'),
+    rollSeconds: whole('rollSeconds'),
+    maxHistoryEvents: whole('maxHistoryEvents'),
+  };
   const expected = archiveWorkflowId(source, taskQueue);
   if (workflowId !== expected) {
     throw failure(
@@ -36,13 +42,5 @@ export function checkArchiveInput(
       `Start it with workflow id "${expected}": one owner per source rests on it.`,
     );
   }
-  return {
-    source,
-    options: {
-      sliceSeconds: whole('sliceSeconds') ?? SLICE_SECONDS,
-      rollRows: whole('rollRows'),
-      rollSeconds: whole('rollSeconds'),
-      maxHistoryEvents: whole('maxHistoryEvents'),
-    },
-  };
+  return { source, options };
 }

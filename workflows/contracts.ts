@@ -196,7 +196,7 @@ export interface ExportInput {
   readonly requestColumn?: string | undefined;
   /** as-served by request: a request id that was never logged gives nulls, and not an error. */
   readonly missing?: 'error' | 'null' | undefined;
-  /** as-served: also say, feature by feature, where a training set by event time would differ, and why. */
+  /** Also say, feature by feature, where the two modes differ, by how much, and which kind of lag did it. */
   readonly compare?: boolean | undefined;
   /** Replace `out` where it exists; without it that is an error. */
   readonly overwrite?: boolean | undefined;
@@ -204,15 +204,24 @@ export interface ExportInput {
   readonly repeatOf?: string | undefined;
 }
 
+/** Why a label differs between the modes; see `engine/training/comparison-types.ts`. */
+type LagKind = 'producer-lag' | 'pipeline-lag' | 'ahead' | 'not-published';
+
 /** One feature in the comparison of the two modes. */
 export interface ComparedFeature {
+  readonly view: string;
+  readonly feature: string;
   readonly column: string;
   readonly labels: number;
   readonly differing: number;
-  /** Mean of the absolute differences of the labels that differ; null where the feature is no number. */
-  readonly meanDifference: number | null;
-  /** Labels that differ, by the lag that did it. */
-  readonly lags: Readonly<Record<string, number>>;
+  readonly share: number;
+  /** Of the labels that have a number in both modes and differ; null where there are none. */
+  readonly absolute: { readonly labels: number; readonly mean: number; readonly max: number } | null;
+  readonly nullEventTime: number;
+  readonly nullAsServed: number;
+  readonly kinds: Readonly<Record<LagKind, number>>;
+  /** Differing labels, each counted once, by the lag that did it. */
+  readonly split: Readonly<Record<LagKind | 'several' | 'other', number>>;
 }
 
 /** What an export came to; the whole manifest stands beside the Parquet file. */
@@ -226,6 +235,9 @@ export interface ExportSummary {
   readonly sha256: string;
   readonly features: readonly { readonly column: string; readonly nullRate: number }[];
   readonly comparison: {
+    readonly labels: number;
+    /** Labels of which any feature differs. */
+    readonly labelsDiffering: number;
     readonly features: readonly ComparedFeature[];
     /** The JSON file of the comparison, and its plot. */
     readonly json: string;

@@ -2,7 +2,7 @@ import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from './activity-profiles.ts';
 import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contracts.ts';
 import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from './json-input.ts';
-import { tableText } from './page-text.ts';
+import { grouped, tableText } from './page-text.ts';
 
 const FIELDS: readonly (keyof ExportInput)[] = [
   'service',
@@ -48,16 +48,19 @@ function renderExport({ service, rows, features, out, manifest, sha256, comparis
   if (comparison == null) return lines.join('\n');
   lines.push(
     '',
-    '**What a training set by event time would have got wrong**:',
+    '**Labels on which the two modes differ**:',
     '',
     ...tableText(
-      ['feature', 'labels', 'differing', 'lag'],
-      comparison.features.map(({ column, labels, differing, lags }) => [
+      ['feature', 'labels', 'differing', 'mean', 'max', 'lag'],
+      comparison.features.map(({ column, labels, differing, absolute, split }) => [
         column,
-        labels,
-        differing,
-        Object.entries(lags)
-          .map(([lag, count]) => `${lag}: ${count}`)
+        grouped(labels),
+        grouped(differing),
+        absolute?.mean ?? null,
+        absolute?.max ?? null,
+        Object.entries(split)
+          .filter(([, count]) => count > 0)
+          .map(([lag, count]) => `${lag}: ${grouped(count)}`)
           .join(', '),
       ]),
     ),

@@ -11,6 +11,7 @@ interface DevCommandOptions extends CommonOptions {
   /** Commander's negatable option: undefined unless one of the two is given. */
   readonly createTopics?: boolean | undefined;
   readonly partitions?: number | undefined;
+  readonly archive?: boolean | undefined;
 }
 
 /** `millrace dev`: services, worker and API, until Ctrl-C. */
@@ -24,7 +25,8 @@ export function addDevCommand(program: Command): void {
     .option('--api-port <port>', 'port of the API (default: MILLRACE_API_PORT, else a free one)', portOf)
     .option('--create-topics', "make the definitions' topics also on a Kafka that the environment names")
     .option('--no-create-topics', 'make no topics, not even on the local Kafka')
-    .option('--partitions <n>', 'partitions of topics that are made (default 4)', partitionsOf);
+    .option('--partitions <n>', 'partitions of topics that are made (default 4)', partitionsOf)
+    .option('--no-archive', 'do not archive the topics of the sources, nor the log of what is served');
   withCommonOptions(command).action(async (options: DevCommandOptions) => {
     const { env, output, features } = contextOf(options);
     const ended = new AbortController();
@@ -37,6 +39,7 @@ export function addDevCommand(program: Command): void {
       apiPort: options.apiPort,
       createTopics: options.createTopics,
       partitions: options.partitions,
+      archive: options.archive,
       onProgress: (line) => output.note(line),
       onServiceLost: (error) => {
         output.error(error);

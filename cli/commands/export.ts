@@ -1,25 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import type { Command } from 'commander';
-import { type ExportInput, type ExportSummary, taskQueueOf } from '../../workflows/contracts.ts';
+import { type Command, Option } from 'commander';
+import { COMPARISON_HEADER, comparisonRows } from '../../engine/training/comparison-rows.ts';
+import {
+  EXPORT_MODES,
+  type ExportInput,
+  type ExportMode,
+  type ExportSummary,
+  taskQueueOf,
+} from '../../workflows/contracts.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { progressOf } from '../follow-lifecycle.ts';
-import { fromFailure, runningActivities } from '../lifecycle-client.ts';
+import { followWorkflow } from '../follow-workflow.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
-
-const EVERY_MS = 500;
 
 interface ExportOptions extends CommonOptions {
   readonly service: string;
   readonly spine: string;
   readonly out: string;
   readonly time?: string | undefined;
-  readonly mode?: string | undefined;
+  readonly mode?: ExportMode | undefined;
+  readonly requestColumn?: string | undefined;
+  readonly missing?: 'error' | 'null' | undefined;
+  readonly compare?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
   readonly repeat?: string | undefined;
 }
@@ -33,7 +37,20 @@ export function addExportCommand(program: Command): void {
     .requiredOption('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
     .requiredOption('--out <file>', 'the Parquet file to write')
     .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
-    .option('--mode <mode>', "event-time: events before the row's time", 'event-time')
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        "event-time: events before the row's time; as-served: what serving would have answered then, or did",
+      ).choices(EXPORT_MODES),
+    )
+    .option('--request-column <column>', 'as-served: the column of request ids, to get exactly what each was served')
+    .addOption(
+      new Option('--missing <what>', 'as-served: what a request id that was never logged is').choices([
+        'error',
+        'null',
+      ]),
+    )
+    .option('--compare', 'also say where the two modes differ, by how much and why: a table and a plot')
     .option('--overwrite', 'replace the file where it exists')
     .option('--repeat <manifest>', 'repeat an earlier export exactly, at the cut of its manifest');
   withCommonOptions(command).action(async (options: ExportOptions) => {
@@ -47,40 +64,26 @@ export function addExportCommand(program: Command): void {
         args: [inputOf(options)],
       });
       output.note(`export of ${options.service}: ${workflowUrl(temporal, workflowId)}`);
-      print(output, await follow(client, handle, output));
+      print(output, await followWorkflow<ExportSummary>(client, handle, output, 'export'));
     });
   });
 }
 
-/** The worker may run elsewhere in the file system: it is told absolute paths. The workflow checks the mode. */
+/** The worker may run elsewhere in the file system: it is told absolute paths. The workflow checks what belongs together. */
 function inputOf(options: ExportOptions): ExportInput {
-  const { service, spine, out, time, mode, overwrite, repeat } = options;
+  const { service, spine, out, time, mode, requestColumn, missing, compare, overwrite, repeat } = options;
   return {
     service,
     spine: resolve(spine),
     out: resolve(out),
     ...(time === undefined ? {} : { timeColumn: time }),
-    ...(mode === undefined ? {} : { mode: mode as 'event-time' }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(requestColumn === undefined ? {} : { requestColumn }),
+    ...(missing === undefined ? {} : { missing }),
+    ...(compare === undefined ? {} : { compare }),
     ...(overwrite === undefined ? {} : { overwrite }),
     ...(repeat === undefined ? {} : { repeatOf: resolve(repeat) }),
   };
-}
-
-async function follow(client: Client, handle: WorkflowHandle, output: Output): Promise<ExportSummary> {
-  for (;;) {
-    const description = await client.workflow.getHandle(handle.workflowId).describe();
-    if (description.status.name !== 'RUNNING') break;
-    output.progress(['export', ...runningActivities(description).map(progressOf)].join(' · '));
-    await delay(EVERY_MS);
-  }
-  try {
-    return (await handle.result()) as ExportSummary;
-  } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error;
-    const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
-    if (cause instanceof ApplicationFailure) throw fromFailure(cause);
-    throw error;
-  }
 }
 
 function print(output: Output, summary: ExportSummary): void {
@@ -89,6 +92,12 @@ function print(output: Output, summary: ExportSummary): void {
     ['column', 'null'],
     summary.features.map(({ column, nullRate }) => [column, `${(nullRate * 100).toFixed(2)} %`]),
   );
+  const { comparison } = summary;
+  if (comparison !== null) {
+    output.line(`the two modes differ on ${count(comparison.labelsDiffering)} of ${count(comparison.labels)} labels`);
+    output.table(COMPARISON_HEADER, comparisonRows(comparison));
+    output.line(`plot: ${comparison.svg}`);
+  }
   output.line(
     `${count(summary.rows)} rows · ${count(summary.sizeBytes)} bytes · sha256 ${summary.sha256.slice(0, 12)}`,
   );

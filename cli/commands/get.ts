@@ -1,15 +1,13 @@
 import type { Command } from 'commander';
-import { textConversion } from '../../engine/contract/column-conversions.ts';
 import type { ScalarValue } from '../../engine/contract/field-type.ts';
-import { formatDateTime, parseDateTime } from '../../engine/contract/iso-time.ts';
-import { nameOfType } from '../../engine/contract/row-value-conversions.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { formatDateTime } from '../../engine/contract/iso-time.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/log/clock.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersion } from '../../engine/postgres/view-versions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { keyOf, timeOf } from '../entity-arguments.ts';
 import { neededServices } from '../services.ts';
 
 /** `millrace get VIEW key=value…`. */
@@ -65,41 +63,6 @@ export function addGetCommand(program: Command): void {
       await pool.end();
     }
   });
-}
-
-function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
-  const expected = layout.keys.map(({ name, type }) => `${name}=<${nameOfType(type)}>`).join(' ');
-  const refuse = (message: string): MillraceError =>
-    new MillraceError('bad-key', `${message}; expected ${expected}`, {
-      remedy: 'Give every join key once, as name=value.',
-    });
-  const values = new Map<string, string>();
-  for (const pair of given) {
-    const at = pair.indexOf('=');
-    if (at < 1) throw refuse(`received "${pair}"`);
-    const name = pair.slice(0, at);
-    if (values.has(name)) throw refuse(`key "${name}" is given twice`);
-    values.set(name, pair.slice(at + 1));
-  }
-  const unknown = [...values.keys()].find((name) => !layout.keys.some((key) => key.name === name));
-  if (unknown !== undefined) throw refuse(`view "${layout.view}" has no key "${unknown}"`);
-  return layout.keys.map(({ name, type }) => {
-    const text = values.get(name);
-    if (text === undefined) throw refuse(`key "${name}" is missing`);
-    const value = textConversion(type)(text);
-    if (value === undefined) throw refuse(`key "${name}": "${text}" is not a ${nameOfType(type)}`);
-    return value as ScalarValue;
-  });
-}
-
-function timeOf(text: string): number {
-  const atUs = parseDateTime(text, { offset: true, relaxed: false });
-  if (Number.isNaN(atUs)) {
-    throw new MillraceError('bad-time', `--at "${text}" is not a time`, {
-      remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
-    });
-  }
-  return atUs;
 }
 
 /** A value as JSON has it: int64 as text, datetimes as ISO UTC. */

@@ -22,7 +22,7 @@ export function addStatusCommand(program: Command): void {
 function print(output: Output, statuses: readonly ViewStatus[], detailed: boolean): void {
   if (statuses.length === 0) return output.line('no view is running or served; start one: millrace start VIEW');
   output.table(
-    ['view', 'phase', 'version', 'fingerprint', 'entities', 'lag', 'watermark', 'dead letters'],
+    ['view', 'phase', 'version', 'fingerprint', 'entities', 'lag', 'watermark', 'dead letters', 'parity'],
     statuses.map((status) => [
       status.view,
       status.phase,
@@ -32,6 +32,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       count(status.lag),
       status.watermark,
       count(status.deadLetters),
+      status.parity?.verdict ?? null,
     ]),
   );
   for (const status of statuses) {
@@ -60,6 +61,11 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
         ],
       ],
     );
+    const { parity } = status;
+    if (parity !== null)
+      output.line(
+        `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)`,
+      );
     if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
     if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
   }

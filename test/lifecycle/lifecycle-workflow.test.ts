@@ -1,4 +1,4 @@
-import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WorkflowFailedError, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
@@ -12,7 +12,7 @@ import {
   pauseUpdate,
 } from '../../workflows/contracts.ts';
 import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
-import { activitiesOf, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
+import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
 
 let harness: LifecycleHarness;
 const scripts = new Map<string, ScriptedActivities>();
@@ -227,5 +227,105 @@ describe('featureLifecycle', () => {
     expect(script.slices()[1]?.generation).toBe(51);
     await handle.executeUpdate(retireUpdate);
     await handle.result();
+  });
+
+  describe('proves a promotion', () => {
+    const promoted = async (
+      name: string,
+      proofEntities = 500,
+    ): Promise<{ handle: WorkflowHandle; script: ScriptedActivities }> => {
+      const { view, script } = scripted(name);
+      script.audit = auditSummary({ view });
+      const handle = await harness.start(view, { proofEntities });
+      await harness.reach(handle, 'published');
+      return { handle, script };
+    };
+    const parityOf = async (handle: WorkflowHandle): Promise<unknown> =>
+      (await handle.describe()).searchAttributes['FeatureParity'];
+    const retired = async (handle: WorkflowHandle): Promise<LifecycleStatus> => {
+      await handle.executeUpdate(retireUpdate);
+      return (await handle.result()) as LifecycleStatus;
+    };
+
+    it('beside its stream, and streams when the two are equal', async () => {
+      const { handle, script } = await promoted('proven');
+      await handle.executeUpdate(promoteUpdate);
+      const status = await harness.reach(handle, 'streaming');
+      expect(status).toMatchObject({
+        proof: { verdict: 'equal', cellsCompared: 40, cellsDiffering: 0, auditId: 1, version: 1 },
+        parity: { kind: 'promotion', verdict: 'equal' },
+      });
+      expect(script.named('provePromotion')).toEqual([
+        {
+          name: 'provePromotion',
+          input: { view: status.view, version: 1, fingerprint: 'fingerprint-1', entities: 500 },
+        },
+      ]);
+      expect(await parityOf(handle)).toEqual(['PARITY_OK']);
+      // The comparison is kept in the workflow's result.
+      expect(await retired(handle)).toMatchObject({ phase: 'retired', proof: { cellsCompared: 40 } });
+    });
+
+    it('and with a difference does not stream: fenced, failed, waiting for a retry', async () => {
+      const { handle, script } = await promoted('differing');
+      script.proof = auditSummary({ verdict: 'broken', cellsDiffering: 2, causes: { 'store-corruption': 1 } });
+      await handle.executeUpdate(promoteUpdate);
+      const failed = await harness.reach(handle, 'failed');
+      expect(failed.error).toMatchObject({ code: 'parity-broken', during: 'proof' });
+      expect(failed.error?.message).toContain('2 of 40 cells differ (1 store-corruption)');
+      expect(failed).toMatchObject({ version: 1, proof: { verdict: 'broken', cellsDiffering: 2 } });
+      expect(await parityOf(handle)).toEqual(['PARITY_BROKEN']);
+      const [fence] = script.named('fenceStream');
+      const newest = Math.max(...script.slices().map((slice) => slice.generation));
+      expect((fence?.input as { generation: number }).generation).toBeGreaterThan(newest);
+      script.proof = null;
+      await handle.executeUpdate(retryUpdate);
+      expect((await harness.reach(handle, 'streaming')).proof).toMatchObject({ verdict: 'equal' });
+      expect(await parityOf(handle)).toEqual(['PARITY_OK']);
+      await retired(handle);
+    });
+
+    it('or builds anew, and proves what it built', async () => {
+      const { handle, script } = await promoted('rebuilt');
+      script.proof = auditSummary({ verdict: 'broken', cellsDiffering: 2 });
+      await handle.executeUpdate(promoteUpdate);
+      await harness.reach(handle, 'failed');
+      script.proof = null;
+      await handle.executeUpdate(rebackfillUpdate);
+      const status = await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+      expect(status).toMatchObject({ error: null, proof: { version: 2, verdict: 'equal' } });
+      await retired(handle);
+    });
+
+    it('and says so where the log is not there any more to prove it with', async () => {
+      const { handle, script } = await promoted('unprovable');
+      script.failing = { provePromotion: scriptedFailure('log-hole') };
+      await handle.executeUpdate(promoteUpdate);
+      const status = await harness.reach(handle, 'streaming');
+      expect(status.proof).toMatchObject({ verdict: 'unproven', reason: 'log-hole: scripted log-hole' });
+      expect(status.notice).toContain('Not proven');
+      await retired(handle);
+    });
+
+    it('waits for a person when the proof itself fails, and streams on meanwhile', async () => {
+      const { handle, script } = await promoted('unfinished');
+      script.failing = { provePromotion: scriptedFailure('archive-file-damaged') };
+      await handle.executeUpdate(promoteUpdate);
+      expect((await harness.reach(handle, 'failed')).error).toMatchObject({ code: 'archive-file-damaged' });
+      expect(script.named('fenceStream')).toHaveLength(0);
+      script.failing = {};
+      await handle.executeUpdate(retryUpdate);
+      await harness.reach(handle, 'streaming');
+      await retired(handle);
+    });
+
+    it('not at all where its option is 0, and says that', async () => {
+      const { handle, script } = await promoted('off', 0);
+      await handle.executeUpdate(promoteUpdate);
+      const status = await harness.reach(handle, 'streaming');
+      expect(status).toMatchObject({ proof: null, notice: expect.stringContaining('proofEntities') as string });
+      expect(script.named('provePromotion')).toHaveLength(0);
+      await retired(handle);
+    });
   });
 });

@@ -1,0 +1,140 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { withArchive } from '../../engine/archive/archived-log-reader.ts';
+import { formatDuration } from '../../engine/define/duration.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { systemClock } from '../../engine/log/clock.ts';
+import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import { explainFeatures } from '../../engine/parity/explain-features.ts';
+import type { ExplainedFeature, ExplainedRecord, Explanation } from '../../engine/parity/explanation.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { keyOf, timeOf } from '../entity-arguments.ts';
+import { count, type Output } from '../output.ts';
+import { neededServices } from '../services.ts';
+
+/** `millrace explain VIEW key=value… [--at T]`. */
+export function addExplainCommand(program: Command): void {
+  const command = program
+    .command('explain')
+    .argument('<view>')
+    .argument('<key=value...>', 'the join keys, e.g. origin=LAS destination=PHL')
+    .description('the tiles and records behind every number of one entity, as served now or at --at')
+    .option('--at <time>', 'ISO time: what serving would have answered then, and why');
+  withCommonOptions(command).action(async (name: string, given: string[], options: CommonOptions & { at?: string }) => {
+    const { env, output, features } = contextOf(options);
+    const definitions = await loadDefinitions(features);
+    const view = definitions.views.get(name);
+    if (view === undefined) throw unknownView(name, [...definitions.views.keys()]);
+    const key = keyOf(view.layout, given);
+    const atUs = options.at === undefined ? undefined : timeOf(options.at);
+    const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
+    const spills = join(tmpdir(), 'millrace-spill');
+    await mkdir(spills, { recursive: true });
+    const spillDir = await mkdtemp(join(spills, 'explain-'));
+    const pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-explain' });
+    const reader = withArchive(createKafkaLogReader({ ...kafka, clientId: 'millrace-explain', clock: systemClock }), {
+      pool,
+      archiveDir: env.archiveDir,
+      duckdbTempDir: spillDir,
+    });
+    try {
+      const explanation = await explainFeatures({
+        view,
+        pool,
+        reader,
+        archiveDir: env.archiveDir,
+        key,
+        ...(atUs === undefined ? {} : { atUs }),
+        spillDir,
+        memoryMb: env.memoryMb,
+        clock: systemClock,
+        onProgress: (done, total) =>
+          output.progress(`reading the log: ${count(done)}${total === null ? '' : ` of ${count(total)}`} records`),
+      });
+      if (output.isJson) output.json(explanation);
+      else print(output, explanation);
+    } finally {
+      await Promise.all([reader.close(), pool.end()]);
+      await rm(spillDir, { recursive: true, force: true });
+    }
+  });
+}
+
+function print(output: Output, explanation: Explanation): void {
+  const { view, version, fingerprint, entity, from, asOf, found, ahead, seq, lag } = explanation;
+  const key = Object.entries(entity).map(([name, value]) => `${name}=${String(value)}`);
+  output.line(`${view} ${key.join(' ')}, ${from === 'store' ? 'as readers get it now' : 'as readers got it then'}`);
+  const facts: (readonly [string, string])[] = [
+    ['as of', asOf],
+    ['version', `${version}, fingerprint ${fingerprint.slice(0, 12)}`],
+    ['seq', seq === null ? 'none: the entity has no state' : count(seq)],
+    ['newest commit', `${count(lag.commit)}${lag.committedAt === null ? ' (the backfill)' : `, ${lag.committedAt}`}`],
+    ['newest event applied', lag.newestEventTime ?? 'none'],
+    ['offsets', lag.offsets.map(({ partition, nextOffset }) => `${partition}@${count(nextOffset)}`).join(' ')],
+    ['records behind', lag.recordsBehind === null ? 'not known' : count(lag.recordsBehind)],
+    ['applied later', count(lag.appliedLater.count)],
+  ];
+  output.table(['what', 'value'], facts);
+  if (!found) output.line('entity not found: these are the values of an entity without events');
+  if (ahead) output.line('AHEAD: the state holds events at or after that time, so this is not what was known then');
+  if (lag.appliedLater.records.length > 0) {
+    output.line('records of this entity from before that time that were applied only later:');
+    output.table(
+      ['partition', 'offset', 'event time', 'id', 'seq'],
+      lag.appliedLater.records.map((record) => [
+        place(record.partition),
+        count(record.offset),
+        record.eventTime,
+        record.eventId,
+        count(record.seq),
+      ]),
+    );
+  }
+  for (const feature of explanation.features) printFeature(output, feature);
+}
+
+function printFeature(output: Output, feature: ExplainedFeature): void {
+  const { name, aggregate, input, windowSeconds, hopSeconds, value, replayed } = feature;
+  const over =
+    windowSeconds === null
+      ? 'lifetime'
+      : `over ${formatDuration(windowSeconds * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
+  output.line();
+  output.line(`${name} = ${JSON.stringify(value)}   ${aggregate}(${input ?? ''}) ${over}`);
+  if (JSON.stringify(value) !== JSON.stringify(replayed))
+    output.line(`  DIFFERS: by the log it is ${JSON.stringify(replayed)}`);
+  if (feature.deciding !== null) {
+    const { partition, offset, eventTime } = feature.deciding;
+    output.line(`  decided by ${place(partition)}@${count(offset)}, ${eventTime}`);
+  }
+  if (feature.tiles.length > 0) {
+    output.table(
+      ['tile', 'from', 'until', 'value'],
+      feature.tiles.map(({ index, from, until, value: held }) => [index, from, until, JSON.stringify(held)]),
+    );
+    if (feature.moreTiles > 0) output.line(`  and ${count(feature.moreTiles)} older tiles`);
+  }
+  if (feature.records.length > 0) {
+    output.table(['partition', 'offset', 'event time', 'value', 'id', 'seq'], feature.records.map(recordRow));
+    if (feature.moreRecords > 0) output.line(`  and ${count(feature.moreRecords)} older records`);
+  }
+}
+
+function recordRow({ partition, offset, eventTime, value, eventId, seq }: ExplainedRecord): (string | null)[] {
+  return [place(partition), count(offset), eventTime, JSON.stringify(value), eventId, count(seq)];
+}
+
+function place(partition: number): string {
+  return partition === -1 ? 'history' : String(partition);
+}
+
+function unknownView(name: string, known: readonly string[]): MillraceError {
+  return new MillraceError('unknown-view', `no view "${name}" in the definitions; known: ${known.join(', ')}`, {
+    remedy: 'Correct the name, or name the folder that has it with --features.',
+    httpStatus: 404,
+  });
+}

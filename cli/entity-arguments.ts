@@ -1,0 +1,43 @@
+import { textConversion } from '../engine/contract/column-conversions.ts';
+import type { ScalarValue } from '../engine/contract/field-type.ts';
+import { parseDateTime } from '../engine/contract/iso-time.ts';
+import { nameOfType } from '../engine/contract/row-value-conversions.ts';
+import type { ViewLayout } from '../engine/define/view-layout.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+
+/** The join key values of arguments like `origin=LAS`, in layout order. Throws `bad-key`. */
+export function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
+  const expected = layout.keys.map(({ name, type }) => `${name}=<${nameOfType(type)}>`).join(' ');
+  const refuse = (message: string): MillraceError =>
+    new MillraceError('bad-key', `${message}; expected ${expected}`, {
+      remedy: 'Give every join key once, as name=value.',
+    });
+  const values = new Map<string, string>();
+  for (const pair of given) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw refuse(`received "${pair}"`);
+    const name = pair.slice(0, at);
+    if (values.has(name)) throw refuse(`key "${name}" is given twice`);
+    values.set(name, pair.slice(at + 1));
+  }
+  const unknown = [...values.keys()].find((name) => !layout.keys.some((key) => key.name === name));
+  if (unknown !== undefined) throw refuse(`view "${layout.view}" has no key "${unknown}"`);
+  return layout.keys.map(({ name, type }) => {
+    const text = values.get(name);
+    if (text === undefined) throw refuse(`key "${name}" is missing`);
+    const value = textConversion(type)(text);
+    if (value === undefined) throw refuse(`key "${name}": "${text}" is not a ${nameOfType(type)}`);
+    return value as ScalarValue;
+  });
+}
+
+/** The time of `--at`, µs. Throws `bad-time`. */
+export function timeOf(text: string): number {
+  const atUs = parseDateTime(text, { offset: true, relaxed: false });
+  if (Number.isNaN(atUs)) {
+    throw new MillraceError('bad-time', `--at "${text}" is not a time`, {
+      remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
+    });
+  }
+  return atUs;
+}
