@@ -3,7 +3,7 @@ import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { claimPartitions } from './claim.ts';
 import type { MicroBatch } from './micro-batch.ts';
-import { RateMeter } from './rate-meter.ts';
+import { RateMeter } from '../log/rate-meter.ts';
 import {
   DEFAULT_STREAM_LIMITS,
   type RunStreamOptions,

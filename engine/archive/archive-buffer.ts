@@ -1,0 +1,161 @@
+import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBVector } from 'duckdb';
+import type { CompiledContract } from '../contract/compiled-contract.ts';
+import { recordDigest } from '../log/anchor.ts';
+import { type DuckDb, quoteName } from '../log/duckdb.ts';
+import type { LogBatch, RawRecord } from '../log/log-reader.ts';
+import type { ArchiveColumn } from './archive-columns.ts';
+
+const CHUNK_ROWS = 2048;
+
+/** What a file will hold of one partition. */
+export interface BufferedRange {
+  readonly partition: number;
+  readonly fromOffset: number;
+  /** Exclusive. */
+  readonly untilOffset: number;
+  readonly endOffset: number;
+  readonly rows: number;
+  /** Of the last record; null where there is none. */
+  readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
+}
+
+interface OpenRange {
+  readonly fromOffset: number;
+  nextOffset: number;
+  endOffset: number;
+  rows: number;
+  last: RawRecord | null;
+}
+
+/** Where a buffer begins in a partition. */
+export interface StartOffset {
+  readonly partition: number;
+  readonly nextOffset: number;
+  readonly endOffset: number;
+}
+
+/** Records on their way to a file, in a table of DuckDB, which spills. */
+export class ArchiveBuffer {
+  readonly table: string;
+  readonly startedMs: number;
+  rows = 0;
+  bytes = 0;
+  readonly #connection: DuckDBConnection;
+  readonly #appender: DuckDBAppender;
+  readonly #contract: CompiledContract;
+  readonly #columns: readonly ArchiveColumn[];
+  readonly #ranges: Map<number, OpenRange>;
+  #chunk: DuckDBDataChunk | null = null;
+  #vectors: DuckDBVector[] = [];
+  #chunkRows = 0;
+
+  static async open(
+    duckdb: DuckDb,
+    contract: CompiledContract,
+    columns: readonly ArchiveColumn[],
+    starts: readonly StartOffset[],
+    nowMs: number,
+  ): Promise<ArchiveBuffer> {
+    const table = duckdb.newName('archived');
+    const definitions = columns.map(({ name, type }) => `${quoteName(name)} ${type.toString()}`);
+    await duckdb.run(`CREATE TABLE ${table} (${definitions.join(', ')})`);
+    const connection = await duckdb.connect();
+    const appender = await connection.createAppender(table);
+    return new ArchiveBuffer(table, connection, appender, contract, columns, starts, nowMs);
+  }
+
+  private constructor(
+    table: string,
+    connection: DuckDBConnection,
+    appender: DuckDBAppender,
+    contract: CompiledContract,
+    columns: readonly ArchiveColumn[],
+    starts: readonly StartOffset[],
+    nowMs: number,
+  ) {
+    this.table = table;
+    this.startedMs = nowMs;
+    this.#connection = connection;
+    this.#appender = appender;
+    this.#contract = contract;
+    this.#columns = columns;
+    this.#ranges = new Map(
+      starts.map(({ partition, nextOffset, endOffset }) => [
+        partition,
+        { fromOffset: nextOffset, nextOffset, endOffset, rows: 0, last: null },
+      ]),
+    );
+  }
+
+  /** Hot path: takes a batch in. Batches come in order; of a partition that is not ours nothing comes. */
+  add(batch: LogBatch): void {
+    const range = this.#ranges.get(batch.partition);
+    if (range === undefined) return;
+    const { decodeJson } = this.#contract;
+    const columns = this.#columns;
+    for (const record of batch.records) {
+      const decoded = record.value === null ? null : decodeJson(record.value);
+      const row = decoded?.ok === true ? decoded.row : null;
+      const at = this.#chunkRows === 0 ? this.#newChunk() : this.#chunkRows;
+      for (let column = 0; column < columns.length; column++)
+        columns[column]!.write(this.#vectors[column]!, at, record, row);
+      this.#chunkRows = at + 1;
+      if (this.#chunkRows === CHUNK_ROWS) this.#flush();
+      this.bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
+    }
+    this.rows += batch.records.length;
+    range.rows += batch.records.length;
+    range.last = batch.records.at(-1) ?? range.last;
+    range.nextOffset = batch.nextOffset;
+    range.endOffset = batch.endOffset;
+  }
+
+  /** Where the next buffer begins. */
+  offsets(): StartOffset[] {
+    return [...this.#ranges].map(([partition, { nextOffset, endOffset }]) => ({ partition, nextOffset, endOffset }));
+  }
+
+  /** The partitions that have come further. */
+  ranges(): BufferedRange[] {
+    return [...this.#ranges]
+      .filter(([, { fromOffset, nextOffset }]) => nextOffset > fromOffset)
+      .map(([partition, { fromOffset, nextOffset, endOffset, rows, last }]) => ({
+        partition,
+        fromOffset,
+        untilOffset: nextOffset,
+        endOffset,
+        rows,
+        anchor: last === null ? null : { offset: last.offset, digest: recordDigest(last) },
+      }))
+      .sort((a, b) => a.partition - b.partition);
+  }
+
+  /** The file's rows, in order. */
+  select(): string {
+    return `SELECT * FROM ${this.table} ORDER BY partition, "offset"`;
+  }
+
+  /** Makes all rows visible and ends the appending. */
+  seal(): void {
+    if (this.#chunkRows > 0) this.#flush();
+    this.#appender.closeSync();
+    this.#connection.closeSync();
+  }
+
+  #newChunk(): number {
+    const types = this.#columns.map(({ type }) => type);
+    const chunk = DuckDBDataChunk.create(types, CHUNK_ROWS);
+    this.#chunk = chunk;
+    this.#vectors = types.map((_, column) => chunk.getColumnVector(column));
+    return 0;
+  }
+
+  #flush(): void {
+    if (this.#chunk === null) return;
+    this.#chunk.rowCount = this.#chunkRows;
+    for (const vector of this.#vectors) vector.flush();
+    this.#appender.appendDataChunk(this.#chunk);
+    this.#chunk = null;
+    this.#chunkRows = 0;
+  }
+}

@@ -1,0 +1,100 @@
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+
+const FULL = /ENOSPC|EDQUOT|No space left|Disk quota exceeded/i;
+
+/** Names what went wrong while a file of the archive was written: `archive-full` (retryable) or `archive-not-writable`. */
+export function archiveWriteError(cause: unknown, path: string): unknown {
+  const spillFull = isMillraceError(cause) && cause.code === 'spill-folder-full';
+  if (isMillraceError(cause) && !spillFull) return cause;
+  if (!(cause instanceof Error)) return cause;
+  if (spillFull || FULL.test(cause.message)) {
+    return new MillraceError('archive-full', `no space left to write ${path}`, {
+      remedy:
+        'Free space in the archive (MILLRACE_ARCHIVE_DIR) or move it to a larger disk; nothing unwritten counts as archived, and archiving goes on by itself.',
+      retryable: true,
+      httpStatus: 507,
+      details: { path },
+      cause,
+    });
+  }
+  if ('code' in cause || /^(IO|Permission) Error/i.test(cause.message)) {
+    return new MillraceError('archive-not-writable', `cannot write ${path}: ${cause.message}`, {
+      remedy:
+        'Let the worker write to the archive (MILLRACE_ARCHIVE_DIR): it must be a folder, mounted, and writable by its user.',
+      httpStatus: 500,
+      details: { path },
+      cause,
+    });
+  }
+  return cause;
+}
+
+/** What of the archive could not be read, for the message. */
+export interface ArchivePlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  /** Exclusive. */
+  readonly untilOffset: number;
+}
+
+const placeText = ({ topic, partition, fromOffset, untilOffset }: ArchivePlace): string =>
+  `${topic}, partition ${partition}, offsets ${fromOffset} to ${untilOffset - 1}`;
+
+export function fileMissing(path: string, what: string, details: Readonly<Record<string, unknown>>): MillraceError {
+  return new MillraceError('archive-file-missing', `${path} is not there; it holds ${what}`, {
+    remedy: `Put the file back from a copy, or check that the archive's folder (MILLRACE_ARCHIVE_DIR) is mounted; its records are nowhere else.`,
+    httpStatus: 500,
+    details: { path, ...details },
+  });
+}
+
+export function fileDamaged(
+  path: string,
+  what: string,
+  why: string,
+  details: Readonly<Record<string, unknown>>,
+): MillraceError {
+  return new MillraceError(
+    'archive-file-damaged',
+    `${path} was changed after it was written (${why}); it holds ${what}`,
+    {
+      remedy: 'Put the file back from a copy: nothing is read from a file that is not the one that was written.',
+      httpStatus: 500,
+      details: { path, ...details },
+    },
+  );
+}
+
+/** What a file of archived records holds, as its errors say it. */
+export function archivedPart(place: ArchivePlace): { what: string; details: Readonly<Record<string, unknown>> } {
+  return { what: placeText(place), details: { ...place } };
+}
+
+export function logHole(place: ArchivePlace, reason: string | null): MillraceError {
+  const why =
+    reason === 'before-archiving'
+      ? 'they were gone when archiving began'
+      : reason === 'retention'
+        ? 'retention deleted them before they were archived'
+        : 'the topic holds them no more, and they were not archived';
+  return new MillraceError('log-hole', `${placeText(place)}: ${why}`, {
+    remedy: `Start at offset ${place.untilOffset} or later (a new backfill does), with a history that has the events before; lengthen the topic's retention so that the archiver keeps up.`,
+    httpStatus: 409,
+    details: { ...place, reason },
+  });
+}
+
+/** The error for a topic that is not the one that is archived. */
+export function archivedTopicRecreated(what: string): MillraceError {
+  return new MillraceError('topic-recreated', `${what}: it was deleted and made again, or is on another cluster`, {
+    remedy:
+      'What was archived stays as it is and is not mixed with the new topic: archive that under another topic name, or another source name.',
+    httpStatus: 409,
+  });
+}
+
+/** Whether a failed file operation says that the file or its folder is not there. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
