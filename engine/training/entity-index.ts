@@ -28,15 +28,11 @@ export class EntityIndex {
   async load(duckdb: DuckDb, range: HashRange, signal: AbortSignal): Promise<void> {
     this.#ids = new Map();
     this.#range = range;
-    const keys = this.entity.keys.map((key, k) => keyColumn(key.type, `k${k}`)).join(', ');
-    const sql = `SELECT CAST(id AS DOUBLE), ${keys} FROM ${this.entity.table}`;
-    for await (const chunk of duckdb.chunks(sql, [], signal)) {
-      for (const [id, ...key] of chunk.getRows()) {
-        const text = keyText(key as ScalarValue[]);
-        const hash = keyHash(text);
-        this.#hashes[Number(id)] = hash;
-        if (hash >= range.low && hash < range.high) this.#ids.set(text, Number(id));
-      }
+    for await (const { id, key } of entityKeys(duckdb, this.entity, signal)) {
+      const text = keyText(key);
+      const hash = keyHash(text);
+      this.#hashes[id] = hash;
+      if (hash >= range.low && hash < range.high) this.#ids.set(text, id);
     }
   }
 
@@ -65,6 +61,19 @@ export class EntityIndex {
       onDrop(id);
     }
     this.#range = range;
+  }
+}
+
+/** The keys of an entity in a spine, as the engine holds them, with their ids. */
+export async function* entityKeys(
+  duckdb: DuckDb,
+  entity: SpineEntity,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly id: number; readonly key: ScalarValue[] }> {
+  const keys = entity.keys.map((key, k) => keyColumn(key.type, `k${k}`)).join(', ');
+  const sql = `SELECT CAST(id AS DOUBLE), ${keys} FROM ${entity.table}`;
+  for await (const chunk of duckdb.chunks(sql, [], signal)) {
+    for (const [id, ...key] of chunk.getRows()) yield { id: Number(id), key: key as ScalarValue[] };
   }
 }
 

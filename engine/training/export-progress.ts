@@ -11,9 +11,10 @@ export class ExportProgress {
   readonly #startedMs: number;
   #reportedMs = Number.NEGATIVE_INFINITY;
   #phase: TrainingProgress['phase'] = 'spine';
-  #sources = 1;
-  #sourcesDone = 0;
-  #rowsPerSource = 0;
+  #sweeps = 1;
+  #sweepsDone = 0;
+  #rowsOfSweeps: readonly number[] = [];
+  #rowsDone = 0;
   #rows = 0;
   #events = 0;
   #pass = 1;
@@ -31,10 +32,10 @@ export class ExportProgress {
     this.#send(this.#clock.monotonicMs());
   }
 
-  /** The sweeps to come: so many sources, each reading so many label rows. */
-  expect(sources: number, rowsPerSource: number): void {
-    this.#sources = sources;
-    this.#rowsPerSource = rowsPerSource;
+  /** The sweeps to come, and how many label rows each of them reads. */
+  expect(rowsOfSweeps: readonly number[]): void {
+    this.#rowsOfSweeps = rowsOfSweeps;
+    this.#sweeps = Math.max(1, rowsOfSweeps.length);
   }
 
   /** The sweep at hand went on. */
@@ -42,16 +43,17 @@ export class ExportProgress {
     this.#pass = pass;
     this.#rows = rows;
     this.#events += events;
-    const done = Math.min(1, fraction ?? rows / this.#rowsPerSource);
-    const percent = (100 * (this.#sourcesDone + (pass - 1 + done) / passes)) / this.#sources;
+    const done = Math.min(1, fraction ?? rows / (this.#rowsOfSweeps[this.#sweepsDone] ?? Number.POSITIVE_INFINITY));
+    const percent = (100 * (this.#sweepsDone + (pass - 1 + done) / passes)) / this.#sweeps;
     // A pass more than was known makes the part that is done smaller; what is told never falls.
     this.#percent = Math.max(this.#percent, Math.floor(percent));
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#reportedMs >= REPORT_EVERY_MS) this.#send(nowMs);
   }
 
-  sourceDone(): void {
-    this.#sourcesDone++;
+  sweepDone(): void {
+    this.#rowsDone += this.#rowsOfSweeps[this.#sweepsDone] ?? 0;
+    this.#sweepsDone++;
     this.#rows = 0;
     this.#pass = 1;
   }
@@ -62,8 +64,8 @@ export class ExportProgress {
     const seconds = (nowMs - this.#startedMs) / 1000;
     this.#report({
       phase: this.#phase,
-      rows: this.#sourcesDone * this.#rowsPerSource + this.#rows,
-      totalRows: this.#sources * this.#rowsPerSource,
+      rows: this.#rowsDone + this.#rows,
+      totalRows: this.#rowsOfSweeps.reduce((sum, rows) => sum + rows, 0),
       events: this.#events,
       pass: this.#pass,
       percent: this.#percent,

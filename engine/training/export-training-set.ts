@@ -1,44 +1,41 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
-import type { CompiledSource } from '../define/compiled-view.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../log/cut.ts';
 import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
-import { addCounts } from '../log/log-counts.ts';
-import { scanLog } from '../log/scan-log.ts';
+import { SERVED_SOURCE } from '../served/served-source.ts';
+import { readAsServed } from './as-served-reading.ts';
+import { compareModes } from './compare-modes.ts';
+import { comparisonPlot } from './comparison-plot.ts';
+import type { ModeComparison } from './comparison-types.ts';
 import { contentHash } from './content-hash.ts';
 import { EntityIndex } from './entity-index.ts';
+import { readEventTime, sourcesOf, takeCuts } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
-import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
-import { FeatureStaging } from './feature-staging.ts';
-import { countNulls, OutputFile, writeRows } from './output-file.ts';
-import { InvalidExamples } from './invalid-examples.ts';
-import { checkRepeatable, checkSameHistory } from './repeat-check.ts';
-import { emptySpine, findSpineFile, loadSpine, type SpineFile } from './spine-file.ts';
-import { spineError } from './spine-faults.ts';
-import {
-  entitiesOf,
-  findBadValues,
-  labelReadings,
-  outputColumns,
-  type SpineEntity,
-  sortLabels,
-} from './spine-labels.ts';
-import { sweepSource } from './sweep-source.ts';
-import type { ManifestSource, ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
-import { ViewSweep } from './view-sweep.ts';
+import { countNulls, OutputFile, writeRows, type WrittenComparison } from './output-file.ts';
+import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
+import type { ReadContext, Reading, ViewReading } from './reading.ts';
+import { checkRepeatable } from './repeat-check.ts';
+import { readRequests } from './request-reading.ts';
+import { planServed } from './served-plan.ts';
+import { findSpineFile, type SpineFile } from './spine-file.ts';
+import { entitiesOf, type SpineEntity } from './spine-labels.ts';
+import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
 
 const MIB = 2 ** 20;
 const STATES_SHARE = 0.4;
 
 /**
- * Writes a training set: the spine's rows in their order, with what every feature of the service was at each row's time
- * (of the events before it), as Parquet, and a manifest beside it. Repeating it at the manifest's cuts gives the same bytes.
+ * Writes a training set: the spine's rows in their order, with what every feature of the service was at each row's time, as Parquet, and a
+ * manifest beside it. Mode `event-time`: of the events before that time; mode `as-served`: what serving returned then, or for rows that
+ * name requests, exactly what those were served. Repeating it by its manifest gives the same bytes.
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash` (or `spine-invalid` for several of these),
- * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `value-out-of-range`, `too-many-invalid-records`, and those of the log.
+ * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `value-out-of-range`, `too-many-invalid-records`, and those of the log. As served also `database-missing`, `view-not-published`,
+ * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
+ * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
  * After an error or an abort nothing is left behind.
  *
  * @example
@@ -48,13 +45,11 @@ const STATES_SHARE = 0.4;
 export async function exportTrainingSet(options: TrainingOptions): Promise<TrainingManifest> {
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  if (options.mode !== 'event-time') {
+  if (options.mode !== 'event-time' && options.mode !== 'as-served') {
     throw new MillraceError(
       'unknown-mode',
-      `training set mode ${JSON.stringify(options.mode)}; expected "event-time"`,
-      {
-        remedy: 'Use mode "event-time".',
-      },
+      `training set mode ${JSON.stringify(options.mode)}; expected "event-time" or "as-served"`,
+      { remedy: 'Use one of these modes.' },
     );
   }
   const file = await findSpineFile(options.spine);
@@ -92,11 +87,11 @@ async function exportWithin(
   }
 }
 
-interface PreparedSpine {
-  readonly rows: number;
-  readonly columns: readonly string[];
-  readonly output: readonly { readonly name: string; readonly sql: string }[];
-  readonly sha256: string;
+/** What was read, and what the manifest says of how. */
+interface Read {
+  readonly reading: Reading;
+  readonly cuts: ReadonlyMap<string, Cut | null>;
+  readonly comparison: ModeComparison | null;
 }
 
 /** One run of an export, from the spine to the manifest. */
@@ -107,8 +102,6 @@ class TrainingExport {
   readonly #stateBudgetBytes: number;
   readonly #progress: ExportProgress;
   readonly #entities: readonly SpineEntity[];
-  readonly #features: readonly FeatureColumn[];
-  readonly #timeColumn: string;
 
   constructor(options: TrainingOptions, signal: AbortSignal, duckdb: DuckDb, stateBudgetBytes: number) {
     this.#options = options;
@@ -117,55 +110,27 @@ class TrainingExport {
     this.#stateBudgetBytes = stateBudgetBytes;
     this.#progress = new ExportProgress(options.clock, options.onProgress);
     this.#entities = entitiesOf(options.service);
-    this.#features = featureColumns(options.service);
-    this.#timeColumn = options.timeColumn ?? 'event_timestamp';
   }
 
   async run(file: SpineFile, output: OutputFile): Promise<TrainingManifest> {
-    const { service, repeatOf } = this.#options;
+    const { service, mode, repeatOf, overwrite = false } = this.#options;
     this.#progress.phase('spine');
-    const spine = await this.#prepareSpine(file);
-    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine.sha256);
+    const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
+    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine.sha256, mode);
     this.#progress.phase('cut');
-    const sources = [...new Map(service.views.map((view) => [view.source.name, view.source])).values()];
-    const cuts = new Map<string, Cut | null>();
-    for (const source of sources) cuts.set(source.name, await this.#cutOf(source));
-
-    this.#progress.phase('sweep');
-    this.#progress.expect(sources.length, spine.rows);
-    const sweeps: ViewSweep[] = [];
-    const stagings = new Map<string, FeatureStaging>();
-    const manifestSources: ManifestSource[] = [];
-    try {
-      const indexes: EntityIndex[] = [];
-      for (const entity of this.#entities) indexes.push(await EntityIndex.open(this.#duckdb, entity));
-      for (const [number, view] of service.views.entries()) {
-        const results = view.layout.features.map((feature) => feature.result);
-        const staging = await FeatureStaging.create(await this.#duckdb.connect(), `training_read_${number}`, results);
-        stagings.set(view.name, staging);
-        const index = indexes.find((candidate) => candidate.entity.name === view.layout.entity);
-        invariant(index !== undefined, `no index for entity "${view.layout.entity}"`);
-        sweeps.push(new ViewSweep(view, index, staging));
-      }
-      for (const source of sources) {
-        const views = sweeps.filter((sweep) => sweep.view.source === source);
-        const swept = await this.#sweep(source, cuts.get(source.name) ?? null, views, indexes);
-        if (repeatOf !== undefined) checkSameHistory(repeatOf, swept);
-        manifestSources.push(swept);
-      }
-    } finally {
-      for (const staging of stagings.values()) staging.close();
-    }
+    const { reading, cuts, comparison } = await (spine.requestColumn === null
+      ? this.#readTimes(spine)
+      : this.#readRequests(spine));
 
     this.#progress.phase('write');
-    const tables = new Map([...stagings].map(([view, staging]) => [view, staging.table]));
+    const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];
-    for (const sweep of sweeps) views.push(await this.#manifestView(sweep, tables.get(sweep.view.name)!, spine.rows));
-    await writeRows(this.#duckdb, output.partialPath, spine.output, this.#features, tables, this.#signal);
+    for (const view of reading.views) views.push(await this.#manifestView(view, spine));
+    await writeRows(this.#duckdb, output.partialPath, spine.output, spine.features, tables, this.#signal);
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
-      mode: this.#options.mode,
+      mode,
       service: service.name,
       rows: spine.rows,
       ...(await contentHash(output.partialPath, this.#signal)),
@@ -173,89 +138,91 @@ class TrainingExport {
         path: file.path,
         sizeBytes: file.sizeBytes,
         sha256: spine.sha256,
-        timeColumn: this.#timeColumn,
+        timeColumn: spine.timeColumn,
+        ...(spine.requestColumn === null ? {} : { requestColumn: spine.requestColumn }),
         columns: spine.columns,
       },
       views,
-      sources: manifestSources,
+      sources: reading.sources,
       cuts: Object.fromEntries(cuts),
+      ...(comparison === null ? {} : { comparison }),
     };
+    const written = comparison === null ? null : await writtenComparison(manifest, comparison);
     this.#signal.throwIfAborted();
-    await output.publish(manifest, this.#options.overwrite ?? false);
+    await output.publish(manifest, written, overwrite);
     return manifest;
   }
 
-  /** Loads, checks and sorts the spine; every fault that can be told at once is told at once. */
-  async #prepareSpine(file: SpineFile): Promise<PreparedSpine> {
-    const { sha256 } = await contentHash(file.path, this.#signal);
-    const special = new Set([
-      this.#timeColumn,
-      ...this.#entities.flatMap((entity) => entity.keys.map((key) => key.name)),
-    ]);
-    const columns = await loadSpine(this.#duckdb, file, special, this.#signal);
-    const names = columns.map((column) => column.name);
-    const readings = labelReadings(columns, this.#entities, this.#timeColumn);
-    const faults = [
-      ...readings.faults,
-      ...(await findBadValues(this.#duckdb, readings, this.#signal)),
-      ...columnClashes(names, this.#features),
-    ];
-    if (faults.length > 0) throw spineError(file.path, faults);
-    const rows = await sortLabels(this.#duckdb, this.#entities, readings, this.#signal);
-    if (rows === 0) throw emptySpine(file.path);
-    const output = outputColumns(columns, this.#entities, readings, file.format !== 'parquet');
-    return { rows, columns: names, output, sha256 };
-  }
-
-  async #cutOf(source: CompiledSource): Promise<Cut | null> {
-    const { cuts, repeatOf, reader, clock } = this.#options;
-    const given = cuts?.[source.name] ?? repeatOf?.cuts[source.name];
-    if (given !== undefined) return given;
-    return source.topic === null || reader === null ? null : await takeCut(reader, source.topic, clock);
-  }
-
-  async #sweep(
-    source: CompiledSource,
-    cut: Cut | null,
-    views: readonly ViewSweep[],
-    entities: readonly EntityIndex[],
-  ): Promise<ManifestSource> {
-    const names = entities.map((index) => index.entity.name);
-    const invalid = new InvalidExamples();
-    const figures = await sweepSource({
-      views,
-      entities,
-      entityOf: new Map(views.map((view) => [view, names.indexOf(view.view.layout.entity)])),
+  async #context(spine: PreparedSpine): Promise<ReadContext> {
+    const indexes: EntityIndex[] = [];
+    for (const entity of this.#entities) {
+      if (spine.keyed.has(entity)) indexes.push(await EntityIndex.open(this.#duckdb, entity));
+    }
+    return {
+      options: this.#options,
+      signal: this.#signal,
       duckdb: this.#duckdb,
       stateBudgetBytes: this.#stateBudgetBytes,
-      signal: this.#signal,
-      scan: (onFraction) =>
-        scanLog({
-          source,
-          cut,
-          reader: this.#options.reader,
-          duckdb: this.#duckdb,
-          order: 'event-time',
-          signal: this.#signal,
-          onProgress: ({ phase, rows, totalRows }) => {
-            if (phase === 'history' && totalRows !== null) onFraction(rows / totalRows);
-          },
-          onInvalid: (record) => invalid.add(record),
-        }),
-      onProgress: (progress) => this.#progress.sweep(progress),
-    });
-    this.#progress.sourceDone();
-    for (const view of views) {
-      addCounts(view.counts, figures.counts);
-      invalid.check(source, view.view.name, view.counts);
-    }
-    return { source: source.name, cut, history: figures.files };
+      progress: this.#progress,
+      indexes,
+      rows: spine.rows,
+    };
   }
 
-  async #manifestView(sweep: ViewSweep, table: string, rows: number): Promise<ManifestView> {
-    const { view } = sweep;
-    const columns = this.#features.filter((column) => column.view === view.name);
-    const staged = await countNulls(this.#duckdb, table, columns.length);
+  /** Labels of entities at times, in one mode or, to compare them, in both. */
+  async #readTimes(spine: PreparedSpine): Promise<Read> {
+    const { mode, compare = false } = this.#options;
+    const context = await this.#context(spine);
+    // What was committed is pinned before the cuts are taken: no commit is beyond them.
+    const plans = mode === 'as-served' || compare ? await planServed(context) : [];
+    const cuts = mode === 'event-time' || compare ? await takeCuts(context) : new Map<string, Cut | null>();
+    const byTime = mode === 'event-time' || compare ? sourcesOf(context).map(() => spine.rows) : [];
+    const byCommit = plans.flatMap(({ versions }) => versions.map(({ rows }) => rows));
+    this.#progress.expect([...byCommit, ...byTime]);
+    this.#progress.phase('sweep');
+    const asServed = plans.length === 0 ? null : await readAsServed(context, plans);
+    const eventTime = byTime.length === 0 ? null : await readEventTime(context, cuts);
+    let comparison: ModeComparison | null = null;
+    if (asServed !== null && eventTime !== null) {
+      this.#progress.phase('compare');
+      comparison = await compareModes(context, { plans, asServed, eventTime, cuts });
+    }
+    const reading = mode === 'event-time' ? eventTime : asServed;
+    invariant(reading !== null, 'nothing was read');
+    return { reading, cuts, comparison };
+  }
+
+  /** Labels of requests, from the serving log. */
+  async #readRequests(spine: PreparedSpine): Promise<Read> {
+    const { compare = false, servedTopic, reader, repeatOf, cuts, clock } = this.#options;
+    if (compare) {
+      throw new MillraceError(
+        'compare-needs-times',
+        'the modes are compared over entities at times, and the spine names requests',
+        { remedy: 'Compare over a spine with the join keys and a label time, or leave the comparison out.' },
+      );
+    }
+    if (reader === null || servedTopic === undefined || servedTopic === null) {
+      throw new MillraceError(
+        'serving-log-missing',
+        `the spine names requests (column "${spine.requestColumn}"), and there is no ${reader === null ? 'connection to Kafka' : 'serving log'} to find them in`,
+        { remedy: 'Set KAFKA_BROKERS and MILLRACE_SERVED_TOPIC, or name a label time (timeColumn).' },
+      );
+    }
+    const context = await this.#context(spine);
+    const given = cuts?.[SERVED_SOURCE] ?? repeatOf?.cuts[SERVED_SOURCE];
+    const cut = given ?? (await takeCut(reader, servedTopic, clock));
+    this.#progress.expect([spine.rows]);
+    this.#progress.phase('sweep');
+    const log = { reader, topic: servedTopic, cut };
+    const reading = await readRequests(context, log, spine.keyed, this.#entities);
+    return { reading, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
+  }
+
+  async #manifestView(read: ViewReading, { rows, features }: PreparedSpine): Promise<ManifestView> {
+    const { view, served, logged } = read;
+    const columns = features.filter((column) => column.view === view.name && column.isFeature);
+    const staged = await countNulls(this.#duckdb, read.table, columns.length);
     invariant(staged.rows === rows, `view "${view.name}" was read for ${staged.rows} of ${rows} rows`);
     return {
       view: view.name,
@@ -263,8 +230,8 @@ class TrainingExport {
       entity: view.layout.entity,
       keys: view.layout.keys.map((key) => key.name),
       source: view.source.name,
-      counts: sweep.counts,
-      rowsWithoutState: sweep.rowsWithoutState,
+      counts: read.counts,
+      rowsWithoutState: read.rowsWithoutState,
       features: columns.map(({ feature, column }, index) => ({
         name: feature.name,
         column,
@@ -272,6 +239,14 @@ class TrainingExport {
         nulls: staged.nulls[index] ?? 0,
         nullRate: (staged.nulls[index] ?? 0) / rows,
       })),
+      ...(served === undefined ? {} : { served }),
+      ...(logged === undefined ? {} : { logged }),
     };
   }
+}
+
+async function writtenComparison(manifest: TrainingManifest, comparison: ModeComparison): Promise<WrittenComparison> {
+  const { format, millrace, service, spine } = manifest;
+  const document = { format, millrace, service, spine, ...comparison };
+  return { json: `${JSON.stringify(document, null, 2)}\n`, svg: await comparisonPlot(comparison) };
 }

@@ -6,16 +6,31 @@ import { ROW_COLUMN } from './spine-file.ts';
 /** A feature's place in the output. */
 export interface FeatureColumn {
   readonly view: string;
-  readonly feature: FeatureLayout;
+  readonly feature: Pick<FeatureLayout, 'name' | 'result'>;
+  /** False for what a served read says beside its features: `seq`, `as_of`. */
+  readonly isFeature: boolean;
   /** `<view>__<feature>`. */
   readonly column: string;
 }
 
-/** The feature columns of a service, in its order. */
-export function featureColumns(service: CompiledService): FeatureColumn[] {
-  return service.views.flatMap((view) =>
-    view.layout.features.map((feature) => ({ view: view.name, feature, column: `${view.name}__${feature.name}` })),
-  );
+/** What a logged read says beside its features. */
+const READ_COLUMNS: readonly FeatureColumn['feature'][] = [
+  { name: 'seq', result: { kind: 'int' } },
+  { name: 'as_of', result: { kind: 'timestamp' } },
+];
+
+/** The columns a service adds to a spine, in its order; with those of the read itself where requests are asked for. */
+export function featureColumns(service: CompiledService, ofRequests = false): FeatureColumn[] {
+  return service.views.flatMap(({ name: view, layout }) => {
+    const columnOf = (feature: FeatureColumn['feature'], isFeature: boolean): FeatureColumn => ({
+      view,
+      feature,
+      isFeature,
+      column: `${view}__${feature.name}`,
+    });
+    const features = layout.features.map((feature) => columnOf(feature, true));
+    return ofRequests ? [...features, ...READ_COLUMNS.map((column) => columnOf(column, false))] : features;
+  });
 }
 
 /** Output names that would be written twice. Names are compared as Parquet readers do that ignore case. */
@@ -31,9 +46,11 @@ export function columnClashes(spineColumns: readonly string[], features: readonl
       remedy: 'Rename the column.',
     });
   }
-  for (const { view, feature, column } of features) {
+  for (const { view, feature, isFeature, column } of features) {
     const name = column.toLowerCase();
-    const owner = `feature "${feature.name}" of view "${view}"`;
+    const owner = isFeature
+      ? `feature "${feature.name}" of view "${view}"`
+      : `the ${feature.name} of the reads of view "${view}"`;
     const other = taken.get(name);
     if (other !== undefined) {
       faults.push({

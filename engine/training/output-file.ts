@@ -14,6 +14,17 @@ export function manifestPath(out: string): string {
   return `${out}.manifest.json`;
 }
 
+/** Where a comparison of the modes stands beside a training set. */
+export function comparisonPaths(out: string): { readonly json: string; readonly svg: string } {
+  return { json: `${out}.compare.json`, svg: `${out}.compare.svg` };
+}
+
+/** A comparison as it is written. */
+export interface WrittenComparison {
+  readonly json: string;
+  readonly svg: string;
+}
+
 /** A training set while it is written: in a folder of its own beside its place, moved there when whole. */
 export class OutputFile {
   readonly path: string;
@@ -49,12 +60,21 @@ export class OutputFile {
     return join(this.#folder, 'rows.parquet');
   }
 
-  /** Puts manifest and file in place, the file last: where the file stands, all of it and its manifest do. */
-  async publish(manifest: TrainingManifest, overwrite: boolean): Promise<void> {
-    const partialManifest = join(this.#folder, 'manifest.json');
-    await writeFile(partialManifest, `${JSON.stringify(manifest, null, 2)}\n`);
+  /** Puts manifest, comparison and file in place, the file last: where the file stands, all of it does. */
+  async publish(manifest: TrainingManifest, comparison: WrittenComparison | null, overwrite: boolean): Promise<void> {
+    const paths = comparisonPaths(this.path);
+    const beside = new Map([[manifestPath(this.path), `${JSON.stringify(manifest, null, 2)}\n`]]);
+    if (comparison !== null) beside.set(paths.json, comparison.json).set(paths.svg, comparison.svg);
+    const partial = [...beside].map(([place, text], number) => ({
+      place,
+      text,
+      path: join(this.#folder, `beside-${number}`),
+    }));
+    for (const { path, text } of partial) await writeFile(path, text);
     await refuseExisting(this.path, overwrite);
-    await rename(partialManifest, manifestPath(this.path));
+    for (const { path, place } of partial) await rename(path, place);
+    // That of the set which is replaced says nothing of this one.
+    if (comparison === null) for (const path of Object.values(paths)) await rm(path, { force: true });
     await rename(this.partialPath, this.path);
   }
 

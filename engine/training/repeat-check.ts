@@ -1,10 +1,16 @@
 import type { CompiledService } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { ManifestSource, TrainingManifest } from './training-types.ts';
+import type { ManifestSource, TrainingManifest, TrainingMode } from './training-types.ts';
 
-/** Refuses to repeat an export whose views or spine are no longer what the manifest says. Throws `training-set-changed`. */
-export function checkRepeatable(manifest: TrainingManifest, service: CompiledService, spineSha256: string): void {
+/** Refuses to repeat an export whose mode, views or spine are no longer what the manifest says. Throws `training-set-changed`. */
+export function checkRepeatable(
+  manifest: TrainingManifest,
+  service: CompiledService,
+  spineSha256: string,
+  mode: TrainingMode,
+): void {
   const changed: string[] = [];
+  if (manifest.mode !== mode) changed.push(`mode: then "${manifest.mode}", now "${mode}"`);
   if (manifest.service !== service.name) changed.push(`service: then "${manifest.service}", now "${service.name}"`);
   const then = new Map(manifest.views.map((view) => [view.view, view.fingerprint]));
   for (const view of service.views) {

@@ -17,6 +17,11 @@ export function spineError(path: string, faults: readonly SpineFault[]): Millrac
   return new MillraceError(code, `spine ${path}:${list}`, { remedy: remedies.join(' '), details: { faults } });
 }
 
+const REMEDIES: Readonly<Record<string, string>> = {
+  'the label time': 'Name the column of label times with timeColumn (CLI: --time COLUMN).',
+  'the request id': 'Name the column of request ids with requestColumn (CLI: --request COLUMN).',
+};
+
 /** The fault of a column the spine needs and does not have. */
 export function missingColumn(column: string, purpose: string, known: readonly string[]): SpineFault {
   const near = known.find((name) => name.toLowerCase() === column.toLowerCase());
@@ -24,9 +29,6 @@ export function missingColumn(column: string, purpose: string, known: readonly s
   return {
     code: 'spine-column-missing',
     message: `no column "${column}" (${purpose}); ${found}`,
-    remedy:
-      purpose === 'the label time'
-        ? 'Name the column of label times with timeColumn (CLI: --time COLUMN).'
-        : 'Add the column, or rename the one that holds the join key.',
+    remedy: REMEDIES[purpose] ?? 'Add the column, or rename the one that holds the join key.',
   };
 }

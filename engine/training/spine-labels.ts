@@ -8,7 +8,22 @@ import { type ColumnReading, keyReading, outputSql, timeReading } from './scalar
 import { missingColumn, type SpineFault } from './spine-faults.ts';
 import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-file.ts';
 
-const LABELS_TABLE = 'training_labels';
+/** Row number, time, and the id of each entity (`id0`, …), by time. */
+export const LABELS_TABLE = 'training_labels';
+
+/** Half-open: fromUs <= t < untilUs, epoch µs. */
+export interface TimeRange {
+  readonly fromUs: number;
+  readonly untilUs: number;
+}
+
+/** What a column of request ids is for, in messages. */
+export const REQUEST_PURPOSE = 'the request id';
+
+/** SQL: whether a label is of the range. */
+export function inRange({ fromUs, untilUs }: TimeRange): string {
+  return `(time_us >= ${fromUs} AND time_us < ${untilUs})`;
+}
 
 /** An entity of the service, as the spine's rows name it. */
 export interface SpineEntity {
@@ -28,7 +43,8 @@ export function entitiesOf(service: CompiledService): SpineEntity[] {
   return [...entities.values()];
 }
 
-interface LabelColumn {
+/** A column that is needed, and how it is understood. */
+export interface LabelColumn {
   readonly name: string;
   readonly purpose: string;
   readonly reading: ColumnReading;
@@ -37,17 +53,19 @@ interface LabelColumn {
 /** How the spine's columns are understood; `faults` names the columns that are not there or can never be. */
 export interface LabelReadings {
   readonly time: LabelColumn | null;
+  /** Where the rows name requests. */
+  readonly request?: LabelColumn | null | undefined;
   /** Per entity, per key. */
   readonly keys: readonly (readonly (LabelColumn | null)[])[];
   readonly bound: BoundValues;
   readonly faults: readonly SpineFault[];
 }
 
-/** Finds the label time and every join key among the spine's columns. */
+/** Finds the label time (where one is named) and every join key among the spine's columns. */
 export function labelReadings(
   columns: readonly SpineColumn[],
   entities: readonly SpineEntity[],
-  timeColumn: string,
+  timeColumn: string | null,
 ): LabelReadings {
   const bound = new BoundValues();
   const faults: SpineFault[] = [];
@@ -61,8 +79,8 @@ export function labelReadings(
   };
 
   let time: LabelColumn | null = null;
-  const timeSource = find(timeColumn, 'the label time');
-  if (timeSource !== null) {
+  const timeSource = timeColumn === null ? null : find(timeColumn, 'the label time');
+  if (timeColumn !== null && timeSource !== null) {
     const reading = timeReading(quoteName(timeSource.name), timeSource.type);
     if (reading !== null) time = { name: timeColumn, purpose: 'the label time', reading };
     else
@@ -97,7 +115,9 @@ export async function findBadValues(
   readings: LabelReadings,
   signal: AbortSignal,
 ): Promise<SpineFault[]> {
-  const columns = [readings.time, ...readings.keys.flat()].filter((column) => column !== null);
+  const columns = [readings.time, readings.request ?? null, ...readings.keys.flat()].filter(
+    (column) => column !== null,
+  );
   if (columns.length === 0) return [];
   const tests = columns.flatMap(({ name, reading }) => {
     const raw = quoteName(name);
@@ -118,9 +138,10 @@ export async function findBadValues(
   columns.forEach(({ name, purpose, reading }, index) => {
     const [nulls, firstNull, bads, firstBad, value] = row.slice(index * 5, index * 5 + 5);
     const isTime = purpose === 'the label time';
+    const isRequest = purpose === REQUEST_PURPOSE;
     if (Number(nulls) > 0) {
       faults.push({
-        code: isTime ? 'spine-bad-time' : 'spine-null-key',
+        code: isTime ? 'spine-bad-time' : isRequest ? 'spine-bad-request' : 'spine-null-key',
         message: `column "${name}" (${purpose}), row ${Number(firstNull) + 1}: null${andMore(Number(nulls))}`,
         remedy: `Fill in or drop the rows without a value in "${name}".`,
       });
@@ -128,7 +149,7 @@ export async function findBadValues(
     if (Number(bads) > 0) {
       const what = `expected ${reading.expected}, received ${JSON.stringify(value)}`;
       faults.push({
-        code: isTime ? 'spine-bad-time' : 'spine-bad-key',
+        code: isTime ? 'spine-bad-time' : isRequest ? 'spine-bad-request' : 'spine-bad-key',
         message: `column "${name}" (${purpose}), row ${Number(firstBad) + 1}: ${what}${andMore(Number(bads))}`,
         remedy: `Correct or drop these rows of "${name}" (row 1 is the first row of labels).`,
       });
@@ -166,6 +187,28 @@ export function outputColumns(
   });
 }
 
+/** Gives every distinct key of entity number `e` in table `training_keys` (columns `e<e>k<k>`) an id, from 0, in `entity.table`. */
+export async function numberEntities(
+  duckdb: DuckDb,
+  e: number,
+  entity: SpineEntity,
+  signal: AbortSignal,
+): Promise<void> {
+  const keys = entity.keys.map((_, k) => `e${e}k${k} AS k${k}`).join(', ');
+  await duckdb.run(
+    `CREATE TABLE ${entity.table} AS
+     SELECT row_number() OVER () - 1 AS id, * FROM (SELECT DISTINCT ${keys} FROM training_keys ORDER BY ALL)`,
+    [],
+    signal,
+  );
+}
+
+/** SQL: joins rows `l` of `training_keys` with the ids of their entities. */
+export function entityJoin(e: number, entity: SpineEntity): string {
+  const on = entity.keys.map((_, k) => `e${e}.k${k} = l.e${e}k${k}`).join(' AND ');
+  return `JOIN ${entity.table} e${e} ON ${on}`;
+}
+
 /** Sorts the labels by time into a table of small columns: row number, time, and an id per entity. */
 export async function sortLabels(
   duckdb: DuckDb,
@@ -180,20 +223,9 @@ export async function sortLabels(
     readings.bound.values,
     signal,
   );
-  for (const [e, entity] of entities.entries()) {
-    const keys = entity.keys.map((_, k) => `e${e}k${k} AS k${k}`).join(', ');
-    await duckdb.run(
-      `CREATE TABLE ${entity.table} AS
-       SELECT row_number() OVER () - 1 AS id, * FROM (SELECT DISTINCT ${keys} FROM training_keys ORDER BY ALL)`,
-      [],
-      signal,
-    );
-  }
+  for (const [e, entity] of entities.entries()) await numberEntities(duckdb, e, entity, signal);
   const ids = entities.map((_, e) => `e${e}.id AS id${e}`).join(', ');
-  const joins = entities.map((entity, e) => {
-    const on = entity.keys.map((_, k) => `e${e}.k${k} = l.e${e}k${k}`).join(' AND ');
-    return `JOIN ${entity.table} e${e} ON ${on}`;
-  });
+  const joins = entities.map((entity, e) => entityJoin(e, entity));
   await duckdb.run(
     `CREATE TABLE ${LABELS_TABLE} AS
      SELECT l.row_number, l.time_us, ${ids} FROM training_keys l ${joins.join(' ')} ORDER BY l.time_us, l.row_number`,
@@ -221,12 +253,13 @@ export class LabelCursor {
     this.#chunks = chunks;
   }
 
-  /** Stands on the first label. `close` must follow. */
-  static async open(duckdb: DuckDb, entityCount: number, signal: AbortSignal): Promise<LabelCursor> {
+  /** Stands on the first label (of the range). `close` must follow. */
+  static async open(duckdb: DuckDb, entityCount: number, signal: AbortSignal, range?: TimeRange): Promise<LabelCursor> {
     const ids = Array.from({ length: entityCount }, (_, e) => `, CAST(id${e} AS DOUBLE)`).join('');
     const cursor = new LabelCursor(
       duckdb.chunks(
-        `SELECT CAST(row_number AS DOUBLE), CAST(time_us AS DOUBLE)${ids} FROM ${LABELS_TABLE} ORDER BY time_us, row_number`,
+        `SELECT CAST(row_number AS DOUBLE), CAST(time_us AS DOUBLE)${ids} FROM ${LABELS_TABLE}
+         ${range === undefined ? '' : `WHERE ${inRange(range)}`} ORDER BY time_us, row_number`,
         [],
         signal,
       ),

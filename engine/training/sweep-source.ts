@@ -1,8 +1,8 @@
+import type { LogEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../log/duckdb.ts';
-import type { LogScan } from '../log/scan-log.ts';
 import type { EntityIndex } from './entity-index.ts';
 import { evenRanges, halves, type HashRange } from './hash-range.ts';
-import { LabelCursor } from './spine-labels.ts';
+import { LabelCursor, type TimeRange } from './spine-labels.ts';
 import type { ViewSweep } from './view-sweep.ts';
 
 /** A key in the index: its text, its map entry, its id. */
@@ -27,7 +27,20 @@ export interface SweepProgress {
   readonly fraction: number | null;
 }
 
-export interface SweepOptions {
+/** Events in the order in which labels come to see them. */
+export interface SweepBatch {
+  readonly events: readonly LogEvent[];
+  /** Labels from this time on see all of them, epoch µs; never falls. Null: each is seen by labels after its own event time. */
+  readonly seenFromUs: number | null;
+}
+
+/** One scan of the events of a sweep; its figures are known once the batches have ended. */
+export interface SweepScan<Figures> {
+  batches(): AsyncIterable<SweepBatch>;
+  readonly figures: Figures;
+}
+
+export interface SweepOptions<Figures> {
   readonly views: readonly ViewSweep[];
   /** The entities of the service, in the order of the labels' ids; and per view, which of them is its own. */
   readonly entities: readonly EntityIndex[];
@@ -35,22 +48,24 @@ export interface SweepOptions {
   readonly duckdb: DuckDb;
   readonly stateBudgetBytes: number;
   readonly signal: AbortSignal;
-  /** A new scan of the source's log, the same each time. Tells how much of it is done, from 0 to 1, where it knows. */
-  scan(onFraction: (fraction: number) => void): LogScan;
+  /** The labels to read; all where left out. */
+  readonly labels?: TimeRange | undefined;
+  /** A new scan of the events, the same each time. Tells how much of it is done, from 0 to 1, where it knows. */
+  scan(onFraction: (fraction: number) => void): SweepScan<Figures>;
   onProgress(progress: SweepProgress): void;
 }
 
 /**
- * Reads every label for every view of a source, in one pass over its log in time order where the states fit in memory, else in
+ * Reads every label for every view at hand, in one pass over the events in the order labels see them where the states fit in memory, else in
  * several: when the budget is passed, half of the entities at hand are let go and taken up by a later pass, from that label on.
- * A label is read before the events of its own microsecond are applied. Gives the figures of the first, whole scan.
+ * A label is read before the first event that it does not see is applied. Gives the figures of the first, whole scan.
  */
-export async function sweepSource(options: SweepOptions): Promise<LogScan['figures']> {
+export async function sweepSource<Figures>(options: SweepOptions<Figures>): Promise<Figures> {
   const used = usedEntities(options);
   const keyCount = used.reduce((sum, index) => sum + index.size, 0);
   const perPass = options.stateBudgetBytes / 2 / BYTES_PER_HELD_KEY;
   const waiting: Pass[] = evenRanges(keyCount, perPass).map((range) => ({ range, fromLabel: 0 }));
-  let figures: LogScan['figures'] | null = null;
+  let figures: { readonly of: Figures } | null = null;
   for (let number = 1; ; number++) {
     const pass = waiting.shift();
     if (pass === undefined) break;
@@ -65,21 +80,21 @@ export async function sweepSource(options: SweepOptions): Promise<LogScan['figur
     const report = (rows: number, events: number, deferred: number): void =>
       options.onProgress({ rows, events, pass: number, passes: number + waiting.length + deferred, fraction });
     waiting.push(...(await runPass(options, used, scan, pass, isFirst, report)));
-    figures ??= scan.figures;
+    figures ??= { of: scan.figures };
   }
   for (const view of options.views) view.clear();
-  return figures!;
+  return figures!.of;
 }
 
-function usedEntities(options: SweepOptions): EntityIndex[] {
+function usedEntities(options: SweepOptions<unknown>): EntityIndex[] {
   const numbers = new Set(options.views.map((view) => options.entityOf.get(view)!));
   return [...numbers].map((number) => options.entities[number]!);
 }
 
 async function runPass(
-  options: SweepOptions,
+  options: SweepOptions<unknown>,
   used: readonly EntityIndex[],
-  scan: LogScan,
+  scan: SweepScan<unknown>,
   pass: Pass,
   isFirst: boolean,
   report: (rows: number, events: number, deferred: number) => void,
@@ -87,7 +102,7 @@ async function runPass(
   const { views, signal } = options;
   const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
   const counters = views.map((view) => (isFirst ? view.counts : null));
-  const labels = await LabelCursor.open(options.duckdb, options.entities.length, signal);
+  const labels = await LabelCursor.open(options.duckdb, options.entities.length, signal, options.labels);
   const deferred: Pass[] = [];
   let range = pass.range;
   const checkEvery = Math.min(32_768, Math.max(256, Math.floor(options.stateBudgetBytes / 2048)));
@@ -119,17 +134,18 @@ async function runPass(
   };
 
   try {
-    for await (const batch of scan.batches()) {
+    for await (const { events, seenFromUs } of scan.batches()) {
       signal.throwIfAborted();
-      for (const event of batch) {
-        while (labels.timeUs <= event.eventTimeUs) {
+      for (const event of events) {
+        const seenUs = seenFromUs ?? event.eventTimeUs + 1;
+        while (labels.timeUs < seenUs) {
           readLabel();
           if (!labels.advance()) await labels.fill();
         }
         for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
         if (sinceCheck >= checkEvery) keepBudget();
       }
-      report(labels.position, batch.length, deferred.length);
+      report(labels.position, events.length, deferred.length);
       // A later pass needs no more than the labels ask for; the first one also counts the whole log.
       if (!isFirst && labels.timeUs === Number.POSITIVE_INFINITY) break;
     }

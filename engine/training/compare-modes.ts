@@ -1,0 +1,187 @@
+import type { Cut } from '../log/cut.ts';
+import type { DuckDb } from '../log/duckdb.ts';
+import { invariant } from '../errors/millrace-error.ts';
+import type { ScalarType } from '../contract/field-type.ts';
+import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
+import { sourcesOf } from './event-time-reading.ts';
+import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
+import { entityOf, type ReadContext, type Reading } from './reading.ts';
+import type { ServedPlan } from './served-plan.ts';
+import { inRange, LABELS_TABLE } from './spine-labels.ts';
+
+/** What was read of the same labels in both modes. */
+export interface BothModes {
+  readonly plans: readonly ServedPlan[];
+  readonly asServed: Reading;
+  readonly eventTime: Reading;
+  /** Of the reading by event time. */
+  readonly cuts: ReadonlyMap<string, Cut | null>;
+}
+
+/** A view's differing labels, and why they differ. */
+interface ComparedView {
+  readonly target: LagTarget;
+  /** row_number, time_us, entity, and per feature `d<i>`: whether it differs. */
+  readonly differingTable: string;
+}
+
+/**
+ * How the two modes differ, per feature, and which kinds of lag did it: for each differing label, which events of its entity are known in one mode
+ * and not in the other. Only the entities of differing labels are looked for in the log.
+ */
+export async function compareModes(context: ReadContext, both: BothModes): Promise<ModeComparison> {
+  const { duckdb, signal } = context;
+  const compared: ComparedView[] = [];
+  for (const plan of both.plans) compared.push(await differingLabels(context, plan, both));
+  for (const source of sourcesOf(context)) {
+    const targets: LagTarget[] = [];
+    for (const { target } of compared) {
+      if (target.plan.view.source !== source || target.plan.versions.length === 0) continue;
+      if ((await countOf(duckdb, target.entityTable)) > 0) targets.push(target);
+    }
+    if (targets.length > 0) await stageLags(context, source, both.cuts.get(source.name) ?? null, targets);
+  }
+  const features: ComparedFeature[] = [];
+  for (const view of compared) features.push(...(await featuresOf(context, view, both)));
+  const rows = compared.map(({ differingTable }) => `SELECT row_number FROM ${differingTable}`).join(' UNION ');
+  const [total] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM (${rows})`, [], signal);
+  return { labels: context.rows, labelsDiffering: Number(total?.n), features };
+}
+
+async function differingLabels(context: ReadContext, plan: ServedPlan, both: BothModes): Promise<ComparedView> {
+  const { duckdb, signal } = context;
+  const { view } = plan;
+  const number = entityOf(context, view);
+  const differingTable = duckdb.newName('compare_rows');
+  const entityTable = duckdb.newName('compare_entities');
+  const lagTable = duckdb.newName('compare_lags');
+  const flags = view.layout.features.map((_, f) => `s.f${f} IS DISTINCT FROM e.f${f}`);
+  await duckdb.run(
+    `CREATE TABLE ${differingTable} AS
+     SELECT l.row_number, l.time_us, l.id${number} AS entity, ${flags.map((flag, f) => `${flag} AS d${f}`).join(', ')}
+     FROM ${LABELS_TABLE} l JOIN ${tableOf(both.asServed, view.name)} s USING (row_number) JOIN ${tableOf(both.eventTime, view.name)} e USING (row_number)
+     WHERE ${flags.map((flag) => `(${flag})`).join(' OR ')}`,
+    [],
+    signal,
+  );
+  const { entity } = context.indexes[number]!;
+  await duckdb.run(
+    `CREATE TABLE ${entityTable} AS SELECT * FROM ${entity.table} WHERE id IN (SELECT entity FROM ${differingTable})`,
+    [],
+    signal,
+  );
+  await duckdb.run(`CREATE TABLE ${lagTable} (entity BIGINT, kind TINYINT, from_us BIGINT, until_us BIGINT)`);
+  return { target: { plan, entityTable, lagTable }, differingTable };
+}
+
+function tableOf({ views }: Reading, name: string): string {
+  const found = views.find(({ view }) => view.name === name);
+  invariant(found !== undefined, `view "${name}" was not read`);
+  return found.table;
+}
+
+/** SQL column of whether a label has a kind of lag. */
+function flagOf(kind: LagKind): string {
+  return kind.replace('-', '_');
+}
+
+async function featuresOf(context: ReadContext, compared: ComparedView, both: BothModes): Promise<ComparedFeature[]> {
+  const { duckdb, signal, rows: labels } = context;
+  const { target, differingTable } = compared;
+  const { view, versions } = target.plan;
+  const kindTable = duckdb.newName('compare_kinds');
+  const served = versions.length === 0 ? 'false' : versions.map(inRange).join(' OR ');
+  const found = Object.entries(LAG_CODES).map(([kind, code]) => ({ kind: kind as LagKind, code }));
+  const ends = found.map(({ code }) => endsOf(target.lagTable, code));
+  await duckdb.run(
+    `CREATE TABLE ${kindTable} AS
+     SELECT r.*, NOT (${served}) AS ${flagOf('not-published')},
+       ${found.map(({ kind, code }) => `coalesce(x${code}.end_us > r.time_us, false) AS ${flagOf(kind)}`).join(', ')}
+     FROM ${differingTable} r
+     ${found.map(({ code }, at) => `ASOF LEFT JOIN ${ends[at]} x${code} ON r.entity = x${code}.entity AND r.time_us >= x${code}.from_us`).join('\n')}`,
+    [],
+    signal,
+  );
+  const flags = LAG_KINDS.map(flagOf);
+  const several = `(${flags.map((flag) => `${flag}::INT`).join(' + ')})`;
+  const features: ComparedFeature[] = [];
+  for (const [f, feature] of view.layout.features.entries()) {
+    const difference = absoluteDifference(feature.result, `s.f${f}`, `e.f${f}`);
+    // Summed in the order of the rows: the same figures, to the bit, each time.
+    const sums =
+      difference === null
+        ? 'NULL AS mean, NULL AS most, 0 AS numbers'
+        : `favg(${difference} ORDER BY k.row_number) AS mean, max(${difference}) AS most, count(${difference}) AS numbers`;
+    const [row] = await duckdb.query<Record<string, bigint | number | null>>(
+      `SELECT count(*) AS differing, ${sums},
+         count(*) FILTER (e.f${f} IS NULL) AS null_event_time, count(*) FILTER (s.f${f} IS NULL) AS null_as_served,
+         ${flags.map((flag) => `count(*) FILTER (${flag}) AS ${flag}`).join(', ')},
+         ${flags.map((flag) => `count(*) FILTER (${flag} AND ${several} = 1) AS only_${flag}`).join(', ')},
+         count(*) FILTER (${several} > 1) AS several, count(*) FILTER (${several} = 0) AS other
+       FROM ${kindTable} k JOIN ${tableOf(both.asServed, view.name)} s USING (row_number) JOIN ${tableOf(both.eventTime, view.name)} e USING (row_number)
+       WHERE d${f}`,
+      [],
+      signal,
+    );
+    const count = (name: string): number => Number(row?.[name] ?? 0);
+    const differing = count('differing');
+    features.push({
+      view: view.name,
+      feature: feature.name,
+      column: `${view.name}__${feature.name}`,
+      labels,
+      differing,
+      share: differing / labels,
+      absolute: count('numbers') === 0 ? null : { labels: count('numbers'), mean: count('mean'), max: count('most') },
+      nullEventTime: count('null_event_time'),
+      nullAsServed: count('null_as_served'),
+      kinds: perKind((kind) => count(flagOf(kind))),
+      split: {
+        ...perKind((kind) => count(`only_${flagOf(kind)}`)),
+        several: count('several'),
+        other: count('other'),
+      },
+    });
+  }
+  return features;
+}
+
+/** Per entity and beginning, the latest end of the intervals that begin by then: a time lies in one of them iff it is before that end. */
+function endsOf(lagTable: string, code: number): string {
+  return `(
+    SELECT entity, from_us, max(until_us) OVER (PARTITION BY entity ORDER BY from_us ROWS UNBOUNDED PRECEDING) AS end_us
+    FROM (SELECT entity, from_us, max(until_us) AS until_us FROM ${lagTable} WHERE kind = ${code} GROUP BY ALL)
+  )`;
+}
+
+function perKind(count: (kind: LagKind) => number): Record<LagKind, number> {
+  return {
+    'producer-lag': count('producer-lag'),
+    'pipeline-lag': count('pipeline-lag'),
+    ahead: count('ahead'),
+    'not-published': count('not-published'),
+  };
+}
+
+/** SQL: how far two values of a feature are apart, as DOUBLE; null for types that are no numbers. */
+function absoluteDifference(type: ScalarType, a: string, b: string): string | null {
+  switch (type.kind) {
+    case 'int':
+    case 'int64':
+      return `CAST(abs(CAST(${a} AS HUGEINT) - CAST(${b} AS HUGEINT)) AS DOUBLE)`;
+    case 'decimal':
+    case 'double':
+      return `abs(CAST(${a} AS DOUBLE) - CAST(${b} AS DOUBLE))`;
+    case 'string':
+    case 'enum':
+    case 'boolean':
+    case 'timestamp':
+    case 'date':
+      return null;
+  }
+}
+
+async function countOf(duckdb: DuckDb, table: string): Promise<number> {
+  const [row] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`);
+  return Number(row?.n);
+}

@@ -1,0 +1,117 @@
+import type { CompiledView } from '../define/compiled-view.ts';
+import type { DuckDb } from '../log/duckdb.ts';
+import { keyTextTable } from './request-labels.ts';
+
+import type { ReadShape } from './served-definitions.ts';
+import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
+import type { StagedReads } from './staged-reads.ts';
+
+/** A spine row that stands for others like it in a message. */
+export interface RequestExample {
+  readonly row: number;
+  readonly requestId: string;
+}
+
+/** Label rows and the reads they are of. */
+export interface MatchedView {
+  readonly view: CompiledView;
+  /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. */
+  readonly table: string;
+  readonly keyed: boolean;
+  readonly rowsNotLogged: number;
+  readonly notLogged: readonly RequestExample[];
+  /** Rows that several different reads answer to, and whether those are of several entities. */
+  readonly rowsAmbiguous: number;
+  readonly ambiguous: readonly (RequestExample & { readonly entities: number })[];
+  readonly shapes: readonly {
+    readonly shape: ReadShape;
+    readonly rows: number;
+    readonly rowsNotFound: number;
+    readonly first: RequestExample;
+  }[];
+}
+
+const EXAMPLES = 3;
+
+/**
+ * Finds the read of each label row: by request id, and by the entity where the spine has its keys. Reads that say the same of the same entity
+ * (an entity asked for twice in one request) count as one.
+ */
+export async function matchReads(
+  duckdb: DuckDb,
+  reads: StagedReads,
+  keyed: { readonly entity: SpineEntity; readonly number: number } | null,
+  signal: AbortSignal,
+): Promise<MatchedView> {
+  const { view, values, metaTable } = reads;
+  const columns = Array.from({ length: view.layout.features.length + 2 }, (_, index) => `f${index}`);
+  const matches = duckdb.newName('served_matches');
+  const table = duckdb.newName('training_read');
+  const text = keyed === null ? '' : `JOIN ${keyTextTable(keyed.entity)} k ON k.id = l.id${keyed.number}`;
+  const sameEntity = keyed === null ? '' : 'AND m.entity_text = k.text';
+  // All numbers of a row's reads that differ in anything: one where they all say the same.
+  await duckdb.run(
+    `CREATE TABLE ${matches} AS
+     WITH said AS (
+       SELECT m.request_id, m.entity_text, m.shape, ${columns.map((column) => `v.${column}`).join(', ')}, min(m.number) AS number, min(m.found) AS found
+       FROM ${metaTable} m JOIN ${values.table} v ON v.row_number = m.number GROUP BY ALL
+     )
+     SELECT l.row_number, l.request_id, min(m.number) AS number, count(*) AS reads, count(DISTINCT m.entity_text) AS entities,
+       min(m.shape) AS shape, min(m.found) AS found
+     FROM ${LABELS_TABLE} l ${text} JOIN said m ON m.request_id = l.request_id ${sameEntity}
+     GROUP BY l.row_number, l.request_id`,
+    [],
+    signal,
+  );
+  await duckdb.run(
+    `CREATE TABLE ${table} AS
+     SELECT l.row_number, ${columns.map((column) => `v.${column}`).join(', ')}
+     FROM ${LABELS_TABLE} l LEFT JOIN ${matches} m USING (row_number) LEFT JOIN ${values.table} v ON v.row_number = m.number`,
+    [],
+    signal,
+  );
+  const missing = `FROM ${LABELS_TABLE} l ANTI JOIN ${matches} m USING (row_number)`;
+  const several = `FROM ${matches} WHERE reads > 1`;
+  const rowsNotLogged = await countOf(duckdb, missing);
+  const rowsAmbiguous = await countOf(duckdb, several);
+  const notLogged = await duckdb.query<ExampleRow>(
+    `SELECT l.row_number, l.request_id ${missing} ORDER BY l.row_number LIMIT ${EXAMPLES}`,
+  );
+  const ambiguous = await duckdb.query<ExampleRow & { entities: bigint }>(
+    `SELECT row_number, request_id, entities ${several} ORDER BY row_number LIMIT ${EXAMPLES}`,
+  );
+  const counted = await duckdb.query<ExampleRow & { shape: number; n: bigint; not_found: bigint }>(
+    `SELECT shape, count(*) AS n, count(*) FILTER (found = 0) AS not_found, min(row_number) AS row_number, arg_min(request_id, row_number) AS request_id
+     FROM ${matches} GROUP BY shape ORDER BY shape`,
+  );
+  const shapes = reads.definitions.shapes;
+  return {
+    view,
+    table,
+    keyed: keyed !== null,
+    rowsNotLogged,
+    notLogged: notLogged.map(exampleOf),
+    rowsAmbiguous,
+    ambiguous: ambiguous.map((row) => ({ ...exampleOf(row), entities: Number(row.entities) })),
+    shapes: counted.map((row) => ({
+      shape: shapes[row.shape]!,
+      rows: Number(row.n),
+      rowsNotFound: Number(row.not_found),
+      first: exampleOf(row),
+    })),
+  };
+}
+
+interface ExampleRow {
+  readonly row_number: bigint;
+  readonly request_id: string;
+}
+
+function exampleOf({ row_number, request_id }: ExampleRow): RequestExample {
+  return { row: Number(row_number) + 1, requestId: request_id };
+}
+
+async function countOf(duckdb: DuckDb, from: string): Promise<number> {
+  const [row] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n ${from}`);
+  return Number(row?.n);
+}

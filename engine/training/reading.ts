@@ -1,0 +1,51 @@
+import type { DuckDb } from '../log/duckdb.ts';
+import type { LogCounts } from '../log/log-counts.ts';
+import { invariant } from '../errors/millrace-error.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
+import type { EntityIndex } from './entity-index.ts';
+import type { ExportProgress } from './export-progress.ts';
+import { FeatureStaging } from './feature-staging.ts';
+import type { ManifestLogged, ManifestServed, ManifestSource, TrainingOptions } from './training-types.ts';
+
+/** What every way of reading a spine's labels needs. */
+export interface ReadContext {
+  readonly options: TrainingOptions;
+  readonly signal: AbortSignal;
+  readonly duckdb: DuckDb;
+  readonly stateBudgetBytes: number;
+  readonly progress: ExportProgress;
+  /** Of the service's entities, in the order of the labels' ids. */
+  readonly indexes: readonly EntityIndex[];
+  /** Label rows. */
+  readonly rows: number;
+}
+
+/** What was read of one view: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order). */
+export interface ViewReading {
+  readonly view: CompiledView;
+  readonly table: string;
+  readonly counts: LogCounts;
+  readonly rowsWithoutState: number;
+  readonly served?: ManifestServed | undefined;
+  readonly logged?: ManifestLogged | undefined;
+}
+
+/** What was read of a service's views, in its order. */
+export interface Reading {
+  readonly views: readonly ViewReading[];
+  readonly sources: readonly ManifestSource[];
+}
+
+/** Makes the tables that a view's values wait in. */
+export async function openStaging(context: ReadContext, view: CompiledView): Promise<FeatureStaging> {
+  const { duckdb } = context;
+  const results = view.layout.features.map((feature) => feature.result);
+  return FeatureStaging.create(await duckdb.connect(), duckdb.newName('training_read'), results);
+}
+
+/** Which of the entities is the view's own. */
+export function entityOf({ indexes }: ReadContext, view: CompiledView): number {
+  const number = indexes.findIndex((index) => index.entity.name === view.layout.entity);
+  invariant(number >= 0, `no index for entity "${view.layout.entity}"`);
+  return number;
+}

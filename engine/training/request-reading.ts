@@ -1,0 +1,115 @@
+import { invariant } from '../errors/millrace-error.ts';
+import type { Cut } from '../log/cut.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import { emptyCounts } from '../log/log-counts.ts';
+import { scanServedReads } from '../served/scan-served-reads.ts';
+import type { ReadContext, Reading, ViewReading } from './reading.ts';
+import { type MatchedView, matchReads } from './match-reads.ts';
+import { checkMatches } from './request-faults.ts';
+import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
+import { StagedReads } from './staged-reads.ts';
+
+/** Beyond this many distinct request ids, they are told apart in DuckDB, which spills, instead of in memory. */
+const IDS_IN_MEMORY = 1_000_000;
+
+/** The serving log, and how far it is read. */
+export interface ServedLog {
+  readonly reader: LogReader;
+  readonly topic: string;
+  readonly cut: Cut;
+}
+
+/**
+ * Gives every label row exactly what its request was served, from the serving log: the values' bits, the state's `seq` and the request time.
+ * Views are matched by request id, and by entity where the spine has its join keys.
+ *
+ * Throws `request-not-logged`, `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`, `served-read-mismatch`.
+ */
+export async function readRequests(
+  context: ReadContext,
+  log: ServedLog,
+  /** The entities that the labels have ids of. */
+  keyed: ReadonlySet<SpineEntity>,
+  entities: readonly SpineEntity[],
+): Promise<Reading> {
+  const { options, duckdb, signal, progress } = context;
+  const staged: StagedReads[] = [];
+  try {
+    for (const view of options.service.views) staged.push(await StagedReads.open(context, view));
+    const byView = new Map(staged.map((reads) => [reads.view.name, reads]));
+    let seen = 0;
+    let reported = 0;
+    const scan = scanServedReads({
+      reader: log.reader,
+      topic: log.topic,
+      views: new Set(byView.keys()),
+      requestIds: await distinctRequests(context),
+      until: log.cut,
+      signal,
+      onProgress: (records, total) => {
+        progress.sweep({
+          rows: Math.floor((context.rows * records) / Math.max(1, total)),
+          events: seen - reported,
+          pass: 1,
+          passes: 1,
+          fraction: total === 0 ? 1 : records / total,
+        });
+        reported = seen;
+      },
+    });
+    for await (const reads of scan) {
+      signal.throwIfAborted();
+      for (const read of reads) byView.get(read.view)!.add(read);
+      seen += reads.length;
+    }
+  } finally {
+    for (const reads of staged) reads.close();
+  }
+  progress.sweepDone();
+  const matched: MatchedView[] = [];
+  for (const reads of staged) {
+    const number = entities.findIndex((entity) => entity.name === reads.view.layout.entity);
+    const entity = entities[number];
+    invariant(entity !== undefined, `no entity "${reads.view.layout.entity}"`);
+    matched.push(await matchReads(duckdb, reads, keyed.has(entity) ? { entity, number } : null, signal));
+  }
+  checkMatches(matched, options.missing ?? 'error', log.topic);
+  return { views: matched.map((view) => viewReading(view)), sources: [] };
+}
+
+async function distinctRequests({ duckdb, signal }: ReadContext): Promise<ReadonlySet<string> | undefined> {
+  const [counted] = await duckdb.query<{ n: bigint }>(`SELECT count(DISTINCT request_id) AS n FROM ${LABELS_TABLE}`);
+  if (Number(counted?.n) > IDS_IN_MEMORY) return undefined;
+  const ids = new Set<string>();
+  for await (const chunk of duckdb.chunks(`SELECT DISTINCT request_id FROM ${LABELS_TABLE}`, [], signal)) {
+    for (const [id] of chunk.getRows()) ids.add(id as string);
+  }
+  return ids;
+}
+
+function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView): ViewReading {
+  const definitions = new Map<string, { version: number; fingerprint: string; rows: number }>();
+  for (const { shape, rows } of shapes) {
+    const id = `${shape.version} ${shape.fingerprint}`;
+    const known = definitions.get(id) ?? { version: shape.version, fingerprint: shape.fingerprint, rows: 0 };
+    definitions.set(id, { ...known, rows: known.rows + rows });
+  }
+  const notServed = view.layout.features.flatMap(({ name: feature }, index) => {
+    const count = (why: string): number =>
+      shapes.reduce((sum, { shape, rows }) => sum + (shape.notServed[index] === why ? rows : 0), 0);
+    const otherDefinition = count('other-definition');
+    const notAsked = count('not-asked');
+    return otherDefinition + notAsked === 0 ? [] : [{ feature, otherDefinition, notAsked }];
+  });
+  return {
+    view,
+    table,
+    counts: emptyCounts(),
+    rowsWithoutState: shapes.reduce((sum, { rowsNotFound }) => sum + rowsNotFound, 0),
+    logged: {
+      rowsNotLogged,
+      definitions: [...definitions.values()].sort((a, b) => a.version - b.version),
+      notServed,
+    },
+  };
+}

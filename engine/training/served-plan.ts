@@ -1,0 +1,214 @@
+import type pg from 'pg';
+import type { CommitTimeline } from '../archive/commit-timeline.ts';
+import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
+import { formatDateTime } from '../contract/iso-time.ts';
+import { invariant, MillraceError } from '../errors/millrace-error.ts';
+import type { DuckDb } from '../log/duckdb.ts';
+import { runSql } from '../postgres/run-sql.ts';
+import { sqlText } from '../postgres/sql.ts';
+import { type ViewVersion, versions } from '../postgres/view-versions.ts';
+import type { ReadContext } from './reading.ts';
+import { inRange, LABELS_TABLE, type TimeRange } from './spine-labels.ts';
+import type { ManifestVersion } from './training-types.ts';
+
+/** A flip ends one version and publishes the next in two statements of one transaction: nobody was without the view in between. */
+const FLIP_US = 1_000_000;
+
+/** One version of a view that label rows fall to. */
+export interface ServedVersion extends ManifestVersion {
+  readonly stored: ViewVersion;
+  readonly commits: CommitTimeline;
+}
+
+/** Which versions of a view the labels are to be read from. */
+export interface ServedPlan {
+  readonly view: CompiledView;
+  /** Oldest first; their times do not overlap. */
+  readonly versions: readonly ServedVersion[];
+}
+
+/** The database as-served exports need. Throws `database-missing`. */
+export function poolOf({ options }: Pick<ReadContext, 'options'>): pg.Pool {
+  if (options.pool !== undefined) return options.pool;
+  throw new MillraceError(
+    'database-missing',
+    'what was served when stands in the database, and there is no connection to it',
+    {
+      remedy: 'Give the export the pool of the database (DATABASE_URL).',
+    },
+  );
+}
+
+/**
+ * Finds, for each view, which version readers got at the labels' times and how far its commits go.
+ *
+ * Throws `view-not-published`, `definition-changed`, `commits-missing`, `training-set-changed`.
+ */
+export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
+  const { options } = context;
+  const pool = poolOf(context);
+  const nowUs = await databaseNow(pool);
+  const plans: ServedPlan[] = [];
+  const foreign: ForeignRows[] = [];
+  for (const view of options.service.views) {
+    const stored = await versions(pool, view.name);
+    const pinned = options.repeatOf?.views.find((candidate) => candidate.view === view.name)?.served?.versions;
+    const spans =
+      pinned === undefined ? await servedSpans(context, view, stored, nowUs) : pinnedSpans(view, stored, pinned);
+    const found: ServedVersion[] = [];
+    for (const span of spans) {
+      const other = foreignRows(view, span);
+      if (other !== null) {
+        foreign.push(other);
+        continue;
+      }
+      const commits = await loadCommitTimeline({ pool, archiveDir: options.archiveDir ?? null, version: span.stored });
+      const untilSeq = span.untilSeq ?? commits.seqAt(span.newestLabelUs);
+      checkSeq(view, span, commits, untilSeq);
+      const strange = commits.foreignCommits(span.fingerprint).find(({ seq }) => seq <= untilSeq);
+      if (strange !== undefined) {
+        foreign.push({ view, span, fingerprint: strange.fingerprint, commit: strange.seq });
+        continue;
+      }
+      const { version, fingerprint, fromUs, untilUs, rows } = span;
+      found.push({ version, fingerprint, fromUs, untilUs, untilSeq, rows, stored: span.stored, commits });
+    }
+    plans.push({ view, versions: found });
+  }
+  if (foreign.length > 0) throw definitionChanged(foreign);
+  return plans;
+}
+
+interface Span extends Omit<ManifestVersion, 'untilSeq'> {
+  readonly stored: ViewVersion;
+  /** Where it is pinned. */
+  readonly untilSeq: number | null;
+  readonly newestLabelUs: number;
+}
+
+async function databaseNow(pool: pg.Pool): Promise<number> {
+  const { rows } = await runSql<{ now_us: number }>(pool, sqlText`SELECT clock_timestamp() AS now_us`);
+  return rows[0]!.now_us;
+}
+
+/** The versions that were ever read, each with its time and the label rows in it; those without any are left out. */
+async function servedSpans(
+  context: ReadContext,
+  view: CompiledView,
+  stored: readonly ViewVersion[],
+  nowUs: number,
+): Promise<Span[]> {
+  const published = stored
+    .filter((version) => version.publishedAtUs !== null)
+    .sort((a, b) => a.publishedAtUs! - b.publishedAtUs!);
+  if (published.length === 0) {
+    throw new MillraceError(
+      'view-not-published',
+      `view "${view.name}" was never published: nothing of it was ever served`,
+      {
+        remedy: 'Start its lifecycle first; until then export with mode "event-time".',
+        httpStatus: 409,
+      },
+    );
+  }
+  const spans: Span[] = [];
+  for (const [index, version] of published.entries()) {
+    const nextUs = published[index + 1]?.publishedAtUs ?? Number.POSITIVE_INFINITY;
+    const endedUs = version.endedAtUs ?? Number.POSITIVE_INFINITY;
+    const range: TimeRange = {
+      fromUs: version.publishedAtUs!,
+      // A label of the present sees what is served now; one of the future cannot know.
+      untilUs: Math.min(nextUs - endedUs < FLIP_US ? nextUs : endedUs, nextUs, nowUs + 1),
+    };
+    const { rows, newestUs } = await labelsWithin(context.duckdb, range);
+    if (rows === 0) continue;
+    const { fingerprint } = version;
+    spans.push({
+      version: version.version,
+      fingerprint,
+      ...range,
+      rows,
+      stored: version,
+      untilSeq: null,
+      newestLabelUs: newestUs,
+    });
+  }
+  return spans;
+}
+
+function pinnedSpans(view: CompiledView, stored: readonly ViewVersion[], pinned: readonly ManifestVersion[]): Span[] {
+  return pinned.map((version) => {
+    const found = stored.find((candidate) => candidate.version === version.version);
+    if (found?.fingerprint === version.fingerprint)
+      return { ...version, stored: found, newestLabelUs: version.untilUs };
+    throw new MillraceError(
+      'training-set-changed',
+      `the export cannot be repeated exactly: version ${version.version} of view "${view.name}" is ${found === undefined ? 'not in this database' : 'another one in this database'}`,
+      { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
+    );
+  });
+}
+
+function checkSeq(view: CompiledView, span: Span, commits: CommitTimeline, untilSeq: number): void {
+  if (untilSeq <= commits.lastSeq) return;
+  throw new MillraceError(
+    'training-set-changed',
+    `the export cannot be repeated exactly: it saw commit ${untilSeq} of version ${span.version} of view "${view.name}", the newest is ${commits.lastSeq}`,
+    { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
+  );
+}
+
+async function labelsWithin(duckdb: DuckDb, range: TimeRange): Promise<{ rows: number; newestUs: number }> {
+  const [row] = await duckdb.query<{ n: bigint; newest: bigint | null }>(
+    `SELECT count(*) AS n, max(time_us) AS newest FROM ${LABELS_TABLE} WHERE ${inRange(range)}`,
+  );
+  invariant(row !== undefined, 'an aggregate without a row');
+  return { rows: Number(row.n), newestUs: Number(row.newest ?? 0) };
+}
+
+/** Label rows of a time at which other code served, or committed. */
+interface ForeignRows {
+  readonly view: CompiledView;
+  readonly span: Span;
+  readonly fingerprint: string;
+  /** The commit it made in a version that was the present definition's; null: the whole version is its. */
+  readonly commit: number | null;
+}
+
+function foreignRows(view: CompiledView, span: Span): ForeignRows | null {
+  return span.fingerprint === view.fingerprint ? null : { view, span, fingerprint: span.fingerprint, commit: null };
+}
+
+function definitionChanged(foreign: readonly ForeignRows[]): MillraceError {
+  const lines = foreign.map(({ view, span, fingerprint, commit }) => {
+    const what =
+      commit === null
+        ? `version ${span.version} of view "${view.name}"`
+        : `version ${span.version} of view "${view.name}", from its commit ${commit} on,`;
+    return (
+      `${what} (served from ${formatDateTime(span.fromUs)} to ${formatDateTime(span.untilUs)}, ${span.rows} label rows) was made by definition ` +
+      `${fingerprint.slice(0, 12)}, the present one is ${view.fingerprint.slice(0, 12)}`
+    );
+  });
+  return new MillraceError(
+    'definition-changed',
+    `what another definition served cannot be replayed: ${lines.join('; ')}`,
+    {
+      remedy:
+        'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn): the serving log has what was served.',
+      httpStatus: 409,
+      details: {
+        versions: foreign.map(({ view, span, fingerprint, commit }) => ({
+          view: view.name,
+          version: span.version,
+          fingerprint,
+          fromUs: span.fromUs,
+          untilUs: span.untilUs,
+          rows: span.rows,
+          commit,
+        })),
+      },
+    },
+  );
+}

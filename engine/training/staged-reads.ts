@@ -1,0 +1,63 @@
+import { BIGINT, INTEGER, VARCHAR } from 'duckdb';
+import type { CompiledView } from '../define/compiled-view.ts';
+import { RowAppender } from '../log/row-appender.ts';
+import type { ServedRead } from '../served/served-read.ts';
+import { FeatureStaging } from './feature-staging.ts';
+import type { ReadContext } from './reading.ts';
+import { ServedDefinitions } from './served-definitions.ts';
+import { poolOf } from './served-plan.ts';
+
+/** The logged reads of one view, waiting to be matched: their values in one table, what they are of in another. */
+export class StagedReads {
+  readonly view: CompiledView;
+  readonly definitions: ServedDefinitions;
+  /** `row_number` (the read's number), `f0`, … per feature, then seq and as_of. */
+  readonly values: FeatureStaging;
+  /** number, request_id, entity_text, shape, found. */
+  readonly metaTable: string;
+  readonly #meta: RowAppender;
+  #count = 0;
+
+  private constructor(
+    view: CompiledView,
+    definitions: ServedDefinitions,
+    values: FeatureStaging,
+    metaTable: string,
+    meta: RowAppender,
+  ) {
+    this.view = view;
+    this.definitions = definitions;
+    this.values = values;
+    this.metaTable = metaTable;
+    this.#meta = meta;
+  }
+
+  static async open(context: ReadContext, view: CompiledView): Promise<StagedReads> {
+    const { duckdb } = context;
+    const definitions = await ServedDefinitions.load(poolOf(context), view);
+    const results = view.layout.features.map((feature) => feature.result);
+    const values = await FeatureStaging.create(await duckdb.connect(), duckdb.newName('served_values'), [
+      ...results,
+      { kind: 'int' },
+      { kind: 'timestamp' },
+    ]);
+    const metaTable = duckdb.newName('served_reads');
+    await duckdb.run(
+      `CREATE TABLE ${metaTable} (number BIGINT, request_id VARCHAR, entity_text VARCHAR, shape INTEGER, found INTEGER)`,
+    );
+    const meta = await RowAppender.open(duckdb, metaTable, [BIGINT, VARCHAR, VARCHAR, INTEGER, INTEGER]);
+    return new StagedReads(view, definitions, values, metaTable, meta);
+  }
+
+  add(read: ServedRead): void {
+    const { entityText, values, shape } = this.definitions.read(read);
+    const number = this.#count++;
+    this.values.append(number, [...values, read.seq, read.asOfUs]);
+    this.#meta.append(BigInt(number), read.requestId, entityText, shape.number, read.found ? 1 : 0);
+  }
+
+  close(): void {
+    this.values.close();
+    this.#meta.close();
+  }
+}
