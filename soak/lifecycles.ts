@@ -1,0 +1,119 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type pg from 'pg';
+import { queryStatus, sendCommand, startLifecycle } from '../cli/lifecycle-client.ts';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import type { LogReader } from '../engine/log/log-reader.ts';
+import { poolAddress } from '../engine/postgres/pool.ts';
+import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
+import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { archiveWorkflowId } from '../workflows/archive-contracts.ts';
+import { type LifecycleStatus, type Phase, TASK_QUEUE } from '../workflows/contracts.ts';
+
+const POLL_MS = 250;
+
+/** Starts the archive of each source; files roll within seconds, so that audits find something there. */
+export async function startArchives(client: Client, sources: readonly string[]): Promise<void> {
+  for (const source of sources) {
+    try {
+      await client.workflow.start('archiveSource', {
+        workflowId: archiveWorkflowId(source),
+        taskQueue: TASK_QUEUE,
+        args: [{ source, options: { rollSeconds: 5, sliceSeconds: 60 } }],
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  }
+}
+
+/** Starts every view's lifecycle at once and waits until all are published; then promotes all and waits until all stream. */
+export async function startViews(
+  client: Client,
+  views: readonly string[],
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let published = 0;
+  let streaming = 0;
+  await Promise.all(
+    views.map(async (view) => {
+      // More entities than any view has: every state is compared at promotion.
+      await startLifecycle(client, view);
+      await reach(client, view, 'published', signal);
+      onProgress(`${++published} of ${views.length} views published`);
+    }),
+  );
+  await Promise.all(
+    views.map(async (view) => {
+      await sendCommand(client, view, 'promote');
+      const { proof } = await reach(client, view, 'streaming', signal);
+      if (proof?.verdict !== 'equal') throw notProven(view, JSON.stringify(proof));
+      onProgress(`${++streaming} of ${views.length} views streaming`);
+    }),
+  );
+}
+
+/** Pauses a view and waits until nothing writes it. */
+export async function pauseView(client: Client, view: string, signal: AbortSignal): Promise<void> {
+  await sendCommand(client, view, 'pause');
+  await reach(client, view, 'paused', signal);
+}
+
+/** Waits for a phase. Throws the lifecycle's own error when it fails. */
+async function reach(client: Client, view: string, phase: Phase, signal: AbortSignal): Promise<LifecycleStatus> {
+  for (;;) {
+    signal.throwIfAborted();
+    const status = await queryStatus(client, view);
+    if (status?.phase === phase) return status;
+    if (status?.phase === 'failed') {
+      throw new MillraceError(
+        status.error?.code ?? 'lifecycle-failed',
+        `view "${view}" failed during ${status.error?.during}: ${status.error?.message}`,
+        { remedy: status.error?.remedy ?? 'See the workflow.' },
+      );
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/** Waits until every view's stream stands at the present end of its topic. Outages are sat out. */
+export async function caughtUp(
+  pool: pg.Pool,
+  reader: LogReader,
+  views: readonly string[],
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const view of views) {
+    for (;;) {
+      signal.throwIfAborted();
+      const lag = await lagOf(pool, reader, view);
+      if (lag === 0) break;
+      if (lag !== null) onProgress(`waiting for ${view}: ${lag} records behind`);
+      await delay(POLL_MS);
+    }
+  }
+}
+
+/** Records between a view's stream and the end of its topic; null while a service is away. */
+async function lagOf(pool: pg.Pool, reader: LogReader, view: string): Promise<number | null> {
+  try {
+    const live = await liveVersion(pool, view);
+    if (live?.topic == null) return null;
+    const offsets = new Map((await streamOffsets(pool, view, live.version)).map((at) => [at.partition, at.nextOffset]));
+    const { partitions } = await reader.bounds(live.topic);
+    return partitions.reduce((sum, end) => sum + Math.max(0, end.endOffset - (offsets.get(end.partition) ?? 0)), 0);
+  } catch (error) {
+    const named = namePostgresError(error, poolAddress(pool));
+    if (isMillraceError(named) && named.retryable) return null;
+    throw named;
+  }
+}
+
+function notProven(view: string, proof: string): MillraceError {
+  return new MillraceError('promotion-not-proven', `view "${view}" streams without a proof of equality: ${proof}`, {
+    remedy: 'See its workflow.',
+  });
+}
