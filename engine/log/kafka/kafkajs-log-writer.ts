@@ -1,7 +1,6 @@
-import { CompressionTypes, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs';
+import type { CompressionTypes, Producer } from 'kafkajs';
 import { MillraceError } from '../../errors/millrace-error.ts';
 import type { LogWriter, RecordToWrite } from '../log-writer.ts';
-import { registerCodecs } from './codecs.ts';
 import { kafkaFailure, unreachable } from './kafka-failure.ts';
 import type { KafkaAddress } from './kafka-link.ts';
 
@@ -12,6 +11,8 @@ export interface KafkaLogWriterOptions extends KafkaAddress {
 
 /** How long the broker is given to take leave. */
 const DISCONNECT_MS = 2_000;
+/** `CompressionTypes.LZ4`. */
+const LZ4: CompressionTypes = 3;
 
 /**
  * The log writer over kafkajs: acknowledged by all in-sync replicas, lz4, keys to partitions as Java producers do.
@@ -38,7 +39,6 @@ class KafkaLogWriter implements LogWriter {
   constructor(options: KafkaLogWriterOptions) {
     this.#address = options;
     this.#sendForMs = options.sendForMs ?? 10_000;
-    registerCodecs();
   }
 
   async send(topic: string, records: readonly RecordToWrite[]): Promise<void> {
@@ -57,7 +57,7 @@ class KafkaLogWriter implements LogWriter {
       timestamp: String(timestampMs),
     }));
     const sent = producer.then((open) =>
-      open.send({ topic, acks: -1, timeout: this.#sendForMs, compression: CompressionTypes.LZ4, messages }),
+      open.send({ topic, acks: -1, timeout: this.#sendForMs, compression: LZ4, messages }),
     );
     try {
       if ((await settledWithin(sent, this.#sendForMs)) === 'late') {
@@ -78,6 +78,12 @@ class KafkaLogWriter implements LogWriter {
 
   async #open(): Promise<Producer> {
     const { brokers, ssl, sasl, clientId } = this.#address;
+    // Loaded by who writes: definitions import the client, and are none the slower for what they do not use.
+    const [{ Kafka, logLevel, Partitioners }, { registerCodecs }] = await Promise.all([
+      import('kafkajs'),
+      import('./codecs.ts'),
+    ]);
+    registerCodecs();
     // Another broker first at each attempt: kafkajs, trying once, asks only the first.
     const turn = this.#attempts++ % Math.max(brokers.length, 1);
     const kafka = new Kafka({
