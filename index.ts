@@ -8,6 +8,7 @@ export {
   type FeatureService,
   featureService,
   type ServiceKeyOf,
+  type ServiceOptions,
   type ServiceValuesOf,
 } from './engine/define/feature-service.ts';
 export { type FeatureView, featureView, type KeyOf, type ValuesOf } from './engine/define/feature-view.ts';
@@ -21,3 +22,5 @@ export {
   type GetOptions,
   type ServiceRead,
 } from './engine/online/client.ts';
+export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
+export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';

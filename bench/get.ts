@@ -1,10 +1,11 @@
 /**
- * `client.get` beside a bare primary-key SELECT of the same rows by the same driver, for 1, 16 and 64 concurrent callers: p50 and reads per second, as ratios,
- * each in a process of its own for its peak memory, taking turns. Prints one JSON object. Usage: node bench/get.ts [seconds per figure, default 3]
+ * `client.get` beside a bare primary-key SELECT of the same rows by the same driver, and beside itself with every read going to the serving log, for
+ * 1, 16 and 64 concurrent callers: p50 and reads per second, as ratios, each in a process of its own for its peak memory, taking turns. Prints one JSON object. Usage: node bench/get.ts [seconds per figure, default 3]
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
 import { createClient } from '../engine/online/client.ts';
 import { publishVersion } from '../engine/online/publish-version.ts';
 import { compileDefinitions } from '../engine/define/compile-definitions.ts';
@@ -23,6 +24,7 @@ import {
 import { withTransaction } from '../engine/postgres/transaction.ts';
 import { postgresTypes } from '../engine/postgres/type-parsers.ts';
 import { insertVersion, markBuilt } from '../engine/postgres/view-versions.ts';
+import { createServingLog } from '../engine/served/create-serving-log.ts';
 import { createViewReducer } from '../engine/state/create-view-reducer.ts';
 import { routeDelays } from '../features/flights.ts';
 import { createTestDatabase, startTestStack } from '../stack/test-stack.ts';
@@ -35,7 +37,10 @@ const ROUNDS = 2;
 /** As many as the callers can use on two cores; more made the bare SELECT slower. */
 const BARE_CONNECTIONS = 16;
 
-type Side = 'client' | 'bare';
+const SIDES = ['bare', 'client', 'logged'] as const;
+type Side = (typeof SIDES)[number];
+
+const SERVED_TOPIC = 'bench.served';
 
 interface Timing {
   readonly p50Ms: number;
@@ -45,6 +50,9 @@ interface Timing {
 
 interface PhaseResult {
   readonly timings: Readonly<Record<string, Timing>>;
+  /** Of the serving log: how many reads it has, and how many it had to drop. */
+  readonly logged: number;
+  readonly dropped: number;
   readonly peakMb: number;
 }
 
@@ -136,9 +144,19 @@ async function time(callers: number, seconds: number, get: (route: number) => Pr
   return { p50Ms: quantile(0.5), p99Ms: quantile(0.99), perSecond: Math.round(latencies.length / elapsedSeconds) };
 }
 
-async function phase(side: Side, databaseUrl: string, table: string, seconds: number): Promise<PhaseResult> {
+async function phase(
+  side: Side,
+  databaseUrl: string,
+  brokers: readonly string[],
+  table: string,
+  seconds: number,
+): Promise<PhaseResult> {
   const pool = createPool(databaseUrl, { max: BARE_CONNECTIONS });
-  const client = createClient({ pool });
+  const servingLog =
+    side === 'logged'
+      ? createServingLog({ kafka: { brokers }, topic: SERVED_TOPIC, sample: 1, maxBuffered: 100_000 })
+      : undefined;
+  const client = createClient({ pool, servingLog });
   const bare = {
     name: 'bare',
     text: `SELECT state, seq FROM ${stateTable(table)} WHERE origin = $1 AND destination = $2`,
@@ -146,7 +164,7 @@ async function phase(side: Side, databaseUrl: string, table: string, seconds: nu
   };
   const key = (route: number) => ({ origin: airport(Math.floor(route / AIRPORTS)), destination: airport(route) });
   const get =
-    side === 'client'
+    side !== 'bare'
       ? (route: number) => client.get(routeDelays, key(route))
       : (route: number) => {
           const { origin, destination } = key(route);
@@ -155,8 +173,15 @@ async function phase(side: Side, databaseUrl: string, table: string, seconds: nu
   await time(64, seconds / 2, get);
   const timings: Record<string, Timing> = {};
   for (const callers of CALLERS) timings[callers] = await time(callers, seconds, get);
+  await servingLog?.close();
   await pool.end();
-  return { timings, peakMb: Math.round(process.resourceUsage().maxRSS / 1024) };
+  const figures = servingLog?.figures;
+  return {
+    timings,
+    logged: figures?.logged ?? 0,
+    dropped: Object.values(figures?.dropped ?? {}).reduce((sum, reads) => sum + reads, 0),
+    peakMb: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
 }
 
 /** The better of two runs: the machine's other work only ever makes one slower. */
@@ -164,46 +189,71 @@ function better(a: Timing | undefined, b: Timing): Timing {
   return a === undefined || b.perSecond > a.perSecond ? b : a;
 }
 
+async function makeTopic(brokers: readonly string[]): Promise<void> {
+  const admin = new Kafka({ clientId: 'bench', brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: SERVED_TOPIC, numPartitions: 4 }] });
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 async function main(): Promise<void> {
-  const [first, databaseUrl, table, given] = process.argv.slice(2);
-  if (first === 'client' || first === 'bare') {
-    console.log(JSON.stringify(await phase(first, databaseUrl!, table!, Number(given))));
+  const [first, ...rest] = process.argv.slice(2);
+  const side = SIDES.find((one) => one === first);
+  if (side !== undefined) {
+    const [databaseUrl, brokers, table, seconds] = rest;
+    console.log(JSON.stringify(await phase(side, databaseUrl!, brokers!.split(','), table!, Number(seconds))));
     return;
   }
   const seconds = Number(first ?? 3);
-  const stack = process.env['DATABASE_URL'] === undefined ? await startTestStack() : null;
-  const database = await createTestDatabase(stack?.databaseUrl ?? process.env['DATABASE_URL']!);
+  const { DATABASE_URL: databaseUrl, KAFKA_BROKERS: given } = process.env;
+  const stack = databaseUrl === undefined || given === undefined ? await startTestStack() : null;
+  const brokers = stack?.kafka.brokers ?? given!.split(',');
+  const database = await createTestDatabase(stack?.databaseUrl ?? databaseUrl!);
   try {
     const loaded = await load(database.databaseUrl);
-    const sides: Record<Side, { timings: Record<string, Timing>; peakMb: number }> = {
-      client: { timings: {}, peakMb: 0 },
-      bare: { timings: {}, peakMb: 0 },
-    };
+    await makeTopic(brokers);
+    const best = new Map<Side, { timings: Record<string, Timing>; peakMb: number; logged: number; dropped: number }>(
+      SIDES.map((one) => [one, { timings: {}, peakMb: 0, logged: 0, dropped: 0 }]),
+    );
     for (let round = 0; round < ROUNDS; round++) {
-      for (const side of ['bare', 'client'] as const) {
-        const args = [fileURLToPath(import.meta.url), side, database.databaseUrl, loaded.table, String(seconds)];
-        const { stdout } = await promisify(execFile)(process.execPath, args);
+      for (const [one, sofar] of best) {
+        const args = [one, database.databaseUrl, brokers.join(','), loaded.table, String(seconds)];
+        const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), ...args]);
         const result = JSON.parse(stdout) as PhaseResult;
-        const best = sides[side];
-        best.peakMb = Math.max(best.peakMb, result.peakMb);
-        for (const callers of CALLERS) best.timings[callers] = better(best.timings[callers], result.timings[callers]!);
+        sofar.peakMb = Math.max(sofar.peakMb, result.peakMb);
+        sofar.logged += result.logged;
+        sofar.dropped += result.dropped;
+        for (const callers of CALLERS) {
+          sofar.timings[callers] = better(sofar.timings[callers], result.timings[callers]!);
+        }
       }
     }
     const byCallers = CALLERS.map((callers) => {
-      const client = sides.client.timings[callers]!;
-      const bare = sides.bare.timings[callers]!;
-      return [
-        `callers${callers}`,
-        { client, bare, p50Ratio: client.p50Ms / bare.p50Ms, throughputRatio: client.perSecond / bare.perSecond },
-      ] as const;
+      const [bare, client, logged] = SIDES.map((one) => best.get(one)!.timings[callers]!) as [Timing, Timing, Timing];
+      const figures = {
+        client,
+        bare,
+        logged,
+        p50Ratio: client.p50Ms / bare.p50Ms,
+        throughputRatio: client.perSecond / bare.perSecond,
+        loggedP50Ratio: logged.p50Ms / client.p50Ms,
+        loggedThroughputRatio: logged.perSecond / client.perSecond,
+      };
+      return [`callers${callers}`, figures] as const;
     });
     const result = {
       bench: 'get',
       entities: AIRPORTS * AIRPORTS,
       stateBytes: loaded.stateBytes,
       ...Object.fromEntries(byCallers),
-      clientPeakMb: sides.client.peakMb,
-      barePeakMb: sides.bare.peakMb,
+      clientPeakMb: best.get('client')!.peakMb,
+      barePeakMb: best.get('bare')!.peakMb,
+      loggedPeakMb: best.get('logged')!.peakMb,
+      readsLogged: best.get('logged')!.logged,
+      readsDropped: best.get('logged')!.dropped,
     };
     console.log(JSON.stringify(result));
   } finally {
