@@ -1,16 +1,16 @@
 import { asActivity } from './activity-error.ts';
 import type { ActivityDeps } from './activity-deps.ts';
-import type { auditView, provePromotion } from './audit-view.ts';
+import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
 import { exportTrainingSet } from './export-training-set.ts';
-import type { fenceArchive } from './fence-archive.ts';
+import { fenceArchive } from './fence-archive.ts';
 import { fenceStream } from './fence-stream.ts';
 import { publishView } from './publish-view.ts';
-import type { resolveSource } from './resolve-source.ts';
+import { resolveSource } from './resolve-source.ts';
 import { resolveView } from './resolve-view.ts';
 import { retireView } from './retire-view.ts';
-import type { runArchiveSlice } from './run-archive-slice.ts';
+import { runArchiveSlice } from './run-archive-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
 import type { tendArchive } from './tend-archive.ts';
 
@@ -53,5 +53,10 @@ export function createActivities(deps: ActivityDeps): Activities {
     fenceStream: asActivity('always', (input) => fenceStream(deps, input)),
     runStreamSlice: asActivity('by-error', (input) => runStreamSlice(deps, input)),
     exportTrainingSet: asActivity('by-error', (input) => exportTrainingSet(deps, input)),
+    auditView: asActivity('by-error', (input) => auditView(deps, input)),
+    provePromotion: asActivity('by-error', (input) => provePromotion(deps, input)),
+    resolveSource: asActivity('by-error', (input) => resolveSource(deps, input)),
+    runArchiveSlice: asActivity('by-error', (input) => runArchiveSlice(deps, input)),
+    fenceArchive: asActivity('always', (input) => fenceArchive(deps, input)),
   };
 }

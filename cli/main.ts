@@ -8,6 +8,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addDevCommand } from './commands/dev.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addGetCommand } from './commands/get.ts';
+import { addLogCommand } from './commands/log.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -29,6 +30,7 @@ addGetCommand(program);
 addExportCommand(program);
 addArchiveCommand(program);
 addAuditCommand(program);
+addLogCommand(program);
 addDeadLettersCommand(program);
 addDemoCommand(program);
 

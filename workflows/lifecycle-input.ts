@@ -5,7 +5,7 @@ const DEFAULTS: LifecycleOptions = {
   shards: 1,
   sliceSeconds: 1800,
   catchUpLag: 1000,
-  proofEntities: 0,
+  proofEntities: 200_000,
   maxHistoryEvents: null,
 };
 const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {

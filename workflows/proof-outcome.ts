@@ -5,7 +5,14 @@ import type { Failure } from './contracts.ts';
  * What makes a proof impossible for good: the log that the version was built from is not there any more, by retention or because its
  * history files were changed. That is no difference, and a view must not be kept from its stream for it.
  */
-const UNPROVABLE = new Set(['log-hole', 'offset-out-of-range', 'offsets-gone', 'history-changed', 'history-not-found']);
+const UNPROVABLE = new Set([
+  'log-hole',
+  'offset-out-of-range',
+  'offsets-gone',
+  'history-changed',
+  'history-not-found',
+  'commits-missing',
+]);
 
 export function isUnprovable(code: string): boolean {
   return UNPROVABLE.has(code);

@@ -51,6 +51,8 @@ export class ClicksWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'millrace-lifecycle-'));
   readonly view: string;
   readonly topic: string;
+  /** Of the serving log. */
+  readonly servedTopic: string;
   readonly taskQueue: string;
   readonly pool: pg.Pool;
   readonly databaseUrl: string;
@@ -71,6 +73,7 @@ export class ClicksWorld {
     this.#stack = stack;
     this.view = names.view;
     this.topic = `topic-${names.view}`;
+    this.servedTopic = `served-${names.view}`;
     this.taskQueue = names.taskQueue;
     this.pool = connected.pool;
     this.databaseUrl = connected.databaseUrl;
@@ -99,7 +102,8 @@ export class ClicksWorld {
       { view, taskQueue },
       { pool, databaseUrl, admin, producer, drop: () => database.drop() },
     );
-    await admin.createTopics({ topics: [{ topic: world.topic, numPartitions: PARTITIONS }], waitForLeaders: true });
+    const topics = [world.topic, world.servedTopic].map((topic) => ({ topic, numPartitions: PARTITIONS }));
+    await admin.createTopics({ topics, waitForLeaders: true });
     world.define('');
     return world;
   }
@@ -107,6 +111,11 @@ export class ClicksWorld {
   /** Writes the definition; the worker has it after its next start. */
   define(extra: string, historyPath = 'data/*.jsonl'): void {
     writeFileSync(join(this.folder, 'features', 'index.ts'), definitionOf(this.view, this.topic, historyPath, extra));
+  }
+
+  /** The source's name in the definition. */
+  get source(): string {
+    return `clicks_${this.view}`;
   }
 
   get variables(): NodeJS.ProcessEnv {
@@ -120,6 +129,9 @@ export class ClicksWorld {
       MILLRACE_TEMPORAL_UI: this.#stack.temporalUiUrl,
       MILLRACE_TASK_QUEUE: this.taskQueue,
       MILLRACE_FEATURES: join(this.folder, 'features'),
+      MILLRACE_ARCHIVE_DIR: join(this.folder, 'archive'),
+      MILLRACE_SERVED_TOPIC: this.servedTopic,
+      MILLRACE_SERVED_SAMPLE: '1',
       MILLRACE_LOG_LEVEL: 'warn',
     };
   }

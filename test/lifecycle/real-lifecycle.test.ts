@@ -79,6 +79,8 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     await send('promote');
     const status = await harness.reach(lifecycle(), 'streaming');
     expect(status.lag).toBe(0);
+    // Every feature of every entity was compared with a backfill over the same log.
+    expect(status.proof).toMatchObject({ verdict: 'equal', entities: 7, cellsCompared: 28, cellsDiffering: 0 });
     await world.send(world.make(300));
     await servedInFull();
     const description = await lifecycle().describe();
@@ -86,6 +88,7 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
       FeatureView: [world.view],
       FeaturePhase: ['streaming'],
       FeatureVersion: [1],
+      FeatureParity: ['PARITY_OK'],
     });
   });
 
