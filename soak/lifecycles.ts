@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { type Client, ServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type pg from 'pg';
 import { queryStatus, sendCommand, startLifecycle } from '../cli/lifecycle-client.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
@@ -9,7 +9,7 @@ import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
 import { archiveWorkflowId } from '../workflows/archive-contracts.ts';
-import { type LifecycleStatus, type Phase, TASK_QUEUE } from '../workflows/contracts.ts';
+import { type Command, type LifecycleStatus, type Phase, TASK_QUEUE } from '../workflows/contracts.ts';
 
 const POLL_MS = 250;
 
@@ -47,7 +47,7 @@ export async function startViews(
   );
   await Promise.all(
     views.map(async (view) => {
-      await sendCommand(client, view, 'promote');
+      await command(client, view, 'promote', ({ promoted }) => promoted, signal);
       const { proof } = await reach(client, view, 'streaming', signal);
       if (proof?.verdict !== 'equal') throw notProven(view, JSON.stringify(proof));
       onProgress(`${++streaming} of ${views.length} views streaming`);
@@ -57,7 +57,7 @@ export async function startViews(
 
 /** Pauses a view and waits until nothing writes it. */
 export async function pauseView(client: Client, view: string, signal: AbortSignal): Promise<void> {
-  await sendCommand(client, view, 'pause');
+  await command(client, view, 'pause', ({ paused }) => paused, signal);
   await reach(client, view, 'paused', signal);
 }
 
@@ -65,7 +65,7 @@ export async function pauseView(client: Client, view: string, signal: AbortSigna
 async function reach(client: Client, view: string, phase: Phase, signal: AbortSignal): Promise<LifecycleStatus> {
   for (;;) {
     signal.throwIfAborted();
-    const status = await queryStatus(client, view);
+    const status = await statusOf(client, view);
     if (status?.phase === phase) return status;
     if (status?.phase === 'failed') {
       throw new MillraceError(
@@ -75,6 +75,38 @@ async function reach(client: Client, view: string, phase: Phase, signal: AbortSi
       );
     }
     await delay(POLL_MS);
+  }
+}
+
+/** Sends a command until it is known to have arrived: the answer may be lost where the machine is busy. */
+async function command(
+  client: Client,
+  view: string,
+  name: Command,
+  hasArrived: (status: LifecycleStatus) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await sendCommand(client, view, name);
+      return;
+    } catch (error) {
+      if (!isMillraceError(error)) throw error;
+      const status = await statusOf(client, view);
+      if (status !== null && hasArrived(status)) return;
+      if (!error.retryable) throw error;
+    }
+  }
+}
+
+/** Null when nobody answers in time. */
+async function statusOf(client: Client, view: string): Promise<LifecycleStatus | null> {
+  try {
+    return await queryStatus(client, view);
+  } catch (error) {
+    if (error instanceof ServiceError) return null;
+    throw error;
   }
 }
 

@@ -33,19 +33,21 @@ export interface SoakOptions {
  */
 export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
   const startedMs = performance.now();
-  const lost = new AbortController();
-  const signal = options.signal === undefined ? lost.signal : AbortSignal.any([options.signal, lost.signal]);
+  const over = new AbortController();
+  const signal = options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal]);
   const folder = await mkdtemp(join(tmpdir(), 'millrace-soak-'));
   const stops: (() => Promise<void>)[] = [];
   try {
     // Postgres runs as another user where we are root.
     await chmod(folder, 0o755);
     await mkdir(join(folder, 'spill'));
-    const onLost = (error: MillraceError): void => lost.abort(error);
+    const onLost = (error: MillraceError): void => over.abort(error);
     const figures = await untilAborted(signal, whole({ ...options, signal, folder, onLost }, stops));
     return { ...figures, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {
     options.onProgress('stopping');
+    // Where one thing failed, the others are to end too.
+    over.abort();
     const failures: unknown[] = [];
     for (const stop of stops.toReversed()) await stop().catch((error: unknown) => failures.push(error));
     await rm(folder, { recursive: true, force: true });

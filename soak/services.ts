@@ -30,6 +30,7 @@ export class SoakServices {
   readonly #options: ServicesOptions;
   readonly #dataDir: DataDir;
   readonly #running: Map<string, RunningService>;
+  #restarting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
 
   private constructor(
@@ -84,8 +85,14 @@ export class SoakServices {
     return join(this.#dataDir.path, 'logs');
   }
 
-  /** Takes a service down and brings it back on the same port with the same data. */
-  async restart(name: Restartable, ending: Ending): Promise<void> {
+  /** Takes a service down and brings it back on the same port with the same data. One at a time. */
+  restart(name: Restartable, ending: Ending): Promise<void> {
+    const restarting = this.#restart(name, ending);
+    this.#restarting = restarting.catch(() => undefined);
+    return restarting;
+  }
+
+  async #restart(name: Restartable, ending: Ending): Promise<void> {
     const service = this.#running.get(name);
     if (service === undefined) throw internalBug(`${name} does not run`);
     this.#running.delete(name);
@@ -101,12 +108,12 @@ export class SoakServices {
     this.#running.set(name, next);
     this.#dataDir.record(name, next.identity);
     this.#watch(name, next);
-    if (this.#stopping !== null) await next.stop();
   }
 
   /** Stops everything and deletes its data. Safe to call twice. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      await this.#restarting;
       await Promise.all([...this.#running.values()].map((service) => service.stop()));
       this.#dataDir.release();
       removeDataDir(this.#dataDir.path);

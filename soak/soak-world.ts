@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type pg from 'pg';
 import { createTopics } from '../cli/create-topics.ts';
 import { WorkerProcess } from '../cli/worker-process.ts';
@@ -12,7 +12,7 @@ import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts'
 import type { LogReader } from '../engine/log/log-reader.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { createPool } from '../engine/postgres/pool.ts';
-import { temporalConnectionOptions } from '../stack/temporal-settings.ts';
+import { type TemporalSettings, temporalConnectionOptions } from '../stack/temporal-settings.ts';
 import { ProducerProcess } from './producer-process.ts';
 import type { Random } from './random.ts';
 import { SoakServices } from './services.ts';
@@ -88,10 +88,7 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
     duckdbTempDir: join(folder, 'spill'),
   });
   stops.push(() => reader.close());
-  const connection = await Connection.connect({
-    ...temporalConnectionOptions(services.temporal),
-    connectTimeout: '5s',
-  });
+  const connection = await connectTemporal(services.temporal, signal);
   stops.push(() => connection.close());
   const temporal = new Client({ connection, namespace: services.temporal.namespace });
 
@@ -108,6 +105,18 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
   const serving = await startServing({ pool, brokers, servedTopic: SERVED_TOPIC, definitions });
   stops.push(() => serving.close());
   return { workspace, definitions, changed, services, worker, pool, reader, temporal, producer, serving };
+}
+
+/** A call that ends because we close is not to be tried again: the SDK would do so on the closed connection, out of anybody's reach. */
+function connectTemporal(settings: TemporalSettings, signal: AbortSignal): Promise<Connection> {
+  const retry = defaultGrpcRetryOptions();
+  const retryableDecider: typeof retry.retryableDecider = (attempt, status) =>
+    !signal.aborted && retry.retryableDecider(attempt, status);
+  return Connection.connect({
+    ...temporalConnectionOptions(settings),
+    connectTimeout: '5s',
+    interceptors: [makeGrpcRetryInterceptor({ ...retry, retryableDecider })],
+  });
 }
 
 /** Ours without the services it may name: a soak must not write into somebody's database. */
