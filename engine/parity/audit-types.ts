@@ -17,7 +17,7 @@ export type {
 export interface AuditLimits {
   /** Logged reads compared at most: all reads of a stable sample of entities. Default 100,000. */
   readonly reads?: number | undefined;
-  /** Stored states compared at most, a stable sample by key hash. Default 10,000; for a promotion 200,000. */
+  /** Stored states compared at most, a stable sample by key hash, beside those whose reads are; 0: none at all. Default 10,000; promotion 200,000. */
   readonly entities?: number | undefined;
   /** Differing entities whose cause is looked for at most. Default 100; all differing cells are counted. */
   readonly differences?: number | undefined;

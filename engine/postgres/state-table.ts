@@ -147,7 +147,7 @@ export function unnestKeys(layout: ViewLayout, first: number): string {
  */
 export function lateralState(layout: ViewLayout, table: string): string {
   const match = layout.keys.map((key, index) => `s.${ident(key.name)} = wanted.k${index}`).join(' AND ');
-  return `LEFT JOIN LATERAL (SELECT s.state, s.seq FROM ${stateTable(table)} s WHERE ${match} LIMIT 1) found ON true`;
+  return `LEFT JOIN LATERAL (SELECT s.state, s.seq, s.state_crc FROM ${stateTable(table)} s WHERE ${match} LIMIT 1) found ON true`;
 }
 
 /** The stored states of `keys`, in their order; `null` where an entity has none. One round trip. */

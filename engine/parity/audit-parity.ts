@@ -1,0 +1,338 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { CommitTimeline } from '../archive/commit-timeline.ts';
+import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
+import { scanLog } from '../log/scan-log.ts';
+import { insertAudit, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
+import { withTransaction } from '../postgres/transaction.ts';
+import { type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { checkHistoryFiles, checkHistoryRows } from '../replay/check-history.ts';
+import { scanCommits } from '../replay/scan-commits.ts';
+import { scanServedReads } from '../served/scan-served-reads.ts';
+import { createViewReducer } from '../state/create-view-reducer.ts';
+import { StateInspector } from '../state/inspect-state.ts';
+import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
+import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
+import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
+import { EntityCase, WorkBudget } from './entity-case.ts';
+import { collectEvents } from './entity-events.ts';
+import { auditedVersion, type LiveSnapshot, readSnapshot } from './live-snapshot.ts';
+import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
+import { type SampledEntity, ServedSample, skip } from './served-sample.ts';
+
+const DEFAULT_READS = 100_000;
+const DEFAULT_ENTITIES = { audit: 10_000, promotion: 200_000 } as const;
+const DEFAULT_DIFFERENCES = 100;
+const DEFAULT_MEMORY_MB = 2048;
+/** Of the memory: what DuckDB may take, and the states. */
+const DUCKDB_SHARE = 0.35;
+const STATES_SHARE = 0.35;
+/** Versions before the live one whose reads are replayed: each costs a scan of the log. */
+const MAX_OLDER_VERSIONS = 3;
+/** Events held for the diagnosis, and applied in its course, at most. */
+const MAX_HELD_EVENTS = 1_000_000;
+const MAX_SEARCH_EVENTS = 50_000_000;
+/** Audits kept per view, the present one included. */
+const KEPT_AUDITS = 200;
+/** What may keep an older version from being replayed; of the live one it is an error. */
+const UNREPLAYABLE = new Set(['commits-missing', 'history-changed', 'offsets-gone', 'log-hole', 'unknown-commit']);
+
+/**
+ * Holds what a view serves to what its log says, bit for bit: its stored states at one instant and (kind `audit`, with a serving log) the
+ * reads it answered, each at the commit it was answered from. What differs is diagnosed; the outcome stands in the catalog.
+ *
+ * @throws MillraceError `unknown-view`, `view-not-published`, `definition-changed`, and what replaying the log throws:
+ * `history-changed`, `offsets-gone`, `log-hole`, `commits-missing`, `archive-file-missing`, `service-unreachable`.
+ * @example
+ * const { verdict, cellsCompared } = await auditParity({ view, pool, reader, archiveDir, servedTopic: 'millrace.served', kind: 'audit',
+ *   spillDir, clock: systemClock });
+ */
+export async function auditParity(options: AuditOptions): Promise<AuditResult> {
+  const duckdb = await openDuckDb({
+    memoryMb: (options.memoryMb ?? DEFAULT_MEMORY_MB) * DUCKDB_SHARE,
+    tempDir: options.spillDir,
+  });
+  try {
+    return await new Audit(options, duckdb).run();
+  } finally {
+    await duckdb.close();
+  }
+}
+
+class Audit {
+  readonly #options: AuditOptions;
+  readonly #duckdb: DuckDb;
+  readonly #figures = { entities: 0, reads: 0, cellsCompared: 0, cellsDiffering: 0 };
+  readonly #skipped: Record<string, number> = {};
+  readonly #differences: UnnumberedDifference[] = [];
+  readonly #budget = new WorkBudget(MAX_SEARCH_EVENTS);
+  #notDiagnosed = 0;
+  #startedUs = 0;
+
+  constructor(options: AuditOptions, duckdb: DuckDb) {
+    this.#options = options;
+    this.#duckdb = duckdb;
+  }
+
+  async run(): Promise<AuditResult> {
+    const { view, pool, clock, kind } = this.#options;
+    const startedMs = clock.monotonicMs();
+    this.#startedUs = clock.nowUs();
+    await auditedVersion(pool, view);
+    // The reads first: each was served from a commit that the snapshot then has.
+    const sampled = await this.#sampleReads();
+    this.#report('snapshot', 0, null);
+    const snapshot = await this.#snapshot(sampled);
+    const { version } = snapshot;
+    await this.#replay(snapshot, sampled.get(version.version) ?? new Map());
+    const older = [...sampled].filter(([number]) => number !== version.version).sort(([a], [b]) => b - a);
+    for (const [index, [number, entities]] of older.entries()) await this.#replayOlder(number, entities, index);
+    const { cellsCompared } = this.#figures;
+    const isBroken = this.#differences.length + this.#notDiagnosed > 0;
+    const verdict: ParityVerdict = isBroken ? 'broken' : cellsCompared === 0 ? 'nothing-compared' : 'equal';
+    const causes: Record<string, number> = {};
+    for (const { cause } of this.#differences) causes[cause] = (causes[cause] ?? 0) + 1;
+    skip(causes, 'not-diagnosed', this.#notDiagnosed);
+    const differences = this.#differences.map((difference, index) => ({ number: index + 1, ...difference }));
+    const result = {
+      view: view.name,
+      version: version.version,
+      fingerprint: version.fingerprint,
+      kind,
+      verdict,
+      seq: version.seq,
+      ...this.#figures,
+      skipped: this.#skipped,
+      causes,
+    };
+    const auditId = await withTransaction(pool, async (client) => {
+      const times = { startedAtUs: this.#startedUs, finishedAtUs: clock.nowUs() };
+      const id = await insertAudit(client, { ...result, ...times }, differences);
+      await pruneAudits(client, view.name, KEPT_AUDITS);
+      return id;
+    });
+    return { auditId, ...result, differences, seconds: (clock.monotonicMs() - startedMs) / 1000 };
+  }
+
+  /** Per version, the logged reads of a sample of its entities. */
+  async #sampleReads(): Promise<Map<number, Map<string, SampledEntity>>> {
+    const { view, pool, reader, servedTopic, kind, limits, signal, clock } = this.#options;
+    if (kind === 'promotion' || servedTopic === null) return new Map();
+    if (reader === null) throw readerMissing(view, `the serving log is the topic "${servedTopic}"`);
+    const sample = new ServedSample({
+      layout: view.layout,
+      fingerprint: view.fingerprint,
+      versions: await versions(pool, view.name),
+      maxReads: limits?.reads ?? DEFAULT_READS,
+    });
+    const reads = scanServedReads({
+      reader,
+      topic: servedTopic,
+      views: new Set([view.name]),
+      signal,
+      clock,
+      onProgress: (done, total) => this.#report('served-reads', done, total),
+    });
+    try {
+      for await (const batch of reads) for (const read of batch) sample.add(read);
+      skip(this.#skipped, 'invalid-record', reads.counts.invalid);
+    } catch (error) {
+      // Nothing was ever logged.
+      if (!isMillraceError(error) || error.code !== 'topic-not-found') throw error;
+    }
+    for (const [reason, count] of Object.entries(sample.skipped)) skip(this.#skipped, reason, count);
+    return sample.byVersion();
+  }
+
+  async #snapshot(sampled: ReadonlyMap<number, ReadonlyMap<string, SampledEntity>>): Promise<LiveSnapshot> {
+    const { view, pool, memoryMb } = this.#options;
+    const live = await auditedVersion(pool, view);
+    const reads = sampled.get(live.version) ?? new Map<string, SampledEntity>();
+    return readSnapshot({
+      pool,
+      view,
+      keys: this.#maxEntities === 0 ? new Map() : new Map([...reads].map(([text, { key }]) => [text, key])),
+      maxEntities: this.#maxEntities,
+      stateBytes: (memoryMb ?? DEFAULT_MEMORY_MB) * STATES_SHARE * 2 ** 20,
+    });
+  }
+
+  async #replay(snapshot: LiveSnapshot, reads: ReadonlyMap<string, SampledEntity>): Promise<void> {
+    const { view, pool, archiveDir, kind, signal } = this.#options;
+    const { version, rows, sample } = snapshot;
+    const commits = await loadCommitTimeline({ pool, archiveDir, version });
+    const isStoreCompared = this.#maxEntities > 0;
+    const entities = new Map<string, AuditedEntity>();
+    for (const [text, { key, reads: own }] of reads) {
+      const committed = this.#committed(own, version.seq);
+      if (committed.length > 0)
+        entities.set(text, auditedEntity(text, key, committed, rows.get(text) ?? null, isStoreCompared));
+    }
+    for (const [text, row] of rows)
+      if (!entities.has(text)) entities.set(text, auditedEntity(text, row.key, [], row, true));
+    const replay = new EntityReplay({
+      view,
+      entities,
+      sample: isStoreCompared ? sample : null,
+      commits,
+      figures: this.#figures,
+      skipped: this.#skipped,
+    });
+    const batches =
+      kind === 'promotion' ? this.#backfilled(snapshot) : this.#committedEvents(version, commits, 'replay');
+    await replay.run(batches, signal);
+    await this.#diagnose(version, commits, [...entities.values()]);
+  }
+
+  get #maxEntities(): number {
+    return this.#options.limits?.entities ?? DEFAULT_ENTITIES[this.#options.kind];
+  }
+
+  /** Reads of a version that went before the live one and was built by the same definition. */
+  async #replayOlder(number: number, reads: ReadonlyMap<string, SampledEntity>, index: number): Promise<void> {
+    const { view, pool, archiveDir, signal } = this.#options;
+    const total = [...reads.values()].reduce((sum, entity) => sum + entity.reads.length, 0);
+    if (index >= MAX_OLDER_VERSIONS) return skip(this.#skipped, 'older-version', total);
+    const version = (await versions(pool, view.name)).find((known) => known.version === number);
+    if (version === undefined) return skip(this.#skipped, 'version-unknown', total);
+    const before = { ...this.#figures };
+    const skippedBefore = { ...this.#skipped };
+    try {
+      const commits = await loadCommitTimeline({ pool, archiveDir, version });
+      const entities = new Map<string, AuditedEntity>();
+      for (const [text, { key, reads: own }] of reads) {
+        const committed = this.#committed(own, commits.lastSeq);
+        if (committed.length > 0) entities.set(text, auditedEntity(text, key, committed, null, false));
+      }
+      const replay = new EntityReplay({
+        view,
+        entities,
+        sample: null,
+        commits,
+        figures: this.#figures,
+        skipped: this.#skipped,
+      });
+      const last = { ...version, seq: commits.lastSeq };
+      await replay.run(this.#committedEvents(last, commits, 'replay'), signal);
+      await this.#diagnose(last, commits, [...entities.values()]);
+    } catch (error) {
+      if (!isMillraceError(error) || !UNREPLAYABLE.has(error.code)) throw error;
+      // What was counted of a replay that could not end does not count.
+      Object.assign(this.#figures, before);
+      for (const reason of Object.keys(this.#skipped)) delete this.#skipped[reason];
+      Object.assign(this.#skipped, skippedBefore);
+      skip(this.#skipped, error.code, total);
+    }
+  }
+
+  /** Those of commits that were made; others cannot have been served by this database. */
+  #committed(reads: SampledEntity['reads'], lastSeq: number): SampledEntity['reads'] {
+    const committed = reads.filter(({ seq }) => seq === null || seq <= lastSeq);
+    skip(this.#skipped, 'not-committed', reads.length - committed.length);
+    return committed;
+  }
+
+  #committedEvents(
+    version: ViewVersion,
+    commits: CommitTimeline,
+    phase: AuditProgress['phase'],
+  ): AsyncIterable<SequencedEvents> {
+    const { view, reader, signal } = this.#options;
+    return scanCommits({
+      view,
+      version,
+      commits,
+      untilSeq: Math.min(version.seq, commits.lastSeq),
+      reader,
+      duckdb: this.#duckdb,
+      signal,
+      onProgress: (done, total) => this.#report(phase, done, total),
+    }).batches();
+  }
+
+  /** What a backfill up to the stream's offsets would take; all of it as of the snapshot's commit. */
+  async *#backfilled({ version, offsets }: LiveSnapshot): AsyncGenerator<SequencedEvents> {
+    const { view, reader, signal } = this.#options;
+    const { source } = view;
+    await checkHistoryFiles(source, version);
+    const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
+    const [first] = offsets;
+    if (first !== undefined && reader === null) throw readerMissing(view, `its source has the topic "${first.topic}"`);
+    const scan = scanLog({
+      source,
+      cut:
+        first === undefined
+          ? null
+          : {
+              clusterId: first.clusterId,
+              takenAtUs: this.#startedUs,
+              partitions: offsets.map(({ partition, nextOffset }) => ({
+                partition,
+                lowOffset: lows.get(partition) ?? 0,
+                endOffset: nextOffset,
+              })),
+            },
+      reader,
+      duckdb: this.#duckdb,
+      order: 'any',
+      signal,
+      onProgress: ({ rows, totalRows }) => this.#report('replay', rows, totalRows),
+    });
+    for await (const events of scan.batches()) yield { seq: version.seq, events };
+    checkHistoryRows(source, version, scan.figures.files);
+  }
+
+  async #diagnose(version: ViewVersion, commits: CommitTimeline, entities: readonly AuditedEntity[]): Promise<void> {
+    const { view, limits, signal, clock } = this.#options;
+    const differing = entities.filter(
+      ({ storedDifference, differingReads }) => storedDifference !== null || differingReads > 0,
+    );
+    if (differing.length === 0) return;
+    // The same ones whatever order the log was read in.
+    differing.sort((a, b) => (a.keyText < b.keyText ? -1 : 1));
+    const room = Math.max(0, (limits?.differences ?? DEFAULT_DIFFERENCES) - this.#differences.length);
+    const chosen = differing.slice(0, room);
+    this.#notDiagnosed += differing.length - chosen.length;
+    if (chosen.length === 0) return;
+    const events = await collectEvents(
+      view,
+      this.#committedEvents(version, commits, 'diagnosis'),
+      new Set(chosen.map(({ keyText }) => keyText)),
+      MAX_HELD_EVENTS,
+      signal,
+    );
+    const reducer = createViewReducer(view.layout);
+    const inspector = new StateInspector(view.layout);
+    for (const entity of chosen) {
+      await turn();
+      signal?.throwIfAborted();
+      const own = events.get(entity.keyText) ?? null;
+      if (own === null || this.#budget.isSpent) {
+        this.#notDiagnosed++;
+        continue;
+      }
+      const of = new EntityCase({
+        reducer,
+        inspector,
+        events: own,
+        budget: this.#budget,
+        commits,
+        fingerprint: version.fingerprint,
+      });
+      this.#differences.push(...diagnoseEntity(of, entity, clock.nowUs(), version.seq));
+    }
+  }
+
+  #report(phase: AuditProgress['phase'], done: number, total: number | null): void {
+    const { cellsCompared, cellsDiffering } = this.#figures;
+    this.#options.onProgress?.({ phase, done, total, cellsCompared, cellsDiffering });
+  }
+}
+
+function readerMissing(view: CompiledView, why: string): MillraceError {
+  return new MillraceError('reader-missing', `view "${view.name}": ${why}, but there is no connection to Kafka`, {
+    remedy: 'Set KAFKA_BROKERS.',
+  });
+}

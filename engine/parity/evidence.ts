@@ -1,0 +1,127 @@
+import type { EntityState } from '../state/view-reducer.ts';
+import type { ServedValue } from '../served/served-read.ts';
+import { type DifferingTiles, differingTiles } from './check-stored.ts';
+import { countDiffering, readValues, sameValue } from './compare-values.ts';
+import type { EntityCase, Evidence } from './entity-case.ts';
+import type { EntityEvent } from './entity-events.ts';
+
+/** A stored state: every bit of it is known. */
+export class StoredEvidence implements Evidence {
+  readonly seq: number;
+  readonly received: EntityState;
+  readonly expected: EntityState;
+  readonly differences: readonly DifferingTiles[];
+  readonly missingRows: number | null;
+  readonly #case: EntityCase;
+  readonly #bytes: Uint8Array;
+
+  constructor(of: EntityCase, seq: number, expected: EntityState, received: EntityState) {
+    this.#case = of;
+    this.seq = seq;
+    this.expected = expected;
+    this.received = received;
+    this.#bytes = of.reducer.encode(received);
+    const { inspector } = of;
+    this.differences = differingTiles(inspector.groups(expected), inspector.groups(received));
+    this.missingRows = this.#countMissing();
+  }
+
+  matches(state: EntityState): boolean {
+    return Buffer.compare(this.#case.reducer.encode(state), this.#bytes) === 0;
+  }
+
+  concerns(event: EntityEvent): boolean {
+    if (event.eventTimeUs > this.received.newestEventTimeUs) return true;
+    return this.differences.every(({ group, tiles }) => tiles.has(this.tileOf(event, group)));
+  }
+
+  touches(event: EntityEvent): boolean {
+    if (event.eventTimeUs > this.received.newestEventTimeUs) return true;
+    return this.differences.some(({ group, tiles }) => tiles.has(this.tileOf(event, group)));
+  }
+
+  tileOf(event: EntityEvent, group: number): number {
+    return tileIn(this.#case.reducer.layout.groups[group]!.hopUs, event);
+  }
+
+  #countMissing(): number | null {
+    const { layout } = this.#case.reducer;
+    for (const { group, tiles } of this.differences) {
+      const slot = layout.slots.findIndex(
+        ({ group: of, partial, input }) => of === group && partial === 'count' && input === null,
+      );
+      if (slot < 0) continue;
+      const expected = this.#case.inspector.groups(this.expected)[group]!;
+      const received = this.#case.inspector.groups(this.received)[group]!;
+      const total = ({ slots, tiles: all }: typeof expected): number =>
+        all.reduce(
+          (sum, tile) => (tiles.has(tile.index) ? sum + unsigned(tile.partials[slots.indexOf(slot)]!) : sum),
+          0,
+        );
+      return total(expected) - total(received);
+    }
+    return null;
+  }
+}
+
+/** A logged read: only its values are known. */
+export class ReadEvidence implements Evidence {
+  readonly seq: number;
+  readonly asOfUs: number;
+  readonly expected: EntityState;
+  readonly served: readonly ServedValue[];
+  /** Indexes of the features that differ. */
+  readonly features: readonly number[];
+  readonly missingRows: number | null;
+  readonly #case: EntityCase;
+
+  constructor(of: EntityCase, seq: number, asOfUs: number, expected: EntityState, served: readonly ServedValue[]) {
+    this.#case = of;
+    this.seq = seq;
+    this.asOfUs = asOfUs;
+    this.expected = expected;
+    this.served = served;
+    const values = readValues(of.reducer, expected, asOfUs);
+    const differing =
+      'error' in values ? served : served.filter(({ index, value }) => !sameValue(values[index]!, value));
+    this.features = differing.map(({ index }) => index);
+    const count = differing.find(({ index }) => {
+      const feature = of.reducer.layout.features[index]!;
+      return feature.aggregate === 'count' && of.reducer.layout.slots[feature.slot]!.input === null;
+    });
+    this.missingRows =
+      count === undefined || 'error' in values ? null : (values[count.index] as number) - (count.value as number);
+  }
+
+  matches(state: EntityState): boolean {
+    return countDiffering(this.#case.reducer, state, this.asOfUs, this.served) === 0;
+  }
+
+  concerns(event: EntityEvent): boolean {
+    return this.features.every((feature) => this.isVisible(event, feature));
+  }
+
+  touches(event: EntityEvent): boolean {
+    return this.features.some((feature) => this.isVisible(event, feature));
+  }
+
+  /** Whether the event's tile lies in the feature's window. */
+  isVisible(event: EntityEvent, feature: number): boolean {
+    const { windowUs, hopUs } = this.#case.reducer.layout.features[feature]!;
+    if (windowUs === null || hopUs === null) return true;
+    const tile = tileIn(hopUs, event);
+    return tile >= Math.floor((this.asOfUs - windowUs) / hopUs) && tile <= Math.floor(this.asOfUs / hopUs);
+  }
+}
+
+/** The tile of an event; 0 in the lifetime group. */
+export function tileIn(hopUs: number | null, { eventTimeUs }: { readonly eventTimeUs: number }): number {
+  return hopUs === null ? 0 : Math.floor(eventTimeUs / hopUs);
+}
+
+/** `u(n)` of the state codec, from Latin-1 text. */
+function unsigned(text: string): number {
+  let value = 0;
+  for (let at = 0; at < text.length; at++) value += (text.charCodeAt(at) & 0x7f) * 2 ** (7 * at);
+  return value;
+}

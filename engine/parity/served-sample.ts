@@ -1,0 +1,123 @@
+import type { ViewVersion } from '../postgres/view-versions.ts';
+import type { ScalarValue } from '../contract/field-type.ts';
+import { keyText } from '../define/key-text.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
+import { type ServedRead, ServedReadDecoder } from '../served/served-read.ts';
+import type { AuditedRead } from './audited-entity.ts';
+
+/** The logged reads of one entity from one version. */
+export interface SampledEntity {
+  readonly key: readonly ScalarValue[];
+  readonly reads: AuditedRead[];
+}
+
+interface HeldEntity extends SampledEntity {
+  readonly hash: number;
+  readonly keyText: string;
+  readonly version: number;
+}
+
+/** Why a logged read is not compared, and how many. */
+export type Skipped = Record<string, number>;
+
+/** Counts `reads` more under a reason. */
+export function skip(skipped: Skipped, reason: string, reads = 1): void {
+  if (reads > 0) skipped[reason] = (skipped[reason] ?? 0) + reads;
+}
+
+/**
+ * Takes logged reads as they come and keeps those of a stable sample of entities (by hash of the key), all reads of each: when there are
+ * too many, half of the hashes is let go. Reads of other definitions cannot be replayed by the code at hand: they are counted.
+ */
+export class ServedSample {
+  readonly skipped: Skipped = {};
+  readonly #maxReads: number;
+  readonly #versions: ReadonlyMap<number, ViewVersion>;
+  readonly #fingerprint: string;
+  readonly #decoder: ServedReadDecoder;
+  readonly #entities = new Map<string, HeldEntity>();
+  #below = 2 ** 32;
+  #reads = 0;
+
+  constructor(options: {
+    readonly layout: ViewLayout;
+    readonly fingerprint: string;
+    readonly versions: readonly ViewVersion[];
+    readonly maxReads: number;
+  }) {
+    this.#maxReads = options.maxReads;
+    this.#versions = new Map(options.versions.map((version) => [version.version, version]));
+    this.#fingerprint = options.fingerprint;
+    this.#decoder = new ServedReadDecoder(options.layout);
+  }
+
+  add(read: ServedRead): void {
+    const version = this.#versions.get(read.version);
+    if (version === undefined) return skip(this.skipped, 'version-unknown');
+    if (version.fingerprint !== this.#fingerprint) return skip(this.skipped, 'other-definition');
+    // One text per entity and version: the log writes keys in layout order.
+    const id = `${read.version} ${read.entityJson}`;
+    let entity = this.#entities.get(id);
+    if (entity === undefined) {
+      const hash = hashOf(read.entityJson);
+      if (hash >= this.#below) return skip(this.skipped, 'beyond-the-sample');
+      const key = this.#keyOf(read);
+      if (key === null) return skip(this.skipped, 'unreadable');
+      entity = { hash, key, keyText: keyText(key), version: read.version, reads: [] };
+      this.#entities.set(id, entity);
+    }
+    entity.reads.push({ served: read, seq: read.found ? read.seq : null, differing: -1 });
+    if (++this.#reads > this.#maxReads) this.#shrink();
+  }
+
+  /** Per version, its entities by key text. */
+  byVersion(): Map<number, Map<string, SampledEntity>> {
+    const result = new Map<number, Map<string, SampledEntity>>();
+    for (const { version, keyText: text, key, reads } of this.#entities.values()) {
+      let entities = result.get(version);
+      if (entities === undefined) result.set(version, (entities = new Map()));
+      entities.set(text, { key, reads });
+    }
+    return result;
+  }
+
+  #keyOf(read: ServedRead): ScalarValue[] | null {
+    try {
+      return this.#decoder.entity(read);
+    } catch (error) {
+      if (isMillraceError(error) && error.code === 'served-read-mismatch') return null;
+      throw error;
+    }
+  }
+
+  #shrink(): void {
+    while (this.#reads > this.#maxReads) {
+      if (this.#entities.size === 1) {
+        const [only] = this.#entities.values();
+        const excess = only!.reads.splice(0, this.#reads - Math.ceil(this.#maxReads / 2)).length;
+        skip(this.skipped, 'beyond-the-sample', excess);
+        this.#reads -= excess;
+        return;
+      }
+      // Hashes are even, and so the median of those held halves what is held.
+      const hashes = [...this.#entities.values()].map(({ hash }) => hash).sort((a, b) => a - b);
+      this.#below = Math.max(hashes[hashes.length >>> 1]!, hashes[0]! + 1);
+      for (const [id, { hash, reads }] of this.#entities) {
+        if (hash < this.#below) continue;
+        this.#entities.delete(id);
+        this.#reads -= reads.length;
+        skip(this.skipped, 'beyond-the-sample', reads.length);
+      }
+    }
+  }
+}
+
+/** FNV-1a with a final mix: 32 even bits. Only to sample by, never stored. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
