@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { keyText } from '../define/key-text.ts';
 import type { ScalarValue } from '../contract/field-type.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
@@ -164,7 +165,7 @@ export class ServingLog {
   /** Ends when nothing is waiting any more. */
   async #sendAll(): Promise<void> {
     // Control goes back to whoever offered: encoding is none of its time.
-    await Promise.resolve();
+    await nextTurn();
     while (this.#waiting.length > 0) {
       const reads = this.#waiting;
       this.#waiting = [];
@@ -174,11 +175,8 @@ export class ServingLog {
         let bytes = 0;
         for (; from < reads.length && records.length < SEND_READS; from++) {
           const record = this.#record(reads[from]!);
+          if (record === null) continue;
           const size = record.value.length + (record.key?.length ?? 0);
-          if (size > SEND_BYTES) {
-            this.#drop('too-large', 1, undefined);
-            continue;
-          }
           if (bytes + size > SEND_BYTES) break;
           bytes += size;
           records.push(record);
@@ -190,12 +188,21 @@ export class ServingLog {
     this.#running = null;
   }
 
-  #record(waiting: Waiting): RecordToWrite {
-    return {
-      key: Buffer.from(waiting.readKey),
-      value: Buffer.from(this.#encoder.encode(waiting)),
-      timestampMs: Math.floor(waiting.servedAtUs / 1000),
-    };
+  /** The record of a read; null where it has none, which is counted. */
+  #record(waiting: Waiting): RecordToWrite | null {
+    try {
+      const key = Buffer.from(waiting.readKey);
+      const value = Buffer.from(this.#encoder.encode(waiting));
+      if (key.length + value.length > SEND_BYTES) {
+        this.#drop('too-large', 1, undefined);
+        return null;
+      }
+      return { key, value, timestampMs: Math.floor(waiting.servedAtUs / 1000) };
+    } catch (error) {
+      // A fault of our own; serving goes on without its log.
+      this.#drop('send-failed', 1, error);
+      return null;
+    }
   }
 
   /** Sends until it is acknowledged, trying again while Kafka is away; the same bytes each time, so that readers know a resent read. */

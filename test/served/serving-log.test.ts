@@ -8,6 +8,9 @@ import { isSampled, readKeyText } from '../../engine/served/sampled.ts';
 import { type DropReason, ServingLog, type ServingLogOptions } from '../../engine/served/serving-log.ts';
 import { ScriptedWriter } from './scripted-writer.ts';
 
+/** Waits for a condition; the limit only ends a test that hangs. */
+const eventually = (check: () => void): Promise<void> => vi.waitFor(check, 60_000);
+
 const keys: ViewLayout['keys'] = [{ name: 'id', type: { kind: 'string' } }];
 const features: readonly FeatureLayout[] = [
   {
@@ -133,7 +136,7 @@ describe('offer', () => {
     for (let n = 0; n < 2_500; n++) offer('e');
     expect(writer.sends).toEqual([]);
     expect(log.figures).toEqual({ logged: 0, dropped: nothingDropped, buffered: 2_500 });
-    await vi.waitFor(() => expect(log.figures.logged).toBe(2_500));
+    await eventually(() => expect(log.figures.logged).toBe(2_500));
     expect(Math.max(...writer.sends)).toBeLessThanOrEqual(1_000);
     await log.close();
   });
@@ -144,7 +147,7 @@ describe('offer', () => {
     for (const note of notes) {
       // One request that reads the same entity again and again, as a caller with an id of its own may.
       log.offer('same-request', null, [read(note), read(note)], [['a'], ['b']]);
-      if (note === '25') await vi.waitFor(() => expect(log.figures.buffered).toBe(0));
+      if (note === '25') await eventually(() => expect(log.figures.buffered).toBe(0));
     }
     await log.close();
     for (const entity of ['a', 'b']) {
@@ -182,6 +185,16 @@ describe('offer', () => {
     expect(drops).toEqual([['too-large', 1, undefined]]);
   });
 
+  test('outlives a read that cannot be written', async () => {
+    const { log, offer, drops, written } = opened();
+    log.offer('request', null, [{ ...read(), asOfUs: Number.NaN }], [['broken']]);
+    offer('whole');
+    await log.close();
+    expect(written().map(({ entity }) => entity)).toEqual(['whole']);
+    expect(drops).toEqual([['send-failed', 1, expect.any(RangeError)]]);
+    expect(log.figures).toEqual({ logged: 1, dropped: { ...nothingDropped, 'send-failed': 1 }, buffered: 0 });
+  });
+
   test('sends large reads apart, so that no batch is larger than a broker takes', async () => {
     const { log, offer, writer } = opened();
     for (let n = 0; n < 6; n++) offer(`e${n}`, 'x'.repeat(400_000));
@@ -203,7 +216,7 @@ describe('where Kafka is away', () => {
     writer.script = ['away', 'written-but-away', 'taken'];
     offer('a', '1');
     offer('a', '2');
-    await vi.waitFor(() => expect(log.figures.logged).toBe(2));
+    await eventually(() => expect(log.figures.logged).toBe(2));
     offer('a', '3');
     await log.close();
     expect(log.figures).toEqual({ logged: 3, dropped: nothingDropped, buffered: 0 });
@@ -216,11 +229,11 @@ describe('where Kafka is away', () => {
     const { log, offer, writer, drops, written } = opened({ retryForMs: 0 });
     writer.script = ['away', 'away'];
     offer('a');
-    await vi.waitFor(() => expect(drops).toHaveLength(1));
+    await eventually(() => expect(drops).toHaveLength(1));
     expect(drops[0]).toEqual(['send-failed', 1, expect.objectContaining({ code: 'service-unreachable' })]);
     offer('b');
     offer('c');
-    await vi.waitFor(() => expect(log.figures.dropped['send-failed']).toBe(3));
+    await eventually(() => expect(log.figures.dropped['send-failed']).toBe(3));
     offer('d');
     await log.close();
     expect(written().map(({ entity }) => entity)).toEqual(['d']);
@@ -231,7 +244,7 @@ describe('where Kafka is away', () => {
     const { log, offer, writer, drops } = opened();
     writer.script = ['refused'];
     offer('a');
-    await vi.waitFor(() => expect(drops).toHaveLength(1));
+    await eventually(() => expect(drops).toHaveLength(1));
     expect(drops[0]).toEqual(['send-failed', 1, expect.objectContaining({ code: 'topic-not-found' })]);
     offer('b');
     await log.close();
@@ -245,9 +258,9 @@ describe('where Kafka is away', () => {
     offer('a');
     await writer.nextSend();
     for (const entity of ['b', 'c', 'd', 'e']) offer(entity);
-    await vi.waitFor(() => expect(drops).toEqual([['buffer-full', 2, undefined]]));
+    await eventually(() => expect(drops).toEqual([['buffer-full', 2, undefined]]));
     writer.otherwise = 'taken';
-    await vi.waitFor(() => expect(log.figures.buffered).toBe(0));
+    await eventually(() => expect(log.figures.buffered).toBe(0));
     offer('f');
     await log.close();
     expect(written().map(({ entity }) => entity)).toEqual(['a', 'b', 'c', 'f']);

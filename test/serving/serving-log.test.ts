@@ -11,6 +11,9 @@ import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } 
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { loggedReads } from '../served/logged-reads.ts';
 
+/** Waits for a condition; the limit only ends a test that hangs. */
+const eventually = (check: () => void): Promise<void> => vi.waitFor(check, 60_000);
+
 const TOPIC = 'api-served';
 let database: OwnDatabase;
 let kafka: KafkaFixture;
@@ -54,7 +57,7 @@ function post(url: string, body: unknown, requestId?: string): Promise<Response>
 }
 
 async function logged(requestId: string) {
-  await vi.waitFor(() => expect(servingLog.figures.buffered).toBe(0));
+  await eventually(() => expect(servingLog.figures.buffered).toBe(0));
   return loggedReads(kafka.reader, TOPIC, { requestIds: new Set([requestId]) });
 }
 
@@ -165,7 +168,7 @@ describe('POST /v1/features', () => {
 });
 
 it('tells the log in its metrics, and only where there is one', async () => {
-  await vi.waitFor(() => expect(servingLog.figures.buffered).toBe(0));
+  await eventually(() => expect(servingLog.figures.buffered).toBe(0));
   const text = await (await fetch(`${api.url}/metrics`)).text();
   expect(text).toContain(`millrace_served_reads_logged_total ${servingLog.figures.logged}\n`);
   expect(servingLog.figures.logged).toBeGreaterThan(0);
