@@ -12,7 +12,7 @@ import { resolveView } from './resolve-view.ts';
 import { retireView } from './retire-view.ts';
 import { runArchiveSlice } from './run-archive-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
-import type { tendArchive } from './tend-archive.ts';
+import { tendArchive } from './tend-archive.ts';
 
 type FirstInput<A> = A extends (deps: ActivityDeps, input: infer Input) => unknown ? Input : never;
 type Activity<A> = A extends (deps: ActivityDeps, input: never) => Promise<infer Result>
@@ -57,6 +57,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     provePromotion: asActivity('by-error', (input) => provePromotion(deps, input)),
     resolveSource: asActivity('by-error', (input) => resolveSource(deps, input)),
     runArchiveSlice: asActivity('by-error', (input) => runArchiveSlice(deps, input)),
+    tendArchive: asActivity('by-error', (input) => tendArchive(deps, input)),
     fenceArchive: asActivity('always', (input) => fenceArchive(deps, input)),
   };
 }

@@ -20,6 +20,7 @@ const PASSED_SHOWN = 12;
 const FIRST_SLICE_SECONDS = 60;
 /** Merging the files of a slice: minutes at most, and it tells that it lives. */
 const TEND_BUDGET_MS = 1_800_000;
+const TEND_TRIES = 3;
 const SOURCE = defineSearchAttributeKey('ArchiveSource', 'KEYWORD');
 const PHASE = defineSearchAttributeKey('ArchivePhase', 'KEYWORD');
 
@@ -85,8 +86,7 @@ export class ArchiveRunner {
         during = 'archiving';
         const slice = await this.#slice();
         this.apply({ type: 'slice-ended', slice });
-        during = 'merging files';
-        await this.#tend();
+        await this.#tend(lane);
       });
     } catch (error) {
       failed = lane.stopping ? null : failureOf(error, during, Date.now());
@@ -121,10 +121,18 @@ export class ArchiveRunner {
     ]);
   }
 
-  async #tend(): Promise<void> {
+  async #tend(lane: Lane): Promise<void> {
     const { source } = this.#state;
+    const during = 'merging files';
     const options = streamOptions(TEND_BUDGET_MS, `merge small files of ${source}`);
-    this.apply({ type: 'tended', tended: await stream.tendArchive.executeWithOptions(options, [{ source }]) });
+    const retry = { ...options.retry, maximumAttempts: TEND_TRIES };
+    try {
+      const tended = await stream.tendArchive.executeWithOptions({ ...options, retry }, [{ source }]);
+      this.apply({ type: 'tended', tended });
+    } catch (error) {
+      if (lane.stopping) throw error;
+      this.apply({ type: 'tend-failed', failure: failureOf(error, during, Date.now()) });
+    }
   }
 
   async #fence(): Promise<void> {

@@ -24,7 +24,10 @@ export interface ArchiveState {
   readonly tended: ArchiveTended | null;
   readonly mergedFiles: number;
   readonly rolledCommits: number;
+  /** Why nothing is copied. */
   readonly failure: Failure | null;
+  /** Why files were not merged the last time: copying goes on all the same, for the topic's retention does not wait. */
+  readonly tendFailure: Failure | null;
   readonly stopped: boolean;
   /** The last phases and when they began, newest last. */
   readonly passed: readonly { readonly phase: ArchivePhase; readonly atMs: number }[];
@@ -37,6 +40,7 @@ export type ArchiveEvent =
   | { readonly type: 'generation-taken' }
   | { readonly type: 'slice-ended'; readonly slice: ArchiveSliceSummary }
   | { readonly type: 'tended'; readonly tended: ArchiveTended }
+  | { readonly type: 'tend-failed'; readonly failure: Failure }
   | { readonly type: 'round-ended'; readonly failure: Failure | null }
   | { readonly type: 'stopped' };
 
@@ -55,6 +59,7 @@ export function initialArchiveState(source: string): ArchiveState {
     mergedFiles: 0,
     rolledCommits: 0,
     failure: null,
+    tendFailure: null,
     stopped: false,
     passed: [],
   };
@@ -92,10 +97,13 @@ export function archiveTransition(state: ArchiveState, event: ArchiveEvent): Arc
       return {
         ...state,
         tended,
+        tendFailure: null,
         mergedFiles: state.mergedFiles + tended.mergedFiles,
         rolledCommits: state.rolledCommits + tended.rolledCommits,
       };
     }
+    case 'tend-failed':
+      return { ...state, tendFailure: event.failure };
     case 'round-ended':
       return { ...state, running: false, failure: event.failure };
     case 'stopped':
@@ -142,7 +150,7 @@ export function archiveStatusOf(state: ArchiveState): ArchiveStatus {
     partitions: state.tended?.partitions ?? [],
     mergedFiles: state.mergedFiles,
     rolledCommits: state.rolledCommits,
-    error: state.failure,
+    error: state.failure ?? state.tendFailure,
     accepts: ARCHIVE_COMMANDS.filter((command) => archiveRefusal(state, command) === null && !isNoOp(state, command)),
   };
 }

@@ -75,6 +75,13 @@ describe('an archive', () => {
     expect(archiveRefusal(archiving, 'retry')).toBe('nothing has failed');
   });
 
+  it('copies on though files could not be merged, and says so until they were', () => {
+    const state = after([sliced, { type: 'tend-failed', failure }], archiving);
+    expect(shouldArchive(state)).toBe(true);
+    expect(archiveStatusOf(state)).toMatchObject({ phase: 'archiving', error: failure });
+    expect(archiveStatusOf(after([{ type: 'tended', tended }], state)).error).toBeNull();
+  });
+
   it('shows ranges, rows, holes and lag on its page', () => {
     const page = renderArchivePage(after([sliced, { type: 'tended', tended }], archiving));
     expect(page).toContain('### archive of clicks: archiving');
@@ -90,6 +97,7 @@ describe('an archive', () => {
       { type: 'generation-taken' },
       sliced,
       { type: 'tended', tended },
+      { type: 'tend-failed', failure },
       { type: 'round-ended', failure },
       { type: 'round-ended', failure: null },
     );

@@ -108,6 +108,22 @@ describe('archiveSource', () => {
     await handle.result();
   });
 
+  it('copies on when files cannot be merged', async () => {
+    const { script, handle } = await start('tends', { sliceSeconds: 1 }, (prepared) => {
+      prepared.failing = { tendArchive: scriptedFailure('archive-file-damaged') };
+    });
+    const status = await until(handle, ({ error }) => error !== null);
+    expect(status).toMatchObject({
+      phase: 'archiving',
+      error: { code: 'archive-file-damaged', during: 'merging files' },
+    });
+    await eventually(() => slices(script).length >= 2);
+    script.failing = {};
+    await until(handle, ({ error }) => error === null);
+    await handle.executeUpdate(stopArchiveUpdate);
+    await handle.result();
+  });
+
   it('carries everything over continue-as-new', async () => {
     const { script, handle } = await start('carried', { sliceSeconds: 1, maxHistoryEvents: 30 });
     const { runId } = await handle.describe();
