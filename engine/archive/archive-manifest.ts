@@ -106,10 +106,13 @@ export async function archiveFiles(
   on: Queryable,
   topic: string,
   clusterId: string,
+  source: string | null = null,
 ): Promise<ReadonlyMap<number, ArchiveFile>> {
   const { rows } = await runSql<FileRow>(
     on,
-    sqlText`SELECT id, source, path, size_bytes, sha256 FROM millrace_catalog.archive_file WHERE topic = ${topic} AND cluster_id = ${clusterId}`,
+    sqlText`
+    SELECT id, source, path, size_bytes, sha256 FROM millrace_catalog.archive_file
+    WHERE topic = ${topic} AND cluster_id = ${clusterId} AND (${source}::text IS NULL OR source = ${source})`,
   );
   return new Map(
     rows.map(({ id, source, path, size_bytes, sha256 }) => [id, { id, source, path, sizeBytes: size_bytes, sha256 }]),

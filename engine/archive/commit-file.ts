@@ -1,0 +1,73 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BIGINT, INTEGER, TIMESTAMPTZ, DuckDBTimestampTZValue, VARCHAR } from 'duckdb';
+import { type DuckDb, openDuckDb, quoteText } from '../log/duckdb.ts';
+import { rawColumn } from '../log/raw-column.ts';
+import { RowAppender } from '../log/row-appender.ts';
+import type { CommitRow } from './commit-timeline.ts';
+
+/** A commit as `commit_record` has it. */
+export interface StoredCommit extends CommitRow {
+  readonly topic: string;
+  readonly watermarkUs: number | null;
+}
+
+const COLUMNS =
+  'seq BIGINT, topic VARCHAR, partition INTEGER, from_offset BIGINT, until_offset BIGINT, watermark TIMESTAMPTZ, committed_at TIMESTAMPTZ, fingerprint VARCHAR';
+const TYPES = [BIGINT, VARCHAR, INTEGER, BIGINT, BIGINT, TIMESTAMPTZ, TIMESTAMPTZ, VARCHAR];
+
+/** Puts commits into a new table of DuckDB and gives the query for them, in order. */
+export async function stageCommits(duckdb: DuckDb, pages: AsyncIterable<readonly StoredCommit[]>): Promise<string> {
+  const table = duckdb.newName('commits');
+  await duckdb.run(`CREATE TABLE ${table} (${COLUMNS})`);
+  const appender = await RowAppender.open(duckdb, table, TYPES);
+  for await (const page of pages) {
+    for (const row of page)
+      appender.append(
+        BigInt(row.seq),
+        row.topic,
+        row.partition,
+        BigInt(row.fromOffset),
+        BigInt(row.untilOffset),
+        row.watermarkUs === null ? null : new DuckDBTimestampTZValue(BigInt(row.watermarkUs)),
+        new DuckDBTimestampTZValue(BigInt(row.committedAtUs)),
+        row.fingerprint,
+      );
+  }
+  appender.close();
+  return `SELECT * FROM ${table} ORDER BY seq, topic, partition`;
+}
+
+/** The commits of a file, by seq. */
+export async function* commitsOf(duckdb: DuckDb, file: string): AsyncGenerator<CommitRow> {
+  const readers = ['BIGINT', 'INTEGER', 'BIGINT', 'BIGINT', 'TIMESTAMPTZ', 'VARCHAR'].map(rawColumn);
+  const columns: unknown[][] = readers.map(() => []);
+  const chunks = duckdb.chunks(
+    `SELECT seq, partition, from_offset, until_offset, committed_at, fingerprint FROM read_parquet(${quoteText(file)})`,
+  );
+  for await (const chunk of chunks) {
+    for (const [index, read] of readers.entries()) read(chunk, index, columns[index]!);
+    const [seq, partition, from, until, at, fingerprint] = columns as [
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      (string | null)[],
+    ];
+    for (let row = 0; row < chunk.rowCount; row++)
+      yield {
+        seq: seq[row]!,
+        partition: partition[row]!,
+        fromOffset: from[row]!,
+        untilOffset: until[row]!,
+        committedAtUs: at[row]!,
+        fingerprint: fingerprint[row] ?? null,
+      };
+  }
+}
+
+/** A small DuckDB for commits; it needs no room to spill. */
+export function openCommitDuckDb(): Promise<DuckDb> {
+  return openDuckDb({ memoryMb: 256, tempDir: join(tmpdir(), 'millrace') });
+}

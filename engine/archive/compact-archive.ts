@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import type pg from 'pg';
+import { internalBug } from '../errors/millrace-error.ts';
+import type { Clock } from '../log/clock.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../log/duckdb.ts';
+import { runSql } from '../postgres/run-sql.ts';
+import { sqlText } from '../postgres/sql.ts';
+import { withClient } from '../postgres/transaction.ts';
+import { archivedPart } from './archive-errors.ts';
+import { archiveFiles, archiveRanges } from './archive-manifest.ts';
+import { archivePath } from './archive-session.ts';
+import { insertArchiveFile } from './commit-archive.ts';
+import { type HeldFile, inLogOrder, mergedRanges, mergeGroups } from './merge-plan.ts';
+import { makeFolder, publishDraft, removeFile, writeDraft } from './parquet-file.ts';
+import { sweepArchive } from './sweep-archive.ts';
+import { verifyFile } from './verify-file.ts';
+
+export interface CompactArchiveOptions {
+  readonly source: string;
+  readonly pool: pg.Pool;
+  readonly archiveDir: string;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  /** Fewer neighbours than this are left alone. Default 8. */
+  readonly minFiles?: number | undefined;
+  /** Merged files grow up to about this. Default 256 MiB. */
+  readonly targetBytes?: number | undefined;
+  /** Temporary files older than this are taken for abandoned. Default 1 h. */
+  readonly temporaryForMs?: number | undefined;
+  readonly memoryMb?: number | undefined;
+  readonly newId?: (() => string) | undefined;
+  /** For tests: what is thrown there is treated as the process dying there. */
+  readonly failAt?: ((point: 'after-rename' | 'before-commit' | 'after-commit') => void | Promise<void>) | undefined;
+}
+
+const TARGET_BYTES = 256 * 1024 * 1024;
+
+export interface CompactResult {
+  /** Files that went into others, and how many these are. */
+  readonly merged: number;
+  readonly into: number;
+  /** Files removed: those that were merged, and what crashes left. */
+  readonly swept: number;
+}
+
+/**
+ * Merges small files of a source's archive, each group in one transaction, and then removes files that nobody names and whose every offset
+ * is in a named one. One at a time per source: where another is at it, nothing is done. Readers find what they were reading in the new file.
+ * Throws `archive-file-missing`, `archive-file-damaged`, `archive-full` (retryable), `archive-not-writable`.
+ *
+ * @example
+ * await compactArchive({ source: 'flights', pool, archiveDir, clock: systemClock });
+ */
+export async function compactArchive(options: CompactArchiveOptions): Promise<CompactResult> {
+  const { pool, source, archiveDir, signal } = options;
+  // Every statement is on the connection that holds the lock: were it lost, nothing more could be written.
+  return withClient(pool, async (client) => {
+    const lock = `millrace.archive.compact.${source}`;
+    const { rows } = await runSql<{ mine: boolean }>(
+      client,
+      sqlText`SELECT pg_try_advisory_lock(hashtextextended(${lock}, 0)) AS mine`,
+    );
+    if (rows[0]?.mine !== true) return { merged: 0, into: 0, swept: 0 };
+    const known = await archiveOf(client, source);
+    let merged = 0;
+    let into = 0;
+    let swept = 0;
+    if (known !== null) {
+      await makeFolder(join(archiveDir, '.spill'));
+      const duckdb = await openDuckDb({ memoryMb: options.memoryMb ?? 768, tempDir: join(archiveDir, '.spill') });
+      try {
+        for (const { topic, clusterId } of known.topics) {
+          const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
+          const minFiles = Math.max(options.minFiles ?? 8, 2);
+          for (const files of await inSchemaRuns(duckdb, archiveDir, topic, inLogOrder(ranges))) {
+            for (const group of mergeGroups(files, minFiles, options.targetBytes ?? TARGET_BYTES)) {
+              signal?.throwIfAborted();
+              await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, group);
+              merged += group.length;
+              into += 1;
+            }
+          }
+        }
+        swept = await sweepArchive(client, duckdb, { ...options, mark: known.mark });
+      } finally {
+        await duckdb.close();
+      }
+    }
+    await runSql(client, sqlText`SELECT pg_advisory_unlock(hashtextextended(${lock}, 0))`);
+    return { merged, into, swept };
+  });
+}
+
+interface Archived {
+  readonly topic: string;
+  readonly clusterId: string;
+  readonly mark: string;
+}
+
+async function archiveOf(
+  client: pg.PoolClient,
+  source: string,
+): Promise<{ readonly mark: string; readonly topics: readonly { topic: string; clusterId: string }[] } | null> {
+  const marks = await runSql<{ mark: string }>(
+    client,
+    sqlText`SELECT mark FROM millrace_catalog.archive_source WHERE source = ${source}`,
+  );
+  const mark = marks.rows[0]?.mark;
+  if (mark === undefined) return null;
+  const { rows } = await runSql<{ topic: string; cluster_id: string }>(
+    client,
+    sqlText`SELECT DISTINCT topic, cluster_id FROM millrace_catalog.archive_file WHERE source = ${source} ORDER BY topic, cluster_id`,
+  );
+  return { mark, topics: rows.map(({ topic, cluster_id }) => ({ topic, clusterId: cluster_id })) };
+}
+
+/** Files made under different contracts have different columns and are not merged. */
+async function inSchemaRuns(
+  duckdb: DuckDb,
+  archiveDir: string,
+  topic: string,
+  files: readonly HeldFile[],
+): Promise<HeldFile[][]> {
+  const runs: HeldFile[][] = [];
+  let columns = '';
+  for (const each of files) {
+    await verifyFile(archiveDir, each.file, archivedPart({ topic, ...each.ranges[0]! }));
+    const described = await duckdb.query<{ column_name: string; column_type: string }>(
+      `DESCRIBE SELECT * FROM read_parquet(${quoteText(join(archiveDir, each.file.path))})`,
+    );
+    const own = JSON.stringify(described.map(({ column_name, column_type }) => [column_name, column_type]));
+    if (own !== columns) runs.push([]);
+    columns = own;
+    runs.at(-1)!.push(each);
+  }
+  return runs;
+}
+
+async function mergeFiles(
+  client: pg.PoolClient,
+  duckdb: DuckDb,
+  { source, archiveDir, clock, newId, failAt }: CompactArchiveOptions,
+  { topic, clusterId, mark }: Archived,
+  group: readonly HeldFile[],
+): Promise<void> {
+  const paths = group.map(({ file }) => quoteText(join(archiveDir, file.path)));
+  const select = `SELECT * FROM read_parquet([${paths.join(', ')}]) ORDER BY partition, "offset"`;
+  const ranges = mergedRanges(group);
+  const rows = ranges.reduce((sum, range) => sum + range.rows, 0);
+  const [counted] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM read_parquet([${paths.join(', ')}])`);
+  if (Number(counted?.n) !== rows)
+    throw internalBug(`archive of ${source}: ${counted?.n} rows where the manifest has ${rows}`);
+  const path = archivePath(source, mark, clock.nowUs(), newId?.() ?? crypto.randomUUID());
+  const draft = await writeDraft(duckdb, archiveDir, path, select, { source, topic, clusterId, ranges });
+  await publishDraft(draft);
+  await failAt?.('after-rename');
+  const ids = group.map(({ file }) => file.id);
+  await client.query('BEGIN');
+  const gone = await runSql(
+    client,
+    sqlText`DELETE FROM millrace_catalog.archive_range WHERE file_id = ANY(${ids}::bigint[])`,
+  );
+  const expected = group.reduce((sum, each) => sum + each.ranges.length, 0);
+  if (gone.rowCount !== expected)
+    throw internalBug(`archive of ${source}: ${gone.rowCount} ranges to merge, expected ${expected}`);
+  await runSql(client, sqlText`DELETE FROM millrace_catalog.archive_file WHERE id = ANY(${ids}::bigint[])`);
+  await insertArchiveFile(client, { source, topic, clusterId }, draft, ranges);
+  await failAt?.('before-commit');
+  await client.query('COMMIT');
+  await failAt?.('after-commit');
+  for (const { file } of group) await removeFile(archiveDir, file.path);
+}
