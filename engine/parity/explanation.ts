@@ -92,7 +92,7 @@ export interface Explanation {
     readonly newestEventTime: string | null;
     /** Where each partition stood. */
     readonly offsets: readonly { readonly partition: number; readonly nextOffset: number }[];
-    /** Records of the topic that were there by then (by broker timestamp) and not applied; null where that cannot be told. */
+    /** Events of the topic that were there by then (by broker timestamp) and not applied; now: records; null where that cannot be told. */
     readonly recordsBehind: number | null;
     /** Records of this entity before `asOf` that were applied only later: a training set by event time has them, serving had not. */
     readonly appliedLater: { readonly count: number; readonly records: readonly Omit<ExplainedRecord, 'value'>[] };

@@ -1,0 +1,153 @@
+import { formatDateTime } from '../contract/iso-time.ts';
+import { type JsonValue, jsonValue } from '../contract/json-values.ts';
+import type { ScalarValue } from '../contract/field-type.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
+import { compareUtf8 } from '../reduce/compare.ts';
+import { StateInspector } from '../state/inspect-state.ts';
+import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { readValues, sameValue } from './compare-values.ts';
+import type { EntityEvent } from './entity-events.ts';
+import { tileIn } from './evidence.ts';
+import type { ExplainedFeature, ExplainedRecord, ExplainedTile } from './explanation.ts';
+
+export interface FeatureSubject {
+  readonly view: CompiledView;
+  readonly reducer: ViewReducer;
+  /** Index into the layout's features. */
+  readonly feature: number;
+  /** What the values are read from, and what the log gives. */
+  readonly state: EntityState;
+  readonly replayed: EntityState;
+  readonly atUs: number;
+  readonly events: readonly EntityEvent[];
+  readonly maxRecords: number;
+  readonly maxTiles: number;
+}
+
+/** One feature, with its tiles and the records in them. */
+export function explainFeature(subject: FeatureSubject): ExplainedFeature {
+  const { view, reducer, feature, state, replayed, atUs, maxRecords, maxTiles } = subject;
+  const { layout } = view;
+  const { name, aggregate, windowUs, hopUs, result } = layout.features[feature]!;
+  const shownValue = (of: EntityState): JsonValue => {
+    const values = readValues(reducer, of, atUs);
+    return 'error' in values ? values.error : jsonValue(result, values[feature]!);
+  };
+  const tiles = tilesOf(subject);
+  const behind = recordsOf(subject);
+  const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
+  const deciding = decidingRecord(subject, behind);
+  return {
+    name,
+    aggregate,
+    input: view.featureInputs?.[feature] ?? null,
+    windowSeconds: windowUs === null ? null : windowUs / 1_000_000,
+    hopSeconds: hopUs === null ? null : hopUs / 1_000_000,
+    value: shownValue(state),
+    replayed: shownValue(replayed),
+    tiles: tiles.slice(0, maxTiles),
+    moreTiles: Math.max(0, tiles.length - maxTiles),
+    records: shown,
+    moreRecords: behind.length - shown.length,
+    deciding: deciding === null ? null : record(subject, deciding),
+  };
+}
+
+/** The tiles the feature's window sees, [from, to]; null for a lifetime feature. */
+function windowOf({ view, feature, atUs }: FeatureSubject): { from: number; to: number; hopUs: number } | null {
+  const { windowUs, hopUs } = view.layout.features[feature]!;
+  if (windowUs === null || hopUs === null) return null;
+  return { from: Math.floor((atUs - windowUs) / hopUs), to: Math.floor(atUs / hopUs), hopUs };
+}
+
+/** Newest first; those that hold nothing for the feature are left out. */
+function tilesOf(subject: FeatureSubject): ExplainedTile[] {
+  const { view, feature, state } = subject;
+  const { slot, result, nullable } = view.layout.features[feature]!;
+  const inspector = new StateInspector(view.layout);
+  const window = windowOf(subject);
+  const tiles: ExplainedTile[] = [];
+  for (const { index } of inspector.groups(state)[view.layout.slots[slot]!.group]!.tiles.toReversed()) {
+    if (window !== null && (index < window.from || index > window.to)) continue;
+    const value = shown(() => jsonValue(result, inspector.readTiles(state, feature, index, index)));
+    if (value === null || (!nullable && value === 0)) continue;
+    tiles.push({
+      index,
+      from: window === null ? null : formatDateTime(index * window.hopUs),
+      until: window === null ? null : formatDateTime((index + 1) * window.hopUs),
+      value,
+    });
+  }
+  return tiles;
+}
+
+/** A tile alone may hold what the whole does not: a value too large for the feature's type. */
+function shown(read: () => JsonValue): JsonValue {
+  try {
+    return read();
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'value-out-of-range') return error.message;
+    throw error;
+  }
+}
+
+/** The events whose input is in the value, newest first: those in the window's tiles that the state still keeps. */
+function recordsOf(subject: FeatureSubject): EntityEvent[] {
+  const { view, feature, events, replayed } = subject;
+  const { slot } = view.layout.features[feature]!;
+  const { group } = view.layout.slots[slot]!;
+  const window = windowOf(subject);
+  const oldest = window === null ? 0 : new StateInspector(view.layout).oldestTile(group, replayed.newestEventTimeUs);
+  return events
+    .filter((event) => {
+      if (event.inputs[slot] === null) return false;
+      if (window === null) return true;
+      const tile = tileIn(window.hopUs, event);
+      return tile >= Math.max(window.from, oldest) && tile <= window.to;
+    })
+    .toSorted((a, b) => compareOrder(view, b, a));
+}
+
+/** The order of `first` and `last`: event time, then event id or position. */
+function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent): number {
+  if (a.eventTimeUs !== b.eventTimeUs) return a.eventTimeUs - b.eventTimeUs;
+  if (layout.tieBreak === 'id') return compareUtf8(a.id ?? '', b.id ?? '');
+  return a.partition - b.partition || a.offset - b.offset;
+}
+
+/** For min, max, first and last, the record whose value it is; of several with the least or greatest value, the newest. */
+function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[]): EntityEvent | null {
+  const { view, feature, reducer, replayed, atUs } = subject;
+  const { aggregate, slot } = view.layout.features[feature]!;
+  switch (aggregate) {
+    case 'last':
+      return behind[0] ?? null;
+    case 'first':
+      return behind.at(-1) ?? null;
+    case 'min':
+    case 'max': {
+      const values = readValues(reducer, replayed, atUs);
+      if ('error' in values) return null;
+      return behind.find((event) => sameValue(event.inputs[slot] as ScalarValue, values[feature]!)) ?? null;
+    }
+    case 'count':
+    case 'sum':
+    case 'avg':
+      return null;
+  }
+}
+
+function record({ view, feature }: FeatureSubject, event: EntityEvent): ExplainedRecord {
+  const { slot } = view.layout.features[feature]!;
+  const { input } = view.layout.slots[slot]!;
+  const { partition, offset, eventTimeUs, id, inputs, seq } = event;
+  return {
+    partition,
+    offset,
+    eventTime: formatDateTime(eventTimeUs),
+    eventId: id,
+    value: input === null ? true : jsonValue(input, inputs[slot]!),
+    seq,
+  };
+}
