@@ -2,18 +2,21 @@
  * Records the histories that `replay.test.ts` replays: the lifecycle paths of today's workflow code, on a real Temporal.
  * Run after a deliberate change of workflow code; histories of releases stay, new ones are added beside them.
  *
- *   node test/replay/record-histories.ts [SUFFIX]
+ *   node test/replay/record-histories.ts [SUFFIX [NAME…]]
  */
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { startTestStack } from '../../stack/test-stack.ts';
+import { archiveWorkflowId } from '../../workflows/archive-contracts.ts';
 import type { Command } from '../../workflows/contracts.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
-import { activitiesOf, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
+import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { textOfHistory } from './history-text.ts';
 
-const suffix = process.argv[2] === undefined ? '' : `-${process.argv[2]}`;
+const [suffixGiven, ...only] = process.argv.slice(2);
+const suffix = suffixGiven === undefined || suffixGiven === '' ? '' : `-${suffixGiven}`;
+const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
 const scripts = new Map<string, ScriptedActivities>();
 
 interface Path {
@@ -79,6 +82,18 @@ const paths: readonly Path[] = [
     },
   },
   {
+    name: 'proof-broken-rebackfill',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'published');
+      await send(handle, 'promote');
+      await harness.reach(handle, 'failed');
+      script.proof = null;
+      await send(handle, 'rebackfill');
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+      await retired(handle);
+    },
+  },
+  {
     name: 'continued-as-new',
     options: { maxHistoryEvents: 30, sliceSeconds: 1 },
     async walk(harness, handle) {
@@ -91,6 +106,63 @@ const paths: readonly Path[] = [
     },
   },
 ];
+
+/** Slices, a failure, a pause, a run carried over, a stop. */
+async function recordArchive(harness: LifecycleHarness): Promise<void> {
+  const source = 'clicks';
+  const script = new ScriptedActivities(source);
+  script.failing = { runArchiveSlice: scriptedFailure('archive-not-writable') };
+  scripts.set(source, script);
+  const workflowId = archiveWorkflowId(source);
+  const handle = await harness.client.workflow.start('archiveSource', {
+    workflowId,
+    taskQueue: harness.taskQueue,
+    args: [{ source, options: { sliceSeconds: 1, maxHistoryEvents: 80 } }],
+  });
+  const latest = harness.client.workflow.getHandle(workflowId);
+  const reached = async (wanted: string): Promise<void> => {
+    while ((await latest.query<{ phase: string }, []>('status')).phase !== wanted) await delay(50);
+  };
+  const { runId } = await handle.describe();
+  await reached('failed');
+  script.failing = { tendArchive: scriptedFailure('archive-file-damaged') };
+  await latest.executeUpdate('retry');
+  while (script.named('tendArchive').length < 1) await delay(50);
+  script.failing = {};
+  await latest.executeUpdate('pause');
+  await reached('paused');
+  await latest.executeUpdate('resume');
+  while ((await latest.describe()).runId === runId) await delay(50);
+  while (script.named('runArchiveSlice').length < 8) await delay(50);
+  await latest.executeUpdate('stop');
+  await latest.result();
+  await save(harness, workflowId, runId, 'archive');
+  await save(harness, workflowId, (await latest.describe()).runId, 'archive-last-run');
+}
+
+/** One that finds a difference and tells the lifecycle; one that has nobody to tell; one of a view nobody is served. */
+async function recordAudit(harness: LifecycleHarness): Promise<void> {
+  const view = 'audited';
+  const script = new ScriptedActivities(view);
+  scripts.set(view, script);
+  const lifecycle = await harness.start(view);
+  await harness.reach(lifecycle, 'published');
+  const audited = async (name: string): Promise<void> => {
+    const workflowId = `audit:${view}:${name}`;
+    const args = [{ view }];
+    await harness.client.workflow.execute('auditParity', { workflowId, taskQueue: harness.taskQueue, args });
+    await save(harness, workflowId, undefined, name);
+  };
+  script.audit = auditSummary({ view, verdict: 'broken', cellsDiffering: 1, causes: { 'store-corruption': 1 } });
+  await audited('audit-broken');
+  await harness.until(lifecycle, ({ parity }) => parity?.verdict === 'broken');
+  await retired(lifecycle);
+  await save(harness, lifecycle.workflowId, undefined, 'lifecycle-told-of-audit');
+  script.audit = auditSummary({ view });
+  await audited('audit-of-no-lifecycle');
+  script.audit = { view, verdict: 'not-served', reason: 'it is served to nobody' };
+  await audited('audit-not-served');
+}
 
 async function save(
   harness: LifecycleHarness,
@@ -115,11 +187,13 @@ try {
   });
   await harness.startWorker(activitiesOf(scripts));
   try {
-    for (const path of paths) {
+    for (const path of paths.filter(({ name }) => isWanted(name))) {
       const view = path.name.replaceAll('-', '_');
       const script = new ScriptedActivities(view);
       if (path.name === 'failed-retry-rebackfill')
         script.failing = { backfillView: scriptedFailure('history-unreadable') };
+      if (path.name === 'proof-broken-rebackfill')
+        script.proof = auditSummary({ view, verdict: 'broken', cellsDiffering: 1, causes: { 'store-corruption': 1 } });
       if (path.name === 'refresh') script.plan = { ...script.plan, refreshMs: 500 };
       scripts.set(view, script);
       const handle = await harness.start(view, path.options);
@@ -130,16 +204,20 @@ try {
       const last = await harness.client.workflow.getHandle(handle.workflowId).describe();
       if (last.runId !== runId) await save(harness, handle.workflowId, last.runId, `${path.name}-last-run`);
     }
-    const script = new ScriptedActivities('delay_model');
-    scripts.set('delay_model', script);
-    const workflowId = 'export:delay_model:recorded';
-    const handle = await harness.client.workflow.start('exportTrainingSet', {
-      workflowId,
-      taskQueue: harness.taskQueue,
-      args: [{ service: 'delay_model', spine: 'labels.parquet', out: 'train.parquet' }],
-    });
-    await handle.result();
-    await save(harness, workflowId, undefined, 'export-training-set');
+    if (isWanted('export-training-set')) {
+      const script = new ScriptedActivities('delay_model');
+      scripts.set('delay_model', script);
+      const workflowId = 'export:delay_model:recorded';
+      const handle = await harness.client.workflow.start('exportTrainingSet', {
+        workflowId,
+        taskQueue: harness.taskQueue,
+        args: [{ service: 'delay_model', spine: 'labels.parquet', out: 'train.parquet' }],
+      });
+      await handle.result();
+      await save(harness, workflowId, undefined, 'export-training-set');
+    }
+    if (isWanted('archive')) await recordArchive(harness);
+    if (isWanted('audit')) await recordAudit(harness);
   } finally {
     await harness.close();
   }
