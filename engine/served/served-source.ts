@@ -51,9 +51,3 @@ export function servedSource(topic: string): CompiledSource {
   });
   return compiled;
 }
-
-/** The topic of the serving log as the environment names it (`MILLRACE_SERVED_TOPIC`). */
-export function servedTopicOf(variables: Readonly<Record<string, string | undefined>>): string {
-  const topic = variables['MILLRACE_SERVED_TOPIC'];
-  return topic === undefined || topic === '' ? DEFAULT_SERVED_TOPIC : topic;
-}

@@ -6,7 +6,7 @@ import { featureService } from '../../engine/define/feature-service.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
-import { SERVED_SOURCE, servedSource, servedTopicOf } from '../../engine/served/served-source.ts';
+import { SERVED_SOURCE, servedSource } from '../../engine/served/served-source.ts';
 
 const schema = z.object({ id: z.string(), at: z.iso.datetime(), shop: z.string() });
 const viewOver = (name: string, view = 'shop_sales') =>
@@ -76,11 +76,5 @@ describe('the source of the serving log', () => {
       'values',
     ]);
     expect(() => servedSource('no topic')).toThrow(expect.objectContaining({ code: 'invalid-topic' }));
-  });
-
-  test('has its topic from the environment', () => {
-    expect(servedTopicOf({})).toBe('millrace.served');
-    expect(servedTopicOf({ MILLRACE_SERVED_TOPIC: '' })).toBe('millrace.served');
-    expect(servedTopicOf({ MILLRACE_SERVED_TOPIC: 'mine' })).toBe('mine');
   });
 });
