@@ -1,0 +1,152 @@
+import { afterEach, expect, inject, test } from 'vitest';
+import { explainFeatures } from '../../engine/parity/explain-features.ts';
+import type { ExplainOptions, Explanation } from '../../engine/parity/explanation.ts';
+import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { openWorld, type ParityWorld } from './parity-world.ts';
+
+const HOUR_US = 3_600_000_000;
+
+let open: (ParityWorld & { close(): Promise<void> }) | null = null;
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+/** Hours since now began: the stream's commits are made at the database's present. */
+async function world(): Promise<{
+  run: ParityWorld;
+  startUs: number;
+  buy(hour: number, purchase: Partial<Purchase>): void;
+}> {
+  const startUs = Math.floor(Date.now() / 3_600_000) * HOUR_US - 40 * HOUR_US;
+  open = await openWorld(inject('stack').databaseUrl, {
+    view: spendingView({ topic: 'purchases' }),
+    nowUs: startUs + 40.5 * HOUR_US,
+  });
+  const run = open;
+  const buy = (hour: number, purchase: Partial<Purchase>): void =>
+    run.append(0, [
+      {
+        value: purchaseBytes({
+          id: `at-${hour}`,
+          at: new Date((startUs + hour * HOUR_US) / 1000).toISOString(),
+          customer: 'ana',
+          amount: hour * 10,
+          ...purchase,
+        }),
+        timestampUs: startUs + hour * HOUR_US,
+      },
+    ]);
+  return { run, startUs, buy };
+}
+
+function explain(run: ParityWorld, more: Partial<ExplainOptions> = {}): Promise<Explanation> {
+  return explainFeatures({
+    view: run.view,
+    pool: run.pool,
+    reader: run.reader,
+    archiveDir: null,
+    key: ['ana'],
+    spillDir: run.folder,
+    clock: run.clock,
+    ...more,
+  });
+}
+
+test('the present value of every feature, its tiles, its records and the lag', async () => {
+  const { run, startUs, buy } = await world();
+  const iso = (hour: number): string => new Date((startUs + hour * HOUR_US) / 1000).toISOString().replace('Z', '000Z');
+  for (const hour of [1, 2, 20, 20.5]) buy(hour, {});
+  buy(3, { customer: 'bo', id: 'of-bo' });
+  buy(21, { amount: null });
+  await run.backfill();
+  for (const hour of [30, 30.5, 31]) buy(hour, {});
+  await run.stream({ batchRecords: 2 });
+  buy(32, {});
+  const explanation = await explain(run, { maxRecords: 2 });
+  expect(explanation).toMatchObject({
+    view: 'spending',
+    version: 1,
+    entity: { customer: 'ana' },
+    from: 'store',
+    asOf: iso(40.5),
+    found: true,
+    ahead: false,
+    seq: 2,
+    lag: {
+      commit: 2,
+      newestEventTime: iso(31),
+      offsets: [{ partition: 0, nextOffset: 9 }, { partition: 1 }],
+      recordsBehind: 1,
+    },
+  });
+  const [count, sum, last] = explanation.features as [
+    Explanation['features'][0],
+    Explanation['features'][0],
+    Explanation['features'][0],
+  ];
+  // From 16:30 on, one hop at most before: 20, 20:30, 21, 30, 30:30, 31.
+  expect(count).toMatchObject({ name: 'purchases_1d', value: 6, replayed: 6, windowSeconds: 86_400, hopSeconds: 3600 });
+  expect(count.tiles.map(({ from, value }) => [from, value])).toEqual([
+    [iso(31), 1],
+    [iso(30), 2],
+    [iso(21), 1],
+    [iso(20), 2],
+  ]);
+  expect(count.records.map(({ offset, seq, value }) => [offset, seq, value])).toEqual([
+    [8, 2, true],
+    [7, 1, true],
+  ]);
+  expect(count.moreRecords).toBe(4);
+  expect(sum).toMatchObject({ value: 10 + 20 + 200 + 205 + 300 + 305 + 310, moreRecords: 5 });
+  expect(sum.replayed).toBe(sum.value);
+  expect(last).toMatchObject({ value: 310, deciding: { offset: 8, eventTime: iso(31), eventId: 'at-31' } });
+  expect(last.tiles).toEqual([{ index: 0, from: null, until: null, value: 310 }]);
+});
+
+test('what was served at an earlier time, and what came too late for it', async () => {
+  const { run, startUs, buy } = await world();
+  buy(1, { amount: 10 });
+  await run.backfill();
+  const before = await run.pool.query<{ us: string }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint::text AS us',
+  );
+  buy(2, { amount: 20 });
+  buy(3, { amount: 30, customer: 'bo' });
+  await run.stream();
+  const atUs = Number(before.rows[0]!.us);
+  const then = await explain(run, { atUs });
+  expect(then).toMatchObject({ from: 'replay', found: true, seq: 0 });
+  expect(then.features.map(({ value }) => value)).toEqual([0, 10, 10]);
+  expect(then.lag).toMatchObject({
+    commit: 0,
+    committedAt: null,
+    recordsBehind: 2,
+    appliedLater: { count: 1, records: [{ offset: 1, eventId: 'at-2', seq: 1 }] },
+  });
+  await expect(explain(run, { atUs: startUs })).rejects.toMatchObject({ code: 'not-served-then' });
+});
+
+test('an entity without events, a wrong key, and a store that differs from the log', async () => {
+  const { run, buy } = await world();
+  buy(1, { amount: 10 });
+  await run.backfill();
+  const nobody = await explain(run, { key: ['nobody'] });
+  expect(nobody).toMatchObject({ found: false, seq: null, lag: { newestEventTime: null } });
+  expect(nobody.features.map(({ value, tiles, records }) => [value, tiles, records])).toEqual([
+    [0, [], []],
+    [null, [], []],
+    [null, [], []],
+  ]);
+  await expect(explain(run, { key: [7] })).rejects.toMatchObject({ code: 'invalid-key' });
+  await run.corruptState('ana', (state) => {
+    const event = { keyText: 'ana', key: ['ana'], id: 'x', partition: 0, offset: 0, inputs: [true, 5, 5] };
+    run.reducer.apply(state, { ...event, eventTimeUs: state.newestEventTimeUs });
+  });
+  const { features } = await explain(run);
+  expect(features.map(({ value, replayed }) => [value, replayed])).toEqual([
+    [0, 0],
+    [15, 10],
+    [5, 10],
+  ]);
+});
