@@ -12,6 +12,7 @@ import type { World } from './soak-world.ts';
 import { deleteArchived, FLIGHTS_TOPIC, PAYMENTS_TOPIC } from './topics.ts';
 
 const SAY_EVERY_MS = 1_000;
+const TRY_EVERY_MS = 500;
 /** Topics are trimmed while this share of the live time is over: streams that are behind then read on in the archive. */
 const TRIM_AT_SHARE = 0.55;
 
@@ -69,8 +70,7 @@ export async function livePhase(
       at(1, async () => undefined),
       runRestarts({ planned, services: world.services, worker: world.worker, onProgress: onNote, signal }, restarts),
       at(TRIM_AT_SHARE, async () => {
-        for (const topic of [FLIGHTS_TOPIC, PAYMENTS_TOPIC])
-          recordsDeleted += await deleteArchived(world.pool, world.services.brokers, topic);
+        for (const topic of [FLIGHTS_TOPIC, PAYMENTS_TOPIC]) recordsDeleted += await trimTopic(world, topic, signal);
         onNote(`${count(recordsDeleted)} records that are archived were deleted from the topics`);
       }),
       ...auditTimes.map((share) =>
@@ -89,5 +89,14 @@ export async function livePhase(
     return { restarts, reads: readers.reads, refused: readers.refused, recordsDeleted, meanwhile };
   } finally {
     clearInterval(saying);
+  }
+}
+
+/** Deletes what is archived of a topic; as soon as there is something, and its services are there to do it. */
+async function trimTopic(world: World, topic: string, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    const deleted = await deleteArchived(world.pool, world.services.brokers, topic);
+    if (deleted > 0) return deleted;
+    await delay(TRY_EVERY_MS, undefined, { signal });
   }
 }

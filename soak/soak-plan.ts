@@ -42,10 +42,10 @@ export function planOf(minutes: number): SoakPlan {
 
 /** Seconds rather than minutes, for the test: every part of the soak, once. */
 export const SHORT_PLAN: SoakPlan = {
-  liveSeconds: 20,
+  liveSeconds: 15,
   cells: 30_000,
   flightHistoryDays: 1,
-  flightTopicDays: 0.1,
+  flightTopicDays: 0.08,
   historyPayments: 2_000,
   paymentsPerSecond: 100,
   restarts: { worker: 1, broker: 1, database: 1 },

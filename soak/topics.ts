@@ -1,4 +1,4 @@
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { Kafka, KafkaJSError, logLevel, Partitioners } from 'kafkajs';
 import type pg from 'pg';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
@@ -27,8 +27,8 @@ export async function sendPayments(brokers: readonly string[], payments: readonl
 }
 
 /**
- * What retention does: deletes from a topic what is archived already and every stream has read. Returns how many records are gone;
- * 0 where a service is away just now.
+ * What retention does: deletes from a topic what is archived already. Returns how many records are gone; 0 while nothing is archived or a
+ * service is away.
  */
 export async function deleteArchived(pool: pg.Pool, brokers: readonly string[], topic: string): Promise<number> {
   const admin = kafkaOf(brokers).admin();
@@ -51,9 +51,11 @@ export async function deleteArchived(pool: pg.Pool, brokers: readonly string[], 
     return archived.reduce((sum, { partition, next_offset }) => sum + next_offset - (lows.get(partition) ?? 0), 0);
   } catch (error) {
     const named = namePostgresError(error, poolAddress(pool));
-    if (isMillraceError(named) && !named.retryable) throw named;
-    return 0;
+    const isAway = error instanceof KafkaJSError || (isMillraceError(named) && named.retryable);
+    if (isAway) return 0;
+    throw named;
   } finally {
-    await admin.disconnect();
+    // Where the broker is away there is nobody to take leave of.
+    await admin.disconnect().catch(() => undefined);
   }
 }
