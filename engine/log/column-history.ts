@@ -1,6 +1,7 @@
-import { BIGINT, type DuckDBDataChunk } from 'duckdb';
+import { BIGINT } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import { chunksOf } from './chunks-of.ts';
 import { ColumnRows } from './column-rows.ts';
 import {
   type ColumnSource,
@@ -10,7 +11,6 @@ import {
   openParquet,
   positionSql,
 } from './column-source.ts';
-import type { DuckDb } from './duckdb.ts';
 import { EventBatch } from './event-batch.ts';
 import { eventIdText } from './event-id.ts';
 import { findDuplicates, type Losers } from './history-duplicates.ts';
@@ -91,7 +91,7 @@ async function* streamEvents(
   const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
   let lastUs = Number.NEGATIVE_INFINITY;
   try {
-    for await (const chunk of chunksOf(duckdb, scans, signal)) {
+    for await (const chunk of chunksOf(scans, duckdb, signal)) {
       const count = decoded.decode(chunk);
       readFile(chunk, decoded.width, files);
       readRow(chunk, decoded.width + 1, rowNumbers);
@@ -132,14 +132,6 @@ async function* streamEvents(
   } finally {
     await cursor?.close();
   }
-}
-
-async function* chunksOf(
-  duckdb: DuckDb,
-  scans: readonly string[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<DuckDBDataChunk> {
-  for (const sql of scans) yield* duckdb.chunks(sql, [], signal);
 }
 
 /**

@@ -5,6 +5,7 @@ import { type ColumnSource, type HistoryColumn, positionSql } from './column-sou
 import type { DuckDb } from './duckdb.ts';
 import { eventIdText } from './event-id.ts';
 import { rawColumn } from './raw-column.ts';
+import { repeatedHashes } from './repeated-hashes.ts';
 import { RowAppender } from './row-appender.ts';
 
 /** The positions of rows that lost to an earlier one of the same id. */
@@ -18,8 +19,8 @@ export interface Losers {
 
 /**
  * Finds the duplicates of a history in columns: over all of it, the valid row inside `until` that is first by (event time, position)
- * wins. Ids that occur once (told apart by a 64-bit hash, so a few too many may be looked at) cost one aggregation in DuckDB; only
- * the rows of the others are decoded here, since an invalid row claims no id. Null where there are none.
+ * wins. Ids that occur once (told apart by a 64-bit hash, so a few too many may be looked at) cost a look at their hashes; only the rows of
+ * the others are decoded here, since an invalid row claims no id. Null where there are none.
  */
 export async function findDuplicates(
   source: CompiledSource,
@@ -29,17 +30,12 @@ export async function findDuplicates(
 ): Promise<Losers | null> {
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   if (idColumn === undefined) return null;
-  const repeated = duckdb.newName('repeated');
   const key = idKeySql(idColumn);
-  await duckdb.run(
-    `CREATE TABLE ${repeated} AS SELECT k FROM (SELECT ${key} AS k FROM ${history.relation} WHERE ${idColumn.expression} IS NOT NULL) ` +
-      'GROUP BY k HAVING count(*) > 1',
-    [],
-    signal,
-  );
+  const rows = history.files.reduce((sum, file) => sum + file.rows, 0);
+  const hashes = `SELECT ${key} AS k FROM ${history.relation} WHERE ${idColumn.expression} IS NOT NULL`;
+  const repeated = await repeatedHashes(hashes, rows, duckdb, signal);
+  if (repeated === null) return null;
   try {
-    const [found] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${repeated}`);
-    if (found === undefined || found.n === 0n) return null;
     const claims = await collectClaims(source, history, duckdb, `${key} IN (SELECT k FROM ${repeated})`, signal);
     return await losersOf(claims, duckdb, signal);
   } finally {

@@ -95,6 +95,12 @@ export function readTexts(chunk: DuckDBDataChunk, column: number, strings: Short
   strings.read(words, bytes, validBits(vector), count, out, (row) => full.getItem(row) as string);
 }
 
+/** A column of 64-bit integers without NULL as 32-bit words, the low one first. */
+export function readWords(chunk: DuckDBDataChunk, column: number): Int32Array {
+  const items = parts(chunk, column).items as BigUint64Array;
+  return new Int32Array(items.buffer, items.byteOffset, chunk.rowCount * 2);
+}
+
 function readAny(chunk: DuckDBDataChunk, column: number, out: unknown[]): void {
   const vector = chunk.getColumnVector(column);
   const count = chunk.rowCount;

@@ -9,6 +9,7 @@ import type { HistoryFigures } from '../../engine/log/history-ledger.ts';
 import type { ScanOrder } from '../../engine/log/history-run.ts';
 import { scanHistory } from '../../engine/log/history-scan.ts';
 import { HistoryIds } from '../../engine/log/partition-dedupe.ts';
+import { repeatedHashes } from '../../engine/log/repeated-hashes.ts';
 import { hashId } from '../../engine/log/id-hash.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { oracleLog } from '../oracle/oracle-log.ts';
@@ -285,6 +286,30 @@ describe('scanHistory', () => {
       oldestUs = Math.min(...ofStretch.map(({ eventTimeUs }) => eventTimeUs));
       ofStretch = [];
     }
+  });
+
+  it('finds every hash that comes again, however many there are and do', async () => {
+    const shapes: readonly (readonly [number, number])[] = [
+      [1, 1],
+      [100_000, 100_000],
+      [100_000, 99_990],
+      [100_000, 50_000],
+      [600_000, 100_000],
+    ];
+    for (const [rows, distinct] of shapes) {
+      const hashes = `SELECT hash(i % ${distinct}) AS k FROM range(${rows}) r(i)`;
+      for (const expectedRows of [rows, 2 ** 25]) {
+        const table = await repeatedHashes(hashes, expectedRows, duckdb, undefined);
+        const repeated = Math.min(rows - distinct, distinct);
+        if (repeated === 0) expect(table).toBeNull();
+        else {
+          const counted = `SELECT count(*) AS n, count(DISTINCT k) AS d FROM ${table} SEMI JOIN (${hashes}) USING (k)`;
+          expect(await duckdb.query(counted)).toEqual([{ n: BigInt(repeated), d: BigInt(repeated) }]);
+          await duckdb.run(`DROP TABLE ${table}`);
+        }
+      }
+    }
+    expect(await duckdb.query('SELECT table_name FROM duckdb_tables()')).toEqual([]);
   });
 
   it('leaves no tables behind, even when the caller stops early', async () => {

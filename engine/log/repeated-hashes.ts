@@ -1,0 +1,78 @@
+import { UBIGINT } from 'duckdb';
+import type { DuckDb } from './duckdb.ts';
+import { readWords } from './raw-column.ts';
+import { RowAppender } from './row-appender.ts';
+
+/** The filter has a word of 32 bits per hash and at most these, 64 MiB: more hashes are counted by DuckDB, which spills. */
+const MOST_WORDS = 1 << 24;
+/** With more, the filter has saved nothing. */
+const MOST_CANDIDATES = 1 << 18;
+
+/**
+ * Makes a table `k` of the 64-bit hashes that a query gives more than once; null where there are none. Histories of few enough rows are
+ * looked through once with a Bloom filter, and only the hashes that it takes for repeated (about one in a thousand) are counted: an
+ * aggregation over hashes that are nearly all different costs several times as much.
+ *
+ * @param sql A query of one column `k` of type UBIGINT without NULL.
+ * @param rows About how many rows it gives, at most.
+ */
+export async function repeatedHashes(
+  sql: string,
+  rows: number,
+  duckdb: DuckDb,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  const found = rows > MOST_WORDS ? null : await candidatesAmong(sql, rows, duckdb, signal);
+  if (found?.length === 0) return null;
+  const candidates = found === null ? null : await stage(found, duckdb);
+  const condition = candidates === null ? '' : ` WHERE k IN (SELECT k FROM ${candidates})`;
+  const repeated = duckdb.newName('repeated');
+  await duckdb.run(
+    `CREATE TABLE ${repeated} AS SELECT k FROM (${sql})${condition} GROUP BY k HAVING count(*) > 1`,
+    [],
+    signal,
+  );
+  if (candidates !== null) await duckdb.run(`DROP TABLE ${candidates}`);
+  const [counted] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${repeated}`);
+  if (counted !== undefined && counted.n > 0n) return repeated;
+  await duckdb.run(`DROP TABLE ${repeated}`);
+  return null;
+}
+
+/** Hashes among which are all that come again; null where they are too many. */
+async function candidatesAmong(
+  sql: string,
+  rows: number,
+  duckdb: DuckDb,
+  signal: AbortSignal | undefined,
+): Promise<readonly bigint[] | null> {
+  const words = 2 ** Math.ceil(Math.log2(Math.max(1024, rows)));
+  const filter = new Int32Array(words);
+  const found: bigint[] = [];
+  for await (const chunk of duckdb.chunks(sql, [], signal)) {
+    const halves = readWords(chunk, 0);
+    for (let at = 0; at < halves.length; at += 2) {
+      const low = halves[at] as number;
+      const high = halves[at + 1] as number;
+      const word = low & (words - 1);
+      const bits = (1 << (high & 31)) | (1 << ((high >>> 5) & 31));
+      const before = filter[word] as number;
+      if ((before & bits) !== bits) filter[word] = before | bits;
+      else found.push((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
+    }
+    if (found.length > MOST_CANDIDATES) return null;
+  }
+  return found;
+}
+
+async function stage(hashes: readonly bigint[], duckdb: DuckDb): Promise<string> {
+  const table = duckdb.newName('candidates');
+  await duckdb.run(`CREATE TABLE ${table} (k UBIGINT)`);
+  const appender = await RowAppender.open(duckdb, table, [UBIGINT]);
+  try {
+    for (const hash of hashes) appender.append(hash);
+  } finally {
+    appender.close();
+  }
+  return table;
+}
