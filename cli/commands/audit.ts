@@ -21,8 +21,8 @@ import { withTemporal, workflowUrl } from '../with-temporal.ts';
 interface AuditOptions extends CommonOptions {
   readonly reads?: number | undefined;
   readonly entities?: number | undefined;
-  /** Milliseconds; null: off. */
-  readonly every?: number | null | undefined;
+  /** Milliseconds. */
+  readonly every?: number | 'off' | undefined;
 }
 
 /** `millrace audit VIEW`. */
@@ -47,7 +47,7 @@ export function addAuditCommand(program: Command): void {
     };
     await withTemporal(temporal, async (client) => {
       const { every } = options;
-      if (every === null) {
+      if (every === 'off') {
         const removed = await removeAuditSchedule(client, view);
         if (output.isJson) return output.json({ view, scheduleId: auditScheduleId(view), every: null, removed });
         return output.line(`${view}: ${removed ? 'audited on no schedule any more' : 'was audited on no schedule'}`);
@@ -147,8 +147,8 @@ function wholeNumber(text: string): number {
   return value;
 }
 
-function periodOf(text: string): number | null {
-  if (text === 'off') return null;
+function periodOf(text: string): number | 'off' {
+  if (text === 'off') return text;
   const micros = durationMicros(text);
   if (micros === undefined || micros < 1_000_000)
     throw new InvalidArgumentError('expected a time of at least 1s, e.g. 30m, 1h or 1d, or "off"');

@@ -232,7 +232,8 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toContain('error unknown-service');
     const mode = await cli(...args, '--mode', 'guess');
-    expect(mode.stderr).toContain('error invalid-input');
+    expect(mode.exitCode).toBe(1);
+    expect(mode.stderr).toContain('Allowed choices are event-time, as-served');
   });
 
   it('pause, resume and a refused command say what became of them', async () => {

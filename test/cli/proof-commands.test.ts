@@ -1,0 +1,218 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { ArchiveStatus } from '../../engine/archive/archive-status.ts';
+import type { Explanation } from '../../engine/parity/explanation.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { stateTable } from '../../engine/postgres/state-table.ts';
+import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import type { AuditSummary } from '../../workflows/audit-contracts.ts';
+import type { ExportSummary } from '../../workflows/contracts.ts';
+import { ClicksWorld } from '../lifecycle/clicks-world.ts';
+import { eventually } from '../lifecycle/lifecycle-harness.ts';
+import { type CliResult, CliRun, runCli } from './run-cli.ts';
+
+let world: ClicksWorld;
+let folder: string;
+let variables: NodeJS.ProcessEnv;
+let dev: CliRun;
+let pool: pg.Pool;
+let apiUrl: string;
+
+const cli = (...args: string[]): Promise<CliResult> => runCli(args, variables);
+const json = async <T>(...args: string[]): Promise<T> => {
+  const { exitCode, stdout, stderr } = await cli(...args, '--json');
+  if (exitCode !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as T;
+};
+
+beforeAll(async () => {
+  world = await ClicksWorld.open(inject('stack'), `cli-proof-${process.pid}`);
+  world.writeHistory(world.make(500));
+  await world.send(world.make(100));
+  folder = mkdtempSync(join(tmpdir(), 'millrace-cli-proof-'));
+  variables = { ...world.variables, MILLRACE_DATA_DIR: join(folder, 'data') };
+  pool = createPool(world.databaseUrl, { max: 2, applicationName: 'test' });
+  dev = new CliRun(['dev'], variables);
+  await dev.printed('ready; Ctrl-C stops all');
+  apiUrl = /http:\/\/[\w.:]+(?=\/openapi\.json)/.exec(dev.stdout)?.[0] ?? '';
+  for (const command of ['start', 'promote']) {
+    const { exitCode, stderr, stdout } = await cli(command, world.view, '--wait');
+    if (exitCode !== 0) throw new Error(stderr);
+    if (command === 'promote') expect(stdout).toContain('28 cells compared with a backfill, 0 differ');
+  }
+});
+afterAll(async () => {
+  dev?.interrupt();
+  await dev?.ended;
+  await pool?.end();
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('archive and log', () => {
+  it('dev archives every topic and the log of what is served; a second start is harmless', async () => {
+    expect(dev.stderr).toContain(`archive: started for ${world.source}, millrace_served`);
+    expect(await json('archive', world.source)).toMatchObject({ source: world.source, started: false });
+  });
+
+  it('is stopped and started again, and log shows ranges, rows, holes and lag', async () => {
+    const stopped = await cli('archive', world.source, '--stop');
+    expect(stopped.stdout).toContain(`archive of ${world.source}: stopp`);
+    await eventually(async () => (await cli('archive', world.source, '--pause')).stderr.includes('error not-started'));
+    expect(await json('archive', world.source, '--slice-seconds', '2')).toMatchObject({ started: true });
+    const status = await eventually(async () => {
+      const at = await json<ArchiveStatus>('log', world.source);
+      return at.rows === 100 && at;
+    });
+    expect(status.partitions).toHaveLength(3);
+    for (const at of status.partitions) expect(at).toMatchObject({ holes: [], lag: 0 });
+    const { stdout } = await cli('log', world.source);
+    expect(stdout).toContain(`topic ${world.topic}: 100 rows`);
+    expect(stdout).toContain('none');
+    const both = await cli('archive', world.source, '--stop', '--pause');
+    expect(both.stderr).toContain('error bad-options');
+  });
+
+  it('log --commits lists what each micro-batch applied', async () => {
+    await world.send(world.make(20));
+    await eventually(async () => (await json<{ lag: number }>('status', world.view)).lag === 0);
+    const commits = await json<{ seq: number; fromOffset: number; untilOffset: number; committedAt: string }[]>(
+      'log',
+      '--commits',
+      world.view,
+    );
+    expect(commits.reduce((sum, { fromOffset, untilOffset }) => sum + untilOffset - fromOffset, 0)).toBe(20);
+    expect(commits.map(({ seq }) => seq)).toEqual(commits.map(({ seq }) => seq).toSorted((a, b) => b - a));
+    expect(commits[0]?.committedAt).toMatch(/^20\d\d-.*Z$/);
+    expect((await cli('log', '--commits', world.view)).stdout).toContain('offsets');
+  });
+
+  it.each([
+    [['log'], 'error bad-options'],
+    [['log', 'nothing'], 'error unknown-source'],
+    [['log', '--commits', 'nobody'], 'error unknown-view'],
+    [['archive', 'nothing', '--stop'], 'error not-started'],
+    [['audit', 'nobody'], 'error view-not-published'],
+    [['explain', 'nobody', 'person=u1'], 'error unknown-view'],
+    [['audit', 'nobody', '--every', 'often'], 'expected a time of at least 1s'],
+  ])('%j says what is wrong', async (args, message) => {
+    const { exitCode, stderr } = await cli(...args);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('explain', () => {
+  it('prints the tiles and records behind every number', async () => {
+    const explanation = await json<Explanation>('explain', world.view, 'person=u3');
+    const [n, total] = world.expected()['u3'] ?? [];
+    expect(explanation).toMatchObject({ view: world.view, found: true, entity: { person: 'u3' } });
+    const values = Object.fromEntries(explanation.features.map(({ name, value }) => [name, value]));
+    expect(values).toMatchObject({ n, total });
+    const { exitCode, stdout } = await cli('explain', world.view, 'person=u3');
+    expect(exitCode).toBe(0);
+    for (const part of [`n = ${n}`, 'lifetime', 'last(amount)', 'decided by', 'fingerprint', 'newest commit'])
+      expect(stdout).toContain(part);
+    expect(stdout).not.toContain('DIFFERS');
+    const before = await cli('explain', world.view, 'person=u3', '--at', '2020-01-01T00:00:00Z');
+    expect(before.exitCode === 0 ? before.stdout : before.stderr).toMatch(/not found|error /);
+  });
+});
+
+describe('as-served training sets', () => {
+  const service = (): string => `${world.view}_service`;
+
+  it('give exactly what logged requests were served, and say what a request is that was not logged', async () => {
+    const served: { id: string; n: unknown }[] = [];
+    for (const person of ['u1', 'u2', 'u1']) {
+      const response = await fetch(`${apiUrl}/v1/features`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ service: service(), entities: [{ person }] }),
+      });
+      expect(response.status).toBe(200);
+      const body = (await response.json()) as { request_id: string };
+      expect(JSON.stringify(body)).toContain('"total"');
+      served.push({ id: body.request_id, n: person });
+      await world.send(world.make(10));
+    }
+    const spine = join(folder, 'requests.csv');
+    const rows = served.map(({ id, n }) => `${id},${String(n)}\n`).join('');
+    writeFileSync(spine, `request_id,person\n${rows}`);
+    const out = join(folder, 'served.parquet');
+    const args = ['--service', service(), '--spine', spine, '--mode', 'as-served', '--request-column', 'request_id'];
+    // A read is logged a moment after it was answered.
+    await eventually(async () => (await cli('export', ...args, '--out', out, '--overwrite')).exitCode === 0);
+    expect(readFileSync(out).subarray(0, 4).toString()).toBe('PAR1');
+    writeFileSync(spine, `request_id,person\n${rows}nobody,u1\n`);
+    const refused = await cli('export', ...args, '--out', out, '--overwrite');
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('nobody');
+    const lenient = await json<ExportSummary>('export', ...args, '--out', out, '--overwrite', '--missing', 'null');
+    expect(lenient).toMatchObject({ mode: 'as-served', rows: 4, comparison: null });
+    const misplaced = await cli('export', '--service', service(), '--spine', spine, '--out', out, '--missing', 'null');
+    expect(misplaced.stderr).toContain('error invalid-input');
+  });
+
+  it('compare the two modes as a table and a plot', async () => {
+    const spine = join(folder, 'labels.csv');
+    writeFileSync(spine, `person,event_timestamp\nu1,2026-01-01T05:00:00Z\nu2,2026-01-01T06:00:00Z\n`);
+    const out = join(folder, 'compared.parquet');
+    const args = ['export', '--service', service(), '--spine', spine, '--mode', 'as-served', '--compare', '--out', out];
+    const { exitCode, stdout, stderr } = await cli(...args);
+    expect(stderr).not.toContain('error');
+    expect(exitCode).toBe(0);
+    // Both labels are of a time long before the view was published.
+    expect(stdout).toContain('the two modes differ on 2 of 2 labels');
+    expect(stdout).toContain('not-published');
+    expect(stdout).toContain(`plot: ${out}.compare.svg`);
+    expect(readFileSync(`${out}.compare.svg`, 'utf8')).toContain('<svg');
+  });
+});
+
+describe('audit', () => {
+  it('finds nothing where there is nothing, and exits with 0', async () => {
+    const { exitCode, stdout } = await cli('audit', world.view);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('equal');
+    const result = await json<AuditSummary>('audit', world.view, '--reads', '1000', '--entities', '5');
+    expect(result).toMatchObject({ verdict: 'equal', cellsDiffering: 0, differences: [] });
+    expect(result.reads).toBeGreaterThan(0);
+    const status = await json<{ parity: unknown }>('status', world.view);
+    expect(status.parity).toMatchObject({ verdict: 'equal', version: 1 });
+  });
+
+  it('names a changed state and its cause, exits with 1, and status shows it', async () => {
+    const table = stateTable((await liveVersion(pool, world.view))?.stateTable ?? '');
+    await pool.query(
+      `UPDATE ${table} SET state = set_byte(state, length(state) - 1, get_byte(state, length(state) - 1) # 1) WHERE person = 'u4'`,
+    );
+    const { exitCode, stdout } = await cli('audit', world.view);
+    expect(exitCode).toBe(1);
+    for (const part of ['broken', 'person=u4: store-corruption', 'stored state', 'by the log'])
+      expect(stdout).toContain(part);
+    const again = await cli('audit', world.view, '--json');
+    expect(again.exitCode).toBe(1);
+    expect(JSON.parse(again.stdout)).toMatchObject({ verdict: 'broken', causes: { 'store-corruption': 1 } });
+    expect((await cli('status')).stdout).toContain('broken');
+    expect((await cli('status', world.view)).stdout).toContain('parity broken');
+  });
+
+  it('runs on a schedule, until that is switched off', async () => {
+    const audits = async (): Promise<number> => {
+      const { rows } = await pool.query('SELECT count(*)::int AS n FROM millrace_catalog.parity_audit');
+      return (rows[0] as { n: number }).n;
+    };
+    const before = await audits();
+    expect(await json('audit', world.view, '--every', '1s')).toMatchObject({ every: '1s', made: true });
+    await eventually(async () => (await audits()) >= before + 2);
+    expect(await json('audit', world.view, '--every', '1h')).toMatchObject({ every: '1h', made: false });
+    const off = await cli('audit', world.view, '--every', 'off');
+    expect(off.stderr).toBe('');
+    expect(off.stdout).toContain('on no schedule any more');
+    expect(await json('audit', world.view, '--every', 'off')).toMatchObject({ removed: false });
+  });
+});
