@@ -52,7 +52,7 @@ export interface CompactResult {
  * await compactArchive({ source: 'flights', pool, archiveDir, clock: systemClock });
  */
 export async function compactArchive(options: CompactArchiveOptions): Promise<CompactResult> {
-  const { pool, source, archiveDir, signal } = options;
+  const { pool, source } = options;
   // Every statement is on the connection that holds the lock: were it lost, nothing more could be written.
   return withClient(pool, async (client) => {
     const lock = `millrace.archive.compact.${source}`;
@@ -61,34 +61,44 @@ export async function compactArchive(options: CompactArchiveOptions): Promise<Co
       sqlText`SELECT pg_try_advisory_lock(hashtextextended(${lock}, 0)) AS mine`,
     );
     if (rows[0]?.mine !== true) return { merged: 0, into: 0, swept: 0 };
-    const known = await archiveOf(client, source);
-    let merged = 0;
-    let into = 0;
-    let swept = 0;
-    if (known !== null) {
-      await makeFolder(join(archiveDir, '.spill'));
-      const duckdb = await openDuckDb({ memoryMb: options.memoryMb ?? 768, tempDir: join(archiveDir, '.spill') });
-      try {
-        for (const { topic, clusterId } of known.topics) {
-          const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
-          const minFiles = Math.max(options.minFiles ?? 8, 2);
-          for (const files of await inSchemaRuns(duckdb, archiveDir, topic, inLogOrder(ranges))) {
-            for (const group of mergeGroups(files, minFiles, options.targetBytes ?? TARGET_BYTES)) {
-              signal?.throwIfAborted();
-              await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, group);
-              merged += group.length;
-              into += 1;
-            }
+    try {
+      return await compactLocked(client, options);
+    } finally {
+      // The next one need not wait until the server notices that this connection is gone; where it is, so is the lock.
+      await client.query('ROLLBACK').catch(() => undefined);
+      await runSql(client, sqlText`SELECT pg_advisory_unlock(hashtextextended(${lock}, 0))`).catch(() => undefined);
+    }
+  });
+}
+
+async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptions): Promise<CompactResult> {
+  const { source, archiveDir, signal } = options;
+  const known = await archiveOf(client, source);
+  let merged = 0;
+  let into = 0;
+  let swept = 0;
+  if (known !== null) {
+    await makeFolder(join(archiveDir, '.spill'));
+    const duckdb = await openDuckDb({ memoryMb: options.memoryMb ?? 768, tempDir: join(archiveDir, '.spill') });
+    try {
+      for (const { topic, clusterId } of known.topics) {
+        const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
+        const minFiles = Math.max(options.minFiles ?? 8, 2);
+        for (const files of await inSchemaRuns(duckdb, archiveDir, topic, inLogOrder(ranges))) {
+          for (const group of mergeGroups(files, minFiles, options.targetBytes ?? TARGET_BYTES)) {
+            signal?.throwIfAborted();
+            await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, group);
+            merged += group.length;
+            into += 1;
           }
         }
-        swept = await sweepArchive(client, duckdb, { ...options, mark: known.mark });
-      } finally {
-        await duckdb.close();
       }
+      swept = await sweepArchive(client, duckdb, { ...options, mark: known.mark });
+    } finally {
+      await duckdb.close();
     }
-    await runSql(client, sqlText`SELECT pg_advisory_unlock(hashtextextended(${lock}, 0))`);
-    return { merged, into, swept };
-  });
+  }
+  return { merged, into, swept };
 }
 
 interface Archived {

@@ -14,11 +14,13 @@ export interface LogReaderFixture {
   close(): Promise<void>;
 }
 
+/** Of all suites of a process: they may share a broker. */
+let topics = 0;
+
 /** The promises of the LogReader port, held against an implementation. */
 export function describeLogReader(name: string, open: () => Promise<LogReaderFixture>): void {
   describe(`${name} keeps the promises of a log reader`, () => {
     let fixture: LogReaderFixture;
-    let topics = 0;
     beforeAll(async () => {
       fixture = await open();
     });
