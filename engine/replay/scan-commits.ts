@@ -55,7 +55,7 @@ const DEFAULT_WINDOW_RECORDS = 100_000;
  * micro-batch committed, through the same pipelines as backfill and stream. The state after all batches with `seq <= s` is, byte for byte, the
  * state that was stored at commit `s`.
  *
- * @throws MillraceError (while iterating) `history-changed`, `reader-missing`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
+ * @throws MillraceError (while iterating) `history-changed`, `topic-changed`, `reader-missing`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
  * `scanHistory` and the reader throw.
  * @example
  * const scan = scanCommits({ view, version, commits, untilSeq: commits.lastSeq, reader, duckdb });
@@ -153,6 +153,7 @@ class Replay {
     const { source } = view;
     if (source.topic === null || (version.cut === null && untilSeq === 0)) return null;
     if (reader === null) throw readerMissing(view);
+    if (version.topic !== source.topic) throw topicChanged(view, version);
     // A version made without a cut begins with its first commit.
     const cut = version.cut ?? {
       clusterId: (await reader.bounds(source.topic)).clusterId,
@@ -290,6 +291,14 @@ class CommitLookup {
     }
     return run.seq;
   }
+}
+
+function topicChanged({ source }: CompiledView, { view, version, topic }: ViewVersion): MillraceError {
+  return new MillraceError(
+    'topic-changed',
+    `version ${version} of view "${view}" was built from ${topic === null ? 'no topic' : `topic "${topic}"`}, source "${source.name}" now has topic "${source.topic}"`,
+    { remedy: 'Name the topic of then in the source to replay it.', httpStatus: 409 },
+  );
 }
 
 function readerMissing(view: CompiledView): MillraceError {

@@ -189,7 +189,7 @@ class TrainingExport {
     }
     const reading = mode === 'event-time' ? eventTime : asServed;
     invariant(reading !== null, 'nothing was read');
-    return { reading, cuts, comparison };
+    return { reading: pinnedAs(reading, asServed), cuts, comparison };
   }
 
   /** Labels of requests, from the serving log. */
@@ -243,6 +243,12 @@ class TrainingExport {
       ...(logged === undefined ? {} : { logged }),
     };
   }
+}
+
+/** Whichever mode is written: what the comparison saw of the other is pinned with it. */
+function pinnedAs(reading: Reading, asServed: Reading | null): Reading {
+  const served = new Map(asServed?.views.map((view) => [view.view.name, view.served]));
+  return { ...reading, views: reading.views.map((view) => ({ ...view, served: served.get(view.view.name) })) };
 }
 
 async function writtenComparison(manifest: TrainingManifest, comparison: ModeComparison): Promise<WrittenComparison> {

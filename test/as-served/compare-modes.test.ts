@@ -139,6 +139,12 @@ test('a producer that is late, a pipeline that lags, events ahead of their time:
   // The other way round, the same comparison beside the other set; and again, from the manifest, the same bytes.
   const other = await exportSpine(world, [view], 'other', spine, { mode: 'event-time', compare: true });
   expect(other.manifest.comparison).toEqual(expected);
+  const otherAgain = await exportSpine(world, [view], 'other', spine, {
+    mode: 'event-time',
+    compare: true,
+    repeatOf: other.manifest,
+  });
+  expect(otherAgain.manifest).toEqual(other.manifest);
   const again = await exportSpine(world, [view], 'compared', spine, { compare: true, repeatOf: manifest });
   expect(again.manifest).toEqual(manifest);
   // Without a comparison, none is left of the set that was replaced.

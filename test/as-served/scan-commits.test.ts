@@ -91,7 +91,7 @@ async function streamed(
 async function replayed(
   view: CompiledView,
   versionNumber: number,
-  reader: LogReader,
+  reader: LogReader | null,
   windowRecords: number,
 ): Promise<{ bySeq: Map<number, States>; visible: number[]; brokerTimes: Set<number> }> {
   const version = (await viewVersion(database.pool, view.name, versionNumber))!;
@@ -261,6 +261,9 @@ test('a history of other files, and a log that no longer reaches back, are named
   });
   await rm(join(folder, 'small-2.jsonl'));
   await expect(replayed(view, version, reader, 10)).resolves.toBeDefined();
+  const moved = { ...view, source: { ...view.source, topic: 'moved' } };
+  await expect(replayed(moved, version, reader, 10)).rejects.toMatchObject({ code: 'topic-changed' });
+  await expect(replayed(view, version, null, 10)).rejects.toMatchObject({ code: 'reader-missing' });
   // The same size, one row fewer.
   await writeFile(path, `${line('a')}\n${' '.repeat(line('z').length)}\n`);
   await expect(replayed(view, version, reader, 10)).rejects.toMatchObject({
