@@ -69,12 +69,24 @@ async function audit(
   }
 }
 
-function summaryOf({ kind: _, differences, ...figures }: AuditResult): AuditSummary {
+function summaryOf(result: AuditResult): AuditSummary {
   return {
-    ...figures,
-    differences: differences
+    auditId: result.auditId,
+    view: result.view,
+    version: result.version,
+    fingerprint: result.fingerprint,
+    verdict: result.verdict,
+    seq: result.seq,
+    entities: result.entities,
+    reads: result.reads,
+    cellsCompared: result.cellsCompared,
+    cellsDiffering: result.cellsDiffering,
+    skipped: result.skipped,
+    causes: result.causes,
+    differences: result.differences
       .slice(0, DIFFERENCES_KEPT)
       .map((difference) => ({ ...difference, records: difference.records.slice(0, RECORDS_KEPT) })),
+    seconds: result.seconds,
   };
 }
 

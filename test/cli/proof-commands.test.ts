@@ -20,6 +20,8 @@ let variables: NodeJS.ProcessEnv;
 let dev: CliRun;
 let pool: pg.Pool;
 let apiUrl: string;
+/** What `promote --wait` said. */
+let promoted: string;
 
 const cli = (...args: string[]): Promise<CliResult> => runCli(args, variables);
 const json = async <T>(...args: string[]): Promise<T> => {
@@ -41,7 +43,7 @@ beforeAll(async () => {
   for (const command of ['start', 'promote']) {
     const { exitCode, stderr, stdout } = await cli(command, world.view, '--wait');
     if (exitCode !== 0) throw new Error(stderr);
-    if (command === 'promote') expect(stdout).toContain('28 cells compared with a backfill, 0 differ');
+    promoted = stdout;
   }
 });
 afterAll(async () => {
@@ -50,6 +52,11 @@ afterAll(async () => {
   await pool?.end();
   await world?.close();
   rmSync(folder, { recursive: true, force: true });
+});
+
+it('promote --wait says what was compared before the view streamed', () => {
+  expect(promoted).toContain('streaming');
+  expect(promoted).toContain('28 cells compared with a backfill, 0 differ');
 });
 
 describe('archive and log', () => {

@@ -277,7 +277,7 @@ describe('featureLifecycle', () => {
       expect(await parityOf(handle)).toEqual(['PARITY_BROKEN']);
       const [fence] = script.named('fenceStream');
       const newest = Math.max(...script.slices().map((slice) => slice.generation));
-      expect((fence?.input as { generation: number }).generation).toBeGreaterThan(newest);
+      expect((fence!.input as { generation: number }).generation).toBeGreaterThan(newest);
       script.proof = null;
       await handle.executeUpdate(retryUpdate);
       expect((await harness.reach(handle, 'streaming')).proof).toMatchObject({ verdict: 'equal' });

@@ -121,7 +121,7 @@ async function recordArchive(harness: LifecycleHarness): Promise<void> {
   });
   const latest = harness.client.workflow.getHandle(workflowId);
   const reached = async (wanted: string): Promise<void> => {
-    while ((await latest.query<{ phase: string }, []>('status')).phase !== wanted) await delay(50);
+    while ((await latest.query<{ phase: string }>('status')).phase !== wanted) await delay(50);
   };
   const { runId } = await handle.describe();
   await reached('failed');
