@@ -24,7 +24,7 @@ const TEND_TRIES = 3;
 const SOURCE = defineSearchAttributeKey('ArchiveSource', 'KEYWORD');
 const PHASE = defineSearchAttributeKey('ArchivePhase', 'KEYWORD');
 
-/** There is nothing to wait for: the workflow ends with it, and its id is free. */
+/** Of a source that was never archived there is nothing to wait for: the workflow ends with it, and its id is free. */
 const FATAL = new Set(['unknown-source', 'source-without-topic']);
 
 /** Runs the work of one archive, one thing at a time. Every change of its state goes through `apply`. */
@@ -90,7 +90,8 @@ export class ArchiveRunner {
       });
     } catch (error) {
       failed = lane.stopping ? null : failureOf(error, during, Date.now());
-      if (failed !== null && FATAL.has(failed.code)) throw failure(failed.code, failed.message, failed.remedy);
+      if (failed !== null && this.#state.plan === null && FATAL.has(failed.code))
+        throw failure(failed.code, failed.message, failed.remedy);
     }
     this.#lane = null;
     if (lane.stopping || failed !== null) await this.#fence();

@@ -11,6 +11,7 @@ interface StartOptions extends CommonOptions {
   readonly wait?: boolean | undefined;
   readonly shards?: number | undefined;
   readonly sliceSeconds?: number | undefined;
+  readonly proofEntities?: number | undefined;
 }
 
 /** `millrace start VIEW`. */
@@ -21,7 +22,12 @@ export function addStartCommand(program: Command): void {
     .description('start a view: validate, backfill, publish. Harmless when it runs already.')
     .option('--wait', 'wait until it is published, and show how it goes')
     .option('--shards <n>', 'stream activities to deal the partitions over', wholeNumber)
-    .option('--slice-seconds <n>', 'how long one stream activity runs', wholeNumber);
+    .option('--slice-seconds <n>', 'how long one stream activity runs', wholeNumber)
+    .option(
+      '--proof-entities <n>',
+      'entities compared with a backfill before a promoted view streams (default 200,000; 0: none)',
+      wholeOrZero,
+    );
   withCommonOptions(command).action(async (view: string, options: StartOptions) => {
     const { env, output } = contextOf(options);
     const { temporal } = await neededServices(env, ['temporal']);
@@ -29,6 +35,7 @@ export function addStartCommand(program: Command): void {
       const settings = {
         ...(options.shards === undefined ? {} : { shards: options.shards }),
         ...(options.sliceSeconds === undefined ? {} : { sliceSeconds: options.sliceSeconds }),
+        ...(options.proofEntities === undefined ? {} : { proofEntities: options.proofEntities }),
       };
       const started = await startLifecycle(client, view, settings, taskQueueOf(env.variables));
       const url = workflowUrl(temporal, featureWorkflowId(view));
@@ -44,4 +51,8 @@ function wholeNumber(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError('expected a whole number of at least 1');
   return value;
+}
+
+function wholeOrZero(text: string): number {
+  return text === '0' ? 0 : wholeNumber(text);
 }

@@ -106,6 +106,9 @@ it.skipIf(executablePath === undefined && !isCi)(
     await dialog.waitFor({ state: 'hidden' });
 
     await detailsSay(page, url, `${world.view}: streaming`);
+    await details(page)
+      .getByText(/28 cells of 7 entities compared at seq [\d,]+, 0 differ/)
+      .waitFor();
     await world.send(world.make(500));
     const expected = world.expected();
     await expect.poll(() => world?.served(), { timeout: 60_000, interval: 200 }).toEqual(expected);

@@ -108,6 +108,18 @@ describe('archiveSource', () => {
     await handle.result();
   });
 
+  it('waits for a worker that knows its source, once it has begun', async () => {
+    const { script, handle } = await start('forgotten', { sliceSeconds: 1 });
+    await until(handle, ({ partitions }) => partitions.length > 0);
+    script.failing = { runArchiveSlice: scriptedFailure('unknown-source') };
+    expect((await until(handle, ({ phase }) => phase === 'failed')).error).toMatchObject({ code: 'unknown-source' });
+    script.failing = {};
+    await handle.executeUpdate(retryArchiveUpdate);
+    await until(handle, ({ phase }) => phase === 'archiving');
+    await handle.executeUpdate(stopArchiveUpdate);
+    await handle.result();
+  });
+
   it('copies on when files cannot be merged', async () => {
     const { script, handle } = await start('tends', { sliceSeconds: 1 }, (prepared) => {
       prepared.failing = { tendArchive: scriptedFailure('archive-file-damaged') };
