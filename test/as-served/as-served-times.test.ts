@@ -1,11 +1,14 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { withArchive } from '../../engine/archive/archived-log-reader.ts';
+import { runArchive } from '../../engine/archive/run-archive.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { ScalarValue } from '../../engine/contract/field-type.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { expectedCell, readParquet } from '../training/training-fixture.ts';
+import { testClock } from '../stream/stream-fixture.ts';
 import { type LogStep, type RandomLog, randomLog } from '../stream/random-log.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import {
@@ -261,4 +264,86 @@ test('labels of a time without the view are null, never a made-up 0: before, aft
   await retime(world, view, version, { publishedUs: at, endedUs: null, commitsUs: [] });
   const live = await readParquet((await exportSpine(world, [view], 'retired', spine)).out);
   expect(live.rows.map((row) => row['retired__purchases_1d'])).toEqual([null, 0n, 0n, 0n, null]);
+});
+
+test('an abort while commits are read leaves nothing behind; progress names every phase and comes to 100 percent', async () => {
+  world.broker.createTopic('aborted', 2);
+  const view = named('aborted', spendingView({ topic: 'aborted' }));
+  const version = await publish(world, view);
+  const at = Date.UTC(2001, 0, 1) * 1000;
+  for (let id = 0; id < 40; id++) {
+    const value = purchaseBytes({ id: `${id}`, at: isoOf(at), customer: 'ana', amount: id });
+    world.broker.append('aborted', id % 2, [{ value, timestampUs: at }]);
+  }
+  await stream(world, view, version, 10);
+  await retime(world, view, version, { publishedUs: at, endedUs: null, commitsUs: [at + 1, at + 2, at + 3, at + 4] });
+  const spine = [{ customer: 'ana', event_timestamp: isoOf(at + HOUR) }];
+  const { out, manifest } = await exportSpine(world, [view], 'aborted', spine);
+  await rm(out);
+  await rm(`${out}.manifest.json`);
+  const before = (await readdir(world.folder)).sort();
+  for (const phase of ['cut', 'sweep', 'compare', 'write']) {
+    const abort = new AbortController();
+    const onProgress = (progress: { phase: string }): void => {
+      if (progress.phase === phase) abort.abort(new Error('enough'));
+    };
+    const exported = exportSpine(world, [view], 'aborted', spine, { compare: true, onProgress, signal: abort.signal });
+    await expect(exported).rejects.toThrow('enough');
+    expect((await readdir(world.folder)).sort()).toEqual(before);
+  }
+  const phases = new Set<string>();
+  const percents: number[] = [];
+  const done = await exportSpine(world, [view], 'aborted', spine, {
+    onProgress: ({ phase, percent }) => {
+      phases.add(phase);
+      percents.push(percent);
+    },
+  });
+  expect([...phases]).toEqual(['spine', 'cut', 'sweep', 'write']);
+  expect(percents).toEqual([...percents].sort((a, b) => a - b));
+  expect(percents.at(-1)).toBe(100);
+  expect(done.manifest.sha256).toBe(manifest.sha256);
+});
+
+test('labels are replayed from the archive where the topic no longer has them, and refused by name without it', async () => {
+  world.broker.createTopic('archived', 2);
+  const view = named('archived', spendingView({ topic: 'archived' }));
+  const at = Date.UTC(2001, 0, 1) * 1000;
+  const append = (from: number, until: number): void => {
+    for (let id = from; id < until; id++) {
+      const value = purchaseBytes({ id: `${id}`, at: isoOf(at + id), customer: 'ana', amount: id });
+      world.broker.append('archived', id % 2, [{ value, timestampUs: at }]);
+    }
+  };
+  append(0, 10);
+  const version = await publish(world, view);
+  append(10, 40);
+  await stream(world, view, version, 10);
+  await retime(world, view, version, {
+    publishedUs: at,
+    endedUs: null,
+    commitsUs: [1, 2, 3].map((hour) => at + hour * HOUR),
+  });
+  const spine = [0, 1, 2, 3].map((hour) => ({ customer: 'ana', event_timestamp: isoOf(at + hour * HOUR) }));
+  const { manifest } = await exportSpine(world, [view], 'archived', spine, { compare: true });
+  const archiveDir = join(world.folder, 'archive');
+  await runArchive({
+    source: view.source,
+    reader: world.reader,
+    pool: world.pool,
+    archiveDir,
+    fence: { generation: 1, attemptMs: 1, owner: 'test' },
+    until: 'present-end',
+    clock: testClock,
+  });
+  world.broker.deleteBefore('archived', 0, 15);
+  world.broker.deleteBefore('archived', 1, 12);
+  await expect(exportSpine(world, [view], 'archived', spine)).rejects.toMatchObject({
+    code: 'offsets-gone',
+    message: expect.stringMatching(/version 1 of view "archived" cannot be replayed/),
+  });
+  const reader = withArchive(world.reader, { pool: world.pool, archiveDir, duckdbTempDir: world.folder });
+  const replayed = await exportSpine(world, [view], 'archived', spine, { reader, archiveDir, compare: true });
+  expect(replayed.manifest.sha256).toBe(manifest.sha256);
+  expect(replayed.manifest.comparison).toEqual(manifest.comparison);
 });

@@ -14,6 +14,7 @@ import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { FailPoint } from '../../engine/stream/stream-options.ts';
+import { openKafka } from '../kafka/kafka-fixture.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { type LogStep, randomLog } from '../stream/random-log.ts';
 import { openStreamDatabase, testClock } from '../stream/stream-fixture.ts';
@@ -228,6 +229,38 @@ test(`the states of every commit, byte for byte, from the log alone (seed ${seed
     { numRuns: 20, seed, endOnFailure: true },
   );
 }, 120_000);
+
+test('commits of a log in Kafka, several partitions to a commit', async () => {
+  const kafka = await openKafka(inject('stack').kafkaBrokers);
+  try {
+    const topic = `replay-${process.pid}-${seed}`;
+    await kafka.createTopic(topic, 3);
+    const line = (id: number): string =>
+      JSON.stringify({
+        id: `${id % 37}`,
+        at: new Date(1e12 + id * 1e5).toISOString(),
+        customer: `c${id % 5}`,
+        amount: id,
+      });
+    const view = spendingView({ topic, source: { maxAheadUs: 1e18 } });
+    const send = async (from: number, until: number): Promise<void> => {
+      for (let id = from; id < until; id++) await kafka.send(topic, id % 3, [line(id)]);
+    };
+    await send(0, 20);
+    const options = { view, pool: database.pool, spillDir: folder, memoryMb: 256, clock: testClock, builder: 'replay' };
+    const { version } = await runBackfill({ ...options, reader: kafka.reader });
+    await setVersionStatus(database.pool, view.name, version, ['built'], 'live');
+    const snapshots = new Map([[0, (await storedStates(view, version)).states]]);
+    await send(20, 90);
+    await streamed(view, version, kafka.reader, 1, [], 7, snapshots);
+    await setVersionStatus(database.pool, view.name, version, ['live'], 'superseded');
+    const { bySeq } = await replayed(view, version, kafka.reader, 20);
+    expect(snapshots.size).toBeGreaterThan(3);
+    expect(bySeq).toEqual(snapshots);
+  } finally {
+    await kafka.close();
+  }
+});
 
 test('a history of other files, and a log that no longer reaches back, are named', async () => {
   const path = join(folder, 'small.jsonl');
