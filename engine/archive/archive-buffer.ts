@@ -153,6 +153,10 @@ export class ArchiveBuffer {
   #flush(): void {
     if (this.#chunk === null) return;
     this.#chunk.rowCount = this.#chunkRows;
+    // The client's vectors of lists look at all rows there is room for when they are flushed.
+    for (const [column, { isNested }] of this.#columns.entries())
+      if (isNested === true)
+        for (let row = this.#chunkRows; row < CHUNK_ROWS; row++) this.#vectors[column]!.setItem(row, null);
     for (const vector of this.#vectors) vector.flush();
     this.#appender.appendDataChunk(this.#chunk);
     this.#chunk = null;

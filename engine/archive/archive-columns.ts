@@ -32,6 +32,7 @@ export interface ArchiveColumn {
   readonly name: string;
   readonly type: DuckDBType;
   readonly write: CellWriter;
+  readonly isNested?: boolean;
 }
 
 /** The columns every archived file has, whatever its contract; `README.md` has the table. */
@@ -87,7 +88,7 @@ function fieldColumn({ name, type }: FieldSpec): Omit<ArchiveColumn, 'name'> {
     const value = row === null ? null : row[name];
     vector.setItem(index, value === null || value === undefined ? null : valueOf(value));
   };
-  return { type: duckDbType(type), write };
+  return { type: duckDbType(type), write, isNested: type.kind === 'array' || type.kind === 'object' };
 }
 
 function headerWriter(name: string): CellWriter {
@@ -119,10 +120,7 @@ function duckDbType(type: FieldType): DuckDBType {
     case 'array':
       return LIST(duckDbType(type.item.type));
     case 'object':
-      // A struct has at least one member.
-      return type.fields.length === 0
-        ? VARCHAR
-        : STRUCT(Object.fromEntries(members(type.fields).map(([name, field]) => [name, duckDbType(field.type)])));
+      return STRUCT(Object.fromEntries(members(type.fields).map(([name, field]) => [name, duckDbType(field.type)])));
   }
 }
 
@@ -158,7 +156,6 @@ function duckDbValue(type: FieldType): (value: unknown) => DuckDBValue {
       return (value) => new DuckDBListValue((value as readonly unknown[]).map(item));
     }
     case 'object': {
-      if (type.fields.length === 0) return () => '{}';
       const entries = members(type.fields).map(([name, field]) => ({
         name,
         field,

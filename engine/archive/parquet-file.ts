@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DuckDb, quoteText } from '../log/duckdb.ts';
 import { archiveWriteError } from './archive-errors.ts';
@@ -65,12 +65,24 @@ export async function removeFile(archiveDir: string, path: string): Promise<void
 /** Makes a folder with what is above it, each entry synced. Throws `archive-full`, `archive-not-writable`. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    const first = await mkdir(folder, { recursive: true });
-    if (first === undefined) return;
-    for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+    if (!(await isFolder(folder))) await makeWithParents(folder);
   } catch (error) {
     throw archiveWriteError(error, folder);
   }
+}
+
+/** Node's own recursive mkdir never ends where a parent is there and takes no folders (such as /proc). */
+async function makeWithParents(folder: string): Promise<void> {
+  if (!(await isFolder(dirname(folder)))) await makeWithParents(dirname(folder));
+  await mkdir(folder).catch(async (error: unknown) => {
+    // Another worker may have been first.
+    if (!(await isFolder(folder))) throw error;
+  });
+  await syncFolder(dirname(folder));
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() === true;
 }
 
 export async function sha256Of(file: string): Promise<Buffer> {
