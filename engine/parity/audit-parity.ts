@@ -34,6 +34,8 @@ const MAX_OLDER_VERSIONS = 3;
 /** Events held for the diagnosis, and applied in its course, at most. */
 const MAX_HELD_EVENTS = 1_000_000;
 const MAX_SEARCH_EVENTS = 50_000_000;
+/** Of those, for one entity: its search is not interrupted, and heartbeats wait for it. */
+const MAX_ENTITY_EVENTS = 5_000_000;
 /** Audits kept per view, the present one included. */
 const KEPT_AUDITS = 200;
 /** What may keep an older version from being replayed; of the live one it is an error. */
@@ -313,15 +315,18 @@ class Audit {
         this.#notDiagnosed++;
         continue;
       }
-      const of = new EntityCase({
-        reducer,
-        inspector,
-        events: own,
-        budget: this.#budget,
-        commits,
-        fingerprint: version.fingerprint,
+      const differences = this.#budget.withPart(MAX_ENTITY_EVENTS, (budget) => {
+        const of = new EntityCase({
+          reducer,
+          inspector,
+          events: own,
+          budget,
+          commits,
+          fingerprint: version.fingerprint,
+        });
+        return diagnoseEntity(of, entity, clock.nowUs(), version.seq);
       });
-      this.#differences.push(...diagnoseEntity(of, entity, clock.nowUs(), version.seq));
+      this.#differences.push(...differences);
     }
   }
 

@@ -10,7 +10,7 @@ import type { EntityEvent } from './entity-events.ts';
 import { ReadEvidence, StoredEvidence } from './evidence.ts';
 import { enact, type Finding } from './finding.ts';
 import { findForeignCode, foreignCommitsBefore } from './foreign-code.ts';
-import { findSeveralRecords, findSingleRecord } from './record-faults.ts';
+import { findScatteredRecords, findSeveralRecords, findSingleRecord } from './record-faults.ts';
 import { findExpiredTiles, findOrder, findShiftedTile } from './tile-faults.ts';
 
 export type UnnumberedDifference = Omit<ParityDifference, 'number'>;
@@ -187,6 +187,7 @@ class Diagnosis {
       findShiftedTile(of, evidence) ??
       findExpiredTiles(of, evidence) ??
       findSeveralRecords(of, 'missing-record', evidence, context) ??
+      findScatteredRecords(of, evidence) ??
       findSeveralRecords(of, 'duplicated-record', evidence, context) ??
       foreignCommitsBefore(of, evidence.seq) ??
       unexplained(

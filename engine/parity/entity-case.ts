@@ -18,6 +18,15 @@ export class WorkBudget {
   spend(events: number): void {
     this.#left -= events;
   }
+
+  /** Gives `fn` a budget of its own, at most `events` of what is left. */
+  withPart<T>(events: number, fn: (part: WorkBudget) => T): T {
+    const given = Math.min(events, this.#left);
+    const part = new WorkBudget(given);
+    const result = fn(part);
+    this.#left -= given - part.#left;
+    return result;
+  }
 }
 
 /** What was seen of an entity at one commit, to be explained. */
@@ -41,7 +50,7 @@ export class EntityCase {
   /** All of them, by commit, partition and offset. */
   readonly events: readonly EntityEvent[];
   readonly budget: WorkBudget;
-  readonly #foreign: readonly { partition: number; fromOffset: number; untilOffset: number }[];
+  readonly #foreign: ReadonlySet<EntityEvent>;
   readonly foreignSeqs: ReadonlySet<number>;
 
   constructor(options: {
@@ -57,20 +66,26 @@ export class EntityCase {
     // The backfill comes in any order: what is found must not depend on it.
     this.events = options.events.toSorted((a, b) => a.seq - b.seq || a.partition - b.partition || a.offset - b.offset);
     this.budget = options.budget;
-    this.#foreign = options.commits.foreignCommits(options.fingerprint);
-    this.foreignSeqs = new Set(options.commits.foreignCommits(options.fingerprint).map(({ seq }) => seq));
+    const foreign = options.commits.foreignCommits(options.fingerprint);
+    this.foreignSeqs = new Set(foreign.map(({ seq }) => seq));
+    this.#foreign = new Set(this.events.filter(({ seq }) => this.foreignSeqs.has(seq)));
   }
 
+  /** Those that were applied by commit `seq`. */
   upTo(seq: number): readonly EntityEvent[] {
-    const after = this.events.findIndex((event) => event.seq > seq);
-    return after < 0 ? this.events : this.events.slice(0, after);
+    let low = 0;
+    let high = this.events.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.events[middle]!.seq <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low === this.events.length ? this.events : this.events.slice(0, low);
   }
 
   /** Whether other code made the commit that took an event. */
-  isForeign({ partition, offset }: EntityEvent): boolean {
-    return this.#foreign.some(
-      (range) => range.partition === partition && offset >= range.fromOffset && offset < range.untilOffset,
-    );
+  isForeign(event: EntityEvent): boolean {
+    return this.#foreign.has(event);
   }
 
   copy(state: EntityState): EntityState {

@@ -1,5 +1,6 @@
 import type { EntityCase, Evidence } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
+import { StoredEvidence } from './evidence.ts';
 import { type Enactment, enact, type Finding, placesOf } from './finding.ts';
 
 /** Sets that explain the evidence equally well are held to all other evidence; more than this many are not. */
@@ -7,6 +8,9 @@ const MAX_RIVALS = 64;
 /** Without a count of rows that tells how long a run is: up to so long, among so many events. */
 const MAX_BLIND_RUN = 24;
 const MAX_BLIND_EVENTS = 300;
+
+/** Events of one tile of which any two may be missing. */
+const MAX_PAIRED = 60;
 
 type Fault = 'missing-record' | 'duplicated-record';
 
@@ -38,6 +42,46 @@ export function findSeveralRecords(
     if (stale !== null) return choose(of, fault, [stale], context);
   }
   return null;
+}
+
+/**
+ * Records left out here and there: tile by tile of the finest hop, the fewest whose absence gives the tile as it is, one or two each; null
+ * where that does not come to the whole state.
+ */
+export function findScatteredRecords(of: EntityCase, evidence: Evidence): Finding | null {
+  if (!(evidence instanceof StoredEvidence)) return null;
+  const { groups } = of.reducer.layout;
+  const finest = evidence.differences.find(({ group }) => groups[group]!.hopUs !== null);
+  if (finest === undefined) return null;
+  const { group, tiles } = finest;
+  const received = of.inspector.groups(evidence.received)[group]!.tiles;
+  const partialsOf = (events: readonly EntityEvent[]): string | undefined =>
+    events.length === 0 ? undefined : of.inspector.groups(of.stateOf(events))[group]!.tiles[0]?.partials.join('|');
+  const leftOut: EntityEvent[] = [];
+  for (const index of tiles.keys()) {
+    const inTile = of.upTo(evidence.seq).filter((event) => evidence.tileOf(event, group) === index);
+    const wanted = received.find((tile) => tile.index === index)?.partials.join('|');
+    const fits = (set: readonly EntityEvent[]): boolean =>
+      !of.budget.isSpent && partialsOf(inTile.filter((event) => !set.includes(event))) === wanted;
+    const set = wanted === undefined ? inTile : smallSets(inTile).find(fits);
+    if (set === undefined || set.length === 0) return null;
+    leftOut.push(...set);
+  }
+  const enactment: Enactment = { leftOut: new Set(leftOut) };
+  if (enact(of, enactment, [evidence]).length === 0) return null;
+  return {
+    cause: 'missing-record',
+    detail: `${placesOf(leftOut)} ${leftOut.length === 1 ? 'was' : 'were'} not applied`,
+    records: leftOut,
+    enactment,
+  };
+}
+
+/** Each event alone; where there are not too many, each two. */
+function smallSets(events: readonly EntityEvent[]): EntityEvent[][] {
+  const sets = events.map(alone);
+  if (events.length > MAX_PAIRED) return sets;
+  return [...sets, ...events.flatMap((a, at) => events.slice(at + 1).map((b) => [a, b]))];
 }
 
 function alone(event: EntityEvent): EntityEvent[] {

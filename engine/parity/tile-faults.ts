@@ -109,13 +109,7 @@ function storedShift(of: EntityCase, evidence: StoredEvidence): Finding | null {
     const inTile = of.upTo(evidence.seq).filter((event) => tileIn(hopUs, event) === from);
     const stayed = has(received, from)?.join('|');
     const moved = has(received, to)?.join('|');
-    const partialsOf = (events: readonly EntityEvent[]): string | undefined =>
-      events.length === 0 ? undefined : of.inspector.groups(of.stateOf(events))[group]!.tiles[0]?.partials.join('|');
-    let count = inTile.length;
-    while (count > 0 && !of.budget.isSpent) {
-      if (partialsOf(inTile.slice(0, count)) === moved && partialsOf(inTile.slice(count)) === stayed) break;
-      count--;
-    }
+    const count = movedCount(of, group, inTile, moved, stayed);
     if (count === 0) return null;
     moves.push({ group, from, to, events: inTile.slice(0, count) });
   }
@@ -124,6 +118,24 @@ function storedShift(of: EntityCase, evidence: StoredEvidence): Finding | null {
   return shifted(of, first, [...new Set(moves.flatMap(({ events }) => events))], (state) =>
     moves.every(({ group, from, to }) => of.inspector.moveTile(state, group, from, to)),
   );
+}
+
+/** How many of a tile's events give the partials that moved, while the others give those that stayed; 0 where no number does. */
+function movedCount(
+  of: EntityCase,
+  group: number,
+  inTile: readonly EntityEvent[],
+  moved: string | undefined,
+  stayed: string | undefined,
+): number {
+  const partialsOf = (state: EntityState): string | undefined =>
+    of.inspector.groups(state)[group]!.tiles[0]?.partials.join('|');
+  const state = of.reducer.empty();
+  for (let count = 1; count <= inTile.length && !of.budget.isSpent; count++) {
+    of.apply(state, [inTile[count - 1]!]);
+    if (partialsOf(state) === moved && partialsOf(of.stateOf(inTile.slice(count))) === stayed) return count;
+  }
+  return 0;
 }
 
 function readShift(of: EntityCase, evidence: ReadEvidence): Finding | null {

@@ -16,7 +16,7 @@ afterEach(async () => {
 async function world(): Promise<{
   run: ParityWorld;
   startUs: number;
-  buy(hour: number, purchase: Partial<Purchase>): void;
+  readonly buy: (hour: number, purchase: Partial<Purchase>) => void;
 }> {
   const startUs = Math.floor(Date.now() / 3_600_000) * HOUR_US - 40 * HOUR_US;
   open = await openWorld(inject('stack').databaseUrl, {

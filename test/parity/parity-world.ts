@@ -8,7 +8,7 @@ import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { Clock } from '../../engine/log/clock.ts';
 import type { LogBatch, LogReader } from '../../engine/log/log-reader.ts';
 import type { LogWriter } from '../../engine/log/log-writer.ts';
-import { createOnlineStore } from '../../engine/online/online-store.ts';
+import { createOnlineStore, type OnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import type { ViewRead } from '../../engine/online/view-read.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
@@ -62,7 +62,8 @@ export class ParityWorld {
   readonly reducer: ViewReducer;
   readonly clock: Clock & { us: number };
   readonly topic: string;
-  readonly #serving: ServingLog[] = [];
+  readonly #store: OnlineStore;
+  #logs = 0;
   #attempts = 0;
   #requests = 0;
 
@@ -77,6 +78,7 @@ export class ParityWorld {
     this.reducer = createViewReducer(options.view.layout);
     const clock = { us: options.nowUs, nowUs: () => clock.us, monotonicMs: () => performance.now() };
     this.clock = clock;
+    this.#store = createOnlineStore({ pool: this.pool, clock });
   }
 
   append(partition: number, records: readonly NewRecord[]): void {
@@ -136,9 +138,8 @@ export class ParityWorld {
     keys: readonly (readonly ScalarValue[])[],
     options: { atUs?: number; features?: readonly string[]; change?: (read: ViewRead) => ViewRead } = {},
   ): Promise<ViewRead[]> {
-    const store = createOnlineStore({ pool: this.pool, clock: this.clock });
     const { change = (read) => read, ...read } = options;
-    const reads = (await store.get(this.view.name, keys, read)).map(change);
+    const reads = (await this.#store.get(this.view.name, keys, read)).map(change);
     const writer: LogWriter = {
       send: async (topic, records) =>
         this.broker.append(
@@ -152,10 +153,9 @@ export class ParityWorld {
       writer,
       topic: SERVED_TOPIC,
       clock: this.clock,
-      logId: `log-${this.#serving.length}`,
+      logId: `log-${++this.#logs}`,
       sample: 1,
     });
-    this.#serving.push(log);
     log.offer(`request-${++this.#requests}`, null, reads, keys);
     await log.close();
     return reads;

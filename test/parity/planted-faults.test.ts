@@ -114,6 +114,16 @@ test('dropped records of a run of offsets are named, no more and no fewer', asyn
   expect(placed(difference)).toEqual(dropped);
 });
 
+test('records dropped here and there', async () => {
+  const run = await world();
+  const dropped = [22, 31, 43, 55].map(placeOf);
+  await run.stream({ drop: dropped });
+  await run.serve(ALL);
+  const difference = only(await run.audit());
+  expect(difference).toMatchObject({ cause: 'missing-record', entity: { customer: 'bo' } });
+  expect(placed(difference)).toEqual(dropped);
+});
+
 test('a record of the newest tile, and the only record of an entity', async () => {
   const run = await world({ change: (index) => (index === 41 ? { customer: 'dee' } : {}) });
   await run.stream({ drop: [placeOf(59), placeOf(41)] });
