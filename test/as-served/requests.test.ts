@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import type { ScalarValue } from '../../engine/contract/field-type.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { RecordToWrite } from '../../engine/log/log-writer.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
@@ -10,7 +11,8 @@ import { expectedCell, readParquet } from '../training/training-fixture.ts';
 import { type RandomLog, randomLog } from '../stream/random-log.ts';
 import { testClock } from '../stream/stream-fixture.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
-import { exportSpine, HOUR, isoOf, openWorld, publish, type ServedWorld, stream } from './served-fixture.ts';
+import { ORDER, smallService } from '../training/small-service.ts';
+import { exportSpine, HOUR, isoOf, openWorld, publish, retime, type ServedWorld, stream } from './served-fixture.ts';
 
 let world: ServedWorld;
 beforeAll(async () => {
@@ -329,4 +331,45 @@ test('reads of an older definition: same name and type are what was served, the 
     code: 'served-by-other-definition',
     message: expect.stringMatching(/"purchases_2d", "spent_7d", "last_amount"/),
   });
+});
+
+test('every type of key and feature, several entities, history alone: by request and by time what was served', async () => {
+  const service = await smallService(world.folder, 'wide');
+  const [byKey, byShop] = service.views as [CompiledView, CompiledView];
+  for (const view of service.views) {
+    const version = await publish(world, view);
+    await retime(world, view, version, { publishedUs: Date.UTC(2001, 5, 1) * 1000, endedUs: null, commitsUs: [] });
+  }
+  world.broker.createTopic(servedTopic, 2);
+  const store = createOnlineStore({ pool: world.pool, clock: testClock });
+  const logged = servingLog();
+  const atUs = Date.UTC(2001, 5, 1) * 1000 + HOUR / 2;
+  const order = { ...ORDER, big: 2n ** 63n - 1n, at: Date.UTC(2001, 4, 31, 12) * 1000 + 1 };
+  const keyOf = (view: CompiledView): ScalarValue[] =>
+    view.layout.keys.map(({ name }) => order[name as keyof typeof order]);
+  const reads: ViewRead[] = [];
+  for (const view of service.views) {
+    const [read] = await store.get(view.name, [keyOf(view)], { atUs });
+    logged.offer('r', 'wide', [read!], [keyOf(view)]);
+    reads.push(read!);
+  }
+  await logged.close();
+  expect(reads.every(({ found }) => found)).toBe(true);
+
+  const options = { servedTopic, reader: world.reader };
+  const cells = async (rows: Record<string, unknown>[], more: object = {}): Promise<unknown[]> => {
+    const { out } = await exportSpine(world, service.views, 'types', rows, { ...options, ...more });
+    const [row] = (await readParquet(out)).rows;
+    return reads.flatMap(({ view, features }) => features.map(({ name }) => row![`${view}__${name}`]));
+  };
+  const expected = reads.flatMap(({ features, values }) =>
+    features.map(({ result }, index) => expectedCell(result, values[index]!)),
+  );
+  expect(expected).toContain(2n ** 63n - 1n);
+  const keys = Object.fromEntries(byKey.layout.keys.map(({ name }) => [name, ORDER[name as keyof typeof ORDER]]));
+  expect(await cells([{ request_id: 'r' }])).toEqual(expected);
+  expect(await cells([{ request_id: 'r', ...keys }])).toEqual(expected);
+  expect(byShop.layout.keys.length).toBe(1);
+  expect(await cells([{ ...keys, event_timestamp: isoOf(atUs) }])).toEqual(expected);
+  expect(await cells([{ ...keys, event_timestamp: isoOf(atUs) }], { compare: true })).toEqual(expected);
 });
