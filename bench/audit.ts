@@ -36,6 +36,8 @@ interface Phase {
 
 interface Measured {
   readonly seconds: number;
+  /** Of all threads: what it costs whatever else the machine does. */
+  readonly cpuSeconds: number;
   readonly peakMb: number;
   readonly reads?: number;
   readonly entities?: number;
@@ -173,11 +175,18 @@ function measure(name: 'audit' | 'backfill', phase: Phase): Promise<Measured> {
   return connected(phase, async ({ pool, reader, spillDir }) => {
     const view = await compiledView(phase.topic);
     const startedMs = performance.now();
-    const seconds = (): number => Number(((performance.now() - startedMs) / 1000).toFixed(2));
-    const peakMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024);
+    const startedCpu = process.cpuUsage();
+    const figures = () => {
+      const { user, system } = process.cpuUsage(startedCpu);
+      return {
+        seconds: Number(((performance.now() - startedMs) / 1000).toFixed(2)),
+        cpuSeconds: Number(((user + system) / 1_000_000).toFixed(2)),
+        peakMb: Math.round(process.resourceUsage().maxRSS / 1024),
+      };
+    };
     if (name === 'backfill') {
       await runBackfill({ view, pool, reader, spillDir, clock: systemClock, builder: 'bench' });
-      return { seconds: seconds(), peakMb: peakMb() };
+      return figures();
     }
     const result = await auditParity({
       view,
@@ -190,7 +199,7 @@ function measure(name: 'audit' | 'backfill', phase: Phase): Promise<Measured> {
       clock: systemClock,
     });
     const { reads, entities, cellsCompared, cellsDiffering } = result;
-    return { seconds: seconds(), peakMb: peakMb(), reads, entities, cellsCompared, cellsDiffering };
+    return { ...figures(), reads, entities, cellsCompared, cellsDiffering };
   });
 }
 
