@@ -49,16 +49,24 @@ export async function matchReads(
   const table = duckdb.newName('training_read');
   const text = keyed === null ? '' : `JOIN ${keyTextTable(keyed.entity)} k ON k.id = l.id${keyed.number}`;
   const sameEntity = keyed === null ? '' : 'AND m.entity_text = k.text';
-  // All numbers of a row's reads that differ in anything: one where they all say the same.
+  // Only what was read more than once is compared value by value.
+  await duckdb.run(
+    `DELETE FROM ${metaTable} WHERE number IN (
+       SELECT number FROM (
+         SELECT m.number, min(m.number) OVER (PARTITION BY m.request_id, m.entity_text, m.shape, ${columns.map((column) => `v.${column}`).join(', ')}) AS first
+         FROM ${metaTable} m JOIN ${values.table} v ON v.row_number = m.number
+         SEMI JOIN (SELECT request_id, entity_text FROM ${metaTable} GROUP BY ALL HAVING count(*) > 1) d
+           ON d.request_id = m.request_id AND d.entity_text = m.entity_text
+       ) WHERE number > first
+     )`,
+    [],
+    signal,
+  );
   await duckdb.run(
     `CREATE TABLE ${matches} AS
-     WITH said AS (
-       SELECT m.request_id, m.entity_text, m.shape, ${columns.map((column) => `v.${column}`).join(', ')}, min(m.number) AS number, min(m.found) AS found
-       FROM ${metaTable} m JOIN ${values.table} v ON v.row_number = m.number GROUP BY ALL
-     )
      SELECT l.row_number, l.request_id, min(m.number) AS number, count(*) AS reads, count(DISTINCT m.entity_text) AS entities,
        min(m.shape) AS shape, min(m.found) AS found
-     FROM ${LABELS_TABLE} l ${text} JOIN said m ON m.request_id = l.request_id ${sameEntity}
+     FROM ${LABELS_TABLE} l ${text} JOIN ${metaTable} m ON m.request_id = l.request_id ${sameEntity}
      GROUP BY l.row_number, l.request_id`,
     [],
     signal,
