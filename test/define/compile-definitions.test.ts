@@ -249,6 +249,21 @@ test('every fault of every definition comes at once, with name, path and remedy'
   );
 });
 
+test('the headers a contract names: visible ASCII, each once, none a column of another', async () => {
+  const schema = z.object({ id: z.string(), at: z.iso.datetime(), Header_trace: z.string() });
+  const compiled = async (headers: readonly string[], topic: string | undefined = 'orders') =>
+    briefly(
+      await faultsOf([source('orders', { schema, eventTime: 'at', topic, headers, history: { path: 'x.csv' } })]),
+    );
+  expect(await compiled(['trace_id', 'x-request-id'])).toEqual([]);
+  expect(await compiled(['trace'])).toEqual(['source orders headers: duplicate-header']);
+  expect(await compiled(['a', 'b', 'A'])).toEqual(['source orders headers: duplicate-header']);
+  expect(await compiled(['naïve'])).toEqual(['source orders headers: invalid-header']);
+  expect(await compiled([''])).toEqual(['source orders headers: invalid-header']);
+  const without = source('orders', { schema, eventTime: 'at', headers: ['a'], history: { path: 'x.csv' } });
+  expect(briefly(await faultsOf([without]))).toEqual(['source orders headers: invalid-header']);
+});
+
 test('two different definitions of one name are told, the same one twice is not', async () => {
   const view = featureView('v', { entity: shop, source: orders, features: (f) => ({ n: f.count() }) });
   const twin = featureView('v', { entity: shop, source: orders, features: (f) => ({ n: f.count() }) });
