@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { count } from '../cli/output.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { AuditSummary } from '../workflows/audit-contracts.ts';
 import type { Audits } from './audits.ts';
 import { caughtUp } from './lifecycles.ts';
@@ -13,6 +14,7 @@ import { deleteArchived, FLIGHTS_TOPIC, PAYMENTS_TOPIC } from './topics.ts';
 
 const SAY_EVERY_MS = 1_000;
 const TRY_EVERY_MS = 500;
+const MOST_TRIES = 240;
 /** Topics are trimmed while this share of the live time is over: streams that are behind then read on in the archive. */
 const TRIM_AT_SHARE = 0.55;
 
@@ -94,9 +96,12 @@ export async function livePhase(
 
 /** Deletes what is archived of a topic; as soon as there is something, and its services are there to do it. */
 async function trimTopic(world: World, topic: string, signal: AbortSignal): Promise<number> {
-  for (;;) {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
     const deleted = await deleteArchived(world.pool, world.services.brokers, topic);
     if (deleted > 0) return deleted;
     await delay(TRY_EVERY_MS, undefined, { signal });
   }
+  throw new MillraceError('nothing-archived', `nothing of topic ${topic} was archived in ${MOST_TRIES / 2} s`, {
+    remedy: 'See the workflow of its archive.',
+  });
 }

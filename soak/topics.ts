@@ -1,4 +1,4 @@
-import { Kafka, KafkaJSError, logLevel, Partitioners } from 'kafkajs';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import type pg from 'pg';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
@@ -51,7 +51,9 @@ export async function deleteArchived(pool: pg.Pool, brokers: readonly string[], 
     return archived.reduce((sum, { partition, next_offset }) => sum + next_offset - (lows.get(partition) ?? 0), 0);
   } catch (error) {
     const named = namePostgresError(error, poolAddress(pool));
-    const isAway = error instanceof KafkaJSError || (isMillraceError(named) && named.retryable);
+    const isAway = isMillraceError(named)
+      ? named.retryable
+      : named instanceof Error && named.name.startsWith('KafkaJS');
     if (isAway) return 0;
     throw named;
   } finally {
