@@ -60,7 +60,7 @@ describe('plan', () => {
 });
 
 describe('without services', () => {
-  it.each([['status'], ['start', 'x'], ['get', 'x', 'k=1'], ['dead-letters', 'x']])(
+  it.each([['status'], ['start', 'x'], ['get', 'x', 'k=1'], ['dead-letters', 'x'], ['audit', 'x'], ['archive', 'x']])(
     '%s says what to start or set',
     async (...args) => {
       const { exitCode, stderr } = await runCli(args, { MILLRACE_DATA_DIR: join(folder, 'none') });

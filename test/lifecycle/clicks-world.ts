@@ -201,6 +201,13 @@ export class ClicksWorld {
     });
   }
 
+  /** Retention: everything that the topic holds goes. */
+  async deleteRecords(): Promise<void> {
+    const offsets = await this.#admin.fetchTopicOffsets(this.topic);
+    const partitions = offsets.map(({ partition, high }) => ({ partition, offset: high }));
+    await this.#admin.deleteTopicRecords({ topic: this.topic, partitions });
+  }
+
   get newestUs(): number {
     return Math.max(...this.clicks.map((click) => Date.parse(click.at))) * 1000;
   }

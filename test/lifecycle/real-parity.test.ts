@@ -57,18 +57,20 @@ async function plant(): Promise<void> {
   expect(rowCount).toBe(1);
 }
 
+/** How many records are archived. */
+async function rows(): Promise<number> {
+  const { sources } = await loadDefinitions(`${world.folder}/features`);
+  const source = sources.get(world.source);
+  if (source === undefined) throw new Error('no source');
+  const status = await archiveStatus({ pool: world.pool, source, reader: null });
+  expect(status.partitions.flatMap(({ holes }) => holes)).toEqual([]);
+  // Contiguous from the first offset on: nothing twice, nothing left out.
+  for (const { ranges, rows: held } of status.partitions)
+    expect(ranges).toEqual(held === 0 ? [] : [{ fromOffset: 0, untilOffset: held, rows: held }]);
+  return status.rows;
+}
+
 describe('a topic, archived on the real services', { timeout: TIMEOUT_MS }, () => {
-  const rows = async (): Promise<number> => {
-    const { sources } = await loadDefinitions(`${world.folder}/features`);
-    const source = sources.get(world.source);
-    if (source === undefined) throw new Error('no source');
-    const status = await archiveStatus({ pool: world.pool, source, reader: null });
-    expect(status.partitions.flatMap(({ holes }) => holes)).toEqual([]);
-    // Contiguous from the first offset on: nothing twice, nothing left out.
-    for (const { ranges, rows: held } of status.partitions)
-      expect(ranges).toEqual(held === 0 ? [] : [{ fromOffset: 0, untilOffset: held, rows: held }]);
-    return status.rows;
-  };
   const start = (): Promise<boolean> =>
     startArchive(harness.client, world.source, harness.taskQueue, { sliceSeconds: 2, rollSeconds: 1 });
 
@@ -170,9 +172,42 @@ describe('an audit, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect(await audit()).toMatchObject({ verdict: 'equal', version: 3 });
   });
 
+  it('and a view built anew read the archive where the topic holds nothing any more', async () => {
+    await eventually(async () => (await rows()) === 750);
+    await world.deleteRecords();
+    await send('rebackfill');
+    const status = await harness.until(lifecycle(), ({ version, phase }) => version === 4 && phase === 'streaming');
+    expect(status).toMatchObject({ rows: 1_750, proof: { version: 4, verdict: 'equal', cellsDiffering: 0 } });
+    expect(await world.served()).toEqual(world.expected());
+    expect(await audit()).toMatchObject({ verdict: 'equal', version: 4 });
+  });
+
   it('of what nobody is served is a result, and no failure', async () => {
     await send('retire');
     await lifecycle().result();
     expect(await audit()).toMatchObject({ view: world.view, verdict: 'not-served' });
+  });
+});
+
+describe('a view whose log is gone', { timeout: TIMEOUT_MS }, () => {
+  it('streams all the same, and says that its promotion is not proven', async () => {
+    const gone = await ClicksWorld.open(inject('stack'), `${harness.taskQueue}-gone`);
+    try {
+      gone.writeHistory(gone.make(100));
+      await gone.send(gone.make(50));
+      await gone.startWorker();
+      await startLifecycle(harness.client, gone.view, { catchUpLag: 0 }, gone.taskQueue);
+      const handle = harness.client.workflow.getHandle(`feature:${gone.view}`);
+      await harness.reach(handle, 'published');
+      await gone.deleteRecords();
+      await sendCommand(harness.client, gone.view, 'promote');
+      const status = await harness.reach(handle, 'streaming');
+      expect(status).toMatchObject({ error: null, parity: null, proof: { verdict: 'unproven', cellsCompared: 0 } });
+      expect(status.notice).toMatch(/^Not proven: (log-hole|offsets-gone|offset-out-of-range): /);
+      await sendCommand(harness.client, gone.view, 'retire');
+      await handle.result();
+    } finally {
+      await gone.close();
+    }
   });
 });
