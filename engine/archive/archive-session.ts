@@ -38,6 +38,8 @@ export class ArchiveSession {
   #buffer: ArchiveBuffer | null = null;
   #offsets: StartOffset[];
   #rolling: Promise<RollOutcome> | null = null;
+  /** A file failed: what was read after it has nothing to follow on, and is read again. */
+  #isBroken = false;
   #boundsAtMs: number;
   #partitionCount: number;
   #lookingUp: Promise<void> | null = null;
@@ -78,7 +80,7 @@ export class ArchiveSession {
       const end = await this.#read(ends);
       return (await this.#rollRest()) ? end : 'superseded';
     } catch (error) {
-      if (!isMillraceError(error) || !(DELETED.has(error.code) || error.retryable)) throw error;
+      if (this.#isBroken || !isMillraceError(error) || !(DELETED.has(error.code) || error.retryable)) throw error;
       // What was read until then is whole: it is archived first.
       if (!(await this.#rollRest())) return 'superseded';
       throw error;
@@ -200,7 +202,10 @@ export class ArchiveSession {
     const outcome = await this.#rolling;
     this.#rolling = null;
     if (outcome === null) return true;
-    if ('error' in outcome) throw outcome.error;
+    if ('error' in outcome) {
+      this.#isBroken = true;
+      throw outcome.error;
+    }
     return outcome.ok;
   }
 

@@ -83,12 +83,16 @@ async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptio
     try {
       for (const { topic, clusterId } of known.topics) {
         const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
-        const minFiles = Math.max(options.minFiles ?? 8, 2);
-        for (const files of await inSchemaRuns(duckdb, archiveDir, topic, inLogOrder(ranges))) {
-          for (const group of mergeGroups(files, minFiles, options.targetBytes ?? TARGET_BYTES)) {
+        const groups = mergeGroups(
+          inLogOrder(ranges),
+          Math.max(options.minFiles ?? 8, 2),
+          options.targetBytes ?? TARGET_BYTES,
+        );
+        for (const group of groups) {
+          for (const files of await bySchema(duckdb, archiveDir, topic, group)) {
             signal?.throwIfAborted();
-            await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, group);
-            merged += group.length;
+            await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, files);
+            merged += files.length;
             into += 1;
           }
         }
@@ -124,16 +128,16 @@ async function archiveOf(
   return { mark, topics: rows.map(({ topic, cluster_id }) => ({ topic, clusterId: cluster_id })) };
 }
 
-/** Files made under different contracts have different columns and are not merged. */
-async function inSchemaRuns(
+/** Neighbours made under the same contract, which have the same columns; others are not merged. */
+async function bySchema(
   duckdb: DuckDb,
   archiveDir: string,
   topic: string,
-  files: readonly HeldFile[],
+  group: readonly HeldFile[],
 ): Promise<HeldFile[][]> {
   const runs: HeldFile[][] = [];
   let columns = '';
-  for (const each of files) {
+  for (const each of group) {
     await verifyFile(archiveDir, each.file, archivedPart({ topic, ...each.ranges[0]! }));
     const described = await duckdb.query<{ column_name: string; column_type: string }>(
       `DESCRIBE SELECT * FROM read_parquet(${quoteText(join(archiveDir, each.file.path))})`,
@@ -143,7 +147,7 @@ async function inSchemaRuns(
     columns = own;
     runs.at(-1)!.push(each);
   }
-  return runs;
+  return runs.filter(({ length }) => length > 1);
 }
 
 async function mergeFiles(

@@ -1,6 +1,7 @@
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { archiveStatus } from '../../engine/archive/archive-status.ts';
 import { compactArchive } from '../../engine/archive/compact-archive.ts';
 import { systemClock } from '../../engine/log/clock.ts';
 import { codeOf } from '../kafka/log-reader-conformance.ts';
@@ -200,5 +201,47 @@ describe('a reader that goes on into the archive', () => {
     expect((await archived.bounds(topic)).partitions[0]?.lowOffset).toBe(60);
     expect(await codeOf(readBetween(archived, topic, [0], [100]))).toBe('offset-out-of-range');
     expect(await codeOf(world.archive())).toBe('topic-recreated');
+  });
+});
+
+describe('compactArchive', () => {
+  test('merges neighbours of the same columns, moves no large file, and keeps the bytes', async () => {
+    const { broker, topic, pool, archiveDir, source, reader, archived } = world;
+    const compact = (more: { minFiles?: number; targetBytes?: number } = {}) =>
+      compactArchive({ source: source.name, pool, archiveDir, clock: systemClock, minFiles: 3, ...more });
+    expect(await compact()).toEqual({ merged: 0, into: 0, swept: 0 });
+    for (const round of [0, 1, 2, 3, 4, 5]) {
+      appendPurchases(broker, topic, 0, round * 100, round * 100 + 100);
+      // From the fourth on the contract names a header: other columns.
+      await world.archive(round < 3 ? {} : { source: { ...source, headers: ['trace_id'] } });
+    }
+    const all = lines(await readBetween(reader, topic, [0], [600]));
+    expect(await compact({ minFiles: 7 })).toMatchObject({ merged: 0 });
+    expect(await compact({ targetBytes: 10_000 })).toMatchObject({ merged: 0 });
+    expect(await compact()).toEqual({ merged: 6, into: 2, swept: 0 });
+    expect(await compact({ minFiles: 2 })).toEqual({ merged: 0, into: 0, swept: 0 });
+    expect(await namedFiles(pool, source.name)).toHaveLength(2);
+    broker.deleteBefore(topic, 0, 600);
+    expect(lines(await readBetween(archived, topic, [0], [600]))).toEqual(all);
+  });
+
+  test('removes nothing that may be all there is: files of other databases, and offsets that no row names', async () => {
+    const { broker, topic, pool, archiveDir, source } = world;
+    appendPurchases(broker, topic, 0, 0, 300);
+    await world.archive({ roll: { rows: 100 } });
+    const named = await namedFiles(pool, source.name);
+    const folder = join(archiveDir, source.name);
+    const other = 'ffffffff-20260101T000000Z-x.parquet';
+    await copyFile(join(archiveDir, named[0]!), join(folder, other));
+    await writeFile(join(folder, 'notes.txt'), 'mine');
+    // As after a restore of an older database: the newest file's rows are gone from it.
+    await pool.query('DELETE FROM millrace_catalog.archive_file WHERE path = $1', [named.at(-1)]);
+    const compact = () =>
+      compactArchive({ source: source.name, pool, archiveDir, clock: systemClock, minFiles: 99, temporaryForMs: 0 });
+    expect(await compact()).toEqual({ merged: 0, into: 0, swept: 0 });
+    const left = [...named.map((path) => path.slice(source.name.length + 1)), other, 'notes.txt'].sort();
+    expect((await readdir(folder)).sort()).toEqual(left);
+    const status = await archiveStatus({ pool, source, reader: world.reader });
+    expect(status.partitions[0]!.holes).toMatchObject([{ reason: 'not-named', untilOffset: 300 }]);
   });
 });

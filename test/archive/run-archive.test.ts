@@ -193,6 +193,24 @@ describe('runArchive', () => {
     expect(states).toContain('waiting the broker is away');
   });
 
+  test('a database that goes away while a file is counted, and the next is being filled: read again, once', async () => {
+    const { broker, topic, pool, source } = world;
+    appendPurchases(broker, topic, 0, 0, 1_000);
+    let commits = 0;
+    const away = new MillraceError('service-unreachable', 'the database is away', { remedy: 'Wait.', retryable: true });
+    const result = await world.archive({
+      roll: { rows: 64 },
+      limits: { retryMinMs: 1, retryMaxMs: 2 },
+      failAt: (point) => {
+        // Before the commit nothing was counted; after it, it was, and its maker does not know.
+        if ((point === 'before-commit' || point === 'after-commit') && ++commits % 5 === 0) throw away;
+      },
+    });
+    expect(result).toMatchObject({ ended: 'present-end', lag: 0, holes: [] });
+    const ranges = await manifestRanges(pool, source.name);
+    expect([0, ...ranges.map(({ until }) => until)]).toEqual([...ranges.map(({ from }) => from), 1_000]);
+  });
+
   test('a folder that cannot be written to is named, and nothing counts as archived', async () => {
     const { broker, topic, pool, source, reader } = world;
     appendPurchases(broker, topic, 0, 0, 10);
