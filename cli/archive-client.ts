@@ -1,12 +1,20 @@
-import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  QueryNotRegisteredError,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/client';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import {
   type ArchiveCommand,
   type ArchiveOptions,
   type ArchiveStatus,
+  archiveStatusQuery,
   archiveWorkflowId,
 } from '../workflows/archive-contracts.ts';
 import { updateWorkflow } from './lifecycle-client.ts';
+
+const ANSWER_WITHIN_MS = 3_000;
 
 /** Starts a source's archive. False when it runs already: starting twice is harmless. */
 export async function startArchive(
@@ -25,6 +33,17 @@ export async function startArchive(
     return true;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw error;
+  }
+}
+
+/** What a running archive says of itself; null when no worker answers in time. */
+export async function queryArchive(client: Client, source: string, taskQueue: string): Promise<ArchiveStatus | null> {
+  const handle = client.workflow.getHandle(archiveWorkflowId(source, taskQueue));
+  try {
+    return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () => handle.query(archiveStatusQuery));
+  } catch (error) {
+    if (error instanceof QueryNotRegisteredError || isGrpcServiceError(error)) return null;
     throw error;
   }
 }

@@ -6,8 +6,9 @@ import {
   archiveWorkflowId,
 } from '../../workflows/archive-contracts.ts';
 import { taskQueueOf } from '../../workflows/contracts.ts';
-import { sendArchiveCommand, startArchive } from '../archive-client.ts';
+import { queryArchive, sendArchiveCommand, startArchive } from '../archive-client.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { count } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
@@ -56,7 +57,12 @@ export function addArchiveCommand(program: Command): void {
       );
       const url = workflowUrl(temporal, workflowId);
       output.note(`archive of ${source}: ${started ? 'started' : 'runs already'} · ${url}`);
-      if (output.isJson) output.json({ source, started, workflowId, url });
+      const status = started ? null : await queryArchive(client, source, taskQueue);
+      if (output.isJson) return output.json({ source, started, workflowId, url, status });
+      if (status === null) return;
+      output.line(`archive of ${source}: ${status.phase}, ${count(status.records)} records copied`);
+      if (status.error !== null)
+        output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
     });
   });
 }

@@ -111,7 +111,8 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
     const { partition, offset, eventTime } = feature.deciding;
     output.line(`  decided by ${place(partition)}@${count(offset)}, ${eventTime}`);
   }
-  if (feature.tiles.length > 0) {
+  // The one tile of a lifetime feature is the value itself.
+  if (feature.tiles.length > 0 && windowSeconds !== null) {
     output.table(
       ['tile', 'from', 'until', 'value'],
       feature.tiles.map(({ index, from, until, value: held }) => [index, from, until, JSON.stringify(held)]),

@@ -73,7 +73,9 @@ async function sourceNamed(name: string, features: string, env: Environment): Pr
 }
 
 function print(output: Output, { source, topic, files, rows, sizeBytes, partitions }: ArchiveStatus): void {
-  output.line(`${source}, topic ${topic}: ${count(rows)} rows in ${count(files)} files, ${count(sizeBytes)} bytes`);
+  output.line(
+    `${source}, topic ${topic}: ${count(rows)} rows in ${count(files)} ${files === 1 ? 'file' : 'files'}, ${count(sizeBytes)} bytes`,
+  );
   output.table(
     ['partition', 'archived', 'rows', 'files', 'holes', 'topic holds', 'lag'],
     partitions.map((at) => [

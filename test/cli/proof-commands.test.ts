@@ -62,7 +62,11 @@ it('promote --wait says what was compared before the view streamed', () => {
 describe('archive and log', () => {
   it('dev archives every topic and the log of what is served; a second start is harmless', async () => {
     expect(dev.stderr).toContain(`archive: started for ${world.source}, millrace_served`);
-    expect(await json('archive', world.source)).toMatchObject({ source: world.source, started: false });
+    expect(await json('archive', world.source)).toMatchObject({
+      source: world.source,
+      started: false,
+      status: { topic: world.topic, error: null },
+    });
   });
 
   it('is stopped and started again, and log shows ranges, rows, holes and lag', async () => {
@@ -77,7 +81,7 @@ describe('archive and log', () => {
     expect(status.partitions).toHaveLength(3);
     for (const at of status.partitions) expect(at).toMatchObject({ holes: [], lag: 0 });
     const { stdout } = await cli('log', world.source);
-    expect(stdout).toContain(`topic ${world.topic}: 100 rows`);
+    expect(stdout).toContain(`topic ${world.topic}: 100 rows in `);
     expect(stdout).toContain('none');
     const both = await cli('archive', world.source, '--stop', '--pause');
     expect(both.stderr).toContain('error bad-options');
