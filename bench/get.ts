@@ -46,6 +46,8 @@ interface Timing {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly perSecond: number;
+  /** CPU time of this process per read, µs: what other work on the machine changes least. */
+  readonly cpuMicros: number;
 }
 
 interface PhaseResult {
@@ -127,6 +129,7 @@ async function load(databaseUrl: string): Promise<{ table: string; stateBytes: n
 /** Runs `get` from a number of callers at a time, each waiting for its answer before it asks again. */
 async function time(callers: number, seconds: number, get: (route: number) => Promise<unknown>): Promise<Timing> {
   const latencies: number[] = [];
+  const cpu = process.cpuUsage();
   const startMs = performance.now();
   const untilMs = startMs + seconds * 1000;
   const call = async (caller: number): Promise<void> => {
@@ -139,9 +142,15 @@ async function time(callers: number, seconds: number, get: (route: number) => Pr
   };
   await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
   const elapsedSeconds = (performance.now() - startMs) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
   latencies.sort((a, b) => a - b);
   const quantile = (q: number): number => latencies[Math.floor(latencies.length * q)] ?? 0;
-  return { p50Ms: quantile(0.5), p99Ms: quantile(0.99), perSecond: Math.round(latencies.length / elapsedSeconds) };
+  return {
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+    perSecond: Math.round(latencies.length / elapsedSeconds),
+    cpuMicros: (user + system) / latencies.length,
+  };
 }
 
 async function phase(
@@ -241,6 +250,7 @@ async function main(): Promise<void> {
         throughputRatio: client.perSecond / bare.perSecond,
         loggedP50Ratio: logged.p50Ms / client.p50Ms,
         loggedThroughputRatio: logged.perSecond / client.perSecond,
+        loggedCpuRatio: logged.cpuMicros / client.cpuMicros,
       };
       return [`callers${callers}`, figures] as const;
     });

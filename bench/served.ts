@@ -12,7 +12,7 @@ import { createKafkaLogWriter } from '../engine/log/kafka/kafkajs-log-writer.ts'
 import type { LogWriter } from '../engine/log/log-writer.ts';
 import { ReadEncoder, type ReadToLog } from '../engine/served/read-encoder.ts';
 import { scanServedReads } from '../engine/served/scan-served-reads.ts';
-import { ServedReadDecoder } from '../engine/served/served-read.ts';
+import { type ServedRead, ServedReadDecoder } from '../engine/served/served-read.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
 import { routeDelays } from '../features/flights.ts';
 import { startTestStack } from '../stack/test-stack.ts';
@@ -42,12 +42,18 @@ function readOf(n: number): ReadToLog {
 
 const keyOf = (n: number): string[] => [`A${n % 100}`, `B${n % 97}`];
 
-/** Mean µs of one of `count` calls. */
+/** CPU time of this process since, µs: what other work on the machine changes least. */
+function cpuSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
+
+/** Mean CPU time of one of `count` calls, µs. */
 function micros(count: number, call: (n: number) => void): number {
   for (let n = 0; n < count / 10; n++) call(n);
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   for (let n = 0; n < count; n++) call(n);
-  return ((performance.now() - startMs) * 1000) / count;
+  return cpuSince(before) / count;
 }
 
 const reads = Array.from({ length: 1_000 }, (_, n) => readOf(n));
@@ -108,15 +114,17 @@ try {
   const { logged, dropped } = log.figures;
 
   const reader = createKafkaLogReader({ brokers, clientId: 'bench' });
-  const scan = async (each: (read: Parameters<ServedReadDecoder['values']>[0]) => void): Promise<number> => {
+  const scan = async (each: (read: ServedRead) => void): Promise<{ perSecond: number; cpuMicros: number }> => {
+    const before = process.cpuUsage();
     const startMs = performance.now();
     for await (const batch of scanServedReads({ reader, topic })) for (const read of batch) each(read);
-    return Math.round(logged / ((performance.now() - startMs) / 1000));
+    const perSecond = Math.round(logged / ((performance.now() - startMs) / 1000));
+    return { perSecond, cpuMicros: cpuSince(before) / logged };
   };
   await scan(() => undefined);
-  const scannedPerSecond = await scan(() => undefined);
+  const scanned = await scan(() => undefined);
   const decoder = new ServedReadDecoder(layout);
-  const decodedPerSecond = await scan((read) => {
+  const decoded = await scan((read) => {
     decoder.entity(read);
     decoder.values(read);
   });
@@ -125,14 +133,12 @@ try {
     JSON.stringify({
       bench: 'served',
       recordBytes: bytes,
-      encodeMicros,
-      offerAllMicros,
-      offerOnePercentMicros,
+      cpuMicros: { encode: encodeMicros, offerAll: offerAllMicros, offerOnePercent: offerOnePercentMicros },
       logged,
       dropped: Object.values(dropped).reduce((sum, count) => sum + count, 0),
       loggedPerSecond: Math.round(logged / writeSeconds),
-      scannedPerSecond,
-      decodedPerSecond,
+      scanned,
+      decoded,
     }),
   );
 } finally {

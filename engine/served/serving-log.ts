@@ -122,10 +122,7 @@ export class ServingLog {
         this.#buffered++;
       }
     }
-    if (this.#running !== null || this.#waiting.length === 0) return;
-    if (this.#waiting.length >= SEND_READS) this.#run();
-    // Unreferenced: a program that ends without closing its client is not kept up by what it did not ask for.
-    else this.#timer ??= setTimeout(() => this.#run(), this.#options.flushMs ?? 250).unref();
+    if (this.#running === null && this.#waiting.length > 0) this.#runSoon();
   }
 
   get figures(): ServingLogFigures {
@@ -155,6 +152,13 @@ export class ServingLog {
     this.#endPause?.();
   }
 
+  /** Starts sending when there is enough for a full send, or after a while: many small sends cost more than one. */
+  #runSoon(): void {
+    if (this.#waiting.length >= SEND_READS) this.#run();
+    // Unreferenced: a program that ends without closing its client is not kept up by what it did not ask for.
+    else this.#timer ??= setTimeout(() => this.#run(), this.#options.flushMs ?? 250).unref();
+  }
+
   /** Starts sending, unless it is under way. */
   #run(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -162,11 +166,11 @@ export class ServingLog {
     this.#running ??= this.#sendAll();
   }
 
-  /** Ends when nothing is waiting any more. */
+  /** Sends what is waiting, and goes on while there is enough for a full send; at the close, until nothing is waiting. */
   async #sendAll(): Promise<void> {
     // Control goes back to whoever offered: encoding is none of its time.
     await nextTurn();
-    while (this.#waiting.length > 0) {
+    do {
       const reads = this.#waiting;
       this.#waiting = [];
       let from = 0;
@@ -184,8 +188,9 @@ export class ServingLog {
         if (records.length > 0) await this.#send(records);
       }
       this.#tellFull();
-    }
+    } while (this.#waiting.length >= SEND_READS || (this.#closing !== null && this.#waiting.length > 0));
     this.#running = null;
+    if (this.#waiting.length > 0) this.#runSoon();
   }
 
   /** The record of a read; null where it has none, which is counted. */
