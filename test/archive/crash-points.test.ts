@@ -50,7 +50,7 @@ test(`archivers that die anywhere, two at once, and merges in between: each offs
       fc.array(life, { minLength: 3, maxLength: 10 }),
       fc.integer({ min: 1, max: 30 }),
       async (lives, size) => {
-        const { broker, archive, pool, archiveDir, source } = world;
+        const { broker, pool, archiveDir, source } = world;
         batch = size;
         const topic = `t${nextFence().generation}`;
         const own = { ...source, name: `s_${topic}`, topic };
@@ -72,7 +72,7 @@ test(`archivers that die anywhere, two at once, and merges in between: each offs
           };
           const work = compacts
             ? compactArchive({ source: own.name, pool, archiveDir, clock: systemClock, minFiles: 2, failAt: die })
-            : archive({ source: own, roll: { rows }, failAt: die });
+            : world.archive({ source: own, roll: { rows }, failAt: die });
           const ended = work.catch((error: unknown) => {
             if (!(error instanceof Crash)) throw error;
           });
@@ -80,7 +80,7 @@ test(`archivers that die anywhere, two at once, and merges in between: each offs
           if (!overlaps) await Promise.all(running);
         }
         await Promise.all(running);
-        expect(await archive({ source: own, roll: { rows: 30 } })).toMatchObject({
+        expect(await world.archive({ source: own, roll: { rows: 30 } })).toMatchObject({
           ended: 'present-end',
           lag: 0,
           holes: [],

@@ -21,7 +21,7 @@ async function openArchivedKafka(archives: boolean): Promise<LogReaderFixture> {
   const reader = withArchive(kafka.reader, { pool, archiveDir: folder, duckdbTempDir: join(folder, '.duckdb') });
   return {
     reader,
-    createTopic: kafka.createTopic,
+    createTopic: (topic, partitions) => kafka.createTopic(topic, partitions),
     append: async (topic, partition, values) => {
       await kafka.append(topic, partition, values);
       if (!archives) return;
