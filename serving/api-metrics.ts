@@ -1,10 +1,18 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { ViewProgress } from './view-progress.ts';
 
 /** From a coalesced hit to a request that waited for a flip, in seconds. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/** What the catalog says of the views at a scrape. */
+export interface ScrapedViews {
+  readonly progress: readonly ViewProgress[];
+  /** The newest of each view. */
+  readonly audits: readonly StoredAudit[];
+}
 
 /** The metrics of the serving API, in a registry of their own. */
 export class ApiMetrics {
@@ -40,9 +48,27 @@ export class ApiMetrics {
     labelNames: ['view'],
     registers: [this.#registry],
   });
+  readonly #cells = new Gauge({
+    name: 'millrace_parity_cells_compared',
+    help: 'Cells the newest parity audit of a view compared.',
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
+  readonly #differing = new Gauge({
+    name: 'millrace_parity_cells_differing',
+    help: 'Cells of them that differed from what the log says.',
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
+  readonly #auditAge = new Gauge({
+    name: 'millrace_parity_audit_age_seconds',
+    help: 'Age of the newest parity audit of a view.',
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
   readonly #databaseUp = new Gauge({
     name: 'millrace_database_up',
-    help: '1 where the catalog answered this scrape; 0 leaves freshness and lag out.',
+    help: '1 where the catalog answered this scrape; 0 leaves what it knows of views out.',
     registers: [this.#registry],
   });
 
@@ -91,14 +117,18 @@ export class ApiMetrics {
     if (found < reads.length) this.#reads.inc({ view, found: 'false' }, reads.length - found);
   }
 
-  /** The text of a scrape; `progress` is null where the database did not answer. */
-  scrape(progress: readonly ViewProgress[] | null, nowUs: number): Promise<string> {
-    this.#freshness.reset();
-    this.#lag.reset();
-    this.#databaseUp.set(progress === null ? 0 : 1);
-    for (const { view, lag, watermarkUs } of progress ?? []) {
+  /** The text of a scrape; `views` is null where the database did not answer. */
+  scrape(views: ScrapedViews | null, nowUs: number): Promise<string> {
+    for (const gauge of [this.#freshness, this.#lag, this.#cells, this.#differing, this.#auditAge]) gauge.reset();
+    this.#databaseUp.set(views === null ? 0 : 1);
+    for (const { view, lag, watermarkUs } of views?.progress ?? []) {
       if (lag !== null) this.#lag.set({ view }, lag);
       if (watermarkUs !== null) this.#freshness.set({ view }, Math.max(0, nowUs - watermarkUs) / 1_000_000);
+    }
+    for (const { view, cellsCompared, cellsDiffering, finishedAtUs } of views?.audits ?? []) {
+      this.#cells.set({ view }, cellsCompared);
+      this.#differing.set({ view }, cellsDiffering);
+      this.#auditAge.set({ view }, Math.max(0, nowUs - finishedAtUs) / 1_000_000);
     }
     return this.#registry.metrics();
   }

@@ -10,6 +10,7 @@ import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
+import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { liveVersions } from '../engine/postgres/view-versions.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
@@ -194,8 +195,12 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     return c.json({ status: 'ok' as const }, 200);
   });
   app.get('/metrics', async (c) => {
-    const progress = await viewProgress(pool).catch(() => null);
-    return c.text(await metrics.scrape(progress, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });
+    // A database that is away is a figure of its own, not a failed scrape.
+    const views = await Promise.all([viewProgress(pool), latestAudits(pool)]).then(
+      ([progress, audits]) => ({ progress, audits }),
+      () => null,
+    );
+    return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });
   });
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

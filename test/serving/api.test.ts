@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
+import { insertAudit } from '../../engine/postgres/parity-audits.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { FeaturesResponse } from '../../serving/api-schemas.ts';
 import { jsonValue } from '../../engine/contract/json-values.ts';
@@ -187,7 +188,30 @@ describe('the other routes', () => {
 
   it('tells its metrics', async () => {
     await read({ features: ['shop_sales'], entities: [{ shop: 'north' }, { shop: 'nowhere' }] });
+    const startedAtUs = NOW_US - 90_000_000;
+    const audit = {
+      view: 'shop_sales',
+      version: 1,
+      fingerprint: 'f',
+      kind: 'audit',
+      seq: 0,
+      entities: 3,
+      reads: 0,
+    } as const;
+    const figures = {
+      ...audit,
+      cellsCompared: 6,
+      skipped: {},
+      causes: {},
+      startedAtUs,
+      finishedAtUs: NOW_US - 60_000_000,
+    };
+    await insertAudit(database.pool, { ...figures, verdict: 'equal', cellsDiffering: 0 }, []);
+    await insertAudit(database.pool, { ...figures, verdict: 'broken', cellsDiffering: 2 }, []);
     const text = await (await fetch(`${api.url}/metrics`)).text();
+    expect(text).toMatch(/millrace_parity_cells_compared\{view="shop_sales"\} 6/);
+    expect(text).toMatch(/millrace_parity_cells_differing\{view="shop_sales"\} 2/);
+    expect(text).toMatch(/millrace_parity_audit_age_seconds\{view="shop_sales"\} 60\n/);
     expect(text).toMatch(/millrace_reads_total\{view="shop_sales",found="true"\} \d+/);
     expect(text).toMatch(/millrace_reads_total\{view="shop_sales",found="false"\} \d+/);
     expect(text).toMatch(/millrace_http_requests_total\{route="\/v1\/features",status="200"\} \d+/);
