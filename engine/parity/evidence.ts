@@ -37,7 +37,21 @@ export class StoredEvidence implements Evidence {
 
   touches(event: EntityEvent): boolean {
     if (event.eventTimeUs > this.received.newestEventTimeUs) return true;
-    return this.differences.some(({ group, tiles }) => tiles.has(this.tileOf(event, group)));
+    return (
+      this.differences.some(({ group, tiles }) => tiles.has(this.tileOf(event, group))) || this.#isUncovered(event)
+    );
+  }
+
+  /** Where newest events are missing, older tiles are not expired: what fell into them counts, too, though it shows in neither state. */
+  #isUncovered(event: EntityEvent): boolean {
+    const [from, until] = [this.received.newestEventTimeUs, this.expected.newestEventTimeUs];
+    if (from >= until) return false;
+    const { inspector, reducer } = this.#case;
+    return reducer.layout.groups.some(({ hopUs }, group) => {
+      if (hopUs === null) return false;
+      const tile = this.tileOf(event, group);
+      return tile < inspector.oldestTile(group, until) && tile >= inspector.oldestTile(group, from);
+    });
   }
 
   tileOf(event: EntityEvent, group: number): number {
@@ -46,7 +60,10 @@ export class StoredEvidence implements Evidence {
 
   #countMissing(): number | null {
     const { layout } = this.#case.reducer;
-    for (const { group, tiles } of this.differences) {
+    // The lifetime group, the last one, has seen every row; others have seen all that differ unless tiles expired otherwise.
+    const isSameNewest = this.received.newestEventTimeUs === this.expected.newestEventTimeUs;
+    for (const { group, tiles } of this.differences.toReversed()) {
+      if (layout.groups[group]!.hopUs !== null && !isSameNewest) return null;
       const slot = layout.slots.findIndex(
         ({ group: of, partial, input }) => of === group && partial === 'count' && input === null,
       );

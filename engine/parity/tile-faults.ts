@@ -95,6 +95,8 @@ export function findShiftedTile(of: EntityCase, evidence: Seen): Finding | null 
 
 /** The tile may have gone on growing at its own place since: what moved are its events up to some commit. */
 function storedShift(of: EntityCase, evidence: StoredEvidence): Finding | null {
+  // A tile moves alone: where the newest event is another one, records are missing or other tiles have expired.
+  if (evidence.received.newestEventTimeUs !== evidence.expected.newestEventTimeUs) return null;
   const moves: { group: number; from: number; to: number; events: readonly EntityEvent[] }[] = [];
   const expected = of.inspector.groups(evidence.expected);
   const received = of.inspector.groups(evidence.received);

@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { EntityState } from '../../engine/state/view-reducer.ts';
+import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { eventsOf, layoutOf, tilings } from '../laws/arbitraries.ts';
+import { lawRuns } from '../laws/law-seed.ts';
+import { Planting } from './planting.ts';
+
+/*
+ * Diagnosis by itself, over states of many shapes: whatever a planted fault does to a state, the difference has its cause (or one that
+ * gives the very same bytes), and acting out what it names gives exactly the state that was planted.
+ */
+
+const CASES = [
+  { name: 'integers, three hops and a lifetime', type: { kind: 'int' }, tiled: tilings.slice(0, 3), lifetime: true },
+  { name: 'doubles, one hop', type: { kind: 'double' }, tiled: [tilings[4]!], lifetime: false },
+  { name: 'strings, days and a lifetime', type: { kind: 'string' }, tiled: [tilings[2]!], lifetime: true },
+  { name: 'decimals, a lifetime only', type: { kind: 'decimal', precision: 12, scale: 2 }, tiled: [], lifetime: true },
+] as const;
+
+for (const { name, type, tiled, lifetime } of CASES) {
+  for (const tieBreak of ['id', 'offset'] as const) {
+    describe(`${name}, ties by ${tieBreak}`, () => {
+      const layout = layoutOf(type, tieBreak, tiled, lifetime);
+      const plantings = eventsOf(layout, type, tiled, 40)
+        .filter((events) => events.length > 0)
+        .map((events) => new Planting(layout, events));
+      const picked = fc.tuple(plantings, fc.nat(1000), fc.nat(1000));
+      let planted = 0;
+      const holds = (law: (planting: Planting, a: number, b: number) => void, runs = 60): void => {
+        planted = 0;
+        fc.assert(
+          fc.property(picked, ([planting, a, b]) => law(planting, a % planting.events.length, b)),
+          lawRuns(runs),
+        );
+        expect(planted).toBeGreaterThan(0);
+      };
+
+      test('a record left out', () => {
+        holds((planting, at) => {
+          const stored = planting.stateOf(planting.events.filter((_, index) => index !== at));
+          if (planting.events.length === 1) return;
+          const difference = planting.diagnose(stored);
+          if (difference === null) return;
+          planted++;
+          expect(difference.cause).toBe('missing-record');
+          expect(difference.records).toHaveLength(1);
+          planting.expectActedOut(difference, stored);
+        });
+      });
+
+      test('a record taken twice', () => {
+        holds((planting, at) => {
+          const stored = planting.stateOf([...planting.events, planting.events[at]!]);
+          const difference = planting.diagnose(stored);
+          if (difference === null) return;
+          planted++;
+          expect(difference.cause).toBe('duplicated-record');
+          expect(difference.records).toHaveLength(1);
+          planting.expectActedOut(difference, stored);
+        });
+      });
+
+      test('a run of a partition left out', () => {
+        holds((planting, at, b) => {
+          const partition = planting.events.filter((event) => event.partition === at % 2);
+          const run = new Set(partition.slice(at >> 1, (at >> 1) + 2 + (b % 4)));
+          if (run.size === 0 || run.size === planting.events.length) return;
+          const stored = planting.stateOf(planting.events.filter((event) => !run.has(event)));
+          const difference = planting.diagnose(stored);
+          if (difference === null) return;
+          planted++;
+          // Fewer records, or tiles, may do; never more.
+          expect(['missing-record', 'expired-tile', 'order']).toContain(difference.cause);
+          planting.expectActedOut(difference, stored);
+          if (difference.cause === 'missing-record') expect(difference.records.length).toBeLessThanOrEqual(run.size);
+        });
+      });
+
+      test.skipIf(tiled.length === 0)('a tile moved, or its oldest one gone', () => {
+        holds((planting, at, b) => {
+          const state = planting.stateOf(planting.events);
+          const group = b % tiled.length;
+          const { tiles } = planting.inspector.groups(state)[group]!;
+          if (tiles.length < 2) return;
+          const isMove = (b & 1) === 1;
+          const { index } = tiles[isMove ? at % (tiles.length - 1) : 0]!;
+          if (isMove && !planting.inspector.moveTile(state, group, index, index + 1)) return;
+          if (!isMove) planting.inspector.removeTiles(state, group, new Set([index]));
+          const stored = roundTrip(planting, state);
+          if (stored === null) return;
+          const difference = planting.diagnose(stored);
+          if (difference === null) return;
+          planted++;
+          if (isMove) expect(difference.cause).toBe('shifted-tile');
+          else expect(['expired-tile', 'missing-record']).toContain(difference.cause);
+          planting.expectActedOut(difference, stored);
+          const { hopUs } = layout.groups[group]!;
+          for (const event of planting.named(difference)) expect(Math.floor(event.eventTimeUs / hopUs!)).toBe(index);
+        });
+      });
+
+      test('records that other code took, and other faults beside it', () => {
+        holds((planting, at) => {
+          const victim = planting.events[at]!;
+          if (victim.seq === 0 || planting.events.length === 1) return;
+          const stored = planting.stateOf(planting.events.filter((event) => event !== victim));
+          const difference = planting.diagnose(stored, [victim]);
+          if (difference === null) return;
+          planted++;
+          expect(difference.cause).toBe('definition-version');
+          expect(planting.named(difference)).toContain(victim);
+          const elsewhere = planting.events.find(({ seq }) => seq > 0 && seq !== victim.seq);
+          if (elsewhere === undefined) return;
+          // Other code somewhere else does not draw the blame: unless it touched all that differs.
+          const other = planting.diagnose(stored, [elsewhere])!;
+          expect(['missing-record', 'definition-version']).toContain(other.cause);
+        });
+      });
+    });
+  }
+}
+
+/** Null where the planted state is none that could be stored. */
+function roundTrip(planting: Planting, state: EntityState): EntityState | null {
+  try {
+    return planting.reducer.decode(planting.reducer.encode(state));
+  } catch (error) {
+    if (isMillraceError(error)) return null;
+    throw error;
+  }
+}
