@@ -103,6 +103,7 @@ try {
     ownsWriter: true,
   });
   const writeStartMs = performance.now();
+  const writeCpu = process.cpuUsage();
   for (let n = 0; n < given; n += REQUESTS_PER_TURN) {
     for (let m = n; m < n + REQUESTS_PER_TURN; m++) {
       log.offer(`request-${m}`, 'delay_model', [reads[m % 1_000]!], [keyOf(m)]);
@@ -112,6 +113,7 @@ try {
   await log.close();
   const writeSeconds = (performance.now() - writeStartMs) / 1000;
   const { logged, dropped } = log.figures;
+  const written = { perSecond: Math.round(logged / writeSeconds), cpuMicros: cpuSince(writeCpu) / logged };
 
   const reader = createKafkaLogReader({ brokers, clientId: 'bench' });
   const scan = async (each: (read: ServedRead) => void): Promise<{ perSecond: number; cpuMicros: number }> => {
@@ -136,7 +138,7 @@ try {
       cpuMicros: { encode: encodeMicros, offerAll: offerAllMicros, offerOnePercent: offerOnePercentMicros },
       logged,
       dropped: Object.values(dropped).reduce((sum, count) => sum + count, 0),
-      loggedPerSecond: Math.round(logged / writeSeconds),
+      written,
       scanned,
       decoded,
     }),
