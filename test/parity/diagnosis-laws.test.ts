@@ -4,7 +4,7 @@ import type { EntityState } from '../../engine/state/view-reducer.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { eventsOf, layoutOf, tilings } from '../laws/arbitraries.ts';
 import { lawRuns } from '../laws/law-seed.ts';
-import { Planting } from './planting.ts';
+import { expectActedOut, Planting } from './planting.ts';
 
 /*
  * Diagnosis by itself, over states of many shapes: whatever a planted fault does to a state, the difference has its cause (or one that
@@ -45,7 +45,7 @@ for (const { name, type, tiled, lifetime } of CASES) {
           planted++;
           expect(difference.cause).toBe('missing-record');
           expect(difference.records).toHaveLength(1);
-          planting.expectActedOut(difference, stored);
+          expectActedOut(planting, difference, stored);
         });
       });
 
@@ -57,7 +57,7 @@ for (const { name, type, tiled, lifetime } of CASES) {
           planted++;
           expect(difference.cause).toBe('duplicated-record');
           expect(difference.records).toHaveLength(1);
-          planting.expectActedOut(difference, stored);
+          expectActedOut(planting, difference, stored);
         });
       });
 
@@ -72,7 +72,7 @@ for (const { name, type, tiled, lifetime } of CASES) {
           planted++;
           // Fewer records, or tiles, may do; never more.
           expect(['missing-record', 'expired-tile', 'order']).toContain(difference.cause);
-          planting.expectActedOut(difference, stored);
+          expectActedOut(planting, difference, stored);
           if (difference.cause === 'missing-record') expect(difference.records.length).toBeLessThanOrEqual(run.size);
         });
       });
@@ -94,7 +94,7 @@ for (const { name, type, tiled, lifetime } of CASES) {
           planted++;
           if (isMove) expect(difference.cause).toBe('shifted-tile');
           else expect(['expired-tile', 'missing-record']).toContain(difference.cause);
-          planting.expectActedOut(difference, stored);
+          expectActedOut(planting, difference, stored);
           const { hopUs } = layout.groups[group]!;
           for (const event of planting.named(difference)) expect(Math.floor(event.eventTimeUs / hopUs!)).toBe(index);
         });
