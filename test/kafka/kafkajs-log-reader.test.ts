@@ -23,6 +23,22 @@ describe('the log reader over Kafka', () => {
     return topic;
   };
 
+  test('answers for many topics at once, each with its own', async () => {
+    const names = await Promise.all(
+      range(1, 9).map(async (partitions) => ({ topic: await newTopic(partitions), partitions })),
+    );
+    // Calls for different topics that all begin at once, again and again: as ten streams do after a restart.
+    for (let round = 0; round < 20; round++) {
+      const answers = await Promise.all(
+        names.flatMap(({ topic }) => [kafka.reader.bounds(topic), kafka.reader.recordAt(topic, 0, 0)]),
+      );
+      const counts = answers.flatMap((answer) =>
+        answer === null ? [] : 'partitions' in answer ? [answer.partitions.length] : [],
+      );
+      expect(counts).toEqual(names.map(({ partitions }) => partitions));
+    }
+  });
+
   for (const codec of ['None', 'GZIP', 'Snappy', 'LZ4', 'ZSTD'] as const) {
     test(`reads what kafkajs produced with ${codec}`, async () => {
       const topic = await newTopic();

@@ -51,6 +51,8 @@ const REQUIRED_APIS = [
  */
 export class KafkaLink {
   readonly #cluster: KafkaCluster;
+  /** kafkajs keeps the metadata it was last given: of two calls at once, one would find the other's topic there. */
+  #metadataTurn: Promise<unknown> = Promise.resolve();
 
   private constructor(cluster: KafkaCluster) {
     this.#cluster = cluster;
@@ -84,7 +86,13 @@ export class KafkaLink {
   }
 
   /** Fresh metadata of a topic. */
-  async topicLeaders(topic: string): Promise<TopicLeaders> {
+  topicLeaders(topic: string): Promise<TopicLeaders> {
+    const answer = this.#metadataTurn.then(() => this.#askLeaders(topic));
+    this.#metadataTurn = answer.catch(() => undefined); // the caller hears of it; the next one asks anew
+    return answer;
+  }
+
+  async #askLeaders(topic: string): Promise<TopicLeaders> {
     const pool = this.#cluster.brokerPool;
     await pool.refreshMetadata([topic]);
     const found = pool.metadata?.topicMetadata.find((candidate) => candidate.topic === topic);
@@ -171,7 +179,7 @@ export class KafkaLink {
 
   /** Commits group offsets as a reader outside any group generation. */
   async commitOffsets(groupId: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
-    await this.#cluster.brokerPool.refreshMetadata([topic]); // a new cluster handle knows no brokers to ask
+    await this.topicLeaders(topic); // a new cluster handle knows no brokers to ask
     const broker = await this.#cluster.findGroupCoordinator({ groupId });
     const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }));
     await broker.offsetCommit({ groupId, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] });
