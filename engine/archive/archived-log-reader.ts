@@ -3,8 +3,8 @@ import { isMillraceError } from '../errors/millrace-error.ts';
 import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../log/log-reader.ts';
 import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
-import { sqlText } from '../postgres/sql.ts';
-import { withTransaction } from '../postgres/transaction.ts';
+import { type SqlText, sqlText } from '../postgres/sql.ts';
+import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { archivedTopicRecreated, logHole } from './archive-errors.ts';
 import { type AnchorRow, checkAnchor } from './archive-claim.ts';
 import { ArchiveManifest, archiveFiles, archiveRanges, manifestStamp, NO_FILES } from './archive-manifest.ts';
@@ -169,10 +169,7 @@ class ArchivedLogReader implements LogReader {
   async #wasReplaced(error: unknown, topic: string, fileId: number): Promise<boolean> {
     if (!isMillraceError(error) || error.code !== 'archive-file-missing') return false;
     this.#manifests.delete(topic);
-    const { rows } = await runSql(
-      this.#options.pool,
-      sqlText`SELECT 1 FROM millrace_catalog.archive_file WHERE id = ${fileId}`,
-    );
+    const { rows } = await this.#query(sqlText`SELECT 1 FROM millrace_catalog.archive_file WHERE id = ${fileId}`);
     return rows.length === 0;
   }
 
@@ -180,8 +177,7 @@ class ArchivedLogReader implements LogReader {
     const { topic } = bounds;
     const low = bounds.partitions.find((held) => held.partition === partition)?.lowOffset ?? position;
     const untilOffset = Math.min(manifest.nextAfter(partition, position) ?? low, low);
-    const { rows } = await runSql<{ reason: string }>(
-      this.#options.pool,
+    const { rows } = await this.#query<{ reason: string }>(
       sqlText`
       SELECT reason FROM millrace_catalog.archive_hole
       WHERE topic = ${topic} AND partition = ${partition} AND from_offset <= ${position} AND until_offset > ${position}`,
@@ -200,7 +196,7 @@ class ArchivedLogReader implements LogReader {
   }
 
   async #stamp(topic: string): Promise<string> {
-    return manifestStamp(this.#options.pool, topic);
+    return withClient(this.#options.pool, (client) => manifestStamp(client, topic));
   }
 
   async #manifest(topic: string, clusterId: string, stamp: string): Promise<ArchiveManifest> {
@@ -220,8 +216,7 @@ class ArchivedLogReader implements LogReader {
   async #checkSameTopic(bounds: TopicBounds, extended: readonly PartitionBounds[]): Promise<void> {
     if (extended.length === 0) return;
     const { topic, clusterId } = bounds;
-    const { rows } = await runSql<AnchorRow & { next_offset: number; source: string }>(
-      this.#options.pool,
+    const { rows } = await this.#query<AnchorRow & { next_offset: number; source: string }>(
       sqlText`
       SELECT source, partition, next_offset, anchor_offset, anchor_digest FROM millrace_catalog.archive_offset
       WHERE topic = ${topic} AND cluster_id = ${clusterId} AND anchor_offset IS NOT NULL`,
@@ -244,6 +239,11 @@ class ArchivedLogReader implements LogReader {
       await checkAnchor(this.#reader, topic, anchor);
       this.#seen.add(key);
     }
+  }
+
+  /** With the names of what can go wrong: a reader's callers wait for a database that is away, and end at what they do not know. */
+  #query<Row extends pg.QueryResultRow>(query: SqlText): Promise<pg.QueryResult<Row>> {
+    return withClient(this.#options.pool, (client) => runSql<Row>(client, query));
   }
 
   #openDuckDb(): Promise<DuckDb> {

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/log/clock.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
@@ -189,6 +190,28 @@ describe('services that go away under a stream', () => {
     await run.until(({ records, state }) => records >= 5000 && state === 'running');
     await run.stop();
     await runStream(options());
+    await expectExact();
+  });
+});
+
+describe('a stream that reads through the archive', () => {
+  test('waits for the database, too: what the archive asks of it fails by its name', async () => {
+    const { options, produce, expectExact } = await prepared('archived', 2);
+    await produce(500);
+    const reader = withArchive(kafka.reader, {
+      pool: database.pool,
+      archiveDir: services.dataDir,
+      duckdbTempDir: services.dataDir,
+    });
+    const run = start(options({ reader }));
+    await run.until(({ records, lag }) => records === 500 && lag === 0);
+    await postgres.stop();
+    // Nothing arrives: only the look at the topic's ends goes to the database, through the archive.
+    await run.until(({ state, waitingFor }) => state === 'waiting' && waitingFor !== undefined);
+    postgres = await startPostgres(services);
+    await produce(100);
+    await run.until(({ records }) => records === 600);
+    await run.stop();
     await expectExact();
   });
 });
