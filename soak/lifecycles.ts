@@ -8,7 +8,7 @@ import { poolAddress } from '../engine/postgres/pool.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
-import { archiveWorkflowId } from '../workflows/archive-contracts.ts';
+import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../workflows/archive-contracts.ts';
 import { type Command, type LifecycleStatus, type Phase, TASK_QUEUE } from '../workflows/contracts.ts';
 
 const POLL_MS = 250;
@@ -67,13 +67,7 @@ async function reach(client: Client, view: string, phase: Phase, signal: AbortSi
     signal.throwIfAborted();
     const status = await statusOf(client, view);
     if (status?.phase === phase) return status;
-    if (status?.phase === 'failed') {
-      throw new MillraceError(
-        status.error?.code ?? 'lifecycle-failed',
-        `view "${view}" failed during ${status.error?.during}: ${status.error?.message}`,
-        { remedy: status.error?.remedy ?? 'See the workflow.' },
-      );
-    }
+    if (status !== null) refuseFailed(`view "${view}"`, status);
     await delay(POLL_MS);
   }
 }
@@ -110,10 +104,9 @@ async function statusOf(client: Client, view: string): Promise<LifecycleStatus |
   }
 }
 
-/** Waits until every view's stream stands at the present end of its topic. Outages are sat out. */
+/** Waits until every view's stream stands at the present end of its topic. Outages are sat out; a view that failed ends the wait. */
 export async function caughtUp(
-  pool: pg.Pool,
-  reader: LogReader,
+  { pool, reader, temporal }: { readonly pool: pg.Pool; readonly reader: LogReader; readonly temporal: Client },
   views: readonly string[],
   onProgress: (line: string) => void,
   signal: AbortSignal,
@@ -124,9 +117,28 @@ export async function caughtUp(
       const lag = await lagOf(pool, reader, view);
       if (lag === 0) break;
       if (lag !== null) onProgress(`waiting for ${view}: ${lag} records behind`);
+      const status = await statusOf(temporal, view);
+      if (status !== null) refuseFailed(`view "${view}"`, status);
       await delay(POLL_MS);
     }
   }
+}
+
+/** Throws what an archive failed with. */
+export async function archivesAreWell(client: Client, sources: readonly string[]): Promise<void> {
+  for (const source of sources) {
+    const status = await client.workflow.getHandle(archiveWorkflowId(source)).query(archiveStatusQuery);
+    refuseFailed(`the archive of "${source}"`, status);
+  }
+}
+
+function refuseFailed(what: string, { phase, error }: Pick<LifecycleStatus | ArchiveStatus, 'phase' | 'error'>): void {
+  if (phase !== 'failed') return;
+  throw new MillraceError(
+    error?.code ?? 'workflow-failed',
+    `${what} failed during ${error?.during}: ${error?.message}`,
+    { remedy: error?.remedy ?? 'See the workflow.' },
+  );
 }
 
 /** Records between a view's stream and the end of its topic; null while a service is away. */

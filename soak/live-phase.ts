@@ -77,7 +77,7 @@ export async function livePhase(
       }),
       ...auditTimes.map((share) =>
         at(share, async () => {
-          for (const view of views) meanwhile.push(await audits.some(view));
+          meanwhile.push(...(await Promise.all(views.map((view) => audits.some(view)))));
           onNote(`audited ${views.length} views while everything went on`);
         }),
       ),
@@ -86,7 +86,7 @@ export async function livePhase(
     await readers.finish();
     onNote(`${count(readers.reads)} reads made; waiting for streams and log`);
     await world.producer.stop();
-    await caughtUp(world.pool, world.reader, views, onProgress, signal);
+    await caughtUp(world, views, onProgress, signal);
     await world.serving.logged(signal);
     return { restarts, reads: readers.reads, refused: readers.refused, recordsDeleted, meanwhile };
   } finally {

@@ -6,7 +6,7 @@ import type { MillraceError } from '../engine/errors/millrace-error.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { Audits } from './audits.ts';
 import { faultPhase } from './fault-phase.ts';
-import { startArchives, startViews } from './lifecycles.ts';
+import { archivesAreWell, startArchives, startViews } from './lifecycles.ts';
 import { livePhase } from './live-phase.ts';
 import { seededRandom } from './random.ts';
 import { readShapes } from './read-shapes.ts';
@@ -70,12 +70,14 @@ async function whole(options: WholeOptions, stops: (() => Promise<void>)[]): Pro
     `seed ${seed}; ${count(workspace.historyFlights)} flights as history and ${count(workspace.liveFlights)} to be sent`,
   );
   const views = [...definitions.views.keys()];
-  await startArchives(temporal, [...definitions.sources.keys(), SERVED_SOURCE]);
+  const sources = [...definitions.sources.keys(), SERVED_SOURCE];
+  await startArchives(temporal, sources);
   await startViews(temporal, views, onNote, signal);
 
   const shapes = readShapes(workspace.routes);
   const audits = new Audits(temporal);
   const live = await livePhase(world, audits, shapes, { ...options, random });
+  await archivesAreWell(temporal, sources);
   const atRest = await Promise.all(views.map((view) => audits.all(view)));
   const { logged, dropped } = serving.servingLog.figures;
   const accounted = sum(atRest.map(({ reads, skipped }) => reads + sum(Object.values(skipped))));
