@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { DevSession } from '../cli/dev-session.ts';
@@ -8,7 +9,10 @@ import { systemClock } from '../engine/log/clock.ts';
 import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
 import type { LogReader } from '../engine/log/log-reader.ts';
 import { createOnlineStore, type OnlineStore } from '../engine/online/online-store.ts';
+import type { ReadOptions, ViewRead } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
+import { createServingLog } from '../engine/served/create-serving-log.ts';
+import type { ServingLog } from '../engine/served/serving-log.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
 import type { ServedRow } from './compare.ts';
@@ -42,24 +46,29 @@ export interface LiveReplayOptions {
   readonly replay: Replay;
   readonly checkpoints: readonly Checkpoint[];
   readonly service: string;
+  /** Every read is logged there, for the audit. */
+  readonly servedTopic: string;
   readonly output: Output;
   readonly signal: AbortSignal;
 }
 
 /**
  * Replays June checkpoint by checkpoint. At each, once every view's stream has applied all that was sent, the sampled flights about
- * to leave are looked up as a model would: at their own time. Meanwhile readers keep asking for entities as of now.
+ * to leave are looked up as a model would: at their own time. Meanwhile readers keep asking for entities as of now. All reads go to
+ * the serving log.
  */
 export async function liveReplay(options: LiveReplayOptions): Promise<{ figures: ReplayFigures; served: ServedRow[] }> {
-  const { session, workspace, replay, checkpoints, output, signal } = options;
+  const { session, workspace, replay, checkpoints, service, servedTopic, output, signal } = options;
   const pool = createPool(session.databaseUrl, { max: 8, applicationName: 'millrace-demo' });
   const reader = createKafkaLogReader({ ...session.kafka, clientId: 'millrace-demo', clock: systemClock });
   const store = createOnlineStore({ pool, clock: systemClock });
-  const latencies = new Latencies();
+  const servingLog = createServingLog({ kafka: session.kafka, topic: servedTopic, sample: 1 });
+  const reads: LoggedReads = { store, servingLog, service, latencies: new Latencies() };
+  const { latencies } = reads;
   const served: ServedRow[] = [];
   const readersDone = new AbortController();
   const flights = checkpoints.flatMap((checkpoint) => checkpoint.flights);
-  const readers = Array.from({ length: READERS }, (_, n) => readOn(store, flights, n, latencies, readersDone.signal));
+  const readers = Array.from({ length: READERS }, (_, n) => readOn(reads, flights, n, readersDone.signal));
   try {
     const start = replay.sent;
     const columns = await servedColumns(pool, session.views);
@@ -67,7 +76,7 @@ export async function liveReplay(options: LiveReplayOptions): Promise<{ figures:
       signal.throwIfAborted();
       await replay.until(atUs);
       await caughtUp(pool, reader, session.views, signal);
-      for (const row of await Promise.all(sampled.map((flight) => readFlight(store, flight, columns, latencies))))
+      for (const row of await Promise.all(sampled.map((flight) => readFlight(reads, flight, columns))))
         served.push(row);
       output.progress(
         `replaying June: ${count(replay.sent)} of ${count(workspace.juneRows)} flights, checkpoint ${n + 1} of ${checkpoints.length}, ${count(latencies.count)} reads, p50 ${latencies.quantile(0.5).toFixed(2)} ms`,
@@ -91,7 +100,7 @@ export async function liveReplay(options: LiveReplayOptions): Promise<{ figures:
   } finally {
     readersDone.abort();
     await Promise.allSettled(readers);
-    await Promise.all([pool.end(), reader.close()]);
+    await Promise.all([pool.end(), reader.close(), servingLog.close()]);
   }
 }
 
@@ -109,18 +118,39 @@ async function servedColumns(pool: pg.Pool, views: readonly string[]): Promise<R
   return columns;
 }
 
+/** Where reads come from and where they are logged. */
+interface LoggedReads {
+  readonly store: OnlineStore;
+  readonly servingLog: ServingLog;
+  readonly service: string;
+  readonly latencies: Latencies;
+}
+
+async function readLogged(
+  { store, servingLog, service, latencies }: LoggedReads,
+  requestId: string,
+  view: string,
+  flight: SampledFlight,
+  options: ReadOptions = {},
+): Promise<ViewRead | undefined> {
+  const keys = [keyOf(view, flight)];
+  const startedMs = performance.now();
+  const reads = await store.get(view, keys, options);
+  servingLog.offer(requestId, service, reads, keys);
+  latencies.add(performance.now() - startedMs);
+  return reads[0];
+}
+
 /** One model's look-up: all views of the service, at the flight's own time. */
 async function readFlight(
-  store: OnlineStore,
+  reads: LoggedReads,
   flight: SampledFlight,
   columns: ReadonlyMap<string, readonly string[]>,
-  latencies: Latencies,
 ): Promise<ServedRow> {
   const values = new Map<string, ScalarValue>();
+  const requestId = randomUUID();
   for (const [view, names] of columns) {
-    const startedMs = performance.now();
-    const [read] = await store.get(view, [keyOf(view, flight)], { atUs: flight.eventTimeUs });
-    latencies.add(performance.now() - startedMs);
+    const read = await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs });
     for (const [index, name] of names.entries()) values.set(name, read?.values[index] ?? null);
   }
   return { flightId: flight.flightId, values };
@@ -128,19 +158,15 @@ async function readFlight(
 
 /** Reads entities as of now, one after the other, until told to stop. */
 async function readOn(
-  store: OnlineStore,
+  reads: LoggedReads,
   flights: readonly SampledFlight[],
   from: number,
-  latencies: Latencies,
   done: AbortSignal,
 ): Promise<void> {
   for (let n = from; !done.aborted; n += READERS) {
     const flight = flights[n % flights.length];
     if (flight === undefined) return;
-    const view = n % 2 === 0 ? 'route_delays' : 'airport_traffic';
-    const startedMs = performance.now();
-    await store.get(view, [keyOf(view, flight)]);
-    latencies.add(performance.now() - startedMs);
+    await readLogged(reads, randomUUID(), n % 2 === 0 ? 'route_delays' : 'airport_traffic', flight);
     // A steady trickle, not a load test: the machine's two cores are for the stream.
     await delay(2);
   }

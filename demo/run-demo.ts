@@ -8,6 +8,7 @@ import { startFormUrl, workflowUrl } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { readEnvironment } from '../stack/environment.ts';
 import { featureWorkflowId } from '../workflows/contracts.ts';
+import { type AuditFigures, auditViews } from './audit-views.ts';
 import { compareWithServed } from './compare.ts';
 import { exportJune } from './export-june.ts';
 import { type FlightsWorkspace, prepareFlights } from './flights-workspace.ts';
@@ -34,7 +35,7 @@ export interface DemoOptions {
 }
 
 /** The demo's result; the fields of `--json`. */
-export interface DemoFigures extends ReplayFigures {
+export interface DemoFigures extends ReplayFigures, AuditFigures {
   readonly rowsBackfilled: number;
   readonly backfillRowsPerSecond: number;
   readonly entities: number;
@@ -45,7 +46,7 @@ export interface DemoFigures extends ReplayFigures {
 }
 
 /**
- * The whole path on three million real flights. Returns the exit code: 1 if a single cell differs.
+ * The whole path on three million real flights. Returns the exit code: 1 if a single cell differs, in the comparison or in the audits.
  *
  * @example
  * process.exitCode = await runDemo({ stay: false, json: true });
@@ -79,7 +80,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       onServiceLost: (error) => abort.abort(error),
       signal: abort.signal,
     });
-    const figures = await abortable(abort.signal, wholePath(session, workspace, folder, output, abort.signal), () => ({
+    const work = wholePath(session, workspace, { folder, servedTopic: env.servedTopic }, output, abort.signal);
+    const figures = await abortable(abort.signal, work, () => ({
       seconds: (performance.now() - startedMs) / 1000,
     }));
     report(output, session, figures);
@@ -88,7 +90,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       output.note('everything keeps running; Ctrl-C stops it');
       await once(abort.signal, 'abort');
     }
-    return figures.cellsDiffering === 0 && figures.cellsCompared > 0 ? 0 : 1;
+    return isProof(figures) ? 0 : 1;
   } finally {
     output.progress('stopping');
     await session?.stop();
@@ -102,7 +104,7 @@ type PathFigures = Omit<DemoFigures, 'seconds'>;
 async function wholePath(
   session: DevSession,
   workspace: FlightsWorkspace,
-  folder: string,
+  { folder, servedTopic }: { readonly folder: string; readonly servedTopic: string },
   output: Output,
   signal: AbortSignal,
 ): Promise<PathFigures> {
@@ -137,6 +139,7 @@ async function wholePath(
       replay,
       checkpoints,
       service: SERVICE,
+      servedTopic,
       output,
       signal,
     });
@@ -151,9 +154,11 @@ async function wholePath(
     );
     const comparison = await compareWithServed(training.out, spillDir, served);
     for (const example of comparison.examples) output.note(`DIFFERS  ${example}`);
+    const audited = await auditViews(session, output);
     return {
       ...backfilled,
       ...figures,
+      ...audited,
       trainingRows: training.rows,
       cellsCompared: comparison.cellsCompared,
       cellsDiffering: comparison.cellsDiffering,
@@ -172,6 +177,10 @@ async function abortable<T, M>(signal: AbortSignal, work: Promise<T>, more: () =
   return { ...result, ...more() };
 }
 
+function isProof({ cellsCompared, cellsDiffering, cellsAudited, cellsAuditedDiffering }: DemoFigures): boolean {
+  return cellsCompared > 0 && cellsDiffering === 0 && cellsAudited > 0 && cellsAuditedDiffering === 0;
+}
+
 function report(output: Output, session: DevSession, figures: DemoFigures): void {
   const ms = (value: number): string => `${value.toFixed(2)} ms`;
   output.table(
@@ -187,6 +196,9 @@ function report(output: Output, session: DevSession, figures: DemoFigures): void
       ['training rows', count(figures.trainingRows)],
       ['cells compared', count(figures.cellsCompared)],
       ['cells differing', count(figures.cellsDiffering)],
+      ['logged reads audited', count(figures.readsAudited)],
+      ['cells audited', count(figures.cellsAudited)],
+      ['audited cells differing', count(figures.cellsAuditedDiffering)],
       ['seconds', figures.seconds.toFixed(0)],
     ],
   );
