@@ -5,12 +5,12 @@ import type { Clock } from '../log/clock.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../log/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
-import { withClient } from '../postgres/transaction.ts';
 import { archivedPart } from './archive-errors.ts';
 import { archiveFiles, archiveRanges } from './archive-manifest.ts';
 import { archivePath } from './archive-session.ts';
 import { insertArchiveFile } from './commit-archive.ts';
 import { type HeldFile, inLogOrder, mergedRanges, mergeGroups } from './merge-plan.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { makeFolder, publishDraft, removeFile, writeDraft } from './parquet-file.ts';
 import { sweepArchive } from './sweep-archive.ts';
 import { verifyFile } from './verify-file.ts';
@@ -54,21 +54,8 @@ export interface CompactResult {
 export async function compactArchive(options: CompactArchiveOptions): Promise<CompactResult> {
   const { pool, source } = options;
   // Every statement is on the connection that holds the lock: were it lost, nothing more could be written.
-  return withClient(pool, async (client) => {
-    const lock = `millrace.archive.compact.${source}`;
-    const { rows } = await runSql<{ mine: boolean }>(
-      client,
-      sqlText`SELECT pg_try_advisory_lock(hashtextextended(${lock}, 0)) AS mine`,
-    );
-    if (rows[0]?.mine !== true) return { merged: 0, into: 0, swept: 0 };
-    try {
-      return await compactLocked(client, options);
-    } finally {
-      // The next one need not wait until the server notices that this connection is gone; where it is, so is the lock.
-      await client.query('ROLLBACK').catch(() => undefined);
-      await runSql(client, sqlText`SELECT pg_advisory_unlock(hashtextextended(${lock}, 0))`).catch(() => undefined);
-    }
-  });
+  const done = await oneAtATime(pool, `millrace.archive.compact.${source}`, (client) => compactLocked(client, options));
+  return done ?? { merged: 0, into: 0, swept: 0 };
 }
 
 async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptions): Promise<CompactResult> {

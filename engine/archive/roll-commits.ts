@@ -1,18 +1,22 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { type Clock, systemClock } from '../log/clock.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockSource } from './archive-claim.ts';
 import { isNotFound } from './archive-errors.ts';
 import { openCommitDuckDb, stageCommits, type StoredCommit } from './commit-file.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { type DraftFile, publishDraft, removeFile, writeDraft } from './parquet-file.ts';
+import { isOlder } from './sweep-archive.ts';
 
 /** The folder of rolled commits, and the archive they count as: no source may have a name with a dot. */
 const COMMITS = 'commits';
 const COMMITS_ARCHIVE = '.commits';
 const PAGE_ROWS = 50_000;
+const TEMPORARY_FOR_MS = 3_600_000;
 
 export interface RollCommitsOptions {
   readonly pool: pg.Pool;
@@ -25,6 +29,8 @@ export interface RollCommitsOptions {
   readonly minRows?: number | undefined;
   /** Rows of one file at most. Default 1,000,000. */
   readonly fileRows?: number | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
   readonly newId?: (() => string) | undefined;
   /** For tests: what is thrown there is treated as the process dying there. */
   readonly failAt?: ((point: 'after-rename' | 'before-commit') => void | Promise<void>) | undefined;
@@ -32,18 +38,22 @@ export interface RollCommitsOptions {
 
 /**
  * Moves the oldest commit records of a version to Parquet, each file in one transaction with their deletion; `loadCommitTimeline` reads
- * both. Returns how many rows were moved. Throws `archive-full` (retryable), `archive-not-writable`.
+ * both. One at a time per version: where another is at it, nothing is done. Returns how many rows were moved. Throws `archive-full` (retryable), `archive-not-writable`.
  *
  * @example
  * await rollCommits({ pool, archiveDir, view: 'route_delays', version: 3 });
  */
 export async function rollCommits(options: RollCommitsOptions): Promise<number> {
-  let rolled = 0;
-  for (;;) {
-    const rows = await rollFile(options);
-    if (rows === 0) return rolled;
-    rolled += rows;
-  }
+  const { pool, view, version } = options;
+  const rolled = await oneAtATime(pool, `millrace.archive.commits.${view}.${version}`, async () => {
+    let total = 0;
+    for (;;) {
+      const rows = await rollFile(options);
+      if (rows === 0) return total;
+      total += rows;
+    }
+  });
+  return rolled ?? 0;
 }
 
 interface Span {
@@ -175,8 +185,9 @@ async function sweepCommits(
   pool: pg.Pool,
   archiveDir: string,
   prefix: string,
-  { view, version }: RollCommitsOptions,
+  { view, version, clock = systemClock }: RollCommitsOptions,
 ): Promise<void> {
+  const nowMs = clock.nowUs() / 1000;
   const names = await readdir(join(archiveDir, COMMITS)).catch((error: unknown) => {
     if (isNotFound(error)) return [];
     throw error;
@@ -194,6 +205,8 @@ async function sweepCommits(
   for (const name of found) {
     const span = /^(\d+)-(\d+)-.*\.parquet(?:\.tmp)?$/.exec(name.slice(prefix.length));
     if (span === null || named.has(`${COMMITS}/${name}`) || Number(span[2]) > rolledUntil) continue;
+    // Whose maker lost its connection, and with it the lock, may still be writing: it finds its rows gone.
+    if (name.endsWith('.tmp') && !(await isOlder(join(archiveDir, COMMITS, name), nowMs - TEMPORARY_FOR_MS))) continue;
     await removeFile(archiveDir, `${COMMITS}/${name}`);
   }
 }

@@ -73,7 +73,8 @@ async function filesOf(folder: string, mark: string): Promise<string[]> {
   }
 }
 
-async function isOlder(file: string, beforeMs: number): Promise<boolean> {
+/** Whether a file was last written before a time, epoch ms; false where it is gone. */
+export async function isOlder(file: string, beforeMs: number): Promise<boolean> {
   try {
     return (await stat(file)).mtimeMs < beforeMs;
   } catch (error) {

@@ -138,6 +138,15 @@ describe('commits that are rolled to Parquet', () => {
           expect(told(await loadCommitTimeline({ pool, archiveDir, version }))).toEqual(expected);
         }
         const least = Math.min(...steps.map(({ keepRows }) => keepRows));
+        await rollCommits({
+          pool,
+          archiveDir,
+          view: 'spending',
+          version: version.version,
+          keepRows: least,
+          minRows: 1,
+        });
+        expect(told(await loadCommitTimeline({ pool, archiveDir, version }))).toEqual(expected);
         const { rows } = await pool.query<{ n: number }>(
           'SELECT count(*)::int AS n FROM millrace_catalog.commit_record WHERE version = $1',
           [version.version],
