@@ -4,16 +4,6 @@ import type { Clock } from '../log/clock.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { ParityDifference, ParityKind, ParityVerdict } from '../postgres/parity-audits.ts';
 
-export type {
-  ParityCause,
-  ParityCell,
-  ParityDifference,
-  ParityKind,
-  ParityRecord,
-  ParityVerdict,
-  StoredAudit,
-} from '../postgres/parity-audits.ts';
-
 export interface AuditLimits {
   /** Logged reads compared at most: all reads of a stable sample of entities. Default 100,000. */
   readonly reads?: number | undefined;

@@ -1,6 +1,7 @@
 import { afterEach, expect, inject, test } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { AuditResult, ParityDifference } from '../../engine/parity/audit-types.ts';
+import type { AuditResult } from '../../engine/parity/audit-types.ts';
+import type { ParityDifference } from '../../engine/postgres/parity-audits.ts';
 import { auditDifferences, latestAudits } from '../../engine/postgres/parity-audits.ts';
 import { StateInspector } from '../../engine/state/inspect-state.ts';
 import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
