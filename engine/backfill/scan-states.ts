@@ -3,7 +3,7 @@ import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-v
 import type { Cut } from '../log/cut.ts';
 import type { DuckDb } from '../log/duckdb.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { LogReader, RawRecord } from '../log/log-reader.ts';
 import { type LogScanFigures, scanLog } from '../log/scan-log.ts';
 import type { InvalidRecord } from '../log/topic-scan.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
@@ -61,7 +61,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
       else if (outcome === 'null-key') counts.nullKey++;
       else {
         counts.invalid++;
-        letters.add(failedRow(view, event, outcome.invalid));
+        letters.add(failedRow(view, event, scan.recordOf(index), outcome.invalid));
       }
     }
     progress.entities = Math.max(progress.entities, states.heldEntities);
@@ -75,19 +75,22 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
   return { figures: scan.figures, counts };
 }
 
-/** An event one of the view's row functions failed on: its payload is the decoded row. */
-function failedRow(view: CompiledView, event: LogEvent, reasons: readonly string[]): InvalidRecord {
+/** An event one of the view's row functions failed on: its payload is the record's bytes; of a history row, its JSON. */
+function failedRow(
+  view: CompiledView,
+  event: LogEvent,
+  record: RawRecord | null,
+  reasons: readonly string[],
+): InvalidRecord {
   const { partition, offset, row } = event;
+  if (record !== null) {
+    const { value, timestampUs } = record;
+    const topic = view.source.topic ?? 'history';
+    return { topic, partition, offset, file: null, payload: value, reasons, brokerTimestampUs: timestampUs };
+  }
   const json = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-  return {
-    topic: partition < 0 ? 'history' : (view.source.topic ?? 'history'),
-    partition,
-    offset,
-    file: null,
-    payload: Buffer.from(json),
-    reasons,
-    brokerTimestampUs: null,
-  };
+  const payload = Buffer.from(json);
+  return { topic: 'history', partition, offset, file: null, payload, reasons, brokerTimestampUs: null };
 }
 
 /** Invalid records on their way to Postgres, in bounded batches. */

@@ -10,7 +10,7 @@ import type { HistoryFigures } from './history-ledger.ts';
 import type { HistoryHorizon, ScanOrder } from './history-run.ts';
 import { scanHistory } from './history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from './log-counts.ts';
-import type { LogReader } from './log-reader.ts';
+import type { LogReader, RawRecord } from './log-reader.ts';
 import { mergeByTime } from './merge-by-time.ts';
 import { rawColumn } from './raw-column.ts';
 import { RowAppender } from './row-appender.ts';
@@ -50,6 +50,8 @@ export interface LogScanFigures {
 export interface LogScan {
   /** Once. The arrays, events and rows are used again for the next batch. */
   batches(): AsyncIterable<LogEvent[]>;
+  /** The record that the event at `index` of the batch at hand came from; null for a row of history, and in order `event-time`. */
+  recordOf(index: number): RawRecord | null;
   /** Throws before the batches have ended. */
   readonly figures: LogScanFigures;
 }
@@ -68,6 +70,7 @@ export function scanLog(options: LogScanOptions): LogScan {
   const run = new Scan(options);
   return {
     batches: () => run.batches(),
+    recordOf: (index) => run.recordOf(index),
     get figures(): LogScanFigures {
       return run.figures;
     },
@@ -76,6 +79,8 @@ export function scanLog(options: LogScanOptions): LogScan {
 
 class Scan {
   readonly #options: LogScanOptions;
+  /** Of the events of the topic's batch at hand. */
+  readonly #records: RawRecord[] = [];
   #figures: LogScanFigures | null = null;
 
   constructor(options: LogScanOptions) {
@@ -91,6 +96,10 @@ class Scan {
     return this.#options.order === 'event-time' ? this.#inTimeOrder() : this.#inAnyOrder();
   }
 
+  recordOf(index: number): RawRecord | null {
+    return this.#records[index] ?? null;
+  }
+
   async *#inAnyOrder(): AsyncGenerator<LogEvent[]> {
     let history: HistoryFigures | null = null;
     if (this.#options.source.history !== null) {
@@ -100,10 +109,15 @@ class Scan {
     }
     const topic = this.#topic(history);
     if (topic !== null) {
-      const batch = new EventBatch();
-      for await (const _ of topic.batches((event) => batch.events.push(event))) {
-        yield batch.events;
-        batch.clear();
+      const events: LogEvent[] = [];
+      const accept = (event: LogEvent, record: RawRecord): void => {
+        events.push(event);
+        this.#records.push(record);
+      };
+      for await (const _ of topic.batches(accept)) {
+        yield events;
+        events.length = 0;
+        this.#records.length = 0;
       }
     }
     this.#end(history, topic);

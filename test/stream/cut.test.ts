@@ -123,8 +123,15 @@ async function outcomeOf(view: CompiledView, version: number): Promise<Outcome> 
   return {
     states: await stateBytes(pool, view, version),
     deadLetters: letters
-      .map(({ topic, partition, offset, reasons }) =>
-        JSON.stringify({ topic: topic === 'history' ? topic : 'topic', partition, offset, reasons }),
+      .map(({ topic, partition, offset, reasons, payload, broker_timestamp_us }) =>
+        JSON.stringify({
+          topic: topic === 'history' ? topic : 'topic',
+          partition,
+          offset,
+          reasons,
+          payload: payload === null ? null : Buffer.from(payload as Uint8Array).toString('hex'),
+          broker_timestamp_us,
+        }),
       )
       .sort(),
     offsets: offsets
