@@ -2,7 +2,7 @@ import type { FeatureView } from '../engine/define/feature-view.ts';
 import { internalBug } from '../engine/errors/millrace-error.ts';
 import type { Audits } from './audits.ts';
 import { FAULTS } from './faults/all-faults.ts';
-import type { FaultSite } from './faults/fault-site.ts';
+import type { FaultSite, PlantedFault } from './faults/fault-site.ts';
 import { judgeFault } from './faults/judge-fault.ts';
 import { PaymentGenerator } from './payment-generator.ts';
 import type { Random } from './random.ts';
@@ -17,7 +17,7 @@ export interface FaultFigures {
   readonly strayCells: number;
 }
 
-/** Plants the faults one after the other, each in a view of its own, and has an audit look for each. */
+/** Plants the faults one after the other, each in a view of its own, and has an audit look for each as soon as it is there. */
 export async function faultPhase(
   world: World,
   audits: Audits,
@@ -42,18 +42,35 @@ export async function faultPhase(
       await serving.client.getMany(view, [entity], atUs === undefined ? {} : { at: atUs });
     },
   };
-  const faults: JudgedFault[] = [];
-  let strayCells = 0;
+  // An audit of one view and the planting in the next have nothing to do with each other.
+  const judging: Promise<{ readonly judged: JudgedFault; readonly strayCells: number }>[] = [];
   for (const plant of FAULTS) {
     const fault = await plant(site);
     onNote(`planted ${fault.fault} in ${fault.view}`);
     await serving.logged(signal);
-    const audit = await audits.all(fault.view);
-    const verdict = judgeFault(fault, audit);
-    strayCells += verdict.strayCells;
-    const { isNamed, reasons } = verdict;
-    faults.push({ fault: fault.fault, view: fault.view, cause: fault.cause, isNamed, reasons });
-    onNote(isNamed ? `the audit names it: ${fault.cause}` : `the audit does NOT name it: ${reasons.join('; ')}`);
+    const judged = judge(fault, audits, onNote);
+    // Heard below, where all are waited for.
+    judged.catch(() => undefined);
+    judging.push(judged);
   }
-  return { faults, strayCells };
+  const verdicts = await Promise.all(judging);
+  return {
+    faults: verdicts.map(({ judged }) => judged),
+    strayCells: verdicts.reduce((sum, verdict) => sum + verdict.strayCells, 0),
+  };
+}
+
+async function judge(
+  fault: PlantedFault,
+  audits: Audits,
+  onNote: (line: string) => void,
+): Promise<{ readonly judged: JudgedFault; readonly strayCells: number }> {
+  const { isNamed, reasons, strayCells } = judgeFault(fault, await audits.all(fault.view));
+  onNote(
+    isNamed
+      ? `${fault.view}: the audit names it ${fault.cause}`
+      : `${fault.view}: the audit does NOT name it: ${reasons.join('; ')}`,
+  );
+  const { fault: name, view, cause } = fault;
+  return { judged: { fault: name, view, cause, isNamed, reasons }, strayCells };
 }
