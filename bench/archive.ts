@@ -1,6 +1,6 @@
 /*
  * What an archive costs: `node bench/archive.ts [records]`. Records of about 150 bytes of JSON in 4 partitions, read from memory, so that what is
- * measured is archiving (decode, Parquet, sync, hash, commit) and reading back, and not Kafka. `--json` prints one line of JSON.
+ * measured is archiving (decode, Parquet, sync, hash, commit) and reading back, and not Kafka. Prints one JSON object.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -102,9 +102,10 @@ async function timed<T>(work: () => Promise<T>): Promise<{ result: T; seconds: n
   return { result, seconds: (performance.now() - started) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-const stack = await startTestStack();
+const own = process.env['DATABASE_URL'] === undefined ? await startTestStack() : null;
+const databaseServer = own?.databaseUrl ?? process.env['DATABASE_URL']!;
 const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-archive-'));
-const database = await createTestDatabase(stack.databaseUrl);
+const database = await createTestDatabase(databaseServer);
 const pool = createPool(database.databaseUrl);
 try {
   await migrateToLatest(database.databaseUrl);
@@ -165,12 +166,11 @@ try {
     compactedPerSecond: rows / compacted.seconds,
     compactedFiles: compacted.result.merged,
   };
-  if (process.argv.includes('--json')) console.log(JSON.stringify(figures));
-  else for (const [name, value] of Object.entries(figures)) console.log(name.padEnd(28), Math.round(value * 100) / 100);
+  console.log(JSON.stringify({ bench: 'archive', ...figures }));
 } finally {
   await pool.end();
   await database.drop();
-  await stack.stop();
+  await own?.stop();
   await rm(folder, { recursive: true, force: true });
 }
 
