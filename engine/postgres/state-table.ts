@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ScalarValue } from '../contract/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 import { BinaryWriter } from './binary-writer.ts';
 import { type ColumnFormat, columnFormat, writeBinaryArray } from './column-types.ts';
 import type { Queryable } from './queryable.ts';
@@ -150,7 +151,10 @@ export function lateralState(layout: ViewLayout, table: string): string {
   return `LEFT JOIN LATERAL (SELECT s.state, s.seq, s.state_crc FROM ${stateTable(table)} s WHERE ${match} LIMIT 1) found ON true`;
 }
 
-/** The stored states of `keys`, in their order; `null` where an entity has none. One round trip. */
+/**
+ * The stored states of `keys`, in their order; `null` where an entity has none. One round trip. Throws `state-corrupt` where a state is
+ * not the bytes that were written: nothing may be built on it.
+ */
 export async function readStates(
   client: Queryable,
   table: string,
@@ -158,18 +162,34 @@ export async function readStates(
   keys: readonly (readonly ScalarValue[])[],
 ): Promise<(StoredState | null)[]> {
   if (keys.length === 0) return [];
-  const { rows } = await client.query<[number, Buffer | null, number | null]>({
+  const { rows } = await client.query<[number, Buffer | null, number | null, number | null]>({
     name: `millrace-read-${table}`,
-    text: `SELECT wanted.ord, found.state, found.seq FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
+    text: `SELECT wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
     values: bindKeys(layout, keys),
     rowMode: 'array',
     types: postgresTypes,
   });
   const states: (StoredState | null)[] = keys.map(() => null);
-  for (const [ord, state, seq] of rows) {
-    if (state !== null && seq !== null) states[ord - 1] = { state, seq };
+  for (const [ord, state, seq, crc] of rows) {
+    if (state === null || seq === null) continue;
+    // Rows from before there were checksums have none.
+    if (crc !== null && crc !== stateCrc(state)) throw changedState(table, layout, keys[ord - 1]!, seq);
+    states[ord - 1] = { state, seq };
   }
   return states;
+}
+
+function changedState(table: string, layout: ViewLayout, key: readonly ScalarValue[], seq: number): MillraceError {
+  const named = layout.keys.map(({ name }, index) => `${name}=${String(key[index])}`).join(' ');
+  return new MillraceError(
+    'state-corrupt',
+    `${stateTable(table)}, ${named}: the state of commit ${seq} is not the bytes that were written: its checksum differs`,
+    {
+      remedy: `Something else changed the table. "millrace audit ${layout.view}" tells what differs; "millrace rebackfill ${layout.view}" builds it anew from the log.`,
+      httpStatus: 500,
+      details: { view: layout.view, table },
+    },
+  );
 }
 
 function compareScalars(a: ScalarValue, b: ScalarValue): number {

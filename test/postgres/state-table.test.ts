@@ -246,6 +246,26 @@ describe('state tables', () => {
     ]);
   });
 
+  it('gives no state that something else changed, and one without a checksum as it is', async () => {
+    const layout = layoutOf([{ kind: 'string' }]);
+    const table = await loaded(layout, [
+      { key: ['a'], state: Uint8Array.of(1, 2) },
+      { key: ['b'], state: Uint8Array.of(3, 4) },
+    ]);
+    const column = ident(layout.keys[0]!.name);
+    const read = (key: string) => withClient(database.pool, (client) => readStates(client, table, layout, [[key]]));
+    await database.pool.query(`UPDATE ${stateTable(table)} SET state = set_byte(state, 1, 9) WHERE ${column} = 'a'`);
+    await expect(read('a')).rejects.toMatchObject({
+      code: 'state-corrupt',
+      retryable: false,
+      message: expect.stringContaining('odd "name=a'),
+      remedy: expect.stringContaining('millrace audit v'),
+    });
+    expect(await read('b')).toMatchObject([{ seq: 0 }]);
+    await database.pool.query(`UPDATE ${stateTable(table)} SET state_crc = NULL WHERE ${column} = 'a'`);
+    expect([...(await read('a'))[0]!.state]).toEqual([1, 9]);
+  });
+
   it('refuses a key Postgres cannot hold', async () => {
     const layout = layoutOf([{ kind: 'string' }]);
     const table = await loaded(layout, []);
