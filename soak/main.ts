@@ -35,7 +35,7 @@ const program = new Command('soak')
   )
   .option(
     '--minutes <minutes>',
-    'how long it is live; starting, auditing and planting take about two more',
+    'how long it is live; starting, auditing and planting take two to four more',
     minutesOf,
     DEFAULT_MINUTES,
   )
