@@ -62,7 +62,12 @@ function bridgeLogs(log: pino.Logger): void {
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
       // Two of our three workers have none, as intended.
       if (message.startsWith('No workflows registered')) return;
-      log[level.toLowerCase() as 'trace' | 'debug' | 'info' | 'warn' | 'error']({ ...meta }, message);
+      // pino prints an error's message and stack under `err` only.
+      const { error, ...about } = { ...meta };
+      log[level.toLowerCase() as 'trace' | 'debug' | 'info' | 'warn' | 'error'](
+        error === undefined ? about : { ...about, err: error },
+        message,
+      );
     }),
     telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) } },
   });

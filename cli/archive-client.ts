@@ -1,9 +1,4 @@
-import {
-  type Client,
-  isGrpcServiceError,
-  QueryNotRegisteredError,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/client';
+import { type Client, QueryNotRegisteredError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import {
   type ArchiveCommand,
@@ -12,6 +7,7 @@ import {
   archiveStatusQuery,
   archiveWorkflowId,
 } from '../workflows/archive-contracts.ts';
+import { grpcFailure } from './grpc-error.ts';
 import { updateWorkflow } from './lifecycle-client.ts';
 
 const ANSWER_WITHIN_MS = 3_000;
@@ -43,7 +39,7 @@ export async function queryArchive(client: Client, source: string, taskQueue: st
   try {
     return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () => handle.query(archiveStatusQuery));
   } catch (error) {
-    if (error instanceof QueryNotRegisteredError || isGrpcServiceError(error)) return null;
+    if (error instanceof QueryNotRegisteredError || grpcFailure(error) !== null) return null;
     throw error;
   }
 }

@@ -1,13 +1,14 @@
-import { isGrpcServiceError } from '@temporalio/client';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+import { grpcFailure } from './grpc-error.ts';
 
 /** Gives every error that reaches the user a code, a message and a remedy. */
 export function asMillraceError(error: unknown): MillraceError {
   const named = namePostgresError(error, 'DATABASE_URL');
   if (isMillraceError(named)) return named;
-  if (isGrpcServiceError(error)) {
-    return new MillraceError('temporal-refused', `Temporal answered: ${error.details || error.message}`, {
+  const refused = grpcFailure(error);
+  if (refused !== null) {
+    return new MillraceError('temporal-refused', `Temporal answered: ${refused.details || refused.message}`, {
       remedy: 'Check TEMPORAL_ADDRESS, the namespace and your rights in it.',
       retryable: true,
       httpStatus: 503,

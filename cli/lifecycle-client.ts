@@ -1,6 +1,5 @@
 import {
   type Client,
-  isGrpcServiceError,
   QueryNotRegisteredError,
   type WorkflowExecutionDescription,
   WorkflowExecutionAlreadyStartedError,
@@ -18,6 +17,7 @@ import {
   statusQuery,
   TASK_QUEUE,
 } from '../workflows/contracts.ts';
+import { grpcFailure } from './grpc-error.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
 
@@ -80,7 +80,7 @@ export async function queryStatus(
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw notStarted(view);
     // Not registered: its first task has not run yet. Others: no worker, or a broken one; the caller shows what else there is.
-    if (error instanceof QueryNotRegisteredError || isGrpcServiceError(error)) return null;
+    if (error instanceof QueryNotRegisteredError || grpcFailure(error) !== null) return null;
     throw error;
   }
 }
@@ -142,5 +142,6 @@ function noWorker(workflowId: string): MillraceError {
 }
 
 function isDeadline(error: unknown): boolean {
-  return isGrpcServiceError(error) && (error.code === 4 || error.code === 1);
+  const code = grpcFailure(error)?.code;
+  return code === 4 || code === 1;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, ServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type pg from 'pg';
 import { queryStatus, sendCommand, startLifecycle } from '../cli/lifecycle-client.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
@@ -65,7 +65,7 @@ export async function pauseView(client: Client, view: string, signal: AbortSigna
 async function reach(client: Client, view: string, phase: Phase, signal: AbortSignal): Promise<LifecycleStatus> {
   for (;;) {
     signal.throwIfAborted();
-    const status = await statusOf(client, view);
+    const status = await queryStatus(client, view);
     if (status?.phase === phase) return status;
     if (status !== null) refuseFailed(`view "${view}"`, status);
     await delay(POLL_MS);
@@ -87,20 +87,10 @@ async function command(
       return;
     } catch (error) {
       if (!isMillraceError(error)) throw error;
-      const status = await statusOf(client, view);
+      const status = await queryStatus(client, view);
       if (status !== null && hasArrived(status)) return;
       if (!error.retryable) throw error;
     }
-  }
-}
-
-/** Null when nobody answers in time. */
-async function statusOf(client: Client, view: string): Promise<LifecycleStatus | null> {
-  try {
-    return await queryStatus(client, view);
-  } catch (error) {
-    if (error instanceof ServiceError) return null;
-    throw error;
   }
 }
 
@@ -117,7 +107,7 @@ export async function caughtUp(
       const lag = await lagOf(pool, reader, view);
       if (lag === 0) break;
       if (lag !== null) onProgress(`waiting for ${view}: ${lag} records behind`);
-      const status = await statusOf(temporal, view);
+      const status = await queryStatus(temporal, view);
       if (status !== null) refuseFailed(`view "${view}"`, status);
       await delay(POLL_MS);
     }
