@@ -45,7 +45,8 @@ async function rollAll({ pool, archiveDir }: ActivityDeps, source: string, pulse
       .selectFrom('millrace_catalog.view_version')
       .select(['view', 'version'])
       .where('source', '=', source)
-      .where('status', 'in', ['live', 'superseded', 'retired'])
+      // What was ever read: also of versions whose states are gone long ago.
+      .where('published_at', 'is not', null)
       .orderBy('view')
       .orderBy('version'),
   );
