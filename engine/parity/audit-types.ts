@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { Clock } from '../log/clock.ts';
 import type { LogReader } from '../log/log-reader.ts';
-import type { ParityDifference, ParityKind, ParityVerdict } from '../postgres/parity-audits.ts';
+import type { ParityDifference, ParityKind, StoredAudit } from '../postgres/parity-audits.ts';
 
 export interface AuditLimits {
   /** Logged reads compared at most: all reads of a stable sample of entities. Default 100,000. */
@@ -46,23 +46,7 @@ export interface AuditProgress {
 }
 
 /** The outcome of an audit, as JSON has it. */
-export interface AuditResult {
-  /** Row of `parity_audit`. */
-  readonly auditId: number;
-  readonly view: string;
-  readonly version: number;
-  readonly fingerprint: string;
-  readonly kind: ParityKind;
-  readonly verdict: ParityVerdict;
-  readonly seq: number;
-  readonly entities: number;
-  readonly reads: number;
-  readonly cellsCompared: number;
-  readonly cellsDiffering: number;
-  /** Reason to number of logged reads that could not be compared. */
-  readonly skipped: Readonly<Record<string, number>>;
-  /** Cause to number of differences; `not-diagnosed` are those beyond the limit. */
-  readonly causes: Readonly<Record<string, number>>;
+export interface AuditResult extends Omit<StoredAudit, 'startedAtUs' | 'finishedAtUs'> {
   readonly differences: readonly ParityDifference[];
   readonly seconds: number;
 }
