@@ -2,9 +2,7 @@
  * The worker process: reads the configuration, puts the parts together and runs until it is told to stop. Says so when it is ready:
  * by IPC to a parent (`{"ready": true}`), else as a log line.
  */
-import { mkdir } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
   DefaultLogger,
@@ -26,6 +24,7 @@ import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './stack/environment.ts';
 import { checkReachable } from './stack/reachability.ts';
 import { registerSearchAttributes } from './stack/search-attributes.ts';
+import { openSpillFolder } from './stack/spill-folder.ts';
 import { temporalConnectionOptions } from './stack/temporal-settings.ts';
 import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/contracts.ts';
 
@@ -84,8 +83,8 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   await registerSearchAttributes(temporal);
 
   const identity = `${hostname()}:${process.pid}`;
-  const spillDir = join(tmpdir(), 'millrace-spill');
-  await mkdir(spillDir, { recursive: true });
+  const spill = openSpillFolder();
+  const spillDir = spill.path;
   const pool = createPool(databaseUrl, {
     max: 20,
     applicationName: 'millrace-worker',
@@ -152,6 +151,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     await reader?.close();
     await connection.close();
     await pool.end();
+    spill.remove();
   }
 }
 

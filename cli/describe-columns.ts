@@ -1,9 +1,8 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ColumnDescriber, HistoryColumn } from '../engine/define/check-history.ts';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../engine/log/duckdb.ts';
 import { findHistoryFiles, type HistoryFormat } from '../engine/log/history-files.ts';
+import { openSpillFolder } from '../stack/spill-folder.ts';
 
 const MEMORY_MB = 256;
 /** DuckDB types that history is read as another type: what a decoder is asked about. */
@@ -16,11 +15,16 @@ const READ_AS: Readonly<Record<string, string>> = {
 
 /** Runs `work` with a describer that looks at history files through DuckDB: what `plan` checks definitions against. */
 export async function withColumnDescriber<T>(work: (describe: ColumnDescriber) => Promise<T>): Promise<T> {
-  const duckdb = await openDuckDb({ memoryMb: MEMORY_MB, tempDir: join(tmpdir(), 'millrace-spill') });
+  const spill = openSpillFolder();
   try {
-    return await work((pattern) => describeHistory(duckdb, pattern));
+    const duckdb = await openDuckDb({ memoryMb: MEMORY_MB, tempDir: spill.path });
+    try {
+      return await work((pattern) => describeHistory(duckdb, pattern));
+    } finally {
+      await duckdb.close();
+    }
   } finally {
-    await duckdb.close();
+    spill.remove();
   }
 }
 

@@ -1,6 +1,3 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { formatDuration } from '../../engine/define/duration.ts';
@@ -11,6 +8,7 @@ import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainedFeature, ExplainedRecord, Explanation } from '../../engine/parity/explanation.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { openSpillFolder } from '../../stack/spill-folder.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { keyOf, timeOf } from '../entity-arguments.ts';
 import { count, type Output } from '../output.ts';
@@ -32,9 +30,8 @@ export function addExplainCommand(program: Command): void {
     const key = keyOf(view.layout, given);
     const atUs = options.at === undefined ? undefined : timeOf(options.at);
     const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
-    const spills = join(tmpdir(), 'millrace-spill');
-    await mkdir(spills, { recursive: true });
-    const spillDir = await mkdtemp(join(spills, 'explain-'));
+    const spill = openSpillFolder();
+    const spillDir = spill.path;
     const pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-explain' });
     const reader = withArchive(createKafkaLogReader({ ...kafka, clientId: 'millrace-explain', clock: systemClock }), {
       pool,
@@ -59,7 +56,7 @@ export function addExplainCommand(program: Command): void {
       else print(output, explanation);
     } finally {
       await Promise.all([reader.close(), pool.end()]);
-      await rm(spillDir, { recursive: true, force: true });
+      spill.remove();
     }
   });
 }
