@@ -1,6 +1,6 @@
 /** The public surface of Millrace: what a file of definitions and an application that reads features import. */
 export { decimal } from './engine/contract/decimal.ts';
-export type { Micros } from './engine/contract/field-type.ts';
+export type { Micros } from './engine/values/field-type.ts';
 export type { Duration } from './engine/define/duration.ts';
 export { type Entity, entity } from './engine/define/entity.ts';
 export type { Feature } from './engine/define/feature.ts';

@@ -17,15 +17,15 @@ import { createActivities } from './activities/create-activities.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
-import { systemClock } from './engine/log/clock.ts';
-import { createKafkaLogReader } from './engine/log/kafka/kafkajs-log-reader.ts';
+import { systemClock } from './engine/values/clock.ts';
+import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { migrateToLatest } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
-import { type Environment, readEnvironment } from './stack/environment.ts';
-import { checkReachable } from './stack/reachability.ts';
-import { registerSearchAttributes } from './stack/search-attributes.ts';
-import { openSpillFolder } from './stack/spill-folder.ts';
-import { temporalConnectionOptions } from './stack/temporal-settings.ts';
+import { type Environment, readEnvironment } from './config/environment.ts';
+import { checkReachable } from './config/reachability.ts';
+import { registerSearchAttributes } from './config/search-attributes.ts';
+import { openSpillFolder } from './config/spill-folder.ts';
+import { temporalConnectionOptions } from './config/temporal-settings.ts';
 import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/contracts.ts';
 
 /** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import type { Clock } from '../engine/log/clock.ts';
-import type { LogReader } from '../engine/log/log-reader.ts';
+import type { Clock } from '../engine/values/clock.ts';
+import type { LogReader } from '../engine/topic/log-reader.ts';
 import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
 /** What the worker gives its activities. */

@@ -1,6 +1,6 @@
 import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
-import type { LogReader } from '../engine/log/log-reader.ts';
+import type { LogReader } from '../engine/topic/log-reader.ts';
 import { runStream } from '../engine/stream/run-stream.ts';
 import type { SliceInput, SliceSummary } from '../workflows/contracts.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';

@@ -11,7 +11,7 @@ import { publishVersion } from '../engine/online/publish-version.ts';
 import { compileDefinitions } from '../engine/define/compile-definitions.ts';
 import type { CompiledView, PreparedEvent } from '../engine/define/compiled-view.ts';
 import { definitionsInMemory } from '../engine/define/loaded-definitions.ts';
-import { emptyCounts } from '../engine/log/log-counts.ts';
+import { emptyCounts } from '../engine/admission/log-counts.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import {

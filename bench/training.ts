@@ -13,8 +13,8 @@ import { featureService } from '../engine/define/feature-service.ts';
 import { featureView } from '../engine/define/feature-view.ts';
 import { definitionsInMemory } from '../engine/define/loaded-definitions.ts';
 import { source } from '../engine/define/source.ts';
-import { systemClock } from '../engine/log/clock.ts';
-import { openDuckDb } from '../engine/log/duckdb.ts';
+import { systemClock } from '../engine/values/clock.ts';
+import { openDuckDb } from '../engine/duckdb/duckdb.ts';
 import { exportTrainingSet } from '../engine/training/export-training-set.ts';
 
 const FLIGHTS = join(import.meta.dirname, '../node_modules/vega-datasets/data/flights-3m.parquet');

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Environment, readEnvironment } from '../stack/environment.ts';
+import { type Environment, readEnvironment } from '../config/environment.ts';
 import { Output } from './output.ts';
 
 /** Options every command understands. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isAlive, ownIdentity } from '../stack/process-identity.ts';
+import { isAlive, ownIdentity } from '../config/process-identity.ts';
 
 const FILE = 'connection.json';
 

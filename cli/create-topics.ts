@@ -1,5 +1,5 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs';
-import type { KafkaSettings } from '../stack/environment.ts';
+import type { KafkaSettings } from '../config/environment.ts';
 
 /** Creates the topics that are not there yet; returns their names. Existing ones stay as they are. */
 export async function createTopics(

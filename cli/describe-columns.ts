@@ -1,8 +1,8 @@
 import type { ColumnDescriber, HistoryColumn } from '../engine/define/check-history.ts';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
-import { type DuckDb, openDuckDb, quoteText } from '../engine/log/duckdb.ts';
-import { findHistoryFiles, type HistoryFormat } from '../engine/log/history-files.ts';
-import { openSpillFolder } from '../stack/spill-folder.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
+import { findHistoryFiles, type HistoryFormat } from '../engine/history/history-files.ts';
+import { openSpillFolder } from '../config/spill-folder.ts';
 
 const MEMORY_MB = 256;
 /** DuckDB types that history is read as another type: what a decoder is asked about. */

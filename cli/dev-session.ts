@@ -5,9 +5,9 @@ import { isMillraceError, type MillraceError } from '../engine/errors/millrace-e
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
-import type { Environment, KafkaSettings } from '../stack/environment.ts';
+import type { Environment, KafkaSettings } from '../config/environment.ts';
 import { startStack } from '../stack/local-stack.ts';
-import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { taskQueueOf } from '../workflows/contracts.ts';
 import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';

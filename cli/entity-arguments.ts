@@ -1,6 +1,6 @@
 import { textConversion } from '../engine/contract/column-conversions.ts';
-import type { ScalarValue } from '../engine/contract/field-type.ts';
-import { parseDateTime } from '../engine/contract/iso-time.ts';
+import type { ScalarValue } from '../engine/values/field-type.ts';
+import { parseDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/contract/row-value-conversions.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';

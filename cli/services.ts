@@ -1,7 +1,7 @@
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import type { Environment, KafkaSettings } from '../stack/environment.ts';
-import { checkReachable } from '../stack/reachability.ts';
-import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import type { Environment, KafkaSettings } from '../config/environment.ts';
+import { checkReachable } from '../config/reachability.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { readConnection } from './connection-file.ts';
 
 interface Services {

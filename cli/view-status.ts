@@ -1,16 +1,16 @@
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
-import { addCounts, emptyCounts, type LogCounts } from '../engine/log/log-counts.ts';
-import { createKafkaLogReader } from '../engine/log/kafka/kafkajs-log-reader.ts';
-import type { LogReader } from '../engine/log/log-reader.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../engine/admission/log-counts.ts';
+import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
+import type { LogReader } from '../engine/topic/log-reader.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
 import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
-import type { KafkaSettings } from '../stack/environment.ts';
-import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import type { KafkaSettings } from '../config/environment.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 import {
   type Command,
   type Failure,

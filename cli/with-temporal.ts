@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { type TemporalSettings, temporalConnectionOptions } from '../stack/temporal-settings.ts';
+import { type TemporalSettings, temporalConnectionOptions } from '../config/temporal-settings.ts';
 import { TASK_QUEUE } from '../workflows/contracts.ts';
 
 /** Runs `work` with a client and closes its connection afterwards. */

@@ -1,5 +1,5 @@
-import type { ScalarValue } from '../engine/contract/field-type.ts';
-import { openDuckDb, quoteName, quoteText } from '../engine/log/duckdb.ts';
+import type { ScalarValue } from '../engine/values/field-type.ts';
+import { openDuckDb, quoteName, quoteText } from '../engine/duckdb/duckdb.ts';
 
 /** What the online store returned for one sampled flight: training-set column (`view__feature`) to value. */
 export interface ServedRow {

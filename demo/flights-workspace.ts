@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type DuckDb, openDuckDb, quoteText } from '../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 
 const DAY_US = 86_400_000_000;
 const REPLAY_FROM = '2001-06-01';

@@ -3,7 +3,7 @@
  * Messages in: `{untilUs}`: send every flight before that event time. Messages out: `{sent, nextUs}` after the broker took them.
  */
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
-import { openDuckDb, quoteText } from '../engine/log/duckdb.ts';
+import { openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 
 const [junePath, topic, brokers, spillDir] = process.argv.slice(2);
 if (!junePath || !topic || !brokers || !spillDir || !process.send) {

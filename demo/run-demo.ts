@@ -6,7 +6,7 @@ import { type DevSession, startDevSession } from '../cli/dev-session.ts';
 import { count, Output } from '../cli/output.ts';
 import { startFormUrl, workflowUrl } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { readEnvironment } from '../stack/environment.ts';
+import { readEnvironment } from '../config/environment.ts';
 import { featureWorkflowId } from '../workflows/contracts.ts';
 import { type AuditFigures, auditViews } from './audit-views.ts';
 import { compareWithServed } from './compare.ts';

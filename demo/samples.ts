@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type DuckDb, openDuckDb, quoteText } from '../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 
 /** A flight of June at which the online store is asked: the first of its route and of its origin after a checkpoint. */
 export interface SampledFlight {

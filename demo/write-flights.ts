@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { count } from '../cli/output.ts';
-import { openDuckDb } from '../engine/log/duckdb.ts';
+import { openDuckDb } from '../engine/duckdb/duckdb.ts';
 import { writeFlights } from './flights-workspace.ts';
 
 const historyDir = fileURLToPath(new URL('../data/flights', import.meta.url));

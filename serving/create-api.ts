@@ -1,10 +1,10 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import type pg from 'pg';
-import { formatDateTime } from '../engine/contract/iso-time.ts';
+import { formatDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/contract/row-value-conversions.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
-import type { Clock } from '../engine/log/clock.ts';
+import type { Clock } from '../engine/values/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';

@@ -1,11 +1,11 @@
-import { formatDateTime, parseDateTime } from '../engine/contract/iso-time.ts';
+import { formatDateTime, parseDateTime } from '../engine/values/iso-time.ts';
 import { jsonConversion } from '../engine/contract/json-conversions.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
-import { jsonValue, type JsonValue } from '../engine/contract/json-values.ts';
+import { jsonValue, type JsonValue } from '../engine/values/json-values.ts';
 
 /** What the API knows of a feature service. */
 export interface ServiceViews {

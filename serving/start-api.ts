@@ -5,7 +5,7 @@ import { getRequestListener } from '@hono/node-server';
 import { pino } from 'pino';
 import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { type Clock, systemClock } from '../engine/log/clock.ts';
+import { type Clock, systemClock } from '../engine/values/clock.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';

@@ -3,7 +3,7 @@ import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/c
 import type pg from 'pg';
 import { queryStatus, sendCommand, startLifecycle } from '../cli/lifecycle-client.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
-import type { LogReader } from '../engine/log/log-reader.ts';
+import type { LogReader } from '../engine/topic/log-reader.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';

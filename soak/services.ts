@@ -4,7 +4,7 @@ import { type DataDir, openDataDir, removeDataDir } from '../stack/data-dir.ts';
 import { startKafka } from '../stack/kafka.ts';
 import { type RunningService, startPostgres } from '../stack/postgres.ts';
 import { startTemporal } from '../stack/temporal.ts';
-import type { TemporalSettings } from '../stack/temporal-settings.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 
 /** How a service is taken down: asked to end, or ended where it stands. */
 export type Ending = 'stopped' | 'killed';

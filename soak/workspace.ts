@@ -4,7 +4,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { openDuckDb, quoteText } from '../engine/log/duckdb.ts';
+import { openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 import { PaymentGenerator } from './payment-generator.ts';
 import type { Random } from './random.ts';
 import type { SoakPlan } from './soak-plan.ts';

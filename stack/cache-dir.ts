@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { tryLock } from './pid-lock.ts';
-import { isAlive } from './process-identity.ts';
+import { isAlive } from '../config/process-identity.ts';
 import type { OnProgress } from './progress.ts';
 
 /** Where downloads and builds are kept between runs: `MILLRACE_CACHE_DIR`, else `millrace` in the user's cache folder. */

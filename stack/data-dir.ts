@@ -15,7 +15,7 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { freePort } from './free-port.ts';
 import { tryLock } from './pid-lock.ts';
 import { removePostgresData } from './postgres-data-dir.ts';
-import { isAlive, type ProcessIdentity } from './process-identity.ts';
+import { isAlive, type ProcessIdentity } from '../config/process-identity.ts';
 import type { OnProgress } from './progress.ts';
 
 const MARKER = '.millrace-data';

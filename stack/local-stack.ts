@@ -1,14 +1,14 @@
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type DataDir, openDataDir } from './data-dir.ts';
-import type { Environment, KafkaSettings } from './environment.ts';
+import type { Environment, KafkaSettings } from '../config/environment.ts';
 import { startKafka } from './kafka.ts';
 import { type RunningService, type StartServiceOptions, startPostgres } from './postgres.ts';
 import { checkTools } from './preflight.ts';
 import type { OnProgress } from './progress.ts';
-import { checkReachable } from './reachability.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
+import { checkReachable } from '../config/reachability.ts';
+import { registerSearchAttributes } from '../config/search-attributes.ts';
 import { startTemporal } from './temporal.ts';
-import type { TemporalSettings } from './temporal-settings.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 
 export type ServiceName = 'postgres' | 'kafka' | 'temporal';
 

@@ -8,7 +8,7 @@ import { cacheDirectory } from './cache-dir.ts';
 import { rememberedPort } from './data-dir.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import { locatePostgresData } from './postgres-data-dir.ts';
-import { commandLineOf, type ProcessIdentity } from './process-identity.ts';
+import { commandLineOf, type ProcessIdentity } from '../config/process-identity.ts';
 import type { OnProgress } from './progress.ts';
 import { runStep } from './run-step.ts';
 import { startSupervised } from './supervised-process.ts';

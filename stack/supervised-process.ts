@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { identityOf, isAlive, type ProcessIdentity } from '../config/process-identity.ts';
 
 /**
  * The supervisor: runs the command and ends it once its own standard input closes, which happens when we ask for it and

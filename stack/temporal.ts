@@ -4,10 +4,10 @@ import { Connection } from '@temporalio/client';
 import { awaitReady } from './await-ready.ts';
 import { rememberedPort } from './data-dir.ts';
 import type { RunningService, StartServiceOptions } from './postgres.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
+import { registerSearchAttributes } from '../config/search-attributes.ts';
 import { startSupervised } from './supervised-process.ts';
 import { temporalExecutable } from './temporal-executable.ts';
-import type { TemporalSettings } from './temporal-settings.ts';
+import type { TemporalSettings } from '../config/temporal-settings.ts';
 
 export interface RunningTemporal extends RunningService {
   readonly settings: TemporalSettings;

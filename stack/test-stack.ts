@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { removeDataDir } from './data-dir.ts';
-import { readEnvironment } from './environment.ts';
+import { readEnvironment } from '../config/environment.ts';
 import { type LocalStack, startStack } from './local-stack.ts';
 import type { OnProgress } from './progress.ts';
 

@@ -1,7 +1,7 @@
 /** Prints ns of CPU per operation of the reducers, for a flights-like view. Usage: node bench/micro/reduce.ts [events] */
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { AggregateName, FeatureLayout, SlotLayout, ViewLayout } from '../../engine/define/view-layout.ts';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
-import { formatDateTime } from '../../engine/contract/iso-time.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersion } from '../../engine/postgres/view-versions.ts';

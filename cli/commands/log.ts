@@ -3,10 +3,10 @@ import { type ArchiveStatus, archiveStatus, type PartitionArchive } from '../../
 import type { CompiledSource } from '../../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { SERVED_SOURCE, servedSource } from '../../engine/served/served-source.ts';
-import type { Environment } from '../../stack/environment.ts';
+import type { Environment } from '../../config/environment.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { type ListedCommit, newestCommits } from '../newest-commits.ts';
 import { count, type Output } from '../output.ts';

@@ -6,8 +6,8 @@ import { describePlan, type PlanRow, type RunningView } from '../../engine/defin
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
-import { checkReachable } from '../../stack/reachability.ts';
-import type { TemporalSettings } from '../../stack/temporal-settings.ts';
+import { checkReachable } from '../../config/reachability.ts';
+import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { featureWorkflowId, taskQueueOf } from '../../workflows/contracts.ts';
 import { asMillraceError } from '../as-millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';

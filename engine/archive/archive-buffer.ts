@@ -1,8 +1,8 @@
 import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBVector } from 'duckdb';
 import type { CompiledContract } from '../contract/compiled-contract.ts';
-import { recordDigest } from '../log/anchor.ts';
-import { type DuckDb, quoteName } from '../log/duckdb.ts';
-import type { LogBatch, RawRecord } from '../log/log-reader.ts';
+import { recordDigest } from '../topic/anchor.ts';
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
 
 const CHUNK_ROWS = 2048;

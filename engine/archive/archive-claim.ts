@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { recordDigest } from '../log/anchor.ts';
-import type { PartitionBounds, TopicBounds } from '../log/log-reader.ts';
+import { recordDigest } from '../topic/anchor.ts';
+import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';

@@ -21,9 +21,9 @@ import {
   VARCHAR,
 } from 'duckdb';
 import type { Row } from '../contract/compiled-contract.ts';
-import type { FieldSpec, FieldType } from '../contract/field-type.ts';
+import type { FieldSpec, FieldType } from '../values/field-type.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { RawRecord } from '../log/log-reader.ts';
+import type { RawRecord } from '../topic/log-reader.ts';
 
 /** Puts one record's value into a vector. `row` is null where the record is not valid. Chosen once per column. */
 export type CellWriter = (vector: DuckDBVector, index: number, record: RawRecord, row: Row | null) => void;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import type { DuckDb } from '../log/duckdb.ts';
-import type { LogBatch } from '../log/log-reader.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { LogBatch } from '../topic/log-reader.ts';
 import { ArchiveBuffer, type BufferedRange, type StartOffset } from './archive-buffer.ts';
 import type { ArchiveClaim } from './archive-claim.ts';
 import type { ArchiveColumn } from './archive-columns.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { LogReader, PartitionBounds } from '../log/log-reader.ts';
+import type { LogReader, PartitionBounds } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../log/log-reader.ts';
-import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
+import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../topic/log-reader.ts';
+import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { DuckDBDataChunk } from 'duckdb';
-import { type DuckDb, quoteText } from '../log/duckdb.ts';
-import type { LogBatch, RawRecord } from '../log/log-reader.ts';
-import { rawColumn } from '../log/raw-column.ts';
+import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
+import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
 import { archivedPart, fileDamaged } from './archive-errors.ts';
 import type { ArchiveRange } from './archive-manifest.ts';
 import { readBlobs } from './blob-column.ts';

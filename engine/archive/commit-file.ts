@@ -1,9 +1,9 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BIGINT, INTEGER, TIMESTAMPTZ, DuckDBTimestampTZValue, VARCHAR } from 'duckdb';
-import { type DuckDb, openDuckDb, quoteText } from '../log/duckdb.ts';
-import { rawColumn } from '../log/raw-column.ts';
-import { RowAppender } from '../log/row-appender.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 import type { CommitRow } from './commit-timeline.ts';
 
 /** A commit as `commit_record` has it. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { internalBug } from '../errors/millrace-error.ts';
-import type { Clock } from '../log/clock.ts';
-import { type DuckDb, openDuckDb, quoteText } from '../log/duckdb.ts';
+import type { Clock } from '../values/clock.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archivedPart } from './archive-errors.ts';

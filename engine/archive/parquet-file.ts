@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type DuckDb, quoteText } from '../log/duckdb.ts';
+import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { archiveWriteError } from './archive-errors.ts';
 
 export const ROW_GROUP_ROWS = 122_880;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
+import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { archiveColumns } from './archive-columns.ts';
 import { checkAnchors, claimArchive } from './archive-claim.ts';
 import { archiveWriteError } from './archive-errors.ts';

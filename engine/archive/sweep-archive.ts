@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Queryable } from '../postgres/queryable.ts';
-import type { Clock } from '../log/clock.ts';
-import { type DuckDb, quoteText } from '../log/duckdb.ts';
+import type { Clock } from '../values/clock.ts';
+import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { isNotFound } from './archive-errors.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../log/clock.ts';
+import type { Clock } from '../values/clock.ts';
 import type { LogScanProgress } from '../log/scan-log.ts';
 
 export interface BackfillProgress {

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 
 type Level = Map<ScalarValue, Level | number>;
 

@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { InvalidRecord } from '../log/topic-scan.ts';
+import type { InvalidRecord } from '../topic/topic-scan.ts';
 
 const EXAMPLES = 3;
 const HISTORY = -1;

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
-import type { Cut } from '../log/cut.ts';
-import { PACKED_ID_BYTES, packedTimeUs } from '../log/id-hash.ts';
-import type { LogCounts } from '../log/log-counts.ts';
+import type { Cut } from '../topic/cut.ts';
+import { PACKED_ID_BYTES, packedTimeUs } from '../admission/id-hash.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogScanFigures } from '../log/scan-log.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { insertDedupeIds, type PackedIds } from '../postgres/dedupe-ids.ts';

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { Clock } from '../log/clock.ts';
-import { type Cut, takeCut } from '../log/cut.ts';
-import { openDuckDb } from '../log/duckdb.ts';
-import type { LogCounts } from '../log/log-counts.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { Clock } from '../values/clock.ts';
+import { type Cut, takeCut } from '../topic/cut.ts';
+import { openDuckDb } from '../duckdb/duckdb.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
+import type { LogReader } from '../topic/log-reader.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { createStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';

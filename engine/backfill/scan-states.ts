@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
-import type { Cut } from '../log/cut.ts';
-import type { DuckDb } from '../log/duckdb.ts';
-import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
-import type { LogReader, RawRecord } from '../log/log-reader.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import { type LogScanFigures, scanLog } from '../log/scan-log.ts';
-import type { InvalidRecord } from '../log/topic-scan.ts';
+import type { InvalidRecord } from '../topic/topic-scan.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import type { ProgressReporter } from './backfill-progress.ts';
 import { InvalidLimit } from './invalid-limit.ts';

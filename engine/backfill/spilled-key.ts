@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 
 /** Join key values as text: equal keys give equal text. JSON, int64 as digits. */

@@ -1,8 +1,8 @@
 import { BLOB, blobValue, type DuckDBBlobValue, INTEGER, VARCHAR } from 'duckdb';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
-import type { DuckDb } from '../log/duckdb.ts';
-import { RowAppender } from '../log/row-appender.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';

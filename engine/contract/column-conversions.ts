@@ -1,8 +1,8 @@
 import type { ColumnType } from './column-type.ts';
 import { canonicalDecimal, decimalOfScaled } from './decimal.ts';
 import type { Convert } from './decoder.ts';
-import type { ScalarType } from './field-type.ts';
-import { dateOfDays, isIsoDate, parseDateTime } from './iso-time.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import { dateOfDays, isIsoDate, parseDateTime } from '../values/iso-time.ts';
 import { int64OfBigint, int64OfText, jsonConversion } from './json-conversions.ts';
 
 /** How a raw column value becomes a row value; null where a column of that type can never be such a field. */

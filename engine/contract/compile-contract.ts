@@ -14,7 +14,7 @@ import {
   scalarDecoder,
 } from './decoder.ts';
 import type { FieldPlan } from './field-plan.ts';
-import type { ScalarType } from './field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { jsonConversion, type TextTrust } from './json-conversions.ts';
 import { readSchema } from './read-schema.ts';
 

@@ -1,4 +1,4 @@
-import type { FieldSpec } from './field-type.ts';
+import type { FieldSpec } from '../values/field-type.ts';
 
 /** A decoded, contract-valid row: field name to value (see `ScalarType` for representations). */
 export type Row = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import type { FieldSpec } from './field-type.ts';
+import type { FieldSpec } from '../values/field-type.ts';
 
 /** One thing wrong with a contract: where in it, what, and what to do. */
 export interface ContractFault {

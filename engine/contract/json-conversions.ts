@@ -1,7 +1,7 @@
 import { canonicalDecimal } from './decimal.ts';
 import type { Convert } from './decoder.ts';
-import type { ScalarType } from './field-type.ts';
-import { isIsoDate, parseDateTime } from './iso-time.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import { isIsoDate, parseDateTime } from '../values/iso-time.ts';
 
 /** What is known of a text before it is looked at: nothing, that it is well-formed Unicode, or that it has no NUL either. */
 export type TextTrust = 'none' | 'well-formed' | 'storable';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { DecimalDef } from './decimal.ts';
 import type { ContractFault, FieldPlan } from './field-plan.ts';
-import type { FieldType } from './field-type.ts';
+import type { FieldType } from '../values/field-type.ts';
 import { type CheckSubject, type FoldedChecks, readChecks } from './read-checks.ts';
 
 type Def = z.core.$ZodTypes['_zod']['def'];

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Micros } from './field-type.ts';
+import type { Micros } from '../values/field-type.ts';
 
 /** The fields of a zod object. */
 export type Shape = Readonly<Record<string, z.core.$ZodType>>;

@@ -1,5 +1,5 @@
 import type { Convert } from './decoder.ts';
-import type { ScalarType } from './field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { int64OfBigint, jsonConversion } from './json-conversions.ts';
 
 /** Checks a value that a row function returned against a type, in the row's representation; undefined where it does not fit. */

@@ -1,4 +1,4 @@
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeaturePlan } from './read-features.ts';
 import {

@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { contractOf } from '../contract/compile-contract.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import { isIsoDate, parseDateTime } from '../contract/iso-time.ts';
+import { isIsoDate, parseDateTime } from '../values/iso-time.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
 import type { CompiledSource } from './compiled-view.ts';

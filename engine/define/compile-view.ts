@@ -1,4 +1,4 @@
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';
 import { kindName, type SourceCompilation } from './compile-source.ts';

@@ -1,5 +1,5 @@
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
 
 export type { CompiledContract, Row } from '../contract/compiled-contract.ts';

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 
 /**
  * The canonical text of join key values, in layout order: unique per entity, usable as a Map key and for hashing. Values of one key

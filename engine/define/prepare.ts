@@ -1,5 +1,5 @@
 import { describeReceived } from '../contract/decoder.ts';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { nameOfType, rowValueConversion } from '../contract/row-value-conversions.ts';
 import type { SlotPlan } from './build-layout.ts';
 import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import type { FieldType, ScalarType } from '../contract/field-type.ts';
+import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { readField } from '../contract/read-schema.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
 import type { SourceCompilation } from './compile-source.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Micros } from '../contract/field-type.ts';
+import type { Micros } from '../values/field-type.ts';
 import type { RequiredFieldOfKind, Shape } from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
 

@@ -1,4 +1,4 @@
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 
 /** The version of the engine's semantics (design §5). It is part of every fingerprint and layout. */
 export const ENGINE_SEMANTICS = 1;

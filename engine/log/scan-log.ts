@@ -1,20 +1,21 @@
 import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, INTEGER } from 'duckdb';
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
 import { internalBug, invariant } from '../errors/millrace-error.ts';
-import type { Cut } from './cut.ts';
-import type { DuckDb } from './duckdb.ts';
-import { EventBatch } from './event-batch.ts';
-import { eventIdText } from './event-id.ts';
-import type { HistoryFile } from './history-files.ts';
-import type { HistoryFigures } from './history-ledger.ts';
-import type { HistoryHorizon, ScanOrder } from './history-run.ts';
-import { scanHistory } from './history-scan.ts';
-import { addCounts, emptyCounts, type LogCounts } from './log-counts.ts';
-import type { LogReader, RawRecord } from './log-reader.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { EventBatch } from '../admission/event-batch.ts';
+import { eventIdText } from '../admission/event-id.ts';
+import type { HistoryFile } from '../history/history-files.ts';
+import type { HistoryFigures } from '../history/history-ledger.ts';
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import type { ScanOrder } from '../history/history-run.ts';
+import { scanHistory } from '../history/history-scan.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import { mergeByTime } from './merge-by-time.ts';
-import { rawColumn } from './raw-column.ts';
-import { RowAppender } from './row-appender.ts';
-import { type InvalidRecord, type PartitionFigures, TopicScan } from './topic-scan.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
+import { type InvalidRecord, type PartitionFigures, TopicScan } from '../topic/topic-scan.ts';
 
 export interface LogScanProgress {
   readonly phase: 'history' | 'topic';

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import type { Micros, ScalarValue } from '../contract/field-type.ts';
+import type { Micros, ScalarValue } from '../values/field-type.ts';
 import { rowValueConversion } from '../contract/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { type Clock, systemClock } from '../log/clock.ts';
+import { type Clock, systemClock } from '../values/clock.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';

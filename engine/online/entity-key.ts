@@ -1,5 +1,5 @@
 import { describeReceived } from '../contract/decoder.ts';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { rowValueConversion } from '../contract/row-value-conversions.ts';
 import { nameOfType } from '../contract/row-value-conversions.ts';
 import type { ViewLayout } from '../define/view-layout.ts';

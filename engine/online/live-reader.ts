@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { Clock } from '../log/clock.ts';
+import type { Clock } from '../values/clock.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import type { LiveReader } from './live-reader.ts';

@@ -1,7 +1,7 @@
 import { escapeLiteral } from 'pg';
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { compareUtf8 } from '../reduce/compare.ts';
+import { compareUtf8 } from '../values/compare.ts';
 
 /** `u(n)` into `v`, stepping `p`; with more than eight bytes `v` is void and `unsigned_at` has to read it. */
 export const UNSIGNED: readonly string[] = [

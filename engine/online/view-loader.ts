@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { Clock } from '../log/clock.ts';
+import type { Clock } from '../values/clock.ts';
 import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { liveVersion, versions } from '../postgres/view-versions.ts';

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** One entity's answer from one view. */

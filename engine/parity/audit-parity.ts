@@ -3,7 +3,7 @@ import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { type DuckDb, openDuckDb } from '../log/duckdb.ts';
+import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
 import { insertAudit, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
 import { withTransaction } from '../postgres/transaction.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { Clock } from '../log/clock.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { Clock } from '../values/clock.ts';
+import type { LogReader } from '../topic/log-reader.ts';
 import type { ParityDifference, ParityKind, StoredAudit } from '../postgres/parity-audits.ts';
 
 export interface AuditLimits {

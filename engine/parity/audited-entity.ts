@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { StoredRow } from './live-snapshot.ts';

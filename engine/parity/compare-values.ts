@@ -1,5 +1,5 @@
-import { type JsonValue, jsonValue } from '../contract/json-values.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { ParityCell } from '../postgres/parity-audits.ts';

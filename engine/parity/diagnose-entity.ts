@@ -1,5 +1,5 @@
-import { type JsonValue, jsonValue } from '../contract/json-values.ts';
-import { formatDateTime } from '../contract/iso-time.ts';
+import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import { formatDateTime } from '../values/iso-time.ts';
 import type { ParityDifference } from '../postgres/parity-audits.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';
 import type { AuditedEntity, AuditedRead, StoredDifference } from './audited-entity.ts';

@@ -1,9 +1,9 @@
-import { formatDateTime } from '../contract/iso-time.ts';
-import { type JsonValue, jsonValue } from '../contract/json-values.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import { compareUtf8 } from '../reduce/compare.ts';
+import { compareUtf8 } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { readValues, sameValue } from './compare-values.ts';

@@ -1,10 +1,10 @@
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
-import { formatDateTime } from '../contract/iso-time.ts';
-import { type JsonValue, jsonValue } from '../contract/json-values.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+import { type JsonValue, jsonValue } from '../values/json-values.ts';
 import { keyText } from '../define/key-text.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { openDuckDb } from '../log/duckdb.ts';
+import { openDuckDb } from '../duckdb/duckdb.ts';
 import { EntityKeys } from '../online/entity-key.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';

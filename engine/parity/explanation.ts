@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import type { JsonValue } from '../contract/json-values.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { JsonValue } from '../values/json-values.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { AggregateName } from '../define/view-layout.ts';
-import type { Clock } from '../log/clock.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { Clock } from '../values/clock.ts';
+import type { LogReader } from '../topic/log-reader.ts';
 
 export interface ExplainOptions {
   readonly view: CompiledView;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { ident } from '../postgres/sql.ts';
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { keyText } from '../define/key-text.ts';
 import type { ViewLayout } from '../define/view-layout.ts';

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';

@@ -1,5 +1,5 @@
 import type { ViewVersion } from '../postgres/view-versions.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { keyText } from '../define/key-text.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityCase } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';

@@ -9,7 +9,7 @@ import {
   PostgresQueryCompiler,
 } from 'kysely';
 import type { ViewLayout } from '../define/view-layout.ts';
-import type { LogCounts } from '../log/log-counts.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import type { Queryable } from './queryable.ts';
 import { postgresTypes } from './type-parsers.ts';
 

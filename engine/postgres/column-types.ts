@@ -1,4 +1,4 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import type { BinaryWriter } from './binary-writer.ts';
 

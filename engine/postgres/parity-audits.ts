@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
-import { formatDateTime } from '../contract/iso-time.ts';
-import type { JsonValue } from '../contract/json-values.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+import type { JsonValue } from '../values/json-values.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 

@@ -1,4 +1,4 @@
-import type { LogCounts } from '../log/log-counts.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 

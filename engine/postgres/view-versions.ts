@@ -1,7 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
-import type { LogCounts } from '../log/log-counts.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import { type CatalogTables, catalog, run, type StoredCut, type StoredHistory, type VersionStatus } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 import { stateTableName } from './state-table.ts';

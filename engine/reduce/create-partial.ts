@@ -1,4 +1,4 @@
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { SlotLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { countShape, createCount } from './count.ts';

@@ -1,8 +1,8 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ByteReader } from './byte-reader.ts';
-import { comparisonOf, compareUtf8 } from './compare.ts';
+import { comparisonOf, compareUtf8 } from '../values/compare.ts';
 import { cellOfValue, heldInCell, refOfValue, valueOfCell, wellFormed } from './held-value.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { Ref, RowPlace, TileRows } from './tile-rows.ts';

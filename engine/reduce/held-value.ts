@@ -1,4 +1,4 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 
 /** True where a row holds a value of the type as a number in a cell; else it is a ref. */
 export function heldInCell(type: ScalarType): boolean {

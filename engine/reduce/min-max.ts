@@ -1,5 +1,5 @@
-import type { ScalarType } from '../contract/field-type.ts';
-import { comparisonOf } from './compare.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import { comparisonOf } from '../values/compare.ts';
 import { cellOfValue, heldInCell, refOfValue, valueOfCell } from './held-value.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { RowPlace } from './tile-rows.ts';

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import type { ByteReader } from './byte-reader.ts';

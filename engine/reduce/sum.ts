@@ -1,7 +1,7 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { decimalOfScaled, scaledOfDecimal } from './decimal-text.ts';
+import { decimalOfScaled, scaledOfDecimal } from '../values/decimal-text.ts';
 import { dyadicOfFixed, dyadicText } from './dyadic.ts';
 import {
   addDouble,

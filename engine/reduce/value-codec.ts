@@ -1,9 +1,9 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { dateOfDays, daysOfDate, FIRST_DAY, LAST_DAY } from './date-days.ts';
-import { decimalOfScaled, scaledOfDecimal } from './decimal-text.ts';
+import { dateOfDays, daysOfDate, FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
+import { decimalOfScaled, scaledOfDecimal } from '../values/decimal-text.ts';
 import { dyadicOfDouble, powerOfTwo } from './dyadic.ts';
 
 const INT64_MIN = -(2n ** 63n);

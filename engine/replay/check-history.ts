@@ -1,6 +1,6 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { findHistoryFiles } from '../log/history-files.ts';
+import { findHistoryFiles } from '../history/history-files.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 
 interface File {

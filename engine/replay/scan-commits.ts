@@ -1,12 +1,12 @@
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import type { CompiledView, LogEvent } from '../define/compiled-view.ts';
 import { internalBug, invariant, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import type { DuckDb } from '../log/duckdb.ts';
-import type { HistoryHorizon } from '../log/history-run.ts';
-import { scanHistory } from '../log/history-scan.ts';
-import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
-import type { LogReader } from '../log/log-reader.ts';
-import { type InvalidRecord, TopicScan } from '../log/topic-scan.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import { scanHistory } from '../history/history-scan.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { LogReader } from '../topic/log-reader.ts';
+import { type InvalidRecord, TopicScan } from '../topic/topic-scan.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { checkHistoryFiles, checkHistoryRows } from './check-history.ts';
 import { CommitWindows } from './commit-windows.ts';

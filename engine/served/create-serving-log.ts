@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { type Clock, systemClock } from '../log/clock.ts';
-import type { KafkaAddress } from '../log/kafka/kafka-link.ts';
-import { createKafkaLogWriter } from '../log/kafka/kafkajs-log-writer.ts';
-import type { LogWriter } from '../log/log-writer.ts';
+import { type Clock, systemClock } from '../values/clock.ts';
+import type { KafkaAddress } from '../kafka/kafka-link.ts';
+import { createKafkaLogWriter } from '../kafka/kafkajs-log-writer.ts';
+import type { LogWriter } from '../topic/log-writer.ts';
 import { DEFAULT_SERVED_TOPIC } from './served-source.ts';
 import { ServingLog, type ServingLogOptions } from './serving-log.ts';
 

@@ -1,5 +1,5 @@
-import { formatDateTime } from '../contract/iso-time.ts';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** What of a read is logged; a `ViewRead` has it. */

@@ -1,4 +1,4 @@
-import { hashId } from '../log/id-hash.ts';
+import { hashId } from '../admission/id-hash.ts';
 
 const words = new Uint32Array(4);
 

@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from '../log/clock.ts';
-import { type Cut, takeCut } from '../log/cut.ts';
-import { addCounts, emptyCounts, type LogCounts } from '../log/log-counts.ts';
-import type { LogReader } from '../log/log-reader.ts';
-import { type InvalidRecord, TopicScan } from '../log/topic-scan.ts';
+import { type Clock, systemClock } from '../values/clock.ts';
+import { type Cut, takeCut } from '../topic/cut.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { LogReader } from '../topic/log-reader.ts';
+import { type InvalidRecord, TopicScan } from '../topic/topic-scan.ts';
 import { LoggedRead, type ServedRead } from './served-read.ts';
 import { servedSource } from './served-source.ts';
 

@@ -1,6 +1,6 @@
-import { type JsonValue, scalarOfJson } from '../contract/json-values.ts';
+import { type JsonValue, scalarOfJson } from '../values/json-values.ts';
 import type { Convert } from '../contract/decoder.ts';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 

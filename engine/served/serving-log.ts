@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { keyText } from '../define/key-text.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import type { Clock } from '../log/clock.ts';
-import type { LogWriter, RecordToWrite } from '../log/log-writer.ts';
+import type { Clock } from '../values/clock.ts';
+import type { LogWriter, RecordToWrite } from '../topic/log-writer.ts';
 import { type OfferedRead, ReadEncoder, type ReadToLog } from './read-encoder.ts';
 import { isSampled, readKeyText } from './sampled.ts';
 

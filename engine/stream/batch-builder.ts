@@ -1,10 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
-import type { LogBatch, RawRecord } from '../log/log-reader.ts';
+import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
 import type { StoredState } from '../postgres/state-table.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { InvalidGauge } from './invalid-gauge.ts';
 import type { ChangedState, DeadLetter, MicroBatch, PartitionAdvance } from './micro-batch.ts';
 import type { PartitionRun } from './partition-run.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { emptyCounts, type LogCounts } from '../log/log-counts.ts';
-import type { PartitionBounds, TopicBounds } from '../log/log-reader.ts';
+import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';

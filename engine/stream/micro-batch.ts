@@ -1,4 +1,4 @@
-import type { LogCounts } from '../log/log-counts.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import type { CachedState } from './state-cache.ts';
 
 /** What a micro-batch changes of one partition; a snapshot, since the partition's run goes on while the batch is committed. */

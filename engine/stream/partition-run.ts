@@ -1,9 +1,9 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
-import { recordDigest } from '../log/anchor.ts';
-import type { LogBatch, RawRecord } from '../log/log-reader.ts';
-import type { LogCounts } from '../log/log-counts.ts';
-import type { PartitionDedupe } from '../log/partition-dedupe.ts';
-import { TopicPipeline } from '../log/topic-pipeline.ts';
+import { recordDigest } from '../topic/anchor.ts';
+import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
+import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
+import { TopicPipeline } from '../topic/topic-pipeline.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ClaimedPartition } from './claim.ts';
 import type { PartitionAdvance } from './micro-batch.ts';

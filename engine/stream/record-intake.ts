@@ -1,4 +1,4 @@
-import type { LogBatch } from '../log/log-reader.ts';
+import type { LogBatch } from '../topic/log-reader.ts';
 
 /** Runs ahead of the micro-batches: pulls from the reader in the background, up to a limit, and hands out by count. */
 export class RecordIntake {

@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 
 /** One entity's state in memory, which is ahead of the database until the micro-batch `touchedBy` is committed. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { Clock } from '../log/clock.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { Clock } from '../values/clock.ts';
+import type { LogReader } from '../topic/log-reader.ts';
 
 /** Who may write. `(generation, attemptMs)` is compared as a pair: the greater one wins, for ever. */
 export interface Fence {

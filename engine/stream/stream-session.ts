@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors/millrace-error.ts';
-import { recordDigest } from '../log/anchor.ts';
-import { HistoryIds, PartitionDedupe } from '../log/partition-dedupe.ts';
-import type { TopicBounds } from '../log/log-reader.ts';
+import { recordDigest } from '../topic/anchor.ts';
+import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
+import type { TopicBounds } from '../topic/log-reader.ts';
 import { dedupeIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';

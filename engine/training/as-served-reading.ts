@@ -1,4 +1,4 @@
-import { addCounts, type LogCounts } from '../log/log-counts.ts';
+import { addCounts, type LogCounts } from '../admission/log-counts.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import type { FeatureStaging } from './feature-staging.ts';
 import { entityOf, openStaging, type ReadContext, type Reading, type ViewReading } from './reading.ts';

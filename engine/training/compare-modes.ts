@@ -1,7 +1,7 @@
-import type { Cut } from '../log/cut.ts';
-import type { DuckDb } from '../log/duckdb.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { invariant } from '../errors/millrace-error.ts';
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
 import { sourcesOf } from './event-time-reading.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';

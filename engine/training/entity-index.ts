@@ -1,5 +1,5 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
-import type { DuckDb } from '../log/duckdb.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { keyText } from '../define/key-text.ts';
 import { type HashRange, keyHash } from './hash-range.ts';
 import type { SpineEntity } from './spine-labels.ts';

@@ -1,7 +1,7 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { Cut } from '../log/cut.ts';
-import { takeCut } from '../log/cut.ts';
-import { addCounts } from '../log/log-counts.ts';
+import type { Cut } from '../topic/cut.ts';
+import { takeCut } from '../topic/cut.ts';
+import { addCounts } from '../admission/log-counts.ts';
 import { type LogScanOptions, scanLog } from '../log/scan-log.ts';
 import type { FeatureStaging } from './feature-staging.ts';
 import { InvalidExamples } from './invalid-examples.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../log/clock.ts';
+import type { Clock } from '../values/clock.ts';
 import type { SweepProgress } from './sweep-source.ts';
 import type { TrainingProgress } from './training-types.ts';
 

@@ -11,7 +11,7 @@ import {
   type DuckDBVector,
   VARCHAR,
 } from 'duckdb';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { stagedSqlType } from './scalar-sql.ts';
 

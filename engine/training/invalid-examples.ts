@@ -1,7 +1,7 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { LogCounts } from '../log/log-counts.ts';
-import type { InvalidRecord } from '../log/topic-scan.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
+import type { InvalidRecord } from '../topic/topic-scan.ts';
 
 const KEPT = 3;
 

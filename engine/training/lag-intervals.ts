@@ -1,11 +1,11 @@
 import { BIGINT, TINYINT } from 'duckdb';
 import type { CompiledSource, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
-import type { Cut } from '../log/cut.ts';
-import type { DuckDb } from '../log/duckdb.ts';
-import type { HistoryHorizon } from '../log/history-run.ts';
-import { scanHistory } from '../log/history-scan.ts';
-import { RowAppender } from '../log/row-appender.ts';
-import { TopicScan } from '../log/topic-scan.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import { scanHistory } from '../history/history-scan.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
+import { TopicScan } from '../topic/topic-scan.ts';
 import { EntityIndex } from './entity-index.ts';
 import { evenRanges } from './hash-range.ts';
 import { entityOf, type ReadContext } from './reading.ts';

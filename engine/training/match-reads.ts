@@ -1,5 +1,5 @@
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { DuckDb } from '../log/duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { keyTextTable } from './request-labels.ts';
 
 import type { ReadShape } from './served-definitions.ts';

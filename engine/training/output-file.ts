@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { type DuckDb, quoteName } from '../log/duckdb.ts';
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import type { FeatureColumn } from './feature-columns.ts';
 import { outputSql } from './scalar-sql.ts';
 import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';

@@ -1,4 +1,4 @@
-import type { DuckDb } from '../log/duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { contentHash } from './content-hash.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedEntities, requestLabels, requestReadings } from './request-labels.ts';

@@ -1,5 +1,5 @@
-import type { DuckDb } from '../log/duckdb.ts';
-import type { LogCounts } from '../log/log-counts.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { EntityIndex } from './entity-index.ts';

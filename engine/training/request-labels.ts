@@ -1,7 +1,7 @@
 import { VARCHAR, BIGINT } from 'duckdb';
-import type { ScalarValue } from '../contract/field-type.ts';
-import { type DuckDb, quoteName } from '../log/duckdb.ts';
-import { RowAppender } from '../log/row-appender.ts';
+import type { ScalarValue } from '../values/field-type.ts';
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 import { entityKeys } from './entity-index.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';
 import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-file.ts';

@@ -1,7 +1,7 @@
 import { invariant } from '../errors/millrace-error.ts';
-import type { Cut } from '../log/cut.ts';
-import type { LogReader } from '../log/log-reader.ts';
-import { emptyCounts } from '../log/log-counts.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { LogReader } from '../topic/log-reader.ts';
+import { emptyCounts } from '../admission/log-counts.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
 import type { ReadContext, Reading, ViewReading } from './reading.ts';
 import { type MatchedView, matchReads } from './match-reads.ts';

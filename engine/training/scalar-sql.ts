@@ -1,4 +1,4 @@
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { BoundValues } from './bound-values.ts';
 
 /** The output column type of a value of `type`, as DuckDB names it. */

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { versions } from '../postgres/view-versions.ts';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DuckDBStructValue, type DuckDBValue } from 'duckdb';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { type DuckDb, quoteName } from '../log/duckdb.ts';
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import { spineError } from './spine-faults.ts';
 
 /** The DuckDB table a spine is loaded into: its columns, then `ROW_COLUMN`, the row number from 0. */

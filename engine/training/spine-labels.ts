@@ -1,8 +1,8 @@
 import type { DuckDBDataChunk } from 'duckdb';
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { type DuckDb, quoteName } from '../log/duckdb.ts';
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import { BoundValues } from './bound-values.ts';
 import { type ColumnReading, keyReading, outputSql, timeReading } from './scalar-sql.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';

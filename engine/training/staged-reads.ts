@@ -1,6 +1,6 @@
 import { BIGINT, INTEGER, VARCHAR } from 'duckdb';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { RowAppender } from '../log/row-appender.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import { FeatureStaging } from './feature-staging.ts';
 import type { ReadContext } from './reading.ts';

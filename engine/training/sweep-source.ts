@@ -1,5 +1,5 @@
 import type { LogEvent } from '../define/compiled-view.ts';
-import type { DuckDb } from '../log/duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { EntityIndex } from './entity-index.ts';
 import { evenRanges, halves, type HashRange } from './hash-range.ts';
 import { LabelCursor, type TimeRange } from './spine-labels.ts';

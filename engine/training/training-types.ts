@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import type { ScalarType } from '../contract/field-type.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
-import type { Clock } from '../log/clock.ts';
-import type { Cut } from '../log/cut.ts';
-import type { LogCounts } from '../log/log-counts.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { Clock } from '../values/clock.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
+import type { LogReader } from '../topic/log-reader.ts';
 import type { ModeComparison } from './comparison-types.ts';
 
 /**

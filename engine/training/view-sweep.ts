@@ -1,8 +1,8 @@
 import type { LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { ScalarValue } from '../contract/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
-import { emptyCounts, type LogCounts } from '../log/log-counts.ts';
+import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';

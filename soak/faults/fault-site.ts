@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
 import { internalBug } from '../../engine/errors/millrace-error.ts';
-import { systemClock } from '../../engine/log/clock.ts';
-import type { LogReader, RawRecord } from '../../engine/log/log-reader.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import type { LogReader, RawRecord } from '../../engine/topic/log-reader.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import { liveVersion, type ViewVersion } from '../../engine/postgres/view-versions.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';

@@ -1,4 +1,4 @@
-import type { RawRecord } from '../../engine/log/log-reader.ts';
+import type { RawRecord } from '../../engine/topic/log-reader.ts';
 import { pauseView } from '../lifecycles.ts';
 import {
   changedReader,

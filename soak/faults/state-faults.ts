@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { internalBug, isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { stateCrc, stateTable } from '../../engine/postgres/state-table.ts';

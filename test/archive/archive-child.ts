@@ -1,6 +1,6 @@
 import { runArchive } from '../../engine/archive/run-archive.ts';
-import { systemClock } from '../../engine/log/clock.ts';
-import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { spendingView } from '../stream/stream-view.ts';
 

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { type DuckDb, openDuckDb, quoteText } from '../../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb, quoteText } from '../../engine/duckdb/duckdb.ts';
 
 /** The manifest's ranges of a source, by partition and offset. */
 export async function manifestRanges(

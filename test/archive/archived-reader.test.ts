@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { archiveStatus } from '../../engine/archive/archive-status.ts';
 import { compactArchive } from '../../engine/archive/compact-archive.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { codeOf } from '../kafka/log-reader-conformance.ts';
 import { appendPurchases, type ArchiveWorld, asText, openArchiveWorld, readBetween } from './archive-fixture.ts';
 import { namedFiles } from './archive-look.ts';

@@ -7,7 +7,7 @@ import { loadCommitTimeline } from '../../engine/archive/load-commit-timeline.ts
 import { rollCommits } from '../../engine/archive/roll-commits.ts';
 import { viewVersion, type ViewVersion } from '../../engine/postgres/view-versions.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { codeOf } from '../kafka/log-reader-conformance.ts';
 import { publishEmptyVersion } from '../stream/stream-fixture.ts';
 import { spendingView } from '../stream/stream-view.ts';

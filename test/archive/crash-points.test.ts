@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { compactArchive } from '../../engine/archive/compact-archive.ts';
 import type { ArchiveFailPoint } from '../../engine/archive/archive-options.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { type ArchiveWorld, asText, nextFence, openArchiveWorld, purchase, readBetween } from './archive-fixture.ts';
 import { filesOnDisk, manifestRanges, namedFiles } from './archive-look.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
 import { runArchive } from '../../engine/archive/run-archive.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { openKafka } from '../kafka/kafka-fixture.ts';
 import { describeLogReader, type LogReaderFixture } from '../kafka/log-reader-conformance.ts';
 import { openStreamDatabase } from '../stream/stream-fixture.ts';

@@ -10,7 +10,7 @@ import type { ArchiveProgress } from '../../engine/archive/archive-options.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { compactArchive } from '../../engine/archive/compact-archive.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { openKafka } from '../kafka/kafka-fixture.ts';
 import { openStreamDatabase } from '../stream/stream-fixture.ts';
 import { spendingView } from '../stream/stream-view.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
-import { systemClock } from '../../engine/log/clock.ts';
-import type { LogReader } from '../../engine/log/log-reader.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { codeOf } from '../kafka/log-reader-conformance.ts';
 import { replayTopic } from '../stream/replay.ts';

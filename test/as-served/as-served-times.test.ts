@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { expectedCell, readParquet } from '../training/training-fixture.ts';
 import { testClock } from '../stream/stream-fixture.ts';

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { RecordToWrite } from '../../engine/log/log-writer.ts';
+import type { RecordToWrite } from '../../engine/topic/log-writer.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import type { ViewRead } from '../../engine/online/view-read.ts';
 import { ServingLog } from '../../engine/served/serving-log.ts';

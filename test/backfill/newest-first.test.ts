@@ -4,7 +4,7 @@ import { EntityTimes } from '../../engine/backfill/entity-times.ts';
 import { InvalidLimit } from '../../engine/backfill/invalid-limit.ts';
 import type { CompiledSource, PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
-import type { InvalidRecord } from '../../engine/log/topic-scan.ts';
+import type { InvalidRecord } from '../../engine/topic/topic-scan.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 

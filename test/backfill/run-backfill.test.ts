@@ -7,12 +7,12 @@ import type { BackfillProgress } from '../../engine/backfill/backfill-progress.t
 import { discardVersion } from '../../engine/backfill/discard-version.ts';
 import { type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { sweepAbandonedVersions } from '../../engine/backfill/sweep-abandoned-versions.ts';
-import { formatDateTime } from '../../engine/contract/iso-time.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
 import type { CompiledSource, CompiledView } from '../../engine/define/compiled-view.ts';
-import { recordDigest } from '../../engine/log/anchor.ts';
-import { systemClock } from '../../engine/log/clock.ts';
-import { openDuckDb } from '../../engine/log/duckdb.ts';
-import type { LogReader } from '../../engine/log/log-reader.ts';
+import { recordDigest } from '../../engine/topic/anchor.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
 import { dedupeIds } from '../../engine/postgres/dedupe-ids.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';

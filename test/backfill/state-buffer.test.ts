@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { StateBuffer } from '../../engine/backfill/state-buffer.ts';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
-import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
-import { openDuckDb } from '../../engine/log/duckdb.ts';
+import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { createTestDatabase, type TestDatabase } from '../../stack/test-stack.ts';
 import { type CliResult, runCli } from '../cli/run-cli.ts';
 

@@ -1,5 +1,5 @@
-import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { spendingView } from '../stream/stream-view.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { RunStreamOptions, StreamProgress, StreamResult } from '../../engine/stream/stream-options.ts';
 import { type RunningKafka, startKafka } from '../../stack/kafka.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { entity } from '../../engine/define/entity.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
 import { source } from '../../engine/define/source.ts';
-import type { DuckDb } from '../../engine/log/duckdb.ts';
+import type { DuckDb } from '../../engine/duckdb/duckdb.ts';
 import type { OracleEvent } from '../oracle/oracle-read.ts';
 import type { OracleFeature } from '../training/training-fixture.ts';
 

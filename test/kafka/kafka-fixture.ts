@@ -1,9 +1,9 @@
 import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
-import type { LogReader } from '../../engine/log/log-reader.ts';
-import { registerCodecs } from '../../engine/log/kafka/codecs.ts';
-import { createKafkaLogReader, type KafkaLogReaderOptions } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
+import { registerCodecs } from '../../engine/kafka/codecs.ts';
+import { createKafkaLogReader, type KafkaLogReaderOptions } from '../../engine/kafka/kafkajs-log-reader.ts';
 import type { LogReaderFixture } from './log-reader-conformance.ts';
 
 process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CompressionTypes } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { createKafkaLogReader } from '../../engine/log/kafka/kafkajs-log-reader.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { kafkaJars } from '../../stack/kafka-install.ts';
 import { type KafkaFixture, openKafka } from './kafka-fixture.ts';
 import { codeOf, describeLogReader, range, readAll, text } from './log-reader-conformance.ts';

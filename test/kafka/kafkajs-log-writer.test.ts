@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createKafkaLogWriter } from '../../engine/log/kafka/kafkajs-log-writer.ts';
-import type { RawRecord } from '../../engine/log/log-reader.ts';
-import type { LogWriter, RecordToWrite } from '../../engine/log/log-writer.ts';
+import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
+import type { RawRecord } from '../../engine/topic/log-reader.ts';
+import type { LogWriter, RecordToWrite } from '../../engine/topic/log-writer.ts';
 import { freePort } from '../../stack/free-port.ts';
 import { type KafkaFixture, openKafka } from './kafka-fixture.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import type { LogBatch, LogReader, RawRecord } from '../../engine/log/log-reader.ts';
+import type { LogBatch, LogReader, RawRecord } from '../../engine/topic/log-reader.ts';
 
 /** What the suite needs of an implementation: a reader, and a way to change the log behind it. */
 export interface LogReaderFixture {

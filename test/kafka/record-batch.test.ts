@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../engine/log/kafka/crc32c.ts';
-import { decodeRecordSet } from '../../engine/log/kafka/record-batch.ts';
+import { crc32c } from '../../engine/kafka/crc32c.ts';
+import { decodeRecordSet } from '../../engine/kafka/record-batch.ts';
 
 interface Batch {
   readonly base: number;

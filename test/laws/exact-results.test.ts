@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { AggregateName, ViewLayout } from '../../engine/define/view-layout.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';

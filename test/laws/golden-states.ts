@@ -1,5 +1,5 @@
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 
 const HOUR_US = 3_600_000_000;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { jsonValue } from '../../engine/contract/json-values.ts';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import { jsonValue } from '../../engine/values/json-values.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
 import { type OfferedRead, ReadEncoder } from '../../engine/served/read-encoder.ts';
 import { LoggedRead, ServedReadDecoder } from '../../engine/served/served-read.ts';

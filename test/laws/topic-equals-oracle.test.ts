@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
 import type { CompiledSource } from '../../engine/define/compiled-view.ts';
-import { hashId, PACKED_ID_BYTES, packId } from '../../engine/log/id-hash.ts';
-import { HistoryIds, PartitionDedupe } from '../../engine/log/partition-dedupe.ts';
-import { TopicPipeline } from '../../engine/log/topic-pipeline.ts';
+import { hashId, PACKED_ID_BYTES, packId } from '../../engine/admission/id-hash.ts';
+import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
+import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { type OracleRecord, oracleLog } from '../oracle/oracle-log.ts';
 import { lawRuns } from './law-seed.ts';
 

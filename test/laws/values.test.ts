@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ScalarType } from '../../engine/contract/field-type.ts';
+import type { ScalarType } from '../../engine/values/field-type.ts';
 import { ByteReader } from '../../engine/reduce/byte-reader.ts';
 import { ByteWriter } from '../../engine/reduce/byte-writer.ts';
-import { comparisonOf } from '../../engine/reduce/compare.ts';
-import { decimalOfScaled, scaledOfDecimal } from '../../engine/reduce/decimal-text.ts';
+import { comparisonOf } from '../../engine/values/compare.ts';
+import { decimalOfScaled, scaledOfDecimal } from '../../engine/values/decimal-text.ts';
 import { canonicalBytes, optionalValueCodec } from '../../engine/reduce/value-codec.ts';
 import { scalarTypes, typeName, valuesOf } from './arbitraries.ts';
 import { hex } from './engine-reads.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDuckDb, requiredDuckDbOptions } from '../../engine/log/duckdb.ts';
+import { openDuckDb, requiredDuckDbOptions } from '../../engine/duckdb/duckdb.ts';
 
 let folder: string;
 beforeAll(async () => {

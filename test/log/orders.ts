@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
 import { decimal } from '../../engine/contract/decimal.ts';
-import { formatDateTime } from '../../engine/contract/iso-time.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
 import type { CompiledSource } from '../../engine/define/compiled-view.ts';
-import type { DuckDb } from '../../engine/log/duckdb.ts';
+import type { DuckDb } from '../../engine/duckdb/duckdb.ts';
 import type { OracleSource } from '../oracle/oracle-log.ts';
 
 /** A row of the history or a record of the topic, before it is written in some format. Invalid where the amount is negative. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { recordDigest } from '../../engine/log/anchor.ts';
-import { hashId } from '../../engine/log/id-hash.ts';
-import type { RawRecord } from '../../engine/log/log-reader.ts';
-import { HistoryIds, PartitionDedupe } from '../../engine/log/partition-dedupe.ts';
-import { TopicPipeline } from '../../engine/log/topic-pipeline.ts';
+import { recordDigest } from '../../engine/topic/anchor.ts';
+import { hashId } from '../../engine/admission/id-hash.ts';
+import type { RawRecord } from '../../engine/topic/log-reader.ts';
+import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
+import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { oracleLog } from '../oracle/oracle-log.ts';
 import { order, orderBytes, oracleSource, orderSource, someOrders } from './orders.ts';

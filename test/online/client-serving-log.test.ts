@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { jsonValue } from '../../engine/contract/json-values.ts';
+import { jsonValue } from '../../engine/values/json-values.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
 import { createClient } from '../../engine/online/client.ts';

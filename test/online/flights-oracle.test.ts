@@ -4,7 +4,7 @@ import { expect, inject, test } from 'vitest';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView, Row } from '../../engine/define/compiled-view.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';

@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, constantFrom, nat } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { installSqlSurface } from '../../engine/online/sql-surface.ts';

@@ -1,4 +1,4 @@
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 
 /** The SQL expression that shows a value of a type without losing a bit. */
 export function exactText(type: ScalarType, expression: string): string {

@@ -2,7 +2,7 @@
  * The naive oracle of a read: quadratic, exact by bigints and decimal text, written from docs design §5 alone. It imports nothing of
  * engine/reduce or engine/state, so that a fault there cannot hide here.
  */
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
 
 /** What the oracle needs of a layout; any `ViewLayout` will do. */

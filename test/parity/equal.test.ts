@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, expect, inject, test } from 'vitest';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
 import type { AuditProgress } from '../../engine/parity/audit-types.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';

@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import { keyText } from '../../engine/define/key-text.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { KeySample } from '../../engine/parity/key-sample.ts';

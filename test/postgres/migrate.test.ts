@@ -8,7 +8,7 @@ import {
   setVersionStatus,
   versions,
 } from '../../engine/postgres/view-versions.ts';
-import { emptyCounts } from '../../engine/log/log-counts.ts';
+import { emptyCounts } from '../../engine/admission/log-counts.ts';
 import { deadLetters, countDeadLetters, insertDeadLetters } from '../../engine/postgres/dead-letters.ts';
 import { dedupeIds, expireDedupeIds, insertDedupeIds } from '../../engine/postgres/dedupe-ids.ts';
 import { insertStreamOffsets, streamOffsets } from '../../engine/postgres/stream-offsets.ts';

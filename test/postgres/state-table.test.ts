@@ -10,7 +10,7 @@ import {
   string,
   uniqueArray,
 } from 'fast-check';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { columnFormat } from '../../engine/postgres/column-types.ts';
 import { ident } from '../../engine/postgres/sql.ts';

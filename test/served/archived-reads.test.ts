@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import type { ServedRead } from '../../engine/served/served-read.ts';

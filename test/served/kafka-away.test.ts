@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createServingLog } from '../../engine/served/create-serving-log.ts';

@@ -1,4 +1,4 @@
-import type { LogReader } from '../../engine/log/log-reader.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { scanServedReads, type ServedScanOptions } from '../../engine/served/scan-served-reads.ts';
 import type { ServedRead } from '../../engine/served/served-read.ts';
 

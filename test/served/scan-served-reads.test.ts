@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../engine/log/clock.ts';
-import { takeCut } from '../../engine/log/cut.ts';
-import type { LogWriter } from '../../engine/log/log-writer.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import { takeCut } from '../../engine/topic/cut.ts';
+import type { LogWriter } from '../../engine/topic/log-writer.ts';
 import { scanServedReads } from '../../engine/served/scan-served-reads.ts';
 import { ServingLog } from '../../engine/served/serving-log.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';

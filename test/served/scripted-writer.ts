@@ -1,5 +1,5 @@
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import type { LogWriter, RecordToWrite } from '../../engine/log/log-writer.ts';
+import type { LogWriter, RecordToWrite } from '../../engine/topic/log-writer.ts';
 
 /** What a send is to come to: taken, refused for good, Kafka away, away though it had been written, or never anything. */
 export type Outcome = 'taken' | 'refused' | 'away' | 'written-but-away' | 'silent';

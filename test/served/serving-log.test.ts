@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createServingLog } from '../../engine/served/create-serving-log.ts';
 import type { ReadToLog } from '../../engine/served/read-encoder.ts';
 import { isSampled, readKeyText } from '../../engine/served/sampled.ts';

@@ -5,7 +5,7 @@ import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { insertAudit } from '../../engine/postgres/parity-audits.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { FeaturesResponse } from '../../serving/api-schemas.ts';
-import { jsonValue } from '../../engine/contract/json-values.ts';
+import { jsonValue } from '../../engine/values/json-values.ts';
 import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
 import { exactText, expectedText } from '../online/sql-values-as-text.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
-import { PartitionDedupe } from '../../engine/log/partition-dedupe.ts';
-import { TopicPipeline } from '../../engine/log/topic-pipeline.ts';
+import { PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
+import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { PaymentGenerator } from '../../soak/payment-generator.ts';
 import { seededRandom } from '../../soak/random.ts';
 import { planOf } from '../../soak/soak-plan.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import { type ConfigurationFault, readEnvironment } from '../../stack/environment.ts';
+import { type ConfigurationFault, readEnvironment } from '../../config/environment.ts';
 
 function faultsOf(variables: Record<string, string>): Record<string, string | null> {
   const error = failureOf(() => readEnvironment(variables));

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { installOnce } from '../../stack/cache-dir.ts';
 import { tryLock } from '../../stack/pid-lock.ts';
-import { ownIdentity } from '../../stack/process-identity.ts';
+import { ownIdentity } from '../../config/process-identity.ts';
 
 let dir: string;
 beforeEach(() => {

@@ -16,10 +16,10 @@ import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { removeDataDir } from '../../stack/data-dir.ts';
-import { readEnvironment } from '../../stack/environment.ts';
+import { readEnvironment } from '../../config/environment.ts';
 import { type LocalStack, type StackOf, startStack } from '../../stack/local-stack.ts';
-import { commandLineOf, identityOf, isAlive } from '../../stack/process-identity.ts';
-import { registerSearchAttributes } from '../../stack/search-attributes.ts';
+import { commandLineOf, identityOf, isAlive } from '../../config/process-identity.ts';
+import { registerSearchAttributes } from '../../config/search-attributes.ts';
 import { temporaryDataDir } from '../../stack/test-stack.ts';
 
 const env = readEnvironment({

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { freePort } from '../../stack/free-port.ts';
-import { checkReachable, type ServiceAddresses, type UnreachableService } from '../../stack/reachability.ts';
+import { checkReachable, type ServiceAddresses, type UnreachableService } from '../../config/reachability.ts';
 
 // The time limit of these tests is the promise they check: an answer within ten seconds.
 const LIMIT = { timeout: 10_000 };

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSpillFolder } from '../../stack/spill-folder.ts';
+import { openSpillFolder } from '../../config/spill-folder.ts';
 
 let root: string;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { addCounts, emptyCounts, type LogCounts } from '../../engine/log/log-counts.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../../engine/admission/log-counts.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { FailPoint } from '../../engine/stream/stream-options.ts';
 import { createMemoryLogReader, MemoryBroker } from './memory-log.ts';

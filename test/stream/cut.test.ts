@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { LogReader } from '../../engine/log/log-reader.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { setVersionStatus, viewVersion } from '../../engine/postgres/view-versions.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { FailPoint } from '../../engine/stream/stream-options.ts';

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import type { LogBatch, LogReader, RawRecord, ReadOptions, TopicBounds } from '../../engine/log/log-reader.ts';
+import type { LogBatch, LogReader, RawRecord, ReadOptions, TopicBounds } from '../../engine/topic/log-reader.ts';
 
 /** What a test appends; timestamps default to the record's offset in seconds. */
 export interface NewRecord {

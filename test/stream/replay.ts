@@ -1,8 +1,8 @@
 import type { CompiledView, PreparedEvent } from '../../engine/define/compiled-view.ts';
-import { emptyCounts, type LogCounts } from '../../engine/log/log-counts.ts';
-import type { LogReader } from '../../engine/log/log-reader.ts';
-import { PartitionDedupe } from '../../engine/log/partition-dedupe.ts';
-import { TopicPipeline } from '../../engine/log/topic-pipeline.ts';
+import { emptyCounts, type LogCounts } from '../../engine/admission/log-counts.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
+import { PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
+import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { Clock } from '../../engine/log/clock.ts';
-import type { TopicBounds } from '../../engine/log/log-reader.ts';
+import type { Clock } from '../../engine/values/clock.ts';
+import type { TopicBounds } from '../../engine/topic/log-reader.ts';
 import { run } from '../../engine/postgres/catalog.ts';
 import { catalog } from '../../engine/postgres/catalog.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
@@ -10,7 +10,7 @@ import { createStateTable, finishStateTable, stateTable } from '../../engine/pos
 import { insertStreamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { insertVersion, markBuilt, setVersionStatus } from '../../engine/postgres/view-versions.ts';
-import { emptyCounts } from '../../engine/log/log-counts.ts';
+import { emptyCounts } from '../../engine/admission/log-counts.ts';
 import { layoutTag } from '../../engine/state/layout-tag.ts';
 import { createTestDatabase } from '../../stack/test-stack.ts';
 

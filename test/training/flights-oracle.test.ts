@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import { expected, flights, oracleEvents, route, routeDelays, writeHistory } from '../flights/flights-case.ts';
 import { oracleRead } from '../oracle/oracle-read.ts';

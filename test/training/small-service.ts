@@ -9,7 +9,7 @@ import { featureService } from '../../engine/define/feature-service.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
-import { systemClock } from '../../engine/log/clock.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
 

@@ -9,9 +9,9 @@ import {
   type DuckDBValue,
 } from 'duckdb';
 import { afterEach } from 'vitest';
-import type { ScalarType, ScalarValue } from '../../engine/contract/field-type.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { AggregateName, FeatureLayout, PartialKind } from '../../engine/define/view-layout.ts';
-import { type DuckDb, openDuckDb } from '../../engine/log/duckdb.ts';
+import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import type { OracleLayout } from '../oracle/oracle-read.ts';
 
 const folders: string[] = [];

@@ -1,5 +1,6 @@
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { DuckDb } from './duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { HistoryFile } from './history-files.ts';
 import type { HistoryLedger } from './history-ledger.ts';
 
@@ -9,13 +10,6 @@ import type { HistoryLedger } from './history-ledger.ts';
  * time, ties by position.
  */
 export type ScanOrder = 'any' | 'newest-first' | 'event-time';
-
-/** What the dedupe of a topic needs to know of the history before it. */
-export interface HistoryHorizon {
-  /** As in `HistoryFigures`. */
-  readonly newestEventTimeUs: number | null;
-  readonly horizonIds: Uint8Array;
-}
 
 export interface HistoryScanOptions {
   readonly source: CompiledSource;

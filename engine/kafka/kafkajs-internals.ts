@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { SASLOptions } from 'kafkajs';
-import { internalBug } from '../../errors/millrace-error.ts';
+import { internalBug } from '../errors/millrace-error.ts';
 
 /*
  * The part of kafkajs 2.2.4 (pinned) below its consumer: connections (TLS, SASL, framing, request matching), metadata and the plain requests.

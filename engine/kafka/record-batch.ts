@@ -1,5 +1,5 @@
-import { MillraceError } from '../../errors/millrace-error.ts';
-import type { RawRecord } from '../log-reader.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { RawRecord } from '../topic/log-reader.ts';
 import { decompress } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
 

@@ -1,5 +1,5 @@
 import type { SASLOptions } from 'kafkajs';
-import { MillraceError } from '../../errors/millrace-error.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 import { decodeFetchResponse, type FetchResponse } from './fetch-response.ts';
 import {
   createCluster,

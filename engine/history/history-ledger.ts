@@ -1,8 +1,8 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { HistoryFile } from './history-files.ts';
-import type { HistoryHorizon } from './history-run.ts';
-import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
-import { emptyCounts, type LogCounts } from './log-counts.ts';
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import { hashId, PACKED_ID_BYTES, packId } from '../admission/id-hash.ts';
+import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 
 /** What a scan of a history came to; final once the scan has ended. */
 export interface HistoryFigures extends HistoryHorizon {

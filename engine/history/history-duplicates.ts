@@ -2,11 +2,11 @@ import { BIGINT, VARCHAR } from 'duckdb';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { ColumnRows } from './column-rows.ts';
 import { type ColumnSource, type HistoryColumn, positionSql } from './column-source.ts';
-import type { DuckDb } from './duckdb.ts';
-import { eventIdText } from './event-id.ts';
-import { rawColumn } from './raw-column.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { eventIdText } from '../admission/event-id.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
 import { repeatedHashes } from './repeated-hashes.ts';
-import { RowAppender } from './row-appender.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** The positions of rows that lost to an earlier one of the same id. */
 export interface Losers {

@@ -2,11 +2,11 @@ import type { CompiledSource } from '../define/compiled-view.ts';
 import { internalBug, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type Anchor, recordDigest } from './anchor.ts';
 import type { Cut, CutPartition } from './cut.ts';
-import { EventBatch } from './event-batch.ts';
-import type { HistoryHorizon } from './history-run.ts';
-import { emptyCounts, type LogCounts } from './log-counts.ts';
+import { EventBatch } from '../admission/event-batch.ts';
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogBatch, LogReader, RawRecord } from './log-reader.ts';
-import { HistoryIds, PartitionDedupe } from './partition-dedupe.ts';
+import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
 import { TopicPipeline } from './topic-pipeline.ts';
 
 /** What a scan leaves of one partition: where and how the stream goes on. */

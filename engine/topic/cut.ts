@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../values/clock.ts';
 import type { LogReader } from './log-reader.ts';
 
 export interface CutPartition {

@@ -1,4 +1,4 @@
-import type { LogBatch } from '../log-reader.ts';
+import type { LogBatch } from '../topic/log-reader.ts';
 
 interface Queued {
   readonly batch: LogBatch;

@@ -1,7 +1,7 @@
-import type { FieldSpec } from '../contract/field-type.ts';
+import type { FieldSpec } from '../values/field-type.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { type DuckDb, quoteName, quoteText } from './duckdb.ts';
+import { type DuckDb, quoteName, quoteText } from '../duckdb/duckdb.ts';
 import { type HistoryFile, type HistoryFiles, missingColumns, unreadableHistory } from './history-files.ts';
 
 /** A contract field that the history has a column for. */

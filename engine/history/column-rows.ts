@@ -1,9 +1,9 @@
 import type { DuckDBDataChunk } from 'duckdb';
-import { formatDateTime } from '../contract/iso-time.ts';
+import { formatDateTime } from '../values/iso-time.ts';
 import type { CompiledContract } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { HistoryColumn } from './column-source.ts';
-import { rawColumn } from './raw-column.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
 import { type RowFiller, rowFiller } from './row-filler.ts';
 import { type ValueColumn, valueColumn } from './value-column.ts';
 

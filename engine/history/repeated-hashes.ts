@@ -1,7 +1,7 @@
 import { UBIGINT } from 'duckdb';
-import type { DuckDb } from './duckdb.ts';
-import { readWords } from './raw-column.ts';
-import { RowAppender } from './row-appender.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { readWords } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** The filter has a word of 32 bits per hash and at most these, 64 MiB: more hashes are counted by DuckDB, which spills. */
 const MOST_WORDS = 1 << 24;

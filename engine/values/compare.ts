@@ -1,4 +1,4 @@
-import type { ScalarType, ScalarValue } from '../contract/field-type.ts';
+import type { ScalarType, ScalarValue } from './field-type.ts';
 
 /** Negative, zero or positive, as `a` sorts before, with or after `b`. */
 export type Comparison = (a: NonNullable<ScalarValue>, b: NonNullable<ScalarValue>) => number;

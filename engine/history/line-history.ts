@@ -1,16 +1,17 @@
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import type { HistoryRun } from './history-run.ts';
 import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, VARCHAR } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { invariant, isMillraceError } from '../errors/millrace-error.ts';
-import { EventBatch } from './event-batch.ts';
-import { eventIdText } from './event-id.ts';
+import { EventBatch } from '../admission/event-batch.ts';
+import { eventIdText } from '../admission/event-id.ts';
 import { type Losers, losersOf } from './history-duplicates.ts';
 import { type HistoryFile, type HistoryFiles, unreadableHistory } from './history-files.ts';
 import { HistoryLedger } from './history-ledger.ts';
-import type { HistoryHorizon, HistoryRun } from './history-run.ts';
 import { jsonLines } from './json-lines.ts';
 import { LoserCursor } from './loser-cursor.ts';
-import { rawColumn } from './raw-column.ts';
-import { RowAppender } from './row-appender.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** A line that holds an event as far as can be told without the others. */
 interface LineEvent {

@@ -1,5 +1,5 @@
-import { jsonConversion } from './json-conversions.ts';
-import type { Convert } from './decoder.ts';
+import { jsonConversion } from '../contract/json-conversions.ts';
+import type { Convert } from '../contract/decoder.ts';
 import type { ScalarType, ScalarValue } from './field-type.ts';
 import { formatDateTime } from './iso-time.ts';
 

@@ -2,7 +2,7 @@ import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node
 import kafkajs from 'kafkajs';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import { compressSync, uncompressSync } from 'snappy';
-import { MillraceError } from '../../errors/millrace-error.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 
 /** The compression of a record batch, as its attributes carry it. */
 export type CodecId = 0 | 1 | 2 | 3 | 4;

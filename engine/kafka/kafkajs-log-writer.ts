@@ -1,6 +1,6 @@
 import type { CompressionTypes, Producer } from 'kafkajs';
-import { MillraceError } from '../../errors/millrace-error.ts';
-import type { LogWriter, RecordToWrite } from '../log-writer.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { LogWriter, RecordToWrite } from '../topic/log-writer.ts';
 import { kafkaFailure, unreachable } from './kafka-failure.ts';
 import type { KafkaAddress } from './kafka-link.ts';
 

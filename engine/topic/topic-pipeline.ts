@@ -1,7 +1,7 @@
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
-import { eventIdText } from './event-id.ts';
+import { eventIdText } from '../admission/event-id.ts';
 import type { RawRecord } from './log-reader.ts';
-import type { PartitionDedupe } from './partition-dedupe.ts';
+import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
 
 /** What became of a record on its way to the views (design §5). */
 export type TopicOutcome =

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MillraceError } from '../../errors/millrace-error.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../log-reader.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { type Clock, systemClock } from '../values/clock.ts';
+import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../topic/log-reader.ts';
 import { kafkaFailure } from './kafka-failure.ts';
 import { type KafkaAddress, KafkaLink } from './kafka-link.ts';
 import { decodeRecordSet } from './record-batch.ts';

@@ -1,6 +1,6 @@
 import type { DuckDBDataChunk } from 'duckdb';
-import { rawColumn, readTexts } from './raw-column.ts';
-import { ShortStrings } from './short-strings.ts';
+import { rawColumn, readTexts } from '../duckdb/raw-column.ts';
+import { ShortStrings } from '../duckdb/short-strings.ts';
 
 /** Turns a column's raw value into a row value, or pushes reasons (see `CompiledContract.columnDecoder`). */
 export type Decode = (raw: unknown, reasons: string[]) => unknown;

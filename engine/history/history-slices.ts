@@ -1,5 +1,5 @@
 import { type ColumnSource, type HistoryColumn, parquetPath, parquetRelation } from './column-source.ts';
-import type { DuckDb } from './duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 
 /** Fewer rows than this are not worth a query of their own. */
 const SLICE_ROWS = 250_000;

@@ -1,4 +1,4 @@
-import { MillraceError, isMillraceError } from '../../errors/millrace-error.ts';
+import { MillraceError, isMillraceError } from '../errors/millrace-error.ts';
 
 /** What went wrong with Kafka, in our terms, and whether trying again in a moment may help. */
 export interface KafkaFailure {

@@ -1,7 +1,7 @@
 import type { DuckDBDataChunk } from 'duckdb';
-import type { DuckDb } from './duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { Losers } from './history-duplicates.ts';
-import { rawColumn } from './raw-column.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
 
 /**
  * The positions that lost, beside a scan in the order of positions (or of stretches of them). Left out here, not in SQL: a join hands chunks on

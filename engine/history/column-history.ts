@@ -1,7 +1,9 @@
+import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import type { HistoryRun } from './history-run.ts';
 import { BIGINT } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { chunksOf } from './chunks-of.ts';
+import { chunksOf } from '../duckdb/chunks-of.ts';
 import { ColumnRows } from './column-rows.ts';
 import {
   type ColumnSource,
@@ -11,16 +13,15 @@ import {
   openParquet,
   positionSql,
 } from './column-source.ts';
-import { EventBatch } from './event-batch.ts';
-import { eventIdText } from './event-id.ts';
+import { EventBatch } from '../admission/event-batch.ts';
+import { eventIdText } from '../admission/event-id.ts';
 import { findDuplicates, type Losers } from './history-duplicates.ts';
 import type { HistoryFiles } from './history-files.ts';
 import { newestSlicesFirst } from './history-slices.ts';
 import { HistoryLedger } from './history-ledger.ts';
-import type { HistoryHorizon, HistoryRun } from './history-run.ts';
 import { LoserCursor } from './loser-cursor.ts';
-import { rawColumn } from './raw-column.ts';
-import { RowAppender } from './row-appender.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** The events of a history of Parquet or CSV files. */
 export async function* columnEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {

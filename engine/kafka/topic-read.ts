@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MillraceError } from '../../errors/millrace-error.ts';
-import type { Clock } from '../clock.ts';
-import type { LogBatch, RawRecord, ReadOptions } from '../log-reader.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import type { Clock } from '../values/clock.ts';
+import type { LogBatch, RawRecord, ReadOptions } from '../topic/log-reader.ts';
 import { BatchQueue } from './batch-queue.ts';
 import type { FetchedPartition } from './fetch-response.ts';
 import { kafkaFailure, unreachable } from './kafka-failure.ts';
