@@ -119,6 +119,7 @@ try {
     history: null,
     dedupeHorizonUs: 0,
     maxAheadUs: 0,
+    brokerTime: 'record',
     invalidLimit: { rate: 1, window: 1 },
   };
   const memory = memoryTopic(topic);

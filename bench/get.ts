@@ -77,7 +77,7 @@ function* routeStates(view: CompiledView): Generator<StateRow> {
         delay: ((n * 31) % 90) - 20,
         distance: 100 + route,
       };
-      view.prepare({ row, eventTimeUs, id: row.flight_id, partition: -1, offset: n }, event);
+      view.prepare({ row, eventTimeUs, id: row.flight_id, partition: -1, offset: n, number: n }, event);
       reducer.apply(state, event);
     }
     yield { key: [airport(Math.floor(route / AIRPORTS)), airport(route)], state: reducer.encode(state) };

@@ -9,11 +9,11 @@ export class EventBatch {
     this.events.length = 0;
   }
 
-  add(row: Row, eventTimeUs: number, id: string | null, partition: number, offset: number): void {
+  add(row: Row, eventTimeUs: number, id: string | null, partition: number, offset: number, number: number): void {
     const at = this.events.length;
     let event = this.#pool[at];
     if (event === undefined) {
-      event = { row, eventTimeUs, id, partition, offset };
+      event = { row, eventTimeUs, id, partition, offset, number };
       this.#pool.push(event);
     } else {
       event.row = row;
@@ -21,6 +21,7 @@ export class EventBatch {
       event.id = id;
       event.partition = partition;
       event.offset = offset;
+      event.number = number;
     }
     this.events.push(event);
   }

@@ -7,6 +7,8 @@ export interface LogCounts {
   /** Topic records before, or history rows at or after, `history.until`. */
   outsideUntil: number;
   duplicates: number;
+  /** Of those that went on: older than the watermark less the dedupe horizon, so that a repeat among them is not seen. */
+  undeduped: number;
   /** Dropped by `where`. */
   filtered: number;
   nullKey: number;
@@ -23,6 +25,7 @@ export function emptyCounts(): LogCounts {
     invalid: 0,
     outsideUntil: 0,
     duplicates: 0,
+    undeduped: 0,
     filtered: 0,
     nullKey: 0,
     late: 0,

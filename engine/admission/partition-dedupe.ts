@@ -1,6 +1,25 @@
 import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
 import { IdTable } from './id-table.ts';
 
+/**
+ * Whether a record repeats a claim of its id (design §5): while the later of the watermark before it and its own event time is at most the
+ * claim's time plus the horizon, inclusive. False for a claim at NaN: an unknown id. All in µs.
+ */
+export function repeatsClaim(
+  claimedAtUs: number,
+  watermarkUs: number | null,
+  eventTimeUs: number,
+  horizonUs: number,
+): boolean {
+  const nowUs = watermarkUs === null || eventTimeUs > watermarkUs ? eventTimeUs : watermarkUs;
+  return nowUs <= claimedAtUs + horizonUs;
+}
+
+/** Whether a record is older than any claim that is still known: it counts, and cannot be told from a repeat. */
+export function isBeyondHorizon(watermarkUs: number | null, eventTimeUs: number, horizonUs: number): boolean {
+  return watermarkUs !== null && eventTimeUs < watermarkUs - horizonUs;
+}
+
 /** The ids of a history's last horizon, known to every partition; loaded once, shared, never changed. */
 export class HistoryIds {
   readonly #table = new IdTable();
@@ -27,10 +46,7 @@ export interface PackedIds {
   readonly newestEventTimeUs: number;
 }
 
-/**
- * Which event ids of one partition are known (design §5): an id counts once while the partition's watermark is at most the event time
- * it was claimed at plus the horizon, inclusive; after that it is claimed anew.
- */
+/** The claims of one partition: its own, and below them the history's. Which record repeats one is `repeatsClaim`'s to say. */
 export class PartitionDedupe {
   readonly #horizonUs: number;
   readonly #history: HistoryIds | null;
@@ -46,20 +62,19 @@ export class PartitionDedupe {
   }
 
   /**
-   * Judges an id, and claims it when it is new.
+   * Judges an id, and claims it when it is new. `undeduped`: new as far as can be told, and older than what can be.
    *
-   * @param watermarkUs The partition's watermark before this record; null where there was no valid record yet.
+   * @param watermarkUs The partition's watermark before this record; null where none has reached dedupe yet.
    */
-  judge(id: string, eventTimeUs: number, watermarkUs: number | null): 'new' | 'duplicate' {
+  judge(id: string, eventTimeUs: number, watermarkUs: number | null): 'new' | 'undeduped' | 'duplicate' {
     const words = this.#words;
     hashId(id, words);
-    if (watermarkUs !== null) {
-      let claimedAt = this.#own.get(words);
-      if (claimedAt !== claimedAt && this.#history !== null) claimedAt = this.#history.get(words);
-      // False for NaN: an unknown id.
-      if (watermarkUs <= claimedAt + this.#horizonUs) return 'duplicate';
-      if (this.#own.isFull) this.expire(watermarkUs);
-    }
+    let claimedAt = this.#own.get(words);
+    if (claimedAt !== claimedAt && this.#history !== null) claimedAt = this.#history.get(words);
+    if (repeatsClaim(claimedAt, watermarkUs, eventTimeUs, this.#horizonUs)) return 'duplicate';
+    // A claim this old is forgotten before any record could repeat it.
+    if (isBeyondHorizon(watermarkUs, eventTimeUs, this.#horizonUs)) return 'undeduped';
+    if (watermarkUs !== null && this.#own.isFull) this.expire(watermarkUs);
     this.#own.set(words, eventTimeUs);
     if (this.#freshBytes === this.#fresh.byteLength) this.#growFresh();
     packId(this.#fresh, this.#freshBytes, words, eventTimeUs);

@@ -3,6 +3,7 @@ import type { CompiledView } from '../define/compiled-view.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import type { Cut } from '../topic/cut.ts';
 import { PACKED_ID_BYTES, packedTimeUs } from '../admission/id-hash.ts';
+import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogScanFigures } from '../log/scan-log.ts';
 import { catalog, run } from '../postgres/catalog.ts';
@@ -22,6 +23,7 @@ export interface LoadOptions {
   readonly cut: Cut | null;
   readonly figures: LogScanFigures;
   readonly counts: LogCounts;
+  readonly limit: BatchLimit;
   readonly rows: AsyncIterable<StateRow>;
   readonly signal: AbortSignal | undefined;
   readonly progress: ProgressReporter;
@@ -88,7 +90,7 @@ async function verifyRows(client: pg.PoolClient, table: string, entities: number
 }
 
 /** Where and how the stream goes on: offsets, watermarks, anchors, known ids. */
-async function insertStart(client: pg.PoolClient, { view, version, cut, figures }: LoadOptions): Promise<void> {
+async function insertStart(client: pg.PoolClient, { view, version, cut, figures, limit }: LoadOptions): Promise<void> {
   const { topic } = view.source;
   if (topic === null || cut === null) return;
   const ids = figures.partitions.flatMap((part) => packs(view.name, version, topic, part.partition, part.dedupeIds));
@@ -96,18 +98,24 @@ async function insertStart(client: pg.PoolClient, { view, version, cut, figures 
   await insertDedupeIds(client, ids);
   await insertStreamOffsets(
     client,
-    figures.partitions.map((part) => ({
-      view: view.name,
-      version,
-      topic,
-      partition: part.partition,
-      nextOffset: part.endOffset,
-      endOffset: part.endOffset,
-      watermarkUs: part.watermarkUs,
-      clusterId: cut.clusterId,
-      anchorOffset: part.anchor?.offset ?? null,
-      anchorDigest: part.anchor?.digest ?? null,
-    })),
+    figures.partitions.map((part) => {
+      const ring = limit.ring(part.partition, part.counts.records);
+      return {
+        view: view.name,
+        version,
+        topic,
+        partition: part.partition,
+        nextOffset: part.endOffset,
+        endOffset: part.endOffset,
+        watermarkUs: part.watermarkUs,
+        clusterId: cut.clusterId,
+        anchorOffset: part.anchor?.offset ?? null,
+        anchorDigest: part.anchor?.digest ?? null,
+        begun: part.begun,
+        verdicts: ring.pack(),
+        mostlyInvalid: ring.isMostlyInvalid,
+      };
+    }),
   );
 }
 

@@ -9,6 +9,8 @@ import type { LogReader } from '../topic/log-reader.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { createStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
+import { storedListings } from '../postgres/history-listings.ts';
 import { insertVersion } from '../postgres/view-versions.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { layoutTag } from '../state/layout-tag.ts';
@@ -129,12 +131,14 @@ async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: Be
   const states = new StateBuffer(createViewReducer(view.layout), duckdb, memoryMb * STATES_SHARE * 2 ** 20);
   try {
     progress.begin('cut');
-    const { figures, counts } = await scanStates({
+    const { figures, counts, limit } = await scanStates({
       view,
       version,
       cut,
       reader,
       duckdb,
+      listings: storedListings(pool, clock),
+      accepted: await acceptedInvalid(pool, view.source.name),
       states,
       pool,
       signal,
@@ -148,6 +152,7 @@ async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: Be
         cut,
         figures,
         counts,
+        limit,
         rows: states.rows(signal),
         signal,
         progress,

@@ -5,10 +5,13 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import { type LogScanFigures, scanLog } from '../log/scan-log.ts';
-import type { InvalidRecord } from '../topic/topic-scan.ts';
+import { BatchLimit } from '../admission/batch-limit.ts';
+import type { InvalidRecord } from '../admission/invalid-record.ts';
+import type { AcceptedInvalid } from '../admission/batch-limit.ts';
+import type { HistoryListings } from '../history/history-listing.ts';
+import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import type { ProgressReporter } from './backfill-progress.ts';
-import { InvalidLimit } from './invalid-limit.ts';
 import type { StateBuffer } from './state-buffer.ts';
 
 const LETTERS_PER_INSERT = 500;
@@ -20,14 +23,23 @@ export interface ScanStatesOptions {
   readonly cut: Cut | null;
   readonly reader: LogReader | null;
   readonly duckdb: DuckDb;
+  readonly listings: HistoryListings;
+  readonly accepted: AcceptedInvalid;
   readonly states: StateBuffer;
   readonly pool: pg.Pool;
   readonly signal: AbortSignal | undefined;
   readonly progress: ProgressReporter;
 }
 
+/** What a scan came to, and what a stream goes on from. */
+export interface ScannedStates {
+  readonly figures: LogScanFigures;
+  readonly counts: LogCounts;
+  readonly limit: BatchLimit;
+}
+
 /** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
-export async function scanStates(options: ScanStatesOptions): Promise<{ figures: LogScanFigures; counts: LogCounts }> {
+export async function scanStates(options: ScanStatesOptions): Promise<ScannedStates> {
   const { view, states, progress, signal } = options;
   const letters = new Letters(options);
   const scan = scanLog({
@@ -35,6 +47,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
     cut: options.cut,
     reader: options.reader,
     duckdb: options.duckdb,
+    listings: options.listings,
     order: 'newest-first',
     signal,
     onProgress: (passed) => progress.scanned(passed),
@@ -68,11 +81,11 @@ export async function scanStates(options: ScanStatesOptions): Promise<{ figures:
     await states.endBatch();
     await letters.endBatch();
   }
-  await letters.flush();
   counts.applied += states.counts.applied;
   counts.late += states.counts.late;
   addCounts(counts, scan.figures.counts);
-  return { figures: scan.figures, counts };
+  await letters.flush(counts.records);
+  return { figures: scan.figures, counts, limit: letters.limit };
 }
 
 /** An event one of the view's row functions failed on: its payload is the record's bytes; of a history row, its JSON. */
@@ -82,28 +95,29 @@ function failedRow(
   record: RawRecord | null,
   reasons: readonly string[],
 ): InvalidRecord {
-  const { partition, offset, row } = event;
+  const { partition, offset, number, row } = event;
   if (record !== null) {
-    const { value, timestampUs } = record;
+    const { value } = record;
     const topic = view.source.topic ?? 'history';
-    return { topic, partition, offset, file: null, payload: value, reasons, brokerTimestampUs: timestampUs };
+    const brokerUs = brokerTimestampUs(record);
+    return { topic, partition, offset, number, file: null, payload: value, reasons, brokerTimestampUs: brokerUs };
   }
   const json = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
   const payload = Buffer.from(json);
-  return { topic: 'history', partition, offset, file: null, payload, reasons, brokerTimestampUs: null };
+  return { topic: 'history', partition, offset, number, file: null, payload, reasons, brokerTimestampUs: null };
 }
 
 /** Invalid records on their way to Postgres, in bounded batches. */
 class Letters {
   readonly #options: ScanStatesOptions;
-  readonly #limit: InvalidLimit;
+  readonly limit: BatchLimit;
   #batch: InvalidRecord[] = [];
   #waiting: InvalidRecord[] = [];
   #bytes = 0;
 
   constructor(options: ScanStatesOptions) {
     this.#options = options;
-    this.#limit = new InvalidLimit(options.view.source);
+    this.limit = new BatchLimit(options.view.source, options.accepted);
   }
 
   add(record: InvalidRecord): void {
@@ -113,8 +127,8 @@ class Letters {
   /** Throws `too-many-invalid-records`. */
   async endBatch(): Promise<void> {
     if (this.#batch.length === 0) return;
-    this.#limit.check(this.#batch);
     for (const record of this.#batch) {
+      this.limit.add(record);
       this.#waiting.push(record);
       this.#bytes += record.payload?.length ?? 0;
     }
@@ -122,9 +136,10 @@ class Letters {
     if (this.#waiting.length >= LETTERS_PER_INSERT || this.#bytes >= LETTER_BYTES_PER_INSERT) await this.#insert();
   }
 
-  async flush(): Promise<void> {
+  /** Judges the whole. Throws `too-many-invalid-records`. */
+  async flush(records: number): Promise<void> {
     await this.endBatch();
-    this.#limit.end();
+    this.limit.end(records);
     await this.#insert();
   }
 
@@ -133,7 +148,12 @@ class Letters {
     const { view, version, pool } = this.#options;
     await insertDeadLetters(
       pool,
-      this.#waiting.map((record) => ({ view: view.name, version, source: view.source.name, ...record })),
+      this.#waiting.map(({ number: _, ...record }) => ({
+        view: view.name,
+        version,
+        source: view.source.name,
+        ...record,
+      })),
     );
     this.#waiting = [];
     this.#bytes = 0;

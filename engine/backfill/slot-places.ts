@@ -32,7 +32,7 @@ export class SlotPlaces {
       else this.#refs.push(slot);
     }
     const ordered = [...layout.slots.entries()].filter(([, { partial }]) => partial === 'first' || partial === 'last');
-    this.hasIds = ordered.length > 0 && layout.tieBreak === 'id';
+    this.hasIds = ordered.length > 0 && layout.tieBreak !== 'offset';
     const isLast = ordered.every(([, slot]) => slot.partial === 'last' && layout.groups[slot.group]?.hopUs === null);
     this.lastSlots = isLast ? ordered.map(([slot]) => slot) : null;
     this.numberWidth = FIXED_NUMBERS + this.#numbers.length + this.#booleans.length;

@@ -57,7 +57,11 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
     headers: readHeaderNames(options, fields, report),
     history: compileHistory(options.history, baseFolder, report),
     dedupeHorizonUs: readDuration('dedupeHorizon', options.dedupeHorizon, 24 * HOUR_US, report),
-    maxAheadUs: readDuration('maxAhead', options.maxAhead, HOUR_US, report),
+    maxAheadUs:
+      options.maxAhead === false
+        ? Number.POSITIVE_INFINITY
+        : readDuration('maxAhead', options.maxAhead, HOUR_US, report),
+    brokerTime: readBrokerTime(options.brokerTime, report),
     invalidLimit: readLimit(options.invalidLimit, report),
   };
   return { source, plans, fields, sound };
@@ -117,7 +121,16 @@ function compileHistory(
     return null;
   }
   const path = isAbsolute(history.path) ? history.path : join(baseFolder, history.path);
-  return { path, untilUs: readUntil(history.until, report) };
+  const { disjoint = false } = history;
+  if (typeof disjoint !== 'boolean') {
+    report(
+      'invalid-history',
+      'history.disjoint',
+      `expected true or false, received ${JSON.stringify(disjoint)}`,
+      'Give `disjoint: true` where no event stands in both history and topic, or leave it out.',
+    );
+  }
+  return { path, untilUs: readUntil(history.until, report), disjoint: disjoint === true };
 }
 
 /** Archive columns are told apart without regard to case, as SQL does. */
@@ -188,6 +201,18 @@ function readDuration(path: string, text: string | undefined, preset: number, re
     );
   }
   return micros ?? preset;
+}
+
+function readBrokerTime(brokerTime: Source['options']['brokerTime'], report: ReportFault): 'record' | 'none' {
+  if (brokerTime !== undefined && brokerTime !== 'none') {
+    report(
+      'invalid-broker-time',
+      'brokerTime',
+      `expected 'none', received ${JSON.stringify(brokerTime)}`,
+      "Give brokerTime: 'none' where the topic's records have no broker timestamps, or leave it out.",
+    );
+  }
+  return brokerTime === 'none' ? 'none' : 'record';
 }
 
 function readLimit(limit: Source['options']['invalidLimit'], report: ReportFault): CompiledSource['invalidLimit'] {

@@ -8,6 +8,7 @@ import { durationMicros } from './duration.ts';
 import type { Entity } from './entity.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
+import type { ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-features.ts';
@@ -102,7 +103,7 @@ export function compileView(
       view: view.name,
       entity: view.entity.name,
       keys,
-      tieBreak: source.source.eventIdField === null ? 'offset' : 'id',
+      tieBreak: tieBreakOf(source),
     },
     features,
   );
@@ -165,4 +166,11 @@ function inputText(feature: FeaturePlan): string | null {
 
 function sourceText(from: string | RowFunction): string {
   return typeof from === 'string' ? from : String(from).replace(/\s+/g, ' ');
+}
+
+/** Integers compare by value, whatever their number of digits. */
+function tieBreakOf({ source, fields }: SourceCompilation): ViewLayout['tieBreak'] {
+  if (source.eventIdField === null) return 'offset';
+  const kind = fields.get(source.eventIdField)?.spec.type.kind;
+  return kind === 'int' || kind === 'int64' ? 'integer-id' : 'id';
 }

@@ -13,6 +13,8 @@ export interface LogEvent {
   /** History is partition -1, its offset the position by (file name, row). */
   partition: number;
   offset: number;
+  /** Which record of its partition it is in the scan at hand, from 0; of history its position. What the invalid limit counts by. */
+  number: number;
 }
 
 /** What a view makes of an event: its key and the input of every slot. */
@@ -42,13 +44,18 @@ export interface CompiledSource {
   readonly topic: string | null;
   /** Names of the record headers the contract names: archived, not seen by row functions. Default none. */
   readonly headers?: readonly string[] | undefined;
-  /** Absolute glob of the history files, and the event time (µs) history ends at, exclusive. */
-  readonly history: { readonly path: string; readonly untilUs: number | null } | null;
+  /**
+   * Absolute glob of the history files, the event time (µs) history ends at, exclusive, and whether it is known to share no event with the
+   * topic.
+   */
+  readonly history: { readonly path: string; readonly untilUs: number | null; readonly disjoint: boolean } | null;
   /** Dedupe horizon in µs, default 24 h. */
   readonly dedupeHorizonUs: number;
-  /** How far an event time may lie ahead of the record's broker timestamp, µs, default 1 h. */
+  /** How far an event time may lie ahead of what it is held against (design §5, time guard), µs, default 1 h; Infinity: no guard. */
   readonly maxAheadUs: number;
-  /** A driver stops when more than `rate` of the last `window` records were invalid. Default 0.1 of 1000. */
+  /** `none`: a record without a broker timestamp is believed. */
+  readonly brokerTime: 'record' | 'none';
+  /** A driver stops when more than `rate` times `window` of the last `window` records were invalid. Default 0.1 of 1000. */
   readonly invalidLimit: { readonly rate: number; readonly window: number };
 }
 

@@ -35,7 +35,9 @@ export async function fingerprintView(input: FingerprintInput): Promise<string> 
       eventId: source.eventIdField,
       untilUs: source.history?.untilUs ?? null,
       dedupeHorizonUs: source.dedupeHorizonUs,
-      maxAheadUs: source.maxAheadUs,
+      // JSON has no Infinity.
+      maxAheadUs: Number.isFinite(source.maxAheadUs) ? source.maxAheadUs : 'any',
+      brokerTime: source.brokerTime,
     },
   };
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');

@@ -21,13 +21,23 @@ export interface SourceOptions<Members extends Shape = Shape> {
         readonly path: string;
         /** History counts before this time, the topic from it on: an ISO datetime or date (UTC), or epoch µs. */
         readonly until?: string | Micros | undefined;
+        /** History and topic share no event, though history ends after the topic begins: nothing is counted twice. */
+        readonly disjoint?: boolean | undefined;
       }
     | undefined;
   /** How long an event id is remembered behind the watermark. Default `'24h'`. */
   readonly dedupeHorizon?: Duration | undefined;
-  /** How far an event time may lie ahead of its record's broker timestamp. Default `'1h'`. */
-  readonly maxAhead?: Duration | undefined;
-  /** A stream stops when more than `rate` of its last `window` records were invalid. Default 0.1 of 1000. */
+  /**
+   * How far an event time may lie ahead of its record's broker timestamp (in a history: of when its files were first read). Default `'1h'`;
+   * `false`: any time is taken, and one far ahead ends dedupe for all before it.
+   */
+  readonly maxAhead?: Duration | false | undefined;
+  /** Believe the event times of records that have no broker timestamp; without it such records are invalid. */
+  readonly brokerTime?: 'none' | undefined;
+  /**
+   * A stream or a batch stops when more than `rate` × `window` of a partition's last `window` records are invalid, a batch also when more than
+   * `rate` of all its records are. Default 0.1 of 1000.
+   */
   readonly invalidLimit?: { readonly rate: number; readonly window: number } | undefined;
 }
 

@@ -46,8 +46,8 @@ export interface ViewLayout {
   readonly view: string;
   readonly entity: string;
   readonly keys: readonly { readonly name: string; readonly type: ScalarType }[];
-  /** Ties of event time in `first`/`last` break by event id (`id`) or by partition, then offset (`offset`). */
-  readonly tieBreak: 'id' | 'offset';
+  /** Ties of event time in `first`/`last` break by event id, as text (`id`) or as an integer (`integer-id`), or by partition, then offset. */
+  readonly tieBreak: 'id' | 'integer-id' | 'offset';
   /** Sorted by hop, the lifetime group last. */
   readonly groups: readonly GroupLayout[];
   /** Sorted by group, so that a tile's partials are contiguous. */

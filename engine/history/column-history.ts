@@ -31,7 +31,7 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
   const dropped: string[] = [];
   try {
     run.onFiles(history.files);
-    const losers = await findDuplicates(source, history, duckdb, signal);
+    const losers = await findDuplicates(run, history);
     if (losers !== null) {
       dropped.push(losers.table);
       ledger.counts.records += losers.count;
@@ -82,7 +82,7 @@ async function* streamEvents(
   const rowNumbers: number[] = [];
   const first = firstPositions(history.files);
   const total = history.files.reduce((sum, { rows }) => sum + rows, 0);
-  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
+  const { guard, within } = run;
   const times = decoded.valuesOf(source.eventTimeField);
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   const ids = idColumn === undefined ? null : decoded.valuesOf(idColumn.field.name);
@@ -113,18 +113,24 @@ async function* streamEvents(
           }
         }
         const eventTimeUs = times[index] as number;
-        ledger.seen(eventTimeUs);
-        if (eventTimeUs >= untilUs) {
+        const fault = guard.fault(eventTimeUs);
+        if (fault !== null) {
+          counts.invalid++;
+          run.onInvalid(position, (history.files[file] as { path: string }).path, [fault], decoded.payload(index));
+          continue;
+        }
+        if (!within(eventTimeUs)) {
           counts.outsideUntil++;
           continue;
         }
+        ledger.seen(eventTimeUs);
         const id = ids === null ? null : eventIdText(ids[index]);
         if (id !== null) ledger.claimed(id, eventTimeUs);
         if (run.order === 'event-time') {
           if (eventTimeUs < lastUs) throw internalBug('history rows left DuckDB out of order', { lastUs, eventTimeUs });
           lastUs = eventTimeUs;
         }
-        batch.add(decoded.rows[index]!, eventTimeUs, id, -1, position);
+        batch.add(decoded.rows[index]!, eventTimeUs, id, -1, position, position);
       }
       counts.records += count;
       run.onProgress?.(counts.records, total);
@@ -147,7 +153,7 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
   let fromUs = Number.NEGATIVE_INFINITY;
   if (isTyped) {
     const [newest] = await duckdb.query<{ t: bigint | null }>(
-      `SELECT epoch_us(max(t)) AS t FROM (SELECT ${time.expression}::TIMESTAMP AS t FROM ${history.relation}) WHERE isfinite(t)`,
+      `SELECT epoch_us(max(t)) AS t FROM (SELECT ${time.expression}::TIMESTAMP AS t FROM ${history.relation}) WHERE isfinite(t)${before(run)}`,
       [],
       signal,
     );
@@ -167,6 +173,13 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
     if (filter === '' || fromUs <= needed) return horizon;
     fromUs = needed;
   }
+}
+
+/** SQL: leaves out what lies beyond `until` and the guard: what stops before dedupe has no say in how far back the horizon reaches. */
+function before({ source, guard }: HistoryRun): string {
+  const untilUs = source.history?.untilUs ?? null;
+  const until = untilUs === null ? '' : ` AND t < make_timestamp(${untilUs})`;
+  return Number.isFinite(guard.boundUs) ? `${until} AND t <= make_timestamp(${guard.boundUs})` : until;
 }
 
 function eventTimeColumn(run: HistoryRun, history: ColumnSource): HistoryColumn {

@@ -1,14 +1,15 @@
 import { BIGINT, VARCHAR } from 'duckdb';
-import type { CompiledSource } from '../define/compiled-view.ts';
 import { ColumnRows } from './column-rows.ts';
 import { type ColumnSource, type HistoryColumn, positionSql } from './column-source.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { eventIdText } from '../admission/event-id.ts';
+import { repeatsClaim } from '../admission/partition-dedupe.ts';
+import type { HistoryRun } from './history-run.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { repeatedHashes } from './repeated-hashes.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 
-/** The positions of rows that lost to an earlier one of the same id. */
+/** The positions of rows that repeat an earlier claim of their id. */
 export interface Losers {
   /** Table with BIGINT columns `position` and `event_time`. */
   readonly table: string;
@@ -18,16 +19,12 @@ export interface Losers {
 }
 
 /**
- * Finds the duplicates of a history in columns: over all of it, the valid row inside `until` that is first by (event time, position)
- * wins. Ids that occur once (told apart by a 64-bit hash, so a few too many may be looked at) cost a look at their hashes; only the rows of
- * the others are decoded here, since an invalid row claims no id. Null where there are none.
+ * Finds the duplicates of a history in columns, by the topic's rule over its rows in the order (event time, position). Ids that occur once
+ * (told apart by a 64-bit hash, so a few too many may be looked at) cost a look at their hashes; only the rows of the others are decoded here,
+ * since what stops before dedupe claims no id. Null where there are none.
  */
-export async function findDuplicates(
-  source: CompiledSource,
-  history: ColumnSource,
-  duckdb: DuckDb,
-  signal?: AbortSignal,
-): Promise<Losers | null> {
+export async function findDuplicates(run: HistoryRun, history: ColumnSource): Promise<Losers | null> {
+  const { source, duckdb, signal } = run;
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   if (idColumn === undefined) return null;
   const key = idKeySql(idColumn);
@@ -36,22 +33,34 @@ export async function findDuplicates(
   const repeated = await repeatedHashes(hashes, rows, duckdb, signal);
   if (repeated === null) return null;
   try {
-    const claims = await collectClaims(source, history, duckdb, `${key} IN (SELECT k FROM ${repeated})`, signal);
-    return await losersOf(claims, duckdb, signal);
+    const claims = await collectClaims(run, history, `${key} IN (SELECT k FROM ${repeated})`);
+    return await losersOf(claims, source.dedupeHorizonUs, duckdb, signal);
   } finally {
     await duckdb.run(`DROP TABLE ${repeated}`);
   }
 }
 
-/** Table `(id, event_time, position)` of the valid claims to an id, made into a table of those that lost. Drops `claims`. */
-export async function losersOf(claims: string, duckdb: DuckDb, signal?: AbortSignal): Promise<Losers | null> {
+/**
+ * Table `(id, event_time, position)` of the rows with an id that reach dedupe, made into a table of those that repeat a claim. Drops `claims`.
+ * In the order of event time the watermark before a row is never later than its own time: whether it repeats is between it and its id's last claim.
+ */
+export async function losersOf(
+  claims: string,
+  horizonUs: number,
+  duckdb: DuckDb,
+  signal?: AbortSignal,
+): Promise<Losers | null> {
   const table = duckdb.newName('losers');
+  // Ids all of whose rows lie within a horizon of the first, nearly all of them: every other row repeats it.
   await duckdb.run(
-    `CREATE TABLE ${table} AS SELECT position, event_time FROM (SELECT position, event_time, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place FROM ${claims}) ` +
-      'WHERE place > 1',
-    [],
+    `CREATE TABLE ${table} AS SELECT position, event_time FROM (
+       SELECT position, event_time, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place,
+         max(event_time) OVER (PARTITION BY id) - min(event_time) OVER (PARTITION BY id) AS span FROM ${claims})
+     WHERE place > 1 AND span <= $1::BIGINT`,
+    [BigInt(horizonUs)],
     signal,
   );
+  await addWideLosers(claims, table, horizonUs, duckdb, signal);
   await duckdb.run(`DROP TABLE ${claims}`);
   const [lost] = await duckdb.query<{ n: bigint; newest: bigint | null }>(
     `SELECT count(*) AS n, max(event_time) AS newest FROM ${table}`,
@@ -63,12 +72,44 @@ export async function losersOf(claims: string, duckdb: DuckDb, signal?: AbortSig
   return null;
 }
 
-async function collectClaims(
-  source: CompiledSource,
-  history: ColumnSource,
+/** The ids that are used again beyond the horizon: one by one, claim after claim. */
+async function addWideLosers(
+  claims: string,
+  table: string,
+  horizonUs: number,
   duckdb: DuckDb,
-  condition: string,
   signal: AbortSignal | undefined,
+): Promise<void> {
+  const sql = `SELECT event_time, position, row_number() OVER (PARTITION BY id ORDER BY event_time, position) AS place FROM ${claims}
+    WHERE id IN (SELECT id FROM ${claims} GROUP BY id HAVING max(event_time) - min(event_time) > ${Math.floor(horizonUs)})
+    ORDER BY id, event_time, position`;
+  const readNumber = rawColumn('BIGINT');
+  const times: number[] = [];
+  const positions: number[] = [];
+  const places: number[] = [];
+  let claimedAtUs = Number.NaN;
+  const appender = await RowAppender.open(duckdb, table, [BIGINT, BIGINT]);
+  try {
+    for await (const chunk of duckdb.chunks(sql, [], signal)) {
+      readNumber(chunk, 0, times);
+      readNumber(chunk, 1, positions);
+      readNumber(chunk, 2, places);
+      for (let index = 0; index < chunk.rowCount; index++) {
+        const timeUs = times[index] as number;
+        const isFirst = places[index] === 1;
+        if (isFirst || !repeatsClaim(claimedAtUs, null, timeUs, horizonUs)) claimedAtUs = timeUs;
+        else appender.append(BigInt(positions[index] as number), BigInt(timeUs));
+      }
+    }
+  } finally {
+    appender.close();
+  }
+}
+
+async function collectClaims(
+  { source, duckdb, signal, guard, within }: HistoryRun,
+  history: ColumnSource,
+  condition: string,
 ): Promise<string> {
   const claims = duckdb.newName('claims');
   await duckdb.run(`CREATE TABLE ${claims} (id VARCHAR, event_time BIGINT, position BIGINT)`);
@@ -76,7 +117,6 @@ async function collectClaims(
   const decoded = new ColumnRows(source.contract, history.columns);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];
-  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
   const list = [...history.columns.map(({ expression }) => expression), `${positionSql(history)}::BIGINT`].join(', ');
   const sql = `SELECT ${list} FROM ${history.relation} WHERE ${condition}`;
   try {
@@ -88,7 +128,8 @@ async function collectClaims(
         const row = decoded.rows[index] as Record<string, unknown>;
         const eventTimeUs = row[source.eventTimeField];
         const id = eventIdText(row[source.eventIdField as string]);
-        if (typeof eventTimeUs !== 'number' || !(eventTimeUs < untilUs) || id === null) continue;
+        if (typeof eventTimeUs !== 'number' || id === null) continue;
+        if (eventTimeUs > guard.boundUs || !within(eventTimeUs)) continue;
         appender.append(id, BigInt(eventTimeUs), BigInt(positions[index] as number));
       }
     }

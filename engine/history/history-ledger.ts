@@ -9,12 +9,10 @@ export interface HistoryFigures extends HistoryHorizon {
   /** Rows of all files, valid or not. */
   readonly rows: number;
   readonly files: readonly HistoryFile[];
-  /** The newest event time among contract-valid rows, those outside `until` included, µs; null without any. */
+  /** The final watermark: the newest event time among the rows that reach dedupe, µs; null without any. */
   readonly newestEventTimeUs: number | null;
   /** `records`, `invalid`, `outsideUntil` and `duplicates`. */
   readonly counts: LogCounts;
-  /** Packed ids (24 bytes each) that can still make a topic record a duplicate: event time at least newest minus horizon. */
-  readonly horizonIds: Uint8Array;
 }
 
 const COMPACT_FROM = 65_536;
@@ -35,7 +33,7 @@ export class HistoryLedger {
     this.#hasIds = source.eventIdField !== null && source.topic !== null;
   }
 
-  /** Counts the event time of a contract-valid row. */
+  /** Counts the event time of a row that reaches dedupe. */
   seen(eventTimeUs: number): void {
     if (eventTimeUs > this.#newestUs) this.#newestUs = eventTimeUs;
   }

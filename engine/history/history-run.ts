@@ -1,8 +1,11 @@
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import type { HistoryGuard } from '../admission/time-guard.ts';
+import type { Within } from '../admission/until.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { HistoryFile } from './history-files.ts';
 import type { HistoryLedger } from './history-ledger.ts';
+import type { HistoryListings } from './history-listing.ts';
 
 /**
  * `any`: as it is cheapest to read, which is by position unless the history is in lines. `newest-first`: as `any`, but where a history
@@ -15,6 +18,8 @@ export interface HistoryScanOptions {
   readonly source: CompiledSource;
   readonly order: ScanOrder;
   readonly duckdb: DuckDb;
+  /** Since when the files are known: what their event times are held against. */
+  readonly listings: HistoryListings;
   /** For tests: how many rows a stretch has at least. */
   readonly sliceRows?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -29,6 +34,8 @@ export interface HistoryScanOptions {
 /** What both ways of reading a history (columns, lines) are given. */
 export interface HistoryRun extends HistoryScanOptions {
   readonly ledger: HistoryLedger;
+  readonly guard: HistoryGuard;
+  readonly within: Within;
   /** Told once the files and their rows are known. */
   onFiles(files: readonly HistoryFile[]): void;
 }

@@ -1,3 +1,6 @@
+import { historyGuard } from '../admission/time-guard.ts';
+import { withinUntil } from '../admission/until.ts';
+import { listingOf } from './history-listing.ts';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { internalBug, invariant } from '../errors/millrace-error.ts';
 import { columnEvents } from './column-history.ts';
@@ -13,13 +16,14 @@ export interface HistoryScan extends AsyncIterable<LogEvent[]> {
 }
 
 /**
- * Scans the history of a source: decode → contract → `until` → dedupe over all of it. Yields batches of events of partition -1 whose
+ * Scans the history of a source: decode → contract → time guard → `until` → dedupe, as one partition whose order is (event
+ * time, file name, row). Yields batches of events of partition -1 whose
  * offset is their position; the array, its events and their rows are used again for the next batch.
  *
  * @throws MillraceError (while iterating) `history-not-found`, `history-mixed-formats`, `history-format-unknown`,
  * `history-unreadable`, `history-column-missing`, `column-type-mismatch`.
  * @example
- * const scan = scanHistory({ source, order: 'any', duckdb, onInvalid: () => {} });
+ * const scan = scanHistory({ source, order: 'any', duckdb, listings, onInvalid: () => {} });
  * for await (const events of scan) for (const event of events) apply(event);
  * console.log(scan.figures.rows);
  */
@@ -41,11 +45,15 @@ async function* scan(options: HistoryScanOptions, done: (figures: HistoryFigures
   const { source } = options;
   invariant(source.history !== null, `source "${source.name}" has no history to scan`);
   const found = await findHistoryFiles(source.name, source.history.path);
+  const listing = listingOf(source.name, source.history.path, found);
+  const guard = historyGuard(source, await options.listings.firstReadAtUs(listing));
   const ledger = new HistoryLedger(source);
   let files: HistoryFigures['files'] = [];
   const run: HistoryRun = {
     ...options,
     ledger,
+    guard,
+    within: withinUntil(source).history,
     onFiles: (known) => {
       files = known;
     },

@@ -31,7 +31,7 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
     const batch = new EventBatch();
     for await (const lines of validLines(run, found)) {
       batch.clear();
-      for (const { row, eventTimeUs, id, position } of lines) batch.add(row, eventTimeUs, id, -1, position);
+      for (const { row, eventTimeUs, id, position } of lines) batch.add(row, eventTimeUs, id, -1, position, position);
       yield batch.events;
     }
     return;
@@ -48,7 +48,7 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
         [],
         signal,
       );
-      losers = await losersOf(claims, duckdb, signal);
+      losers = await losersOf(claims, source.dedupeHorizonUs, duckdb, signal);
     }
     if (losers !== null) {
       dropped.push(losers.table);
@@ -66,9 +66,8 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
 
 /** Decodes every line once; counts and reports what stops here. */
 async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LineEvent[]> {
-  const { source, ledger, signal } = run;
+  const { source, ledger, signal, guard, within } = run;
   const { counts } = ledger;
-  const untilUs = source.history?.untilUs ?? Number.POSITIVE_INFINITY;
   const files: HistoryFile[] = [];
   let position = 0;
   for (const { path, sizeBytes } of found.files) {
@@ -86,11 +85,17 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
             continue;
           }
           const eventTimeUs = decoded.row[source.eventTimeField] as number;
-          ledger.seen(eventTimeUs);
-          if (eventTimeUs >= untilUs) {
+          const fault = guard.fault(eventTimeUs);
+          if (fault !== null) {
+            counts.invalid++;
+            run.onInvalid(at, path, [fault], line.toString('utf8'));
+            continue;
+          }
+          if (!within(eventTimeUs)) {
             counts.outsideUntil++;
             continue;
           }
+          ledger.seen(eventTimeUs);
           const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
           valid.push({ line, row: decoded.row, eventTimeUs, id, position: at });
         }
@@ -165,7 +170,8 @@ async function* stagedEvents(run: HistoryRun, sql: string, losers: Losers | null
         const eventTimeUs = decoded.row[source.eventTimeField] as number;
         const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
         if (id !== null) ledger.claimed(id, eventTimeUs);
-        batch.add(decoded.row, eventTimeUs, id, -1, positions[index] as number);
+        const at = positions[index] as number;
+        batch.add(decoded.row, eventTimeUs, id, -1, at, at);
       }
       yield batch.events;
     }

@@ -15,7 +15,9 @@ import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import { mergeByTime } from './merge-by-time.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
-import { type InvalidRecord, type PartitionFigures, TopicScan } from '../topic/topic-scan.ts';
+import type { InvalidRecord } from '../admission/invalid-record.ts';
+import type { HistoryListings } from '../history/history-listing.ts';
+import { type PartitionFigures, TopicScan } from '../topic/topic-scan.ts';
 
 export interface LogScanProgress {
   readonly phase: 'history' | 'topic';
@@ -30,6 +32,7 @@ export interface LogScanOptions {
   readonly cut: Cut | null;
   readonly reader: LogReader | null;
   readonly duckdb: DuckDb;
+  readonly listings: HistoryListings;
   readonly order: ScanOrder;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LogScanProgress) => void) | undefined;
@@ -38,7 +41,7 @@ export interface LogScanOptions {
 
 /** What a scan of a log came to; final once it has ended. */
 export interface LogScanFigures {
-  /** `records`, `tombstones`, `invalid`, `outsideUntil` and `duplicates` of history and topic together. */
+  /** `records`, `tombstones`, `invalid`, `outsideUntil`, `duplicates` and `undeduped` of history and topic together. */
   readonly counts: LogCounts;
   readonly files: readonly HistoryFile[];
   /** Null for a source without history. */
@@ -59,11 +62,11 @@ export interface LogScan {
 
 /**
  * Scans the log of a source up to a cut, each record exactly once: history, then the topic through one pipeline per partition that
- * knows the history's last ids and newest time. In order `event-time` both are merged by event time.
+ * knows the history's last ids and final watermark. In order `event-time` both are merged by event time.
  *
- * @throws MillraceError (while iterating) what `scanHistory` throws, `offsets-gone`, `topic-recreated`, and what the reader throws.
+ * @throws MillraceError (while iterating) what `scanHistory` throws, `history-overlaps-topic`, `offsets-gone`, `topic-recreated`, and what the reader throws.
  * @example
- * const scan = scanLog({ source, cut, reader, duckdb, order: 'any', onInvalid: bury });
+ * const scan = scanLog({ source, cut, reader, duckdb, listings, order: 'any', onInvalid: bury });
  * for await (const events of scan.batches()) for (const event of events) apply(event);
  * const { counts, partitions } = scan.figures;
  */
@@ -153,10 +156,11 @@ class Scan {
   }
 
   #history(beforeEvents?: (horizon: HistoryHorizon) => Promise<void>): ReturnType<typeof scanHistory> {
-    const { source, duckdb, order, signal, onProgress, onInvalid } = this.#options;
+    const { source, duckdb, listings, order, signal, onProgress, onInvalid } = this.#options;
     return scanHistory({
       source,
       duckdb,
+      listings,
       order,
       signal,
       beforeEvents,
@@ -166,6 +170,7 @@ class Scan {
           topic: 'history',
           partition: -1,
           offset: position,
+          number: position,
           file,
           payload: Buffer.from(payload),
           reasons,
@@ -194,15 +199,16 @@ class Scan {
 
   async #stage(topic: TopicScan | null, table: string): Promise<void> {
     const { duckdb } = this.#options;
-    await duckdb.run(`CREATE TABLE ${table} (t BIGINT, partition INTEGER, "offset" BIGINT, value BLOB)`);
+    await duckdb.run(`CREATE TABLE ${table} (t BIGINT, partition INTEGER, "offset" BIGINT, number BIGINT, value BLOB)`);
     if (topic === null) return;
-    const appender = await RowAppender.open(duckdb, table, [BIGINT, INTEGER, BIGINT, BLOB]);
+    const appender = await RowAppender.open(duckdb, table, [BIGINT, INTEGER, BIGINT, BIGINT, BLOB]);
     try {
       const append = (event: LogEvent, record: { readonly value: Uint8Array | null }): void =>
         appender.append(
           BigInt(event.eventTimeUs),
           event.partition,
           BigInt(event.offset),
+          BigInt(event.number),
           blobValue(record.value ?? new Uint8Array(0)),
         );
       for await (const _ of topic.batches(append));
@@ -215,14 +221,16 @@ class Scan {
     const { source, duckdb, signal } = this.#options;
     const batch = new EventBatch();
     const readPartition = rawColumn('INTEGER');
-    const readOffset = rawColumn('BIGINT');
+    const readBigint = rawColumn('BIGINT');
     const partitions: number[] = [];
     const offsets: number[] = [];
-    const sql = `SELECT partition, "offset", value FROM ${table} ORDER BY t, partition, "offset"`;
+    const numbers: number[] = [];
+    const sql = `SELECT partition, "offset", number, value FROM ${table} ORDER BY t, partition, "offset"`;
     for await (const chunk of duckdb.chunks(sql, [], signal)) {
       readPartition(chunk, 0, partitions);
-      readOffset(chunk, 1, offsets);
-      const values = chunk.getColumnVector(2);
+      readBigint(chunk, 1, offsets);
+      readBigint(chunk, 2, numbers);
+      const values = chunk.getColumnVector(3);
       batch.clear();
       for (let index = 0; index < chunk.rowCount; index++) {
         const decoded = source.contract.decodeJson((values.getItem(index) as DuckDBBlobValue).bytes);
@@ -230,14 +238,15 @@ class Scan {
         const { row } = decoded;
         const id = source.eventIdField === null ? null : eventIdText(row[source.eventIdField]);
         const eventTimeUs = row[source.eventTimeField] as number;
-        batch.add(row, eventTimeUs, id, partitions[index] as number, offsets[index] as number);
+        const [partition, offset, number] = [partitions[index]!, offsets[index]!, numbers[index]!];
+        batch.add(row, eventTimeUs, id, partition, offset, number);
       }
       yield batch.events;
     }
   }
 
   #end(history: HistoryFigures | null, topic: TopicScan | null): void {
-    const partitions = topic?.figures(history?.newestEventTimeUs ?? null) ?? [];
+    const partitions = topic?.figures() ?? [];
     const counts = emptyCounts();
     if (history !== null) addCounts(counts, history.counts);
     for (const part of partitions) addCounts(counts, part.counts);

@@ -164,7 +164,7 @@ function slotStatements(
   }
   const value = sqlValue(input);
   const take = (name: string): string => `${name} := ${value.read};`;
-  const step = layout.tieBreak === 'id' ? [SKIP, ...UNSIGNED, 'p := p + v::int;'] : [SKIP, SKIP, SKIP];
+  const step = layout.tieBreak !== 'offset' ? [SKIP, ...UNSIGNED, 'p := p + v::int;'] : [SKIP, SKIP, SKIP];
   const better = {
     min: (name: string) => `(${name} IS NULL OR ${value.read} < ${name})`,
     max: (name: string) => `(${name} IS NULL OR ${value.read} > ${name})`,

@@ -9,6 +9,8 @@ import { insertAudit, type ParityVerdict, pruneAudits } from '../postgres/parity
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { checkHistoryFiles, checkHistoryRows } from '../replay/check-history.ts';
+import type { HistoryListings } from '../history/history-listing.ts';
+import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
@@ -66,6 +68,7 @@ export async function auditParity(options: AuditOptions): Promise<AuditResult> {
 class Audit {
   readonly #options: AuditOptions;
   readonly #duckdb: DuckDb;
+  readonly #listings: HistoryListings;
   readonly #figures = { entities: 0, reads: 0, cellsCompared: 0, cellsDiffering: 0 };
   readonly #skipped: Record<string, number> = {};
   readonly #differences: UnnumberedDifference[] = [];
@@ -76,6 +79,7 @@ class Audit {
   constructor(options: AuditOptions, duckdb: DuckDb) {
     this.#options = options;
     this.#duckdb = duckdb;
+    this.#listings = storedListings(options.pool, options.clock);
   }
 
   async run(): Promise<AuditResult> {
@@ -249,6 +253,7 @@ class Audit {
       untilSeq: Math.min(version.seq, commits.lastSeq),
       reader,
       duckdb: this.#duckdb,
+      listings: this.#listings,
       signal,
       onProgress: (done, total) => this.#report(phase, done, total),
     }).batches();
@@ -278,6 +283,7 @@ class Audit {
             },
       reader,
       duckdb: this.#duckdb,
+      listings: this.#listings,
       order: 'any',
       signal,
       onProgress: ({ rows, totalRows }) => this.#report('replay', rows, totalRows),

@@ -3,7 +3,7 @@ import { type JsonValue, jsonValue } from '../values/json-values.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import { compareUtf8 } from '../values/compare.ts';
+import { idComparisonOf } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { readValues, sameValue } from './compare-values.ts';
@@ -112,7 +112,7 @@ function recordsOf(subject: FeatureSubject): EntityEvent[] {
 /** The order of `first` and `last`: event time, then event id or position. */
 function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent): number {
   if (a.eventTimeUs !== b.eventTimeUs) return a.eventTimeUs - b.eventTimeUs;
-  if (layout.tieBreak === 'id') return compareUtf8(a.id ?? '', b.id ?? '');
+  if (layout.tieBreak !== 'offset') return idComparisonOf(layout.tieBreak)(a.id ?? '', b.id ?? '');
   return a.partition - b.partition || a.offset - b.offset;
 }
 

@@ -8,6 +8,7 @@ import { openDuckDb } from '../duckdb/duckdb.ts';
 import { EntityKeys } from '../online/entity-key.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityState } from '../state/view-reducer.ts';
@@ -169,7 +170,7 @@ interface OwnEvents {
 }
 
 async function eventsOf(
-  { view, reader, signal, onProgress }: ExplainOptions,
+  { view, pool, reader, clock, signal, onProgress }: ExplainOptions,
   { version, commits, seq, atUs, row }: Subject & { readonly commits: CommitTimeline; readonly seq: number },
   wanted: string,
   duckdb: Awaited<ReturnType<typeof openDuckDb>>,
@@ -181,6 +182,7 @@ async function eventsOf(
     untilSeq: row === undefined ? commits.lastSeq : seq,
     reader,
     duckdb,
+    listings: storedListings(pool, clock),
     signal,
     onProgress,
   });

@@ -77,6 +77,22 @@ export interface CatalogTables {
     anchor_digest: Buffer | null;
     counts: JsonDefault<Partial<LogCounts>>;
     updated_at: TimeDefault;
+    begun: Generated<boolean>;
+    verdicts: Buffer | null;
+    mostly_invalid: Generated<boolean>;
+  };
+  'millrace_catalog.history_listing': {
+    source: string;
+    digest: string;
+    first_read_at_us: number;
+    files: number;
+    bytes: number;
+  };
+  'millrace_catalog.accepted_invalid': {
+    source: string;
+    partition: number;
+    until_offset: number;
+    accepted_at: TimeDefault;
   };
   'millrace_catalog.commit_record': {
     view: string;

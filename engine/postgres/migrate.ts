@@ -5,6 +5,7 @@ import * as catalog from '../../migrations/0001-catalog.ts';
 import * as readerRole from '../../migrations/0002-reader-role.ts';
 import * as sqlFunctions from '../../migrations/0003-sql-functions.ts';
 import * as archiveAndParity from '../../migrations/0004-archive-and-parity.ts';
+import * as intake from '../../migrations/0006-intake.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { createPool } from './pool.ts';
 import { withClient } from './transaction.ts';
@@ -15,6 +16,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0002-reader-role': readerRole,
   '0003-sql-functions': sqlFunctions,
   '0004-archive-and-parity': archiveAndParity,
+  '0006-intake': intake,
 };
 
 /** Any constant: all Millrace processes take the same lock of the database while they migrate. */

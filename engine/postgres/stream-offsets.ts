@@ -22,6 +22,12 @@ export interface StreamOffset {
   readonly anchorDigest: Uint8Array | null;
   /** Where the records of this partition went since the cut. */
   readonly counts: Partial<LogCounts>;
+  /** Whether a record of the partition has reached dedupe. */
+  readonly begun: boolean;
+  /** Verdicts of its last records, as `VerdictRing` packs them; null: none yet. */
+  readonly verdicts: Uint8Array | null;
+  /** More than half of its last records are invalid. */
+  readonly mostlyInvalid: boolean;
   readonly updatedAtUs: number;
 }
 
@@ -38,6 +44,9 @@ export type NewStreamOffset = Pick<
   | 'clusterId'
   | 'anchorOffset'
   | 'anchorDigest'
+  | 'begun'
+  | 'verdicts'
+  | 'mostlyInvalid'
 >;
 
 /** Inserts the start offsets of a version's stream. */
@@ -57,6 +66,9 @@ export async function insertStreamOffsets(client: Queryable, offsets: readonly N
         cluster_id: offset.clusterId,
         anchor_offset: offset.anchorOffset,
         anchor_digest: offset.anchorDigest === null ? null : Buffer.from(offset.anchorDigest),
+        begun: offset.begun,
+        verdicts: offset.verdicts === null ? null : Buffer.from(offset.verdicts),
+        mostly_invalid: offset.mostlyInvalid,
       })),
     ),
   );
@@ -89,6 +101,9 @@ export async function streamOffsets(on: Queryable, view: string, version: number
     anchorOffset: row.anchor_offset,
     anchorDigest: row.anchor_digest,
     counts: row.counts,
+    begun: row.begun,
+    verdicts: row.verdicts,
+    mostlyInvalid: row.mostly_invalid,
     updatedAtUs: row.updated_at,
   }));
 }

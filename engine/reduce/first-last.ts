@@ -2,7 +2,7 @@ import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ByteReader } from './byte-reader.ts';
-import { comparisonOf, compareUtf8 } from '../values/compare.ts';
+import { comparisonOf, idComparisonOf } from '../values/compare.ts';
 import { cellOfValue, heldInCell, refOfValue, valueOfCell, wellFormed } from './held-value.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { Ref, RowPlace, TileRows } from './tile-rows.ts';
@@ -16,7 +16,7 @@ type TieBreak = ViewLayout['tieBreak'];
  */
 export function firstLastShape(input: ScalarType, tieBreak: TieBreak): PartialShape {
   const key = tieBreak === 'offset' ? [Number.NaN, 0, 0] : [Number.NaN];
-  const id: Ref[] = tieBreak === 'id' ? [null] : [];
+  const id: Ref[] = tieBreak === 'offset' ? [] : [null];
   return heldInCell(input) ? { emptyCells: [...key, 0], emptyRefs: id } : { emptyCells: key, emptyRefs: [...id, null] };
 }
 
@@ -32,7 +32,8 @@ export function createFirstLast(
   const compare = comparisonOf(input);
   const inCell = heldInCell(input);
   const toValue = valueOfCell(input);
-  const byId = tieBreak === 'id';
+  const byId = tieBreak !== 'offset';
+  const compareIds = idComparisonOf(byId ? tieBreak : 'id');
   const valueCell = byId ? 1 : 3;
   const valueRef = byId ? 1 : 0;
   const sign = kind === 'first' ? -1 : 1;
@@ -58,7 +59,7 @@ export function createFirstLast(
   ): number => {
     const at = row * cellStride + cell;
     const order = byId
-      ? compareUtf8(wellFormed(id!), rows.refs[row * refStride + ref] as string)
+      ? compareIds(wellFormed(id!), rows.refs[row * refStride + ref] as string)
       : partition - rows.cells[at + 1]! || offset - rows.cells[at + 2]!;
     // The same id or position with two values: the greater value counts as the later, so that the outcome needs no arrival order.
     return order || compare(inCell ? value : refOfValue(value), valueAt(rows, row));

@@ -6,7 +6,9 @@ import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import { scanHistory } from '../history/history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
-import { type InvalidRecord, TopicScan } from '../topic/topic-scan.ts';
+import type { InvalidRecord } from '../admission/invalid-record.ts';
+import type { HistoryListings } from '../history/history-listing.ts';
+import { TopicScan } from '../topic/topic-scan.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { checkHistoryFiles, checkHistoryRows } from './check-history.ts';
 import { CommitWindows } from './commit-windows.ts';
@@ -21,6 +23,7 @@ export interface CommitScanOptions {
   /** Reaches back to the version's cut (with the archive, where the topic no longer does); null for a source without a topic. */
   readonly reader: LogReader | null;
   readonly duckdb: DuckDb;
+  readonly listings: HistoryListings;
   readonly signal?: AbortSignal | undefined;
   /** How many records are read, and held, before they are put in order. Default 100,000; a commit is never split. */
   readonly windowRecords?: number | undefined;
@@ -44,7 +47,7 @@ export interface CommittedEvents {
 export interface CommitScan {
   /** Once. */
   batches(): AsyncIterable<CommittedEvents>;
-  /** Where the records went (`records`, `tombstones`, `invalid`, `outsideUntil`, `duplicates`). Throws before the batches have ended. */
+  /** Where the records went (`records`, `tombstones`, `invalid`, `outsideUntil`, `duplicates`, `undeduped`). Throws before the batches have ended. */
   readonly counts: LogCounts;
 }
 
@@ -58,7 +61,7 @@ const DEFAULT_WINDOW_RECORDS = 100_000;
  * @throws MillraceError (while iterating) `history-changed`, `topic-changed`, `reader-missing`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
  * `scanHistory` and the reader throw.
  * @example
- * const scan = scanCommits({ view, version, commits, untilSeq: commits.lastSeq, reader, duckdb });
+ * const scan = scanCommits({ view, version, commits, untilSeq: commits.lastSeq, reader, duckdb, listings });
  * for await (const { seq, events } of scan.batches()) for (const event of events) apply(seq, event);
  */
 export function scanCommits(options: CommitScanOptions): CommitScan {
@@ -105,13 +108,13 @@ class Replay {
       } catch (error) {
         throw this.#named(error);
       }
-      for (const part of topic.figures(horizon?.newestEventTimeUs ?? null)) addCounts(counts, part.counts);
+      for (const part of topic.figures()) addCounts(counts, part.counts);
     }
     this.#counts = counts;
   }
 
   async *#history(counts: LogCounts, visibleAtUs: number): AsyncGenerator<CommittedEvents, HistoryHorizon | null> {
-    const { view, version, duckdb, signal, onInvalid } = this.#options;
+    const { view, version, duckdb, listings, signal, onInvalid } = this.#options;
     const { source } = view;
     await checkHistoryFiles(source, version);
     if (source.history === null) return null;
@@ -119,6 +122,7 @@ class Replay {
       source,
       order: 'any',
       duckdb,
+      listings,
       signal,
       onProgress: (rows, totalRows) => {
         this.#historyRows = totalRows ?? rows;
@@ -129,6 +133,7 @@ class Replay {
           topic: 'history',
           partition: -1,
           offset: position,
+          number: position,
           file,
           payload: Buffer.from(payload),
           reasons,

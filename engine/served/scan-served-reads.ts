@@ -2,7 +2,8 @@ import { type Clock, systemClock } from '../values/clock.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
-import { type InvalidRecord, TopicScan } from '../topic/topic-scan.ts';
+import type { InvalidRecord } from '../admission/invalid-record.ts';
+import { TopicScan } from '../topic/topic-scan.ts';
 import { LoggedRead, type ServedRead } from './served-read.ts';
 import { servedSource } from './served-source.ts';
 
@@ -59,5 +60,5 @@ async function* reads(options: ServedScanOptions, counts: LogCounts): AsyncGener
     yield batch;
     batch = [];
   }
-  for (const { counts: own } of scan.figures(null)) addCounts(counts, own);
+  for (const { counts: own } of scan.figures()) addCounts(counts, own);
 }

@@ -2,10 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
+import { brokerTimestampUs, countOutcome } from '../topic/topic-pipeline.ts';
 import type { StoredState } from '../postgres/state-table.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import { InvalidGauge } from './invalid-gauge.ts';
+import type { StreamLimit } from './stream-limit.ts';
 import type { ChangedState, DeadLetter, MicroBatch, PartitionAdvance } from './micro-batch.ts';
 import type { PartitionRun } from './partition-run.ts';
 import type { CachedState, StateCache } from './state-cache.ts';
@@ -30,7 +31,7 @@ export class BatchBuilder {
   readonly #reducer: ViewReducer;
   readonly #cache: StateCache;
   readonly #load: LoadStates;
-  readonly #gauge: InvalidGauge;
+  readonly #limit: StreamLimit;
   readonly #runs: ReadonlyMap<number, PartitionRun>;
   readonly #pool: Pending[] = [];
   #pending = 0;
@@ -41,18 +42,18 @@ export class BatchBuilder {
     reducer: ViewReducer;
     cache: StateCache;
     load: LoadStates;
-    gauge: InvalidGauge;
+    limit: StreamLimit;
     runs: ReadonlyMap<number, PartitionRun>;
   }) {
     this.#view = options.view;
     this.#reducer = options.reducer;
     this.#cache = options.cache;
     this.#load = options.load;
-    this.#gauge = options.gauge;
+    this.#limit = options.limit;
     this.#runs = options.runs;
   }
 
-  /** Builds the next micro-batch. Throws `too-many-invalid-records`, and what loading states throws. */
+  /** Builds the next micro-batch. Throws `too-many-invalid-records`, `history-overlaps-topic`, and what loading states throws. */
   async build(batches: readonly LogBatch[]): Promise<MicroBatch> {
     this.#number++;
     this.#pending = 0;
@@ -81,38 +82,36 @@ export class BatchBuilder {
 
   #step(record: RawRecord, run: PartitionRun, deadLetters: DeadLetter[]): void {
     const { counts } = run;
-    counts.records++;
     const outcome = run.pipeline.step(record);
+    countOutcome(counts, outcome);
     switch (outcome.kind) {
-      case 'event': {
+      case 'event':
+      case 'undeduped': {
         const slot = this.#slot(run);
         const prepared = this.#view.prepare(outcome.event, slot.event);
         if (prepared === 'ok') this.#pending++;
         else if (prepared === 'filtered') counts.filtered++;
         else if (prepared === 'null-key') counts.nullKey++;
-        else return this.#bury(record, run, prepared.invalid, deadLetters);
+        else {
+          counts.invalid++;
+          return this.#bury(record, run, prepared.invalid, deadLetters);
+        }
         break;
       }
       case 'tombstone':
-        counts.tombstones++;
-        break;
       case 'outside-until':
-        counts.outsideUntil++;
-        break;
       case 'duplicate':
-        counts.duplicates++;
         break;
       case 'invalid':
         return this.#bury(record, run, outcome.reasons, deadLetters);
     }
-    this.#gauge.valid();
+    run.verdicts.valid();
   }
 
   #bury(record: RawRecord, run: PartitionRun, reasons: readonly string[], deadLetters: DeadLetter[]): void {
-    run.counts.invalid++;
-    this.#gauge.invalid(reasons);
-    const { partition, offset, value, timestampUs } = record;
-    deadLetters.push({ partition, offset, payload: value, reasons, brokerTimestampUs: timestampUs });
+    this.#limit.invalid(record, run.verdicts, reasons);
+    const { partition, offset, value } = record;
+    deadLetters.push({ partition, offset, payload: value, reasons, brokerTimestampUs: brokerTimestampUs(record) });
   }
 
   #slot(run: PartitionRun): Pending {

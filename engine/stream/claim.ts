@@ -16,6 +16,9 @@ export interface ClaimedPartition {
   readonly watermarkUs: number | null;
   readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
   readonly counts: LogCounts;
+  /** Whether a record of it has reached dedupe. */
+  readonly begun: boolean;
+  readonly verdicts: Uint8Array | null;
 }
 
 export interface Claim {
@@ -39,6 +42,8 @@ interface OffsetRow {
   readonly anchor_offset: number | null;
   readonly anchor_digest: Uint8Array | null;
   readonly counts: Partial<LogCounts>;
+  readonly begun: boolean;
+  readonly verdicts: Uint8Array | null;
 }
 
 interface VersionRow {
@@ -77,7 +82,7 @@ export async function claimPartitions(
     const { rows } = await runSql<OffsetRow>(
       client,
       sqlText`
-      SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts
+      SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts, begun, verdicts
       FROM millrace_catalog.stream_offset
       WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic}
       ORDER BY partition FOR UPDATE`,
@@ -134,9 +139,9 @@ async function takePartition(
     client,
     sqlText`
     INSERT INTO millrace_catalog.stream_offset
-      (view, version, topic, partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, counts)
+      (view, version, topic, partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, counts, begun)
     VALUES (${view.name}, ${version}, ${bounds.topic}, ${claimed.partition}, ${claimed.nextOffset}, ${claimed.endOffset},
-      ${fence.generation}, ${fence.attemptMs}, ${fence.owner}, ${claimed.watermarkUs}, ${bounds.clusterId}, ${JSON.stringify(claimed.counts)})`,
+      ${fence.generation}, ${fence.attemptMs}, ${fence.owner}, ${claimed.watermarkUs}, ${bounds.clusterId}, ${JSON.stringify(claimed.counts)}, ${claimed.begun})`,
   );
 }
 
@@ -164,6 +169,8 @@ function claimedPartition(
         ? null
         : { offset: row.anchor_offset, digest: row.anchor_digest },
     counts: { ...emptyCounts(), ...row?.counts },
+    begun: row?.begun ?? false,
+    verdicts: row?.verdicts ?? null,
   };
 }
 

@@ -78,13 +78,15 @@ async function advanceOffsets(
     sqlText`
     UPDATE millrace_catalog.stream_offset o
     SET next_offset = b.next_offset, end_offset = b.end_offset, watermark_us = b.watermark_us, anchor_offset = b.anchor_offset,
-      anchor_digest = decode(b.anchor_digest, 'hex'), counts = b.counts::jsonb, updated_at = clock_timestamp()
+      anchor_digest = decode(b.anchor_digest, 'hex'), counts = b.counts::jsonb, begun = b.begun, verdicts = decode(b.verdicts, 'hex'),
+      mostly_invalid = b.mostly_invalid, updated_at = clock_timestamp()
     FROM unnest(
       ${column((a) => a.partition)}::int[], ${column((a) => a.fromOffset)}::bigint[], ${column((a) => a.nextOffset)}::bigint[],
       ${column((a) => a.endOffset)}::bigint[], ${column((a) => a.watermarkUs)}::bigint[], ${column((a) => a.anchor?.offset ?? null)}::bigint[],
       ${column((a) => (a.anchor === null ? null : Buffer.from(a.anchor.digest).toString('hex')))}::text[],
-      ${column((a) => JSON.stringify(a.counts))}::text[]
-    ) AS b(partition, from_offset, next_offset, end_offset, watermark_us, anchor_offset, anchor_digest, counts)
+      ${column((a) => JSON.stringify(a.counts))}::text[], ${column((a) => a.begun)}::boolean[],
+      ${column((a) => Buffer.from(a.verdicts).toString('hex'))}::text[], ${column((a) => a.mostlyInvalid)}::boolean[]
+    ) AS b(partition, from_offset, next_offset, end_offset, watermark_us, anchor_offset, anchor_digest, counts, begun, verdicts, mostly_invalid)
     WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${topic} AND o.partition = b.partition
       AND o.next_offset = b.from_offset AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
   );

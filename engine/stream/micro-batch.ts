@@ -11,6 +11,11 @@ export interface PartitionAdvance {
   readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
   /** All counts of the partition so far. */
   readonly counts: LogCounts;
+  /** Whether a record of the partition has reached dedupe. */
+  readonly begun: boolean;
+  readonly verdicts: Uint8Array;
+  /** More than half of its last records are invalid. */
+  readonly mostlyInvalid: boolean;
   /** Ids first seen in this batch. */
   readonly newIds: { readonly ids: Uint8Array; readonly newestEventTimeUs: number } | null;
 }
@@ -20,7 +25,7 @@ export interface DeadLetter {
   readonly offset: number;
   readonly payload: Uint8Array | null;
   readonly reasons: readonly string[];
-  readonly brokerTimestampUs: number;
+  readonly brokerTimestampUs: number | null;
 }
 
 export interface ChangedState {

@@ -1,3 +1,4 @@
+import { VerdictRing } from '../admission/verdict-ring.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { recordDigest } from '../topic/anchor.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
@@ -22,9 +23,21 @@ export class PartitionRun {
   endOffset: number;
   committedOffset: number;
 
-  constructor(source: CompiledSource, claimed: ClaimedPartition, dedupe: PartitionDedupe) {
+  readonly verdicts: VerdictRing;
+
+  constructor(
+    source: CompiledSource,
+    claimed: ClaimedPartition,
+    dedupe: PartitionDedupe,
+    historyNewestUs: number | null,
+  ) {
     this.partition = claimed.partition;
-    this.pipeline = new TopicPipeline(source, claimed.partition, dedupe, claimed.watermarkUs);
+    this.pipeline = new TopicPipeline(source, claimed.partition, dedupe, {
+      watermarkUs: claimed.watermarkUs,
+      begun: claimed.begun,
+      historyNewestUs,
+    });
+    this.verdicts = new VerdictRing(source.invalidLimit, claimed.verdicts);
     this.counts = { ...claimed.counts };
     this.#dedupe = dedupe;
     this.#anchor = claimed.anchor;
@@ -64,6 +77,9 @@ export class PartitionRun {
       anchor: this.#anchor,
       counts: { ...this.counts },
       newIds: this.#dedupe.takeNew(),
+      begun: this.pipeline.begun,
+      verdicts: this.verdicts.pack(),
+      mostlyInvalid: this.verdicts.isMostlyInvalid,
     };
     this.#fromOffset = this.nextOffset;
     return advance;

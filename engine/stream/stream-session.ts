@@ -2,6 +2,8 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { recordDigest } from '../topic/anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
 import type { TopicBounds } from '../topic/log-reader.ts';
+import type { AcceptedInvalid } from '../admission/batch-limit.ts';
+import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { dedupeIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
@@ -10,12 +12,12 @@ import type { ViewReducer } from '../state/view-reducer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { type Claim, topicRecreated } from './claim.ts';
 import { commitBatch } from './commit-batch.ts';
-import { InvalidGauge } from './invalid-gauge.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { PartitionRun } from './partition-run.ts';
 import { RecordIntake } from './record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
+import { StreamLimit } from './stream-limit.ts';
 import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
 
 /** Why a session ended: `reclaim` when the partitions of the topic have changed. */
@@ -62,6 +64,7 @@ export class StreamSession {
     claim: Claim,
     runs: ReadonlyMap<number, PartitionRun>,
     partitionCount: number,
+    accepted: AcceptedInvalid,
     host: SessionHost,
   ) {
     this.#options = options;
@@ -81,7 +84,7 @@ export class StreamSession {
       view,
       reducer: host.reducer,
       cache: this.#cache,
-      gauge: new InvalidGauge(view.source.name, view.source.invalidLimit),
+      limit: new StreamLimit(view.source, accepted),
       runs,
       load: (keys) => withClient(pool, (client) => readStates(client, claim.stateTable, view.layout, keys)),
     });
@@ -109,16 +112,18 @@ export class StreamSession {
         );
       }
     }
-    const ids = [-1, ...claim.partitions.map(({ partition }) => partition)];
+    const ids = claim.partitions.map(({ partition }) => partition);
+    if (needsHistoryIds(claim, source.dedupeHorizonUs)) ids.push(-1);
     const packs = await withClient(pool, (client) => dedupeIds(client, view.name, version, claim.topic, ids));
+    const accepted = await withClient(pool, (client) => acceptedInvalid(client, source.name));
     const history = new HistoryIds(packs.filter((pack) => pack.partition === -1).map((pack) => pack.ids));
     const runs = new Map<number, PartitionRun>();
     for (const claimed of claim.partitions) {
       const dedupe = new PartitionDedupe(source.dedupeHorizonUs, history);
       for (const pack of packs) if (pack.partition === claimed.partition) dedupe.load(pack.ids);
-      runs.set(claimed.partition, new PartitionRun(source, claimed, dedupe));
+      runs.set(claimed.partition, new PartitionRun(source, claimed, dedupe, claim.historyWatermarkUs));
     }
-    return new StreamSession(options, limits, claim, runs, bounds.partitions.length, host);
+    return new StreamSession(options, limits, claim, runs, bounds.partitions.length, accepted, host);
   }
 
   /** Where the partitions stand, as committed. */
@@ -231,22 +236,18 @@ export class StreamSession {
     return outcome?.kind === 'superseded' ? 'superseded' : null;
   }
 
-  /** Ids that no later record can repeat: deleted with the next commit. History ids wait for the slowest partition of the topic. */
+  /** Own ids that no later record can repeat: deleted with the next commit. The history's stay: a partition may be added at any time. */
   #expired(): { partition: number; beforeUs: number }[] {
     const now = this.#options.clock.monotonicMs();
     if (now - this.#expiredAtMs < this.#limits.expireEveryMs) return [];
     this.#expiredAtMs = now;
     const { dedupeHorizonUs } = this.#options.view.source;
     const due: { partition: number; beforeUs: number }[] = [];
-    let slowestUs = Number.POSITIVE_INFINITY;
     for (const run of this.#runs.values()) {
       const { watermarkUs } = run.pipeline;
-      slowestUs = Math.min(slowestUs, watermarkUs ?? Number.NEGATIVE_INFINITY);
       if (watermarkUs !== null) due.push({ partition: run.partition, beforeUs: watermarkUs - dedupeHorizonUs });
       run.expireIds();
     }
-    if (this.#claim.whole && Number.isFinite(slowestUs))
-      due.push({ partition: -1, beforeUs: slowestUs - dedupeHorizonUs });
     return due;
   }
 
@@ -307,6 +308,12 @@ export class StreamSession {
     const done = (): void => void (this.#reporting = false);
     reader.reportOffsets(`millrace.${view.name}.v${version}`, this.#claim.topic, offsets).then(done, done);
   }
+}
+
+/** Whether a record of the claimed partitions can still repeat an id of the history. */
+function needsHistoryIds({ partitions, historyWatermarkUs }: Claim, horizonUs: number): boolean {
+  if (historyWatermarkUs === null) return false;
+  return partitions.some(({ watermarkUs }) => watermarkUs === null || watermarkUs <= historyWatermarkUs + horizonUs);
 }
 
 async function goneByRetention(

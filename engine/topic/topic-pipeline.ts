@@ -1,11 +1,15 @@
-import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import type { LogCounts } from '../admission/log-counts.ts';
 import { eventIdText } from '../admission/event-id.ts';
-import type { RawRecord } from './log-reader.ts';
+import { type OverlapCheck, overlapCheck } from '../admission/overlap.ts';
 import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
+import { type TopicGuard, topicGuard } from '../admission/time-guard.ts';
+import { type Within, withinUntil } from '../admission/until.ts';
+import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import type { RawRecord } from './log-reader.ts';
 
 /** What became of a record on its way to the views (design §5). */
 export type TopicOutcome =
-  | { readonly kind: 'event'; readonly event: LogEvent }
+  | { readonly kind: 'event' | 'undeduped'; readonly event: LogEvent }
   | { readonly kind: 'tombstone' }
   | { readonly kind: 'outside-until' }
   | { readonly kind: 'duplicate' }
@@ -15,32 +19,52 @@ const tombstone: TopicOutcome = { kind: 'tombstone' };
 const outsideUntil: TopicOutcome = { kind: 'outside-until' };
 const duplicate: TopicOutcome = { kind: 'duplicate' };
 
+/** Where a partition stands between its records. */
+export interface PartitionStart {
+  /** The partition's watermark so far: the history's final one where it has no record yet, null without any. Epoch µs. */
+  readonly watermarkUs: number | null;
+  /** Whether a record of it has reached dedupe. */
+  readonly begun: boolean;
+  /** The history's final watermark. */
+  readonly historyNewestUs: number | null;
+}
+
 /**
- * The way of one partition's records, in offset order: decode → contract → `until` → dedupe. One implementation for batch and stream;
- * what it answers depends on the log alone, never on the clock.
+ * The way of one partition's records, in offset order: decode → contract → time guard → `until` → dedupe. One implementation for batch and
+ * stream; what it answers depends on the log alone, never on the clock. What stops before dedupe moves no watermark and claims no id.
  */
 export class TopicPipeline {
   readonly #source: CompiledSource;
   readonly #partition: number;
   readonly #dedupe: PartitionDedupe;
-  readonly #untilUs: number;
+  readonly #guard: TopicGuard;
+  readonly #within: Within;
+  #overlap: OverlapCheck | null;
+  #begun: boolean;
   #watermarkUs: number | null;
 
-  /** @param watermarkUs The partition's watermark so far: the history's newest event time where it has no record yet, null without any. */
-  constructor(source: CompiledSource, partition: number, dedupe: PartitionDedupe, watermarkUs: number | null) {
+  constructor(source: CompiledSource, partition: number, dedupe: PartitionDedupe, start: PartitionStart) {
     this.#source = source;
     this.#partition = partition;
     this.#dedupe = dedupe;
-    this.#untilUs = source.history?.untilUs ?? Number.NEGATIVE_INFINITY;
-    this.#watermarkUs = watermarkUs;
+    this.#guard = topicGuard(source);
+    this.#within = withinUntil(source).topic;
+    this.#begun = start.begun;
+    this.#overlap = start.begun ? null : overlapCheck(source, start.historyNewestUs);
+    this.#watermarkUs = start.watermarkUs;
   }
 
-  /** The highest event time (µs) of contract-valid records so far; null before the first. */
+  /** The highest event time (µs) of what has reached dedupe; null before the first. */
   get watermarkUs(): number | null {
     return this.#watermarkUs;
   }
 
-  /** Takes the next record of the partition. The event of the outcome is the caller's to keep. */
+  /** Whether a record has reached dedupe. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /** Takes the next record of the partition. The event of the outcome is the caller's to keep. Throws `history-overlaps-topic`. */
   step(record: RawRecord): TopicOutcome {
     const { value } = record;
     if (value === null) return tombstone;
@@ -54,23 +78,53 @@ export class TopicPipeline {
     if (typeof eventTimeUs !== 'number') {
       return { kind: 'invalid', reasons: [`${source.eventTimeField}: the event time is missing`] };
     }
-    const aheadUs = eventTimeUs - record.timestampUs;
-    if (aheadUs > source.maxAheadUs) {
-      return { kind: 'invalid', reasons: [aheadReason(source, aheadUs)] };
-    }
+    const fault = this.#guard(eventTimeUs, brokerTimestampUs(record));
+    if (fault !== null) return { kind: 'invalid', reasons: [fault] };
+    if (!this.#within(eventTimeUs)) return outsideUntil;
+    this.#begin(eventTimeUs);
     const before = this.#watermarkUs;
     if (before === null || eventTimeUs > before) this.#watermarkUs = eventTimeUs;
-    if (eventTimeUs < this.#untilUs) return outsideUntil;
     const id = source.eventIdField === null ? null : eventIdText(row[source.eventIdField]);
-    if (id !== null && this.#dedupe.judge(id, eventTimeUs, before) === 'duplicate') return duplicate;
-    return { kind: 'event', event: { row, eventTimeUs, id, partition: this.#partition, offset: record.offset } };
+    const verdict = id === null ? 'new' : this.#dedupe.judge(id, eventTimeUs, before);
+    if (verdict === 'duplicate') return duplicate;
+    const event = { row, eventTimeUs, id, partition: this.#partition, offset: record.offset, number: 0 };
+    return { kind: verdict === 'new' ? 'event' : 'undeduped', event };
+  }
+
+  #begin(eventTimeUs: number): void {
+    if (this.#overlap !== null) this.#overlap(this.#partition, eventTimeUs);
+    this.#overlap = null;
+    this.#begun = true;
   }
 }
 
-function aheadReason(source: CompiledSource, aheadUs: number): string {
-  const seconds = (us: number): string => `${us / 1_000_000} s`;
-  return (
-    `${source.eventTimeField}: the event time lies ${seconds(aheadUs)} ahead of the record's own timestamp: ` +
-    `expected at most ${seconds(source.maxAheadUs)}`
-  );
+/** Kafka's own sign for none: -1 ms. */
+const NO_TIMESTAMP_US = -1_000;
+
+/** A record's broker timestamp, µs; null where it has none. */
+export function brokerTimestampUs({ timestampUs }: Pick<RawRecord, 'timestampUs'>): number | null {
+  return timestampUs === NO_TIMESTAMP_US ? null : timestampUs;
+}
+
+/** Counts a record by its outcome, under the name `status` and metrics print. What a view makes of an event is the view's to count. */
+export function countOutcome(counts: LogCounts, outcome: TopicOutcome): void {
+  counts.records++;
+  switch (outcome.kind) {
+    case 'event':
+      break;
+    case 'undeduped':
+      counts.undeduped++;
+      break;
+    case 'tombstone':
+      counts.tombstones++;
+      break;
+    case 'outside-until':
+      counts.outsideUntil++;
+      break;
+    case 'duplicate':
+      counts.duplicates++;
+      break;
+    case 'invalid':
+      counts.invalid++;
+  }
 }

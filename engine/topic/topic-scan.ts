@@ -1,13 +1,13 @@
-import type { CompiledSource } from '../define/compiled-view.ts';
+import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
 import { internalBug, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type Anchor, recordDigest } from './anchor.ts';
 import type { Cut, CutPartition } from './cut.ts';
-import { EventBatch } from '../admission/event-batch.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
+import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogBatch, LogReader, RawRecord } from './log-reader.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
-import { TopicPipeline } from './topic-pipeline.ts';
+import { brokerTimestampUs, countOutcome, TopicPipeline } from './topic-pipeline.ts';
 
 /** What a scan leaves of one partition: where and how the stream goes on. */
 export interface PartitionFigures {
@@ -17,26 +17,13 @@ export interface PartitionFigures {
   readonly endOffset: number;
   /** The partition's watermark at the cut, the history's newest event time included. */
   readonly watermarkUs: number | null;
+  /** Whether a record of it has reached dedupe. */
+  readonly begun: boolean;
   /** Packed own ids that are still known at the cut. */
   readonly dedupeIds: Uint8Array;
   /** The last record passed; null where there was none. */
   readonly anchor: Anchor | null;
   readonly counts: LogCounts;
-}
-
-/** An invalid record on its way to the dead letters. */
-export interface InvalidRecord {
-  /** The topic, or `history`. */
-  readonly topic: string;
-  /** -1 for history. */
-  readonly partition: number;
-  /** Offset, or position over all files of the history. */
-  readonly offset: number;
-  readonly file: string | null;
-  /** The record's bytes; of a history row, its JSON. */
-  readonly payload: Uint8Array | null;
-  readonly reasons: readonly string[];
-  readonly brokerTimestampUs: number | null;
 }
 
 export interface TopicScanOptions {
@@ -59,7 +46,7 @@ interface Part extends CutPartition {
 }
 
 /** One record that became an event, with its bytes. */
-export type AcceptedRecord = (event: EventBatch['events'][number], record: RawRecord) => void;
+export type AcceptedRecord = (event: LogEvent, record: RawRecord) => void;
 
 /** A topic up to a cut: every record of every partition passes its pipeline exactly once. */
 export class TopicScan {
@@ -92,7 +79,9 @@ export class TopicScan {
   #part(bounds: CutPartition): Part {
     const { source } = this.#options;
     const dedupe = new PartitionDedupe(source.dedupeHorizonUs, this.#historyIds);
-    const pipeline = new TopicPipeline(source, bounds.partition, dedupe, this.#historyNewestUs);
+    const historyNewestUs = this.#historyNewestUs;
+    const start = { watermarkUs: historyNewestUs, begun: false, historyNewestUs };
+    const pipeline = new TopicPipeline(source, bounds.partition, dedupe, start);
     return { ...bounds, pipeline, dedupe, counts: emptyCounts(), nextOffset: bounds.lowOffset, last: null };
   }
 
@@ -132,14 +121,12 @@ export class TopicScan {
     }
   }
 
-  /** @param historyNewestUs The history's newest event time: the watermark every partition starts from. */
-  figures(historyNewestUs: number | null): PartitionFigures[] {
+  figures(): PartitionFigures[] {
     return this.#parts.map(({ partition, lowOffset, endOffset, pipeline, dedupe, counts, last }) => {
-      const own = pipeline.watermarkUs;
-      const watermarkUs =
-        own === null || historyNewestUs === null ? (own ?? historyNewestUs) : Math.max(own, historyNewestUs);
+      const { watermarkUs, begun } = pipeline;
       const anchor = last === null ? null : { offset: last.offset, digest: recordDigest(last) };
-      return { partition, lowOffset, endOffset, watermarkUs, dedupeIds: dedupe.snapshot(watermarkUs), anchor, counts };
+      const dedupeIds = dedupe.snapshot(watermarkUs);
+      return { partition, lowOffset, endOffset, watermarkUs, begun, dedupeIds, anchor, counts };
     });
   }
 
@@ -158,32 +145,30 @@ export class TopicScan {
       }
       part.nextOffset = record.offset + 1;
       part.last = record;
-      counts.records++;
+      const number = counts.records;
       const outcome = pipeline.step(record);
+      countOutcome(counts, outcome);
       switch (outcome.kind) {
         case 'event':
+        case 'undeduped':
+          outcome.event.number = number;
           accept(outcome.event, record);
           break;
-        case 'tombstone':
-          counts.tombstones++;
-          break;
-        case 'outside-until':
-          counts.outsideUntil++;
-          break;
-        case 'duplicate':
-          counts.duplicates++;
-          break;
         case 'invalid':
-          counts.invalid++;
           this.#options.onInvalid({
             topic,
             partition: part.partition,
             offset: record.offset,
+            number,
             file: null,
             payload: record.value,
             reasons: outcome.reasons,
-            brokerTimestampUs: record.timestampUs,
+            brokerTimestampUs: brokerTimestampUs(record),
           });
+          break;
+        case 'tombstone':
+        case 'outside-until':
+        case 'duplicate':
       }
     }
     if (batch.nextOffset < part.nextOffset || batch.nextOffset > part.endOffset) {

@@ -72,7 +72,7 @@ async function sweepVersion(context: ReadContext, sweep: ViewSweep, version: Ser
 }
 
 function inCommitOrder(
-  { options, duckdb, signal }: ReadContext,
+  { options, duckdb, listings, signal }: ReadContext,
   { view }: ViewSweep,
   { stored, commits, untilSeq }: ServedVersion,
   onFraction: (fraction: number) => void,
@@ -84,6 +84,7 @@ function inCommitOrder(
     untilSeq,
     reader: options.reader,
     duckdb,
+    listings,
     signal,
     onProgress: (done, total) => {
       if (total !== null && total > 0) onFraction(done / total);

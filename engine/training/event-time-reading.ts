@@ -1,10 +1,10 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { Cut } from '../topic/cut.ts';
 import { takeCut } from '../topic/cut.ts';
+import { BatchLimit } from '../admission/batch-limit.ts';
 import { addCounts } from '../admission/log-counts.ts';
 import { type LogScanOptions, scanLog } from '../log/scan-log.ts';
 import type { FeatureStaging } from './feature-staging.ts';
-import { InvalidExamples } from './invalid-examples.ts';
 import { entityOf, openStaging, type ReadContext, type Reading } from './reading.ts';
 import { checkSameHistory } from './repeat-check.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
@@ -65,7 +65,8 @@ async function sweepLog(
   views: readonly ViewSweep[],
 ): Promise<ManifestSource> {
   const { options, duckdb, signal } = context;
-  const invalid = new InvalidExamples();
+  const accepted = await context.accepted(source.name);
+  for (const sweep of views) sweep.limit = new BatchLimit(source, accepted);
   const figures = await sweepSource({
     views,
     entities: context.indexes,
@@ -79,19 +80,22 @@ async function sweepLog(
         cut,
         reader: options.reader,
         duckdb,
+        listings: context.listings,
         order: 'event-time',
         signal,
         onProgress: ({ phase, rows, totalRows }) => {
           if (phase === 'history' && totalRows !== null) onFraction(rows / totalRows);
         },
-        onInvalid: (record) => invalid.add(record),
+        onInvalid: (record) => {
+          for (const { limit } of views) limit?.add(record);
+        },
       }),
     onProgress: (progress) => context.progress.sweep(progress),
   });
   context.progress.sweepDone();
   for (const view of views) {
     addCounts(view.counts, figures.counts);
-    invalid.check(source, view.view.name, view.counts);
+    view.limit?.end(figures.counts.records);
   }
   return { source: source.name, cut, history: figures.files };
 }

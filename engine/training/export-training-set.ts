@@ -4,6 +4,9 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { listingsOfProcess } from '../history/history-listing.ts';
+import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
+import { storedListings } from '../postgres/history-listings.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
@@ -154,6 +157,7 @@ class TrainingExport {
   }
 
   async #context(spine: PreparedSpine): Promise<ReadContext> {
+    const { pool, clock } = this.#options;
     const indexes: EntityIndex[] = [];
     for (const entity of this.#entities) {
       if (spine.keyed.has(entity)) indexes.push(await EntityIndex.open(this.#duckdb, entity));
@@ -162,6 +166,8 @@ class TrainingExport {
       options: this.#options,
       signal: this.#signal,
       duckdb: this.#duckdb,
+      listings: pool === undefined ? listingsOfProcess(clock) : storedListings(pool, clock),
+      accepted: async (source) => (pool === undefined ? new Map() : acceptedInvalid(pool, source)),
       stateBudgetBytes: this.#stateBudgetBytes,
       progress: this.#progress,
       indexes,

@@ -63,7 +63,7 @@ export async function stageLags(
 
 /** Every event of a log up to a cut, with its record's broker timestamp; -Infinity for history. */
 async function scanWithTimes(
-  { options, duckdb, signal }: ReadContext,
+  { options, duckdb, listings, signal }: ReadContext,
   source: CompiledSource,
   cut: Cut | null,
   take: (event: LogEvent, brokerTimeUs: number) => void,
@@ -72,7 +72,7 @@ async function scanWithTimes(
   const onInvalid = (): void => undefined;
   let horizon: HistoryHorizon | null = null;
   if (source.history !== null) {
-    const scan = scanHistory({ source, order: 'any', duckdb, signal, onInvalid });
+    const scan = scanHistory({ source, order: 'any', duckdb, listings, signal, onInvalid });
     for await (const events of scan) for (const event of events) take(event, Number.NEGATIVE_INFINITY);
     horizon = scan.figures;
   }

@@ -1,4 +1,6 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { AcceptedInvalid } from '../admission/batch-limit.ts';
+import type { HistoryListings } from '../history/history-listing.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
@@ -12,6 +14,9 @@ export interface ReadContext {
   readonly options: TrainingOptions;
   readonly signal: AbortSignal;
   readonly duckdb: DuckDb;
+  readonly listings: HistoryListings;
+  /** The invalid records of a source that were accepted. */
+  accepted(source: string): Promise<AcceptedInvalid>;
   readonly stateBudgetBytes: number;
   readonly progress: ExportProgress;
   /** Of the service's entities, in the order of the labels' ids. */

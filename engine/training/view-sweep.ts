@@ -1,5 +1,5 @@
-import type { LogEvent, PreparedEvent } from '../define/compiled-view.ts';
-import type { CompiledView } from '../define/compiled-view.ts';
+import type { BatchLimit } from '../admission/batch-limit.ts';
+import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../define/compiled-view.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
@@ -17,6 +17,8 @@ const SAMPLED_STATES = 128;
 export class ViewSweep {
   readonly view: CompiledView;
   readonly counts: LogCounts = emptyCounts();
+  /** Told of the records that the view's functions fail on; null: no limit is held. */
+  limit: BatchLimit | null = null;
   /** Labels read whose entity had no event yet. */
   rowsWithoutState = 0;
   readonly #reducer: ViewReducer;
@@ -62,7 +64,7 @@ export class ViewSweep {
     const prepared = this.#prepared;
     const outcome = this.view.prepare(event, prepared);
     if (outcome !== 'ok') {
-      if (counts !== null) count(counts, outcome);
+      if (counts !== null) this.#count(event, counts, outcome);
       return false;
     }
     if (counts !== null) counts.applied++;
@@ -76,6 +78,17 @@ export class ViewSweep {
     }
     this.#reducer.apply(state, prepared);
     return true;
+  }
+
+  #count(event: LogEvent, counts: LogCounts, outcome: Exclude<PrepareOutcome, 'ok'>): void {
+    if (outcome === 'filtered') counts.filtered++;
+    else if (outcome === 'null-key') counts.nullKey++;
+    else {
+      counts.invalid++;
+      const { partition, offset, number } = event;
+      const topic = partition < 0 ? 'history' : (this.view.source.topic ?? '');
+      this.limit?.add({ topic, partition, offset, number, file: null, reasons: outcome.invalid });
+    }
   }
 
   /** Hot path: reads the features of one label. */
@@ -110,12 +123,6 @@ export class ViewSweep {
     const perState = sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE;
     return this.#stateCount * (MEMORY_PER_STATE_BYTES + perState);
   }
-}
-
-function count(counts: LogCounts, outcome: Exclude<ReturnType<CompiledView['prepare']>, 'ok'>): void {
-  if (outcome === 'filtered') counts.filtered++;
-  else if (outcome === 'null-key') counts.nullKey++;
-  else counts.invalid++;
 }
 
 function atRow(error: unknown, rowNumber: number): unknown {

@@ -49,3 +49,13 @@ export function compareDecimal(a: string, b: string): number {
   const magnitude = a.length !== b.length ? a.length - b.length : a < b ? -1 : a > b ? 1 : 0;
   return negative ? 0 - magnitude : magnitude;
 }
+
+/**
+ * The order of event ids, which events keep as text: integers (canonical decimal) by value, texts by their UTF-8 bytes.
+ *
+ * @example
+ * idComparisonOf('integer-id')('9', '10'); // negative
+ */
+export function idComparisonOf(tieBreak: 'id' | 'integer-id'): (a: string, b: string) => number {
+  return tieBreak === 'integer-id' ? compareDecimal : compareUtf8;
+}

@@ -109,7 +109,7 @@ test(`every label reads what stood in the table then, whatever the log, in one p
           spendingView({
             topic,
             source: {
-              history: lines.length === 0 ? null : { path, untilUs: null },
+              history: lines.length === 0 ? null : { path, untilUs: null, disjoint: true },
               invalidLimit: { rate: 1, window: 1000 },
             },
           }),

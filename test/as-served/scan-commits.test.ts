@@ -1,3 +1,5 @@
+import { listingsOfProcess } from '../../engine/history/history-listing.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -127,6 +129,7 @@ async function replayed(
     untilSeq: commits.lastSeq,
     reader,
     duckdb,
+    listings: listingsOfProcess(systemClock),
     windowRecords,
     onProgress: (done, total) => {
       progress.push(done);
@@ -185,7 +188,7 @@ test(`the states of every commit, byte for byte, from the log alone (seed ${seed
         const view = spendingView({
           topic: 'purchases',
           source: {
-            history: lines.length === 0 ? null : { path, untilUs: null },
+            history: lines.length === 0 ? null : { path, untilUs: null, disjoint: true },
             invalidLimit: { rate: 1, window: 1000 },
           },
         });
@@ -268,7 +271,7 @@ test('a history of other files, and a log that no longer reaches back, are named
   await writeFile(path, `${line('a')}\n${line('z')}\n`);
   const view = spendingView({
     topic: 'purchases',
-    source: { history: { path: join(folder, 'small*.jsonl'), untilUs: null } },
+    source: { history: { path: join(folder, 'small*.jsonl'), untilUs: null, disjoint: true } },
   });
   const broker = new MemoryBroker();
   broker.createTopic('purchases', 1);

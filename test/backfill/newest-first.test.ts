@@ -1,10 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EntityTimes } from '../../engine/backfill/entity-times.ts';
-import { InvalidLimit } from '../../engine/backfill/invalid-limit.ts';
-import type { CompiledSource, PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
-import type { InvalidRecord } from '../../engine/topic/topic-scan.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
@@ -120,45 +118,4 @@ describe('a history whose newest stretches come first', () => {
     }
     expect(taken).toBeLessThan(300);
   });
-
-  it('is refused for the same invalid rows, in one stretch or across two', () => {
-    const source = { name: 's', invalidLimit: { rate: 0.2, window: 10 } } as CompiledSource;
-    const refused = (parts: readonly (readonly number[])[]): boolean => {
-      const limit = new InvalidLimit(source);
-      try {
-        for (const part of parts) for (const offset of part) limit.check([invalidAt(offset)]);
-        limit.end();
-        return false;
-      } catch {
-        return true;
-      }
-    };
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(fc.nat(60), { maxLength: 12 }),
-        fc.array(fc.nat(60), { maxLength: 4 }),
-        (found, cuts) => {
-          const offsets = found.toSorted((a, b) => a - b);
-          const bounds = [0, ...cuts.toSorted((a, b) => a - b), 61];
-          const parts = bounds.slice(1).map((to, index) => offsets.filter((at) => at >= bounds[index]! && at < to));
-          const exceeds = offsets.some((at, index) => (offsets[index + 2] ?? Infinity) - at < 10);
-          expect(refused([offsets])).toBe(exceeds);
-          expect(refused(parts.toReversed())).toBe(exceeds);
-        },
-      ),
-      lawRuns(300),
-    );
-  });
 });
-
-function invalidAt(offset: number): InvalidRecord {
-  return {
-    topic: 'history',
-    partition: -1,
-    offset,
-    file: 'f',
-    payload: null,
-    reasons: ['no'],
-    brokerTimestampUs: null,
-  };
-}

@@ -62,7 +62,7 @@ async function jsonlHistory(...files: readonly (readonly Purchase[])[]): Promise
 function viewOver(path: string | null, source: Partial<CompiledSource> = {}): CompiledView {
   return spendingView({
     topic: null,
-    source: { history: path === null ? null : { path, untilUs: null }, ...source },
+    source: { history: path === null ? null : { path, untilUs: null, disjoint: true }, ...source },
   });
 }
 
@@ -137,7 +137,7 @@ describe('runBackfill', () => {
     const rows = purchases(900);
     const path = await jsonlHistory(rows.slice(0, 500));
     const broker = brokerWith([...rows.slice(400), ...rows.slice(880)], 3);
-    const source = { topic: 'purchases', history: { path, untilUs: null } };
+    const source = { topic: 'purchases', history: { path, untilUs: null, disjoint: true } };
     const view = spendingView({ topic: 'purchases', source });
     const reader = createMemoryLogReader(broker, () => 17);
     const result = await backfill(view, { reader });
@@ -188,7 +188,7 @@ describe('runBackfill', () => {
     const rows = purchases(600);
     const untilUs = START_US + 300 * 60_000_000;
     const path = await jsonlHistory(rows);
-    const view = spendingView({ topic: 'purchases', source: { history: { path, untilUs } } });
+    const view = spendingView({ topic: 'purchases', source: { history: { path, untilUs, disjoint: true } } });
     const result = await backfill(view, { reader: createMemoryLogReader(brokerWith(rows, 1)) });
     expect(result.counts.outsideUntil).toBe(600);
     expect(await stateBytes(pool, view, result.version)).toHaveLength(result.entities);
@@ -251,7 +251,7 @@ describe('runBackfill', () => {
 
   it('sweeps what a killed builder left, and that builder can no longer write', async () => {
     const path = await jsonlHistory(purchases(500));
-    const view = spendingView({ topic: 'purchases', source: { history: { path, untilUs: null } } });
+    const view = spendingView({ topic: 'purchases', source: { history: { path, untilUs: null, disjoint: true } } });
     const broker = brokerWith(purchases(50), 1);
     const inner = createMemoryLogReader(broker);
     const reached = Promise.withResolvers<void>();

@@ -47,7 +47,7 @@ test('a view becomes a layout with shared slots, groups by hop and the lifetime 
   const compiled = definitions.views.get('shop_orders')!;
   const h = 3_600_000_000;
   expect(compiled.refreshMs).toBe(6 * 3_600_000);
-  expect(compiled.layout).toMatchObject({ semantics: 1, view: 'shop_orders', entity: 'shop', tieBreak: 'id' });
+  expect(compiled.layout).toMatchObject({ semantics: 1, view: 'shop_orders', entity: 'shop', tieBreak: 'integer-id' });
   expect(compiled.layout.groups).toEqual([
     { hopUs: h / 60, spanUs: h },
     { hopUs: h / 12, spanUs: 12 * h },
@@ -99,13 +99,15 @@ test('a source keeps its options, in microseconds, and history is relative to th
     history: null,
     dedupeHorizonUs: 86_400_000_000,
     maxAheadUs: 3_600_000_000,
+    brokerTime: 'record',
     invalidLimit: { rate: 0.1, window: 1000 },
   });
   expect(sources.get('full')).toMatchObject({
     topic: null,
-    history: { path: '/srv/models/data/*.csv', untilUs: 991_353_600_000_000 },
+    history: { path: '/srv/models/data/*.csv', untilUs: 991_353_600_000_000, disjoint: false },
     dedupeHorizonUs: 90_000_000,
     maxAheadUs: 7_200_000_000,
+    brokerTime: 'record',
     invalidLimit: { rate: 0, window: 5 },
   });
 });

@@ -69,7 +69,7 @@ test('loading again reads changed files anew, imported ones too', async () => {
   const input = (compiled: typeof first): unknown => {
     const out = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs: [] };
     compiled.prepare(
-      { row: { at: 1, id: 'x', price: '1.00' }, eventTimeUs: 1, id: null, partition: 0, offset: 0 },
+      { row: { at: 1, id: 'x', price: '1.00' }, eventTimeUs: 1, id: null, partition: 0, offset: 0, number: 0 },
       out,
     );
     return out.inputs;

@@ -19,7 +19,7 @@ const trips = source('trips', {
 });
 
 function event(row: Record<string, unknown>): LogEvent {
-  return { row, eventTimeUs: 5, id: null, partition: 2, offset: 9 };
+  return { row, eventTimeUs: 5, id: null, partition: 2, offset: 9, number: 0 };
 }
 
 function blank(): PreparedEvent {

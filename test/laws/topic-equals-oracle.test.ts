@@ -7,6 +7,7 @@ import { hashId, PACKED_ID_BYTES, packId } from '../../engine/admission/id-hash.
 import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
 import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { type OracleRecord, oracleLog } from '../oracle/oracle-log.ts';
+import { partitionStart } from '../log/partition-start.ts';
 import { lawRuns } from './law-seed.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -27,9 +28,10 @@ function sourceOf(untilUs: number | null, horizonUs: number): CompiledSource {
     eventTimeField: 'at',
     eventIdField: 'id',
     topic: 'readings',
-    history: { path: '/nowhere/*.parquet', untilUs },
+    history: { path: '/nowhere/*.parquet', untilUs, disjoint: true },
     dedupeHorizonUs: horizonUs,
     maxAheadUs: HOUR_US,
+    brokerTime: 'record',
     invalidLimit: { rate: 1, window: 1000 },
   };
 }
@@ -96,23 +98,26 @@ describe('the way of a partition through until and dedupe', () => {
             records,
           );
 
-          const claimed = expected.filter(({ partition, outcome }) => partition === -1 && outcome === 'event');
-          const valid = history.filter(({ level }) => level >= 0);
+          // A later claim of an id stands for it.
+          const claimed = expected
+            .filter(({ partition, outcome }) => partition === -1 && outcome === 'event')
+            .toSorted((a, b) => a.eventTimeUs! - b.eventTimeUs!);
           const historyIds = new HistoryIds([packed(claimed.map(({ row }) => row!))]);
           const source = sourceOf(untilUs, horizonUs);
           let dedupe = new PartitionDedupe(horizonUs, historyIds);
-          let pipeline = new TopicPipeline(
-            source,
-            0,
-            dedupe,
-            valid.length === 0 ? null : Math.max(...valid.map(({ eventTimeUs }) => eventTimeUs)),
+          const reached = expected.filter(
+            ({ partition, outcome }) => partition === -1 && (outcome === 'event' || outcome === 'duplicate'),
           );
+          const newest = Math.max(...reached.map(({ eventTimeUs }) => eventTimeUs!), Number.NEGATIVE_INFINITY);
+          const begin = partitionStart(Number.isFinite(newest) ? newest : null);
+          let pipeline = new TopicPipeline(source, 0, dedupe, begin);
           const outcomes = records.map(({ offset, timestampUs, row }, index) => {
             if (topic[index]!.restart === 0) {
               const known = dedupe.snapshot(pipeline.watermarkUs);
               dedupe = new PartitionDedupe(horizonUs, historyIds);
               dedupe.load(known);
-              pipeline = new TopicPipeline(source, 0, dedupe, pipeline.watermarkUs);
+              const { watermarkUs, begun } = pipeline;
+              pipeline = new TopicPipeline(source, 0, dedupe, { ...begin, watermarkUs, begun });
             }
             const value = row === null ? null : payload(row);
             return pipeline.step({ partition: 0, offset, timestampUs, key: null, value }).kind;

@@ -1,3 +1,5 @@
+import { listingsOfProcess } from '../../engine/history/history-listing.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const listings = listingsOfProcess(systemClock);
 const nextFolder = (): string => join(folder, `history-${++folders}`);
 
 interface Scanned {
@@ -53,6 +56,7 @@ async function scanned(source: CompiledSource, order: ScanOrder = 'any', sliceRo
     source,
     order,
     duckdb,
+    listings,
     sliceRows,
     onInvalid: (position, file, reasons, payload) => invalid.push({ position, file, reasons, payload }),
   });
@@ -62,7 +66,7 @@ async function scanned(source: CompiledSource, order: ScanOrder = 'any', sliceRo
 }
 
 function historyOf(path: string, options: Partial<CompiledSource> = {}, untilUs: number | null = null): CompiledSource {
-  return orderSource({ history: { path, untilUs }, ...options });
+  return orderSource({ history: { path, untilUs, disjoint: true }, ...options });
 }
 
 const byOffset = (a: { offset: number }, b: { offset: number }): number => a.offset - b.offset;
@@ -92,6 +96,7 @@ describe('scanHistory', () => {
               id: hasIds ? id : null,
               partition,
               offset,
+              number: offset,
             })),
           );
           if (scanOrder === 'event-time') {
@@ -121,7 +126,9 @@ describe('scanHistory', () => {
     source: CompiledSource,
     steps: ReturnType<typeof oracleLog<Order>>,
   ): void {
-    const times = steps.filter(({ outcome }) => outcome !== 'invalid').map(({ eventTimeUs }) => eventTimeUs!);
+    const times = steps
+      .filter(({ outcome }) => outcome === 'event' || outcome === 'duplicate')
+      .map(({ eventTimeUs }) => eventTimeUs!);
     const newest = times.length === 0 ? null : Math.max(...times);
     expect(figures.newestEventTimeUs).toBe(newest);
     const ids = new HistoryIds([figures.horizonIds]);
@@ -228,7 +235,13 @@ describe('scanHistory', () => {
       `COPY (SELECT 'o' || i AS id, make_timestamp(i * 1000000) AS at, NULL::VARCHAR AS customer, i AS amount, NULL::DECIMAL(10, 2) AS price,
          i AS big, 0.5 AS ratio, true AS paid, DATE '2001-02-03' AS day FROM range(400000) r(i)) TO '${join(at, 'a.parquet')}'`,
     );
-    const scan = scanHistory({ source: historyOf(join(at, '*.parquet')), order: 'any', duckdb, onInvalid: () => {} });
+    const scan = scanHistory({
+      source: historyOf(join(at, '*.parquet')),
+      order: 'any',
+      duckdb,
+      listings,
+      onInvalid: () => {},
+    });
     let next = 0;
     let misplaced = 0;
     for await (const batch of scan) {
@@ -316,7 +329,13 @@ describe('scanHistory', () => {
     const rows = Array.from({ length: 5000 }, (_, n) => order(`o-${n % 100}`, (n * 7919) % 5000, n));
     for (const format of ['parquet', 'csv', 'jsonl'] as const) {
       const path = await writeHistory(duckdb, nextFolder(), format, [rows]);
-      for await (const _ of scanHistory({ source: historyOf(path), order: 'event-time', duckdb, onInvalid: () => {} }))
+      for await (const _ of scanHistory({
+        source: historyOf(path),
+        order: 'event-time',
+        duckdb,
+        listings,
+        onInvalid: () => {},
+      }))
         break;
     }
     expect(await duckdb.query('SELECT table_name FROM duckdb_tables()')).toEqual([]);

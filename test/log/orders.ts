@@ -51,6 +51,7 @@ export function orderSource(options: Partial<CompiledSource> = {}): CompiledSour
     history: null,
     dedupeHorizonUs: 24 * HOUR_US,
     maxAheadUs: HOUR_US,
+    brokerTime: 'record',
     invalidLimit: { rate: 0.1, window: 1000 },
     ...options,
   };

@@ -1,3 +1,5 @@
+import { listingsOfProcess } from '../../engine/history/history-listing.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +11,7 @@ import { type Cut, takeCut } from '../../engine/topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
 import { type LogScanFigures, scanLog } from '../../engine/log/scan-log.ts';
-import type { InvalidRecord } from '../../engine/topic/topic-scan.ts';
+import type { InvalidRecord } from '../../engine/admission/invalid-record.ts';
 import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { type OracleRecord, oracleLog } from '../oracle/oracle-log.ts';
@@ -49,6 +51,7 @@ async function scanned(
     cut,
     reader: createMemoryLogReader(broker, () => 3),
     duckdb,
+    listings: listingsOfProcess(systemClock),
     order: scanOrder,
     signal,
     onInvalid: (record) => invalid.push(record),
@@ -94,7 +97,7 @@ describe('scanLog', () => {
           const path =
             parts === null ? null : await writeHistory(duckdb, join(folder, `h-${++folders}`), format, parts);
           const source = orderSource({
-            history: path === null ? null : { path, untilUs },
+            history: path === null ? null : { path, untilUs, disjoint: true },
             eventIdField: hasIds ? 'id' : null,
           });
           const before = topicOf(rows.slice(0, cutAt), partitions);
@@ -105,7 +108,7 @@ describe('scanLog', () => {
           const inBatch = steps.filter(({ partition, offset }) => partition < 0 || offset < ends.get(partition)!);
           const { events, invalid, figures } = await scanned(source, broker, cut, scanOrder);
 
-          const expected = inBatch.filter(({ outcome }) => outcome === 'event');
+          const expected = inBatch.filter(({ outcome }) => outcome === 'event' || outcome === 'undeduped');
           expect(events.map(place).toSorted()).toEqual(expected.map(place).toSorted());
           const timeOf = new Map(expected.map((step) => [place(step), step.eventTimeUs]));
           expect(events.every((event) => timeOf.get(place(event)) === event.eventTimeUs)).toBe(true);
@@ -120,6 +123,7 @@ describe('scanLog', () => {
             invalid: count('invalid'),
             outsideUntil: count('outside-until'),
             duplicates: count('duplicate'),
+            undeduped: count('undeduped'),
           });
           expect(invalid).toHaveLength(count('invalid'));
 
@@ -135,7 +139,7 @@ describe('scanLog', () => {
             }
             const dedupe = new PartitionDedupe(source.dedupeHorizonUs, history);
             dedupe.load(part.dedupeIds);
-            const pipeline = new TopicPipeline(source, part.partition, dedupe, part.watermarkUs);
+            const pipeline = new TopicPipeline(source, part.partition, dedupe, { ...part, historyNewestUs: null });
             for (const { offset } of own.filter((record) => record.offset >= part.endOffset)) {
               const outcome = pipeline.step(broker.recordAt('orders', part.partition, offset)!);
               const step = steps.find((each) => each.partition === part.partition && each.offset === offset)!;
@@ -169,6 +173,7 @@ describe('scanLog', () => {
       cut: wholeCut,
       reader: createMemoryLogReader(later, () => 3),
       duckdb,
+      listings: listingsOfProcess(systemClock),
       order: 'any',
     });
     const batches = scan.batches()[Symbol.asyncIterator]();

@@ -8,6 +8,7 @@ import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { oracleLog } from '../oracle/oracle-log.ts';
 import { order, orderBytes, oracleSource, orderSource, someOrders } from './orders.ts';
+import { partitionStart } from './partition-start.ts';
 
 const HOUR_US = 3_600_000_000;
 
@@ -17,7 +18,7 @@ function record(value: Uint8Array | null, offset = 0, timestampUs = 0): RawRecor
 
 function pipeline(options = {}): TopicPipeline {
   const source = orderSource(options);
-  return new TopicPipeline(source, 0, new PartitionDedupe(source.dedupeHorizonUs, null), null);
+  return new TopicPipeline(source, 0, new PartitionDedupe(source.dedupeHorizonUs, null), partitionStart());
 }
 
 describe('TopicPipeline', () => {
@@ -26,7 +27,8 @@ describe('TopicPipeline', () => {
     fc.assert(
       fc.property(someOrders(40), until, fc.array(fc.integer({ min: 0, max: 20 })), (rows, untilMinutes, special) => {
         const source = orderSource({
-          history: untilMinutes === null ? null : { path: '/nowhere', untilUs: untilMinutes * 60_000_000 },
+          history:
+            untilMinutes === null ? null : { path: '/nowhere', untilUs: untilMinutes * 60_000_000, disjoint: true },
         });
         const records = rows.map((row, offset) => ({
           partition: 0,
@@ -36,13 +38,13 @@ describe('TopicPipeline', () => {
         }));
         const steps = oracleLog(oracleSource(source), [], records);
         const dedupe = new PartitionDedupe(source.dedupeHorizonUs, null);
-        const run = new TopicPipeline(source, 0, dedupe, null);
+        const run = new TopicPipeline(source, 0, dedupe, partitionStart());
         const outcomes = records.map(({ row, offset, timestampUs }) =>
           run.step(record(row === null ? null : orderBytes(row), offset, timestampUs)),
         );
         expect(outcomes.map(({ kind }) => kind)).toEqual(steps.map(({ outcome }) => outcome));
         for (const [index, outcome] of outcomes.entries()) {
-          if (outcome.kind !== 'event') continue;
+          if (outcome.kind !== 'event' && outcome.kind !== 'undeduped') continue;
           const { eventTimeUs, id, partition, offset } = steps[index]!;
           expect(outcome.event).toMatchObject({ eventTimeUs, id, partition, offset });
         }
@@ -90,7 +92,10 @@ describe('PartitionDedupe', () => {
     expect(dedupe.judge('a', 1001, 1100)).toBe('duplicate');
     expect(dedupe.judge('a', 1101, 1101)).toBe('new');
     expect(dedupe.judge('a', 5, 1201)).toBe('duplicate');
-    expect(dedupe.judge('a', 5, 1202)).toBe('new');
+    expect(dedupe.judge('a', 1301, 1201)).toBe('new');
+    expect(dedupe.judge('b', 1200, 1301)).toBe('undeduped');
+    expect(dedupe.judge('b', 1201, 1301)).toBe('new');
+    expect(dedupe.judge('b', 1301, 1301)).toBe('duplicate');
   });
 
   it('comes back the same from its packed ids, wherever the log is cut, with history and expiry in between', () => {
@@ -103,13 +108,14 @@ describe('PartitionDedupe', () => {
         fc.boolean(),
         (steps, history, cut, expires) => {
           const known = new PartitionDedupe(2000, null);
-          for (const { id, time } of history) known.judge(`id-${id}`, time, null);
+          const packed: Uint8Array[] = [];
+          const naive = new Map<number, number>();
+          for (const { id, time } of history.toSorted((a, b) => a.time - b.time)) {
+            if (known.judge(`id-${id}`, time, null) === 'new') naive.set(id, time);
+          }
           const ids = new HistoryIds([known.snapshot(null)]);
           const whole = new PartitionDedupe(2000, ids);
           let part = new PartitionDedupe(2000, ids);
-          const packed: Uint8Array[] = [];
-          const naive = new Map<number, number>();
-          for (const { id, time } of history) naive.set(id, time);
           let watermark: number | null = null;
           for (const [index, { id, time }] of steps.entries()) {
             if (index === cut) {
@@ -117,9 +123,10 @@ describe('PartitionDedupe', () => {
               for (const chunk of packed) part.load(chunk);
             }
             const first = naive.get(id);
-            const expected =
-              watermark !== null && first !== undefined && watermark <= first + 2000 ? 'duplicate' : 'new';
-            if (expected === 'new') naive.set(id, time);
+            const isRepeat = first !== undefined && Math.max(watermark ?? time, time) <= first + 2000;
+            const isOld = watermark !== null && time < watermark - 2000;
+            const expected = isRepeat ? 'duplicate' : isOld ? 'undeduped' : 'new';
+            if (!isRepeat) naive.set(id, time);
             expect(whole.judge(`id-${id}`, time, watermark)).toBe(expected);
             expect(part.judge(`id-${id}`, time, watermark)).toBe(expected);
             watermark = Math.max(watermark ?? time, time);

@@ -144,7 +144,7 @@ export function statesOf(view: CompiledView, rows: readonly Row[]): Map<string, 
       inputs: [],
     };
     const outcome = view.prepare(
-      { row, eventTimeUs: row['at'] as number, id: row['id'] as string, partition: -1, offset },
+      { row, eventTimeUs: row['at'] as number, id: row['id'] as string, partition: -1, offset, number: offset },
       event,
     );
     if (outcome !== 'ok') throw new Error(`a fixture row is ${JSON.stringify(outcome)}`);
@@ -196,6 +196,9 @@ export async function buildVersion(pool: pg.Pool, view: CompiledView, rows: read
         clusterId: 'test',
         anchorOffset: null,
         anchorDigest: null,
+        begun: true,
+        verdicts: null,
+        mostlyInvalid: false,
       })),
     );
     return version;

@@ -20,7 +20,7 @@ export interface OracleRecord<Row> {
   readonly row: Row | null;
 }
 
-export type OracleOutcome = 'event' | 'tombstone' | 'invalid' | 'outside-until' | 'duplicate';
+export type OracleOutcome = 'event' | 'undeduped' | 'tombstone' | 'invalid' | 'outside-until' | 'duplicate';
 
 /** What became of one record or history row; its event fields are null where it was not valid. */
 export interface OracleStep<Row> {
@@ -47,51 +47,50 @@ export function oracleLog<Row>(
   const before = (row: Row) => source.untilUs === null || source.eventTimeUs(row) < source.untilUs;
   const idOf = (row: Row) => source.eventId?.(row) ?? null;
 
+  const reaching = history
+    .map((row, offset) => ({ row, offset }))
+    .filter(({ row }) => valid(row) && before(row))
+    .toSorted((a, b) => source.eventTimeUs(a.row) - source.eventTimeUs(b.row) || a.offset - b.offset);
+  const claims = new Map<string, number>();
+  const repeats = new Set<number>();
+  for (const { row, offset } of reaching) {
+    const id = idOf(row);
+    const claimed = id === null ? undefined : claims.get(id);
+    if (claimed !== undefined && source.eventTimeUs(row) <= claimed + source.horizonUs) repeats.add(offset);
+    else if (id !== null) claims.set(id, source.eventTimeUs(row));
+  }
   const historySteps = history.map((row, offset): OracleStep<Row> => {
-    const wins = (other: Row, otherOffset: number) =>
-      valid(other) &&
-      before(other) &&
-      idOf(other) === idOf(row) &&
-      (source.eventTimeUs(other) < source.eventTimeUs(row) ||
-        (source.eventTimeUs(other) === source.eventTimeUs(row) && otherOffset < offset));
-    const outcome = !valid(row)
-      ? 'invalid'
-      : !before(row)
-        ? 'outside-until'
-        : source.eventId !== null && history.some(wins)
-          ? 'duplicate'
-          : 'event';
-    return step(source, outcome, row, -1, offset);
+    const stopped = !valid(row) ? 'invalid' : !before(row) ? 'outside-until' : null;
+    return step(source, stopped ?? (repeats.has(offset) ? 'duplicate' : 'event'), row, -1, offset);
   });
 
-  const historyNewest = Math.max(
-    ...history.filter(valid).map((row) => source.eventTimeUs(row)),
-    Number.NEGATIVE_INFINITY,
-  );
-  const historyIds = historySteps
-    .filter(({ outcome }) => outcome === 'event')
-    .map(({ id, eventTimeUs }) => [id, eventTimeUs] as const);
+  const historyNewest = Math.max(...reaching.map(({ row }) => source.eventTimeUs(row)), Number.NEGATIVE_INFINITY);
+  const historyIds = [...claims];
   const partitions = new Map<number, { watermarkUs: number; firstUs: Map<string | null, number | null> }>();
   const topicSteps = topic.map(({ partition, offset, timestampUs, row }): OracleStep<Row> => {
     if (!partitions.has(partition))
-      partitions.set(partition, { watermarkUs: historyNewest, firstUs: new Map(historyIds) });
+      partitions.set(partition, {
+        watermarkUs: historyNewest,
+        firstUs: new Map<string | null, number | null>(historyIds),
+      });
     if (row === null) return step(source, 'tombstone', row, partition, offset);
     if (!valid(row) || source.eventTimeUs(row) > timestampUs + source.maxAheadUs) {
       return step(source, 'invalid', row, partition, offset);
     }
-    const known = partitions.get(partition)!;
-    const watermarkUs = known.watermarkUs;
-    known.watermarkUs = Math.max(watermarkUs, source.eventTimeUs(row));
     if (source.untilUs !== null && source.eventTimeUs(row) < source.untilUs) {
       return step(source, 'outside-until', row, partition, offset);
     }
+    const known = partitions.get(partition)!;
+    const watermarkUs = known.watermarkUs;
+    known.watermarkUs = Math.max(watermarkUs, source.eventTimeUs(row));
     const id = idOf(row);
     const first = known.firstUs.get(id);
-    if (id !== null && first !== undefined && watermarkUs <= first! + source.horizonUs) {
+    if (id !== null && first !== undefined && known.watermarkUs <= first! + source.horizonUs) {
       return step(source, 'duplicate', row, partition, offset);
     }
     known.firstUs.set(id, source.eventTimeUs(row));
-    return step(source, 'event', row, partition, offset);
+    const isOld = id !== null && source.eventTimeUs(row) < watermarkUs - source.horizonUs;
+    return step(source, isOld ? 'undeduped' : 'event', row, partition, offset);
   });
   return [...historySteps, ...topicSteps];
 }
@@ -125,7 +124,7 @@ export function oracleView<Row>(
   view: OracleView<Row>,
   log: readonly OracleStep<Row>[],
 ): { filtered: number; nullKey: number; entities: Map<string, OracleStep<Row>[]> } {
-  const events = log.filter(({ outcome }) => outcome === 'event');
+  const events = log.filter(({ outcome }) => outcome === 'event' || outcome === 'undeduped');
   const kept = events.filter(({ row }) => view.where(row!));
   const keyed = kept.filter(({ row }) => view.key(row!) !== null);
   return {

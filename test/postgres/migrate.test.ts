@@ -190,6 +190,9 @@ describe('the catalog', () => {
       clusterId: 'c',
       anchorOffset: 4,
       anchorDigest: Buffer.from([0, 255]),
+      begun: false,
+      verdicts: Buffer.from([3]),
+      mostlyInvalid: true,
     };
     await insertStreamOffsets(pool, [offset]);
     expect(await streamOffsets(pool, 'v', 1)).toMatchObject([

@@ -1,3 +1,4 @@
+import { partitionStart } from '../log/partition-start.ts';
 import { describe, expect, test } from 'vitest';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
@@ -23,7 +24,12 @@ describe('the synthetic source', () => {
   test('has ties, late, resent, invalid and out-of-order records in the shares it promises, by the verdict of the engine', async () => {
     const { sources } = await loadDefinitions('soak/features');
     const payments = sources.get('payments')!;
-    const pipeline = new TopicPipeline(payments, 0, new PartitionDedupe(payments.dedupeHorizonUs, null), null);
+    const pipeline = new TopicPipeline(
+      payments,
+      0,
+      new PartitionDedupe(payments.dedupeHorizonUs, null),
+      partitionStart(),
+    );
     const generator = new PaymentGenerator(seededRandom(1), 'p');
     const kinds: Record<string, number> = {};
     const times = new Map<number, number>();
@@ -41,7 +47,7 @@ describe('the synthetic source', () => {
         value: value === null ? null : Buffer.from(value),
       });
       kinds[outcome.kind] = (kinds[outcome.kind] ?? 0) + 1;
-      if (outcome.kind !== 'event') continue;
+      if (outcome.kind !== 'event' && outcome.kind !== 'undeduped') continue;
       const { eventTimeUs } = outcome.event;
       times.set(eventTimeUs, (times.get(eventTimeUs) ?? 0) + 1);
       if (eventTimeUs <= (nowMs - 60_000) * 1000) late += 1;

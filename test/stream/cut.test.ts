@@ -207,7 +207,9 @@ test(`any cut of any log, with crashes (seed ${seed})`, async () => {
         const path = join(folder, `history-${++histories}.jsonl`);
         if (lines.length > 0) await writeFile(path, `${lines.join('\n')}\n`);
         const history =
-          lines.length === 0 ? null : { path, untilUs: untilDay === null ? null : untilDay * 86_400_000_000 };
+          lines.length === 0
+            ? null
+            : { path, untilUs: untilDay === null ? null : untilDay * 86_400_000_000, disjoint: true };
         const view = spendingView({
           topic: 'purchases',
           lifetime,

@@ -1,8 +1,9 @@
+import { partitionStart } from '../log/partition-start.ts';
 import type { CompiledView, PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { emptyCounts, type LogCounts } from '../../engine/admission/log-counts.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
-import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
+import { countOutcome, TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 
@@ -28,7 +29,7 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
       view.source,
       partition,
       new PartitionDedupe(view.source.dedupeHorizonUs, null),
-      null,
+      partitionStart(),
     );
     const read = reader.read({
       topic,
@@ -37,15 +38,10 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
     });
     for await (const batch of read) {
       for (const record of batch.records) {
-        counts.records++;
         const outcome = pipeline.step(record);
-        if (outcome.kind === 'tombstone') counts.tombstones++;
-        else if (outcome.kind === 'outside-until') counts.outsideUntil++;
-        else if (outcome.kind === 'duplicate') counts.duplicates++;
-        else if (outcome.kind === 'invalid') {
-          counts.invalid++;
-          deadLetters.push(`${partition}:${record.offset}`);
-        } else {
+        countOutcome(counts, outcome);
+        if (outcome.kind === 'invalid') deadLetters.push(`${partition}:${record.offset}`);
+        else if (outcome.kind === 'event' || outcome.kind === 'undeduped') {
           const event: PreparedEvent = {
             keyText: '',
             key: [],

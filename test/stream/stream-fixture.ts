@@ -72,6 +72,9 @@ export async function publishEmptyVersion(
         clusterId: bounds.clusterId,
         anchorOffset: null,
         anchorDigest: null,
+        begun: true,
+        verdicts: null,
+        mostlyInvalid: false,
       })),
     );
     await client.query(

@@ -107,6 +107,7 @@ export function spendingView(options: {
       history: null,
       dedupeHorizonUs: DAY_US,
       maxAheadUs: HOUR_US,
+      brokerTime: 'record',
       invalidLimit: { rate: 0.1, window: 1000 },
       ...options.source,
     },

@@ -192,7 +192,7 @@ test('a history that breaks its contract is refused with examples, not left out 
   await expect(exportTo('a.parquet')).rejects.toMatchObject({
     code: 'too-many-invalid-records',
     message: expect.stringMatching(
-      /source "events".* of 40000 records are invalid; allowed: 10 %\. .*events\.parquet, position \d+: .*amount/s,
+      /source "events": 101 of 1000 consecutive rows of its history are invalid; allowed: 100\. .*\d+ × .*events\.parquet, position \d+: .*amount/s,
     ),
   });
   expect(await filesIn(folder)).toEqual(before);

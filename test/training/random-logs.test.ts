@@ -73,7 +73,7 @@ const clicks = source('clicks', {
   eventTime: 'at',
   eventId: 'id',
   topic: 'clicks',
-  history: { path: 'clicks.jsonl' },
+  history: { path: 'clicks.jsonl', disjoint: true },
   dedupeHorizon: '2m',
 });
 const taps = source('taps', { schema: clickSchema, eventTime: 'at', topic: 'taps' });
@@ -284,6 +284,7 @@ function oracleSource(horizonUs: number, hasId: boolean) {
     untilUs: null,
     horizonUs,
     maxAheadUs: 3600 * SECOND,
+    brokerTime: 'record',
   };
 }
 

@@ -37,7 +37,7 @@ const orders = source('orders', {
     at: z.iso.datetime(),
   }),
   eventTime: 'ts',
-  history: { path: 'orders.jsonl' },
+  history: { path: 'orders.jsonl', disjoint: true },
 });
 const byKey = featureView('by_key', { entity: order, source: orders, features: (f) => ({ orders: f.count() }) });
 const byShop = featureView('by_shop', {

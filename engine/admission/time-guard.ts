@@ -1,0 +1,58 @@
+import type { CompiledSource } from '../define/compiled-view.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+
+/** Why an event time is not believed, as dead letters say it; null where it is. Times are epoch µs. */
+export type TopicGuard = (eventTimeUs: number, brokerTimestampUs: number | null) => string | null;
+
+/** The same for a row of history, whose bound stands for all of its rows. */
+export interface HistoryGuard {
+  /** The latest event time that is believed, epoch µs; Infinity without a guard. */
+  readonly boundUs: number;
+  fault(eventTimeUs: number): string | null;
+}
+
+/**
+ * The time guard of a topic (design §5): an event time further ahead of its record's broker timestamp than `maxAhead` is invalid, and so is
+ * a record that has no broker timestamp, unless the source says `brokerTime: 'none'`: then only those that have one are held against it.
+ *
+ * @example
+ * topicGuard(source)(eventTimeUs, record.timestampUs); // null: believed
+ */
+export function topicGuard(source: CompiledSource): TopicGuard {
+  const { eventTimeField, maxAheadUs, brokerTime } = source;
+  if (maxAheadUs === Number.POSITIVE_INFINITY) return () => null;
+  return (eventTimeUs, brokerTimestampUs) => {
+    if (brokerTimestampUs === null) {
+      if (brokerTime === 'none') return null;
+      return `${eventTimeField}: no-broker-timestamp: the record has no broker timestamp to hold its event time against; a source whose records have none says brokerTime: 'none'`;
+    }
+    const aheadUs = eventTimeUs - brokerTimestampUs;
+    if (aheadUs <= maxAheadUs) return null;
+    return (
+      `${eventTimeField}: ahead-of-broker-time: the event time lies ${seconds(aheadUs)} ahead of the record's own timestamp: ` +
+      `expected at most ${seconds(maxAheadUs)}`
+    );
+  };
+}
+
+/**
+ * The time guard of a history: no event time lies further ahead than `maxAhead` of the time its listing was first read at.
+ *
+ * @param firstReadAtUs G of design §5, epoch µs.
+ */
+export function historyGuard(source: CompiledSource, firstReadAtUs: number): HistoryGuard {
+  const { eventTimeField, maxAheadUs } = source;
+  const boundUs = firstReadAtUs + maxAheadUs;
+  return {
+    boundUs,
+    fault: (eventTimeUs) =>
+      eventTimeUs <= boundUs
+        ? null
+        : `${eventTimeField}: ahead-of-history: the event time lies ${seconds(eventTimeUs - firstReadAtUs)} after these files were first read ` +
+          `(${formatDateTime(firstReadAtUs)}): expected at most ${seconds(maxAheadUs)}`,
+  };
+}
+
+function seconds(us: number): string {
+  return `${us / 1_000_000} s`;
+}
