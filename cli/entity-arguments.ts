@@ -1,7 +1,7 @@
-import { textConversion } from '../engine/contract/column-conversions.ts';
+import { textConversion } from '../engine/values/text-conversions.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
 import { parseDateTime } from '../engine/values/iso-time.ts';
-import { nameOfType } from '../engine/contract/row-value-conversions.ts';
+import { nameOfType } from '../engine/values/type-name.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 

@@ -1,5 +1,5 @@
 import { formatDateTime, parseDateTime } from '../engine/values/iso-time.ts';
-import { jsonConversion } from '../engine/contract/json-conversions.ts';
+import { jsonConversion } from '../engine/values/json-conversions.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';

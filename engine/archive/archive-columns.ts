@@ -21,6 +21,8 @@ import {
   VARCHAR,
 } from 'duckdb';
 import type { Row } from '../contract/compiled-contract.ts';
+import { daysOfDate } from '../values/date-days.ts';
+import { scaledOfDecimal } from '../values/decimal-text.ts';
 import type { FieldSpec, FieldType } from '../values/field-type.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { RawRecord } from '../topic/log-reader.ts';
@@ -129,8 +131,6 @@ function members(fields: readonly FieldSpec[]): (readonly [string, FieldSpec])[]
   return fields.map((field) => [names.take(field.name), field]);
 }
 
-const DAY_MS = 86_400_000;
-
 /** How a row's value (not null) of a type becomes DuckDB's. */
 function duckDbValue(type: FieldType): (value: unknown) => DuckDBValue {
   switch (type.kind) {
@@ -146,11 +146,10 @@ function duckDbValue(type: FieldType): (value: unknown) => DuckDBValue {
       return (value) => new DuckDBTimestampTZValue(BigInt(value as number));
     case 'decimal': {
       const { precision, scale } = type;
-      // The canonical text has exactly `scale` fraction digits: without its point it is the scaled integer.
-      return (value) => new DuckDBDecimalValue(BigInt((value as string).replace('.', '')), precision, scale);
+      return (value) => new DuckDBDecimalValue(BigInt(scaledOfDecimal(value as string)), precision, scale);
     }
     case 'date':
-      return (value) => new DuckDBDateValue(Date.parse(`${value as string}T00:00:00Z`) / DAY_MS);
+      return (value) => new DuckDBDateValue(daysOfDate(value as string));
     case 'array': {
       const item = nullable(duckDbValue(type.item.type));
       return (value) => new DuckDBListValue((value as readonly unknown[]).map(item));

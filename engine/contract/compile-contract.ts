@@ -1,21 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { columnConversion } from './column-conversions.ts';
-import { type ColumnType, parseColumnType } from './column-type.ts';
+import { columnConversion } from '../values/column-conversions.ts';
+import { type ColumnType, parseColumnType } from '../values/column-type.ts';
 import type { CompiledContract, DecodeResult, Row } from './compiled-contract.ts';
-import {
-  arrayDecoder,
-  type Decoder,
-  describeReceived,
-  memberDecoder,
-  objectDecoder,
-  prefixReasons,
-  scalarDecoder,
-} from './decoder.ts';
+import { arrayDecoder, type Decoder, memberDecoder, objectDecoder, prefixReasons, scalarDecoder } from './decoder.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import type { FieldPlan } from './field-plan.ts';
 import type { ScalarType } from '../values/field-type.ts';
-import { jsonConversion, type TextTrust } from './json-conversions.ts';
+import { jsonConversion, type TextTrust } from '../values/json-conversions.ts';
 import { readSchema } from './read-schema.ts';
 
 /**

@@ -1,34 +1,10 @@
+import type { Convert } from '../values/convert.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import type { Row } from './compiled-contract.ts';
 import type { FieldPlan } from './field-plan.ts';
 
 /** Turns a raw value into a row value, or pushes a reason that begins where its path is to be put: ": expected …". */
 export type Decoder = (raw: unknown, reasons: string[]) => unknown;
-
-/** Turns a raw, non-null value into a row value; undefined where it is not of the type. Checks come after. */
-export type Convert = (raw: unknown) => unknown;
-
-const SHOWN_CHARACTERS = 60;
-
-/** A received value as a refusal shows it, long ones shortened. */
-export function describeReceived(value: unknown): string {
-  switch (typeof value) {
-    case 'undefined':
-      return 'nothing';
-    case 'string': {
-      const shown = value.length > SHOWN_CHARACTERS ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value;
-      const more = value.length > SHOWN_CHARACTERS ? ` (${value.length} characters)` : '';
-      return `${JSON.stringify(shown.toWellFormed())}${more}`;
-    }
-    case 'object':
-      if (value === null) return 'null';
-      return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
-    case 'function':
-    case 'symbol':
-      return `a ${typeof value}`;
-    default:
-      return Object.is(value, -0) ? '0' : String(value);
-  }
-}
 
 function refuse(plan: FieldPlan, raw: unknown, reasons: string[]): undefined {
   reasons.push(`: expected ${plan.expected}, received ${describeReceived(raw)}`);

@@ -1,9 +1,10 @@
 import { isAbsolute, join } from 'node:path';
 import { contractOf } from '../contract/compile-contract.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import { isIsoDate, parseDateTime } from '../values/iso-time.ts';
+import { isIsoDate } from '../values/date-days.ts';
+import { parseDateTime } from '../values/iso-time.ts';
 import { readSchema } from '../contract/read-schema.ts';
-import { nameOfType } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { durationMicros } from './duration.ts';

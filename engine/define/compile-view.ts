@@ -1,5 +1,5 @@
 import type { ScalarType } from '../values/field-type.ts';
-import { nameOfType } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';
 import { kindName, type SourceCompilation } from './compile-source.ts';
 import type { CompiledView } from './compiled-view.ts';

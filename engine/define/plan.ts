@@ -1,4 +1,4 @@
-import { nameOfType } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration } from './duration.ts';
 import type { AggregateName } from './view-layout.ts';

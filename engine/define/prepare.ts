@@ -1,6 +1,7 @@
-import { describeReceived } from '../contract/decoder.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
-import { nameOfType, rowValueConversion } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
+import { rowValueConversion } from '../values/row-value-conversions.ts';
 import type { SlotPlan } from './build-layout.ts';
 import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';
 import type { RowFunction } from './feature.ts';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { readField } from '../contract/read-schema.ts';
-import { nameOfType } from '../contract/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { SourceCompilation } from './compile-source.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts';

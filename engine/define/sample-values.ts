@@ -1,4 +1,5 @@
 import type { FieldPlan } from '../contract/field-plan.ts';
+import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
@@ -44,7 +45,7 @@ function candidates(plan: FieldPlan): unknown[] {
     case 'double':
       return [...numbers(plan.rules), 0.1, -0.5, 1.5, 1e-9, 1e9, -1e300, 1e300, 5e-324];
     case 'int64':
-      return [0n, 1n, -1n, 7n, 1000n, -(2n ** 63n), 2n ** 63n - 1n, ...ruleNumbers(plan.rules).map(BigInt)];
+      return [0n, 1n, -1n, 7n, 1000n, INT64_MIN, INT64_MAX, ...ruleNumbers(plan.rules).map(BigInt)];
     case 'decimal': {
       const { precision, scale } = type;
       const nines = '9'.repeat(precision);

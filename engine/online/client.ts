@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
-import { rowValueConversion } from '../contract/row-value-conversions.ts';
+import { rowValueConversion } from '../values/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';

@@ -1,7 +1,7 @@
-import { describeReceived } from '../contract/decoder.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
-import { rowValueConversion } from '../contract/row-value-conversions.ts';
-import { nameOfType } from '../contract/row-value-conversions.ts';
+import { rowValueConversion } from '../values/row-value-conversions.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 

@@ -1,5 +1,6 @@
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 import { decimalUnit, SKIP, sqlValue, UNSIGNED, WIDE_UNSIGNED, WIDE_ZIGZAG, zigzag } from './sql-values.ts';
 
 /** From here on a real number rounds to infinity: 2^1024 - 2^970. */
@@ -228,7 +229,7 @@ function resultStatements(
   if (feature.aggregate === 'avg') return some([`${out} := (${exact})::double precision / ${name}_n;`]);
   const limits = {
     int: `abs(${name}) > 9007199254740991`,
-    int64: `${name} NOT BETWEEN -9223372036854775808 AND 9223372036854775807`,
+    int64: `${name} NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX}`,
     decimal: `abs(${name}) >= 1e38`,
   };
   if (input.kind !== 'int' && input.kind !== 'int64' && input.kind !== 'decimal') {

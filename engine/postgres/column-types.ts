@@ -1,3 +1,4 @@
+import { daysOfDate } from '../values/date-days.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import type { BinaryWriter } from './binary-writer.ts';
@@ -5,7 +6,6 @@ import type { BinaryWriter } from './binary-writer.ts';
 /** Postgres counts its timestamps from 2000-01-01. */
 const POSTGRES_EPOCH_US = 946_684_800_000_000n;
 const POSTGRES_EPOCH_DAYS = 10_957;
-const DAY_MS = 86_400_000;
 
 /** Writes one non-null value with its length, in Postgres' binary format. */
 export type ValueWriter = (writer: BinaryWriter, value: ScalarValue) => void;
@@ -59,7 +59,7 @@ function writeNumeric(writer: BinaryWriter, value: ScalarValue): void {
 }
 
 function writeDate(writer: BinaryWriter, value: ScalarValue): void {
-  const days = Date.parse(`${value as string}T00:00:00Z`) / DAY_MS;
+  const days = daysOfDate(value as string);
   if (!Number.isInteger(days)) throw internalBug(`not a date: ${String(value)}`);
   writer.int32(4);
   writer.int32(days - POSTGRES_EPOCH_DAYS);

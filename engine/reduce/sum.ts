@@ -1,7 +1,8 @@
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { decimalOfScaled, scaledOfDecimal } from '../values/decimal-text.ts';
+import { decimalOfScaled, MAX_DECIMAL_PRECISION, scaledOfDecimal } from '../values/decimal-text.ts';
+import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 import { dyadicOfFixed, dyadicText } from './dyadic.ts';
 import {
   addDouble,
@@ -19,9 +20,7 @@ import { valueOutOfRange } from './out-of-range.ts';
 import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
 
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
-const DECIMAL_LIMIT = 10n ** 38n;
+const DECIMAL_LIMIT = 10n ** BigInt(MAX_DECIMAL_PRECISION);
 
 /** Cells: the number of non-nulls, then the exact sum (two cells for doubles). The ref holds sums that outgrow the cells. */
 export function sumShape(input: ScalarType): PartialShape {

@@ -2,12 +2,10 @@ import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { dateOfDays, daysOfDate, FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
+import { dateOfDays, daysOfDate } from '../values/date-days.ts';
 import { decimalOfScaled, scaledOfDecimal } from '../values/decimal-text.ts';
+import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 import { dyadicOfDouble, powerOfTwo } from './dyadic.ts';
-
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
 
 /**
  * The canonical bytes of a type's value. They sort, as unsigned bytes, exactly as `comparisonOf(type)` sorts the values; ties of
@@ -28,7 +26,7 @@ export function canonicalBytes(type: ScalarType, value: NonNullable<ScalarValue>
     case 'int':
     case 'int64':
     case 'timestamp':
-      return bigEndian(BigInt.asUintN(64, BigInt(value) + 2n ** 63n), 8);
+      return bigEndian(BigInt.asUintN(64, BigInt(value) - INT64_MIN), 8);
     case 'decimal':
       return bigEndian(BigInt.asUintN(128, BigInt(scaledOfDecimal(value as string)) + 2n ** 127n), 16);
     case 'double': {
@@ -92,9 +90,7 @@ export function optionalValueCodec(type: ScalarType): OptionalValueCodec {
       return integers(
         (value) => daysOfDate(value as string),
         (stored, reader) =>
-          typeof stored !== 'number' || stored < FIRST_DAY || stored > LAST_DAY
-            ? reader.corrupt('a date is out of range')
-            : dateOfDays(stored),
+          (typeof stored === 'number' ? dateOfDays(stored) : undefined) ?? reader.corrupt('a date is out of range'),
       );
     case 'double':
       return { write: writeDouble, read: readDouble };

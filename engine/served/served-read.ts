@@ -1,5 +1,5 @@
 import { type JsonValue, scalarOfJson } from '../values/json-values.ts';
-import type { Convert } from '../contract/decoder.ts';
+import type { Convert } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';

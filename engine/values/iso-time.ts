@@ -1,3 +1,5 @@
+import { daysOfDate, MICROS_PER_DAY, twoDigits } from './date-days.ts';
+
 /** Which texts count as a point in time. */
 export interface DateTimeForm {
   /** Accepts `±HH:MM` beside `Z` (zod: `z.iso.datetime({ offset: true })`). */
@@ -6,14 +8,12 @@ export interface DateTimeForm {
   readonly relaxed: boolean;
 }
 
-const MICROS_PER_DAY = 86_400_000_000;
-
 /**
  * UTC epoch microseconds of an ISO date and time, or NaN where the text is none, has more than six fraction digits, or lies outside
  * the safe integers (about 1684 to 2255).
  */
 export function parseDateTime(text: string, form: DateTimeForm): number {
-  const days = daysOfText(text);
+  const days = daysOfDate(text);
   if (days !== days || text.length < 16) return Number.NaN;
   const separator = text.charCodeAt(10);
   if (separator !== 84 && !(form.relaxed && separator === 32)) return Number.NaN;
@@ -60,18 +60,6 @@ function zoneOffsetMicros(text: string, at: number, form: DateTimeForm): number 
   return code === 45 ? -micros : micros;
 }
 
-/** True for `YYYY-MM-DD` naming a day of the calendar. */
-export function isIsoDate(text: string): boolean {
-  const days = text.length === 10 ? daysOfText(text) : Number.NaN;
-  return days === days;
-}
-
-/** `YYYY-MM-DD` of a day counted from 1970-01-01, or undefined outside the years 0 to 9999. */
-export function dateOfDays(days: number): string | undefined {
-  if (!Number.isInteger(days) || days < -719_528 || days > 2_932_896) return undefined;
-  return new Date(days * 86_400_000).toISOString().slice(0, 10);
-}
-
 /**
  * ISO text of UTC epoch microseconds with six decimals, as Millrace prints every datetime.
  *
@@ -82,30 +70,4 @@ export function formatDateTime(epochUs: number): string {
   const millis = Math.floor(epochUs / 1000);
   const micros = epochUs - millis * 1000;
   return `${new Date(millis).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`;
-}
-
-function twoDigits(text: string, at: number): number {
-  const tens = text.charCodeAt(at) - 48;
-  const ones = text.charCodeAt(at + 1) - 48;
-  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
-}
-
-const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-/** Days since 1970-01-01 of the date a text starts with, NaN where it is none. */
-function daysOfText(text: string): number {
-  if (text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45) return Number.NaN;
-  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
-  const month = twoDigits(text, 5);
-  const day = twoDigits(text, 8);
-  if (!(month >= 1 && month <= 12 && day >= 1)) return Number.NaN;
-  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  if (day > (monthDays[month - 1] as number) + (leap ? 1 : 0)) return Number.NaN;
-  // Days of the proleptic Gregorian calendar, with years that begin in March so that the leap day is the last.
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }

@@ -1,7 +1,7 @@
-import { jsonConversion } from '../contract/json-conversions.ts';
-import type { Convert } from '../contract/decoder.ts';
+import type { Convert } from './convert.ts';
 import type { ScalarType, ScalarValue } from './field-type.ts';
 import { formatDateTime } from './iso-time.ts';
+import { jsonConversion } from './json-conversions.ts';
 
 /** A feature value or join key as JSON has it. */
 export type JsonValue = string | number | boolean | null;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { dateOfDays, formatDateTime, isIsoDate, parseDateTime } from '../../engine/values/iso-time.ts';
+import { dateOfDays, isIsoDate } from '../../engine/values/date-days.ts';
+import { formatDateTime, parseDateTime } from '../../engine/values/iso-time.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 console.log(`iso-time seed ${seed}`);

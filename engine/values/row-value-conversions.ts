@@ -1,6 +1,7 @@
-import type { Convert } from './decoder.ts';
-import type { ScalarType } from '../values/field-type.ts';
-import { int64OfBigint, jsonConversion } from './json-conversions.ts';
+import type { Convert } from './convert.ts';
+import type { ScalarType } from './field-type.ts';
+import { int64OfBigint } from './int64.ts';
+import { jsonConversion } from './json-conversions.ts';
 
 /** Checks a value that a row function returned against a type, in the row's representation; undefined where it does not fit. */
 export function rowValueConversion(type: ScalarType): Convert {
@@ -12,9 +13,4 @@ export function rowValueConversion(type: ScalarType): Convert {
     default:
       return jsonConversion(type);
   }
-}
-
-/** A type as messages name it: `decimal(10,2)`. */
-export function nameOfType(type: ScalarType): string {
-  return type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind;
 }

@@ -1,9 +1,11 @@
 import type { ColumnType } from './column-type.ts';
-import { canonicalDecimal, decimalOfScaled } from './decimal.ts';
-import type { Convert } from './decoder.ts';
-import type { ScalarType } from '../values/field-type.ts';
-import { dateOfDays, isIsoDate, parseDateTime } from '../values/iso-time.ts';
-import { int64OfBigint, int64OfText, jsonConversion } from './json-conversions.ts';
+import type { Convert } from './convert.ts';
+import { dateOfDays } from './date-days.ts';
+import { rescaledDecimal } from './decimal-text.ts';
+import type { ScalarType } from './field-type.ts';
+import { int64OfBigint } from './int64.ts';
+import { jsonConversion } from './json-conversions.ts';
+import { textConversion } from './text-conversions.ts';
 
 /** How a raw column value becomes a row value; null where a column of that type can never be such a field. */
 export function columnConversion(type: ScalarType, column: ColumnType): Convert | null {
@@ -26,48 +28,6 @@ export function columnConversion(type: ScalarType, column: ColumnType): Convert 
       return timestampConversion(column);
     case 'date':
       return column.kind === 'date' ? cachedDates() : null;
-  }
-}
-
-const numberText = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-
-/**
- * How text becomes a row value: CSV fields, VARCHAR columns, and `key=value` on a command line. Numbers are JSON's, decimals and dates
- * as in JSON, booleans `true` and `false`; a datetime may have a space for its T and no zone, which is UTC.
- */
-export function textConversion(type: ScalarType): Convert {
-  switch (type.kind) {
-    case 'string':
-    case 'enum':
-      // DuckDB holds valid UTF-8 only.
-      return jsonConversion(type, true, 'well-formed');
-    case 'boolean':
-      return (raw) => (raw === 'true' ? true : raw === 'false' ? false : undefined);
-    case 'int':
-      return (raw) => {
-        const value = typeof raw === 'string' && numberText.test(raw) ? Number(raw) : Number.NaN;
-        return Number.isSafeInteger(value) ? value + 0 : undefined;
-      };
-    case 'double':
-      return (raw) => {
-        const value = typeof raw === 'string' && numberText.test(raw) ? Number(raw) : Number.NaN;
-        return Number.isFinite(value) ? value + 0 : undefined;
-      };
-    case 'int64':
-      return (raw) => (typeof raw === 'string' ? int64OfText(raw) : undefined);
-    case 'decimal': {
-      const { precision, scale } = type;
-      return (raw) => (typeof raw === 'string' ? canonicalDecimal(raw, precision, scale) : undefined);
-    }
-    case 'timestamp': {
-      const form = { offset: true, relaxed: true };
-      return (raw) => {
-        const epochUs = typeof raw === 'string' ? parseDateTime(raw, form) : Number.NaN;
-        return epochUs === epochUs ? epochUs : undefined;
-      };
-    }
-    case 'date':
-      return (raw) => (typeof raw === 'string' && isIsoDate(raw) ? raw : undefined);
   }
 }
 
@@ -134,10 +94,10 @@ function doubleConversion(column: ColumnType): Convert | null {
 
 function decimalConversion(column: ColumnType, precision: number, scale: number): Convert | null {
   if (column.kind !== 'integer' && column.kind !== 'decimal') return null;
-  const fromScale = column.kind === 'decimal' ? column.scale : 0;
+  const rescaled = rescaledDecimal(column.kind === 'decimal' ? column.scale : 0, precision, scale);
   return (raw) => {
     const units = unitsOf(raw);
-    return units === undefined ? undefined : decimalOfScaled(units, fromScale, precision, scale);
+    return units === undefined ? undefined : rescaled(units);
   };
 }
 

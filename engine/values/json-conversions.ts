@@ -1,13 +1,15 @@
-import { canonicalDecimal } from './decimal.ts';
-import type { Convert } from './decoder.ts';
-import type { ScalarType } from '../values/field-type.ts';
-import { isIsoDate, parseDateTime } from '../values/iso-time.ts';
+import type { Convert } from './convert.ts';
+import { isIsoDate } from './date-days.ts';
+import { canonicalDecimal } from './decimal-text.ts';
+import type { ScalarType } from './field-type.ts';
+import { int64OfBigint, int64OfText } from './int64.ts';
+import { parseDateTime } from './iso-time.ts';
 
 /** What is known of a text before it is looked at: nothing, that it is well-formed Unicode, or that it has no NUL either. */
 export type TextTrust = 'none' | 'well-formed' | 'storable';
 
 /** Text every store can hold: well-formed Unicode without NUL (Postgres has no place for either). */
-function textConversion(trust: TextTrust): Convert {
+function storableText(trust: TextTrust): Convert {
   switch (trust) {
     case 'none':
       return (raw) => (typeof raw === 'string' && raw.isWellFormed() && !raw.includes('\0') ? raw : undefined);
@@ -16,20 +18,6 @@ function textConversion(trust: TextTrust): Convert {
     case 'storable':
       return (raw) => (typeof raw === 'string' ? raw : undefined);
   }
-}
-
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
-const integerText = /^-?(?:0|[1-9]\d{0,18})$/;
-
-/** The int64 of a plain integer text, or undefined. */
-export function int64OfText(text: string): bigint | undefined {
-  return integerText.test(text) ? int64OfBigint(BigInt(text)) : undefined;
-}
-
-/** The int64 itself where it is in range. */
-export function int64OfBigint(value: bigint): bigint | undefined {
-  return value >= INT64_MIN && value <= INT64_MAX ? value : undefined;
 }
 
 /**
@@ -41,7 +29,7 @@ export function int64OfBigint(value: bigint): bigint | undefined {
 export function jsonConversion(type: ScalarType, offset = true, trust: TextTrust = 'none'): Convert {
   switch (type.kind) {
     case 'string':
-      return textConversion(trust);
+      return storableText(trust);
     case 'boolean':
       return (raw) => (typeof raw === 'boolean' ? raw : undefined);
     case 'int':
