@@ -1,4 +1,5 @@
 import type { DuckDBDataChunk } from 'duckdb';
+import { dateOfDays } from '../values/date-days.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { CompiledContract } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
@@ -94,7 +95,8 @@ function shown(raw: unknown, type: string): unknown {
     const epochUs = Number(raw);
     return Math.abs(epochUs) <= 8.64e18 / 1000 ? formatDateTime(epochUs) : `${raw} µs`;
   }
-  if (type === 'DATE') return new Date(Number(raw) * 86_400_000).toISOString().slice(0, 10);
+  // Beyond the calendar, infinity for one, there is no text but the count.
+  if (type === 'DATE') return dateOfDays(Number(raw)) ?? `day ${raw}`;
   const scale = /^DECIMAL\(\d+,\s*(\d+)\)$/.exec(type)?.[1];
   return scale === undefined || scale === '0' ? raw : `${raw}e-${scale}`;
 }
