@@ -1,16 +1,12 @@
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
+import { statesBytes } from '../state/state-size.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import type { PackedBlock } from './event-block.ts';
 import { SlotPlaces } from './slot-places.ts';
 
 const NONE = -1;
-/** A map entry, its key values and text, and an empty state. */
-const BYTES_PER_ENTITY = 600;
-/** What flat arrays of numbers take per byte of the packed encoding, with room to grow. */
-const MEMORY_PER_ENCODED_BYTE = 10;
-const SAMPLED_STATES = 256;
 
 /** The states of entities by their numbers, in one thread. */
 export class EntityStates {
@@ -46,17 +42,9 @@ export class EntityStates {
     }
   }
 
-  /** About how many bytes the states take, from the encoded size of a sample. */
+  /** About how many bytes of memory the states take. */
   estimateBytes(): number {
-    const count = this.#states.length;
-    const step = Math.max(1, Math.floor(count / SAMPLED_STATES));
-    let sampled = 0;
-    let encoded = 0;
-    for (let entity = 0; entity < count; entity += step) {
-      encoded += this.#reducer.encode(this.#states[entity] as EntityState).length;
-      sampled++;
-    }
-    return count * (BYTES_PER_ENTITY + (sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE));
+    return statesBytes(this.#states, this.#states.length);
   }
 
   /** The encoded states of at most `count` entities from `from` on, in the order of their numbers. */

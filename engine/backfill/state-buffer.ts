@@ -4,6 +4,7 @@ import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
+import { BYTES_PER_ENTITY, eventBytes } from '../state/state-size.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';
 import { EntityStates } from './entity-states.ts';
@@ -11,9 +12,6 @@ import { EventBlock, type PackedBlock } from './event-block.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
 import { StateThread } from './state-thread.ts';
 
-/** An entity's map entry, key and empty state, and the most that one event can add to it: a row in every group. */
-const BYTES_PER_ENTITY = 600;
-const BYTES_PER_SLOT = 64;
 /** A measured size this close to the budget is not worth waiting for. */
 const SPILL_FROM = 0.8;
 /** What of the budget the events waiting to be applied may take. */
@@ -47,7 +45,7 @@ export class StateBuffer {
     this.#duckdb = duckdb;
     this.#block = new EventBlock(reducer.layout, budgetBytes * BLOCK_SHARE);
     this.#budgetBytes = budgetBytes * (1 - BLOCK_SHARE);
-    this.#bytesPerEvent = reducer.layout.slots.length * BYTES_PER_SLOT;
+    this.#bytesPerEvent = eventBytes(reducer.layout);
   }
 
   /** Entities held at the moment; those spilled before may be among them again. */

@@ -11,6 +11,7 @@ import { type StreamOffset, streamOffsets } from '../postgres/stream-offsets.ts'
 import { withTransaction } from '../postgres/transaction.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
 import { liveVersion, type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { decodedBytes } from '../state/state-size.ts';
 import { KeySample } from './key-sample.ts';
 
 /** A state row with its checksum. */
@@ -44,9 +45,6 @@ export interface SnapshotOptions {
 
 const ROWS_PER_FETCH = 2_000;
 const KEYS_PER_READ = 1_000;
-/** A state in memory takes about this much, as `engine/backfill/entity-states.ts` measured. */
-const BYTES_PER_ENTITY = 600;
-const MEMORY_PER_ENCODED_BYTE = 11;
 
 /** The version readers get. Throws MillraceError `unknown-view`, `view-not-published`, `definition-changed`. */
 export async function auditedVersion(on: Queryable, view: CompiledView): Promise<ViewVersion> {
@@ -80,7 +78,7 @@ export function readSnapshot(options: SnapshotOptions): Promise<LiveSnapshot> {
         types: postgresTypes,
       });
       const [count = 0, bytes = 0] = sizes[0] ?? [];
-      const memory = count * BYTES_PER_ENTITY + (bytes ?? 0) * MEMORY_PER_ENCODED_BYTE;
+      const memory = decodedBytes(count, bytes ?? 0);
       const fraction = Math.min(1, maxEntities / Math.max(count, 1), stateBytes / Math.max(memory, 1));
       const sample = new KeySample(version.layout, fraction);
       const rows = new Map<string, StoredRow>();

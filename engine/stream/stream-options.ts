@@ -21,7 +21,7 @@ export interface StreamLimits {
   readonly batchMs: number;
   /** Under backlog a micro-batch grows up to this many records. */
   readonly maxBatchRecords: number;
-  /** Encoded bytes of entity states kept in memory. */
+  /** Encoded bytes of entity states kept in memory, where they take 10 to 25 times that (engine/state/state-size.ts). */
   readonly cacheBytes: number;
   /** How often the ends of the partitions are looked up while nothing arrives, for lag and for new partitions. */
   readonly boundsEveryMs: number;

@@ -4,6 +4,9 @@ import { keyText } from '../define/key-text.ts';
 import { type HashRange, keyHash } from './hash-range.ts';
 import type { SpineEntity } from './spine-labels.ts';
 
+/** A key in the index: its text, its map entry, its id. */
+export const BYTES_PER_HELD_KEY = 200;
+
 /** Finds the id of an entity of the spine by its key text, for the entities of one hash range. */
 export class EntityIndex {
   readonly entity: SpineEntity;

@@ -6,7 +6,7 @@ import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import { scanHistory } from '../history/history-scan.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import { TopicScan } from '../topic/topic-scan.ts';
-import { EntityIndex } from './entity-index.ts';
+import { BYTES_PER_HELD_KEY, EntityIndex } from './entity-index.ts';
 import { evenRanges } from './hash-range.ts';
 import { entityOf, type ReadContext } from './reading.ts';
 import type { ServedPlan, ServedVersion } from './served-plan.ts';
@@ -14,9 +14,6 @@ import type { TimeRange } from './spine-labels.ts';
 
 /** As the table of intervals has them. */
 export const LAG_CODES = { 'producer-lag': 0, 'pipeline-lag': 1, ahead: 2 } as const;
-
-/** A key in the index: its text, its map entry, its id. */
-const BYTES_PER_HELD_KEY = 200;
 
 /** A view whose differing labels are to be explained. */
 export interface LagTarget {

@@ -1,12 +1,9 @@
 import type { LogEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
-import type { EntityIndex } from './entity-index.ts';
+import { BYTES_PER_HELD_KEY, type EntityIndex } from './entity-index.ts';
 import { evenRanges, halves, type HashRange } from './hash-range.ts';
 import { LabelCursor, type TimeRange } from './spine-labels.ts';
 import type { ViewSweep } from './view-sweep.ts';
-
-/** A key in the index: its text, its map entry, its id. */
-const BYTES_PER_HELD_KEY = 200;
 
 /** A part of a source's work: the entities of a range, from a label on. */
 interface Pass {

@@ -3,15 +3,11 @@ import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../d
 import type { ScalarValue } from '../values/field-type.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import { statesBytes } from '../state/state-size.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';
 import type { FeatureStaging } from './feature-staging.ts';
-
-/** Rows of doubles with room for expired ones, against delta varints: the flights' 3,399 states measured 10.3 KB each for 386 encoded bytes. */
-const MEMORY_PER_ENCODED_BYTE = 25;
-const MEMORY_PER_STATE_BYTES = 600;
-const SAMPLED_STATES = 128;
 
 /** One view in a sweep: the states of its entities at the time the sweep has come to. */
 export class ViewSweep {
@@ -108,20 +104,9 @@ export class ViewSweep {
     this.#staging.append(rowNumber, values);
   }
 
-  /** About how many bytes the states take, from the encoded size of a sample. */
+  /** About how many bytes of memory the states take. */
   estimateBytes(): number {
-    if (this.#stateCount === 0) return 0;
-    const step = Math.max(1, Math.floor(this.#states.length / SAMPLED_STATES));
-    let encoded = 0;
-    let sampled = 0;
-    for (let at = 0; at < this.#states.length; at += step) {
-      const state = this.#states[at];
-      if (state === undefined) continue;
-      encoded += this.#reducer.encode(state).length;
-      sampled++;
-    }
-    const perState = sampled === 0 ? 0 : (encoded / sampled) * MEMORY_PER_ENCODED_BYTE;
-    return this.#stateCount * (MEMORY_PER_STATE_BYTES + perState);
+    return statesBytes(this.#states, this.#stateCount);
   }
 }
 

@@ -1,0 +1,37 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { eventBytes, statesBytes } from '../../engine/state/state-size.ts';
+import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
+import { lawRuns } from './law-seed.ts';
+
+for (const type of scalarTypes) {
+  const tiled = [tilings[0]!, tilings[3]!];
+  const layout = layoutOf(type, 'id', tiled, true);
+  const reducer = createViewReducer(layout);
+  test(`an event adds at most what is said beforehand: ${typeName(type)}`, () => {
+    const most = eventBytes(layout);
+    fc.assert(
+      fc.property(eventsOf(layout, type, tiled), (events) => {
+        const state = reducer.empty();
+        const empty = statesBytes([state], 1);
+        for (const event of events) {
+          const before = statesBytes([state], 1);
+          reducer.apply(state, event);
+          expect(statesBytes([state], 1) - before).toBeLessThanOrEqual(most);
+        }
+        if (events.length > 0) expect(statesBytes([state], 1)).toBeGreaterThan(empty);
+      }),
+      lawRuns(60),
+    );
+  });
+}
+
+test('a sample stands for all that are held, holes left out', () => {
+  const layout = layoutOf({ kind: 'int' }, 'offset', [tilings[0]!], false);
+  const reducer = createViewReducer(layout);
+  const one = statesBytes([reducer.empty()], 1);
+  const states = Array.from({ length: 3_000 }, (_, at) => (at % 3 === 0 ? reducer.empty() : undefined));
+  expect(statesBytes(states, 1_000)).toBe(1_000 * one);
+  expect(statesBytes([], 0)).toBe(0);
+});
