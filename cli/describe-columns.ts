@@ -1,4 +1,4 @@
-import type { ColumnDescriber, HistoryColumn } from '../engine/define/check-history.ts';
+import type { ColumnDescriber, FileColumn } from '../engine/define/check-history.ts';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 import { findHistoryFiles, type HistoryFormat } from '../engine/history/history-files.ts';
@@ -29,7 +29,7 @@ export async function withColumnDescriber<T>(work: (describe: ColumnDescriber) =
 }
 
 /** The columns that every file has. */
-async function describeHistory(duckdb: DuckDb, pattern: string): Promise<readonly HistoryColumn[] | null> {
+async function describeHistory(duckdb: DuckDb, pattern: string): Promise<readonly FileColumn[] | null> {
   let found: Awaited<ReturnType<typeof findHistoryFiles>>;
   try {
     found = await findHistoryFiles('history', pattern);
@@ -38,7 +38,7 @@ async function describeHistory(duckdb: DuckDb, pattern: string): Promise<readonl
     throw error;
   }
   if (found.format === 'jsonl') return [];
-  let common: readonly HistoryColumn[] | null = null;
+  let common: readonly FileColumn[] | null = null;
   for (const { path } of found.files) {
     const columns = await columnsOf(duckdb, found.format, path);
     const names = new Set(columns.map(({ name }) => name));
@@ -47,7 +47,7 @@ async function describeHistory(duckdb: DuckDb, pattern: string): Promise<readonl
   return common;
 }
 
-async function columnsOf(duckdb: DuckDb, format: HistoryFormat, path: string): Promise<HistoryColumn[]> {
+async function columnsOf(duckdb: DuckDb, format: HistoryFormat, path: string): Promise<FileColumn[]> {
   const literal = quoteText(path.replaceAll(/[*?[]/g, '[$&]'));
   const relation =
     format === 'parquet'

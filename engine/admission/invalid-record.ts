@@ -1,4 +1,4 @@
-/** An invalid record on its way to the dead letters. */
+/** A record that broke its contract, or on which a view's row function failed, with every reason: what becomes a dead letter. */
 export interface InvalidRecord {
   /** The topic, or `history`. */
   readonly topic: string;

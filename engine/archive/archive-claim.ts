@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import { recordDigest } from '../topic/anchor.ts';
+import { checkAnchor } from '../topic/check-anchor.ts';
 import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
-import { archivedTopicRecreated } from './archive-errors.ts';
+import { archivedTopicRecreated, RECREATED_REMEDY } from './archive-errors.ts';
 import type { ArchiveFence, ArchiveHole, RunArchiveOptions } from './archive-options.ts';
 
 export interface ArchiveClaim {
@@ -96,10 +96,10 @@ export async function checkAnchors(
     SELECT partition, anchor_offset, anchor_digest FROM millrace_catalog.archive_offset
     WHERE source = ${source} AND topic = ${bounds.topic} AND cluster_id = ${bounds.clusterId} AND anchor_offset IS NOT NULL`,
   );
-  const lows = new Map(bounds.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
-  for (const anchor of rows) {
-    const low = lows.get(anchor.partition);
-    if (low !== undefined && low <= anchor.anchor_offset) await checkAnchor(options.reader, bounds.topic, anchor);
+  for (const { partition, anchor_offset, anchor_digest } of rows) {
+    const held = bounds.partitions.find((candidate) => candidate.partition === partition);
+    const anchor = { offset: anchor_offset, digest: anchor_digest };
+    await checkAnchor({ reader: options.reader, topic: bounds.topic, partition, held }, anchor, RECREATED_REMEDY);
   }
 }
 
@@ -107,24 +107,6 @@ export interface AnchorRow {
   readonly partition: number;
   readonly anchor_offset: number;
   readonly anchor_digest: Uint8Array;
-}
-
-/** Throws `topic-recreated` unless the topic holds the archived record, or holds it no more. */
-export async function checkAnchor(
-  reader: RunArchiveOptions['reader'],
-  topic: string,
-  { partition, anchor_offset: offset, anchor_digest: digest }: AnchorRow,
-): Promise<void> {
-  const record = await reader.recordAt(topic, partition, offset);
-  if (record === null) {
-    const { partitions } = await reader.bounds(topic);
-    const low = partitions.find((candidate) => candidate.partition === partition)?.lowOffset ?? 0;
-    if (low > offset) return; // deleted since we looked
-  }
-  if (record === null || !Buffer.from(recordDigest(record)).equals(digest))
-    throw archivedTopicRecreated(
-      `${topic}, partition ${partition}: offset ${offset} does not hold the record that was archived`,
-    );
 }
 
 /** The source's row, made if it is not there; locked until the transaction ends, so that claims and fences go one by one. */

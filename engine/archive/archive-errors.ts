@@ -1,4 +1,5 @@
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { topicRecreated } from '../topic/topic-errors.ts';
 
 const FULL = /ENOSPC|EDQUOT|No space left|Disk quota exceeded/i;
 
@@ -85,13 +86,13 @@ export function logHole(place: ArchivePlace, reason: string | null): MillraceErr
   });
 }
 
+/** What to do about a topic that is not the one that is archived. */
+export const RECREATED_REMEDY =
+  'What was archived stays as it is and is not mixed with the new topic: archive that under another topic name, or another source name.';
+
 /** The error for a topic that is not the one that is archived. */
 export function archivedTopicRecreated(what: string): MillraceError {
-  return new MillraceError('topic-recreated', `${what}: it was deleted and made again, or is on another cluster`, {
-    remedy:
-      'What was archived stays as it is and is not mixed with the new topic: archive that under another topic name, or another source name.',
-    httpStatus: 409,
-  });
+  return topicRecreated(what, { remedy: RECREATED_REMEDY });
 }
 
 /** Whether a failed file operation says that the file or its folder is not there. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { LogBatch } from '../topic/log-reader.ts';
+import { isNotHeld } from '../topic/topic-errors.ts';
 import { ArchiveBuffer, type BufferedRange, type StartOffset } from './archive-buffer.ts';
 import type { ArchiveClaim } from './archive-claim.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
@@ -22,8 +23,6 @@ export interface ArchiveHost {
 }
 
 type RollOutcome = { readonly ok: boolean } | { readonly error: unknown };
-
-const DELETED = new Set(['offset-out-of-range', 'log-gap']);
 
 /** The loop while one claim stands: reads, and writes one file while the next one's records come in. */
 export class ArchiveSession {
@@ -80,7 +79,7 @@ export class ArchiveSession {
       const end = await this.#read(ends);
       return (await this.#rollRest()) ? end : 'superseded';
     } catch (error) {
-      if (this.#isBroken || !isMillraceError(error) || !(DELETED.has(error.code) || error.retryable)) throw error;
+      if (this.#isBroken || !isMillraceError(error) || !(isNotHeld(error) || error.retryable)) throw error;
       // What was read until then is whole: it is archived first.
       if (!(await this.#rollRest())) return 'superseded';
       throw error;

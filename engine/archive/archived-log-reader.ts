@@ -1,12 +1,14 @@
 import type pg from 'pg';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../topic/log-reader.ts';
+import { checkAnchor } from '../topic/check-anchor.ts';
+import { isNotHeld } from '../topic/topic-errors.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
-import { archivedTopicRecreated, logHole } from './archive-errors.ts';
-import { type AnchorRow, checkAnchor } from './archive-claim.ts';
+import { archivedTopicRecreated, logHole, RECREATED_REMEDY } from './archive-errors.ts';
+import type { AnchorRow } from './archive-claim.ts';
 import { ArchiveManifest, archiveFiles, archiveRanges, manifestStamp, NO_FILES } from './archive-manifest.ts';
 import { archivedRecordAt, readArchiveFile, type WantedRange } from './archived-records.ts';
 
@@ -18,8 +20,6 @@ export interface WithArchiveOptions {
   /** What DuckDB may hold in memory. Default 512 MiB. */
   readonly memoryMb?: number | undefined;
 }
-
-const DELETED = new Set(['offset-out-of-range', 'log-gap']);
 
 /**
  * A log reader whose topics reach back as far as archive and topic together do without a gap. Offsets the topic no longer holds are read
@@ -96,7 +96,7 @@ class ArchivedLogReader implements LogReader {
         }
         return;
       } catch (error) {
-        if (!isMillraceError(error) || !DELETED.has(error.code) || options.headers === true) throw error;
+        if (!isMillraceError(error) || !isNotHeld(error) || options.headers === true) throw error;
         // Deleted while we read: perhaps archived meanwhile.
         extent = await this.#extent(topic);
         const still = [...positions].filter(([partition, position]) => position < endOf(partition));
@@ -236,7 +236,8 @@ class ArchivedLogReader implements LogReader {
           );
       }
       if (this.#seen.has(key)) continue;
-      await checkAnchor(this.#reader, topic, anchor);
+      const { partition, anchor_offset: offset, anchor_digest: digest } = anchor;
+      await checkAnchor({ reader: this.#reader, topic, partition, held }, { offset, digest }, RECREATED_REMEDY);
       this.#seen.add(key);
     }
   }

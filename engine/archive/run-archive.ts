@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { isNotHeld } from '../topic/topic-errors.ts';
 import { archiveColumns } from './archive-columns.ts';
 import { checkAnchors, claimArchive } from './archive-claim.ts';
 import { archiveWriteError } from './archive-errors.ts';
@@ -206,5 +207,5 @@ class ArchiveRun implements ArchiveHost {
 /** Whether to claim again: services come back, and what retention deleted the next claim records. */
 function mayPass(error: unknown, failures: number): error is MillraceError {
   if (!isMillraceError(error) || error.code === 'archive-full') return false;
-  return error.retryable || ((error.code === 'offset-out-of-range' || error.code === 'log-gap') && failures < 3);
+  return error.retryable || (isNotHeld(error) && failures < 3);
 }

@@ -3,7 +3,7 @@ import type { SourceCompilation } from './compile-source.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 
 /** A column of history files, its type as DuckDB's DESCRIBE prints it. */
-export interface HistoryColumn {
+export interface FileColumn {
   readonly name: string;
   readonly type: string;
 }
@@ -12,7 +12,7 @@ export interface HistoryColumn {
  * Looks at history files, through DuckDB: the columns of the files a glob matches, or null where it matches none. JSONL, whose lines
  * are decoded whole, has no columns to check: an empty list.
  */
-export type ColumnDescriber = (pathGlob: string) => Promise<readonly HistoryColumn[] | null>;
+export type ColumnDescriber = (pathGlob: string) => Promise<readonly FileColumn[] | null>;
 
 /** Reports every history path that matches nothing, lacks a column, or has one that can never satisfy its field. */
 export async function checkHistory(
@@ -24,7 +24,7 @@ export async function checkHistory(
     if (source.history === null) continue;
     const report = faultReporter(faults, 'source', source.name);
     const { path } = source.history;
-    let columns: readonly HistoryColumn[] | null;
+    let columns: readonly FileColumn[] | null;
     try {
       columns = await describeColumns(path);
     } catch (cause) {

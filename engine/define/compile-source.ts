@@ -131,7 +131,7 @@ function compileHistory(
       'Give `disjoint: true` where no event stands in both history and topic, or leave it out.',
     );
   }
-  return { path, untilUs: readUntil(history.until, report), disjoint: disjoint === true };
+  return { path, untilUs: readUntil(history.until, report), disjoint };
 }
 
 /** Archive columns are told apart without regard to case, as SQL does. */

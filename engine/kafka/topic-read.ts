@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import type { LogBatch, RawRecord, ReadOptions } from '../topic/log-reader.ts';
+import { logGap, offsetOutOfRange, topicRecreated } from '../topic/topic-errors.ts';
 import { BatchQueue } from './batch-queue.ts';
 import type { FetchedPartition } from './fetch-response.ts';
 import { kafkaFailure, unreachable } from './kafka-failure.ts';
@@ -157,7 +158,12 @@ export class TopicRead {
         throw errorOfCode(fetched?.errorCode ?? 5);
       if (fetched.errorCode === OFFSET_OUT_OF_RANGE) continue; // the fetch loop decides: gone by retention, or made again
       const found = decodeRecordSet(fetched.recordSet, partition, last.offset, fetched.aborted).records[0];
-      if (found === undefined || !sameRecord(found, last)) throw recreated(topic, partition, last.offset);
+      if (found === undefined || !sameRecord(found, last)) {
+        throw topicRecreated(
+          `${topic}, partition ${partition}: offset ${last.offset} holds another record than a moment ago`,
+          { details: { topic, partition, offset: last.offset } },
+        );
+      }
     }
   }
 
@@ -185,7 +191,10 @@ export class TopicRead {
   #accept(read: PartitionRead, fetched: FetchedPartition): void {
     const { topic } = this.#options;
     const { partition, position } = read;
-    if (fetched.errorCode === OFFSET_OUT_OF_RANGE) throw outOfRange(topic, partition, position, fetched);
+    if (fetched.errorCode === OFFSET_OUT_OF_RANGE) {
+      const { logStartOffset: low, highWatermark: end } = fetched;
+      throw offsetOutOfRange(topic, partition, position, low < 0 ? null : { low, end });
+    }
     if (fetched.errorCode !== 0) throw errorOfCode(fetched.errorCode);
     const { records, nextOffset, firstBaseOffset } = decodeRecordSet(
       fetched.recordSet,
@@ -195,7 +204,7 @@ export class TopicRead {
       this.#options.headers,
     );
     if (firstBaseOffset !== null && firstBaseOffset > position && fetched.logStartOffset > position)
-      throw gap(topic, partition, position, firstBaseOffset);
+      throw logGap(topic, partition, position, firstBaseOffset);
     const nowMs = this.#clock.monotonicMs();
     if (nextOffset === position) {
       const lag = fetched.lastStableOffset - position;
@@ -231,30 +240,6 @@ function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-function outOfRange(topic: string, partition: number, position: number, fetched: FetchedPartition): MillraceError {
-  const held = fetched.logStartOffset < 0 ? '' : `; held: ${fetched.logStartOffset} to ${fetched.highWatermark}`;
-  return new MillraceError(
-    'offset-out-of-range',
-    `${topic}, partition ${partition}: offset ${position} is not held by the broker${held}`,
-    {
-      remedy:
-        'Retention has passed this position or the topic was made again: back the view up from history with `rebackfill`.',
-      details: { topic, partition, position },
-    },
-  );
-}
-
-function gap(topic: string, partition: number, position: number, found: number): MillraceError {
-  return new MillraceError(
-    'log-gap',
-    `${topic}, partition ${partition}: records ${position} to ${found - 1} were deleted before they were read`,
-    {
-      remedy: "Lengthen the topic's retention and start over with `rebackfill`.",
-      details: { topic, partition, position, found },
-    },
-  );
-}
-
 function stalled(topic: string, partition: number, position: number, lag: number): MillraceError {
   return new MillraceError(
     'log-stalled',
@@ -264,17 +249,6 @@ function stalled(topic: string, partition: number, position: number, lag: number
       retryable: true,
       httpStatus: 503,
       details: { topic, partition, position },
-    },
-  );
-}
-
-function recreated(topic: string, partition: number, offset: number): MillraceError {
-  return new MillraceError(
-    'topic-recreated',
-    `${topic}, partition ${partition}: offset ${offset} holds another record than a moment ago: the topic was deleted and made again`,
-    {
-      remedy: 'Start the view over with `rebackfill`.',
-      details: { topic, partition, offset },
     },
   );
 }

@@ -8,8 +8,10 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
 } from 'kysely';
-import type { ViewLayout } from '../define/view-layout.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
+import type { HistoryFile } from '../history/history-files.ts';
+import type { Cut } from '../topic/cut.ts';
 import type { Queryable } from './queryable.ts';
 import { postgresTypes } from './type-parsers.ts';
 
@@ -22,20 +24,9 @@ type TimeDefault = ColumnType<number, string | undefined, string>;
 /** `building`: being filled · `built`: complete, unseen · `live`: read · `superseded`: was live · `discarded`, `retired`: gone. */
 export type VersionStatus = 'building' | 'built' | 'live' | 'superseded' | 'discarded' | 'retired';
 
-/** Where batch ended and stream begins, as recorded before the batch read (design §7). */
-export interface StoredCut {
-  readonly clusterId: string;
-  readonly takenAtUs: number;
-  readonly partitions: readonly {
-    readonly partition: number;
-    readonly lowOffset: number;
-    readonly endOffset: number;
-  }[];
-}
-
 /** The history files a version was built from. */
 export interface StoredHistory {
-  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly rows: number }[];
+  readonly files: readonly HistoryFile[];
 }
 
 /** The tables of `migrations/`, column for column. */
@@ -50,7 +41,7 @@ export interface CatalogTables {
     state_table: string;
     source: string;
     topic: string | null;
-    cut: Json<StoredCut> | null;
+    cut: Json<Cut> | null;
     history: Json<StoredHistory> | null;
     counts: JsonDefault<Partial<LogCounts>>;
     entities: Generated<number>;

@@ -1,3 +1,4 @@
+import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
@@ -5,19 +6,11 @@ const DEAD_LETTERS = 'millrace_catalog.dead_letter';
 /** 11 values a row; Postgres takes 65,535 in one statement. */
 const ROWS_PER_INSERT = 5_000;
 
-/** A record that broke its contract, with every reason. */
-export interface DeadLetter {
+/** An invalid record as it is kept, for the version of a view that met it. */
+export interface DeadLetter extends Omit<InvalidRecord, 'number'> {
   readonly view: string;
   readonly version: number;
   readonly source: string;
-  /** The topic, or `history` with partition -1 and the position by (file name, row). */
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly file: string | null;
-  readonly payload: Uint8Array | null;
-  readonly reasons: readonly string[];
-  readonly brokerTimestampUs: number | null;
   readonly createdAtUs: number;
 }
 

@@ -2,7 +2,8 @@ import { type Selectable, sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
-import { type CatalogTables, catalog, run, type StoredCut, type StoredHistory, type VersionStatus } from './catalog.ts';
+import { type CatalogTables, catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
+import type { Cut } from '../topic/cut.ts';
 import type { Queryable } from './queryable.ts';
 import { stateTableName } from './state-table.ts';
 
@@ -18,7 +19,7 @@ export interface ViewVersion {
   readonly stateTable: string;
   readonly source: string;
   readonly topic: string | null;
-  readonly cut: StoredCut | null;
+  readonly cut: Cut | null;
   readonly history: StoredHistory | null;
   /** Where the records of the backfill went; the stream's own counts stand with its offsets. */
   readonly counts: Partial<LogCounts>;
@@ -46,7 +47,7 @@ export interface NewVersion {
 export interface BuiltVersion {
   readonly view: string;
   readonly version: number;
-  readonly cut: StoredCut | null;
+  readonly cut: Cut | null;
   readonly history: StoredHistory | null;
   readonly counts: LogCounts;
   readonly entities: number;

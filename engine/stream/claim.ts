@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { Anchor } from '../topic/anchor.ts';
 import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
+import { clusterChanged, offsetsGone, topicRecreated } from '../topic/topic-errors.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -14,7 +16,7 @@ export interface ClaimedPartition {
   readonly nextOffset: number;
   readonly endOffset: number;
   readonly watermarkUs: number | null;
-  readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
+  readonly anchor: Anchor | null;
   readonly counts: LogCounts;
   /** Whether a record of it has reached dedupe. */
   readonly begun: boolean;
@@ -199,16 +201,7 @@ function checkVersion({ view, version }: RunStreamOptions, row: VersionRow | und
 
 function checkTopic(bounds: TopicBounds, rows: readonly OffsetRow[]): void {
   const foreign = rows.find((row) => row.cluster_id !== bounds.clusterId);
-  if (foreign !== undefined) {
-    throw new MillraceError(
-      'cluster-changed',
-      `topic ${bounds.topic} is on Kafka cluster ${bounds.clusterId}; the stored offsets are of cluster ${foreign.cluster_id}`,
-      {
-        remedy: 'Point KAFKA_BROKERS at the cluster the view was built from, or `rebackfill` it on this one.',
-        httpStatus: 409,
-      },
-    );
-  }
+  if (foreign !== undefined) throw clusterChanged(bounds.topic, bounds.clusterId, foreign.cluster_id);
   const there = new Set(bounds.partitions.map(({ partition }) => partition));
   const missing = rows.find((row) => !there.has(row.partition));
   if (missing !== undefined) {
@@ -216,27 +209,6 @@ function checkTopic(bounds: TopicBounds, rows: readonly OffsetRow[]): void {
       `topic ${bounds.topic} has ${there.size} partitions and no partition ${missing.partition} any more`,
     );
   }
-}
-
-/** The error for a topic that is not the one the stored offsets are of. */
-export function topicRecreated(what: string): MillraceError {
-  return new MillraceError('topic-recreated', `${what}: it was deleted and made again`, {
-    remedy: 'Start the view over with `rebackfill`: nothing of the new topic was read.',
-    httpStatus: 409,
-  });
-}
-
-/** The error for records that retention deleted before they were read. */
-export function offsetsGone(topic: string, partition: number, nextOffset: number, lowOffset: number): MillraceError {
-  return new MillraceError(
-    'offsets-gone',
-    `${topic}, partition ${partition}: records ${nextOffset} to ${lowOffset - 1} were deleted by retention before they were read`,
-    {
-      remedy: "Lengthen the topic's retention and start the view over with `rebackfill` from a history that has them.",
-      httpStatus: 409,
-      details: { topic, partition, nextOffset, lowOffset },
-    },
-  );
 }
 
 function notPrepared({ view, version }: RunStreamOptions, topic: string): MillraceError {

@@ -1,4 +1,6 @@
+import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
+import type { Anchor } from '../topic/anchor.ts';
 import type { CachedState } from './state-cache.ts';
 
 /** What a micro-batch changes of one partition; a snapshot, since the partition's run goes on while the batch is committed. */
@@ -8,7 +10,7 @@ export interface PartitionAdvance {
   readonly nextOffset: number;
   readonly endOffset: number;
   readonly watermarkUs: number | null;
-  readonly anchor: { readonly offset: number; readonly digest: Uint8Array } | null;
+  readonly anchor: Anchor | null;
   /** All counts of the partition so far. */
   readonly counts: LogCounts;
   /** Whether a record of the partition has reached dedupe. */
@@ -20,13 +22,8 @@ export interface PartitionAdvance {
   readonly newIds: { readonly ids: Uint8Array; readonly newestEventTimeUs: number } | null;
 }
 
-export interface DeadLetter {
-  readonly partition: number;
-  readonly offset: number;
-  readonly payload: Uint8Array | null;
-  readonly reasons: readonly string[];
-  readonly brokerTimestampUs: number | null;
-}
+/** An invalid record of the claimed topic. */
+export type DeadLetter = Omit<InvalidRecord, 'topic' | 'file' | 'number'>;
 
 export interface ChangedState {
   readonly entry: CachedState;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
+import { isNotHeld } from '../topic/topic-errors.ts';
 import { claimPartitions } from './claim.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { RateMeter } from '../log/rate-meter.ts';
@@ -191,5 +192,5 @@ function watermarkOf(offsets: ReturnType<StreamSession['offsets']>): number | nu
 
 /** The reader says only that a position is not held; the next claim compares bounds and anchor and says why. */
 function mayBeNamedByClaim(error: MillraceError, failures: number): boolean {
-  return (error.code === 'offset-out-of-range' || error.code === 'log-gap') && failures < 3;
+  return isNotHeld(error) && failures < 3;
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts';
-import { recordDigest } from '../topic/anchor.ts';
+import { checkAnchor } from '../topic/check-anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
 import type { TopicBounds } from '../topic/log-reader.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
@@ -10,7 +10,7 @@ import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { BatchBuilder } from './batch-builder.ts';
-import { type Claim, topicRecreated } from './claim.ts';
+import type { Claim } from './claim.ts';
 import { commitBatch } from './commit-batch.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { PartitionRun } from './partition-run.ts';
@@ -103,14 +103,7 @@ export class StreamSession {
     for (const { partition, anchor } of claim.partitions) {
       if (anchor === null) continue;
       const held = bounds.partitions.find((candidate) => candidate.partition === partition);
-      if (held === undefined || held.lowOffset > anchor.offset) continue; // gone by retention: nothing to compare
-      const record = await reader.recordAt(claim.topic, partition, anchor.offset);
-      if (record === null && (await goneByRetention(options, claim.topic, partition, anchor.offset))) continue;
-      if (record === null || !Buffer.from(recordDigest(record)).equals(anchor.digest)) {
-        throw topicRecreated(
-          `${claim.topic}, partition ${partition}: offset ${anchor.offset} does not hold the record that was read there`,
-        );
-      }
+      await checkAnchor({ reader, topic: claim.topic, partition, held }, anchor);
     }
     const ids = claim.partitions.map(({ partition }) => partition);
     if (needsHistoryIds(claim, source.dedupeHorizonUs)) ids.push(-1);
@@ -314,16 +307,6 @@ export class StreamSession {
 function needsHistoryIds({ partitions, historyWatermarkUs }: Claim, horizonUs: number): boolean {
   if (historyWatermarkUs === null) return false;
   return partitions.some(({ watermarkUs }) => watermarkUs === null || watermarkUs <= historyWatermarkUs + horizonUs);
-}
-
-async function goneByRetention(
-  { reader }: RunStreamOptions,
-  topic: string,
-  partition: number,
-  offset: number,
-): Promise<boolean> {
-  const { partitions } = await reader.bounds(topic);
-  return partitions.some((held) => held.partition === partition && held.lowOffset > offset);
 }
 
 function readerEnded(topic: string): never {

@@ -1,5 +1,5 @@
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
-import { internalBug, isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { internalBug, isMillraceError } from '../errors/millrace-error.ts';
 import { type Anchor, recordDigest } from './anchor.ts';
 import type { Cut, CutPartition } from './cut.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
@@ -7,6 +7,7 @@ import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogBatch, LogReader, RawRecord } from './log-reader.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
+import { offsetsGone, topicRecreated } from './topic-errors.ts';
 import { brokerTimestampUs, countOutcome, TopicPipeline } from './topic-pipeline.ts';
 
 /** What a scan leaves of one partition: where and how the stream goes on. */
@@ -188,28 +189,13 @@ export class TopicScan {
     for (const part of this.#parts) {
       const now = present.get(part.partition);
       if (bounds.clusterId !== cut.clusterId || now === undefined || now.endOffset < part.endOffset) {
-        const where = `topic "${topic}", partition ${part.partition}`;
-        throw new MillraceError(
-          'topic-recreated',
-          `${where}: expected records up to offset ${part.endOffset} in cluster ${cut.clusterId}, found ${now === undefined ? 'no such partition' : `an end at ${now.endOffset}`} in cluster ${bounds.clusterId}`,
-          {
-            remedy: 'The topic was deleted and made again, or the brokers are other ones: start over with a new cut.',
-            httpStatus: 409,
-          },
+        const found = now === undefined ? 'no such partition' : `an end at ${now.endOffset}`;
+        throw topicRecreated(
+          `${topic}, partition ${part.partition}: expected records up to offset ${part.endOffset} in cluster ${cut.clusterId}, found ${found} in cluster ${bounds.clusterId}`,
         );
       }
-      if (part.nextOffset < part.endOffset && now.lowOffset > part.nextOffset) {
-        throw new MillraceError(
-          'offsets-gone',
-          `topic "${topic}", partition ${part.partition}: expected offset ${part.nextOffset}, but retention has removed everything before ${now.lowOffset}`,
-          {
-            remedy:
-              'Take a new cut (start over), with a history that covers what is gone; a longer retention prevents this.',
-            httpStatus: 409,
-            details: { topic, partition: part.partition, expected: part.nextOffset, low: now.lowOffset },
-          },
-        );
-      }
+      if (part.nextOffset < part.endOffset && now.lowOffset > part.nextOffset)
+        throw offsetsGone(topic, part.partition, part.nextOffset, now.lowOffset);
     }
   }
 }

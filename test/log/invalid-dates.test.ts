@@ -1,3 +1,5 @@
+import { listingsOfProcess } from '../../engine/history/history-listing.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,9 +20,10 @@ it('shows a date that no calendar has, infinity for one, instead of failing on i
     const contract = compileContract(z.object({ id: z.string(), at: z.iso.datetime(), day: z.iso.date() }));
     const shown: unknown[] = [];
     const scan = scanHistory({
-      source: orderSource({ contract, history: { path, untilUs: null } }),
+      source: orderSource({ contract, history: { path, untilUs: null, disjoint: true } }),
       order: 'any',
       duckdb,
+      listings: listingsOfProcess(systemClock),
       onInvalid: (_position, _file, _reasons, payload) => shown.push(JSON.parse(payload).day),
     });
     for await (const events of scan) expect(events).toEqual([]);

@@ -161,7 +161,7 @@ describe('scanLog', () => {
     broker.deleteBefore('orders', 1, 10);
     await expect(scanned(orderSource(), broker, cut, 'any')).rejects.toMatchObject({
       code: 'offsets-gone',
-      message: expect.stringMatching(/"orders", partition 1: expected offset 0, .* before 10/),
+      message: expect.stringMatching(/orders, partition 1: records 0 to 9 were deleted/),
     });
     const later = topicOf(
       Array.from({ length: 40 }, (_, n) => order(`o-${n}`, n, n)),

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import type { LogBatch, LogReader, RawRecord, ReadOptions, TopicBounds } from '../../engine/topic/log-reader.ts';
+import { offsetOutOfRange } from '../../engine/topic/topic-errors.ts';
 
 /** What a test appends; timestamps default to the record's offset in seconds. */
 export interface NewRecord {
@@ -74,11 +75,7 @@ export class MemoryBroker {
   ): { records: RawRecord[]; nextOffset: number; endOffset: number } {
     const { lowOffset, endOffset, records } = this.#partition(topic, partition);
     if (from < lowOffset || from > endOffset) {
-      throw new MillraceError(
-        'offset-out-of-range',
-        `${topic}, partition ${partition}: ${from} is not in ${lowOffset} to ${endOffset}`,
-        { remedy: 'Start over.' },
-      );
+      throw offsetOutOfRange(topic, partition, from, { low: lowOffset, end: endOffset });
     }
     const start = lowerBound(records, from);
     const found = records.slice(start, start + count);
