@@ -26,7 +26,7 @@ import { checkReachable } from './config/reachability.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
-import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/contracts.ts';
+import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queues.ts';
 
 /** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
 const BATCHES_AT_ONCE = 2;

@@ -5,7 +5,7 @@ import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
 import type { ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
-import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-contracts.ts';
+import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { runBackfill } from '../engine/backfill/run-backfill.ts';
-import type { BackfillSummary } from '../workflows/contracts.ts';
+import type { BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
-import type { ExportInput, ExportSummary } from '../workflows/contracts.ts';
+import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 

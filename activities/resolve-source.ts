@@ -1,6 +1,6 @@
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
-import type { ArchivePlan } from '../workflows/archive-contracts.ts';
+import type { ArchivePlan } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed } from './activity-deps.ts';
 
 /** Says what there is to archive of a source. Throws `unknown-source`, `source-without-topic`. */

@@ -1,6 +1,6 @@
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
-import type { ViewPlan } from '../workflows/contracts.ts';
+import type { ViewPlan } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, viewNamed } from './activity-deps.ts';
 
 /** Says what a view is, by this worker's definitions, and what the catalog knows of it. Throws `unknown-view`. */

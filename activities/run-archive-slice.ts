@@ -1,6 +1,6 @@
 import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
 import { runArchive } from '../engine/archive/run-archive.ts';
-import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-contracts.ts';
+import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';

@@ -2,7 +2,7 @@ import { CancelledFailure, cancellationDetails, Context } from '@temporalio/acti
 import type { CompiledView } from '../engine/define/compiled-view.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { runStream } from '../engine/stream/run-stream.ts';
-import type { SliceInput, SliceSummary } from '../workflows/contracts.ts';
+import type { SliceInput, SliceSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';

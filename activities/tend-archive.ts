@@ -2,7 +2,7 @@ import { archiveStatus } from '../engine/archive/archive-status.ts';
 import { compactArchive } from '../engine/archive/compact-archive.ts';
 import { rollCommits } from '../engine/archive/roll-commits.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
-import type { ArchiveTended } from '../workflows/archive-contracts.ts';
+import type { ArchiveTended } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
 import { type Pulse, withPulse } from './heartbeat.ts';
 

@@ -6,7 +6,7 @@ import {
   type ArchiveStatus,
   archiveStatusQuery,
   archiveWorkflowId,
-} from '../workflows/archive-contracts.ts';
+} from '../workflows/archive-source/contract.ts';
 import { grpcFailure } from './grpc-error.ts';
 import { updateWorkflow } from './lifecycle-client.ts';
 

@@ -1,5 +1,5 @@
 import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
-import { type AuditInput, auditScheduleId, auditWorkflowId } from '../workflows/audit-contracts.ts';
+import { type AuditInput, auditScheduleId, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
 
 /**
  * Audits a view every `everyMs`, by a Temporal Schedule: seen, paused and triggered in the Temporal UI. An audit that takes longer than

@@ -8,7 +8,7 @@ import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
 import { startStack } from '../stack/local-stack.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
-import { taskQueueOf } from '../workflows/contracts.ts';
+import { taskQueueOf } from '../workflows/task-queues.ts';
 import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics, existingTopics } from './create-topics.ts';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { featureWorkflowId, type LifecycleStatus, type Phase } from '../workflows/contracts.ts';
+import { featureWorkflowId, type LifecycleStatus, type Phase } from '../workflows/feature-lifecycle/contract.ts';
 import { fromFailure, queryStatus, type RunningActivity, runningActivities } from './lifecycle-client.ts';
 import { count, type Output } from './output.ts';
 

@@ -15,8 +15,8 @@ import {
   type LifecycleOptions,
   type LifecycleStatus,
   statusQuery,
-  TASK_QUEUE,
-} from '../workflows/contracts.ts';
+} from '../workflows/feature-lifecycle/contract.ts';
+import { TASK_QUEUE } from '../workflows/task-queues.ts';
 import { grpcFailure } from './grpc-error.ts';
 
 const ANSWER_WITHIN_MS = 10_000;

@@ -1,4 +1,4 @@
-import type { LifecycleStatus } from '../workflows/contracts.ts';
+import type { LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
 import { count, isoMicros, type Output } from './output.ts';
 
 /** Where a lifecycle has come to, in a line (or as JSON). */

@@ -13,11 +13,11 @@ import type { KafkaSettings } from '../config/environment.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
 import {
   type Command,
-  type Failure,
   featureWorkflowId,
   type LifecycleStatus,
   viewOfWorkflowId,
-} from '../workflows/contracts.ts';
+} from '../workflows/feature-lifecycle/contract.ts';
+import type { Failure } from '../workflows/failure.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import { isoMicros } from './output.ts';

@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { type TemporalSettings, temporalConnectionOptions } from '../config/temporal-settings.ts';
-import { TASK_QUEUE } from '../workflows/contracts.ts';
+import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 /** Runs `work` with a client and closes its connection afterwards. */
 export async function withTemporal<T>(settings: TemporalSettings, work: (client: Client) => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@ import { followWorkflow } from '../cli/follow-workflow.ts';
 import { count, type Output } from '../cli/output.ts';
 import { withTemporal } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { type AuditResultSummary, auditWorkflowId } from '../workflows/audit-contracts.ts';
+import { type AuditResultSummary, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
 
 export interface AuditFigures {
   /** Logged reads and stored states that were compared with a replay of the log. */

@@ -4,7 +4,8 @@ import { progressOf } from '../cli/follow-lifecycle.ts';
 import { runningActivities } from '../cli/lifecycle-client.ts';
 import { count, type Output } from '../cli/output.ts';
 import { withTemporal } from '../cli/with-temporal.ts';
-import { type ExportInput, type ExportSummary, TASK_QUEUE } from '../workflows/contracts.ts';
+import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
+import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 const EVERY_MS = 500;
 

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { internalBug } from '../engine/errors/millrace-error.ts';
-import { type AuditResultSummary, type AuditSummary, auditWorkflowId } from '../workflows/audit-contracts.ts';
-import { TASK_QUEUE } from '../workflows/contracts.ts';
+import { type AuditResultSummary, type AuditSummary, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
+import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 /** Nothing is left out: every logged read and every stored entity. */
 const ALL = 10_000_000;

@@ -8,8 +8,9 @@ import { poolAddress } from '../engine/postgres/pool.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
-import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../workflows/archive-contracts.ts';
-import { type Command, type LifecycleStatus, type Phase, TASK_QUEUE } from '../workflows/contracts.ts';
+import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../workflows/archive-source/contract.ts';
+import type { Command, LifecycleStatus, Phase } from '../workflows/feature-lifecycle/contract.ts';
+import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 const POLL_MS = 250;
 

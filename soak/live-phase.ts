@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { count } from '../cli/output.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import type { AuditSummary } from '../workflows/audit-contracts.ts';
+import type { AuditSummary } from '../workflows/audit-parity/contract.ts';
 import type { Audits } from './audits.ts';
 import { caughtUp } from './lifecycles.ts';
 import { planRestarts, type RestartCounts, runRestarts } from './restarts.ts';

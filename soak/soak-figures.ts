@@ -1,4 +1,4 @@
-import type { AuditSummary } from '../workflows/audit-contracts.ts';
+import type { AuditSummary } from '../workflows/audit-parity/contract.ts';
 import type { RestartCounts } from './restarts.ts';
 
 /** What an audit of one view came to, as the table has it. */

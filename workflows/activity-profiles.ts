@@ -1,6 +1,6 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { batchQueueOf, streamQueueOf } from './contracts.ts';
+import { batchQueueOf, streamQueueOf } from './task-queues.ts';
 
 /** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
 export const QUICK: ActivityOptions = {
@@ -47,6 +47,11 @@ export function streamOptions(budgetMs: number, summary: string): ActivityOption
     retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '10s' },
     summary,
   };
+}
+
+/** How long a slice may run. A tenth of jitter keeps many from changing in the same instant. */
+export function sliceBudgetMs(seconds: number): number {
+  return Math.round(seconds * 1000 * (0.9 + 0.2 * Math.random()));
 }
 
 export const batch = proxyActivities<Activities>(BATCH);

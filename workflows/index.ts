@@ -1,5 +1,5 @@
 /** The entry of the workflow bundle: what a worker on `millrace` can run. */
-export { archiveSource } from './archive-source.ts';
-export { auditParity } from './audit-parity.ts';
-export { exportTrainingSet } from './export-training-set.ts';
-export { featureLifecycle } from './feature-lifecycle.ts';
+export { archiveSource } from './archive-source/workflow.ts';
+export { auditParity } from './audit-parity/workflow.ts';
+export { exportTrainingSet } from './export-training-set/workflow.ts';
+export { featureLifecycle } from './feature-lifecycle/workflow.ts';

@@ -1,12 +1,8 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import type { ApplicationFailure } from '@temporalio/workflow';
+import { failure } from './failure.ts';
 
 /** What a workflow was started with: checked field by field, so that a person in the start form is told what to correct. */
 export type Given = Readonly<Record<string, unknown>>;
-
-/** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
-export function failure(code: string, message: string, remedy: string): ApplicationFailure {
-  return ApplicationFailure.create({ message, type: code, nonRetryable: true, details: [{ remedy }] });
-}
 
 export function invalid(message: string): ApplicationFailure {
   return failure('invalid-input', message, 'Correct the JSON input and start the workflow again.');

@@ -1,4 +1,4 @@
-import type { Failure } from './contracts.ts';
+import type { Failure } from './failure.ts';
 
 /** `2026-06-01 12:00:00 UTC` */
 export function iso(atMs: number): string {

@@ -4,8 +4,8 @@ import {
   ARCHIVE_COMMAND_DESCRIPTIONS,
   ARCHIVE_COMMANDS,
   archiveWorkflowId,
-} from '../../workflows/archive-contracts.ts';
-import { taskQueueOf } from '../../workflows/contracts.ts';
+} from '../../workflows/archive-source/contract.ts';
+import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { queryArchive, sendArchiveCommand, startArchive } from '../archive-client.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { count } from '../output.ts';

@@ -9,8 +9,8 @@ import {
   type AuditSummary,
   auditScheduleId,
   auditWorkflowId,
-} from '../../workflows/audit-contracts.ts';
-import { taskQueueOf } from '../../workflows/contracts.ts';
+} from '../../workflows/audit-parity/contract.ts';
+import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { removeAuditSchedule, scheduleAudit } from '../audit-schedule.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followWorkflow } from '../follow-workflow.ts';

@@ -7,8 +7,8 @@ import {
   type ExportInput,
   type ExportMode,
   type ExportSummary,
-  taskQueueOf,
-} from '../../workflows/contracts.ts';
+} from '../../workflows/export-training-set/contract.ts';
+import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followWorkflow } from '../follow-workflow.ts';
 import { count, type Output } from '../output.ts';

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { featureWorkflowId, taskQueueOf } from '../../workflows/contracts.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';
 import { startLifecycle } from '../lifecycle-client.ts';

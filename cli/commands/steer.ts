@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { COMMAND_DESCRIPTIONS, COMMANDS } from '../../workflows/contracts.ts';
+import { COMMAND_DESCRIPTIONS, COMMANDS } from '../../workflows/feature-lifecycle/contract.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';
 import { sendCommand } from '../lifecycle-client.ts';

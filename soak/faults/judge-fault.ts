@@ -1,4 +1,4 @@
-import type { AuditDifference, AuditSummary } from '../../workflows/audit-contracts.ts';
+import type { AuditDifference, AuditSummary } from '../../workflows/audit-parity/contract.ts';
 import type { PlantedFault } from './fault-site.ts';
 
 /** What an audit made of a planted fault. */

@@ -3,7 +3,7 @@ import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
 import { gatherStatus, type ViewStatus } from '../../cli/view-status.ts';
-import type { Command, LifecycleStatus } from '../../workflows/contracts.ts';
+import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
 import { ClicksWorld, PARTITIONS } from '../lifecycle/clicks-world.ts';
 import { eventually, LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startFormUrl, workflowUrl } from '../../cli/with-temporal.ts';
-import { featureWorkflowId, TASK_QUEUE } from '../../workflows/contracts.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { TASK_QUEUE } from '../../workflows/task-queues.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium'];

@@ -3,8 +3,8 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { queryArchive, startArchive } from '../../cli/archive-client.ts';
 import { queryStatus } from '../../cli/lifecycle-client.ts';
-import { archiveWorkflowId } from '../../workflows/archive-contracts.ts';
-import { featureWorkflowId } from '../../workflows/contracts.ts';
+import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
 
 const view = `nobody_${randomUUID().slice(0, 8)}`;
 const taskQueue = `nobody-${randomUUID()}`;

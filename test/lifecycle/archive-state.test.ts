@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ARCHIVE_COMMANDS, type ArchiveCommand, type ArchiveTended } from '../../workflows/archive-contracts.ts';
+import { ARCHIVE_COMMANDS, type ArchiveCommand, type ArchiveTended } from '../../workflows/archive-source/contract.ts';
 import {
   type ArchiveEvent,
   archivePhaseOf,
@@ -10,8 +10,8 @@ import {
   archiveTransition,
   initialArchiveState,
   shouldArchive,
-} from '../../workflows/archive-state.ts';
-import { renderArchivePage } from '../../workflows/archive-page.ts';
+} from '../../workflows/archive-source/state.ts';
+import { renderArchivePage } from '../../workflows/archive-source/page.ts';
 
 const failure = { code: 'archive-unwritable', message: 'm', remedy: 'r', during: 'archiving', atMs: 1 };
 const tended: ArchiveTended = {

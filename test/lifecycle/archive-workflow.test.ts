@@ -10,7 +10,7 @@ import {
   resumeArchiveUpdate,
   retryArchiveUpdate,
   stopArchiveUpdate,
-} from '../../workflows/archive-contracts.ts';
+} from '../../workflows/archive-source/contract.ts';
 import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
 import { activitiesOf, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
 

@@ -1,7 +1,7 @@
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { AuditInput, AuditResultSummary } from '../../workflows/audit-contracts.ts';
-import { retireUpdate } from '../../workflows/contracts.ts';
+import type { AuditInput, AuditResultSummary } from '../../workflows/audit-parity/contract.ts';
+import { retireUpdate } from '../../workflows/feature-lifecycle/contract.ts';
 import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities } from './scripted-activities.ts';
 

@@ -1,6 +1,8 @@
-import type { ParityReport, PromotionProof } from '../../workflows/audit-contracts.ts';
-import type { Command, Failure, SliceSummary, ViewPlan } from '../../workflows/contracts.ts';
-import { initialState, type LifecycleEvent, type LifecycleState, transition } from '../../workflows/lifecycle-state.ts';
+import type { ParityReport } from '../../workflows/audit-parity/contract.ts';
+import type { PromotionProof, Command, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
+import type { Failure } from '../../workflows/failure.ts';
+import { initialState, type LifecycleState } from '../../workflows/feature-lifecycle/state.ts';
+import { type LifecycleEvent, transition } from '../../workflows/feature-lifecycle/transition.ts';
 
 export const NOW_MS = 1_000_000;
 

@@ -4,13 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/create-activities.ts';
-import {
-  batchQueueOf,
-  type LifecycleStatus,
-  type Phase,
-  streamQueueOf,
-  statusQuery,
-} from '../../workflows/contracts.ts';
+import { batchQueueOf, streamQueueOf } from '../../workflows/task-queues.ts';
+import { type LifecycleStatus, type Phase, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
 import type { StackAddresses } from '../global-setup.ts';
 
 const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error };

@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import {
-  carriedState,
-  decide,
-  initialState,
-  type LifecycleEvent,
-  type LifecycleState,
-  phaseOf,
-  refusal,
-  statusOf,
-} from '../../workflows/lifecycle-state.ts';
+import { carriedState, initialState, type LifecycleState } from '../../workflows/feature-lifecycle/state.ts';
+import { decide } from '../../workflows/feature-lifecycle/decide.ts';
+import type { LifecycleEvent } from '../../workflows/feature-lifecycle/transition.ts';
+import { phaseOf, refusal, statusOf } from '../../workflows/feature-lifecycle/status.ts';
 import {
   after,
   built,

@@ -1,15 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../../workflows/contracts.ts';
-import {
-  decide,
-  initialState,
-  type LifecycleEvent,
-  nextRefreshAtMs,
-  phaseOf,
-  refusal,
-  statusOf,
-} from '../../workflows/lifecycle-state.ts';
+import { COMMANDS } from '../../workflows/feature-lifecycle/contract.ts';
+import { decide, nextRefreshAtMs } from '../../workflows/feature-lifecycle/decide.ts';
+import { initialState } from '../../workflows/feature-lifecycle/state.ts';
+import type { LifecycleEvent } from '../../workflows/feature-lifecycle/transition.ts';
+import { phaseOf, refusal, statusOf } from '../../workflows/feature-lifecycle/status.ts';
 import {
   after,
   built,

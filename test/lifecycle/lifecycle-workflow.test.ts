@@ -10,7 +10,7 @@ import {
   retireUpdate,
   retryUpdate,
   pauseUpdate,
-} from '../../workflows/contracts.ts';
+} from '../../workflows/feature-lifecycle/contract.ts';
 import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
 

@@ -7,7 +7,8 @@ import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecy
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
-import type { Command, ExportSummary, LifecycleStatus } from '../../workflows/contracts.ts';
+import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
+import type { ExportSummary } from '../../workflows/export-training-set/contract.ts';
 import { ClicksWorld, type Served } from './clicks-world.ts';
 import { eventually, LifecycleHarness } from './lifecycle-harness.ts';
 

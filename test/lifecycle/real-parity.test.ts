@@ -8,9 +8,9 @@ import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { latestAudits } from '../../engine/postgres/parity-audits.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
 import { liveVersion } from '../../engine/postgres/view-versions.ts';
-import { type ArchiveStatus, archiveStatusQuery, stopArchiveUpdate } from '../../workflows/archive-contracts.ts';
-import { type AuditResultSummary, auditWorkflowId } from '../../workflows/audit-contracts.ts';
-import type { Command, LifecycleStatus } from '../../workflows/contracts.ts';
+import { type ArchiveStatus, archiveStatusQuery, stopArchiveUpdate } from '../../workflows/archive-source/contract.ts';
+import { type AuditResultSummary, auditWorkflowId } from '../../workflows/audit-parity/contract.ts';
+import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
 import { ClicksWorld } from './clicks-world.ts';
 import { eventually, LifecycleHarness } from './lifecycle-harness.ts';
 

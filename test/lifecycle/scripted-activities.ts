@@ -1,9 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/create-activities.ts';
-import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-contracts.ts';
-import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-contracts.ts';
-import type { SliceInput, SliceSummary, ViewPlan } from '../../workflows/contracts.ts';
+import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-source/contract.ts';
+import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-parity/contract.ts';
+import type { SliceInput, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
 
 /** What the scripted activities were asked, in order. */
 export interface Call {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PlantedFault } from '../../soak/faults/fault-site.ts';
 import { judgeFault } from '../../soak/faults/judge-fault.ts';
-import type { AuditDifference, AuditSummary } from '../../workflows/audit-contracts.ts';
+import type { AuditDifference, AuditSummary } from '../../workflows/audit-parity/contract.ts';
 
 const dropped: PlantedFault = {
   fault: 'a dropped record',

@@ -6,8 +6,9 @@ import {
   type ArchiveSliceSummary,
   type ArchiveStatus,
   type ArchiveTended,
-} from './archive-contracts.ts';
-import type { Failure } from './contracts.ts';
+} from './contract.ts';
+import type { Failure } from '../failure.ts';
+import type { Passed } from '../state-runner.ts';
 
 /** The whole of an archive between two instants: plain JSON, carried over continue-as-new. */
 export interface ArchiveState {
@@ -29,8 +30,7 @@ export interface ArchiveState {
   /** Why files were not merged the last time: copying goes on all the same, for the topic's retention does not wait. */
   readonly tendFailure: Failure | null;
   readonly stopped: boolean;
-  /** The last phases and when they began, newest last. */
-  readonly passed: readonly { readonly phase: ArchivePhase; readonly atMs: number }[];
+  readonly passed: Passed<ArchivePhase>;
 }
 
 export type ArchiveEvent =

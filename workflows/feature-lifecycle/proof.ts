@@ -1,6 +1,7 @@
-import type { ParityReport, PromotionProof } from './audit-contracts.ts';
-import type { Failure } from './contracts.ts';
-import type { LifecycleState } from './lifecycle-state.ts';
+import type { ParityReport } from '../audit-parity/contract.ts';
+import type { PromotionProof } from './contract.ts';
+import type { Failure } from '../failure.ts';
+import type { LifecycleState } from './state.ts';
 
 export const PARITY_BROKEN = 'parity-broken';
 

@@ -1,19 +1,42 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
-import { CancellationScope, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import { failureOf } from './activity-failure.ts';
-import { batch, batchOptions, CERTAIN, certain, QUICK, quick, stream, streamOptions } from './activity-profiles.ts';
-import { type ParityReport, type PromotionProof, reportOf } from './audit-contracts.ts';
-import type { Failure, LifecycleOptions, LiveVersion, SliceSummary } from './contracts.ts';
-import { allOrNone, type Lane, openLane, stopLane } from './lane.ts';
-import { renderLifecyclePage } from './lifecycle-page.ts';
-import { isUnprovable, parityAttribute, proofOf, unproven } from './proof-outcome.ts';
-import { type LifecycleEvent, type LifecycleState, phaseOf, type StreamKind, transition } from './lifecycle-state.ts';
+import { CancellationScope } from '@temporalio/workflow';
+import {
+  batch,
+  batchOptions,
+  CERTAIN,
+  certain,
+  QUICK,
+  quick,
+  sliceBudgetMs,
+  stream,
+  streamOptions,
+} from '../activity-profiles.ts';
+import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
+import type { Failure } from '../failure.ts';
+import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
+import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
+import { type Machine, StateRunner } from '../state-runner.ts';
+import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceSummary } from './contract.ts';
+import { renderLifecyclePage } from './page.ts';
+import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
+import { type LifecycleEvent, transition } from './transition.ts';
+import type { LifecycleState, StreamKind } from './state.ts';
+import { phaseOf } from './status.ts';
 
-const PASSED_SHOWN = 12;
-const VIEW = defineSearchAttributeKey('FeatureView', 'KEYWORD');
-const PHASE = defineSearchAttributeKey('FeaturePhase', 'KEYWORD');
-const VERSION = defineSearchAttributeKey('FeatureVersion', 'INT');
-const PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
+const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
+  transition,
+  phaseOf,
+  renderPage: renderLifecyclePage,
+  attributesOf: ({ view, live, parity }, phase) => [
+    [{ key: FEATURE_PARITY, value: parityAttribute(parity) }],
+    [
+      { key: FEATURE_VIEW, value: view },
+      { key: FEATURE_PHASE, value: phase },
+      { key: FEATURE_VERSION, value: live?.version ?? null },
+    ],
+  ],
+};
+
+const LOOKING_UP = 'looking up the definition';
 
 interface SliceWork {
   readonly kind: StreamKind;
@@ -24,31 +47,24 @@ interface SliceWork {
 }
 
 /**
- * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side. Holds the state; every change of it
- * goes through `apply`, so that the page and the search attributes always say what is so.
+ * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side.
  */
-export class LifecycleRunner {
+export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent, Phase> {
   readonly #options: LifecycleOptions;
-  #state: LifecycleState;
   #build: Lane | null = null;
   #stream: Lane | null = null;
   #proof: { readonly lane: Lane; readonly version: number } | null = null;
-  #shown: { phase: string | null; version: number | null; parity: string | null } = {
-    phase: null,
-    version: null,
-    parity: null,
-  };
   /** Set when something changed since the reconciler last looked. */
   changed = true;
 
   constructor(state: LifecycleState, options: LifecycleOptions) {
-    this.#state = state;
+    super(MACHINE, state, options.maxHistoryEvents);
     this.#options = options;
-    this.apply(null);
   }
 
-  get state(): LifecycleState {
-    return this.#state;
+  override apply(event: LifecycleEvent): void {
+    super.apply(event);
+    this.changed = true;
   }
 
   /** True while something runs that has an end of its own and would start over in a new run: it keeps this one open. */
@@ -58,45 +74,6 @@ export class LifecycleRunner {
 
   get idle(): boolean {
     return this.#build === null && this.#stream === null && this.#proof === null;
-  }
-
-  /** Takes an event in and shows what came of it. */
-  apply(event: LifecycleEvent | null): void {
-    let next = event === null ? this.#state : transition(this.#state, event);
-    const phase = phaseOf(next);
-    if (next.passed.at(-1)?.phase !== phase) {
-      next = { ...next, passed: [...next.passed, { phase, atMs: Date.now() }].slice(-PASSED_SHOWN) };
-    }
-    this.#state = next;
-    this.changed = true;
-    setCurrentDetails(renderLifecyclePage(next));
-    this.#showParity(parityAttribute(next.parity));
-    const version = next.live?.version ?? null;
-    if (this.#shown.phase === phase && this.#shown.version === version) return;
-    this.#shown = { ...this.#shown, phase, version };
-    upsertSearchAttributes([
-      { key: VIEW, value: next.view },
-      { key: PHASE, value: phase },
-      { key: VERSION, value: version },
-    ]);
-  }
-
-  /** `carried` runs inherit the attribute: it is set when it changes. */
-  #showParity(parity: string | null): void {
-    if (this.#shown.parity === parity) return;
-    this.#shown = { ...this.#shown, parity };
-    upsertSearchAttributes([{ key: PARITY, value: parity }]);
-  }
-
-  /** True when this run's history is long enough to go on in a new one. */
-  carryOnDue(): boolean {
-    const { continueAsNewSuggested, targetWorkerDeploymentVersionChanged, historyLength } = workflowInfo();
-    const { maxHistoryEvents } = this.#options;
-    return (
-      continueAsNewSuggested ||
-      targetWorkerDeploymentVersionChanged ||
-      (maxHistoryEvents !== null && historyLength >= maxHistoryEvents)
-    );
   }
 
   /** Starts the build lane unless it runs. `onUnknownView` ends the workflow: there is nothing to wait for. */
@@ -115,7 +92,7 @@ export class LifecycleRunner {
   /** Starts the stream lane, or stops a running one that does something else; the reconciler starts the right one afterwards. */
   ensureStream(kind: StreamKind, live: LiveVersion): void {
     const { version, fingerprint } = live;
-    const running = this.#state.stream;
+    const running = this.state.stream;
     if (running !== null) {
       if (running.kind !== kind || running.version !== version) this.stopStream();
       return;
@@ -148,38 +125,40 @@ export class LifecycleRunner {
 
   /** Fences every stream of the live version and takes the view from its readers. */
   async retire(): Promise<void> {
-    const { view, live } = this.#state;
+    const { view, live } = this.state;
     if (live !== null) await this.#fence(live.version);
     await certain.retireView.executeWithOptions({ ...CERTAIN, summary: `take ${view} from its readers` }, [{ view }]);
     this.apply({ type: 'retired' });
   }
 
   async #runBuild(lane: Lane, onUnknownView: (error: unknown) => void): Promise<void> {
-    const { view } = this.#state;
-    const isFirst = this.#state.wants.build === 'first';
-    let during = 'looking up the definition';
-    let failure: Failure | null = null;
-    try {
-      await lane.scope.run(async () => {
+    const { view } = this.state;
+    const isFirst = this.state.wants.build === 'first';
+    let during = LOOKING_UP;
+    const broken = await runLane(
+      lane,
+      () => during,
+      async () => {
         const plan = await quick.resolveView.executeWithOptions({ ...QUICK, summary: `look up ${view}` }, [{ view }]);
         this.apply({ type: 'resolved', plan });
-        if (isFirst && this.#state.wants.build === null) return;
+        if (isFirst && this.state.wants.build === null) return;
         during = 'backfill';
         const built = await batch.backfillView.executeWithOptions(batchOptions(`backfill ${view}`), [
           { view, fingerprint: plan.fingerprint },
         ]);
         this.apply({ type: 'backfilled' });
         during = 'publish';
-        if (this.#state.live !== null && plan.topic !== null)
+        if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
         const summary = `publish ${view} v${built.version}`;
         await quick.publishView.executeWithOptions({ ...QUICK, summary }, [{ view, version: built.version }]);
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
-      });
-    } catch (error) {
-      if (!lane.stopping) failure = failureOf(error, during, Date.now());
-      if (failure?.code === 'unknown-view' && this.#state.live === null) onUnknownView(error);
-      else if (during !== 'looking up the definition') await certain.discardUnfinished({ view });
+      },
+    );
+    const failure = broken?.failure ?? null;
+    if (broken !== null) {
+      if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
+      else if (during !== LOOKING_UP) await certain.discardUnfinished({ view });
     }
     this.#build = null;
     this.apply({ type: 'build-ended', failure });
@@ -205,24 +184,22 @@ export class LifecycleRunner {
   }
 
   async #runStream(lane: Lane, kind: StreamKind, version: number, fingerprint: string): Promise<void> {
-    let failure: Failure | null = null;
-    let completed = false;
-    try {
-      const shards = this.#shards((shard) => this.#runShard(lane, { kind, version, fingerprint }, shard));
-      await lane.scope.run(() => allOrNone(lane.scope, shards));
-      completed = !lane.stopping && !lane.ending;
-    } catch (error) {
-      if (!lane.stopping && !lane.ending) failure = failureOf(error, kind, Date.now());
-    }
+    const shards = this.#shards((shard) => this.#runShard(lane, { kind, version, fingerprint }, shard));
+    const broken = await runLane(
+      lane,
+      () => kind,
+      () => allOrNone(lane.scope, shards),
+    );
+    const completed = broken === null && !lane.stopping && !lane.ending;
     // Whatever became of the worker that ran it: after the fence nothing older can write.
     if (!completed) await this.#fence(version);
     this.#stream = null;
-    this.apply({ type: 'stream-ended', failure, completed });
+    this.apply({ type: 'stream-ended', failure: broken?.failure ?? null, completed });
   }
 
   async #runShard(lane: Lane, work: Omit<SliceWork, 'shard' | 'until'>, shard: number): Promise<void> {
     while (!lane.stopping) {
-      const isCaughtUp = this.#state.caughtUp.includes(shard);
+      const isCaughtUp = this.state.caughtUp.includes(shard);
       const until = work.kind === 'stream' && isCaughtUp ? 'forever' : 'present-end';
       const slice = await this.#slice({ ...work, shard, until });
       const { catchUpLag } = this.#options;
@@ -239,48 +216,47 @@ export class LifecycleRunner {
 
   /** Compares what the stream holds with a backfill over the same log, beside the running stream. */
   async #runProof(lane: Lane, { version, fingerprint }: LiveVersion): Promise<void> {
-    const { view } = this.#state;
+    const { view } = this.state;
     const bounds = { reads: 0, entities: this.#options.proofEntities };
     let report: ParityReport | null = null;
     let proof: PromotionProof | null = null;
-    let failure: Failure | null = null;
-    try {
-      const summary = await lane.scope.run(() =>
-        batch.provePromotion.executeWithOptions(batchOptions(`prove the promotion of ${view} v${version}`), [
-          { view, version, fingerprint, entities: bounds.entities },
-        ]),
-      );
-      report = reportOf(summary, 'promotion', bounds, Date.now());
-      // Readers have been flipped meanwhile: what was compared is not what they get.
-      proof = summary.version === version ? proofOf(report) : null;
-    } catch (error) {
-      if (!lane.stopping) failure = failureOf(error, 'proof', Date.now());
-      if (failure !== null && isUnprovable(failure.code)) {
-        proof = unproven(version, failure);
-        failure = null;
-      }
+    const broken = await runLane(
+      lane,
+      () => 'proof',
+      async () => {
+        const options = batchOptions(`prove the promotion of ${view} v${version}`);
+        const input = { view, version, fingerprint, entities: bounds.entities };
+        const summary = await batch.provePromotion.executeWithOptions(options, [input]);
+        report = reportOf(summary, 'promotion', bounds, Date.now());
+        // Readers have been flipped meanwhile: what was compared is not what they get.
+        proof = summary.version === version ? proofOf(report) : null;
+      },
+    );
+    let failure: Failure | null = broken?.failure ?? null;
+    if (failure !== null && isUnprovable(failure.code)) {
+      proof = unproven(version, failure);
+      failure = null;
     }
     this.#proof = null;
     this.apply({ type: 'proof-ended', version, proof, report, failure });
   }
 
   async #slice(work: SliceWork): Promise<SliceSummary> {
-    const { view } = this.#state;
+    const { view } = this.state;
     const { shards, sliceSeconds } = this.#options;
-    // A tenth of jitter keeps many views from changing slices in the same instant.
-    const budgetMs = Math.round(sliceSeconds * 1000 * (0.9 + 0.2 * Math.random()));
+    const budgetMs = sliceBudgetMs(sliceSeconds);
     this.apply({ type: 'generation-taken', atLeast: 0 });
     const { kind, version, fingerprint, shard, until } = work;
     const verb = kind === 'refresh' ? 'bring up to now' : until === 'forever' ? 'stream' : 'catch up';
     const summary = `${verb}: ${view} v${version}${shards > 1 ? ` shard ${shard + 1}/${shards}` : ''}`;
     return await stream.runStreamSlice.executeWithOptions(streamOptions(budgetMs, summary), [
-      { view, version, fingerprint, generation: this.#state.generation, shard, shards, until, budgetMs },
+      { view, version, fingerprint, generation: this.state.generation, shard, shards, until, budgetMs },
     ]);
   }
 
   async #fence(version: number): Promise<void> {
     this.apply({ type: 'generation-taken', atLeast: 0 });
-    const { view, generation } = this.#state;
+    const { view, generation } = this.state;
     await certain.fenceStream.executeWithOptions({ ...CERTAIN, summary: `fence the stream of ${view} v${version}` }, [
       { view, version, generation },
     ]);

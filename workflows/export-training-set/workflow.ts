@@ -1,8 +1,8 @@
 import { setCurrentDetails } from '@temporalio/workflow';
-import { batch, batchOptions } from './activity-profiles.ts';
-import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contracts.ts';
-import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from './json-input.ts';
-import { grouped, tableText } from './page-text.ts';
+import { batch, batchOptions } from '../activity-profiles.ts';
+import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contract.ts';
+import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from '../json-input.ts';
+import { renderExport } from './page.ts';
 
 const FIELDS: readonly (keyof ExportInput)[] = [
   'service',
@@ -32,42 +32,6 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
   const summary = await batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]);
   setCurrentDetails(renderExport(summary));
   return summary;
-}
-
-function renderExport({ service, rows, features, out, manifest, sha256, comparison }: ExportSummary): string {
-  const lines = [
-    `### Training set of ${service}: done`,
-    '',
-    `- Rows: **${rows}**`,
-    `- Features: **${features.length}**`,
-    `- File: \`${out}\``,
-    `- Manifest: \`${manifest}\``,
-    `- SHA-256: \`${sha256}\``,
-  ];
-  // Of a run by a worker from before there were comparisons the field is missing.
-  if (comparison == null) return lines.join('\n');
-  lines.push(
-    '',
-    '**Labels on which the two modes differ**:',
-    '',
-    ...tableText(
-      ['feature', 'labels', 'differing', 'mean', 'max', 'lag'],
-      comparison.features.map(({ column, labels, differing, absolute, split }) => [
-        column,
-        grouped(labels),
-        grouped(differing),
-        absolute?.mean ?? null,
-        absolute?.max ?? null,
-        Object.entries(split)
-          .filter(([, count]) => count > 0)
-          .map(([lag, count]) => `${lag}: ${grouped(count)}`)
-          .join(', '),
-      ]),
-    ),
-    '',
-    `- Plot: \`${comparison.svg}\``,
-  );
-  return lines.join('\n');
 }
 
 function checkInput(input: unknown): asserts input is ExportInput {

@@ -1,5 +1,6 @@
-import { featureWorkflowId, type LifecycleOptions } from './contracts.ts';
-import { failure, type Given, invalid, isRecord, optionalWholeOf, show } from './json-input.ts';
+import { featureWorkflowId, type LifecycleOptions } from './contract.ts';
+import { failure } from '../failure.ts';
+import { type Given, invalid, isRecord, optionalWholeOf, show } from '../json-input.ts';
 
 const DEFAULTS: LifecycleOptions = {
   shards: 1,

@@ -1,7 +1,8 @@
-import type { ParityReport, PromotionProof } from './audit-contracts.ts';
-import { COMMAND_DESCRIPTIONS, type Phase } from './contracts.ts';
-import { failedText, grouped, iso } from './page-text.ts';
-import { type LifecycleState, statusOf } from './lifecycle-state.ts';
+import type { ParityReport } from '../audit-parity/contract.ts';
+import { type PromotionProof, COMMAND_DESCRIPTIONS, type Phase } from './contract.ts';
+import { failedText, grouped, iso } from '../page-text.ts';
+import type { LifecycleState } from './state.ts';
+import { statusOf } from './status.ts';
 
 const MEANING: Readonly<Record<Phase, string>> = {
   validating: 'The definition is being looked up.',

@@ -1,5 +1,18 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
-import type { Failure } from './contracts.ts';
+
+/** What failed, and the way out. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly during: string;
+  readonly atMs: number;
+}
+
+/** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
+export function failure(code: string, message: string, remedy: string): ApplicationFailure {
+  return ApplicationFailure.create({ message, type: code, nonRetryable: true, details: [{ remedy }] });
+}
 
 /** Reads code, message and remedy out of what an activity ended with. */
 export function failureOf(error: unknown, during: string, atMs: number): Failure {

@@ -1,5 +1,6 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
-import { type Failure, TASK_QUEUE } from './contracts.ts';
+import type { Failure } from '../failure.ts';
+import { TASK_QUEUE } from '../task-queues.ts';
 
 /** The built-in source of the serving log; every installation has one of this name. */
 const SERVED_SOURCE = 'millrace_served';

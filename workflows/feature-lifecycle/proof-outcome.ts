@@ -1,5 +1,6 @@
-import type { ParityReport, PromotionProof } from './audit-contracts.ts';
-import type { Failure } from './contracts.ts';
+import type { ParityReport } from '../audit-parity/contract.ts';
+import type { PromotionProof } from './contract.ts';
+import type { Failure } from '../failure.ts';
 
 /**
  * What makes a proof impossible for good: the log that the version was built from is not there any more, by retention or because its
@@ -37,10 +38,4 @@ export function unproven(version: number, { code, message, atMs }: Failure): Pro
     reason: `${code}: ${message}`,
     atMs,
   };
-}
-
-/** The value of the search attribute FeatureParity; null where nothing was compared yet. */
-export function parityAttribute(parity: Pick<ParityReport, 'verdict'> | null): 'PARITY_OK' | 'PARITY_BROKEN' | null {
-  if (parity === null || parity.verdict === 'nothing-compared') return null;
-  return parity.verdict === 'equal' ? 'PARITY_OK' : 'PARITY_BROKEN';
 }

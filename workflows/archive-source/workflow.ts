@@ -1,12 +1,5 @@
-import {
-  allHandlersFinished,
-  CancellationScope,
-  CancelledFailure,
-  condition,
-  makeContinueAsNewFunc,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { allHandlersFinished, condition, makeContinueAsNewFunc, setHandler, workflowInfo } from '@temporalio/workflow';
+import { answerCommands, endingOnCancel } from '../command-handlers.ts';
 import {
   ARCHIVE_COMMAND_DESCRIPTIONS,
   type ArchiveCommand,
@@ -17,17 +10,10 @@ import {
   resumeArchiveUpdate,
   retryArchiveUpdate,
   stopArchiveUpdate,
-} from './archive-contracts.ts';
-import { checkArchiveInput } from './archive-input.ts';
-import { ArchiveRunner } from './archive-runner.ts';
-import {
-  archiveRefusal,
-  type ArchiveState,
-  archiveStatusOf,
-  initialArchiveState,
-  shouldArchive,
-} from './archive-state.ts';
-import { failure } from './json-input.ts';
+} from './contract.ts';
+import { checkArchiveInput } from './input.ts';
+import { ArchiveRunner } from './runner.ts';
+import { archiveRefusal, type ArchiveState, archiveStatusOf, initialArchiveState, shouldArchive } from './state.ts';
 
 const UPDATES = {
   pause: pauseArchiveUpdate,
@@ -45,36 +31,22 @@ export async function archiveSource(input: ArchiveInput, carried?: ArchiveState)
   const { workflowId, taskQueue } = workflowInfo();
   const { source, options } = checkArchiveInput(input, workflowId, taskQueue);
   const runner = new ArchiveRunner(carried ?? initialArchiveState(source), options);
-  for (const command of Object.keys(UPDATES) as ArchiveCommand[]) {
-    setHandler(
-      UPDATES[command],
-      () => {
-        runner.apply({ type: 'command', command });
-        return archiveStatusOf(runner.state);
-      },
-      {
-        validator: () => {
-          const reason = archiveRefusal(runner.state, command);
-          if (reason !== null)
-            throw failure('command-refused', `${command}: ${reason}`, 'See what "status" says is accepted now.');
-        },
-        description: ARCHIVE_COMMAND_DESCRIPTIONS[command],
-      },
-    );
-  }
+  answerCommands({
+    updates: UPDATES,
+    descriptions: ARCHIVE_COMMAND_DESCRIPTIONS,
+    refusal: (command) => archiveRefusal(runner.state, command),
+    accept: (command) => runner.apply({ type: 'command', command }),
+    status: () => archiveStatusOf(runner.state),
+  });
   setHandler(archiveStatusQuery, () => archiveStatusOf(runner.state), {
     description: 'What is archived, and what the archive accepts.',
   });
-  let cancelled = false;
-  CancellationScope.current().cancelRequested.catch(() => {
-    cancelled = true;
-    runner.apply({ type: 'command', command: 'stop' });
-  });
-  return await CancellationScope.nonCancellable(async () => {
-    await archive(runner, { source, ...(input.options === undefined ? {} : { options: input.options }) });
-    if (cancelled) throw new CancelledFailure(`the archive of "${source}" was stopped by cancelling its workflow`);
-    return archiveStatusOf(runner.state);
-  });
+  await endingOnCancel(
+    () => runner.apply({ type: 'command', command: 'stop' }),
+    `the archive of "${source}" was stopped by cancelling its workflow`,
+    () => archive(runner, { source, ...(input.options === undefined ? {} : { options: input.options }) }),
+  );
+  return archiveStatusOf(runner.state);
 }
 
 /** Round after round, until it is stopped. */

@@ -1,5 +1,5 @@
-import type { AuditDifference, AuditResultSummary } from './audit-contracts.ts';
-import { grouped, tableText } from './page-text.ts';
+import type { AuditDifference, AuditResultSummary } from './contract.ts';
+import { grouped, tableText } from '../page-text.ts';
 
 const DIFFERENCES_SHOWN = 20;
 

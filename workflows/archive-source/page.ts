@@ -1,6 +1,6 @@
-import { ARCHIVE_COMMAND_DESCRIPTIONS, type ArchivedPartition, type ArchivePhase } from './archive-contracts.ts';
-import { type ArchiveState, archiveStatusOf } from './archive-state.ts';
-import { failedText, grouped, iso, tableText } from './page-text.ts';
+import { ARCHIVE_COMMAND_DESCRIPTIONS, type ArchivedPartition, type ArchivePhase } from './contract.ts';
+import { type ArchiveState, archiveStatusOf } from './state.ts';
+import { failedText, grouped, iso, tableText } from '../page-text.ts';
 
 const RANGES_SHOWN = 5;
 

@@ -1,4 +1,3 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ApplicationFailure,
   getExternalWorkflowHandle,
@@ -6,7 +5,7 @@ import {
   setCurrentDetails,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { batch, batchOptions } from './activity-profiles.ts';
+import { batch, batchOptions } from '../activity-profiles.ts';
 import {
   AUDIT_ENTITIES,
   AUDIT_READS,
@@ -14,16 +13,12 @@ import {
   type AuditInput,
   type AuditResultSummary,
   type ParityReport,
-  paritySignal,
   reportOf,
-} from './audit-contracts.ts';
-import { renderAudit } from './audit-page.ts';
-import { featureWorkflowId } from './contracts.ts';
-import { objectOf, optionalWholeOf, textOf } from './json-input.ts';
-import { parityAttribute } from './proof-outcome.ts';
-
-const VIEW = defineSearchAttributeKey('FeatureView', 'KEYWORD');
-const PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
+} from './contract.ts';
+import { paritySignal, featureWorkflowId } from '../feature-lifecycle/contract.ts';
+import { renderAudit } from './page.ts';
+import { objectOf, optionalWholeOf, textOf } from '../json-input.ts';
+import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 
 /**
  * Replays what a view's log says and compares it, to the bit, with what was served and what is stored. Started with
@@ -32,7 +27,7 @@ const PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
  */
 export async function auditParity(input: AuditInput): Promise<AuditResultSummary> {
   const { view, bounds } = checkInput(input);
-  upsertSearchAttributes([{ key: VIEW, value: view }]);
+  upsertSearchAttributes([{ key: FEATURE_VIEW, value: view }]);
   setCurrentDetails(
     `### Parity of ${view}\n\n- At most **${bounds.reads}** logged reads and **${bounds.entities}** entities\n\nRunning: see the pending activity's heartbeat.`,
   );
@@ -40,7 +35,7 @@ export async function auditParity(input: AuditInput): Promise<AuditResultSummary
   setCurrentDetails(renderAudit(result));
   if (result.verdict === 'not-served') return result;
   const report = reportOf(result, 'audit', bounds, Date.now());
-  upsertSearchAttributes([{ key: PARITY, value: parityAttribute(report) }]);
+  upsertSearchAttributes([{ key: FEATURE_PARITY, value: parityAttribute(report) }]);
   await tell(view, report);
   return result;
 }

@@ -1,19 +1,19 @@
 import {
   allHandlersFinished,
-  CancellationScope,
-  CancelledFailure,
   condition,
   makeContinueAsNewFunc,
   patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { paritySignal } from './audit-contracts.ts';
+import { answerCommands, endingOnCancel } from '../command-handlers.ts';
+import { failure } from '../failure.ts';
 import {
   COMMAND_DESCRIPTIONS,
   type Command,
   type LifecycleInput,
   type LifecycleStatus,
+  paritySignal,
   pauseUpdate,
   promoteUpdate,
   rebackfillUpdate,
@@ -22,19 +22,12 @@ import {
   retireUpdate,
   retryUpdate,
   statusQuery,
-} from './contracts.ts';
-import { failure } from './json-input.ts';
-import { checkLifecycleInput } from './lifecycle-input.ts';
-import { LifecycleRunner } from './lifecycle-runner.ts';
-import {
-  carriedState,
-  decide,
-  initialState,
-  type LifecycleState,
-  nextRefreshAtMs,
-  refusal,
-  statusOf,
-} from './lifecycle-state.ts';
+} from './contract.ts';
+import { checkLifecycleInput } from './input.ts';
+import { LifecycleRunner } from './runner.ts';
+import { carriedState, initialState, type LifecycleState } from './state.ts';
+import { decide, nextRefreshAtMs } from './decide.ts';
+import { refusal, statusOf } from './status.ts';
 
 const UPDATES = {
   promote: promoteUpdate,
@@ -57,16 +50,13 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
   const options = patched('promotion-proof') ? asked : { ...asked, proofEntities: 0 };
   const fresh = initialState(view, options.shards, options.proofEntities);
   const runner = new LifecycleRunner(carried === undefined ? fresh : carriedState(carried, fresh), options);
-  for (const command of Object.keys(UPDATES) as Command[]) {
-    setHandler(
-      UPDATES[command],
-      () => {
-        runner.apply({ type: 'command', command });
-        return statusOf(runner.state);
-      },
-      { validator: () => refuse(runner.state, command), description: COMMAND_DESCRIPTIONS[command] },
-    );
-  }
+  answerCommands({
+    updates: UPDATES,
+    descriptions: COMMAND_DESCRIPTIONS,
+    refusal: (command) => refusal(runner.state, command),
+    accept: (command) => runner.apply({ type: 'command', command }),
+    status: () => statusOf(runner.state),
+  });
   setHandler(paritySignal, (report) => runner.apply({ type: 'parity', report }), {
     description: 'What an audit found. Sent by auditParity.',
   });
@@ -74,22 +64,12 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
     description: 'Where the view is in its life, and what it accepts.',
   });
 
-  let cancelled = false;
-  CancellationScope.current().cancelRequested.catch(() => {
-    cancelled = true;
-    runner.apply({ type: 'command', command: 'retire' });
-  });
-  return await CancellationScope.nonCancellable(async () => {
-    await reconcile(runner, { view, ...(input.options === undefined ? {} : { options: input.options }) });
-    if (cancelled) throw new CancelledFailure(`view "${view}" was retired by cancelling its workflow`);
-    return statusOf(runner.state);
-  });
-}
-
-function refuse(state: LifecycleState, command: Command): void {
-  const reason = refusal(state, command);
-  if (reason !== null)
-    throw failure('command-refused', `${command}: ${reason}`, 'See what "status" says is accepted now.');
+  await endingOnCancel(
+    () => runner.apply({ type: 'command', command: 'retire' }),
+    `view "${view}" was retired by cancelling its workflow`,
+    () => reconcile(runner, { view, ...(input.options === undefined ? {} : { options: input.options }) }),
+  );
+  return statusOf(runner.state);
 }
 
 /** Makes what is going on what should be going on, again and again, until the view is retired. */

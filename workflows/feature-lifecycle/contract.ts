@@ -1,23 +1,6 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
-import type { ParityReport, PromotionProof } from './audit-contracts.ts';
-
-/** Where workflows and their short activities run: what a start form names. */
-export const TASK_QUEUE = 'millrace';
-
-/** The task queue by the environment: MILLRACE_TASK_QUEUE, for installations that share a namespace, else `millrace`. */
-export function taskQueueOf(variables: Readonly<Record<string, string | undefined>>): string {
-  return variables['MILLRACE_TASK_QUEUE'] ?? TASK_QUEUE;
-}
-
-/** Where backfills and exports run: few at a time, each with its memory; pausing or publishing never waits for a slot here. */
-export function batchQueueOf(taskQueue: string): string {
-  return `${taskQueue}-batch`;
-}
-
-/** Where stream slices run: each holds a slot for as long as its view streams. */
-export function streamQueueOf(taskQueue: string): string {
-  return `${taskQueue}-stream`;
-}
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ParityReport, ParityVerdict } from '../audit-parity/contract.ts';
+import type { Failure } from '../failure.ts';
 
 const WORKFLOW_ID_PREFIX = 'feature:';
 
@@ -137,12 +120,17 @@ export interface SliceSummary {
   readonly generation?: number | undefined;
 }
 
-/** What failed, and the way out. */
-export interface Failure {
-  readonly code: string;
-  readonly message: string;
-  readonly remedy: string;
-  readonly during: string;
+/** The proof a promotion carries: the stream's state against a backfill over the same log. */
+export interface PromotionProof {
+  readonly version: number;
+  /** `unproven`: it could not be made (`reason` says why), which is no difference. */
+  readonly verdict: ParityVerdict | 'unproven';
+  readonly auditId: number | null;
+  readonly seq: number | null;
+  readonly entities: number;
+  readonly cellsCompared: number;
+  readonly cellsDiffering: number;
+  readonly reason: string | null;
   readonly atMs: number;
 }
 
@@ -179,68 +167,4 @@ export const rebackfillUpdate = defineUpdate<LifecycleStatus>('rebackfill');
 export const retryUpdate = defineUpdate<LifecycleStatus>('retry');
 export const retireUpdate = defineUpdate<LifecycleStatus>('retire');
 export const statusQuery = defineQuery<LifecycleStatus>('status');
-
-export const EXPORT_MODES = ['event-time', 'as-served'] as const;
-export type ExportMode = (typeof EXPORT_MODES)[number];
-
-/** What `exportTrainingSet` is started with. Relative paths are taken from the folder that holds the definitions folder. */
-export interface ExportInput {
-  readonly service: string;
-  readonly spine: string;
-  readonly out: string;
-  /** The spine's timestamp column. Default `event_timestamp`. */
-  readonly timeColumn?: string | undefined;
-  /** `event-time`: what had happened by then · `as-served`: what serving would have answered then, or did. Default event-time. */
-  readonly mode?: ExportMode | undefined;
-  /** as-served: the spine's column of request ids; its rows get exactly what those requests were served. */
-  readonly requestColumn?: string | undefined;
-  /** as-served by request: a request id that was never logged gives nulls, and not an error. */
-  readonly missing?: 'error' | 'null' | undefined;
-  /** Also say, feature by feature, where the two modes differ, by how much, and which kind of lag did it. */
-  readonly compare?: boolean | undefined;
-  /** Replace `out` where it exists; without it that is an error. */
-  readonly overwrite?: boolean | undefined;
-  /** The manifest of an earlier export to repeat exactly, at its cut. */
-  readonly repeatOf?: string | undefined;
-}
-
-/** Why a label differs between the modes; see `engine/training/comparison-types.ts`. */
-type LagKind = 'producer-lag' | 'pipeline-lag' | 'ahead' | 'not-published';
-
-/** One feature in the comparison of the two modes. */
-export interface ComparedFeature {
-  readonly view: string;
-  readonly feature: string;
-  readonly column: string;
-  readonly labels: number;
-  readonly differing: number;
-  readonly share: number;
-  /** Of the labels that have a number in both modes and differ; null where there are none. */
-  readonly absolute: { readonly labels: number; readonly mean: number; readonly max: number } | null;
-  readonly nullEventTime: number;
-  readonly nullAsServed: number;
-  readonly kinds: Readonly<Record<LagKind, number>>;
-  /** Differing labels, each counted once, by the lag that did it. */
-  readonly split: Readonly<Record<LagKind | 'several' | 'other', number>>;
-}
-
-/** What an export came to; the whole manifest stands beside the Parquet file. */
-export interface ExportSummary {
-  readonly service: string;
-  readonly mode: ExportMode;
-  readonly out: string;
-  readonly manifest: string;
-  readonly rows: number;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly features: readonly { readonly column: string; readonly nullRate: number }[];
-  readonly comparison: {
-    readonly labels: number;
-    /** Labels of which any feature differs. */
-    readonly labelsDiffering: number;
-    readonly features: readonly ComparedFeature[];
-    /** The JSON file of the comparison, and its plot. */
-    readonly json: string;
-    readonly svg: string;
-  } | null;
-}
+export const paritySignal = defineSignal<[ParityReport]>('parity');

@@ -1,5 +1,6 @@
-import { type ArchiveOptions, archiveWorkflowId } from './archive-contracts.ts';
-import { failure, invalid, isRecord, objectOf, optionalWholeOf, show, textOf } from './json-input.ts';
+import { type ArchiveOptions, archiveWorkflowId } from './contract.ts';
+import { failure } from '../failure.ts';
+import { invalid, isRecord, objectOf, optionalWholeOf, show, textOf } from '../json-input.ts';
 
 const SLICE_SECONDS = 600;
 const LEAST: Readonly<Record<keyof ArchiveOptions, number>> = {

@@ -1,5 +1,3 @@
-import { defineSignal } from '@temporalio/workflow';
-
 /** What an audit is bounded by where its input does not say. */
 export const AUDIT_READS = 100_000;
 export const AUDIT_ENTITIES = 10_000;
@@ -89,22 +87,6 @@ export interface ParityReport {
   readonly cellsDiffering: number;
   readonly causes: Readonly<Record<string, number>>;
   readonly bounds: AuditBounds;
-  readonly atMs: number;
-}
-
-export const paritySignal = defineSignal<[ParityReport]>('parity');
-
-/** The proof a promotion carries: the stream's state against a backfill over the same log. */
-export interface PromotionProof {
-  readonly version: number;
-  /** `unproven`: it could not be made (`reason` says why), which is no difference. */
-  readonly verdict: ParityVerdict | 'unproven';
-  readonly auditId: number | null;
-  readonly seq: number | null;
-  readonly entities: number;
-  readonly cellsCompared: number;
-  readonly cellsDiffering: number;
-  readonly reason: string | null;
   readonly atMs: number;
 }
 

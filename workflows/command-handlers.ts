@@ -1,0 +1,53 @@
+import type { UpdateDefinition } from '@temporalio/common';
+import { CancellationScope, CancelledFailure, setHandler } from '@temporalio/workflow';
+import { failure } from './failure.ts';
+
+/** The commands of a workflow: what each is to it, and what it answers. */
+export interface CommandDesk<Command extends string, Status> {
+  readonly updates: Readonly<Record<Command, UpdateDefinition<Status>>>;
+  readonly descriptions: Readonly<Record<Command, string>>;
+  /** Why a command cannot be accepted now, or null. */
+  readonly refusal: (command: Command) => string | null;
+  readonly accept: (command: Command) => void;
+  readonly status: () => Status;
+}
+
+/** Answers every command with the status after it. A refused one leaves no trace in the history. */
+export function answerCommands<Command extends string, Status>(desk: CommandDesk<Command, Status>): void {
+  for (const command of Object.keys(desk.updates) as Command[]) {
+    const update: UpdateDefinition<Status> = desk.updates[command];
+    setHandler(
+      update,
+      () => {
+        desk.accept(command);
+        return desk.status();
+      },
+      { validator: () => refuse(command, desk.refusal(command)), description: desk.descriptions[command] },
+    );
+  }
+}
+
+function refuse(command: string, reason: string | null): void {
+  if (reason !== null)
+    throw failure('command-refused', `${command}: ${reason}`, 'See what "status" says is accepted now.');
+}
+
+/**
+ * Runs `work` to its own end. Cancelling the workflow calls `onCancel`, which makes the work end; the workflow then counts as cancelled,
+ * with the message `cancelled`.
+ */
+export async function endingOnCancel(
+  onCancel: () => void,
+  cancelled: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  let isCancelled = false;
+  CancellationScope.current().cancelRequested.catch(() => {
+    isCancelled = true;
+    onCancel();
+  });
+  await CancellationScope.nonCancellable(async () => {
+    await work();
+    if (isCancelled) throw new CancelledFailure(cancelled);
+  });
+}

@@ -1,0 +1,39 @@
+import { grouped, tableText } from '../page-text.ts';
+import type { ExportSummary } from './contract.ts';
+
+/** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
+export function renderExport({ service, rows, features, out, manifest, sha256, comparison }: ExportSummary): string {
+  const lines = [
+    `### Training set of ${service}: done`,
+    '',
+    `- Rows: **${rows}**`,
+    `- Features: **${features.length}**`,
+    `- File: \`${out}\``,
+    `- Manifest: \`${manifest}\``,
+    `- SHA-256: \`${sha256}\``,
+  ];
+  // Of a run by a worker from before there were comparisons the field is missing.
+  if (comparison == null) return lines.join('\n');
+  lines.push(
+    '',
+    '**Labels on which the two modes differ**:',
+    '',
+    ...tableText(
+      ['feature', 'labels', 'differing', 'mean', 'max', 'lag'],
+      comparison.features.map(({ column, labels, differing, absolute, split }) => [
+        column,
+        grouped(labels),
+        grouped(differing),
+        absolute?.mean ?? null,
+        absolute?.max ?? null,
+        Object.entries(split)
+          .filter(([, count]) => count > 0)
+          .map(([lag, count]) => `${lag}: ${grouped(count)}`)
+          .join(', '),
+      ]),
+    ),
+    '',
+    `- Plot: \`${comparison.svg}\``,
+  );
+  return lines.join('\n');
+}

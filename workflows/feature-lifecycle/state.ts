@@ -1,0 +1,88 @@
+import type { ParityReport } from '../audit-parity/contract.ts';
+import type { Failure } from '../failure.ts';
+import type { Passed } from '../state-runner.ts';
+import type { LiveVersion, Phase, PromotionProof, ViewPlan } from './contract.ts';
+
+/** What people asked for. Level-triggered: the workflow makes it so, however often or in what order it was asked. */
+export interface Wants {
+  readonly streaming: boolean;
+  readonly paused: boolean;
+  readonly retired: boolean;
+  readonly refresh: boolean;
+  /** `first`: adopt a live version of the same definition, else build; `again`: build in any case. */
+  readonly build: 'first' | 'again' | null;
+}
+
+export type StreamKind = 'stream' | 'refresh';
+
+/** The whole of a lifecycle between two instants: plain JSON, carried over continue-as-new. */
+export interface LifecycleState {
+  readonly schema: 1;
+  readonly view: string;
+  readonly wants: Wants;
+  readonly plan: ViewPlan | null;
+  readonly live: LiveVersion | null;
+  /** The build lane, while it runs. */
+  readonly build: { readonly stage: 'validating' | 'backfilling' | 'publishing' } | null;
+  /** The stream lane, while it runs. */
+  readonly stream: { readonly kind: StreamKind; readonly version: number } | null;
+  /** Shards whose lag has been small since the stream began. */
+  readonly caughtUp: readonly number[];
+  readonly shards: number;
+  /** Last lag by shard. */
+  readonly lags: Readonly<Record<string, number>>;
+  readonly watermarkUs: number | null;
+  readonly records: number;
+  readonly generation: number;
+  readonly refreshedAtMs: number | null;
+  /** Entities a promotion is proven over at most; 0: promotions are not proven. */
+  readonly proofEntities: number;
+  /** The version that is being proven now. */
+  readonly proving: number | null;
+  readonly proof: PromotionProof | null;
+  readonly parity: ParityReport | null;
+  readonly failures: {
+    readonly build: Failure | null;
+    readonly stream: Failure | null;
+    readonly proof: Failure | null;
+  };
+  readonly notice: string | null;
+  readonly retired: boolean;
+  readonly passed: Passed<Phase>;
+}
+
+export const NO_FAILURES = { build: null, stream: null, proof: null } as const;
+
+/** A lifecycle before anything was done. */
+export function initialState(view: string, shards: number, proofEntities = 0): LifecycleState {
+  return {
+    schema: 1,
+    view,
+    wants: { streaming: false, paused: false, retired: false, refresh: false, build: 'first' },
+    plan: null,
+    live: null,
+    build: null,
+    stream: null,
+    caughtUp: [],
+    shards,
+    lags: {},
+    watermarkUs: null,
+    records: 0,
+    generation: 0,
+    refreshedAtMs: null,
+    proofEntities,
+    proving: null,
+    proof: null,
+    parity: null,
+    failures: NO_FAILURES,
+    notice: null,
+    retired: false,
+    passed: [],
+  };
+}
+
+/** The state an earlier run handed on, with what this code knows and that one's did not. */
+export function carriedState(carried: LifecycleState, fresh: LifecycleState): LifecycleState {
+  const { shards, proofEntities } = fresh;
+  return { ...fresh, ...carried, shards, proofEntities, failures: { ...NO_FAILURES, ...carried.failures } };
+}

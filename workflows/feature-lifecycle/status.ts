@@ -1,0 +1,86 @@
+import { type Command, COMMANDS, type LifecycleStatus, type Phase } from './contract.ts';
+import { nextRefreshAtMs } from './decide.ts';
+import { owesProof, PARITY_BROKEN } from './proof.ts';
+import type { LifecycleState } from './state.ts';
+
+/** The one word for where a lifecycle is. */
+export function phaseOf(state: LifecycleState): Phase {
+  const { wants, build, stream, failures, live } = state;
+  if (state.retired) return 'retired';
+  if (wants.retired) return 'retiring';
+  if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
+  if (build !== null) return build.stage === 'validating' ? 'validating' : 'backfilling';
+  // A difference was found and the stream is being fenced: failed only when nothing can be written any more.
+  if (failures.stream?.code === PARITY_BROKEN && stream !== null) return 'proving';
+  if (failures.build !== null || failures.stream !== null || failures.proof !== null) return 'failed';
+  if (wants.build !== null || live === null) return 'validating';
+  if (wants.streaming) {
+    if (state.caughtUp.length < state.shards) return 'catching-up';
+    return owesProof(state) ? 'proving' : 'streaming';
+  }
+  return stream?.kind === 'refresh' || wants.refresh ? 'refreshing' : 'published';
+}
+
+/** What a person is told. */
+export function statusOf(state: LifecycleState): LifecycleStatus {
+  const lags = Object.values(state.lags);
+  return {
+    view: state.view,
+    phase: phaseOf(state),
+    version: state.live?.version ?? null,
+    fingerprint: state.live?.fingerprint ?? null,
+    promoted: state.wants.streaming,
+    paused: state.wants.paused,
+    rows: state.live?.rows ?? null,
+    entities: state.live?.entities ?? null,
+    lag: lags.length === 0 ? null : lags.reduce((sum, lag) => sum + lag, 0),
+    watermarkUs: state.watermarkUs,
+    records: state.records,
+    nextRefreshAtMs: nextRefreshAtMs(state),
+    proof: state.proof,
+    parity: state.parity,
+    error: state.failures.build ?? state.failures.stream ?? state.failures.proof,
+    notice: state.notice,
+    accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
+  };
+}
+
+/** Why a command cannot be accepted now, or null. Commands that ask for what is so already are accepted: nothing happens twice. */
+export function refusal(state: LifecycleState, command: Command): string | null {
+  const { wants, plan, live, failures } = state;
+  if (wants.retired && command !== 'retire')
+    return `view "${state.view}" is ${phaseOf(state)}; start its lifecycle anew to use it again`;
+  const hasTopic = plan === null || plan.topic !== null;
+  const failed = failures.build ?? failures.stream ?? failures.proof;
+  const wayOut =
+    failed?.code === 'definition-changed'
+      ? 'send rebackfill, or run the old definition and send retry'
+      : (failed?.remedy ?? 'send retry');
+  switch (command) {
+    case 'promote':
+      if (!hasTopic) return `source "${plan?.source}" has no topic: there is nothing to stream`;
+      return failures.stream === null ? null : `the stream has failed (${failures.stream.code}): ${wayOut}`;
+    case 'refresh':
+      if (live === null) return 'nothing is published yet: the backfill reads all there is';
+      if (wants.streaming) return 'the view is streaming: it is always fresh';
+      if (wants.paused) return 'the view is paused: send resume first';
+      return failed === null ? null : `the view has failed (${failed.code}): ${wayOut}`;
+    case 'rebackfill':
+      if (wants.build !== null && failures.build === null) return 'a backfill is running or waiting already';
+      return wants.paused ? 'the view is paused: send resume first' : null;
+    case 'retry':
+      return failed === null ? 'nothing has failed' : null;
+    case 'pause':
+    case 'resume':
+    case 'retire':
+      return null;
+  }
+}
+
+function isNoOp(state: LifecycleState, command: Command): boolean {
+  const { wants } = state;
+  if (command === 'promote') return wants.streaming;
+  if (command === 'pause') return wants.paused;
+  if (command === 'resume') return !wants.paused;
+  return command === 'retire' && wants.retired;
+}

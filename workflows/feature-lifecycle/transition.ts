@@ -1,0 +1,160 @@
+import type { ParityReport } from '../audit-parity/contract.ts';
+import type { Failure } from '../failure.ts';
+import type { BackfillSummary, Command, SliceSummary, ViewPlan } from './contract.ts';
+import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
+import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
+
+/** What happened, as the lanes report it. */
+export type LifecycleEvent =
+  | { readonly type: 'command'; readonly command: Command }
+  | { readonly type: 'build-started' }
+  | { readonly type: 'resolved'; readonly plan: ViewPlan }
+  | { readonly type: 'backfilled' }
+  | { readonly type: 'published'; readonly built: BackfillSummary; readonly fingerprint: string; readonly atMs: number }
+  | { readonly type: 'build-ended'; readonly failure: Failure | null }
+  | { readonly type: 'stream-started'; readonly kind: StreamKind; readonly version: number; readonly atMs: number }
+  | { readonly type: 'generation-taken'; readonly atLeast: number }
+  | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
+  | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
+  | { readonly type: 'proof-started'; readonly version: number }
+  | ({ readonly type: 'proof-ended' } & ProofEnded)
+  | { readonly type: 'parity'; readonly report: ParityReport }
+  | { readonly type: 'retired' };
+
+/** The state after `event`. Pure. */
+export function transition(state: LifecycleState, event: LifecycleEvent): LifecycleState {
+  switch (event.type) {
+    case 'command':
+      return commanded(state, event.command);
+    case 'build-started':
+      return { ...state, build: { stage: 'validating' }, failures: { ...state.failures, build: null } };
+    case 'resolved':
+      return resolved(state, event.plan);
+    case 'backfilled':
+      return { ...state, build: { stage: 'publishing' } };
+    case 'published': {
+      const { built, fingerprint, atMs } = event;
+      const live = {
+        version: built.version,
+        fingerprint,
+        rows: built.rows,
+        entities: built.entities,
+        publishedAtMs: atMs,
+      };
+      return {
+        ...state,
+        live,
+        build: null,
+        wants: { ...state.wants, build: null },
+        failures: NO_FAILURES,
+        // They spoke of the version before.
+        proof: null,
+        parity: null,
+        caughtUp: [],
+        lags: {},
+        records: 0,
+        refreshedAtMs: atMs,
+      };
+    }
+    case 'build-ended':
+      return { ...state, build: null, failures: { ...state.failures, build: event.failure } };
+    case 'stream-started':
+      return {
+        ...state,
+        stream: { kind: event.kind, version: event.version },
+        refreshedAtMs: event.kind === 'refresh' ? event.atMs : state.refreshedAtMs,
+      };
+    case 'generation-taken':
+      return { ...state, generation: Math.max(state.generation + 1, event.atLeast) };
+    case 'slice-ended':
+      return sliceEnded(state, event.shard, event.slice, event.catchUpLag);
+    case 'stream-ended': {
+      const refreshed = event.completed && state.stream?.kind === 'refresh';
+      return {
+        ...state,
+        stream: null,
+        wants: refreshed ? { ...state.wants, refresh: false } : state.wants,
+        caughtUp: (event.failure ?? state.failures.stream) === null ? state.caughtUp : [],
+        failures: { ...state.failures, stream: event.failure ?? state.failures.stream },
+      };
+    }
+    case 'proof-started':
+      return { ...state, proving: event.version };
+    case 'proof-ended':
+      return proofEnded(state, event);
+    case 'parity':
+      return parityReported(state, event.report);
+    case 'retired':
+      return { ...state, retired: true, live: null };
+  }
+}
+
+function commanded(state: LifecycleState, command: Command): LifecycleState {
+  const wants = (more: Partial<Wants>): LifecycleState => ({
+    ...state,
+    notice: null,
+    wants: { ...state.wants, ...more },
+  });
+  switch (command) {
+    case 'promote':
+      return {
+        ...wants({ streaming: true, refresh: false }),
+        caughtUp: state.wants.streaming ? state.caughtUp : [],
+        notice: state.proofEntities === 0 && state.plan?.topic !== null ? UNPROVEN : null,
+      };
+    case 'pause':
+      return wants({ paused: true });
+    case 'resume':
+      return { ...wants({ paused: false }), caughtUp: state.wants.paused ? [] : state.caughtUp };
+    case 'refresh':
+      // Without a topic the history is all there is: fresh means built again.
+      return state.plan?.topic === null ? wants({ build: 'again' }) : wants({ refresh: true });
+    case 'rebackfill':
+      return { ...wants({ build: 'again' }), failures: { ...state.failures, build: null } };
+    case 'retry':
+      return { ...wants({}), failures: NO_FAILURES };
+    case 'retire':
+      return wants({ retired: true });
+  }
+}
+
+/** Of lifecycles that were told to: their option, or a run from before promotions were proven. */
+const UNPROVEN = 'Promotions of this lifecycle are not proven: its option "proofEntities" is 0.';
+
+function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
+  const live = state.live ?? plan.live;
+  const adopted = state.wants.build === 'first' && live?.fingerprint === plan.fingerprint;
+  const cannotStream = state.wants.streaming && plan.topic === null;
+  return {
+    ...state,
+    plan,
+    live,
+    build: { stage: 'backfilling' },
+    generation: Math.max(state.generation, plan.generation),
+    refreshedAtMs: state.refreshedAtMs ?? live?.publishedAtMs ?? null,
+    wants: {
+      ...state.wants,
+      build: adopted ? null : state.wants.build,
+      streaming: cannotStream ? false : state.wants.streaming,
+    },
+    notice: adopted
+      ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
+      : cannotStream
+        ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
+        : state.notice,
+  };
+}
+
+function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, catchUpLag: number): LifecycleState {
+  // The last word of a version that has just been replaced says nothing about the one served now.
+  if (state.stream?.version !== state.live?.version) return state;
+  const others = state.caughtUp.filter((other) => other !== shard);
+  return {
+    ...state,
+    generation: Math.max(state.generation, slice.generation ?? 0),
+    caughtUp: slice.lag <= catchUpLag && slice.ended !== 'superseded' ? [...others, shard] : others,
+    lags: { ...state.lags, [shard]: slice.lag },
+    watermarkUs: slice.watermarkUs ?? state.watermarkUs,
+    records: state.records + slice.records,
+  };
+}

@@ -1,0 +1,16 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import type { ParityReport } from './audit-parity/contract.ts';
+
+/** What workflows say of themselves where they are listed; `config/search-attributes.ts` registers the names. */
+export const FEATURE_VIEW = defineSearchAttributeKey('FeatureView', 'KEYWORD');
+export const FEATURE_PHASE = defineSearchAttributeKey('FeaturePhase', 'KEYWORD');
+export const FEATURE_VERSION = defineSearchAttributeKey('FeatureVersion', 'INT');
+export const FEATURE_PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
+export const ARCHIVE_SOURCE = defineSearchAttributeKey('ArchiveSource', 'KEYWORD');
+export const ARCHIVE_PHASE = defineSearchAttributeKey('ArchivePhase', 'KEYWORD');
+
+/** The value of `FeatureParity`; null where nothing was compared yet. */
+export function parityAttribute(parity: Pick<ParityReport, 'verdict'> | null): 'PARITY_OK' | 'PARITY_BROKEN' | null {
+  if (parity === null || parity.verdict === 'nothing-compared') return null;
+  return parity.verdict === 'equal' ? 'PARITY_OK' : 'PARITY_BROKEN';
+}
