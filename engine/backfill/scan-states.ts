@@ -148,7 +148,7 @@ class Letters {
     const { view, version, pool } = this.#options;
     await insertDeadLetters(
       pool,
-      this.#waiting.map(({ number: _, ...record }) => ({
+      this.#waiting.map((record) => ({
         view: view.name,
         version,
         source: view.source.name,
