@@ -42,6 +42,8 @@ export interface ViewStatus {
   /** Backfill and stream together. */
   readonly counts: Readonly<Record<string, number>>;
   readonly deadLetters: number;
+  /** Partitions of whose last 20 records more than half are invalid: the source is broken right now. */
+  readonly mostlyInvalid: readonly number[];
   /** The last comparison of what is served with the log, as the lifecycle has it, else as the catalog; null where none was made. */
   readonly parity: ViewParity | null;
   readonly error: Failure | null;
@@ -135,6 +137,7 @@ async function statusOf(
     offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
     counts: { ...counts },
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
+    mostlyInvalid: offsets.filter((offset) => offset.mostlyInvalid).map(({ partition }) => partition),
     parity: own === null ? await storedParity(pool, view, live) : reportedParity(own),
     error: own?.error ?? failure,
     servedSince: live?.publishedAtUs ?? null,

@@ -48,6 +48,12 @@ export class ApiMetrics {
     labelNames: ['view'],
     registers: [this.#registry],
   });
+  readonly #mostlyInvalid = new Gauge({
+    name: 'millrace_view_mostly_invalid_partitions',
+    help: 'Partitions of whose last 20 records more than half are invalid.',
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
   readonly #cells = new Gauge({
     name: 'millrace_parity_cells_compared',
     help: 'Cells the newest parity audit of a view compared.',
@@ -119,9 +125,10 @@ export class ApiMetrics {
 
   /** The text of a scrape; `views` is null where the database did not answer. */
   scrape(views: ScrapedViews | null, nowUs: number): Promise<string> {
-    for (const gauge of [this.#freshness, this.#lag, this.#cells, this.#differing, this.#auditAge]) gauge.reset();
+    for (const gauge of [this.#freshness, this.#lag, this.#mostlyInvalid, this.#cells, this.#differing, this.#auditAge]) gauge.reset();
     this.#databaseUp.set(views === null ? 0 : 1);
-    for (const { view, lag, watermarkUs } of views?.progress ?? []) {
+    for (const { view, lag, watermarkUs, mostlyInvalid } of views?.progress ?? []) {
+      this.#mostlyInvalid.set({ view }, mostlyInvalid);
       if (lag !== null) this.#lag.set({ view }, lag);
       if (watermarkUs !== null) this.#freshness.set({ view }, Math.max(0, nowUs - watermarkUs) / 1_000_000);
     }

@@ -8,11 +8,13 @@ export interface ViewProgress {
   readonly lag: number | null;
   /** See LiveReader: held back by partitions that lag. */
   readonly watermarkUs: number | null;
+  /** Partitions of whose last 20 records more than half are invalid. */
+  readonly mostlyInvalid: number;
 }
 
 /** The progress of every live view, in one statement. */
 export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
-  const { rows } = await on.query<{ view: string; lag: number | null; watermark_us: number | null }>({
+  const { rows } = await on.query<{ view: string; lag: number | null; watermark_us: number | null; mostly_invalid: number }>({
     text: `
       SELECT v.view,
         (sum(o.end_offset - o.next_offset))::bigint AS lag,
@@ -22,7 +24,8 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
             ELSE max(o.watermark_us)
           END,
           v.history_watermark_us
-        ) AS watermark_us
+        ) AS watermark_us,
+        count(*) FILTER (WHERE o.mostly_invalid)::int AS mostly_invalid
       FROM millrace_catalog.view_version v
       LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version
       WHERE v.status = 'live'
@@ -30,5 +33,10 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
       ORDER BY v.view`,
     types: postgresTypes,
   });
-  return rows.map(({ view, lag, watermark_us: watermarkUs }) => ({ view, lag, watermarkUs }));
+  return rows.map((row) => ({
+    view: row.view,
+    lag: row.lag,
+    watermarkUs: row.watermark_us,
+    mostlyInvalid: row.mostly_invalid,
+  }));
 }

@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { acceptInvalid } from '../../engine/postgres/accepted-invalid.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
@@ -9,13 +11,14 @@ import { neededServices } from '../services.ts';
 
 const SHOWN_CHARS = 60;
 
-/** `millrace dead-letters VIEW`. */
+/** `millrace dead-letters VIEW`, `millrace dead-letters accept SOURCE`. */
 export function addDeadLettersCommand(program: Command): void {
   const command = program
     .command('dead-letters')
     .argument('<view>')
     .description('the newest records that broke the contract, with every reason')
     .option('--limit <n>', 'at most this many', limitOf, 20);
+  addAcceptCommand(command);
   withCommonOptions(command).action(async (view: string, options: CommonOptions & { limit: number }) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
@@ -58,6 +61,47 @@ export function addDeadLettersCommand(program: Command): void {
       await pool.end();
     }
   });
+}
+
+/** `millrace dead-letters accept SOURCE --partition P --until OFFSET`. */
+function addAcceptCommand(deadLetters: Command): void {
+  const command = deadLetters
+    .command('accept')
+    .argument('<source>')
+    .description('let no backfill, stream or export of a source stop again at the invalid records before an offset')
+    .requiredOption('--partition <p>', 'a partition of its topic; -1 (or "history"): its history', partitionOf)
+    .requiredOption('--until <offset>', 'the first offset that is not accepted; of a history the position', limitOf);
+  withCommonOptions(command).action(
+    async (source: string, options: CommonOptions & { partition: number; until: number }) => {
+      const { env, features, output } = contextOf(options);
+      const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+      const { sources } = await loadDefinitions(features);
+      if (!sources.has(source)) throw unknownSource(source, [...sources.keys()]);
+      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+      try {
+        const until = await acceptInvalid(pool, source, options.partition, options.until);
+        if (output.isJson) return output.json({ source, partition: options.partition, until });
+        const where = options.partition < 0 ? 'its history' : `partition ${options.partition}`;
+        output.line(`${source}: invalid records of ${where} before ${until} are accepted; retry what stopped at them`);
+      } finally {
+        await pool.end();
+      }
+    },
+  );
+}
+
+function unknownSource(source: string, known: readonly string[]): MillraceError {
+  return new MillraceError('unknown-source', `no source "${source}" is defined`, {
+    remedy: `Name one of: ${known.join(', ')}.`,
+    httpStatus: 404,
+  });
+}
+
+function partitionOf(text: string): number {
+  if (text === 'history') return -1;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < -1) throw new InvalidArgumentError('expected a partition, -1 or "history"');
+  return value;
 }
 
 /** A payload may be anything: control characters would act on the terminal. */

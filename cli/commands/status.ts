@@ -36,6 +36,11 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
     ]),
   );
   for (const status of statuses) {
+    if (status.mostlyInvalid.length > 0) {
+      output.line(
+        `${status.view}: most of the last records of partition ${status.mostlyInvalid.join(', ')} are invalid: millrace dead-letters ${status.view}`,
+      );
+    }
     for (const line of status.running) output.line(`${status.view}: ${line}`);
     if (status.error !== null) {
       output.line(`${status.view}: error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
