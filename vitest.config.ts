@@ -14,6 +14,7 @@ const pure = [
   'test/define/**/*.test.ts',
   'test/contract/**/*.test.ts',
   'test/types/**/*.test.ts',
+  'test/slice/**/*.test.ts',
   'test/training/**/*.test.ts',
 ];
 

@@ -5,7 +5,8 @@ import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { archivedTopicRecreated, RECREATED_REMEDY } from './archive-errors.ts';
-import type { ArchiveFence, ArchiveHole, RunArchiveOptions } from './archive-options.ts';
+import { mayTake } from '../slice/fence.ts';
+import type { ArchiveHole, RunArchiveOptions } from './archive-options.ts';
 
 export interface ArchiveClaim {
   readonly topic: string;
@@ -123,12 +124,6 @@ export async function lockSource(
     sqlText`SELECT mark, generation FROM millrace_catalog.archive_source WHERE source = ${source} FOR UPDATE`,
   );
   return rows[0]!;
-}
-
-function mayTake(row: OffsetRow, fence: ArchiveFence, renew: boolean): boolean {
-  if (row.generation !== fence.generation) return row.generation < fence.generation;
-  if (row.attempt_ms !== fence.attemptMs) return row.attempt_ms < fence.attemptMs;
-  return renew && row.owner === fence.owner;
 }
 
 function checkTopic(bounds: TopicBounds, rows: readonly OffsetRow[]): void {

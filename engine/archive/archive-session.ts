@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { SessionEnd } from '../slice/sliced-run.ts';
 import type { LogBatch } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { ArchiveBuffer, type BufferedRange, type StartOffset } from './archive-buffer.ts';
@@ -9,9 +10,6 @@ import type { ArchiveColumn } from './archive-columns.ts';
 import type { ArchiveLimits, RollLimits, RunArchiveOptions } from './archive-options.ts';
 import { commitArchive } from './commit-archive.ts';
 import { publishDraft, removeFile, writeDraft } from './parquet-file.ts';
-
-/** Why a session ended: `reclaim` when the topic has changed. */
-export type ArchiveSessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
 
 /** What the session tells its run, and asks it. */
 export interface ArchiveHost {
@@ -74,7 +72,7 @@ export class ArchiveSession {
     return this.#buffer?.offsets() ?? this.#offsets;
   }
 
-  async run(ends: ReadonlyMap<number, number> | undefined): Promise<ArchiveSessionEnd> {
+  async run(ends: ReadonlyMap<number, number> | undefined): Promise<SessionEnd> {
     try {
       const end = await this.#read(ends);
       return (await this.#rollRest()) ? end : 'superseded';
@@ -90,7 +88,7 @@ export class ArchiveSession {
     }
   }
 
-  async #read(ends: ReadonlyMap<number, number> | undefined): Promise<ArchiveSessionEnd> {
+  async #read(ends: ReadonlyMap<number, number> | undefined): Promise<SessionEnd> {
     const { reader, signal, source, failAt } = this.#options;
     const stop = new AbortController();
     const onAbort = (): void => stop.abort();

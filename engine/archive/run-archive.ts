@@ -1,24 +1,24 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import type { MillraceError } from '../errors/millrace-error.ts';
+import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
+import { lagOf, type SliceOffset, type SliceProgress } from '../slice/slice-options.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
-import { archiveColumns } from './archive-columns.ts';
+import { topicOf } from '../topic/topic-of.ts';
+import type { BufferedRange } from './archive-buffer.ts';
 import { checkAnchors, claimArchive } from './archive-claim.ts';
+import { archiveColumns } from './archive-columns.ts';
 import { archiveWriteError } from './archive-errors.ts';
 import {
   type ArchiveHole,
   type ArchiveLimits,
-  type ArchiveProgress,
   type ArchiveResult,
   DEFAULT_ARCHIVE_LIMITS,
   DEFAULT_ROLL,
   type RunArchiveOptions,
 } from './archive-options.ts';
-import { type ArchiveHost, ArchiveSession, type ArchiveSessionEnd } from './archive-session.ts';
-import type { BufferedRange } from './archive-buffer.ts';
+import { type ArchiveHost, ArchiveSession } from './archive-session.ts';
 import { makeFolder } from './parquet-file.ts';
-import { RateMeter } from '../log/rate-meter.ts';
 
 /**
  * Copies a topic to Parquet, each offset exactly once: files of contiguous offset ranges, each counted in one transaction with the
@@ -37,81 +37,96 @@ export async function runArchive(options: RunArchiveOptions): Promise<ArchiveRes
   return new ArchiveRun(options).run();
 }
 
-class ArchiveRun implements ArchiveHost {
+class ArchiveRun implements SliceWork, ArchiveHost {
+  records = 0;
   readonly #options: RunArchiveOptions;
   readonly #limits: ArchiveLimits;
   readonly #topic: string;
-  readonly #startedMs: number;
+  readonly #slice: SlicedRun;
   readonly #holes: ArchiveHole[] = [];
-  #session: ArchiveSession | null = null;
   readonly #archivedUpTo = new Map<number, number>();
   readonly #topicEnds = new Map<number, number>();
-  readonly #meter = new RateMeter();
-  #ends: Map<number, number> | undefined;
-  #claimed = false;
-  #records = 0;
+  #duckdb: DuckDb | null = null;
+  #session: ArchiveSession | null = null;
   #files = 0;
-  #state: ArchiveProgress['state'] = 'claiming';
-  #waitingFor: string | undefined;
-  #progressFailure: unknown = null;
 
   constructor(options: RunArchiveOptions) {
-    const { source, clock } = options;
-    if (source.topic === null) {
-      throw new MillraceError('source-without-topic', `source ${source.name} has no topic to archive`, {
-        remedy: 'Give the source a topic; a history is archived already.',
-      });
-    }
     this.#options = options;
-    this.#topic = source.topic;
+    this.#topic = topicOf(options.source, 'to archive');
     this.#limits = { ...DEFAULT_ARCHIVE_LIMITS, ...options.limits };
-    this.#startedMs = clock.monotonicMs();
+    this.#slice = new SlicedRun(options, this.#limits, this);
   }
 
   async run(): Promise<ArchiveResult> {
-    const ticker = setInterval(() => this.#progress(), this.#limits.progressEveryMs);
-    let duckdb: DuckDb | null = null;
     try {
-      duckdb = await this.#openDuckDb();
-      let failures = 0;
-      for (;;) {
-        if (this.stopping()) return this.#result('stopped');
-        const before = this.#records;
-        try {
-          const end = await this.#claimAndRun(duckdb);
-          if (end !== 'reclaim') return this.#result(end);
-          failures = 0;
-        } catch (error) {
-          if (this.stopping() && isMillraceError(error) && error.retryable && error.code !== 'archive-full')
-            return this.#result('stopped');
-          if (!mayPass(error, failures)) throw error;
-          failures = this.#records > before ? 1 : failures + 1;
-          await this.#wait(error, failures);
-        }
-      }
+      const ended = await this.#slice.run();
+      return { ended, records: this.records, files: this.#files, lag: lagOf(this.offsets()), holes: this.#holes };
     } finally {
-      clearInterval(ticker);
-      await duckdb?.close();
+      await this.#duckdb?.close();
     }
   }
 
   stopping(): boolean {
-    if (this.#progressFailure !== null) throw this.#progressFailure;
-    return this.#options.signal?.aborted === true || this.leftMs() <= 0;
+    return this.#slice.stopping();
   }
 
   leftMs(): number {
-    const { deadlineMs, clock } = this.#options;
-    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - (clock.monotonicMs() - this.#startedMs);
+    return this.#slice.leftMs();
   }
 
   archived(ranges: readonly BufferedRange[]): void {
     this.#files += 1;
     for (const { partition, rows, untilOffset, endOffset } of ranges) {
-      this.#records += rows;
+      this.records += rows;
       this.#archivedUpTo.set(partition, untilOffset);
       this.#topicEnds.set(partition, endOffset);
     }
+  }
+
+  async claimAndRun(): Promise<SessionEnd> {
+    const { reader, source } = this.#options;
+    const duckdb = (this.#duckdb ??= await this.#openDuckDb());
+    const bounds = await reader.bounds(this.#topic);
+    await checkAnchors(this.#options, source.name, bounds);
+    const claim = await claimArchive(this.#options, bounds, this.#slice.hasClaimed);
+    if (claim === null) return 'superseded';
+    const ends = this.#slice.claimed(claim.partitions);
+    this.#holes.push(...claim.holes);
+    for (const { partition, nextOffset, endOffset } of claim.partitions) {
+      this.#archivedUpTo.set(partition, nextOffset);
+      this.#topicEnds.set(partition, endOffset);
+    }
+    const roll = { ...DEFAULT_ROLL, ...this.#options.roll };
+    const columns = archiveColumns(source);
+    this.#session = new ArchiveSession(this.#options, this.#limits, roll, claim, duckdb, columns, this);
+    this.#slice.working();
+    this.#slice.report();
+    try {
+      return await this.#session.run(ends);
+    } finally {
+      for (const { partition, endOffset } of this.offsets()) this.#topicEnds.set(partition, endOffset);
+      this.#session = null;
+    }
+  }
+
+  offsets(): SliceOffset[] {
+    const read = new Map(this.#session?.readOffsets().map(({ partition, endOffset }) => [partition, endOffset]));
+    return [...this.#archivedUpTo].map(([partition, nextOffset]) => ({
+      partition,
+      nextOffset,
+      endOffset: Math.max(read.get(partition) ?? this.#topicEnds.get(partition) ?? 0, nextOffset),
+    }));
+  }
+
+  report(progress: SliceProgress): void {
+    const { onProgress } = this.#options;
+    onProgress?.({ ...progress, files: this.#files, buffered: this.#session?.buffered ?? 0, holes: this.#holes });
+  }
+
+  /** Services come back, and what retention deleted the next claim records; a full disk is its operator's to hear of. */
+  failuresAfter(error: MillraceError, failures: number, progressed: boolean): number | null {
+    if (error.code === 'archive-full') return null;
+    return error.retryable || (isNotHeld(error) && failures < 3) ? (progressed ? 1 : failures + 1) : null;
   }
 
   async #openDuckDb(): Promise<DuckDb> {
@@ -124,88 +139,4 @@ class ArchiveRun implements ArchiveHost {
       throw archiveWriteError(error, tempDir);
     }
   }
-
-  async #claimAndRun(duckdb: DuckDb): Promise<ArchiveSessionEnd> {
-    const { reader, source, until } = this.#options;
-    this.#state = 'claiming';
-    const bounds = await reader.bounds(this.#topic);
-    await checkAnchors(this.#options, source.name, bounds);
-    const claim = await claimArchive(this.#options, bounds, this.#claimed);
-    if (claim === null) return 'superseded';
-    this.#claimed = true;
-    this.#holes.push(...claim.holes);
-    for (const { partition, nextOffset, endOffset } of claim.partitions) {
-      this.#archivedUpTo.set(partition, nextOffset);
-      this.#topicEnds.set(partition, endOffset);
-    }
-    if (until === 'present-end')
-      this.#ends ??= new Map(claim.partitions.map(({ partition, endOffset }) => [partition, endOffset]));
-    const roll = { ...DEFAULT_ROLL, ...this.#options.roll };
-    const columns = archiveColumns(source);
-    this.#session = new ArchiveSession(this.#options, this.#limits, roll, claim, duckdb, columns, this);
-    this.#state = 'running';
-    this.#waitingFor = undefined;
-    this.#progress();
-    try {
-      return await this.#session.run(this.#ends);
-    } finally {
-      this.#session = null;
-    }
-  }
-
-  async #wait(error: MillraceError, failures: number): Promise<void> {
-    this.#state = 'waiting';
-    this.#waitingFor = error.message;
-    this.#progress();
-    const { retryMinMs, retryMaxMs } = this.#limits;
-    const ms = Math.min(retryMinMs * 2 ** Math.min(failures - 1, 16), retryMaxMs, this.leftMs());
-    // Rejects on abort only, and the loop looks at the signal next.
-    await sleep(Math.max(ms, 0), undefined, { signal: this.#options.signal }).catch(() => undefined);
-  }
-
-  #progress(): void {
-    const { clock, onProgress } = this.#options;
-    for (const { partition, endOffset } of this.#session?.readOffsets() ?? [])
-      this.#topicEnds.set(partition, endOffset);
-    try {
-      onProgress?.({
-        records: this.#records,
-        files: this.#files,
-        buffered: this.#session?.buffered ?? 0,
-        lag: this.#lag(),
-        recordsPerSecond: this.#meter.rate(this.#records, clock.monotonicMs()),
-        offsets: this.#offsets(),
-        holes: this.#holes,
-        state: this.#state,
-        waitingFor: this.#waitingFor,
-      });
-    } catch (error) {
-      this.#progressFailure = error;
-    }
-  }
-
-  #offsets(): ArchiveProgress['offsets'] {
-    return [...this.#archivedUpTo].map(([partition, nextOffset]) => ({
-      partition,
-      nextOffset,
-      endOffset: Math.max(this.#topicEnds.get(partition) ?? 0, nextOffset),
-    }));
-  }
-
-  #lag(): number {
-    return this.#offsets().reduce((sum, { nextOffset, endOffset }) => sum + endOffset - nextOffset, 0);
-  }
-
-  #result(end: ArchiveSessionEnd): ArchiveResult {
-    this.#progress();
-    const stopped = this.#options.signal?.aborted === true ? 'aborted' : 'deadline';
-    const ended = end === 'superseded' ? 'superseded' : end === 'read-all' ? 'present-end' : stopped;
-    return { ended, records: this.#records, files: this.#files, lag: this.#lag(), holes: this.#holes };
-  }
-}
-
-/** Whether to claim again: services come back, and what retention deleted the next claim records. */
-function mayPass(error: unknown, failures: number): error is MillraceError {
-  if (!isMillraceError(error) || error.code === 'archive-full') return false;
-  return error.retryable || (isNotHeld(error) && failures < 3);
 }

@@ -8,7 +8,8 @@ import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockForClaim } from './stream-lock.ts';
-import type { Fence, RunStreamOptions } from './stream-options.ts';
+import { mayTake } from '../slice/fence.ts';
+import type { RunStreamOptions } from './stream-options.ts';
 
 /** One partition as the database has it, under our token. */
 export interface ClaimedPartition {
@@ -112,12 +113,6 @@ export async function claimPartitions(
       whole: mine.length === bounds.partitions.length,
     };
   });
-}
-
-function mayTake(offset: OffsetRow, fence: Fence, renew: boolean): boolean {
-  if (offset.generation !== fence.generation) return offset.generation < fence.generation;
-  if (offset.attempt_ms !== fence.attemptMs) return offset.attempt_ms < fence.attemptMs;
-  return renew && offset.owner === fence.owner;
 }
 
 async function takePartition(

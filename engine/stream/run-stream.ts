@@ -1,18 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import type { MillraceError } from '../errors/millrace-error.ts';
+import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
+import { lagOf, type SliceProgress } from '../slice/slice-options.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
+import { topicOf } from '../topic/topic-of.ts';
 import { claimPartitions } from './claim.ts';
 import type { MicroBatch } from './micro-batch.ts';
-import { RateMeter } from '../log/rate-meter.ts';
 import {
   DEFAULT_STREAM_LIMITS,
   type RunStreamOptions,
   type StreamLimits,
-  type StreamProgress,
   type StreamResult,
 } from './stream-options.ts';
-import { type SessionEnd, type SessionHost, StreamSession } from './stream-session.ts';
+import { type SessionHost, StreamSession } from './stream-session.ts';
 
 /**
  * Streams a topic into the state table of a view version: micro-batches, each one transaction with the offsets and the fencing token
@@ -34,152 +34,87 @@ export async function runStream(options: RunStreamOptions): Promise<StreamResult
   return new StreamRun(options).run();
 }
 
-class StreamRun implements SessionHost {
+class StreamRun implements SliceWork, SessionHost {
   readonly reducer;
+  records = 0;
   readonly #options: RunStreamOptions;
   readonly #limits: StreamLimits;
   readonly #topic: string;
-  readonly #startedMs: number;
-  readonly #meter = new RateMeter();
+  readonly #slice: SlicedRun;
   #session: StreamSession | null = null;
   #offsets: ReturnType<StreamSession['offsets']> = [];
-  #ends: Map<number, number> | undefined;
-  #claimed = false;
-  #records = 0;
   #applied = 0;
   #invalid = 0;
-  #state: StreamProgress['state'] = 'claiming';
-  #waitingFor: string | undefined;
-  #progressFailure: unknown = null;
 
   constructor(options: RunStreamOptions) {
-    const { view, clock } = options;
-    if (view.source.topic === null) {
-      throw new MillraceError(
-        'source-without-topic',
-        `${view.name}: its source ${view.source.name} has no topic to stream from`,
-        {
-          remedy: 'Give the source a topic.',
-        },
-      );
-    }
     this.#options = options;
-    this.#topic = view.source.topic;
+    this.#topic = topicOf(options.view.source, 'to stream from');
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...options.limits };
-    this.#startedMs = clock.monotonicMs();
-    this.reducer = createViewReducer(view.layout);
+    this.reducer = createViewReducer(options.view.layout);
+    this.#slice = new SlicedRun(options, this.#limits, this);
   }
 
   async run(): Promise<StreamResult> {
-    const ticker = setInterval(() => this.#progress(), this.#limits.progressEveryMs);
-    try {
-      let failures = 0;
-      for (;;) {
-        if (this.stopping()) return this.#result('stopped');
-        const before = this.#records;
-        try {
-          const end = await this.#claimAndRun();
-          if (end !== 'reclaim') return this.#result(end);
-          failures = 0;
-        } catch (error) {
-          if (this.stopping() && isMillraceError(error) && error.retryable) return this.#result('stopped');
-          if (!isMillraceError(error) || !(error.retryable || mayBeNamedByClaim(error, failures))) throw error;
-          failures = this.#records > before && error.retryable ? 1 : failures + 1;
-          await this.#wait(error, failures);
-        }
-      }
-    } finally {
-      clearInterval(ticker);
-    }
+    const ended = await this.#slice.run();
+    const offsets = this.offsets();
+    return {
+      ended,
+      records: this.records,
+      applied: this.#applied,
+      lag: lagOf(offsets),
+      watermarkUs: watermarkOf(offsets),
+    };
   }
 
   stopping(): boolean {
-    if (this.#progressFailure !== null) throw this.#progressFailure;
-    return this.#options.signal?.aborted === true || this.leftMs() <= 0;
+    return this.#slice.stopping();
   }
 
   leftMs(): number {
-    const { deadlineMs, clock } = this.#options;
-    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - (clock.monotonicMs() - this.#startedMs);
+    return this.#slice.leftMs();
   }
 
   committed(batch: MicroBatch): void {
-    this.#records += batch.records;
+    this.records += batch.records;
     this.#applied += batch.applied;
     this.#invalid += batch.invalid;
   }
 
-  async #claimAndRun(): Promise<SessionEnd> {
-    const { reader, until } = this.#options;
-    this.#state = 'claiming';
+  async claimAndRun(): Promise<SessionEnd> {
+    const { reader } = this.#options;
     const bounds = await reader.bounds(this.#topic);
-    const claim = await claimPartitions(this.#options, bounds, this.#claimed);
+    const claim = await claimPartitions(this.#options, bounds, this.#slice.hasClaimed);
     if (claim === null) return 'superseded';
-    this.#claimed = true;
-    if (until === 'present-end')
-      this.#ends ??= new Map(claim.partitions.map(({ partition, endOffset }) => [partition, endOffset]));
+    const ends = this.#slice.claimed(claim.partitions);
     this.#session = await StreamSession.open(this.#options, this.#limits, claim, bounds, this);
-    this.#state = 'running';
-    this.#waitingFor = undefined;
+    this.#slice.working();
     try {
-      return await this.#session.run(this.#ends);
+      return await this.#session.run(ends);
     } finally {
       this.#offsets = this.#session.offsets();
       this.#session = null;
     }
   }
 
-  async #wait(error: MillraceError, failures: number): Promise<void> {
-    this.#state = 'waiting';
-    this.#waitingFor = error.message;
-    this.#progress();
-    const { retryMinMs, retryMaxMs } = this.#limits;
-    const ms = Math.min(retryMinMs * 2 ** Math.min(failures - 1, 16), retryMaxMs, this.leftMs());
-    // Rejects on abort only, and the loop looks at the signal next.
-    await sleep(Math.max(ms, 0), undefined, { signal: this.#options.signal }).catch(() => undefined);
+  offsets(): ReturnType<StreamSession['offsets']> {
+    return this.#session?.offsets() ?? this.#offsets;
   }
 
-  #progress(): void {
-    const { clock, onProgress } = this.#options;
-    const offsets = this.#session?.offsets() ?? this.#offsets;
-    try {
-      onProgress?.({
-        records: this.#records,
-        lag: lagOf(offsets),
-        watermarkUs: watermarkOf(offsets),
-        recordsPerSecond: this.#meter.rate(this.#records, clock.monotonicMs()),
-        offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
-        invalid: this.#invalid,
-        state: this.#state,
-        waitingFor: this.#waitingFor,
-      });
-    } catch (error) {
-      this.#progressFailure = error;
-    }
-  }
-
-  #result(end: SessionEnd): StreamResult {
-    this.#progress();
-    const offsets = this.#session?.offsets() ?? this.#offsets;
-    return {
-      ended:
-        end === 'superseded'
-          ? 'superseded'
-          : end === 'read-all'
-            ? 'present-end'
-            : this.#options.signal?.aborted
-              ? 'aborted'
-              : 'deadline',
-      records: this.#records,
-      applied: this.#applied,
-      lag: lagOf(offsets),
+  report(progress: SliceProgress): void {
+    const offsets = this.offsets();
+    this.#options.onProgress?.({
+      ...progress,
+      offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
       watermarkUs: watermarkOf(offsets),
-    };
+      invalid: this.#invalid,
+    });
   }
-}
 
-function lagOf(offsets: ReturnType<StreamSession['offsets']>): number {
-  return offsets.reduce((sum, { nextOffset, endOffset }) => sum + endOffset - nextOffset, 0);
+  /** What a reader no longer finds, the next claim names: it compares bounds and anchor. */
+  failuresAfter(error: MillraceError, failures: number, progressed: boolean): number | null {
+    if (error.retryable) return progressed ? 1 : failures + 1;
+    return isNotHeld(error) && failures < 3 ? failures + 1 : null;
+  }
 }
 
 /** The highest event time seen in any partition; null before the first event. */
@@ -188,9 +123,4 @@ function watermarkOf(offsets: ReturnType<StreamSession['offsets']>): number | nu
     (most, { watermarkUs }) => (watermarkUs === null ? most : Math.max(most ?? watermarkUs, watermarkUs)),
     null,
   );
-}
-
-/** The reader says only that a position is not held; the next claim compares bounds and anchor and says why. */
-function mayBeNamedByClaim(error: MillraceError, failures: number): boolean {
-  return isNotHeld(error) && failures < 3;
 }

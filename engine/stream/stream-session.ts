@@ -8,6 +8,7 @@ import { dedupeIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
+import type { SessionEnd } from '../slice/sliced-run.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Claim } from './claim.ts';
@@ -19,9 +20,6 @@ import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
 import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
-
-/** Why a session ended: `reclaim` when the partitions of the topic have changed. */
-export type SessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
 
 /** What the session tells its run, and asks it. */
 export interface SessionHost {

@@ -31,6 +31,6 @@ export async function checkAnchor(
   }
   throw topicRecreated(
     `${topic}, partition ${partition}: offset ${anchor.offset} does not hold the record that was read there`,
-    remedy === undefined ? {} : { remedy },
+    { remedy },
   );
 }

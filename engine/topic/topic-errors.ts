@@ -8,12 +8,15 @@ import { MillraceError } from '../errors/millrace-error.ts';
  */
 export function topicRecreated(
   what: string,
-  { remedy, details }: { readonly remedy?: string; readonly details?: Readonly<Record<string, unknown>> } = {},
+  {
+    remedy,
+    details,
+  }: { readonly remedy?: string | undefined; readonly details?: Readonly<Record<string, unknown>> } = {},
 ): MillraceError {
   return new MillraceError('topic-recreated', `${what}: it was deleted and made again, or is on another cluster`, {
     remedy: remedy ?? 'Nothing of the new topic was read: start over on it with a new cut (`rebackfill` for a view).',
     httpStatus: 409,
-    ...(details === undefined ? {} : { details }),
+    details,
   });
 }
 

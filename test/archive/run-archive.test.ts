@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { systemClock } from '../../engine/values/clock.ts';
 import { z } from 'zod';
 import type { ArchiveProgress } from '../../engine/archive/archive-options.ts';
 import { archiveStatus } from '../../engine/archive/archive-status.ts';
@@ -89,10 +90,17 @@ describe('runArchive', () => {
     });
     expect(aborted).toMatchObject({ ended: 'aborted', records: 50, lag: 0 });
     appendPurchases(broker, topic, 0, 50, 90);
-    expect(await world.archive({ until: 'forever', deadlineMs: 300 })).toMatchObject({
-      ended: 'deadline',
-      records: 40,
+    let passedMs = 0;
+    const late = await world.archive({
+      until: 'forever',
+      deadlineMs: 60_000,
+      clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs },
+      limits: { progressEveryMs: 5 },
+      onProgress: ({ buffered }) => {
+        if (buffered === 40) passedMs = 60_000;
+      },
     });
+    expect(late).toMatchObject({ ended: 'deadline', records: 40 });
   });
 
   test('a partition that is added is picked up; one that lost its first records then is a hole', async () => {

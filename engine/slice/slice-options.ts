@@ -1,0 +1,51 @@
+import type { Clock } from '../values/clock.ts';
+import type { Fence } from './fence.ts';
+
+/** What every time-sliced run over a topic's partitions is told. */
+export interface SliceOptions {
+  readonly fence: Fence;
+  /** `present-end`: stop at the offsets that were the end when the run began. */
+  readonly until: 'forever' | 'present-end';
+  /** Budget in monotonic ms from the call on. */
+  readonly deadlineMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly clock: Clock;
+}
+
+/** How often a run reports and tries again. */
+export interface SliceLimits {
+  /** How often `onProgress` is called, whatever the run waits for. */
+  readonly progressEveryMs: number;
+  /** Waits between attempts to reach a database or a broker that is down: doubling between these. */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+}
+
+export const DEFAULT_SLICE_LIMITS: SliceLimits = { progressEveryMs: 1_000, retryMinMs: 100, retryMaxMs: 5_000 };
+
+/** Where a run stands in a partition: the next offset to commit, and the topic's end as last seen. */
+export interface SliceOffset {
+  readonly partition: number;
+  readonly nextOffset: number;
+  readonly endOffset: number;
+}
+
+/** What every run reports of itself. */
+export interface SliceProgress {
+  /** Committed by this run. */
+  readonly records: number;
+  readonly lag: number;
+  readonly recordsPerSecond: number;
+  readonly offsets: readonly SliceOffset[];
+  readonly state: 'claiming' | 'running' | 'waiting';
+  /** While waiting: the message of what failed. */
+  readonly waitingFor?: string | undefined;
+}
+
+/** Why a run ended; `superseded`: a newer token holds what it worked on. */
+export type SliceEnd = 'deadline' | 'aborted' | 'present-end' | 'superseded';
+
+/** Records that are in the topic and not committed. */
+export function lagOf(offsets: readonly SliceOffset[]): number {
+  return offsets.reduce((sum, { nextOffset, endOffset }) => sum + endOffset - nextOffset, 0);
+}

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMillraceError, type MillraceError } from '../errors/millrace-error.ts';
+import { RateMeter } from './rate-meter.ts';
+import {
+  lagOf,
+  type SliceEnd,
+  type SliceLimits,
+  type SliceOffset,
+  type SliceOptions,
+  type SliceProgress,
+} from './slice-options.ts';
+
+/** Why the work under one claim ended: `reclaim` when the partitions of the topic have changed. */
+export type SessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
+
+/** What a run does under its claims. */
+export interface SliceWork {
+  /** Claims, then works until the claim ends. Calls `SlicedRun.claimed` in between. What it throws ends the claim. */
+  claimAndRun(): Promise<SessionEnd>;
+  /** Committed by the run so far. */
+  readonly records: number;
+  /** As committed. */
+  offsets(): readonly SliceOffset[];
+  /** Passes the figures on. What it throws ends the run. */
+  report(progress: SliceProgress): void;
+  /**
+   * How many failures in a row an error makes after `failures`, or null where it ends the run.
+   *
+   * @param progressed whether records were committed since the last failure
+   */
+  failuresAfter(error: MillraceError, failures: number, progressed: boolean): number | null;
+}
+
+/**
+ * The loop of a time-sliced run: claim, work, and claim again, until the deadline, an abort, the present end or a newer token. Services that
+ * are away are waited for, with progress reported all the while; which other errors pass is the work's to say.
+ */
+export class SlicedRun {
+  readonly #options: SliceOptions;
+  readonly #limits: SliceLimits;
+  readonly #work: SliceWork;
+  readonly #startedMs: number;
+  readonly #meter = new RateMeter();
+  #state: SliceProgress['state'] = 'claiming';
+  #waitingFor: string | undefined;
+  #reportFailure: unknown = null;
+  #ends: ReadonlyMap<number, number> | undefined;
+  #hasClaimed = false;
+
+  constructor(options: SliceOptions, limits: SliceLimits, work: SliceWork) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#work = work;
+    this.#startedMs = options.clock.monotonicMs();
+  }
+
+  async run(): Promise<SliceEnd> {
+    const ticker = setInterval(() => this.report(), this.#limits.progressEveryMs);
+    try {
+      const end = await this.#untilItEnds();
+      this.report();
+      if (end === 'superseded') return 'superseded';
+      if (end === 'read-all') return 'present-end';
+      return this.#options.signal?.aborted === true ? 'aborted' : 'deadline';
+    } finally {
+      clearInterval(ticker);
+    }
+  }
+
+  /** True when the run is to end (abort, deadline). Throws what reporting threw. */
+  stopping(): boolean {
+    if (this.#reportFailure !== null) throw this.#reportFailure;
+    return this.#options.signal?.aborted === true || this.leftMs() <= 0;
+  }
+
+  /** Monotonic ms left until the deadline. */
+  leftMs(): number {
+    const { deadlineMs, clock } = this.#options;
+    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - (clock.monotonicMs() - this.#startedMs);
+  }
+
+  /** Whether this run has claimed before: then its own token does not stand in its way. */
+  get hasClaimed(): boolean {
+    return this.#hasClaimed;
+  }
+
+  /** To be told once a claim stands. Gives where to end: with `until: 'present-end'`, the ends of the first claim. */
+  claimed(partitions: readonly SliceOffset[]): ReadonlyMap<number, number> | undefined {
+    this.#hasClaimed = true;
+    if (this.#options.until === 'present-end')
+      this.#ends ??= new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset]));
+    return this.#ends;
+  }
+
+  /** To be told when the work under the claim begins. */
+  working(): void {
+    this.#state = 'running';
+    this.#waitingFor = undefined;
+  }
+
+  report(): void {
+    const { records } = this.#work;
+    const offsets = this.#work.offsets();
+    try {
+      this.#work.report({
+        records,
+        lag: lagOf(offsets),
+        recordsPerSecond: this.#meter.rate(records, this.#options.clock.monotonicMs()),
+        offsets,
+        state: this.#state,
+        waitingFor: this.#waitingFor,
+      });
+    } catch (error) {
+      this.#reportFailure = error;
+    }
+  }
+
+  async #untilItEnds(): Promise<Exclude<SessionEnd, 'reclaim'>> {
+    let failures = 0;
+    for (;;) {
+      if (this.stopping()) return 'stopped';
+      const before = this.#work.records;
+      try {
+        this.#state = 'claiming';
+        const end = await this.#work.claimAndRun();
+        if (end !== 'reclaim') return end;
+        failures = 0;
+      } catch (error) {
+        if (!isMillraceError(error)) throw error;
+        const next = this.#work.failuresAfter(error, failures, this.#work.records > before);
+        if (this.stopping() && next !== null && error.retryable) return 'stopped';
+        if (next === null) throw error;
+        failures = next;
+        await this.#wait(error, failures);
+      }
+    }
+  }
+
+  async #wait(error: MillraceError, failures: number): Promise<void> {
+    this.#state = 'waiting';
+    this.#waitingFor = error.message;
+    this.report();
+    const { retryMinMs, retryMaxMs } = this.#limits;
+    const ms = Math.min(retryMinMs * 2 ** Math.min(failures - 1, 16), retryMaxMs, this.leftMs());
+    // Rejects on abort only, and the loop looks at the signal next.
+    await sleep(Math.max(ms, 0), undefined, { signal: this.#options.signal }).catch(() => undefined);
+  }
+}
