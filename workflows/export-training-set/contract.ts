@@ -1,3 +1,5 @@
+import type { ComparedFeature } from '../../engine/training/comparison-types.ts';
+
 export const EXPORT_MODES = ['event-time', 'as-served'] as const;
 export type ExportMode = (typeof EXPORT_MODES)[number];
 
@@ -20,26 +22,6 @@ export interface ExportInput {
   readonly overwrite?: boolean | undefined;
   /** The manifest of an earlier export to repeat exactly, at its cut. */
   readonly repeatOf?: string | undefined;
-}
-
-/** Why a label differs between the modes; see `engine/training/comparison-types.ts`. */
-type LagKind = 'producer-lag' | 'pipeline-lag' | 'ahead' | 'not-published';
-
-/** One feature in the comparison of the two modes. */
-export interface ComparedFeature {
-  readonly view: string;
-  readonly feature: string;
-  readonly column: string;
-  readonly labels: number;
-  readonly differing: number;
-  readonly share: number;
-  /** Of the labels that have a number in both modes and differ; null where there are none. */
-  readonly absolute: { readonly labels: number; readonly mean: number; readonly max: number } | null;
-  readonly nullEventTime: number;
-  readonly nullAsServed: number;
-  readonly kinds: Readonly<Record<LagKind, number>>;
-  /** Differing labels, each counted once, by the lag that did it. */
-  readonly split: Readonly<Record<LagKind | 'several' | 'other', number>>;
 }
 
 /** What an export came to; the whole manifest stands beside the Parquet file. */
