@@ -125,7 +125,8 @@ export class ApiMetrics {
 
   /** The text of a scrape; `views` is null where the database did not answer. */
   scrape(views: ScrapedViews | null, nowUs: number): Promise<string> {
-    for (const gauge of [this.#freshness, this.#lag, this.#mostlyInvalid, this.#cells, this.#differing, this.#auditAge]) gauge.reset();
+    for (const gauge of [this.#freshness, this.#lag, this.#mostlyInvalid, this.#cells, this.#differing, this.#auditAge])
+      gauge.reset();
     this.#databaseUp.set(views === null ? 0 : 1);
     for (const { view, lag, watermarkUs, mostlyInvalid } of views?.progress ?? []) {
       this.#mostlyInvalid.set({ view }, mostlyInvalid);

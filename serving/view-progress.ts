@@ -14,7 +14,12 @@ export interface ViewProgress {
 
 /** The progress of every live view, in one statement. */
 export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
-  const { rows } = await on.query<{ view: string; lag: number | null; watermark_us: number | null; mostly_invalid: number }>({
+  const { rows } = await on.query<{
+    view: string;
+    lag: number | null;
+    watermark_us: number | null;
+    mostly_invalid: number;
+  }>({
     text: `
       SELECT v.view,
         (sum(o.end_offset - o.next_offset))::bigint AS lag,

@@ -100,7 +100,8 @@ function unknownSource(source: string, known: readonly string[]): MillraceError 
 function partitionOf(text: string): number {
   if (text === 'history') return -1;
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < -1) throw new InvalidArgumentError('expected a partition, -1 or "history"');
+  if (!Number.isSafeInteger(value) || value < -1)
+    throw new InvalidArgumentError('expected a partition, -1 or "history"');
   return value;
 }
 

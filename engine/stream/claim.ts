@@ -22,6 +22,8 @@ export interface ClaimedPartition {
   /** Whether a record of it has reached dedupe. */
   readonly begun: boolean;
   readonly verdicts: Uint8Array | null;
+  /** More than half of its last records are invalid. */
+  readonly mostlyInvalid: boolean;
 }
 
 export interface Claim {
@@ -47,6 +49,7 @@ interface OffsetRow {
   readonly counts: Partial<LogCounts>;
   readonly begun: boolean;
   readonly verdicts: Uint8Array | null;
+  readonly mostly_invalid: boolean;
 }
 
 interface VersionRow {
@@ -85,7 +88,7 @@ export async function claimPartitions(
     const { rows } = await runSql<OffsetRow>(
       client,
       sqlText`
-      SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts, begun, verdicts
+      SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts, begun, verdicts, mostly_invalid
       FROM millrace_catalog.stream_offset
       WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic}
       ORDER BY partition FOR UPDATE`,
@@ -168,6 +171,7 @@ function claimedPartition(
     counts: { ...emptyCounts(), ...row?.counts },
     begun: row?.begun ?? false,
     verdicts: row?.verdicts ?? null,
+    mostlyInvalid: row?.mostly_invalid ?? false,
   };
 }
 

@@ -45,6 +45,8 @@ class StreamRun implements SliceWork, SessionHost {
   #offsets: ReturnType<StreamSession['offsets']> = [];
   #applied = 0;
   #invalid = 0;
+  /** As committed. */
+  readonly #mostlyInvalid = new Set<number>();
 
   constructor(options: RunStreamOptions) {
     this.#options = options;
@@ -63,11 +65,12 @@ class StreamRun implements SliceWork, SessionHost {
       applied: this.#applied,
       lag: lagOf(offsets),
       watermarkUs: watermarkOf(offsets),
+      mostlyInvalid: this.#mostlyInvalid.size > 0,
     };
   }
 
   stopping(): boolean {
-    return this.#slice.stopping();
+    return this.#slice.stopping() || this.#hasTurned();
   }
 
   leftMs(): number {
@@ -78,6 +81,7 @@ class StreamRun implements SliceWork, SessionHost {
     this.records += batch.records;
     this.#applied += batch.applied;
     this.#invalid += batch.invalid;
+    for (const advance of batch.advances) this.#note(advance);
   }
 
   async claimAndRun(): Promise<SessionEnd> {
@@ -85,6 +89,7 @@ class StreamRun implements SliceWork, SessionHost {
     const bounds = await reader.bounds(this.#topic);
     const claim = await claimPartitions(this.#options, bounds, this.#slice.hasClaimed);
     if (claim === null) return 'superseded';
+    for (const claimed of claim.partitions) this.#note(claimed);
     const ends = this.#slice.claimed(claim.partitions);
     this.#session = await StreamSession.open(this.#options, this.#limits, claim, bounds, this);
     this.#slice.working();
@@ -107,7 +112,18 @@ class StreamRun implements SliceWork, SessionHost {
       offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
       watermarkUs: watermarkOf(offsets),
       invalid: this.#invalid,
+      mostlyInvalid: this.#mostlyInvalid.size > 0,
     });
+  }
+
+  #note({ partition, mostlyInvalid }: { readonly partition: number; readonly mostlyInvalid: boolean }): void {
+    if (mostlyInvalid) this.#mostlyInvalid.add(partition);
+    else this.#mostlyInvalid.delete(partition);
+  }
+
+  #hasTurned(): boolean {
+    const { mostlyInvalid } = this.#options;
+    return mostlyInvalid !== undefined && mostlyInvalid !== this.#mostlyInvalid.size > 0;
   }
 
   /** What a reader no longer finds, the next claim names: it compares bounds and anchor. */

@@ -49,6 +49,11 @@ export interface RunStreamOptions extends SliceOptions {
   readonly reader: LogReader;
   /** The partitions to run; default all, those added later included. */
   readonly partitions?: readonly number[] | undefined;
+  /**
+   * What the caller knows of the stream's last records: the run ends, as at its deadline, once it is otherwise, so that the caller may say so. Left out: it goes
+   * on.
+   */
+  readonly mostlyInvalid?: boolean | undefined;
   /** Called every `progressEveryMs`, whatever the run waits for. What it throws ends the run. */
   readonly onProgress?: ((progress: StreamProgress) => void) | undefined;
   readonly limits?: Partial<StreamLimits> | undefined;
@@ -59,6 +64,8 @@ export interface RunStreamOptions extends SliceOptions {
 export interface StreamProgress extends SliceProgress {
   readonly watermarkUs: number | null;
   readonly invalid: number;
+  /** More than half of the last 20 records of some partition are invalid. */
+  readonly mostlyInvalid: boolean;
 }
 
 export interface StreamResult {
@@ -68,4 +75,6 @@ export interface StreamResult {
   readonly applied: number;
   readonly lag: number;
   readonly watermarkUs: number | null;
+  /** More than half of the last 20 records of some partition are invalid. */
+  readonly mostlyInvalid: boolean;
 }

@@ -104,7 +104,9 @@ describe('runBackfill', () => {
     expect(whole).toHaveLength(
       new Set(rows.filter(({ customer, kept }) => customer !== null && kept).map(({ customer }) => customer)).size,
     );
-    const later = rows.slice(0, 200).map((row) => ({ ...row, at: formatDateTime(HOUR_US * 20), amount: 1 }));
+    const later = rows
+      .slice(0, 200)
+      .map((row) => ({ ...row, at: formatDateTime(Date.parse(row.at) * 1000 + HOUR_US), amount: 1 }));
     expect(
       await built(viewOver(await jsonlHistory(rows.slice(0, 1000), later, rows.slice(1000).toReversed()))),
     ).toEqual(whole);

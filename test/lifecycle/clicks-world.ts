@@ -36,7 +36,7 @@ import { z } from 'zod';
 const person = entity('person', { person: z.string() });
 const clicks = source('clicks_${view}', {
   schema: z.object({ id: z.string(), at: z.iso.datetime(), person: z.string(), amount: z.int() }),
-  eventTime: 'at', eventId: 'id', topic: '${topic}', history: { path: '${historyPath}' },
+  eventTime: 'at', eventId: 'id', topic: '${topic}', history: { path: '${historyPath}', disjoint: true },
 });
 export const ${view} = featureView('${view}', {
   entity: person, source: clicks,

@@ -81,7 +81,7 @@ test('random logs, cut anywhere, read at any commit and time: every cell is equa
 }, 120_000);
 
 async function served(options: { customers: number; reads: number }): Promise<ParityWorld> {
-  const view = spendingView({ topic: 'purchases' });
+  const view = spendingView({ topic: 'purchases', source: { invalidLimit: { rate: 1, window: 1000 } } });
   const world = await openWorld(inject('stack').databaseUrl, { view, nowUs: 10 * DAY_US });
   open.push(world);
   for (let index = 0; index < options.customers * 3; index++) {
