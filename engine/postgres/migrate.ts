@@ -32,7 +32,7 @@ function dialectOn(client: pg.PoolClient): PostgresDialect {
   });
 }
 
-async function migrateOn(client: pg.PoolClient, to?: string): Promise<string[]> {
+async function migrateOn(client: pg.PoolClient): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
   await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
   const db = new Kysely<unknown>({ dialect: dialectOn(client) });
@@ -42,7 +42,7 @@ async function migrateOn(client: pg.PoolClient, to?: string): Promise<string[]> 
       provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
       migrationTableSchema: 'millrace_catalog',
     });
-    const { error, results } = await (to === undefined ? migrator.migrateToLatest() : migrator.migrateTo(to));
+    const { error, results } = await migrator.migrateToLatest();
     if (error !== undefined) {
       const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'unknown';
       throw new MillraceError(
@@ -78,9 +78,4 @@ export async function migrateToLatest(database: pg.Pool | string): Promise<strin
   } finally {
     await pool.end();
   }
-}
-
-/** Brings an empty database to an earlier schema: what a later migration finds on somebody's server. For tests of migrations. */
-export function migrateUpTo(pool: pg.Pool, name: string): Promise<string[]> {
-  return withClient(pool, (client) => migrateOn(client, name));
 }

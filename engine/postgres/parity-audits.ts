@@ -5,7 +5,7 @@ import type { JsonValue } from '../values/json-values.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-/** Why a value is not what the log says (docs/architecture.md). */
+/** Why a value is not what the log says (engine/parity/README.md). */
 export type ParityCause =
   | 'missing-record'
   | 'duplicated-record'
@@ -162,25 +162,6 @@ export async function latestAudits(on: Queryable, view?: string): Promise<Stored
     causes: row.causes,
     startedAtUs: row.started_at,
     finishedAtUs: row.finished_at,
-  }));
-}
-
-/** The differences of an audit, by number. */
-export async function auditDifferences(on: Queryable, auditId: number): Promise<ParityDifference[]> {
-  const rows = await run(
-    on,
-    catalog.selectFrom(DIFFERENCE).selectAll().where('audit_id', '=', auditId).orderBy('number'),
-  );
-  return rows.map((row) => ({
-    number: row.number,
-    entity: row.entity as ParityDifference['entity'],
-    seq: row.seq,
-    asOf: row.as_of === null ? null : formatDateTime(row.as_of),
-    requestId: row.request_id,
-    cause: row.cause as ParityCause,
-    detail: row.detail,
-    cells: row.cells as readonly ParityCell[],
-    records: row.records as readonly ParityRecord[],
   }));
 }
 

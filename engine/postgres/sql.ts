@@ -75,19 +75,3 @@ export function sqlText(strings: TemplateStringsArray, ...holes: readonly unknow
   }
   return new SqlText(parts, values);
 }
-
-/** Constant SQL that carries no input: a keyword, a type name. Never pass anything a user wrote. */
-export function constantSql(text: string): SqlText {
-  return new SqlText([text], []);
-}
-
-/** Joins pieces with a constant separator. */
-export function joinSql(pieces: readonly SqlText[], separator: string): SqlText {
-  const parts: string[] = [''];
-  const values: unknown[] = [];
-  for (const [index, piece] of pieces.entries()) {
-    if (index > 0) parts[parts.length - 1] += separator;
-    piece.appendTo(parts, values);
-  }
-  return new SqlText(parts, values);
-}

@@ -2,10 +2,11 @@ import { afterEach, expect, inject, test } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { AuditResult } from '../../engine/parity/audit-types.ts';
 import type { ParityDifference } from '../../engine/postgres/parity-audits.ts';
-import { auditDifferences, latestAudits } from '../../engine/postgres/parity-audits.ts';
+import { latestAudits } from '../../engine/postgres/parity-audits.ts';
 import { StateInspector } from '../../engine/state/inspect-state.ts';
 import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { openWorld, type ParityWorld, type Place } from './parity-world.ts';
+import { storedDifferences } from './stored-differences.ts';
 
 const HOUR_US = 3_600_000_000;
 const DAY_US = 24 * HOUR_US;
@@ -82,7 +83,7 @@ test('a dropped record is found, also after more records were applied and in the
   // What the audit found stands in the catalog.
   const [latest] = await latestAudits(run.pool, 'spending');
   expect(latest).toMatchObject({ auditId: result.auditId, verdict: 'broken', causes: result.causes });
-  expect(await auditDifferences(run.pool, result.auditId)).toEqual(result.differences);
+  expect(await storedDifferences(run.pool, result.auditId)).toEqual(result.differences);
 });
 
 test('a dropped record is found by the reads alone: the one that fits all of them', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { migrateToLatest, migrateUpTo } from '../../engine/postgres/migrate.ts';
+import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import {
   insertVersion,
   liveVersion,
@@ -14,8 +14,9 @@ import { dedupeIds, expireDedupeIds, insertDedupeIds } from '../../engine/postgr
 import { insertStreamOffsets, streamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { createOwnDatabase, type OwnDatabase } from './test-database.ts';
+import { migrateUpTo, migrationNames } from './migrate-up-to.ts';
 
-const ALL = ['0001-catalog', '0002-reader-role', '0003-sql-functions', '0004-archive-and-parity'];
+const ALL = await migrationNames();
 
 const layout: ViewLayout = {
   semantics: 1,
@@ -46,6 +47,7 @@ describe('migrations', () => {
   it('bring an empty database up, and find nothing to do the second time', async () => {
     expect(await migrateToLatest(database.url)).toEqual(ALL);
     expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([
+      'millrace_catalog.accepted_invalid',
       'millrace_catalog.archive_file',
       'millrace_catalog.archive_hole',
       'millrace_catalog.archive_offset',
@@ -55,6 +57,7 @@ describe('migrations', () => {
       'millrace_catalog.commit_record',
       'millrace_catalog.dead_letter',
       'millrace_catalog.dedupe_ids',
+      'millrace_catalog.history_listing',
       'millrace_catalog.parity_audit',
       'millrace_catalog.parity_difference',
       'millrace_catalog.stream_offset',
@@ -80,7 +83,7 @@ describe('migrations', () => {
 
   it('keep what the catalog of an earlier version holds, and complete it', async () => {
     const { pool } = database;
-    await migrateUpTo(pool, '0003-sql-functions');
+    await migrateUpTo(database.url, '0003-sql-functions');
     const insert = `INSERT INTO millrace_catalog.view_version (view, version, fingerprint, layout, layout_tag, status, state_table, source, published_at)
       VALUES ('v', $1, 'f', $2, 1, $3, $4, 's', $5)`;
     await pool.query(insert, [1, JSON.stringify(layout), 'superseded', 'v_v1', '2026-01-01T00:00:00Z']);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createPool } from '../../engine/postgres/pool.ts';
-import { constantSql, ident, identSql, joinSql, sqlText } from '../../engine/postgres/sql.ts';
+import { ident, identSql, sqlText } from '../../engine/postgres/sql.ts';
 import { timestampFromText } from '../../engine/postgres/timestamp-text.ts';
 import { withClient, withTransaction } from '../../engine/postgres/transaction.ts';
 import { createOwnDatabase, type OwnDatabase } from './test-database.ts';
@@ -92,10 +92,10 @@ describe('withTransaction', () => {
 describe('bound SQL', () => {
   it('numbers the values of nested pieces', async () => {
     const where = sqlText`WHERE ${identSql('id')} = ${1}`;
-    const order = joinSql([identSql('id'), constantSql('text DESC')], ', ');
+    const order = sqlText`${identSql('id')}, ${identSql('text')} DESC`;
     const statement = sqlText`SELECT ${'a'}::text AS a, * FROM ${identSql('note')} ${where} AND ${2}::int = 2 ORDER BY ${order}`;
     expect(statement.text).toBe(
-      'SELECT $1::text AS a, * FROM "note" WHERE "id" = $2 AND $3::int = 2 ORDER BY "id", text DESC',
+      'SELECT $1::text AS a, * FROM "note" WHERE "id" = $2 AND $3::int = 2 ORDER BY "id", "text" DESC',
     );
     expect(statement.values).toEqual(['a', 1, 2]);
     const { rows } = await database.pool.query({ text: statement.text, values: [...statement.values] });
