@@ -60,9 +60,4 @@ export class StateCache {
       this.#bytes -= entry.bytes;
     }
   }
-
-  clear(): void {
-    this.#entries.clear();
-    this.#bytes = 0;
-  }
 }
