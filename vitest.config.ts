@@ -15,6 +15,7 @@ const pure = [
   'test/contract/**/*.test.ts',
   'test/types/**/*.test.ts',
   'test/slice/**/*.test.ts',
+  'test/layers/**/*.test.ts',
   'test/training/**/*.test.ts',
 ];
 

@@ -1,9 +1,10 @@
-/** Everything that can be known without running the product: types, lint with layer rules, format, unused code, the workflow bundle. */
+/** Everything that can be known without running the product: types, lint, layers, format, unused code, the workflow bundle. */
 import { spawnSync } from 'node:child_process';
 
 const checks: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['types and type tests', 'tsc', ['-p', '.']],
-  ['lint and layer rules', 'oxlint', ['--type-aware', '--quiet']],
+  ['lint', 'oxlint', ['--type-aware', '--quiet']],
+  ['layers', 'node', ['scripts/check-layers.ts']],
   ['format', 'biome', ['format', '.']],
   ['unused code', 'knip', ['--no-progress']],
   ['workflow bundle', 'node', ['scripts/check-workflow-bundle.ts']],

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { runDemo } from '../../demo/run-demo.ts';
 
 /** `millrace demo`. */
 export function addDemoCommand(program: Command): void {
@@ -9,6 +8,7 @@ export function addDemoCommand(program: Command): void {
     .option('--stay', 'keep everything running afterwards')
     .option('--json', 'print the figures as one JSON object in the last line')
     .action(async (options: { stay?: boolean; json?: boolean }) => {
+      const { runDemo } = await import('../../demo/run-demo.ts');
       process.exitCode = await runDemo({ stay: options.stay === true, json: options.json === true });
     });
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { type DevSession, startDevSession } from '../dev-session.ts';
+import type { DevSession } from '../dev-session.ts';
 import type { Output } from '../output.ts';
 import { startFormUrl } from '../with-temporal.ts';
 
@@ -32,6 +32,8 @@ export function addDevCommand(program: Command): void {
     const ended = new AbortController();
     const end = (): void => ended.abort();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+    // Loaded here alone: no other command knows the local services.
+    const { startDevSession } = await import('../dev-session.ts');
     const session = await startDevSession({
       env,
       features,

@@ -1,0 +1,84 @@
+import type { LayerRules } from './layer-faults.ts';
+
+/** Who may import whom. `docs/architecture.md` draws it; `scripts/check-layers.ts` holds it. */
+export const LAYERS: LayerRules = {
+  // Low to high. A room imports those of lower lines and itself, never those beside it.
+  levels: [
+    ['engine/errors'],
+    ['engine/values'],
+    ['engine/contract'],
+    ['engine/define'],
+    ['engine/reduce'],
+    ['engine/state'],
+    ['engine/duckdb'],
+    ['engine/admission'],
+    ['engine/history'],
+    ['engine/topic'],
+    ['engine/kafka'],
+    ['engine/log'],
+    ['engine/slice'],
+    ['migrations'],
+    ['engine/postgres'],
+    ['engine/archive', 'engine/served'],
+    ['engine/replay'],
+    ['engine/backfill', 'engine/stream', 'engine/online', 'engine/training'],
+    ['engine/parity'],
+    ['index.ts'],
+    ['features', 'workflows'],
+    ['config'],
+    ['activities', 'serving'],
+    ['worker.ts'],
+    ['stack'],
+    ['cli'],
+    ['demo'],
+    ['cli/commands/demo.ts'],
+    ['cli/main.ts'],
+    ['cli/bin.mjs'],
+    ['soak', 'scripts'],
+    ['test', 'vitest.config.ts'],
+    ['bench'],
+  ],
+  // Workflow code is deterministic, and bundled: of these it takes types alone, wherever they stand.
+  typesOnly: [{ from: 'workflows', to: ['activities', 'engine'] }],
+  // A package is for these rooms and no others.
+  packages: [
+    { packages: ['zod'], rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli'] },
+    { packages: ['esbuild'], rooms: ['engine/define'] },
+    {
+      packages: ['duckdb'],
+      rooms: ['engine/duckdb', 'engine/history', 'engine/log', 'engine/archive', 'engine/backfill', 'engine/training'],
+    },
+    { packages: ['kafkajs'], rooms: ['engine/kafka', 'config', 'stack', 'cli', 'demo'] },
+    { packages: ['lz4-napi', 'snappy'], rooms: ['engine/kafka'] },
+    { packages: ['kysely'], rooms: ['engine/postgres', 'migrations'] },
+    { packages: ['pg-copy-streams'], rooms: ['engine/postgres'] },
+    {
+      packages: ['pg'],
+      // biome-ignore format: in the order of the levels
+      rooms: [
+        'engine/postgres', 'engine/archive', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
+        'config', 'activities', 'serving', 'stack', 'cli', 'demo',
+      ],
+    },
+    { packages: ['vega', 'vega-lite'], rooms: ['engine/training'] },
+    { packages: ['@temporalio/workflow'], rooms: ['workflows'] },
+    { packages: ['@temporalio/common'], rooms: ['workflows', 'activities', 'cli'] },
+    { packages: ['@temporalio/activity'], rooms: ['activities'] },
+    { packages: ['@temporalio/worker'], rooms: ['worker.ts', 'scripts'] },
+    { packages: ['@temporalio/client'], rooms: ['config', 'stack', 'cli'] },
+    { packages: ['@temporalio/envconfig'], rooms: ['config'] },
+    { packages: ['@temporalio/testing'], rooms: ['stack'] },
+    { packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'prom-client'], rooms: ['serving'] },
+    { packages: ['pino'], rooms: ['serving', 'worker.ts'] },
+    { packages: ['commander', 'cli-table3'], rooms: ['cli'] },
+  ],
+  // These try everything out, and nothing of ours imports them: any package is theirs, and no order within.
+  free: ['soak', 'test', 'vitest.config.ts', 'bench'],
+  // What a deployment runs never loads the local services or what plays with them; `dev` and `demo` load them when they are called.
+  deployed: {
+    entries: ['index.ts', 'worker.ts', 'serving/start-api.ts', 'cli/main.ts'],
+    never: ['stack', 'demo', 'soak', 'bench', 'test'],
+  },
+  // The library as definitions name it.
+  self: { name: 'millrace', file: 'index.ts' },
+};
