@@ -17,6 +17,7 @@ const pure = [
   'test/slice/**/*.test.ts',
   'test/layers/**/*.test.ts',
   'test/training/**/*.test.ts',
+  'test/oracle/**/*.test.ts',
 ];
 
 export default defineConfig({

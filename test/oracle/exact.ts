@@ -1,0 +1,78 @@
+/** Exact sums, rounded once, written from design §5 alone. */
+import { type OracleScalar, type OracleType, scaledInteger } from './order.ts';
+
+/** A result that does not fit its type: the value is null and the error is `value-out-of-range`. */
+export const OUT_OF_RANGE = Symbol('value-out-of-range');
+export type OracleValue = OracleScalar | null | typeof OUT_OF_RANGE;
+
+/** A number as a count of 10^-scale (decimals), of 2^-1074 (doubles), of 1 (integers). */
+function unitsOf(type: OracleType, value: OracleScalar): bigint {
+  if (type.kind === 'decimal') return scaledInteger(value, type.scale);
+  if (type.kind === 'double') return leastDoubles(value as number);
+  return BigInt(value);
+}
+
+/** A finite double is a whole number of 2^-1074: its bits say which. */
+function leastDoubles(value: number): bigint {
+  if (!Number.isFinite(value)) throw new RangeError(`no real number: ${value}`);
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, value);
+  const all = bits.getBigUint64(0);
+  const exponent = (all >> 52n) & 0x7ffn;
+  const fraction = all & 0xf_ffff_ffff_ffffn;
+  const magnitude = exponent === 0n ? fraction : (fraction | (1n << 52n)) << (exponent - 1n);
+  return all >> 63n === 1n ? -magnitude : magnitude;
+}
+
+/** The double next to `units` · 2^-1074, ties to even; ±Infinity where none is next. */
+function doubleOfLeast(units: bigint): number {
+  const magnitude = units < 0n ? -units : units;
+  const dropped = BigInt(Math.max(0, magnitude.toString(2).length - 53));
+  const floor = magnitude >> dropped;
+  const rest = magnitude - (floor << dropped);
+  const half = dropped === 0n ? 0n : 1n << (dropped - 1n);
+  const up = dropped > 0n && (rest > half || (rest === half && floor % 2n === 1n));
+  const rounded = Number(up ? floor + 1n : floor);
+  // Two exact steps, so that the power itself stays a double.
+  const exponent = Number(dropped) - 1074;
+  const value = rounded * 2 ** Math.max(exponent, -1000) * 2 ** Math.min(exponent + 1000, 0);
+  return units < 0n ? -value : value;
+}
+
+/** The exact sum as the double next to it. */
+function roundedSum(type: OracleType, values: readonly OracleScalar[]): number {
+  const units = values.reduce<bigint>((sum, value) => sum + unitsOf(type, value), 0n);
+  if (type.kind === 'double') return doubleOfLeast(units);
+  // ECMAScript reads a numeral of any length as the double next to it.
+  return Number(type.kind === 'decimal' ? decimalText(units, type.scale) : units);
+}
+
+/** Integers: int64, of `z.int()` a safe number. decimal(p,s): decimal(38,s). Doubles: double. Null of nothing. */
+export function exactSum(type: OracleType, values: readonly OracleScalar[]): OracleValue {
+  if (values.length === 0) return null;
+  if (type.kind === 'double') return fitting(roundedSum(type, values));
+  const units = values.reduce<bigint>((sum, value) => sum + unitsOf(type, value), 0n);
+  const magnitude = units < 0n ? -units : units;
+  if (type.kind === 'decimal') return magnitude < 10n ** 38n ? decimalText(units, type.scale) : OUT_OF_RANGE;
+  if (type.kind === 'int64') return units >= -(2n ** 63n) && units < 2n ** 63n ? units : OUT_OF_RANGE;
+  return magnitude <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(units) : OUT_OF_RANGE;
+}
+
+/** The rounded sum divided once by the count. */
+export function exactAvg(type: OracleType, values: readonly OracleScalar[]): OracleValue {
+  return values.length === 0 ? null : fitting(roundedSum(type, values) / values.length);
+}
+
+/** −0 is 0. */
+function fitting(value: number): OracleValue {
+  if (!Number.isFinite(value)) return OUT_OF_RANGE;
+  return value === 0 ? 0 : value;
+}
+
+/** An integer divided by 10^scale, with all its digits. */
+function decimalText(units: bigint, scale: number): string {
+  const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, '0');
+  const point = digits.length - scale;
+  const text = scale === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`;
+  return units < 0n ? `-${text}` : text;
+}

@@ -1,0 +1,99 @@
+/** Feature values of one entity at a time, in training and in serving, written from design §5 alone. */
+import { exactAvg, exactSum, type OracleValue } from './exact.ts';
+import { compareByType, type OracleScalar } from './order.ts';
+import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
+import { covers, tileOf } from './window.ts';
+
+/** A training set's values at a label's time: of the windows' tiles, the events with `event_time < t`. */
+export function trainingValues<Row>(
+  view: OracleView<Row>,
+  events: readonly OracleEvent[],
+  atUs: number,
+): OracleValue[] {
+  return view.features.map((feature, index) => {
+    const span = spanOf(feature);
+    const seen = events.filter(
+      ({ eventTimeUs }) => eventTimeUs < atUs && (span === null || covers(span, eventTimeUs, atUs)),
+    );
+    return valueOf(view, index, seen);
+  });
+}
+
+/** What `read(state, t)` answers, the state being that of these events. */
+export interface OracleServed {
+  readonly found: boolean;
+  /** `t` is not after the newest applied event: the values are what the state still has. */
+  readonly ahead: boolean;
+  readonly values: readonly OracleValue[];
+}
+
+/** Serving: whole tiles, those that the state still has. */
+export function servedValues<Row>(view: OracleView<Row>, events: readonly OracleEvent[], atUs: number): OracleServed {
+  const newestUs = newestOf(events);
+  const values = view.features.map((feature, index) => {
+    const span = spanOf(feature);
+    const seen = events.filter(
+      ({ eventTimeUs }) =>
+        span === null || (covers(span, eventTimeUs, atUs) && keeps(view, span.hopUs, eventTimeUs, newestUs)),
+    );
+    return valueOf(view, index, seen);
+  });
+  return { found: events.length > 0, ahead: atUs <= newestUs, values };
+}
+
+/** Which arrivals, in their order, fall into no tile that any window can still see. */
+export function lateArrivals<Row>(view: OracleView<Row>, arrivals: readonly OracleEvent[]): boolean[] {
+  const spans = view.features.map(spanOf);
+  return arrivals.map(({ eventTimeUs }, index) => {
+    const newestUs = newestOf(arrivals.slice(0, index + 1));
+    return spans.every((span) => span !== null && !keeps(view, span.hopUs, eventTimeUs, newestUs));
+  });
+}
+
+/** Whether a tile is kept: some window over tiles of that length sees it at some `t ≥` the entity's newest event. */
+function keeps<Row>(view: OracleView<Row>, hopUs: number, eventTimeUs: number, newestUs: number): boolean {
+  return view.features.some((feature) => {
+    const span = spanOf(feature);
+    // The window's first tile only moves forward, so the newest event's own time sees the most.
+    return span?.hopUs === hopUs && tileOf(newestUs - span.windowUs, hopUs) <= tileOf(eventTimeUs, hopUs);
+  });
+}
+
+function newestOf(events: readonly OracleEvent[]): number {
+  return events.reduce((newest, { eventTimeUs }) => Math.max(newest, eventTimeUs), Number.NEGATIVE_INFINITY);
+}
+
+function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
+  const feature: OracleFeature<Row> = view.features[index]!;
+  const nonNull = seen.filter(({ inputs }) => inputs[index] !== null);
+  if (feature.aggregate === 'count') return nonNull.length;
+  if (nonNull.length === 0) return null;
+  const { type } = feature.input!;
+  const values = nonNull.map(({ inputs }) => inputs[index]!);
+  const least = (order: (a: OracleScalar, b: OracleScalar) => number) =>
+    values.reduce((best, value) => (order(value, best) < 0 ? value : best));
+  switch (feature.aggregate) {
+    case 'sum':
+      return exactSum(type, values);
+    case 'avg':
+      return exactAvg(type, values);
+    case 'min':
+      return least((a, b) => compareByType(type, a, b));
+    case 'max':
+      return least((a, b) => compareByType(type, b, a));
+    case 'first':
+      return nonNull.reduce((best, event) => (inOrder(view, index, event, best) < 0 ? event : best)).inputs[index]!;
+    case 'last':
+      return nonNull.reduce((best, event) => (inOrder(view, index, event, best) > 0 ? event : best)).inputs[index]!;
+  }
+}
+
+/** (event time, event id if declared, else partition and offset); what ties still (one id at one time in two partitions), by value. */
+function inOrder<Row>(view: OracleView<Row>, index: number, a: OracleEvent, b: OracleEvent): number {
+  if (a.eventTimeUs !== b.eventTimeUs) return a.eventTimeUs - b.eventTimeUs;
+  if (view.idType === null) return a.partition - b.partition || a.offset - b.offset;
+  return (
+    compareByType(view.idType, a.id!, b.id!) ||
+    compareByType(view.features[index]!.input!.type, a.inputs[index]!, b.inputs[index]!)
+  );
+}

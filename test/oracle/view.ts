@@ -1,0 +1,77 @@
+/** A view over a log: `where` → key → the reducers' inputs, written from design §5 alone. */
+import type { OracleScalar, OracleType } from './order.ts';
+import type { OracleStep } from './source-log.ts';
+import { defaultHopUs, durationUs, type OracleSpan } from './window.ts';
+
+export type OracleAggregate = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+
+export interface OracleFeature<Row> {
+  readonly name: string;
+  readonly aggregate: OracleAggregate;
+  /** `null`: `count()` of rows. A function may throw. */
+  readonly input: { readonly type: OracleType; readonly of: (row: Row) => OracleScalar | null } | null;
+  /** As in `.over(window, { hop })`; `null`: lifetime. */
+  readonly over: { readonly window: string; readonly hop?: string } | null;
+}
+
+export interface OracleView<Row> {
+  readonly where: (row: Row) => boolean;
+  /** The join key as text, `null` where a part of it is. */
+  readonly key: (row: Row) => string | null;
+  /** The type of the source's event id; `null`: it declares none. */
+  readonly idType: OracleType | null;
+  readonly features: readonly OracleFeature<Row>[];
+}
+
+/** An event as the reducers have it: one input per feature, null to skip (of `count()` of rows, `true`). */
+export interface OracleEvent {
+  readonly partition: number;
+  readonly offset: number;
+  readonly eventTimeUs: number;
+  readonly id: OracleScalar | null;
+  readonly inputs: readonly (OracleScalar | null)[];
+}
+
+export interface OracleViewLog<Row> {
+  readonly filtered: number;
+  readonly nullKey: number;
+  /** Records on which a function of this view failed: invalid for it alone. */
+  readonly failed: readonly OracleStep<Row>[];
+  readonly entities: ReadonlyMap<string, readonly OracleEvent[]>;
+}
+
+/** What a view makes of a log's events. */
+export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleStep<Row>[]): OracleViewLog<Row> {
+  let filtered = 0;
+  let nullKey = 0;
+  const failed: OracleStep<Row>[] = [];
+  const entities = new Map<string, OracleEvent[]>();
+  for (const step of steps) {
+    if (step.outcome !== 'event') continue;
+    const { row, partition, offset, eventTimeUs, id } = step;
+    try {
+      if (!view.where(row!)) {
+        filtered++;
+        continue;
+      }
+      const key = view.key(row!);
+      if (key === null) {
+        nullKey++;
+        continue;
+      }
+      const inputs = view.features.map(({ input }) => (input === null ? true : input.of(row!)));
+      const events = entities.get(key) ?? [];
+      entities.set(key, [...events, { partition, offset, eventTimeUs: eventTimeUs!, id, inputs }]);
+    } catch {
+      failed.push(step);
+    }
+  }
+  return { filtered, nullKey, failed, entities };
+}
+
+/** A feature's window and hop; `null`: lifetime. */
+export function spanOf<Row>({ over }: OracleFeature<Row>): OracleSpan | null {
+  if (over === null) return null;
+  const windowUs = durationUs(over.window);
+  return { windowUs, hopUs: over.hop === undefined ? defaultHopUs(windowUs) : durationUs(over.hop) };
+}
