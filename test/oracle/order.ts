@@ -4,13 +4,13 @@
 export type OracleScalar = number | bigint | string | boolean;
 
 export type OracleType =
-  | { readonly kind: 'int' | 'int64' | 'double' | 'string' | 'boolean' | 'datetime' }
+  | { readonly kind: 'int' | 'int64' | 'double' | 'string' | 'enum' | 'boolean' | 'timestamp' | 'date' }
   | { readonly kind: 'decimal'; readonly scale: number };
 
-/** Numbers by value, texts by their UTF-8 bytes, false before true. */
+/** Numbers by value, texts by their UTF-8 bytes (days too, as `'2001-02-03'`), false before true. */
 export function compareByType(type: OracleType, a: OracleScalar, b: OracleScalar): number {
   if (type.kind === 'decimal') return sign(scaledInteger(a, type.scale) - scaledInteger(b, type.scale));
-  if (type.kind === 'string') return Buffer.compare(Buffer.from(String(a), 'utf8'), Buffer.from(String(b), 'utf8'));
+  if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : a > b ? 1 : 0;
 }
 

@@ -183,6 +183,9 @@ describe('overlap', () => {
     [{}, { f: 'a@101' }, 'bad b@102', false],
     [{ untilUs: 100 }, { f: 'a@101' }, 'b@99 b@100', false],
     [{}, { f: 'bad' }, 'b@0', false],
+    // A late record is not the beginning; a duplicate may be.
+    [{}, { f: 'a@100' }, 'b@100 c@99', false],
+    [{}, { f: 'a@101' }, 'null bad a@99', true],
   ] as const)('%j %j %s: %s', ([source, files, records, expected]) => {
     expect(overlaps(oracleLog({ ...SOURCE, ...source }, log(files, [records])))).toBe(expected);
   });

@@ -161,11 +161,13 @@ export function knownIds(progress: OracleProgress, horizonUs: number): Map<Oracl
 
 /**
  * Whether history ends after its topic begins, which counts twice: refused unless `until` or `disjoint: true` says how it is meant.
- * The end is history's final watermark, the beginning the earliest time in the topic, of what reached dedupe.
+ * The end is history's final watermark; the topic begins with the first record of a partition that reaches dedupe.
  */
 export function overlaps<Row>({ steps, history }: OracleOutcomes<Row>): boolean {
-  return steps.some(
-    ({ partition, outcome, eventTimeUs }) =>
-      partition >= 0 && (outcome === 'event' || outcome === 'duplicate') && history.watermarkUs > eventTimeUs!,
-  );
+  const begun = new Set<number>();
+  return steps.some(({ partition, outcome, eventTimeUs }) => {
+    if (partition < 0 || begun.has(partition) || (outcome !== 'event' && outcome !== 'duplicate')) return false;
+    begun.add(partition);
+    return history.watermarkUs > eventTimeUs!;
+  });
 }

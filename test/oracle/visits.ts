@@ -1,0 +1,169 @@
+/** The source and the view that random logs are made of, as the oracle has them: decode and contract by hand. */
+import type { OracleScalar, OracleType } from './order.ts';
+import type { OracleLog, OracleSource } from './source-log.ts';
+import type { OracleView } from './view.ts';
+
+/** A visit as a producer writes it; text is a payload that is no JSON object. */
+export type RawVisit =
+  | string
+  | {
+      readonly id: string | number | null;
+      /** ISO UTC with six decimals. */
+      readonly at: string | null;
+      readonly who: string | null;
+      readonly kept: boolean | null;
+      readonly n: number | null;
+      readonly x: number | null;
+      readonly p: string | null;
+      readonly s: string | null;
+    };
+
+/** A visit as the contract gives it. */
+export interface Visit {
+  readonly id: OracleScalar;
+  readonly at: number;
+  readonly who: string | null;
+  readonly kept: boolean;
+  readonly n: number | null;
+  readonly x: number | null;
+  readonly p: string | null;
+  readonly s: string | null;
+}
+
+/** How the event id is declared; `none`: it is a text that is no event id. */
+export type IdKind = 'text' | 'int' | 'int64' | 'none';
+
+export interface VisitSettings {
+  readonly idKind: IdKind;
+  readonly untilUs: number | null;
+  readonly horizonUs: number;
+  readonly maxAheadUs: number | null;
+  readonly brokerTime: 'record' | 'none';
+}
+
+export interface VisitStep {
+  readonly partition: number;
+  readonly brokerTimeUs: number | null;
+  readonly value: RawVisit | null;
+}
+
+/** A log of visits: what is in the files, and what happens to the topic, in order of time. */
+export interface VisitLog {
+  readonly settings: VisitSettings;
+  readonly gUs: number;
+  readonly files: readonly { readonly name: string; readonly rows: readonly RawVisit[] }[];
+  /** Partitions there from the beginning; a further one is added when its first record comes. */
+  readonly firstPartitions: number;
+  readonly steps: readonly VisitStep[];
+}
+
+const ID_TYPES: Readonly<Record<IdKind, OracleType | null>> = {
+  text: { kind: 'string' },
+  int: { kind: 'int' },
+  int64: { kind: 'int64' },
+  none: null,
+};
+
+export function visitSource({
+  idKind,
+  untilUs,
+  horizonUs,
+  maxAheadUs,
+  brokerTime,
+}: VisitSettings): OracleSource<Visit> {
+  return {
+    decode: (value) => visitOf(idKind, value as RawVisit),
+    eventTimeUs: ({ at }) => at,
+    eventId: idKind === 'none' ? null : ({ id }) => id,
+    untilUs,
+    horizonUs,
+    maxAheadUs,
+    withoutBrokerTime: brokerTime === 'none',
+  };
+}
+
+function visitOf(idKind: IdKind, raw: RawVisit): { row: Visit } | { invalid: string } {
+  if (typeof raw === 'string') return { invalid: 'no JSON object' };
+  const id = idOf(idKind, raw.id);
+  if (id === null) return { invalid: 'id' };
+  const { at, who, kept, n, x, p, s } = raw;
+  if (at === null) return { invalid: 'at' };
+  if (kept === null) return { invalid: 'kept' };
+  if (n !== null && (!Number.isSafeInteger(n) || n < 0)) return { invalid: 'n' };
+  return { row: { id, at: microsOf(at), who, kept, n, x: x === 0 ? 0 : x, p, s } };
+}
+
+function idOf(idKind: IdKind, id: string | number | null): OracleScalar | null {
+  if (idKind === 'int64') return id === null ? null : BigInt(id);
+  return id;
+}
+
+const INT = { kind: 'int' } as const;
+const DOUBLE = { kind: 'double' } as const;
+const MONEY = { kind: 'decimal', scale: 2 } as const;
+const TEXT = { kind: 'string' } as const;
+
+/** The number whose row function fails. */
+export const UNLUCKY = 13;
+
+export function visitView(idKind: IdKind): OracleView<Visit> {
+  return {
+    where: ({ kept }) => kept,
+    key: ({ who }) => who,
+    idType: ID_TYPES[idKind],
+    features: [
+      { name: 'visits_2m', aggregate: 'count', input: null, over: { window: '2m', hop: '30s' } },
+      { name: 'numbers', aggregate: 'count', input: { type: INT, of: ({ n }) => n }, over: null },
+      // Windows that are no multiple of their hop.
+      { name: 'n_90s', aggregate: 'sum', input: { type: INT, of: ({ n }) => n }, over: { window: '90s', hop: '1m' } },
+      {
+        name: 'x_50m',
+        aggregate: 'sum',
+        input: { type: DOUBLE, of: ({ x }) => x },
+        over: { window: '50m', hop: '7m' },
+      },
+      { name: 'p_1h', aggregate: 'avg', input: { type: MONEY, of: ({ p }) => p }, over: { window: '1h' } },
+      { name: 'x_avg', aggregate: 'avg', input: { type: DOUBLE, of: ({ x }) => x }, over: null },
+      { name: 's_min_1d', aggregate: 'min', input: { type: TEXT, of: ({ s }) => s }, over: { window: '1d' } },
+      { name: 'x_max_13d', aggregate: 'max', input: { type: DOUBLE, of: ({ x }) => x }, over: { window: '13d' } },
+      { name: 'first_s', aggregate: 'first', input: { type: TEXT, of: ({ s }) => s }, over: null },
+      { name: 'last_n', aggregate: 'last', input: { type: INT, of: ({ n }) => n }, over: null },
+      { name: 'last_p_2h', aggregate: 'last', input: { type: MONEY, of: ({ p }) => p }, over: { window: '2h' } },
+      { name: 'first_n_1d', aggregate: 'first', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
+      {
+        name: 'odd',
+        aggregate: 'sum',
+        input: { type: INT, of: ({ n }) => (n === null ? null : oddOf(n)) },
+        over: null,
+      },
+    ],
+  };
+}
+
+function oddOf(n: number): number {
+  if (n === UNLUCKY) throw new Error('unlucky');
+  return n % 2;
+}
+
+/** The log as the oracle takes it: its files, and the first `steps` of what happens to the topic. */
+export function oracleLogOf({ files, gUs, steps }: VisitLog, count: number = steps.length): OracleLog {
+  const partitions = Map.groupBy(steps.slice(0, count), ({ partition }) => partition);
+  return {
+    files,
+    gUs,
+    partitions: [...partitions].map(([partition, records]) => ({
+      partition,
+      records: records.map(({ brokerTimeUs, value }, offset) => ({ offset, brokerTimeUs, value })),
+    })),
+  };
+}
+
+/** `'2026-03-01T00:00:00.000001Z'` */
+export function isoOf(us: number): string {
+  const into = ((us % 1_000_000) + 1_000_000) % 1_000_000;
+  return `${new Date((us - into) / 1000).toISOString().slice(0, 19)}.${String(into).padStart(6, '0')}Z`;
+}
+
+function microsOf(iso: string): number {
+  return Date.parse(`${iso.slice(0, 19)}Z`) * 1000 + Number(iso.slice(20, 26));
+}
