@@ -4,6 +4,7 @@
  */
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
+import { OUT_OF_RANGE } from './exact.ts';
 
 /** What the oracle needs of a layout; any `ViewLayout` will do. */
 export type OracleLayout = Pick<ViewLayout, 'tieBreak' | 'groups' | 'slots' | 'features'>;
@@ -17,8 +18,7 @@ export interface OracleEvent {
   readonly inputs: readonly ScalarValue[];
 }
 
-/** What a feature gives where its exact result does not fit its type. */
-export const OUT_OF_RANGE = Symbol('value-out-of-range');
+export { OUT_OF_RANGE } from './exact.ts';
 export type OracleValue = ScalarValue | typeof OUT_OF_RANGE;
 
 /** Feature values at `atUs` as a training set has them: of the windows' tiles, the events with `event_time < atUs`. */

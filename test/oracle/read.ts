@@ -90,10 +90,8 @@ function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly Oracl
 
 /** (event time, event id if declared, else partition and offset); what ties still (one id at one time in two partitions), by value. */
 function inOrder<Row>(view: OracleView<Row>, index: number, a: OracleEvent, b: OracleEvent): number {
-  if (a.eventTimeUs !== b.eventTimeUs) return a.eventTimeUs - b.eventTimeUs;
-  if (view.idType === null) return a.partition - b.partition || a.offset - b.offset;
-  return (
-    compareByType(view.idType, a.id!, b.id!) ||
-    compareByType(view.features[index]!.input!.type, a.inputs[index]!, b.inputs[index]!)
-  );
+  const byKey =
+    view.idType === null ? a.partition - b.partition || a.offset - b.offset : compareByType(view.idType, a.id!, b.id!);
+  const { type } = view.features[index]!.input!;
+  return a.eventTimeUs - b.eventTimeUs || byKey || compareByType(type, a.inputs[index]!, b.inputs[index]!);
 }

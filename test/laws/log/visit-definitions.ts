@@ -1,0 +1,104 @@
+/** The visits of the oracle as a definition: what `test/oracle/visits.ts` has by hand. */
+import { z } from 'zod';
+import { decimal } from '../../../engine/contract/decimal.ts';
+import { compileDefinitions } from '../../../engine/define/compile-definitions.ts';
+import type { CompiledSource, CompiledView, Definitions } from '../../../engine/define/compiled-view.ts';
+import { entity } from '../../../engine/define/entity.ts';
+import { featureService } from '../../../engine/define/feature-service.ts';
+import { featureView } from '../../../engine/define/feature-view.ts';
+import { definitionsInMemory } from '../../../engine/define/loaded-definitions.ts';
+import { source } from '../../../engine/define/source.ts';
+import type { IdKind, VisitSettings } from '../../oracle/visits.ts';
+
+export const VISITS_TOPIC = 'visits';
+
+const schemaOf = <Id extends z.ZodType>(id: Id) =>
+  z.object({
+    id,
+    at: z.iso.datetime(),
+    who: z.string().nullable(),
+    kept: z.boolean(),
+    n: z.int().min(0).nullable(),
+    x: z.number().nullable(),
+    p: decimal(10, 2).nullable(),
+    s: z.string().nullable(),
+  });
+
+const visitor = entity('visitor', { who: z.string() });
+const common = { eventTime: 'at', topic: VISITS_TOPIC } as const;
+
+const sources = {
+  text: source('visits', { ...common, schema: schemaOf(z.string()), eventId: 'id' }),
+  int: source('visits', { ...common, schema: schemaOf(z.int()), eventId: 'id' }),
+  int64: source('visits', { ...common, schema: schemaOf(z.int64()), eventId: 'id' }),
+  none: source('visits', { ...common, schema: schemaOf(z.string()) }),
+} as const;
+
+const visits = featureView('visitor_visits', {
+  entity: visitor,
+  source: sources.text,
+  where: (e) => e.kept,
+  features: (f) => ({
+    visits_2m: f.count().over('2m', { hop: '30s' }),
+    numbers: f.count('n'),
+    n_90s: f.sum('n').over('90s', { hop: '1m' }),
+    x_50m: f.sum('x').over('50m', { hop: '7m' }),
+    p_1h: f.avg('p').over('1h'),
+    x_avg: f.avg('x'),
+    s_min_1d: f.min('s').over('1d'),
+    x_max_13d: f.max('x').over('13d'),
+    first_s: f.first('s'),
+    last_n: f.last('n'),
+    last_p_2h: f.last('p').over('2h'),
+    first_n_1d: f.first('n').over('1d'),
+    odd: f.sum(
+      (e) => {
+        if (e.n === 13) throw new Error('unlucky');
+        return e.n === null ? null : e.n % 2;
+      },
+      { type: z.int() },
+    ),
+  }),
+});
+
+/** A service of the one view. */
+export const VISITS_SERVICE = 'visits';
+
+const compiled = new Map<IdKind, Promise<Definitions>>();
+
+/** The definitions with that kind of id, compiled once. */
+function definitionsOf(idKind: IdKind): Promise<Definitions> {
+  const view = { ...visits, source: sources[idKind] };
+  const service = featureService(VISITS_SERVICE, [view]);
+  const made =
+    compiled.get(idKind) ??
+    compileDefinitions(definitionsInMemory([visitor, sources[idKind], view, service], '/nowhere'));
+  compiled.set(idKind, made);
+  return made;
+}
+
+/**
+ * The view with the settings of a log.
+ *
+ * @param historyPath glob of its files; null: it has none
+ */
+export async function visitsView(
+  { idKind, untilUs, horizonUs, maxAheadUs, brokerTime }: VisitSettings,
+  historyPath: string | null,
+  more: Partial<CompiledSource> = {},
+): Promise<CompiledView> {
+  const view = (await definitionsOf(idKind)).views.get('visitor_visits')!;
+  return {
+    ...view,
+    source: {
+      ...view.source,
+      history: historyPath === null ? null : { path: historyPath, untilUs, disjoint: untilUs === null },
+      dedupeHorizonUs: horizonUs,
+      maxAheadUs: maxAheadUs ?? Number.POSITIVE_INFINITY,
+      brokerTime,
+      // Never too many: the limit is a brake, and changes no value.
+      invalidLimit: { rate: 1, window: 1000 },
+      ...more,
+    },
+  };
+}

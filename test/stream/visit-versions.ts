@@ -1,0 +1,172 @@
+/** Versions of the visits' view, built from a log by the real backfill and stream, and held against the oracle. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { runBackfill } from '../../engine/backfill/run-backfill.ts';
+import type { CompiledSource } from '../../engine/define/compiled-view.ts';
+import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
+import { stateTable } from '../../engine/postgres/state-table.ts';
+import { setVersionStatus, viewVersion } from '../../engine/postgres/view-versions.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { runStream } from '../../engine/stream/run-stream.ts';
+import { expectSameBits, readerPerFeature } from '../laws/engine-reads.ts';
+import { visitsView } from '../laws/log/visit-definitions.ts';
+import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws/log/visit-files.ts';
+import { servedValues } from '../oracle/read.ts';
+import { oracleLog, type OracleOutcomes } from '../oracle/source-log.ts';
+import { type OracleViewLog, oracleView } from '../oracle/view.ts';
+import { oracleLogOf, type Visit, type VisitLog, visitSource, visitView } from '../oracle/visits.ts';
+import { createMemoryLogReader } from './memory-log.ts';
+import { catalogRows, openStreamDatabase, stateBytes } from './stream-fixture.ts';
+
+/** What a version has become. */
+export interface BuiltVisits {
+  readonly version: number;
+  /** Key and state bytes of every entity. */
+  readonly states: readonly string[];
+  /** Of batch and stream together. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** By partition. */
+  readonly watermarks: ReadonlyMap<number, number | null>;
+  /** `partition/offset` of the dead letters. */
+  readonly deadLetters: readonly string[];
+}
+
+export interface VisitBuilder {
+  /** A new folder with the history of a log; gives its glob. */
+  write(log: VisitLog, format: VisitFormat): Promise<string | null>;
+  /** Backfills the first `cuts[0]` steps of a log, then streams up to each further cut, and to the end. */
+  build(
+    log: VisitLog,
+    historyPath: string | null,
+    cuts: readonly number[],
+    source?: Partial<CompiledSource>,
+  ): Promise<BuiltVisits>;
+  /** Every entity's stored state, read at and around its newest event, and at the edges after it, is what the oracle says. */
+  expectValues(built: BuiltVisits, log: VisitLog, entities: OracleViewLog<Visit>['entities']): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A builder with a database and a folder of its own. */
+export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilder> {
+  const database = await openStreamDatabase(databaseUrl);
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-visits-'));
+  const duckdb: DuckDb = await openDuckDb({ memoryMb: 256, tempDir: join(folder, 'spill') });
+  const { pool } = database;
+  let folders = 0;
+  let versions = 0;
+
+  const build: VisitBuilder['build'] = async (log, historyPath, cuts, source = {}) => {
+    const view = await visitsView(log.settings, historyPath, source);
+    const broker = emptyTopic(log);
+    const reader = createMemoryLogReader(broker, () => 7);
+    const clock = { nowUs: () => log.gUs, monotonicMs: () => performance.now() };
+    appendVisits(broker, log.steps.slice(0, cuts[0]));
+    const { version } = await runBackfill({
+      view,
+      pool,
+      reader,
+      spillDir: folder,
+      memoryMb: 256,
+      clock,
+      builder: 'visits',
+    });
+    await setVersionStatus(pool, view.name, version, ['built'], 'live');
+    versions++;
+    for (const [run, from] of cuts.entries()) {
+      appendVisits(broker, log.steps.slice(from, cuts[run + 1]));
+      const { ended } = await runStream({
+        view,
+        version,
+        pool,
+        reader,
+        clock,
+        until: 'present-end',
+        fence: { generation: versions, attemptMs: run + 1, owner: 'visits' },
+        limits: { batchRecords: 5, maxBatchRecords: 9, batchMs: 1 },
+      });
+      expect(ended).toBe('present-end');
+    }
+    const built = await builtVersion(view.name, version, await stateBytes(pool, view, version));
+    await setVersionStatus(pool, view.name, version, ['live'], 'superseded');
+    return built;
+  };
+
+  async function builtVersion(name: string, version: number, states: readonly string[]): Promise<BuiltVisits> {
+    const offsets = await catalogRows(pool, 'stream_offset', name, version);
+    const counts: Record<string, number> = {};
+    for (const part of [(await viewVersion(pool, name, version))!.counts, ...offsets.map((row) => row['counts'])]) {
+      for (const [count, more] of Object.entries(part as object)) counts[count] = (counts[count] ?? 0) + Number(more);
+    }
+    const letters = await catalogRows(pool, 'dead_letter', name, version);
+    return {
+      version,
+      states,
+      counts,
+      watermarks: new Map(offsets.map((row) => [row['partition'] as number, row['watermark_us'] as number | null])),
+      deadLetters: letters.map((row) => `${String(row['partition'])}/${String(row['offset'])}`).sort(),
+    };
+  }
+
+  const expectValues: VisitBuilder['expectValues'] = async ({ version }, { settings }, entities) => {
+    const { layout, name } = await visitsView(settings, null);
+    const view = visitView(settings.idKind);
+    const reducer = createViewReducer(layout);
+    const read = readerPerFeature(layout);
+    const table = (await viewVersion(pool, name, version))!.stateTable;
+    const { rows } = await pool.query<{ who: string; state: Uint8Array }>(
+      `SELECT who, state FROM ${stateTable(table)}`,
+    );
+    expect(rows.map(({ who }) => who).toSorted()).toEqual([...entities.keys()].toSorted());
+    for (const { who, state } of rows) {
+      const events = entities.get(who)!;
+      const newestUs = Math.max(...events.map(({ eventTimeUs }) => eventTimeUs));
+      for (const afterUs of [1, 0, -1, 90e6, 3600e6, 86_400e6, 13 * 86_400e6, -60e6]) {
+        const atUs = newestUs + afterUs;
+        expectSameBits(layout, atUs, read(reducer.decode(state), atUs), servedValues(view, events, atUs).values);
+      }
+    }
+  };
+
+  return {
+    write: (log, format) => writeVisits(duckdb, join(folder, `history-${++folders}`), log, format),
+    build,
+    expectValues,
+    close: async () => {
+      await duckdb.close();
+      await database.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What the oracle makes of a log and of the view over it. */
+export function oracleOf(log: VisitLog): { outcomes: OracleOutcomes<Visit>; view: OracleViewLog<Visit> } {
+  const outcomes = oracleLog(visitSource(log.settings), oracleLogOf(log));
+  return { outcomes, view: oracleView(visitView(log.settings.idKind), outcomes.steps) };
+}
+
+/** Counts, watermarks and dead letters are the oracle's. */
+export function expectOutcomes(built: BuiltVisits, { outcomes, view }: ReturnType<typeof oracleOf>): void {
+  const of = (outcome: string) => outcomes.steps.filter((step) => step.outcome === outcome);
+  const invalid = [...of('invalid'), ...view.failed];
+  expect(built.counts).toEqual({
+    records: outcomes.steps.length,
+    tombstones: of('tombstone').length,
+    invalid: invalid.length,
+    outsideUntil: of('outside-until').length,
+    duplicates: of('duplicate').length,
+    undeduped: outcomes.steps.filter(({ undeduped }) => undeduped).length,
+    filtered: view.filtered,
+    nullKey: view.nullKey,
+    // A view with a lifetime feature has no late events.
+    late: 0,
+    applied: [...view.entities.values()].flat().length,
+  });
+  expect(built.deadLetters).toEqual(invalid.map(({ partition, offset }) => `${partition}/${offset}`).toSorted());
+  const watermarks = [...outcomes.progress].filter(([partition]) => partition >= 0);
+  expect(watermarks.map(([partition]) => [partition, built.watermarks.get(partition)])).toEqual(
+    watermarks.map(([partition, { watermarkUs }]) => [partition, Number.isFinite(watermarkUs) ? watermarkUs : null]),
+  );
+}
