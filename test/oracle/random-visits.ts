@@ -26,6 +26,10 @@ export interface RandomVisits {
   readonly historyRows: number;
   readonly topicRecords: number;
   readonly partitions: number;
+  /** How many ids there are for rows that take a new one. Default 13. */
+  readonly ids?: number;
+  /** Logs of exactly that many rows and records. Default: of up to so many. */
+  readonly full?: boolean;
   readonly settings?: Partial<VisitSettings>;
 }
 
@@ -58,7 +62,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   pick: fc.nat(1_000_000),
   distance: fc.nat(1_000_000),
   sameId: fc.boolean(),
-  id: fc.nat(12),
+  id: fc.nat(1_000_000),
   kind: weighted<Draft['kind']>(
     [40, 'row'],
     [1, 'tombstone'],
@@ -98,6 +102,8 @@ export function randomVisits({
   historyRows,
   topicRecords,
   partitions,
+  ids = 13,
+  full = false,
   settings = {},
 }: RandomVisits): fc.Arbitrary<VisitLog> {
   return fc
@@ -106,10 +112,10 @@ export function randomVisits({
       ahead: weighted([2, 0], [1, HOUR], [2, 5 * DAY], [4, 30 * DAY], [1, -HOUR]),
       files: fc.integer({ min: 1, max: FILE_NAMES.length }),
       firstPartitions: fc.integer({ min: 1, max: partitions }),
-      history: fc.array(draft, { maxLength: historyRows, size: 'max' }),
-      topic: fc.array(draft, { maxLength: topicRecords, size: 'max' }),
+      history: fc.array(draft, { minLength: full ? historyRows : 0, maxLength: historyRows, size: 'max' }),
+      topic: fc.array(draft, { minLength: full ? topicRecords : 0, maxLength: topicRecords, size: 'max' }),
     })
-    .map((drawn) => new Composition(drawn.settings, BOUNDARY_US + drawn.ahead).log(drawn, partitions));
+    .map((drawn) => new Composition(drawn.settings, BOUNDARY_US + drawn.ahead, ids).log(drawn, partitions));
 }
 
 interface Drawn {
@@ -119,16 +125,25 @@ interface Drawn {
   readonly topic: readonly Draft[];
 }
 
+/** What a row's time and id may be drawn from. */
+interface Base {
+  readonly timeUs: number;
+  readonly id: string | number | null;
+}
+
 /** Turns drafts into rows, each in relation to those before it. */
 class Composition {
   readonly #settings: VisitSettings;
   readonly #gUs: number;
-  readonly #rows: { readonly timeUs: number; readonly id: string | number | null }[] = [];
+  readonly #ids: number;
+  readonly #rows: Base[] = [];
+  readonly #rowsByPartition = new Map<number, Base[]>();
   readonly #newest = new Map<number, number>();
   readonly #distances: readonly number[];
   #lastUs = BOUNDARY_US;
 
-  constructor(settings: VisitSettings, gUs: number) {
+  constructor(settings: VisitSettings, gUs: number, ids: number) {
+    this.#ids = ids;
     this.#settings = settings;
     this.#gUs = gUs;
     const { horizonUs, maxAheadUs } = settings;
@@ -173,11 +188,12 @@ class Composition {
     const base = this.#base(one, partition);
     const timeUs = base.timeUs + this.#distances[one.distance % this.#distances.length]!;
     this.#lastUs = timeUs;
-    const id = one.sameId && base.id !== null ? base.id : this.#id(one.id);
+    const id = one.sameId && base.id !== null ? base.id : this.#id(one.id % this.#ids);
     // Nothing follows a row of 2099 there: it is alone, as in life.
     const isFar = timeUs > BOUNDARY_US + 1000 * DAY;
+    if (!isFar) this.#rowsOf(partition).push({ timeUs, id });
     if (!isFar) this.#rows.push({ timeUs, id });
-    if (kind === 'row' && !isFar) {
+    if (kind === 'row' && !isFar && (partition >= 0 || timeUs < this.#historyEndUs)) {
       this.#newest.set(partition, Math.max(this.#newest.get(partition) ?? timeUs, timeUs));
     }
     if (kind === 'text' && partition >= 0) return ['', 'no json', '[]', '{"id":'][one.pick % 4]!;
@@ -193,10 +209,23 @@ class Composition {
     };
   }
 
-  #base({ from, pick }: Draft, partition: number): { timeUs: number; id: string | number | null } {
+  #rowsOf(partition: number): Base[] {
+    const rows = this.#rowsByPartition.get(partition) ?? [];
+    this.#rowsByPartition.set(partition, rows);
+    return rows;
+  }
+
+  /** From here on the guard or `until` stops a row of history. */
+  get #historyEndUs(): number {
+    const { untilUs, maxAheadUs } = this.#settings;
+    return Math.min(untilUs ?? FAR_US, maxAheadUs === null ? FAR_US : this.#gUs + maxAheadUs);
+  }
+
+  #base({ from, pick }: Draft, partition: number): Base {
     const { length } = this.#rows;
     if (from === 'row' && length > 0) return this.#rows[pick % length]!;
-    if (from === 'recent' && length > 0) return this.#rows[length - 1 - (pick % Math.min(length, 6))]!;
+    const own = this.#rowsOf(partition).length > 0 ? this.#rowsOf(partition) : this.#rows;
+    if (from === 'recent' && length > 0) return own[own.length - 1 - (pick % Math.min(own.length, 6))]!;
     const newest = this.#newest.get(partition) ?? this.#newest.get(-1);
     if (from === 'newest' && newest !== undefined) return { timeUs: newest, id: null };
     const bound = this.#gUs + (this.#settings.maxAheadUs ?? 0);

@@ -1,6 +1,6 @@
 /** Logs of visits as files and as a topic, for the engine to read. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { DuckDb } from '../../../engine/duckdb/duckdb.ts';
 import type { IdKind, RawVisit, VisitLog, VisitStep } from '../../oracle/visits.ts';
 import { MemoryBroker } from '../../stream/memory-log.ts';
@@ -11,7 +11,10 @@ const NO_TIMESTAMP_US = -1000;
 
 export type VisitFormat = 'jsonl' | 'parquet';
 
-/** Writes the history of a log into a new folder; gives its glob, or null where there is nothing to write. */
+/**
+ * Writes the history of a log into a new folder; gives its glob, or null where there is nothing to write. File names begin with the folder's, so
+ * that no two logs have one listing, and with it one G.
+ */
 export async function writeVisits(
   duckdb: DuckDb,
   folder: string,
@@ -20,7 +23,8 @@ export async function writeVisits(
 ): Promise<string | null> {
   if (files.length === 0) return null;
   await mkdir(folder, { recursive: true });
-  for (const { name, rows } of files) {
+  for (const { name: ending, rows } of files) {
+    const name = `${basename(folder)}-${ending}`;
     const lines = join(folder, `${name}.jsonl`);
     await writeFile(lines, rows.map((row) => `${visitText(row)}\n`).join(''));
     if (format === 'parquet') await writeParquet(duckdb, lines, join(folder, `${name}.parquet`), settings.idKind);
