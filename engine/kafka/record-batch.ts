@@ -195,7 +195,7 @@ class VarintCursor {
   }
 }
 
-/** Offsets are numbers in Millrace, checked safe (docs/architecture.md). */
+/** Offsets are numbers in Millrace, checked safe (engine/topic/README.md). */
 export function safeOffset(offset: bigint): number {
   const value = Number(offset);
   if (!Number.isSafeInteger(value)) {
