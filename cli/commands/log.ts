@@ -6,6 +6,7 @@ import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { SERVED_SOURCE, servedSource } from '../../engine/served/served-source.ts';
+import { topicOf } from '../../engine/topic/topic-of.ts';
 import type { Environment } from '../../config/environment.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { type ListedCommit, newestCommits } from '../newest-commits.ts';
@@ -58,12 +59,9 @@ async function sourceNamed(name: string, features: string, env: Environment): Pr
   if (name === SERVED_SOURCE) return servedSource(env.servedTopic);
   const { sources } = await loadDefinitions(features);
   const source = sources.get(name);
-  if (source?.topic != null) return source;
   if (source !== undefined) {
-    throw new MillraceError('source-without-topic', `source "${name}" has no topic: its history is its whole log`, {
-      remedy: 'Give the source a topic, or look at one that has one.',
-      httpStatus: 409,
-    });
+    topicOf(source, 'to archive');
+    return source;
   }
   const known = [...sources.keys(), SERVED_SOURCE].join(', ');
   throw new MillraceError('unknown-source', `no source "${name}" in the definitions; known: ${known}`, {
