@@ -37,6 +37,7 @@ export interface CatalogTables {
     fingerprint: string;
     layout: Json<ViewLayout>;
     layout_tag: number;
+    semantics: Generated<number>;
     status: VersionStatus;
     state_table: string;
     source: string;

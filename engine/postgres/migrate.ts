@@ -5,19 +5,29 @@ import * as catalog from '../../migrations/0001-catalog.ts';
 import * as readerRole from '../../migrations/0002-reader-role.ts';
 import * as sqlFunctions from '../../migrations/0003-sql-functions.ts';
 import * as archiveAndParity from '../../migrations/0004-archive-and-parity.ts';
+import * as semantics from '../../migrations/0005-semantics.ts';
 import * as intake from '../../migrations/0006-intake.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { createPool } from './pool.ts';
 import { withClient } from './transaction.ts';
 
-/** Every migration, in order. Listed by hand: what runs against a database is decided by the code, not by a folder's content. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
+/**
+ * Every migration, in order. Listed by hand: what runs against a database is decided by the code, not by a folder's content. The first
+ * release's have a ledger of their own: its workers refuse to start on one that names a migration they lack, and an upgrade
+ * lets them run, and start again, until the last is replaced. For the same reason migrations only add.
+ */
+const FIRST_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-catalog': catalog,
   '0002-reader-role': readerRole,
   '0003-sql-functions': sqlFunctions,
   '0004-archive-and-parity': archiveAndParity,
+};
+const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0005-semantics': semantics,
   '0006-intake': intake,
 };
+const FIRST_LEDGER = 'kysely_migration';
+const LATER_LEDGER = 'kysely_later_migration';
 
 /** Any constant: all Millrace processes take the same lock of the database while they migrate. */
 const LOCK_KEY = 5_120_011;
@@ -35,12 +45,42 @@ function dialectOn(client: pg.PoolClient): PostgresDialect {
 async function migrateOn(client: pg.PoolClient): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
   await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+  try {
+    const first = await runLedger(client, FIRST_LEDGER, FIRST_MIGRATIONS);
+    const later = { ...LATER_MIGRATIONS, ...(await ofLaterReleases(client)) };
+    return [...first, ...(await runLedger(client, LATER_LEDGER, later))];
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]);
+  }
+}
+
+/** What a later release has run already: it only added, and is none of ours. */
+async function ofLaterReleases(client: pg.PoolClient): Promise<Record<string, Migration>> {
+  const ledger = `millrace_catalog.${LATER_LEDGER}`;
+  const { rows: found } = await client.query<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [
+    ledger,
+  ]);
+  if (found[0]?.exists !== true) return {};
+  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${ledger}`);
+  const unknown = rows.map(({ name }) => name).filter((name) => !(name in LATER_MIGRATIONS));
+  return Object.fromEntries(
+    unknown.map((name) => [name, { up: () => Promise.reject(internalBug(`migration ${name} is of a later release`)) }]),
+  );
+}
+
+async function runLedger(
+  client: pg.PoolClient,
+  ledger: string,
+  migrations: Readonly<Record<string, Migration>>,
+): Promise<string[]> {
   const db = new Kysely<unknown>({ dialect: dialectOn(client) });
   try {
     const migrator = new Migrator({
       db,
-      provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
+      provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
       migrationTableSchema: 'millrace_catalog',
+      migrationTableName: ledger,
+      migrationLockTableName: `${ledger}_lock`,
     });
     const { error, results } = await migrator.migrateToLatest();
     if (error !== undefined) {
@@ -58,7 +98,6 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
     return (results ?? []).map((result) => result.migrationName);
   } finally {
     await db.destroy();
-    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]);
   }
 }
 

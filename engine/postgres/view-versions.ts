@@ -14,6 +14,8 @@ export interface ViewVersion {
   readonly fingerprint: string;
   readonly layout: ViewLayout;
   readonly layoutTag: number;
+  /** Of the engine that built it; see `engine/define/semantics.ts`. */
+  readonly semantics: number;
   readonly status: VersionStatus;
   /** Name of its table in schema `millrace_state`. */
   readonly stateTable: string;
@@ -63,6 +65,7 @@ function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
     fingerprint: row.fingerprint,
     layout: row.layout,
     layoutTag: row.layout_tag,
+    semantics: row.semantics,
     status: row.status,
     stateTable: row.state_table,
     source: row.source,
@@ -109,6 +112,7 @@ export async function insertVersion(
           fingerprint: version.fingerprint,
           layout: JSON.stringify(version.layout),
           layout_tag: version.layoutTag,
+          semantics: version.layout.semantics,
           status: 'building',
           state_table: stateTable,
           source: version.source,

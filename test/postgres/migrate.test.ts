@@ -12,14 +12,14 @@ import { emptyCounts } from '../../engine/admission/log-counts.ts';
 import { deadLetters, countDeadLetters, insertDeadLetters } from '../../engine/postgres/dead-letters.ts';
 import { dedupeIds, expireDedupeIds, insertDedupeIds } from '../../engine/postgres/dedupe-ids.ts';
 import { insertStreamOffsets, streamOffsets } from '../../engine/postgres/stream-offsets.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { createOwnDatabase, type OwnDatabase } from './test-database.ts';
 import { migrateUpTo, migrationNames } from './migrate-up-to.ts';
 
 const ALL = await migrationNames();
 
 const layout: ViewLayout = {
-  semantics: 1,
+  semantics: ENGINE_SEMANTICS,
   view: 'v',
   entity: 'e',
   keys: [{ name: 'k', type: { kind: 'string' } }],
@@ -98,7 +98,7 @@ describe('migrations', () => {
     );
     expect(await migrateToLatest(pool)).toEqual(ALL.slice(3));
     expect(await versions(pool)).toMatchObject([
-      { version: 3, status: 'built', endedAtUs: null },
+      { version: 3, status: 'built', endedAtUs: null, semantics: 1 },
       { version: 2, status: 'live', endedAtUs: null },
       { version: 1, status: 'superseded', endedAtUs: Date.parse('2026-02-01T00:00:00Z') * 1000 },
     ]);
@@ -106,6 +106,34 @@ describe('migrations', () => {
     expect((await pool.query('SELECT seq, fingerprint FROM millrace_catalog.commit_record')).rows).toEqual([
       { seq: 1, fingerprint: null },
     ]);
+  });
+
+  it("leave the first release's ledger alone: its workers start again on what this one has migrated", async () => {
+    const { pool } = database;
+    await migrateToLatest(pool);
+    const names = async (ledger: string): Promise<string[]> =>
+      (await pool.query<{ name: string }>(`SELECT name FROM millrace_catalog.${ledger} ORDER BY name`)).rows.map(
+        ({ name }) => name,
+      );
+    // Kysely, as the first release used it, refuses a name it does not know.
+    expect(await names('kysely_migration')).toEqual(ALL.slice(0, 4));
+    expect(await names('kysely_later_migration')).toEqual(ALL.slice(4));
+    // What such a worker inserts says nothing of semantics: it is of the first.
+    await pool.query(
+      `INSERT INTO millrace_catalog.view_version (view, version, fingerprint, layout, layout_tag, status, state_table, source)
+       VALUES ('v', 1, 'f', $1, 1, 'building', 'v_v1', 's')`,
+      [JSON.stringify(layout)],
+    );
+    expect(await versions(pool)).toMatchObject([{ semantics: 1 }]);
+  });
+
+  it('pass over those of a later release', async () => {
+    const { pool } = database;
+    await migrateToLatest(pool);
+    await pool.query(
+      `INSERT INTO millrace_catalog.kysely_later_migration VALUES ('9999-of-later', '2030-01-01T00:00:00Z')`,
+    );
+    expect(await migrateToLatest(pool)).toEqual([]);
   });
 
   it('name a database that is away, or is not there', async () => {
@@ -167,7 +195,15 @@ describe('the catalog', () => {
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(false);
     await expect(setVersionStatus(pool, 'v', 2, ['building'], 'live')).rejects.toMatchObject({ code: '23505' });
     const { createdAtUs, publishedAtUs, ...live } = (await liveVersion(pool, 'v'))!;
-    expect(live).toEqual({ ...built, ...fresh, endedAtUs: null, status: 'live', seq: 0, stateTable: 'v_v1' });
+    expect(live).toEqual({
+      ...built,
+      ...fresh,
+      semantics: ENGINE_SEMANTICS,
+      endedAtUs: null,
+      status: 'live',
+      seq: 0,
+      stateTable: 'v_v1',
+    });
     expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);
     expect([await nextSeq(pool, 'v', 1), await nextSeq(pool, 'v', 1)]).toEqual([1, 2]);
   });
