@@ -1,6 +1,12 @@
 /** Prints ns of CPU per operation of the reducers, for a flights-like view. Usage: node bench/micro/reduce.ts [events] */
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import type { AggregateName, FeatureLayout, SlotLayout, ViewLayout } from '../../engine/define/view-layout.ts';
+import {
+  ENGINE_SEMANTICS,
+  type AggregateName,
+  type FeatureLayout,
+  type SlotLayout,
+  type ViewLayout,
+} from '../../engine/define/view-layout.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
@@ -57,7 +63,7 @@ const twelve = [
 
 function layout(features: FeatureLayout[]): ViewLayout {
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'route_delays',
     entity: 'route',
     keys: [{ name: 'origin', type: { kind: 'string' } }],

@@ -1,7 +1,10 @@
 import type { ScalarType } from '../values/field-type.ts';
 
-/** The version of the engine's semantics (design §5). It is part of every fingerprint and layout. */
-export const ENGINE_SEMANTICS = 1;
+/**
+ * The version of the engine's semantics (design §5). It is part of every fingerprint and layout. An engine applies events to states of its
+ * own version alone, and reads those of the one before, too: `semantics.ts`.
+ */
+export const ENGINE_SEMANTICS = 2;
 
 export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
 

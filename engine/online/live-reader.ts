@@ -5,8 +5,8 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
 import { bindKeys, lateralState, unnestKeys } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
-import { createViewReducer } from '../state/create-view-reducer.ts';
-import type { ViewReducer } from '../state/view-reducer.ts';
+import { createStateReader } from '../state/create-view-reducer.ts';
+import type { StateReader } from '../state/view-reducer.ts';
 import { EntityKeys } from './entity-key.ts';
 
 /** A state as the statement found it. */
@@ -30,15 +30,15 @@ export interface Fetched {
 export class LiveReader {
   readonly version: ViewVersion;
   readonly keys: EntityKeys;
-  readonly all: ViewReducer;
+  readonly all: StateReader;
   readonly #statement: { readonly name: string; readonly text: string };
-  readonly #subsets = new Map<string, ViewReducer>();
+  readonly #subsets = new Map<string, StateReader>();
 
   constructor(version: ViewVersion) {
     this.version = version;
     const { layout } = version;
     this.keys = new EntityKeys(layout);
-    this.all = createViewReducer(layout);
+    this.all = createStateReader(layout);
     const first = layout.keys.length + 1;
     this.#statement = {
       name: `millrace-get-${version.stateTable}`,
@@ -72,7 +72,7 @@ export class LiveReader {
   }
 
   /** The reader of some features. Throws MillraceError `unknown-feature`. */
-  subset(features: readonly string[] | undefined): ViewReducer {
+  subset(features: readonly string[] | undefined): StateReader {
     if (features === undefined) return this.all;
     const id = features.join(',');
     const known = this.#subsets.get(id);
@@ -87,7 +87,7 @@ export class LiveReader {
       );
     });
     // Its states are those of the whole layout: the groups and slots are the same.
-    const subset = createViewReducer({ ...this.layout, features: chosen });
+    const subset = createStateReader({ ...this.layout, features: chosen });
     // A caller may ask for any combination: the cache is bounded, and starting over is cheap.
     if (this.#subsets.size >= 100) this.#subsets.clear();
     this.#subsets.set(id, subset);

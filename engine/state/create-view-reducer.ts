@@ -1,7 +1,8 @@
 import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
+import { isReadable, isRetired, semanticsRetired, semanticsUnreadable } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
-import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { internalBug } from '../errors/millrace-error.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
 import type { RangeReader } from '../reduce/partial-reducer.ts';
 import { layoutTag } from './layout-tag.ts';
@@ -19,13 +20,13 @@ import {
   tileOf,
 } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
-import type { ViewReducer } from './view-reducer.ts';
+import type { StateReader, ViewReducer } from './view-reducer.ts';
 
 /**
  * The engine of one view: apply, merge, read and the canonical codec (design §5 and §6). Holds no state of its own but a
  * buffer; one per view and thread is enough. Times are epoch µs.
  *
- * Throws MillraceError `semantics-mismatch` for a layout of another version of the engine's semantics.
+ * Throws MillraceError `semantics-retired` for a layout of earlier semantics, `semantics-mismatch` for one of later.
  *
  * @example
  * const reducer = createViewReducer(view.layout);
@@ -34,13 +35,22 @@ import type { ViewReducer } from './view-reducer.ts';
  * const [flights1d] = reducer.read(state, clock.nowUs());
  */
 export function createViewReducer(layout: ViewLayout): ViewReducer {
-  if (layout.semantics !== ENGINE_SEMANTICS) {
-    throw new MillraceError(
-      'semantics-mismatch',
-      `view "${layout.view}" was built with engine semantics ${layout.semantics}, this is ${ENGINE_SEMANTICS}`,
-      { remedy: 'Rebuild the view (rebackfill) with this version of Millrace.', httpStatus: 409 },
-    );
-  }
+  if (isRetired(layout.semantics)) throw semanticsRetired(layout.view, null, layout.semantics);
+  if (layout.semantics !== ENGINE_SEMANTICS) throw semanticsUnreadable(layout.view, layout.semantics);
+  return new TileViewReducer(layout);
+}
+
+/**
+ * Reads stored states of a layout of this engine's semantics or of the one before: what an upgrade finds is served on (design §16).
+ *
+ * Throws MillraceError `semantics-mismatch` for a layout of any other.
+ *
+ * @example
+ * const reader = createStateReader(version.layout);
+ * const values = reader.read(reader.decode(bytes), clock.nowUs());
+ */
+export function createStateReader(layout: ViewLayout): StateReader {
+  if (!isReadable(layout.semantics)) throw semanticsUnreadable(layout.view, layout.semantics);
   return new TileViewReducer(layout);
 }
 

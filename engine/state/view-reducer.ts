@@ -8,23 +8,27 @@ export interface EntityState {
   newestEventTimeUs: number;
 }
 
-/** The one engine of a view (design §6): every driver calls these and nothing else. */
-export interface ViewReducer<State extends EntityState = EntityState> {
+/** What readers of stored states need, of this engine's semantics and of the one before. */
+export interface StateReader<State extends EntityState = EntityState> {
   readonly layout: ViewLayout;
   /** First 32 bits of sha-256 of the canonical JSON of the layout; stands in every encoded state. */
   readonly layoutTag: number;
   empty(): State;
-  /** Applies one event. False when no window can see it any more and no lifetime feature took it (late). */
-  apply(state: State, event: PreparedEvent): boolean;
-  /** Merges `other` into `state`; `other` is not to be used afterwards. */
-  mergeInto(state: State, other: State): void;
   /**
    * The feature values at `atUs`, in layout order. Only events before `atUs` may have been applied, or the caller reports `ahead`.
    * Throws MillraceError `value-out-of-range` naming the feature.
    */
   read(state: State, atUs: number): ScalarValue[];
-  /** Canonical bytes: equal states give equal bytes. */
-  encode(state: State): Uint8Array;
   /** Throws MillraceError `state-layout-mismatch` for a foreign layout tag, `state-corrupt` for malformed bytes. */
   decode(bytes: Uint8Array): State;
+}
+
+/** The one engine of a view (design §6): every driver calls these and nothing else. */
+export interface ViewReducer<State extends EntityState = EntityState> extends StateReader<State> {
+  /** Applies one event. False when no window can see it any more and no lifetime feature took it (late). */
+  apply(state: State, event: PreparedEvent): boolean;
+  /** Merges `other` into `state`; `other` is not to be used afterwards. */
+  mergeInto(state: State, other: State): void;
+  /** Canonical bytes: equal states give equal bytes. */
+  encode(state: State): Uint8Array;
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { Anchor } from '../topic/anchor.ts';
@@ -54,6 +55,7 @@ interface OffsetRow {
 
 interface VersionRow {
   readonly fingerprint: string;
+  readonly semantics: number;
   readonly status: string;
   readonly state_table: string;
   readonly topic: string | null;
@@ -67,7 +69,7 @@ const STREAMABLE = new Set(['built', 'live', 'superseded']);
  * A partition the topic has gained starts at offset 0.
  *
  * @param renew true when this run has claimed before: its own token does not count as another's
- * Throws `definition-changed`, `version-not-streamable`, `stream-not-prepared`, `cluster-changed`, `topic-recreated`, `offsets-gone`.
+ * Throws `semantics-retired`, `definition-changed`, `version-not-streamable`, `stream-not-prepared`, `cluster-changed`, `topic-recreated`, `offsets-gone`.
  */
 export async function claimPartitions(
   options: RunStreamOptions,
@@ -80,7 +82,7 @@ export async function claimPartitions(
     const found = await runSql<VersionRow>(
       client,
       sqlText`
-      SELECT fingerprint, status, state_table, topic, history_watermark_us
+      SELECT fingerprint, semantics, status, state_table, topic, history_watermark_us
       FROM millrace_catalog.view_version WHERE view = ${view.name} AND version = ${version}`,
     );
     const row = found.rows[0];
@@ -186,6 +188,7 @@ function checkVersion({ view, version }: RunStreamOptions, row: VersionRow | und
       },
     );
   }
+  if (isRetired(row.semantics)) throw semanticsRetired(view.name, version, row.semantics);
   if (row.fingerprint !== view.fingerprint) {
     throw new MillraceError(
       'definition-changed',

@@ -22,7 +22,7 @@ import { type SessionHost, StreamSession } from './stream-session.ts';
  *
  * A database or a broker that is away is waited for (progress state `waiting`) and does not end the run. Throws MillraceError:
  * `offsets-gone`, `topic-recreated`, `cluster-changed`, `topic-not-found`, `compacted-topic`, `too-many-invalid-records`,
- * `definition-changed`, `version-not-streamable`, `stream-not-prepared`, `source-without-topic`, `value-out-of-range`.
+ * `semantics-retired`, `definition-changed`, `version-not-streamable`, `stream-not-prepared`, `source-without-topic`, `value-out-of-range`.
  *
  * The pool needs two connections or more.
  *

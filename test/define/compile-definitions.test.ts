@@ -1,6 +1,7 @@
 import { decimal, entity, featureService, featureView, source } from '../../index.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { briefly, faultsOf } from './faults.ts';
@@ -47,7 +48,12 @@ test('a view becomes a layout with shared slots, groups by hop and the lifetime 
   const compiled = definitions.views.get('shop_orders')!;
   const h = 3_600_000_000;
   expect(compiled.refreshMs).toBe(6 * 3_600_000);
-  expect(compiled.layout).toMatchObject({ semantics: 1, view: 'shop_orders', entity: 'shop', tieBreak: 'integer-id' });
+  expect(compiled.layout).toMatchObject({
+    semantics: ENGINE_SEMANTICS,
+    view: 'shop_orders',
+    entity: 'shop',
+    tieBreak: 'integer-id',
+  });
   expect(compiled.layout.groups).toEqual([
     { hopUs: h / 60, spanUs: h },
     { hopUs: h / 12, spanUs: 12 * h },

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type {
@@ -195,7 +196,7 @@ export function layoutOf(
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
   ]);
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'law',
     entity: 'e',
     keys: [{ name: 'k', type: { kind: 'string' } }],

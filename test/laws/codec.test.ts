@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
-import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { createStateReader, createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { canonicalJson, layoutTag } from '../../engine/state/layout-tag.ts';
 import type { ViewReducer } from '../../engine/state/view-reducer.ts';
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
@@ -142,8 +142,33 @@ describe('the layout tag', () => {
     expect(layoutTag(reversed)).toBe(layoutTag(goldenById.layout));
     expect(JSON.parse(canonicalJson(reversed))).toEqual(goldenById.layout);
   });
+});
 
-  test('a layout of other semantics is refused', () => {
-    expect(() => createViewReducer({ ...goldenById.layout, semantics: 2 })).toThrow(/semantics 2/);
+describe('semantics', () => {
+  const refusalOf = (make: () => unknown): unknown => {
+    try {
+      make();
+    } catch (error) {
+      return isMillraceError(error) ? error.code : error;
+    }
+    return null;
+  };
+
+  for (const golden of [goldenById, goldenByOffset]) {
+    test(`a state of view ${golden.layout.view} that the previous release wrote reads as it did`, () => {
+      const before = { ...golden.layout, semantics: ENGINE_SEMANTICS - 1 };
+      const reader = createStateReader(before);
+      const bytes = Buffer.from(`${golden.hex.slice(0, 2)}${golden.tagBefore}${golden.hex.slice(10)}`, 'hex');
+      expect(reader.read(reader.decode(bytes), golden.readAtUs)).toEqual(golden.values);
+      expect(refusalOf(() => createViewReducer(before))).toBe('semantics-retired');
+    });
+  }
+
+  test('of a later release, or of one long before, are not read', () => {
+    for (const semantics of [ENGINE_SEMANTICS + 1, ENGINE_SEMANTICS - 2])
+      expect(refusalOf(() => createStateReader({ ...goldenById.layout, semantics }))).toBe('semantics-mismatch');
+    expect(refusalOf(() => createViewReducer({ ...goldenById.layout, semantics: ENGINE_SEMANTICS + 1 }))).toBe(
+      'semantics-mismatch',
+    );
   });
 });

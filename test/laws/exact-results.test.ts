@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import type { AggregateName, ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type AggregateName, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
@@ -18,7 +18,7 @@ function layoutFor(
 ): ViewLayout {
   const hopUs = windowUs === null ? null : 1000;
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'payments',
     entity: 'e',
     keys: [{ name: 'k', type: { kind: 'string' } }],

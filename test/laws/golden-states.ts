@@ -12,6 +12,8 @@ export interface GoldenState {
   readonly readAtUs: number;
   readonly values: readonly ScalarValue[];
   readonly hex: string;
+  /** The tag of the same layout under the semantics before: how states of the previous release begin. */
+  readonly tagBefore: string;
 }
 
 function event(eventTimeUs: number, id: string | null, offset: number, inputs: ScalarValue[]): PreparedEvent {
@@ -23,7 +25,7 @@ const start = Date.UTC(2001, 0, 1) * 1000;
 /** Hours and a lifetime; ties by id. */
 export const goldenById: GoldenState = {
   layout: {
-    semantics: 1,
+    semantics: 2,
     view: 'v',
     entity: 'e',
     keys: [{ name: 'k', type: { kind: 'string' } }],
@@ -85,7 +87,8 @@ export const goldenById: GoldenState = {
   ],
   readAtUs: start + 3 * HOUR_US,
   values: [4, 166, 0.8 / 3, 90],
-  hex: '01b99016548ca0d3a4b2f1bc030190962101011b010201010302e80202ce99b3e6cc99b3266db5018ca0d3a4b2f1bc030164',
+  hex: '0147c950d18ca0d3a4b2f1bc030190962101011b010201010302e80202ce99b3e6cc99b3266db5018ca0d3a4b2f1bc030164',
+  tagBefore: 'b9901654',
 };
 
 const MINUTE_US = 60_000_000;
@@ -94,7 +97,7 @@ const money = { kind: 'decimal', precision: 12, scale: 2 } as const;
 /** Minutes before 1970; ties by position. */
 export const goldenByOffset: GoldenState = {
   layout: {
-    semantics: 1,
+    semantics: 2,
     view: 'w',
     entity: 'e',
     keys: [{ name: 'k', type: { kind: 'string' } }],
@@ -152,5 +155,6 @@ export const goldenByOffset: GoldenState = {
   ],
   readAtUs: 0,
   values: ['12.84', 'é', -6, true],
-  hex: '01dd945d24010177016303c3a90602003a02ec14010102ff8dce1c0008',
+  hex: '018b622b60010177016303c3a90602003a02ec14010102ff8dce1c0008',
+  tagBefore: 'dd945d24',
 };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { jsonValue } from '../../engine/values/json-values.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
-import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type FeatureLayout, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { type OfferedRead, ReadEncoder } from '../../engine/served/read-encoder.ts';
 import { LoggedRead, ServedReadDecoder } from '../../engine/served/served-read.ts';
 import { servedSource } from '../../engine/served/served-source.ts';
@@ -13,7 +13,7 @@ const source = servedSource('millrace.served');
 
 function layoutOf(keys: readonly ScalarType[], features: readonly ScalarType[]): ViewLayout {
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'some_view',
     entity: 'some_entity',
     keys: keys.map((type, index) => ({ name: `key_${index}`, type })),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 
 const MINUTE_US = 60_000_000;
@@ -8,7 +8,7 @@ const DAY_US = 86_400_000_000;
 
 function countLayout(windowUs: number, hopUs: number, spanUs = windowUs): ViewLayout {
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'w',
     entity: 'e',
     keys: [{ name: 'k', type: { kind: 'string' } }],

@@ -2,7 +2,7 @@ import fc, { type Arbitrary } from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import { keyText } from '../../engine/define/key-text.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { KeySample } from '../../engine/parity/key-sample.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { bindKeys, copyStates, createStateTable, stateTable, unnestKeys } from '../../engine/postgres/state-table.ts';
@@ -39,7 +39,7 @@ const KEYS: readonly [ScalarType, Arbitrary<ScalarValue>][] = [
 test('Postgres and Node draw the same sample, of keys of every type', async () => {
   console.log(`seed ${seed}`);
   const layout: ViewLayout = {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'v',
     entity: 'e',
     keys: KEYS.map(([type], index) => ({ name: index === 0 ? 'odd "name' : `key_${index}`, type })),

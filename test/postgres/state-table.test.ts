@@ -11,7 +11,7 @@ import {
   uniqueArray,
 } from 'fast-check';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { columnFormat } from '../../engine/postgres/column-types.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import {
@@ -39,7 +39,7 @@ afterAll(() => database.drop());
 
 function layoutOf(types: readonly ScalarType[]): ViewLayout {
   return {
-    semantics: 1,
+    semantics: ENGINE_SEMANTICS,
     view: 'v',
     entity: 'e',
     keys: types.map((type, index) => ({ name: index === 0 ? 'odd "name' : `key_${index}`, type })),
