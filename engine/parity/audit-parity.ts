@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { isRetired } from '../define/semantics.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
@@ -20,9 +21,9 @@ import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
 import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
 import { EntityCase, WorkBudget } from './entity-case.ts';
 import { collectEvents } from './entity-events.ts';
-import { auditedVersion, type LiveSnapshot, readSnapshot } from './live-snapshot.ts';
+import { auditedVersion, countStates, type LiveSnapshot, readSnapshot, servedVersion } from './live-snapshot.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
-import { type SampledEntity, ServedSample, skip } from './served-sample.ts';
+import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './served-sample.ts';
 
 const DEFAULT_READS = 100_000;
 const DEFAULT_ENTITIES = { audit: 10_000, promotion: 200_000 } as const;
@@ -46,6 +47,7 @@ const UNREPLAYABLE = new Set(['commits-missing', 'history-changed', 'offsets-gon
 /**
  * Holds what a view serves to what its log says, bit for bit: its stored states at one instant and (kind `audit`, with a serving log) the
  * reads it answered, each at the commit it was answered from. What differs is diagnosed; the outcome stands in the catalog.
+ * Of what earlier semantics of the engine made nothing is compared: `skipped` counts it as `semantics-retired`.
  *
  * @throws MillraceError `unknown-view`, `view-not-published`, `definition-changed`, and what replaying the log throws:
  * `history-changed`, `offsets-gone`, `log-hole`, `commits-missing`, `archive-file-missing`, `service-unreachable`.
@@ -83,9 +85,11 @@ class Audit {
   }
 
   async run(): Promise<AuditResult> {
-    const { view, pool, clock, kind } = this.#options;
+    const { view, pool, clock } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#startedUs = clock.nowUs();
+    const served = await servedVersion(pool, view.name);
+    if (isRetired(served.semantics)) return await this.#retired(served, startedMs);
     await auditedVersion(pool, view);
     // The reads first: each was served from a commit that the snapshot then has.
     const sampled = await this.#sampleReads();
@@ -95,6 +99,19 @@ class Audit {
     await this.#replay(snapshot, sampled.get(version.version) ?? new Map());
     const older = [...sampled].filter(([number]) => number !== version.version).sort(([a], [b]) => b - a);
     for (const [index, [number, entities]] of older.entries()) await this.#replayOlder(number, entities, index);
+    return await this.#concluded(version, startedMs);
+  }
+
+  /** What earlier semantics made cannot be replayed by these: it is counted, and nothing is said of it. */
+  async #retired(version: ViewVersion, startedMs: number): Promise<AuditResult> {
+    await this.#sampleReads();
+    const states = this.#maxEntities === 0 ? 0 : await countStates(this.#options.pool, version);
+    skip(this.#skipped, SEMANTICS_RETIRED, Math.min(states, this.#maxEntities));
+    return await this.#concluded(version, startedMs);
+  }
+
+  async #concluded(version: ViewVersion, startedMs: number): Promise<AuditResult> {
+    const { view, pool, clock, kind } = this.#options;
     const { cellsCompared } = this.#figures;
     const isBroken = this.#differences.length + this.#notDiagnosed > 0;
     const verdict: ParityVerdict = isBroken ? 'broken' : cellsCompared === 0 ? 'nothing-compared' : 'equal';

@@ -3,6 +3,7 @@ import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { type JsonValue, jsonValue } from '../values/json-values.ts';
 import { keyText } from '../define/key-text.ts';
+import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
 import { EntityKeys } from '../online/entity-key.ts';
@@ -26,7 +27,7 @@ const DEFAULT_MEMORY_MB = 1024;
  * What stands behind the feature values of one entity: the tiles in each window, the records in those tiles, the commit and the lag. Without
  * `atUs` it explains the row that readers get now, beside what the log gives; with it, what readers got then.
  *
- * @throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `definition-changed`, `state-corrupt`, and what
+ * @throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, `state-corrupt`, and what
  * replaying the log throws.
  * @example
  * const { features } = await explainFeatures({ view, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
@@ -86,6 +87,7 @@ async function servedThen({ view, pool }: ExplainOptions, atUs: number): Promise
       },
     );
   }
+  if (isRetired(version.semantics)) throw semanticsRetired(view.name, version.version, version.semantics);
   if (version.fingerprint !== view.fingerprint) {
     throw new MillraceError(
       'definition-changed',

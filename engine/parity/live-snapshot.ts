@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { keyText } from '../define/key-text.ts';
+import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
@@ -46,10 +47,17 @@ export interface SnapshotOptions {
 const ROWS_PER_FETCH = 2_000;
 const KEYS_PER_READ = 1_000;
 
-/** The version readers get. Throws MillraceError `unknown-view`, `view-not-published`, `definition-changed`. */
+/** The version readers get. Throws MillraceError `unknown-view`, `view-not-published`. */
+export async function servedVersion(on: Queryable, view: string): Promise<ViewVersion> {
+  const version = await liveVersion(on, view);
+  if (version === null) throw await notServed(on, view);
+  return version;
+}
+
+/** The version readers get, if the code at hand can replay it. Throws what `servedVersion` throws, `semantics-retired`, `definition-changed`. */
 export async function auditedVersion(on: Queryable, view: CompiledView): Promise<ViewVersion> {
-  const version = await liveVersion(on, view.name);
-  if (version === null) throw await notServed(on, view.name);
+  const version = await servedVersion(on, view.name);
+  if (isRetired(version.semantics)) throw semanticsRetired(view.name, version.version, version.semantics);
   if (version.fingerprint === view.fingerprint) return version;
   throw new MillraceError(
     'definition-changed',
@@ -107,6 +115,16 @@ export async function readRow(
     found = row;
   });
   return found;
+}
+
+/** How many states a version has. */
+export async function countStates(on: Queryable, { stateTable: table }: ViewVersion): Promise<number> {
+  const { rows } = await on.query<[number]>({
+    text: `SELECT count(*) FROM ${stateTable(table)}`,
+    rowMode: 'array',
+    types: postgresTypes,
+  });
+  return rows[0]?.[0] ?? 0;
 }
 
 async function readSample(

@@ -1,6 +1,7 @@
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { keyText } from '../define/key-text.ts';
+import { isRetired } from '../define/semantics.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type ServedRead, ServedReadDecoder } from '../served/served-read.ts';
@@ -17,6 +18,9 @@ interface HeldEntity extends SampledEntity {
   readonly keyText: string;
   readonly version: number;
 }
+
+/** Of versions that earlier semantics of the engine built: there is nothing to replay them with. */
+export const SEMANTICS_RETIRED = 'semantics-retired';
 
 /** Why a logged read is not compared, and how many. */
 export type Skipped = Record<string, number>;
@@ -55,6 +59,7 @@ export class ServedSample {
   add(read: ServedRead): void {
     const version = this.#versions.get(read.version);
     if (version === undefined) return skip(this.skipped, 'version-unknown');
+    if (isRetired(version.semantics)) return skip(this.skipped, SEMANTICS_RETIRED);
     if (version.fingerprint !== this.#fingerprint) return skip(this.skipped, 'other-definition');
     // One text per entity and version: the log writes keys in layout order.
     const id = `${read.version} ${read.entityJson}`;

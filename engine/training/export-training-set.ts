@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
+import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
@@ -133,6 +134,7 @@ class TrainingExport {
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
+      semantics: ENGINE_SEMANTICS,
       mode,
       service: service.name,
       rows: spine.rows,

@@ -1,14 +1,21 @@
 import type { CompiledService } from '../define/compiled-view.ts';
+import { FIRST_SEMANTICS, isRetired } from '../define/semantics.ts';
+import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ManifestSource, TrainingManifest, TrainingMode } from './training-types.ts';
 
-/** Refuses to repeat an export whose mode, views or spine are no longer what the manifest says. Throws `training-set-changed`. */
+/**
+ * Refuses to repeat an export whose mode, views or spine are no longer what the manifest says, or that earlier semantics of the engine
+ * made. Throws `semantics-retired`, `training-set-changed`.
+ */
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
   spineSha256: string,
   mode: TrainingMode,
 ): void {
+  const semantics = manifest.semantics ?? FIRST_SEMANTICS;
+  if (isRetired(semantics)) throw madeBefore(semantics);
   const changed: string[] = [];
   if (manifest.mode !== mode) changed.push(`mode: then "${manifest.mode}", now "${mode}"`);
   if (manifest.service !== service.name) changed.push(`service: then "${manifest.service}", now "${service.name}"`);
@@ -36,6 +43,14 @@ export function checkSameHistory(manifest: TrainingManifest, source: ManifestSou
     files.map((file) => `${file.path} (${file.rows} rows, ${file.sizeBytes} bytes)`).join(', ') || 'none';
   if (describe(then) === describe(source.history)) return;
   refuse([`history of source "${source.source}": then ${describe(then)}, now ${describe(source.history)}`]);
+}
+
+function madeBefore(semantics: number): MillraceError {
+  return new MillraceError(
+    'semantics-retired',
+    `the export was made with semantics ${semantics} of the engine and cannot be repeated with the present ones, ${ENGINE_SEMANTICS}`,
+    { remedy: 'Keep the file that was made then, or export anew without repeatOf.', httpStatus: 409 },
+  );
 }
 
 function refuse(changed: readonly string[]): void {

@@ -2,6 +2,8 @@ import type pg from 'pg';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { isRetired } from '../define/semantics.ts';
+import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
@@ -43,7 +45,7 @@ export function poolOf({ options }: Pick<ReadContext, 'options'>): pg.Pool {
 /**
  * Finds, for each view, which version readers got at the labels' times and how far its commits go.
  *
- * Throws `view-not-published`, `definition-changed`, `commits-missing`, `training-set-changed`.
+ * Throws `view-not-published`, `semantics-retired`, `definition-changed`, `commits-missing`, `training-set-changed`.
  */
 export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
   const { options } = context;
@@ -76,7 +78,7 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
     }
     plans.push({ view, versions: found });
   }
-  if (foreign.length > 0) throw definitionChanged(foreign);
+  if (foreign.length > 0) throw notReplayable(foreign);
   return plans;
 }
 
@@ -180,23 +182,29 @@ function foreignRows(view: CompiledView, span: Span): ForeignRows | null {
   return span.fingerprint === view.fingerprint ? null : { view, span, fingerprint: span.fingerprint, commit: null };
 }
 
-function definitionChanged(foreign: readonly ForeignRows[]): MillraceError {
+/** `semantics-retired` where the engine's semantics alone are in the way, else `definition-changed`. */
+function notReplayable(foreign: readonly ForeignRows[]): MillraceError {
+  const isUpgrade = foreign.every(({ span }) => isRetired(span.stored.semantics));
   const lines = foreign.map(({ view, span, fingerprint, commit }) => {
     const what =
       commit === null
         ? `version ${span.version} of view "${view.name}"`
         : `version ${span.version} of view "${view.name}", from its commit ${commit} on,`;
+    const { semantics } = span.stored;
     return (
-      `${what} (served from ${formatDateTime(span.fromUs)} to ${formatDateTime(span.untilUs)}, ${span.rows} label rows) was made by definition ` +
-      `${fingerprint.slice(0, 12)}, the present one is ${view.fingerprint.slice(0, 12)}`
+      `${what} (served from ${formatDateTime(span.fromUs)} to ${formatDateTime(span.untilUs)}, ${span.rows} label rows) was made by ` +
+      (isRetired(semantics)
+        ? `semantics ${semantics} of the engine, the present ones are ${ENGINE_SEMANTICS}`
+        : `definition ${fingerprint.slice(0, 12)}, the present one is ${view.fingerprint.slice(0, 12)}`)
     );
   });
   return new MillraceError(
-    'definition-changed',
-    `what another definition served cannot be replayed: ${lines.join('; ')}`,
+    isUpgrade ? 'semantics-retired' : 'definition-changed',
+    `what ${isUpgrade ? 'earlier semantics' : 'another definition'} served cannot be replayed: ${lines.join('; ')}`,
     {
-      remedy:
-        'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn): the serving log has what was served.',
+      remedy: isUpgrade
+        ? 'Leave out the label rows of that time, or name requests instead of times (requestColumn): the serving log has what was served.'
+        : 'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn): the serving log has what was served.',
       httpStatus: 409,
       details: {
         versions: foreign.map(({ view, span, fingerprint, commit }) => ({

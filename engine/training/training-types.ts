@@ -146,6 +146,8 @@ export interface ManifestSource {
 export interface TrainingManifest {
   readonly format: 1;
   readonly millrace: string;
+  /** Of the engine that made it; where it is not said, the first. */
+  readonly semantics?: number | undefined;
   readonly mode: TrainingMode;
   readonly service: string;
   readonly rows: number;

@@ -234,6 +234,16 @@ test('what cannot be replayed is refused by name', async () => {
     ),
     remedy: expect.stringMatching(/requestColumn/),
   });
+  // The same definition by later semantics of the engine.
+  await world.pool.query(`UPDATE millrace_catalog.view_version SET semantics = semantics - 1 WHERE view = 'refused'`);
+  await expect(exported({}, { ...refused, fingerprint: 'e'.repeat(64) })).rejects.toMatchObject({
+    code: 'semantics-retired',
+    message: expect.stringMatching(
+      /version 1 of view "refused" \(served .*, 1 label rows\) was made by semantics \d+ of the engine/,
+    ),
+    remedy: expect.stringMatching(/requestColumn/),
+  });
+  await world.pool.query(`UPDATE millrace_catalog.view_version SET semantics = semantics + 1 WHERE view = 'refused'`);
   await expect(exported({ repeatOf: manifest, mode: 'event-time' })).rejects.toMatchObject({
     code: 'training-set-changed',
   });

@@ -155,8 +155,8 @@ test('reads that no replay can be held to are counted by reason', async () => {
   world.broker.append(SERVED_TOPIC, 0, [{ value: Buffer.from('{"read_id":1}'), timestampUs: 0 }]);
   const table = 'millrace_catalog.view_version';
   await world.pool.query(
-    `INSERT INTO ${table} (view, version, fingerprint, layout, layout_tag, status, state_table, source)
-     SELECT view, 50, 'of-another-definition', layout, layout_tag, 'superseded', 'elsewhere', source FROM ${table} WHERE version = 1`,
+    `INSERT INTO ${table} (view, version, fingerprint, layout, layout_tag, semantics, status, state_table, source)
+     SELECT view, 50, 'of-another-definition', layout, layout_tag, semantics, 'superseded', 'elsewhere', source FROM ${table} WHERE version = 1`,
   );
   await world.serve(keys, { change: (read) => ({ ...read, version: 50 }) });
   const result = await world.audit();
@@ -189,6 +189,30 @@ test('an audit refuses what it cannot prove anything of, and says that nothing w
   const aborted = AbortSignal.abort(new Error('enough'));
   await expect(auditParity({ ...base(world), signal: aborted })).rejects.toThrow();
   expect(await latestAudits(world.pool)).toMatchObject([{ view: 'spending', verdict: 'nothing-compared' }]);
+});
+
+test('what earlier semantics built is counted, and no difference: as what is served, and as what was', async () => {
+  const world = await served({ customers: 5, reads: 3 });
+  await world.corruptState('customer 1', (state) => {
+    state.newestEventTimeUs += 1;
+  });
+  expect(await world.audit()).toMatchObject({ verdict: 'broken' });
+  await world.upgradeEngine();
+  const nothing = { verdict: 'nothing-compared', cellsCompared: 0, cellsDiffering: 0, differences: [] };
+  // 15 reads and 5 states.
+  expect(await world.audit()).toMatchObject({ ...nothing, skipped: { 'semantics-retired': 20 } });
+  expect(await world.audit({ limits: { reads: 1, entities: 2 } })).toMatchObject({
+    ...nothing,
+    skipped: { 'semantics-retired': 17 },
+  });
+  expect(await world.audit({ kind: 'promotion' })).toMatchObject({ ...nothing, skipped: { 'semantics-retired': 5 } });
+  expect(await world.audit({ limits: { entities: 0 }, servedTopic: null })).toMatchObject({ ...nothing, skipped: {} });
+
+  const version = await world.backfill();
+  await world.serve([['customer 1']]);
+  const after = await world.audit();
+  expect(after).toMatchObject({ version, verdict: 'equal', reads: 1, skipped: { 'semantics-retired': 15 } });
+  expect(await latestAudits(world.pool)).toMatchObject([{ auditId: after.auditId, verdict: 'equal' }]);
 });
 
 function base(world: ParityWorld) {

@@ -127,6 +127,19 @@ test('what was served at an earlier time, and what came too late for it', async 
   await expect(explain(run, { atUs: startUs })).rejects.toMatchObject({ code: 'not-served-then' });
 });
 
+test('what earlier semantics built is not explained by these, now or as it was served then', async () => {
+  const { run, buy } = await world();
+  buy(1, { amount: 10 });
+  await run.backfill();
+  const then = Date.now() * 1000;
+  await run.upgradeEngine();
+  for (const more of [{}, { atUs: then }])
+    await expect(explain(run, more)).rejects.toMatchObject({ code: 'semantics-retired', httpStatus: 409 });
+  await run.backfill();
+  expect(await explain(run)).toMatchObject({ version: 2, from: 'store' });
+  await expect(explain(run, { atUs: then })).rejects.toMatchObject({ code: 'semantics-retired' });
+});
+
 test('an entity without events, a wrong key, and a store that differs from the log', async () => {
   const { run, buy } = await world();
   buy(1, { amount: 10 });

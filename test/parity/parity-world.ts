@@ -7,6 +7,7 @@ import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { Clock } from '../../engine/values/clock.ts';
 import type { LogBatch, LogReader } from '../../engine/topic/log-reader.ts';
+import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import type { LogWriter } from '../../engine/topic/log-writer.ts';
 import { createOnlineStore, type OnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
@@ -201,6 +202,14 @@ export class ParityWorld {
       change(state);
       return this.reducer.encode(state);
     });
+  }
+
+  /** Makes every version so far one that earlier semantics of the engine built. */
+  async upgradeEngine(): Promise<void> {
+    await this.pool.query('UPDATE millrace_catalog.view_version SET semantics = $1, fingerprint = $2', [
+      ENGINE_SEMANTICS - 1,
+      'before',
+    ]);
   }
 
   async stateTable(): Promise<string> {

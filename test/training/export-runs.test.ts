@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import type { CompiledService } from '../../engine/define/compiled-view.ts';
+import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { entity } from '../../engine/define/entity.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
@@ -213,6 +214,11 @@ test('repeating is refused when spine, history or code is another', async () => 
       message: expect.stringContaining(named),
     });
   }
+  // What the release before made says nothing of its semantics.
+  const { semantics, ...before } = manifest;
+  expect(semantics).toBe(ENGINE_SEMANTICS);
+  for (const repeatOf of [before, { ...manifest, semantics: ENGINE_SEMANTICS - 1 }])
+    await expect(exportTo('b.parquet', { repeatOf })).rejects.toMatchObject({ code: 'semantics-retired' });
 });
 
 test('a sum that does not fit names the feature and the row', async () => {
