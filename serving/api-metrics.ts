@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { isRetired } from '../engine/define/semantics.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
@@ -51,6 +52,12 @@ export class ApiMetrics {
   readonly #mostlyInvalid = new Gauge({
     name: 'millrace_view_mostly_invalid_partitions',
     help: 'Partitions of whose last 20 records more than half are invalid.',
+    labelNames: ['view'],
+    registers: [this.#registry],
+  });
+  readonly #upgrading = new Gauge({
+    name: 'millrace_view_upgrading',
+    help: '1 while what is served was built by earlier semantics of the engine: it stands still until the next version takes over.',
     labelNames: ['view'],
     registers: [this.#registry],
   });
@@ -125,11 +132,20 @@ export class ApiMetrics {
 
   /** The text of a scrape; `views` is null where the database did not answer. */
   scrape(views: ScrapedViews | null, nowUs: number): Promise<string> {
-    for (const gauge of [this.#freshness, this.#lag, this.#mostlyInvalid, this.#cells, this.#differing, this.#auditAge])
-      gauge.reset();
+    const gauges = [
+      this.#freshness,
+      this.#lag,
+      this.#mostlyInvalid,
+      this.#upgrading,
+      this.#cells,
+      this.#differing,
+      this.#auditAge,
+    ];
+    for (const gauge of gauges) gauge.reset();
     this.#databaseUp.set(views === null ? 0 : 1);
-    for (const { view, lag, watermarkUs, mostlyInvalid } of views?.progress ?? []) {
+    for (const { view, lag, watermarkUs, mostlyInvalid, semantics } of views?.progress ?? []) {
       this.#mostlyInvalid.set({ view }, mostlyInvalid);
+      this.#upgrading.set({ view }, isRetired(semantics) ? 1 : 0);
       if (lag !== null) this.#lag.set({ view }, lag);
       if (watermarkUs !== null) this.#freshness.set({ view }, Math.max(0, nowUs - watermarkUs) / 1_000_000);
     }

@@ -10,6 +10,8 @@ export interface ViewProgress {
   readonly watermarkUs: number | null;
   /** Partitions of whose last 20 records more than half are invalid. */
   readonly mostlyInvalid: number;
+  /** Of the engine that built what is served. */
+  readonly semantics: number;
 }
 
 /** The progress of every live view, in one statement. */
@@ -19,6 +21,7 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     lag: number | null;
     watermark_us: number | null;
     mostly_invalid: number;
+    semantics: number;
   }>({
     text: `
       SELECT v.view,
@@ -30,11 +33,12 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
           END,
           v.history_watermark_us
         ) AS watermark_us,
-        count(*) FILTER (WHERE o.mostly_invalid)::int AS mostly_invalid
+        count(*) FILTER (WHERE o.mostly_invalid)::int AS mostly_invalid,
+        (v.layout->>'semantics')::int AS semantics
       FROM millrace_catalog.view_version v
       LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version
       WHERE v.status = 'live'
-      GROUP BY v.view, v.history_watermark_us
+      GROUP BY v.view, v.history_watermark_us, v.layout->>'semantics'
       ORDER BY v.view`,
     types: postgresTypes,
   });
@@ -43,5 +47,6 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     lag: row.lag,
     watermarkUs: row.watermark_us,
     mostlyInvalid: row.mostly_invalid,
+    semantics: row.semantics,
   }));
 }

@@ -10,7 +10,7 @@ import { createPool } from '../postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
-import { definitionLayout, type DefinitionLayout } from './definition-layout.ts';
+import { definitionLayout, type DefinitionLayout, isLaidOutAs } from './definition-layout.ts';
 import { EntityKeys } from './entity-key.ts';
 import { createOnlineStore } from './online-store.ts';
 import type { ViewRead } from './view-read.ts';
@@ -154,12 +154,12 @@ export function createClient(options: ClientOptions): FeatureClient {
       // The keys are right for this definition: where the store refuses them, it serves another one.
       if (isMillraceError(error) && error.code === 'invalid-key') {
         const served = await store.describe(view.name);
-        if (served.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, served, laidOut);
+        if (!isLaidOutAs(laidOut, served.layoutTag)) throw definitionChanged(view.name, served, laidOut);
       }
       throw error;
     });
     for (const read of reads) {
-      if (read.layoutTag !== laidOut.layoutTag) throw definitionChanged(view.name, read, laidOut);
+      if (!isLaidOutAs(laidOut, read.layoutTag)) throw definitionChanged(view.name, read, laidOut);
     }
     return { keys, reads };
   };

@@ -9,6 +9,13 @@ import { layoutTag } from '../state/layout-tag.ts';
 export interface DefinitionLayout {
   readonly layout: ViewLayout;
   readonly layoutTag: number;
+  /** Its tag by the semantics before: what was built then is served on after an upgrade. */
+  readonly tagBefore: number;
+}
+
+/** True of states with this tag: they have this layout, whichever of the two semantics built them. */
+export function isLaidOutAs({ layoutTag: tag, tagBefore }: DefinitionLayout, served: number): boolean {
+  return served === tag || served === tagBefore;
 }
 
 const known = new WeakMap<FeatureView, DefinitionLayout>();
@@ -22,7 +29,9 @@ export function definitionLayout(view: FeatureView): DefinitionLayout {
   const keys = compileEntity(view.entity, faultReporter(faults, 'entity', view.entity.name));
   const { compiled } = compileView(view, keys, source, faultReporter(faults, 'feature view', view.name));
   if (compiled === null || faults.length > 0) throw invalidDefinitions(faults);
-  const laidOut = { layout: compiled.layout, layoutTag: layoutTag(compiled.layout) };
+  const { layout } = compiled;
+  const tagBefore = layoutTag({ ...layout, semantics: layout.semantics - 1 });
+  const laidOut = { layout, layoutTag: layoutTag(layout), tagBefore };
   known.set(view, laidOut);
   return laidOut;
 }

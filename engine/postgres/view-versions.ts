@@ -65,7 +65,8 @@ function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
     fingerprint: row.fingerprint,
     layout: row.layout,
     layoutTag: row.layout_tag,
-    semantics: row.semantics,
+    // Readers are upgraded before the workers that migrate: then there is no such column yet.
+    semantics: row.semantics ?? row.layout.semantics,
     status: row.status,
     stateTable: row.state_table,
     source: row.source,
