@@ -15,6 +15,7 @@ import { insertVersion } from '../postgres/view-versions.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { layoutTag } from '../state/layout-tag.ts';
 import { type BackfillProgress, ProgressReporter } from './backfill-progress.ts';
+import { checkHistoryCovered, checkTopicCovered, type CoveredLog, coveredLog } from './covered-log.ts';
 import { discardVersion } from './discard-version.ts';
 import { loadVersion } from './load-version.ts';
 import { scanStates } from './scan-states.ts';
@@ -34,6 +35,8 @@ export interface BackfillOptions {
   readonly clock: Clock;
   /** Honoured between batches. */
   readonly signal?: AbortSignal | undefined;
+  /** A version whose log this one's must reach back as far as; null or none: what there is will do. */
+  readonly covers?: number | null | undefined;
   /** Who builds, as the catalog notes it. */
   readonly builder: string;
   /** Called at least once a second. */
@@ -61,7 +64,7 @@ const STATES_SHARE = 0.35;
  * Builds a new version of a view from the whole log up to a cut, and leaves it `built`: complete, and unknown to readers until
  * `publishVersion`. Unpublished versions of earlier runs are swept first. On error or abort nothing of this one stays.
  *
- * @throws MillraceError what `scanLog` and `takeCut` throw, `reader-missing`, `too-many-invalid-records`, `backfill-superseded`,
+ * @throws MillraceError what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `reader-missing`, `too-many-invalid-records`, `backfill-superseded`,
  * and the signal's reason.
  * @example
  * const { version, entities } = await runBackfill({ view, pool, reader, spillDir: '/var/tmp', clock: systemClock, builder: 'me' });
@@ -77,9 +80,11 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillRes
     if (reader === null) throw readerMissing(view);
     cut = await takeCut(reader, source.topic, clock);
   }
+  const covered = cut === null || options.covers == null ? null : await coveredLog(pool, view.name, options.covers);
+  if (cut !== null && covered !== null) checkTopicCovered(covered, cut);
   const begun = await beginVersion(options, cut);
   try {
-    return await buildVersion(options, cut, begun);
+    return await buildVersion(options, cut, covered, begun);
   } catch (error) {
     try {
       await discardVersion({ pool, view: view.name, version: begun.version });
@@ -121,7 +126,12 @@ function beginVersion({ view, pool, builder }: BackfillOptions, cut: Cut | null)
   });
 }
 
-async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: BegunVersion): Promise<BackfillResult> {
+async function buildVersion(
+  options: BackfillOptions,
+  cut: Cut | null,
+  covered: CoveredLog | null,
+  begun: BegunVersion,
+): Promise<BackfillResult> {
   const { view, pool, reader, clock, signal, spillDir } = options;
   const { version, stateTable } = begun;
   const memoryMb = options.memoryMb ?? DEFAULT_MEMORY_MB;
@@ -144,6 +154,7 @@ async function buildVersion(options: BackfillOptions, cut: Cut | null, begun: Be
       signal,
       progress,
     });
+    if (covered !== null) checkHistoryCovered(covered, figures.files);
     const entities = await withTransaction(pool, (client) =>
       loadVersion(client, {
         view,
