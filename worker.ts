@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
 import {
   DefaultLogger,
   makeTelemetryFilterString,
@@ -14,6 +15,7 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
+import { LifecycleTeller } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
@@ -31,6 +33,8 @@ import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queue
 /** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
 const BATCHES_AT_ONCE = 2;
 const STREAMS_AT_ONCE = 100;
+/** How often versions of earlier semantics are looked at, while there are any. */
+const TELL_EVERY_MS = 30_000;
 
 const QUEUE_OF = { workflow: (queue: string) => queue, batch: batchQueueOf, stream: streamQueueOf } as const;
 type Role = keyof typeof QUEUE_OF;
@@ -96,7 +100,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     topicReader === null
       ? null
       : withArchive(topicReader, { pool, archiveDir: env.archiveDir, duckdbTempDir: spillDir });
-  const activities = createActivities({
+  const deps = {
     definitions,
     pool,
     reader,
@@ -107,7 +111,8 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     spillDir,
     memoryMb: env.memoryMb,
     identity,
-  });
+  };
+  const activities = createActivities(deps);
   const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
   const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
     workflow: {
@@ -135,6 +140,12 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
       }),
     ),
   );
+  const teller = new LifecycleTeller({
+    deps,
+    client: new Client({ connection, namespace: temporal.namespace, identity }),
+    everyMs: TELL_EVERY_MS,
+    onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
+  });
   const shutdown = (): void => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
@@ -145,9 +156,11 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     'READY',
   );
   process.send?.({ ready: true });
+  if (roles.includes('workflow')) teller.start();
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
+    await teller.stop();
     await reader?.close();
     await connection.close();
     await pool.end();

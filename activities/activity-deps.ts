@@ -1,7 +1,10 @@
 import type pg from 'pg';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
+import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
+import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
+import { versions } from '../engine/postgres/view-versions.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
@@ -42,10 +45,19 @@ export function viewNamed(deps: ActivityDeps, name: string): CompiledView {
   );
 }
 
-/** The view, if this worker's code is the very code the lifecycle speaks of. Throws `unknown-view`, `definition-changed`. */
-export function viewWithFingerprint(deps: ActivityDeps, name: string, fingerprint: string): CompiledView {
+/**
+ * The view, if this worker's code is the very code the lifecycle speaks of. Throws `unknown-view`, `definition-changed`, and
+ * `semantics-retired` where the lifecycle speaks of what earlier semantics of the engine made.
+ */
+export async function viewWithFingerprint(
+  deps: ActivityDeps,
+  name: string,
+  fingerprint: string,
+): Promise<CompiledView> {
   const view = viewNamed(deps, name);
   if (view.fingerprint === fingerprint) return view;
+  const semantics = await semanticsOf(deps, view, fingerprint);
+  if (semantics !== null && isRetired(semantics)) throw semanticsRetired(name, null, semantics);
   throw new MillraceError(
     'definition-changed',
     `view "${name}" runs as ${fingerprint.slice(0, 12)}, and this worker's definition is ${view.fingerprint.slice(0, 12)}`,
@@ -56,6 +68,17 @@ export function viewWithFingerprint(deps: ActivityDeps, name: string, fingerprin
       details: { running: fingerprint, worker: view.fingerprint },
     },
   );
+}
+
+/** Of the engine that gave the view this fingerprint, as the catalog or the definition at hand knows; null where neither does. */
+export async function semanticsOf(
+  { pool }: Pick<ActivityDeps, 'pool'>,
+  view: CompiledView,
+  fingerprint: string,
+): Promise<number | null> {
+  const version = (await versions(pool, view.name)).find((known) => known.fingerprint === fingerprint);
+  if (version !== undefined) return version.semantics;
+  return (await view.fingerprintBefore?.()) === fingerprint ? ENGINE_SEMANTICS - 1 : null;
 }
 
 /** The source of this worker's definitions, or the serving log. Throws `unknown-source`. */

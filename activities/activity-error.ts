@@ -1,5 +1,6 @@
 import { CompleteAsyncError, Context, log } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 
@@ -44,7 +45,12 @@ function toFailure(error: unknown, rule: RetryRule): unknown {
       type: named.code,
       nonRetryable: rule === 'by-error' && !named.retryable,
       details: [
-        { remedy: named.remedy, ...(Object.keys(named.details).length === 0 ? {} : { about: plain(named.details) }) },
+        // Which release answers: workers of several may share a queue while an upgrade is under way.
+        {
+          remedy: named.remedy,
+          engine: ENGINE_SEMANTICS,
+          ...(Object.keys(named.details).length === 0 ? {} : { about: plain(named.details) }),
+        },
       ],
       cause: named,
     });

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
+import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
 import type { ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
-import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
+import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in Postgres. */
@@ -30,7 +31,10 @@ export async function provePromotion(
   deps: ActivityDeps,
   input: { readonly view: string; readonly version: number; readonly fingerprint: string; readonly entities: number },
 ): Promise<AuditSummary> {
-  const view = viewWithFingerprint(deps, input.view, input.fingerprint);
+  const view = viewNamed(deps, input.view);
+  const semantics = await semanticsOf(deps, view, input.fingerprint);
+  // Of a version of earlier semantics nothing can be proven, and nothing is wrong: the audit counts it.
+  if (semantics === null || !isRetired(semantics)) await viewWithFingerprint(deps, input.view, input.fingerprint);
   return summaryOf(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
 }
 

@@ -1,17 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
+import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { runBackfill } from '../engine/backfill/run-backfill.ts';
-import type { BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
+import type { BackfillInput, BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 
 /** Builds a version aside: readers see nothing of it. An attempt that follows a killed one starts over. */
-export async function backfillView(
-  deps: ActivityDeps,
-  input: { readonly view: string; readonly fingerprint: string },
-): Promise<BackfillSummary> {
-  const view = viewWithFingerprint(deps, input.view, input.fingerprint);
+export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
+  const view = await viewWithFingerprint(deps, input.view, input.fingerprint);
   const { workflowExecution, attempt } = Context.current().info;
   const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
   try {
@@ -24,12 +22,14 @@ export async function backfillView(
         memoryMb: deps.memoryMb,
         clock: deps.clock,
         signal: pulse.signal,
+        covers: input.covers,
         builder: `${workflowExecution?.runId ?? 'no-workflow'}/${attempt}`,
         onProgress: ({ phase, rows, entities, percent, rowsPerSecond }) =>
           pulse.report({ phase, rows, entities, percent, rate: Math.round(rowsPerSecond) }),
       }),
     );
-    return { version: result.version, rows: result.rows, entities: result.entities, counts: { ...result.counts } };
+    const { version, rows, entities, counts } = result;
+    return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS };
   } finally {
     await rm(spillDir, { recursive: true, force: true });
   }

@@ -24,6 +24,8 @@ export interface Activities {
   readonly resolveView: Activity<typeof resolveView>;
   readonly backfillView: Activity<typeof backfillView>;
   readonly publishView: Activity<typeof publishView>;
+  /** `publishView` by a name that workers of the first release do not know: they would put their own SQL over states of ours. */
+  readonly flipView: Activity<typeof publishView>;
   readonly discardUnfinished: Activity<typeof discardUnfinished>;
   readonly retireView: Activity<typeof retireView>;
   readonly fenceStream: Activity<typeof fenceStream>;
@@ -48,6 +50,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     resolveView: asActivity('by-error', (input) => resolveView(deps, input)),
     backfillView: asActivity('by-error', (input) => backfillView(deps, input)),
     publishView: asActivity('by-error', (input) => publishView(deps, input)),
+    flipView: asActivity('by-error', (input) => publishView(deps, input)),
     discardUnfinished: asActivity('always', (input) => discardUnfinished(deps, input)),
     retireView: asActivity('always', (input) => retireView(deps, input)),
     fenceStream: asActivity('always', (input) => fenceStream(deps, input)),

@@ -11,6 +11,8 @@ export async function resolveView(deps: ActivityDeps, { view: name }: { readonly
   return {
     view: name,
     fingerprint: view.fingerprint,
+    semantics: layout.semantics,
+    former: (await view.fingerprintBefore?.()) ?? null,
     entity: layout.entity,
     source: source.name,
     topic: source.topic,
@@ -23,6 +25,7 @@ export async function resolveView(deps: ActivityDeps, { view: name }: { readonly
         : {
             version: live.version,
             fingerprint: live.fingerprint,
+            semantics: live.semantics,
             rows: live.counts.records ?? 0,
             entities: live.entities,
             publishedAtMs: Math.floor((live.publishedAtUs ?? live.createdAtUs) / 1000),

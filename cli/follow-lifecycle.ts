@@ -10,6 +10,7 @@ const EVERY_MS = 500;
 const ON_THE_WAY: readonly Phase[] = [
   'validating',
   'backfilling',
+  'upgrading',
   'refreshing',
   'catching-up',
   'proving',
@@ -38,7 +39,8 @@ export async function followLifecycle(
     const status = await queryStatus(client, view);
     if (status === null) output.progress(`${view}: waiting for a worker to answer`);
     else {
-      if (status.phase === 'failed') throw failed(status);
+      // An upgrade with an error waits for a person.
+      if (status.phase === 'failed' || (status.phase === 'upgrading' && status.error !== null)) throw failed(status);
       if (enough.includes(status.phase) || !ON_THE_WAY.includes(status.phase)) return status;
       output.progress(`${view}: ${[status.phase, ...runningActivities(description).map(progressOf)].join(' · ')}`);
     }

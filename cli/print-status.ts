@@ -16,6 +16,11 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
     output.line(
       `proof of the promotion: ${count(proof.cellsCompared)} cells compared with a backfill, ${count(proof.cellsDiffering)} differ`,
     );
+  const { upgrade } = status;
+  if (upgrade !== null)
+    output.line(
+      `built by ${upgrade.from === null ? 'earlier semantics' : `semantics ${upgrade.from}`} of the engine; a version by semantics ${upgrade.to} takes over once it is built`,
+    );
   if (status.notice !== null) output.line(status.notice);
   if (status.error !== null)
     output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);

@@ -33,6 +33,8 @@ export interface ViewStatus {
   readonly phase: string;
   readonly version: number | null;
   readonly fingerprint: string | null;
+  /** Of the engine that built what is served; phase `upgrading` where a later one is to take over. */
+  readonly semantics: number | null;
   readonly entities: number | null;
   /** Records between the stream's next offsets and the present end of the topic; null without a topic. */
   readonly lag: number | null;
@@ -128,6 +130,7 @@ async function statusOf(
     phase: own?.phase ?? (isOwned ? 'no-worker' : 'no-lifecycle'),
     version: live?.version ?? null,
     fingerprint: live?.fingerprint ?? null,
+    semantics: live?.semantics ?? null,
     entities: live?.entities ?? null,
     lag:
       live === null || live.topic === null || failure !== null

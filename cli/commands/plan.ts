@@ -3,6 +3,7 @@ import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
+import { isRetired } from '../../engine/define/semantics.ts';
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
@@ -34,7 +35,7 @@ export function addPlanCommand(program: Command): void {
     }
     const { databaseUrl, temporal } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
-    const asked = await runningViews(databaseUrl, temporal);
+    const asked = await runningViews(definitions, databaseUrl, temporal);
     const rows = describePlan(definitions, asked.running ?? undefined);
     if (output.isJson) output.json(rows);
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
@@ -79,7 +80,11 @@ interface Asked {
 }
 
 /** What is served and how it goes. A plan needs no services; those that are named must answer. */
-async function runningViews(databaseUrl: string | null, temporal: TemporalSettings | null): Promise<Asked> {
+async function runningViews(
+  definitions: Definitions,
+  databaseUrl: string | null,
+  temporal: TemporalSettings | null,
+): Promise<Asked> {
   if (databaseUrl === null) return { running: null, failure: null };
   const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan' });
   try {
@@ -95,11 +100,13 @@ async function runningViews(databaseUrl: string | null, temporal: TemporalSettin
         }
       });
     }
-    const running = live.map(
-      ({ view, version, fingerprint }) =>
-        [view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint }] as const,
-    );
-    return { running: new Map(running), failure: null };
+    const running = new Map<string, RunningView>();
+    for (const { view, version, fingerprint, semantics } of live) {
+      const isBefore =
+        isRetired(semantics) && (await definitions.views.get(view)?.fingerprintBefore?.()) === fingerprint;
+      running.set(view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint, isBefore });
+    }
+    return { running, failure: null };
   } catch (error) {
     return { running: null, failure: asMillraceError(error) };
   } finally {
@@ -122,6 +129,7 @@ function print(output: Output, row: PlanRow, unknown: string): void {
     new: 'nothing yet',
     unknown: `not known: ${unknown}`,
     unchanged: `${running?.phase}, version ${running?.version}, this definition`,
+    upgrading: `${running?.phase}, version ${running?.version}, this definition by earlier semantics of the engine: its lifecycle builds the next version by itself`,
     changed: `${running?.phase}, version ${running?.version}, of ANOTHER definition (${running?.fingerprint.slice(0, 12)}): "millrace rebackfill ${row.view}" builds this one`,
   };
   output.line(`  running  ${note[row.change]}`);

@@ -7,6 +7,7 @@ import type { Entity } from './entity.ts';
 import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
+import { formerFingerprint } from './former-fingerprint.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 import { nameFault, SERVED_SOURCE } from './names.ts';
 import { probePurity } from './probe-purity.ts';
@@ -70,15 +71,11 @@ export async function compileDefinitions(
   const byDefinition = new Map<FeatureView, CompiledView>();
   for (const { definition, view, loaded: entry } of compiled) {
     const source = sources.get(definition.source) as SourceCompilation;
-    const fingerprint = await fingerprintView({
-      definition,
-      view,
-      plans: source.plans,
-      loaded: entry,
-      folder: loaded.folder,
-    });
+    const identity = { definition, view, plans: source.plans, loaded: entry, folder: loaded.folder };
+    const fingerprint = await fingerprintView(identity);
     const { slots: _, ...rest } = view;
-    const ready: CompiledView = Object.freeze({ ...rest, fingerprint });
+    const fingerprintBefore = (): Promise<string> => formerFingerprint(identity);
+    const ready: CompiledView = Object.freeze({ ...rest, fingerprint, fingerprintBefore });
     views.set(view.name, ready);
     byDefinition.set(definition, ready);
   }

@@ -65,6 +65,8 @@ export interface CompiledView {
   readonly layout: ViewLayout;
   /** Hex sha-256 over code, contract and engine semantics (design §4). */
   readonly fingerprint: string;
+  /** What the release of the semantics before gave this very definition: its versions are known by it. Worked out when asked for. */
+  readonly fingerprintBefore?: (() => Promise<string>) | undefined;
   readonly source: CompiledSource;
   /** Per feature of the layout, what it aggregates: a field's name, or the source text of its row function; null for `count()`. */
   readonly featureInputs?: readonly (string | null)[] | undefined;

@@ -33,8 +33,11 @@ export interface PlanRow {
   readonly shortFingerprint: string;
   /** What runs now, as the caller knows it; null where nothing does, or it was not asked. */
   readonly running: RunningView | null;
-  /** `new`: nothing runs; `unchanged`: the same fingerprint runs; `changed`: another one does. */
-  readonly change: 'new' | 'unchanged' | 'changed' | 'unknown';
+  /**
+   * `new`: nothing runs; `unchanged`: the same fingerprint runs; `upgrading`: this definition runs by earlier semantics of the engine;
+   * `changed`: another one does.
+   */
+  readonly change: 'new' | 'unchanged' | 'upgrading' | 'changed' | 'unknown';
 }
 
 /** What is known of a view that runs. */
@@ -42,6 +45,8 @@ export interface RunningView {
   readonly phase: string;
   readonly version: number;
   readonly fingerprint: string;
+  /** True of what the definition at hand made by the semantics before. */
+  readonly isBefore?: boolean | undefined;
 }
 
 /**
@@ -75,7 +80,9 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
             ? 'new'
             : running.fingerprint === view.fingerprint
               ? 'unchanged'
-              : 'changed',
+              : running.isBefore === true
+                ? 'upgrading'
+                : 'changed',
     };
   });
 }

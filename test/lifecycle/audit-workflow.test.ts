@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { AuditInput, AuditResultSummary } from '../../workflows/audit-parity/contract.ts';
 import { retireUpdate } from '../../workflows/feature-lifecycle/contract.ts';
 import { eventually, LifecycleHarness, uniqueView } from './lifecycle-harness.ts';
-import { activitiesOf, auditSummary, ScriptedActivities } from './scripted-activities.ts';
+import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
 
 let harness: LifecycleHarness;
 const scripts = new Map<string, ScriptedActivities>();
@@ -90,5 +90,19 @@ describe('auditParity', () => {
     const handle = await started(input, 'input');
     const error: unknown = await handle.result().catch((caught: unknown) => caught);
     expect(String((error as WorkflowFailedError).cause)).toContain(message);
+  });
+
+  it('is put on the queue again where a worker of the release before took it', async () => {
+    const { view, script } = scripted('other-release');
+    script.failing = { auditView: scriptedFailure('definition-changed', {}) };
+    const handle = await started({ view }, view);
+    await eventually(() => script.named('auditView').length >= 2);
+    script.failing = {};
+    expect(await handle.result()).toMatchObject({ verdict: 'equal' });
+    // A worker of this release means what it says.
+    script.failing = { auditView: scriptedFailure('definition-changed') };
+    const { length } = script.named('auditView');
+    await expect((await started({ view }, view)).result()).rejects.toThrow(WorkflowFailedError);
+    expect(script.named('auditView')).toHaveLength(length + 1);
   });
 });

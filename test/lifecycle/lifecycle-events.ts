@@ -1,5 +1,11 @@
 import type { ParityReport } from '../../workflows/audit-parity/contract.ts';
-import type { PromotionProof, Command, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
+import type {
+  PromotionProof,
+  Command,
+  LiveVersion,
+  SliceSummary,
+  ViewPlan,
+} from '../../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../../workflows/failure.ts';
 import { initialState, type LifecycleState } from '../../workflows/feature-lifecycle/state.ts';
 import { type LifecycleEvent, transition } from '../../workflows/feature-lifecycle/transition.ts';
@@ -17,6 +23,14 @@ export const plan: ViewPlan = {
   refreshMs: null,
   live: null,
   generation: 0,
+};
+/** What a release that said nothing of semantics published. */
+export const servedBefore: LiveVersion = {
+  version: 1,
+  fingerprint: 'f0',
+  rows: 10,
+  entities: 2,
+  publishedAtMs: NOW_MS,
 };
 export const failure: Failure = {
   code: 'definition-changed',

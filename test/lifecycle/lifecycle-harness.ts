@@ -46,8 +46,8 @@ export class LifecycleHarness {
     return new LifecycleHarness(connection, native, bundle, stack.temporalNamespace);
   }
 
-  /** Runs a worker with these activities until `stopWorker`. */
-  async startWorker(activities: Activities): Promise<void> {
+  /** Runs a worker with these activities until `stopWorker`. `without`: of the release before that patch. */
+  async startWorker(activities: Activities, without?: string): Promise<void> {
     const common = {
       connection: this.#native,
       namespace: this.namespace,
@@ -56,7 +56,14 @@ export class LifecycleHarness {
       identity: 'test',
     } as const;
     const workers = await Promise.all([
-      Worker.create({ ...common, taskQueue: this.taskQueue, workflowBundle: this.#bundle }),
+      Worker.create({
+        ...common,
+        taskQueue: this.taskQueue,
+        workflowBundle: this.#bundle,
+        ...(without === undefined
+          ? {}
+          : { patchActivationCallback: ({ patchId }: { readonly patchId: string }) => patchId !== without }),
+      }),
       Worker.create({ ...common, taskQueue: batchQueueOf(this.taskQueue) }),
       Worker.create({ ...common, taskQueue: streamQueueOf(this.taskQueue) }),
     ]);

@@ -4,6 +4,7 @@ import { COMMANDS } from '../../workflows/feature-lifecycle/contract.ts';
 import { decide, nextRefreshAtMs } from '../../workflows/feature-lifecycle/decide.ts';
 import { initialState } from '../../workflows/feature-lifecycle/state.ts';
 import type { LifecycleEvent } from '../../workflows/feature-lifecycle/transition.ts';
+import { awaitsAcceptance, upgradeOf } from '../../workflows/feature-lifecycle/upgrade.ts';
 import { phaseOf, refusal, statusOf } from '../../workflows/feature-lifecycle/status.ts';
 import {
   after,
@@ -15,6 +16,7 @@ import {
   published,
   report,
   send,
+  servedBefore,
   slice,
   streamStarted,
 } from './lifecycle-events.ts';
@@ -214,6 +216,13 @@ describe('every command, in any state, any number of times', () => {
     { type: 'proof-ended', version: 1, proof: null, report: null, failure },
     { type: 'parity', report: report({ verdict: 'broken' }) },
     { type: 'parity', report: report() },
+    { type: 'engine', semantics: 2, lag: 5 },
+    { ...published, built: { ...published.built, version: 2, semantics: 2 } },
+    {
+      type: 'resolved',
+      plan: { ...plan, semantics: 2, former: 'f0', live: { ...servedBefore, version: 2, semantics: 2 } },
+    },
+    { type: 'other-release' },
   );
 
   it('is harmless twice, and nothing but retirement follows retire', () => {
@@ -237,6 +246,15 @@ describe('every command, in any state, any number of times', () => {
           if (work.proof !== null) expect(work).toMatchObject({ stream: { kind: 'stream', version: work.proof } });
           if (phaseOf(state) === 'streaming' && proofEntities > 0)
             expect(['equal', 'unproven']).toContain(state.proof?.verdict);
+          // What earlier semantics built stands still, whatever was asked.
+          if (upgradeOf(state) !== null) expect(work).toMatchObject({ stream: null, proof: null });
+          expect(phaseOf(state) === 'upgrading').toBe(
+            upgradeOf(state) !== null &&
+              !state.retired &&
+              !state.wants.retired &&
+              !state.wants.paused &&
+              (state.failures.build === null || awaitsAcceptance(state)),
+          );
           if (work.stream !== null) expect(state.live?.version).toBe(work.stream.version);
           // Carried over continue-as-new as JSON: nothing may be lost on the way.
           expect(JSON.parse(JSON.stringify(state))).toEqual(state);

@@ -130,7 +130,7 @@ describe('featureLifecycle', () => {
     expect(streaming).toMatchObject({ version: 2, fingerprint: 'fingerprint-2', error: null });
     // The new version was brought to the present before readers were flipped to it.
     const order = script.calls.map((call) => `${call.name} ${(call.input as { version?: number }).version ?? ''}`);
-    expect(order.indexOf('runStreamSlice 2')).toBeLessThan(order.indexOf('publishView 2'));
+    expect(order.indexOf('runStreamSlice 2')).toBeLessThan(order.indexOf('flipView 2'));
     await handle.executeUpdate(retireUpdate);
     await handle.result();
   });

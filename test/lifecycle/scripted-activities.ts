@@ -69,6 +69,7 @@ export class ScriptedActivities {
         return { version: this.#version, rows: 100, entities: 10, counts: {} };
       },
       publishView: async (input) => called('publishView', input),
+      flipView: async (input) => called('flipView', input),
       discardUnfinished: async (input) => called('discardUnfinished', input),
       retireView: async (input) => called('retireView', input),
       fenceStream: async (input) => called('fenceStream', input),
@@ -166,17 +167,20 @@ async function untilStopped({ budgetMs }: { readonly budgetMs: number }): Promis
 }
 
 /** A failure as the real activities give it. */
-export function scriptedFailure(code: string): ApplicationFailure {
+export function scriptedFailure(
+  code: string,
+  engine: { readonly engine?: number } = { engine: 2 },
+): ApplicationFailure {
   return ApplicationFailure.create({
     message: `scripted ${code}`,
     type: code,
     nonRetryable: true,
-    details: [{ remedy: `mend ${code}` }],
+    details: [{ remedy: `mend ${code}`, ...engine }],
   });
 }
 
 /** One set of activities for many views, each under its own script: one worker serves a whole test file. */
-export function activitiesOf(scripts: ReadonlyMap<string, ScriptedActivities>): Activities {
+export function activitiesOf(scripts: { get(view: string): { activities(): Activities } | undefined }): Activities {
   const of = (view: string): Activities => {
     const script = scripts.get(view);
     if (script === undefined) throw scriptedFailure('unknown-view');
@@ -186,6 +190,7 @@ export function activitiesOf(scripts: ReadonlyMap<string, ScriptedActivities>): 
     resolveView: async (input) => await of(input.view).resolveView(input),
     backfillView: async (input) => await of(input.view).backfillView(input),
     publishView: async (input) => await of(input.view).publishView(input),
+    flipView: async (input) => await of(input.view).flipView(input),
     discardUnfinished: async (input) => await of(input.view).discardUnfinished(input),
     retireView: async (input) => await of(input.view).retireView(input),
     fenceStream: async (input) => await of(input.view).fenceStream(input),

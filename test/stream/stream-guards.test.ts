@@ -277,6 +277,9 @@ describe('a log that is not what it was', () => {
     expect(
       await codeOf(runStream(options({ view: spendingView({ topic: TOPIC, fingerprint: 'e'.repeat(64) }) }))),
     ).toBe('definition-changed');
+    const earlier = 'UPDATE millrace_catalog.view_version SET semantics = semantics - 1 WHERE view = $1';
+    await database.pool.query(earlier, [options().view.name]);
+    expect(await codeOf(runStream(options()))).toBe('semantics-retired');
     expect(await codeOf(runStream(options({ version: 999 })))).toBe('version-not-streamable');
     expect(await codeOf(runStream(options({ view: spendingView({ topic: null }) })))).toBe('source-without-topic');
   });

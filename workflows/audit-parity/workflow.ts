@@ -18,6 +18,7 @@ import {
 import { paritySignal, featureWorkflowId } from '../feature-lifecycle/contract.ts';
 import { renderAudit } from './page.ts';
 import { objectOf, optionalWholeOf, textOf } from '../json-input.ts';
+import { byThisRelease } from '../other-release.ts';
 import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 
 /**
@@ -31,7 +32,9 @@ export async function auditParity(input: AuditInput): Promise<AuditResultSummary
   setCurrentDetails(
     `### Parity of ${view}\n\n- At most **${bounds.reads}** logged reads and **${bounds.entities}** entities\n\nRunning: see the pending activity's heartbeat.`,
   );
-  const result = await batch.auditView.executeWithOptions(batchOptions(`audit ${view}`), [{ view, ...bounds }]);
+  const result = await byThisRelease(() =>
+    batch.auditView.executeWithOptions(batchOptions(`audit ${view}`), [{ view, ...bounds }]),
+  );
   setCurrentDetails(renderAudit(result));
   if (result.verdict === 'not-served') return result;
   const report = reportOf(result, 'audit', bounds, Date.now());

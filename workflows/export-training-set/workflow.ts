@@ -2,6 +2,7 @@ import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from '../activity-profiles.ts';
 import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contract.ts';
 import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from '../json-input.ts';
+import { byThisRelease } from '../other-release.ts';
 import { renderExport } from './page.ts';
 
 const FIELDS: readonly (keyof ExportInput)[] = [
@@ -29,7 +30,9 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
   setCurrentDetails(
     `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\`\n\nRunning: see the pending activity's heartbeat.`,
   );
-  const summary = await batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]);
+  const summary = await byThisRelease(() =>
+    batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]),
+  );
   setCurrentDetails(renderExport(summary));
   return summary;
 }

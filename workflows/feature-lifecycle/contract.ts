@@ -37,6 +37,7 @@ export interface LifecycleInput {
 export type Phase =
   | 'validating'
   | 'backfilling'
+  | 'upgrading'
   | 'published'
   | 'refreshing'
   | 'catching-up'
@@ -71,6 +72,10 @@ export type Counts = Readonly<Record<string, number>>;
 export interface ViewPlan {
   readonly view: string;
   readonly fingerprint: string;
+  /** Of the worker's engine. Workers of the first semantics do not say. */
+  readonly semantics?: number | undefined;
+  /** The definition's fingerprint by the semantics before: what workers and versions of then know it by; null where that cannot be told. */
+  readonly former?: string | null | undefined;
   readonly entity: string;
   readonly source: string;
   readonly topic: string | null;
@@ -88,9 +93,18 @@ export interface ViewPlan {
 export interface LiveVersion {
   readonly version: number;
   readonly fingerprint: string;
+  /** Of the engine that built it. Workers and runs of the first semantics do not say. */
+  readonly semantics?: number | undefined;
   readonly rows: number;
   readonly entities: number;
   readonly publishedAtMs: number;
+}
+
+export interface BackfillInput {
+  readonly view: string;
+  readonly fingerprint: string;
+  /** The version whose log the new one must reach back as far as; none: what there is will do. */
+  readonly covers?: number | undefined;
 }
 
 export interface BackfillSummary {
@@ -98,6 +112,8 @@ export interface BackfillSummary {
   readonly rows: number;
   readonly entities: number;
   readonly counts: Counts;
+  /** Of the engine that built it. Workers of the first semantics do not say. */
+  readonly semantics?: number | undefined;
 }
 
 export interface SliceInput {
@@ -140,11 +156,16 @@ export interface LifecycleStatus {
   readonly phase: Phase;
   readonly version: number | null;
   readonly fingerprint: string | null;
+  /** While what is served was built by earlier semantics of the engine (null: the first ones), and which take over. */
+  readonly upgrade: { readonly from: number | null; readonly to: number } | null;
   readonly promoted: boolean;
   readonly paused: boolean;
   readonly rows: number | null;
   readonly entities: number | null;
-  /** As of the last ended slice; the live figure is in the running activity's heartbeat and in `millrace status`. */
+  /**
+   * As of the last ended slice, or, of a version that stands still, as a worker last saw it; the live figure is in the running activity's
+   * heartbeat and in `millrace status`.
+   */
   readonly lag: number | null;
   readonly watermarkUs: number | null;
   /** Stream records read since the version was published, by ended slices. */
@@ -167,4 +188,14 @@ export const rebackfillUpdate = defineUpdate<LifecycleStatus>('rebackfill');
 export const retryUpdate = defineUpdate<LifecycleStatus>('retry');
 export const retireUpdate = defineUpdate<LifecycleStatus>('retire');
 export const statusQuery = defineQuery<LifecycleStatus>('status');
+/** What a worker tells the lifecycles of versions that earlier semantics of the engine built. */
+export interface EngineNews {
+  /** Of the worker's engine. */
+  readonly semantics: number;
+  /** Records of the topic behind the version's stored offsets; null without a topic. */
+  readonly lag: number | null;
+}
+
+export const engineSignal = defineSignal<[EngineNews]>('engine');
+
 export const paritySignal = defineSignal<[ParityReport]>('parity');

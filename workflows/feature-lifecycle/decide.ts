@@ -1,5 +1,6 @@
 import { toProve } from './proof.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
+import { isUpgrading } from './upgrade.ts';
 
 /** The work that should be going on, given the state. */
 export interface Work {
@@ -13,6 +14,7 @@ export interface Work {
 /** When the next scheduled refresh is due, in epoch ms; null where none is scheduled or can run. */
 export function nextRefreshAtMs(state: LifecycleState): number | null {
   const { plan, live, wants, failures, refreshedAtMs } = state;
+  if (isUpgrading(state)) return null;
   if (plan?.refreshMs == null || live === null || refreshedAtMs === null) return null;
   if (wants.streaming || wants.paused || wants.retired || failures.stream !== null || failures.build !== null)
     return null;
@@ -26,8 +28,10 @@ export function decide(state: LifecycleState, nowMs: number): Work {
   if (wants.paused) return { retire: false, build: false, stream: null, proof: null };
   const dueAtMs = nextRefreshAtMs(state);
   const due = dueAtMs !== null && nowMs >= dueAtMs;
-  const build = failures.build === null && (wants.build !== null || (due && plan?.topic === null));
-  const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null;
+  const upgrading = isUpgrading(state);
+  const build = failures.build === null && (wants.build !== null || upgrading || (due && plan?.topic === null));
+  // No worker goes on with a version of earlier semantics: it stands still at its stored offsets.
+  const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null && !upgrading;
   if (!canStream) return { retire: false, build, stream: null, proof: null };
   // A refresh under way goes on to its end: it moved `refreshedAtMs` when it began and is not due any more.
   const refresh = wants.refresh || due || state.stream?.kind === 'refresh';

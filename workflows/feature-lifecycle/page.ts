@@ -7,6 +7,8 @@ import { statusOf } from './status.ts';
 const MEANING: Readonly<Record<Phase, string>> = {
   validating: 'The definition is being looked up.',
   backfilling: 'The whole log up to the cut is being read into a new table that readers cannot see yet.',
+  upgrading:
+    'Readers are served what there is, and it stands still: the semantics of the engine have changed, and a version by the new ones is being built aside to take over from it.',
   published: 'Readers are served. The stream would start at the exact offset where the batch stopped: send `promote`.',
   refreshing: 'Readers are served while the view is brought up to the present end of its topic.',
   'catching-up': 'Readers are served while the stream works through what has gathered in the topic.',
@@ -33,13 +35,15 @@ export function renderLifecyclePage(state: LifecycleState): string {
     fact('Rows of the backfill', state.live.rows);
     fact('Entities', state.live.entities);
     fact('Published', iso(state.live.publishedAtMs));
+    if (status.upgrade !== null)
+      fact('Semantics', `${status.upgrade.from ?? 'earlier ones'}, to be taken over by ${status.upgrade.to}`);
   } else fact('Served version', 'none yet');
   if (state.build !== null && state.live !== null) {
     fact('Meanwhile', `a new version is ${state.build.stage}; version ${state.live.version} is served until the flip`);
   }
   if (state.stream !== null || status.lag !== null) {
     fact('Stream records read', status.records);
-    fact('Lag when the last slice ended', status.lag);
+    fact(status.upgrade === null ? 'Lag when the last slice ended' : 'Lag', status.lag);
     fact('Watermark', status.watermarkUs === null ? null : iso(status.watermarkUs / 1000));
   }
   fact('Proof of the promotion', proofLine(status.proof));

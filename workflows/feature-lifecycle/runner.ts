@@ -1,26 +1,28 @@
-import { CancellationScope } from '@temporalio/workflow';
-import {
-  batch,
-  batchOptions,
-  CERTAIN,
-  certain,
-  QUICK,
-  quick,
-  sliceBudgetMs,
-  stream,
-  streamOptions,
-} from '../activity-profiles.ts';
+import { CancellationScope, patched, sleep } from '@temporalio/workflow';
+import { sliceBudgetMs } from '../activity-profiles.ts';
 import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
+import { engineOf, isOtherRelease, otherReleaseDelayMs, UPGRADES } from '../other-release.ts';
 import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
-import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceSummary } from './contract.ts';
+import { backfill, discardUnfinished, fence, lookUp, prove, publish, runSlice, takeFromReaders } from './calls.ts';
+import type {
+  BackfillSummary,
+  LifecycleOptions,
+  LiveVersion,
+  Phase,
+  PromotionProof,
+  SliceInput,
+  SliceSummary,
+  ViewPlan,
+} from './contract.ts';
 import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
-import { type LifecycleEvent, transition } from './transition.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
 import { phaseOf } from './status.ts';
+import { type LifecycleEvent, transition } from './transition.ts';
+import { definitionChangedToo, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
 
 const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
   transition,
@@ -38,13 +40,11 @@ const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
 
 const LOOKING_UP = 'looking up the definition';
 
-interface SliceWork {
-  readonly kind: StreamKind;
-  readonly version: number;
-  readonly fingerprint: string;
-  readonly shard: number;
-  readonly until: 'forever' | 'present-end';
-}
+/** How long work that a worker of another release took waits at most: of a build, which keeps its run open, and of a stream, which is to be fresh. */
+const BUILD_WAITS_MS = 300_000;
+const STREAM_WAITS_MS = 30_000;
+
+type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until'> & { readonly kind: StreamKind };
 
 /**
  * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side.
@@ -127,48 +127,100 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   async retire(): Promise<void> {
     const { view, live } = this.state;
     if (live !== null) await this.#fence(live.version);
-    await certain.retireView.executeWithOptions({ ...CERTAIN, summary: `take ${view} from its readers` }, [{ view }]);
+    await takeFromReaders(view);
     this.apply({ type: 'retired' });
   }
 
   async #runBuild(lane: Lane, onUnknownView: (error: unknown) => void): Promise<void> {
     const { view } = this.state;
-    const isFirst = this.state.wants.build === 'first';
     let during = LOOKING_UP;
     const broken = await runLane(
       lane,
       () => during,
       async () => {
-        const plan = await quick.resolveView.executeWithOptions({ ...QUICK, summary: `look up ${view}` }, [{ view }]);
-        this.apply({ type: 'resolved', plan });
-        if (isFirst && this.state.wants.build === null) return;
-        during = 'backfill';
-        const built = await batch.backfillView.executeWithOptions(batchOptions(`backfill ${view}`), [
-          { view, fingerprint: plan.fingerprint },
-        ]);
+        const made = await this.#buildVersion(() => (during = 'backfill'));
+        if (made === null) return;
+        const { plan, built } = made;
         this.apply({ type: 'backfilled' });
         during = 'publish';
         if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
-        const summary = `publish ${view} v${built.version}`;
-        await quick.publishView.executeWithOptions({ ...QUICK, summary }, [{ view, version: built.version }]);
+        const by = patched(UPGRADES) ? 'flipView' : 'publishView';
+        await this.#byThisRelease(() => publish(by, view, built.version));
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
     const failure = broken?.failure ?? null;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
-      else if (during !== LOOKING_UP) await certain.discardUnfinished({ view });
+      else if (during !== LOOKING_UP) await discardUnfinished(view);
     }
     this.#build = null;
     this.apply({ type: 'build-ended', failure });
+  }
+
+  /** Looks the view up and builds a version of it aside; null where there is nothing to build any more. */
+  async #buildVersion(begun: () => void): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
+    const { view, wants: asked } = this.state;
+    const mayBeDone = asked.build === 'first' || (asked.build === null && isUpgrading(this.state));
+    for (let tries = 0; ; tries++) {
+      const plan = await lookUp(view);
+      if ((plan.semantics ?? 0) < semanticsKnown(this.state) && patched(UPGRADES)) {
+        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
+        continue;
+      }
+      this.apply({ type: 'resolved', plan: this.#heeded(plan) });
+      const { wants, live } = this.state;
+      const upgraded = wants.build === null && isUpgrading(this.state) ? live : null;
+      if (mayBeDone && wants.build === null && upgraded === null) return null;
+      if (upgraded !== null && upgraded.fingerprint !== plan.former) throw definitionChangedToo(plan, upgraded);
+      begun();
+      try {
+        const covers = upgraded === null ? {} : { covers: upgraded.version };
+        return { plan, built: await backfill({ view, fingerprint: plan.fingerprint, ...covers }) };
+      } catch (error) {
+        // Retired is also what a worker of the release before had planned, for a worker of this one.
+        if (!(isOtherRelease(error, semanticsKnown(this.state)) || engineOf(error) !== null) || !patched(UPGRADES))
+          throw error;
+        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
+      }
+    }
+  }
+
+  /** What a run of the release before did not look at is not looked at when it is replayed. */
+  #heeded(plan: ViewPlan): ViewPlan {
+    const isNews = isRetiredBy(this.state.live ?? plan.live, plan.semantics);
+    return isNews && !patched(UPGRADES) ? { ...plan, semantics: undefined } : plan;
+  }
+
+  /** Does again what a worker of another release took and cannot do, until one of this release takes it. */
+  async #byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!this.#isOthers(error)) throw error;
+        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
+      }
+    }
+  }
+
+  #isOthers(error: unknown): boolean {
+    return isOtherRelease(error, semanticsKnown(this.state)) && patched(UPGRADES);
+  }
+
+  async #waitForThisRelease(tries: number, mostMs: number): Promise<void> {
+    this.apply({ type: 'other-release' });
+    await sleep(otherReleaseDelayMs(tries, mostMs), { summary: 'a worker of another release took it' });
   }
 
   /** A version that takes over from a served one is first brought up to the present, or readers would step back in time. */
   async #meetThePresent(version: number, fingerprint: string): Promise<void> {
     const catchUp = async (shard: number): Promise<void> => {
       for (;;) {
-        const slice = await this.#slice({ kind: 'refresh', version, fingerprint, shard, until: 'present-end' });
+        const slice = await this.#byThisRelease(() =>
+          this.#slice({ kind: 'refresh', version, fingerprint, shard, until: 'present-end' }),
+        );
         this.apply({ type: 'generation-taken', atLeast: slice.generation ?? 0 });
         if (slice.ended === 'present-end') return;
       }
@@ -191,20 +243,35 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       () => allOrNone(lane.scope, shards),
     );
     const completed = broken === null && !lane.stopping && !lane.ending;
+    const failure = this.#withoutNews(broken?.failure ?? null, broken?.error);
     // Whatever became of the worker that ran it: after the fence nothing older can write.
     if (!completed) await this.#fence(version);
     this.#stream = null;
-    this.apply({ type: 'stream-ended', failure: broken?.failure ?? null, completed });
+    this.apply({ type: 'stream-ended', failure, completed });
+  }
+
+  /** That a version is of earlier semantics is no failure of its stream: another is built, and takes over. */
+  #withoutNews(failure: Failure | null, error: unknown): Failure | null {
+    const semantics = failure === null ? null : engineOf(error);
+    if (semantics === null || !isRetiredBy(this.state.live, semantics) || !patched(UPGRADES)) return failure;
+    this.apply({ type: 'engine', semantics, lag: null });
+    return null;
   }
 
   async #runShard(lane: Lane, work: Omit<SliceWork, 'shard' | 'until'>, shard: number): Promise<void> {
+    let tries = 0;
     while (!lane.stopping) {
       const isCaughtUp = this.state.caughtUp.includes(shard);
       const until = work.kind === 'stream' && isCaughtUp ? 'forever' : 'present-end';
-      const slice = await this.#slice({ ...work, shard, until });
-      const { catchUpLag } = this.#options;
-      this.apply({ type: 'slice-ended', shard, slice, catchUpLag });
-      if (work.kind === 'refresh' && slice.ended === 'present-end') return;
+      try {
+        const slice = await this.#slice({ ...work, shard, until });
+        tries = 0;
+        this.apply({ type: 'slice-ended', shard, slice, catchUpLag: this.#options.catchUpLag });
+        if (work.kind === 'refresh' && slice.ended === 'present-end') return;
+      } catch (error) {
+        if (!this.#isOthers(error)) throw error;
+        await this.#waitForThisRelease(tries++, STREAM_WAITS_MS);
+      }
       if (this.carryOnDue() && !this.isBound) {
         lane.ending = true;
         // The other shards end at once: none may wait for the slowest slice.
@@ -215,8 +282,9 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   }
 
   /** Compares what the stream holds with a backfill over the same log, beside the running stream. */
-  async #runProof(lane: Lane, { version, fingerprint }: LiveVersion): Promise<void> {
+  async #runProof(lane: Lane, live: LiveVersion): Promise<void> {
     const { view } = this.state;
+    const { version } = live;
     const bounds = { reads: 0, entities: this.#options.proofEntities };
     let report: ParityReport | null = null;
     let proof: PromotionProof | null = null;
@@ -224,9 +292,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => 'proof',
       async () => {
-        const options = batchOptions(`prove the promotion of ${view} v${version}`);
-        const input = { view, version, fingerprint, entities: bounds.entities };
-        const summary = await batch.provePromotion.executeWithOptions(options, [input]);
+        const summary = await this.#byThisRelease(() => prove(view, live, bounds.entities));
         report = reportOf(summary, 'promotion', bounds, Date.now());
         // Readers have been flipped meanwhile: what was compared is not what they get.
         proof = summary.version === version ? proofOf(report) : null;
@@ -241,24 +307,16 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     this.apply({ type: 'proof-ended', version, proof, report, failure });
   }
 
-  async #slice(work: SliceWork): Promise<SliceSummary> {
-    const { view } = this.state;
+  #slice({ kind, ...work }: SliceWork): Promise<SliceSummary> {
     const { shards, sliceSeconds } = this.#options;
     const budgetMs = sliceBudgetMs(sliceSeconds);
     this.apply({ type: 'generation-taken', atLeast: 0 });
-    const { kind, version, fingerprint, shard, until } = work;
-    const verb = kind === 'refresh' ? 'bring up to now' : until === 'forever' ? 'stream' : 'catch up';
-    const summary = `${verb}: ${view} v${version}${shards > 1 ? ` shard ${shard + 1}/${shards}` : ''}`;
-    return await stream.runStreamSlice.executeWithOptions(streamOptions(budgetMs, summary), [
-      { view, version, fingerprint, generation: this.state.generation, shard, shards, until, budgetMs },
-    ]);
+    const { view, generation } = this.state;
+    return runSlice(kind, { view, ...work, generation, shards, budgetMs });
   }
 
   async #fence(version: number): Promise<void> {
     this.apply({ type: 'generation-taken', atLeast: 0 });
-    const { view, generation } = this.state;
-    await certain.fenceStream.executeWithOptions({ ...CERTAIN, summary: `fence the stream of ${view} v${version}` }, [
-      { view, version, generation },
-    ]);
+    await fence(this.state.view, version, this.state.generation);
   }
 }

@@ -34,6 +34,10 @@ export interface LifecycleState {
   readonly watermarkUs: number | null;
   readonly records: number;
   readonly generation: number;
+  /** The newest semantics of an engine that was heard of since the first ones; null: none. */
+  readonly engine: number | null;
+  /** Records behind a version that stands still, as a worker last saw it. */
+  readonly standing: number | null;
   readonly refreshedAtMs: number | null;
   /** Entities a promotion is proven over at most; 0: promotions are not proven. */
   readonly proofEntities: number;
@@ -69,6 +73,8 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     watermarkUs: null,
     records: 0,
     generation: 0,
+    engine: null,
+    standing: null,
     refreshedAtMs: null,
     proofEntities,
     proving: null,

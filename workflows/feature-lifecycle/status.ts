@@ -2,6 +2,7 @@ import { type Command, COMMANDS, type LifecycleStatus, type Phase } from './cont
 import { nextRefreshAtMs } from './decide.ts';
 import { owesProof, PARITY_BROKEN } from './proof.ts';
 import type { LifecycleState } from './state.ts';
+import { awaitsAcceptance, isUpgrading, upgradeOf } from './upgrade.ts';
 
 /** The one word for where a lifecycle is. */
 export function phaseOf(state: LifecycleState): Phase {
@@ -9,6 +10,7 @@ export function phaseOf(state: LifecycleState): Phase {
   if (state.retired) return 'retired';
   if (wants.retired) return 'retiring';
   if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
+  if (isUpgrading(state)) return failures.build === null || awaitsAcceptance(state) ? 'upgrading' : 'failed';
   if (build !== null) return build.stage === 'validating' ? 'validating' : 'backfilling';
   // A difference was found and the stream is being fenced: failed only when nothing can be written any more.
   if (failures.stream?.code === PARITY_BROKEN && stream !== null) return 'proving';
@@ -24,16 +26,23 @@ export function phaseOf(state: LifecycleState): Phase {
 /** What a person is told. */
 export function statusOf(state: LifecycleState): LifecycleStatus {
   const lags = Object.values(state.lags);
+  const upgrade = upgradeOf(state);
   return {
     view: state.view,
     phase: phaseOf(state),
     version: state.live?.version ?? null,
     fingerprint: state.live?.fingerprint ?? null,
+    upgrade,
     promoted: state.wants.streaming,
     paused: state.wants.paused,
     rows: state.live?.rows ?? null,
     entities: state.live?.entities ?? null,
-    lag: lags.length === 0 ? null : lags.reduce((sum, lag) => sum + lag, 0),
+    lag:
+      upgrade !== null && state.standing !== null
+        ? state.standing
+        : lags.length === 0
+          ? null
+          : lags.reduce((sum, lag) => sum + lag, 0),
     watermarkUs: state.watermarkUs,
     records: state.records,
     nextRefreshAtMs: nextRefreshAtMs(state),
@@ -63,10 +72,12 @@ export function refusal(state: LifecycleState, command: Command): string | null 
     case 'refresh':
       if (live === null) return 'nothing is published yet: the backfill reads all there is';
       if (wants.streaming) return 'the view is streaming: it is always fresh';
+      if (isUpgrading(state)) return 'the view is being upgraded: its new version will be brought to the present';
       if (wants.paused) return 'the view is paused: send resume first';
       return failed === null ? null : `the view has failed (${failed.code}): ${wayOut}`;
     case 'rebackfill':
-      if (wants.build !== null && failures.build === null) return 'a backfill is running or waiting already';
+      if ((wants.build !== null || isUpgrading(state)) && failures.build === null)
+        return 'a backfill is running or waiting already';
       return wants.paused ? 'the view is paused: send resume first' : null;
     case 'retry':
       return failed === null ? 'nothing has failed' : null;

@@ -1,8 +1,9 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
-import type { BackfillSummary, Command, SliceSummary, ViewPlan } from './contract.ts';
+import type { BackfillSummary, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
+import { engineHeard, isRetiredBy } from './upgrade.ts';
 
 /** What happened, as the lanes report it. */
 export type LifecycleEvent =
@@ -14,6 +15,8 @@ export type LifecycleEvent =
   | { readonly type: 'build-ended'; readonly failure: Failure | null }
   | { readonly type: 'stream-started'; readonly kind: StreamKind; readonly version: number; readonly atMs: number }
   | { readonly type: 'generation-taken'; readonly atLeast: number }
+  | { readonly type: 'engine'; readonly semantics: number; readonly lag: number | null }
+  | { readonly type: 'other-release' }
   | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
   | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
   | { readonly type: 'proof-started'; readonly version: number }
@@ -37,6 +40,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       const live = {
         version: built.version,
         fingerprint,
+        semantics: built.semantics,
         rows: built.rows,
         entities: built.entities,
         publishedAtMs: atMs,
@@ -53,6 +57,8 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         caughtUp: [],
         lags: {},
         records: 0,
+        standing: null,
+        notice: noticeAfter(state),
         refreshedAtMs: atMs,
       };
     }
@@ -66,6 +72,10 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       };
     case 'generation-taken':
       return { ...state, generation: Math.max(state.generation + 1, event.atLeast) };
+    case 'engine':
+      return engineHeard(state, event.semantics, event.lag);
+    case 'other-release':
+      return { ...state, notice: OTHER_RELEASE };
     case 'slice-ended':
       return sliceEnded(state, event.shard, event.slice, event.catchUpLag);
     case 'stream-ended': {
@@ -122,13 +132,16 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
 const UNPROVEN = 'Promotions of this lifecycle are not proven: its option "proofEntities" is 0.';
 
 function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
-  const live = state.live ?? plan.live;
-  const adopted = state.wants.build === 'first' && live?.fingerprint === plan.fingerprint;
+  const live = liveAfter(state, plan);
+  const isRetired = isRetiredBy(live, plan.semantics);
+  const known = isRetired ? plan.former : plan.fingerprint;
+  const adopted = state.wants.build === 'first' && live !== null && live.fingerprint === known;
   const cannotStream = state.wants.streaming && plan.topic === null;
   return {
     ...state,
     plan,
     live,
+    engine: isRetired ? Math.max(state.engine ?? 0, plan.semantics ?? 0) : state.engine,
     build: { stage: 'backfilling' },
     generation: Math.max(state.generation, plan.generation),
     refreshedAtMs: state.refreshedAtMs ?? live?.publishedAtMs ?? null,
@@ -137,12 +150,29 @@ function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
       build: adopted ? null : state.wants.build,
       streaming: cannotStream ? false : state.wants.streaming,
     },
-    notice: adopted
-      ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
-      : cannotStream
-        ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
-        : state.notice,
+    notice: isRetired
+      ? noticeAfter(state)
+      : adopted
+        ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
+        : cannotStream
+          ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
+          : state.notice,
   };
+}
+
+/** What is served, with what a worker that notes semantics says of it. */
+function liveAfter(state: LifecycleState, plan: ViewPlan): LiveVersion | null {
+  const { live } = state;
+  if (live === null || live.version !== plan.live?.version) return live ?? plan.live;
+  return plan.live.semantics === undefined ? live : { ...live, semantics: plan.live.semantics };
+}
+
+const OTHER_RELEASE =
+  'A worker of another release took work that only this one can do: it is put on the queue again until a worker of this release takes it.';
+
+/** Work that went on is told of no longer. */
+function noticeAfter({ notice }: LifecycleState): string | null {
+  return notice === OTHER_RELEASE ? null : notice;
 }
 
 function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, catchUpLag: number): LifecycleState {
@@ -156,5 +186,6 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, c
     lags: { ...state.lags, [shard]: slice.lag },
     watermarkUs: slice.watermarkUs ?? state.watermarkUs,
     records: state.records + slice.records,
+    notice: noticeAfter(state),
   };
 }

@@ -8,9 +8,11 @@ import {
 } from '@temporalio/workflow';
 import { answerCommands, endingOnCancel } from '../command-handlers.ts';
 import { failure } from '../failure.ts';
+import { UPGRADES } from '../other-release.ts';
 import {
   COMMAND_DESCRIPTIONS,
   type Command,
+  engineSignal,
   type LifecycleInput,
   type LifecycleStatus,
   paritySignal,
@@ -25,6 +27,7 @@ import {
 } from './contract.ts';
 import { checkLifecycleInput } from './input.ts';
 import { LifecycleRunner } from './runner.ts';
+import { isEngineNews } from './upgrade.ts';
 import { carriedState, initialState, type LifecycleState } from './state.ts';
 import { decide, nextRefreshAtMs } from './decide.ts';
 import { refusal, statusOf } from './status.ts';
@@ -60,6 +63,13 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
   setHandler(paritySignal, (report) => runner.apply({ type: 'parity', report }), {
     description: 'What an audit found. Sent by auditParity.',
   });
+  setHandler(
+    engineSignal,
+    (news) => {
+      if (isEngineNews(news) && patched(UPGRADES)) runner.apply({ type: 'engine', ...news });
+    },
+    { description: 'What semantics a worker has. Sent by workers while a version of earlier ones is served.' },
+  );
   setHandler(statusQuery, () => statusOf(runner.state), {
     description: 'Where the view is in its life, and what it accepts.',
   });

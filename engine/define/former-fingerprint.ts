@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import type { FieldPlan } from '../contract/field-plan.ts';
+import type { ViewCompilation } from './compile-view.ts';
+import type { FeatureView } from './feature-view.ts';
+import type { FingerprintInput } from './fingerprint.ts';
+import { bundleViewBefore } from './former-bundle.ts';
+
+/** The semantics whose fingerprints these are. */
+const FORMER_SEMANTICS = 1;
+
+/**
+ * The fingerprint that the release of semantics 1 gave a definition: a version of then and the code of now that agree in it differ in the
+ * engine's semantics alone. Frozen, and held to what such a release stored; it goes with that release's states.
+ *
+ * @throws MillraceError `definition-unreadable`
+ */
+export async function formerFingerprint(input: FingerprintInput): Promise<string> {
+  const { view, definition, plans, loaded, folder } = input;
+  const { source, layout } = view;
+  const code =
+    loaded.file === null
+      ? functionTexts(definition, view)
+      : await bundleViewBefore(loaded.file, loaded.exportName, folder);
+  const identity = {
+    semantics: FORMER_SEMANTICS,
+    code,
+    contract: plans.map(contractText),
+    layout: {
+      semantics: FORMER_SEMANTICS,
+      view: layout.view,
+      entity: layout.entity,
+      keys: layout.keys,
+      tieBreak: layout.tieBreak,
+      groups: layout.groups,
+      slots: layout.slots,
+      features: layout.features,
+    },
+    source: {
+      name: source.name,
+      eventTime: source.eventTimeField,
+      eventId: source.eventIdField,
+      untilUs: source.history?.untilUs ?? null,
+      dedupeHorizonUs: source.dedupeHorizonUs,
+      maxAheadUs: source.maxAheadUs,
+    },
+  };
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
+}
+
+function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
+  const functions = [definition.where, definition.key, ...view.slots.map((slot) => slot.from)];
+  return functions.map((each) => (each === null ? '' : String(each)));
+}
+
+function contractText(plan: FieldPlan): unknown {
+  const { name, type, nullable, optional } = plan.spec;
+  return {
+    name,
+    type,
+    nullable,
+    optional,
+    rules: plan.rules,
+    offset: plan.offset,
+    item: plan.item && contractText(plan.item),
+    members: plan.members.map(contractText),
+  };
+}

@@ -1,0 +1,47 @@
+import { batch, batchOptions, CERTAIN, certain, QUICK, quick, stream, streamOptions } from '../activity-profiles.ts';
+import type { AuditSummary } from '../audit-parity/contract.ts';
+import type { BackfillInput, BackfillSummary, LiveVersion, SliceInput, SliceSummary, ViewPlan } from './contract.ts';
+import type { StreamKind } from './state.ts';
+
+/** What a lifecycle asks of activities, each with the line that the UI's timeline shows for it. */
+
+export function lookUp(view: string): Promise<ViewPlan> {
+  return quick.resolveView.executeWithOptions({ ...QUICK, summary: `look up ${view}` }, [{ view }]);
+}
+
+export function backfill(input: BackfillInput): Promise<BackfillSummary> {
+  return batch.backfillView.executeWithOptions(batchOptions(`backfill ${input.view}`), [input]);
+}
+
+/** @param by `flipView`, which workers of the first release do not have, or `publishView` in runs of that release */
+export async function publish(by: 'publishView' | 'flipView', view: string, version: number): Promise<void> {
+  await quick[by].executeWithOptions({ ...QUICK, summary: `publish ${view} v${version}` }, [{ view, version }]);
+}
+
+export function discardUnfinished(view: string): Promise<void> {
+  return certain.discardUnfinished({ view });
+}
+
+export function runSlice(kind: StreamKind, input: SliceInput): Promise<SliceSummary> {
+  const { view, version, shard, shards, until, budgetMs } = input;
+  const verb = kind === 'refresh' ? 'bring up to now' : until === 'forever' ? 'stream' : 'catch up';
+  const summary = `${verb}: ${view} v${version}${shards > 1 ? ` shard ${shard + 1}/${shards}` : ''}`;
+  return stream.runStreamSlice.executeWithOptions(streamOptions(budgetMs, summary), [input]);
+}
+
+export function prove(view: string, live: LiveVersion, entities: number): Promise<AuditSummary> {
+  const { version, fingerprint } = live;
+  return batch.provePromotion.executeWithOptions(batchOptions(`prove the promotion of ${view} v${version}`), [
+    { view, version, fingerprint, entities },
+  ]);
+}
+
+export async function fence(view: string, version: number, generation: number): Promise<void> {
+  await certain.fenceStream.executeWithOptions({ ...CERTAIN, summary: `fence the stream of ${view} v${version}` }, [
+    { view, version, generation },
+  ]);
+}
+
+export async function takeFromReaders(view: string): Promise<void> {
+  await certain.retireView.executeWithOptions({ ...CERTAIN, summary: `take ${view} from its readers` }, [{ view }]);
+}

@@ -1,0 +1,52 @@
+import { ActivityFailure, ApplicationFailure, patched, sleep } from '@temporalio/workflow';
+import { isRecord } from './json-input.ts';
+
+/** Marks, in a run's history, where it began to look at semantics: what was decided before replays as it was decided. */
+export const UPGRADES = 'semantics-upgrade';
+
+/** The code of an activity's failure, and the semantics of the worker that gave it: 0 of the first ones, which do not say. */
+function answerOf(error: unknown): { readonly code: string; readonly engine: number } | null {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (!(cause instanceof ApplicationFailure)) return null;
+  const [first] = cause.details ?? [];
+  const engine = isRecord(first) ? first['engine'] : undefined;
+  return { code: cause.type ?? '', engine: typeof engine === 'number' ? engine : 0 };
+}
+
+/** The semantics of a worker that goes on with nothing that earlier ones made; null for other failures. */
+export function engineOf(error: unknown): number | null {
+  const answer = answerOf(error);
+  return answer?.code === 'semantics-retired' ? answer.engine : null;
+}
+
+/**
+ * True where a worker of an earlier release took what it cannot do: it does not have the activity, or it knows the definition by another
+ * fingerprint, as it must. Another worker can. `known`: the newest semantics heard of.
+ */
+export function isOtherRelease(error: unknown, known: number): boolean {
+  const answer = answerOf(error);
+  // As the SDK answers for an activity that is not registered.
+  if (answer?.code === 'NotFoundError') return true;
+  return answer?.code === 'definition-changed' && answer.engine < Math.max(known, 1);
+}
+
+/** How long what a worker of another release took waits before it is put on the queue again, ms. */
+export function otherReleaseDelayMs(tries: number, mostMs: number): number {
+  return Math.min(mostMs, 1000 * 2 ** Math.min(tries, 20));
+}
+
+/** What waits for nobody who is away: after about four minutes its own failure is told. */
+const TRIES = 10;
+const PAUSE_MS = 30_000;
+
+/** Runs an activity; what a worker of an earlier release took and cannot do is put on the queue again, for a while. */
+export async function byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries >= TRIES || !isOtherRelease(error, 0) || !patched(UPGRADES)) throw error;
+      await sleep(otherReleaseDelayMs(tries, PAUSE_MS), { summary: 'a worker of another release took it' });
+    }
+  }
+}
