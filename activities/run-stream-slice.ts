@@ -29,9 +29,10 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
       partitions,
       until: input.until,
       deadlineMs: input.budgetMs,
+      mostlyInvalid: input.mostlyInvalid,
       signal: pulse.signal,
       clock: deps.clock,
-      onProgress: ({ records, lag, watermarkUs, recordsPerSecond, invalid, state, waitingFor }) =>
+      onProgress: ({ records, lag, watermarkUs, recordsPerSecond, invalid, mostlyInvalid, state, waitingFor }) =>
         pulse.report({
           state,
           lag,
@@ -39,18 +40,25 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
           rate: Math.round(recordsPerSecond),
           watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
           invalid,
+          ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
           ...(waitingFor === undefined ? {} : { waitingFor }),
         }),
     }),
   );
-  const { records, lag, watermarkUs, ended } = result;
+  const { records, lag, watermarkUs, mostlyInvalid, ended } = result;
   if (ended === 'superseded')
-    return { ended, records, lag, watermarkUs, generation: await highestGeneration(deps, view.name) };
-  if (ended !== 'aborted') return { ended, records, lag, watermarkUs };
+    return { ended, records, lag, watermarkUs, mostlyInvalid, generation: await highestGeneration(deps, view.name) };
+  if (ended !== 'aborted') return { ended, records, lag, watermarkUs, mostlyInvalid };
   const why = cancellationDetails();
   // Not the workflow's wish: the attempt was paused or reset by hand, and is to be tried again.
   if (why?.paused === true || why?.reset === true) throw new CancelledFailure('the activity was paused or reset');
-  return { ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted', records, lag, watermarkUs };
+  return {
+    ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted',
+    records,
+    lag,
+    watermarkUs,
+    mostlyInvalid,
+  };
 }
 
 async function partitionsOf(view: CompiledView, reader: LogReader, { shard, shards }: SliceInput): Promise<number[]> {

@@ -72,8 +72,9 @@ function addAcceptCommand(deadLetters: Command): void {
     .requiredOption('--partition <p>', 'a partition of its topic; -1 (or "history"): its history', partitionOf)
     .requiredOption('--until <offset>', 'the first offset that is not accepted; of a history the position', limitOf);
   withCommonOptions(command).action(
-    async (source: string, options: CommonOptions & { partition: number; until: number }) => {
-      const { env, features, output } = contextOf(options);
+    async (source: string, options: { partition: number; until: number }, self: Command) => {
+      // `--json` and `--features` are the parent's, too, and taken by it wherever they stand.
+      const { env, features, output } = contextOf(self.optsWithGlobals<CommonOptions>());
       const { databaseUrl } = await neededServices(env, ['databaseUrl']);
       const { sources } = await loadDefinitions(features);
       if (!sources.has(source)) throw unknownSource(source, [...sources.keys()]);

@@ -201,6 +201,15 @@ export class ClicksWorld {
     });
   }
 
+  /** Sends records that break the contract to one partition. */
+  async sendBroken(count: number, partition: number): Promise<void> {
+    const value = JSON.stringify({ id: 'x', at: 'yesterday', person: 'u0', amount: 'much' });
+    await this.#producer.send({
+      topic: this.topic,
+      messages: Array.from({ length: count }, () => ({ value, partition })),
+    });
+  }
+
   /** Retention: everything that the topic holds goes. */
   async deleteRecords(): Promise<void> {
     const offsets = await this.#admin.fetchTopicOffsets(this.topic);

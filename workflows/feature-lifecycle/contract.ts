@@ -43,6 +43,7 @@ export type Phase =
   | 'catching-up'
   | 'proving'
   | 'streaming'
+  | 'invalid-input'
   | 'pausing'
   | 'paused'
   | 'failed'
@@ -125,6 +126,8 @@ export interface SliceInput {
   readonly shards: number;
   readonly until: 'forever' | 'present-end';
   readonly budgetMs: number;
+  /** What is known of the shard's last records: the slice ends once it is otherwise. Left out: it goes on. */
+  readonly mostlyInvalid?: boolean | undefined;
 }
 
 export interface SliceSummary {
@@ -132,6 +135,8 @@ export interface SliceSummary {
   readonly records: number;
   readonly lag: number;
   readonly watermarkUs: number | null;
+  /** More than half of the last 20 records of some partition are invalid; left out by workers of the release before. */
+  readonly mostlyInvalid?: boolean | undefined;
   /** The highest fencing generation in the catalog, where the slice was superseded. */
   readonly generation?: number | undefined;
 }

@@ -15,6 +15,8 @@ const MEANING: Readonly<Record<Phase, string>> = {
   proving:
     'Readers are served, and the stream has caught up. What it holds is being compared, to the bit, with a backfill over the very same log.',
   streaming: 'Readers are served, and every record counts within moments of its arrival.',
+  'invalid-input':
+    'Readers are served, and more than half of the last records of a partition are invalid: the source is broken right now. `millrace dead-letters` shows them; beyond the limit the stream stops.',
   pausing: 'Stopping: once paused, no write can happen any more, whatever became of the worker.',
   paused: 'Nothing is written. Readers are served what there is.',
   failed: 'A person is needed: see the error and its remedy below.',

@@ -44,7 +44,9 @@ const LOOKING_UP = 'looking up the definition';
 const BUILD_WAITS_MS = 300_000;
 const STREAM_WAITS_MS = 30_000;
 
-type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until'> & { readonly kind: StreamKind };
+type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid'> & {
+  readonly kind: StreamKind;
+};
 
 /**
  * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side.
@@ -258,13 +260,18 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     return null;
   }
 
-  async #runShard(lane: Lane, work: Omit<SliceWork, 'shard' | 'until'>, shard: number): Promise<void> {
+  async #runShard(
+    lane: Lane,
+    work: Omit<SliceWork, 'shard' | 'until' | 'mostlyInvalid'>,
+    shard: number,
+  ): Promise<void> {
     let tries = 0;
     while (!lane.stopping) {
       const isCaughtUp = this.state.caughtUp.includes(shard);
       const until = work.kind === 'stream' && isCaughtUp ? 'forever' : 'present-end';
       try {
-        const slice = await this.#slice({ ...work, shard, until });
+        const mostlyInvalid = work.kind === 'stream' ? this.state.mostlyInvalid.includes(shard) : undefined;
+        const slice = await this.#slice({ ...work, shard, until, mostlyInvalid });
         tries = 0;
         this.apply({ type: 'slice-ended', shard, slice, catchUpLag: this.#options.catchUpLag });
         if (work.kind === 'refresh' && slice.ended === 'present-end') return;

@@ -29,6 +29,8 @@ export interface LifecycleState {
   /** Shards whose lag has been small since the stream began. */
   readonly caughtUp: readonly number[];
   readonly shards: number;
+  /** Shards of whose last records most are invalid. */
+  readonly mostlyInvalid: readonly number[];
   /** Last lag by shard. */
   readonly lags: Readonly<Record<string, number>>;
   readonly watermarkUs: number | null;
@@ -69,6 +71,7 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     stream: null,
     caughtUp: [],
     shards,
+    mostlyInvalid: [],
     lags: {},
     watermarkUs: null,
     records: 0,

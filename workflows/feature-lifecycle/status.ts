@@ -17,6 +17,7 @@ export function phaseOf(state: LifecycleState): Phase {
   if (failures.build !== null || failures.stream !== null || failures.proof !== null) return 'failed';
   if (wants.build !== null || live === null) return 'validating';
   if (wants.streaming) {
+    if (state.mostlyInvalid.length > 0) return 'invalid-input';
     if (state.caughtUp.length < state.shards) return 'catching-up';
     return owesProof(state) ? 'proving' : 'streaming';
   }

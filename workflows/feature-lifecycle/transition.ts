@@ -55,6 +55,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         proof: null,
         parity: null,
         caughtUp: [],
+        mostlyInvalid: [],
         lags: {},
         records: 0,
         standing: null,
@@ -83,6 +84,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       return {
         ...state,
         stream: null,
+        mostlyInvalid: [],
         wants: refreshed ? { ...state.wants, refresh: false } : state.wants,
         caughtUp: (event.failure ?? state.failures.stream) === null ? state.caughtUp : [],
         failures: { ...state.failures, stream: event.failure ?? state.failures.stream },
@@ -183,6 +185,10 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, c
     ...state,
     generation: Math.max(state.generation, slice.generation ?? 0),
     caughtUp: slice.lag <= catchUpLag && slice.ended !== 'superseded' ? [...others, shard] : others,
+    mostlyInvalid: [
+      ...state.mostlyInvalid.filter((other) => other !== shard),
+      ...(slice.mostlyInvalid === true ? [shard] : []),
+    ],
     lags: { ...state.lags, [shard]: slice.lag },
     watermarkUs: slice.watermarkUs ?? state.watermarkUs,
     records: state.records + slice.records,
