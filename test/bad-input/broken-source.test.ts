@@ -86,9 +86,8 @@ describe('a source that breaks its contract while it is streamed', { timeout: 18
     expect(unknown.code).not.toBe(0);
     expect(unknown.stderr).toContain(world.source);
     const end = before.offsets.find(({ partition }) => partition === PARTITION)!.endOffset;
-    const accepted = await millrace(
-      ...['dead-letters', 'accept', world.source, '--partition', `${PARTITION}`, '--until', `${end}`, '--json'],
-    );
+    const range = ['--partition', `${PARTITION}`, '--until', `${end}`];
+    const accepted = await millrace('dead-letters', 'accept', world.source, ...range, '--json');
     expect(JSON.parse(accepted.stdout)).toEqual({ source: world.source, partition: PARTITION, until: end });
     await send('retry');
     await eventually(async () => (await statusOf()).deadLetters === 135);
