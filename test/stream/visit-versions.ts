@@ -2,9 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type pg from 'pg';
 import { expect } from 'vitest';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
-import type { CompiledSource } from '../../engine/define/compiled-view.ts';
+import type { CompiledSource, CompiledView } from '../../engine/define/compiled-view.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
 import { setVersionStatus, viewVersion } from '../../engine/postgres/view-versions.ts';
@@ -16,8 +17,8 @@ import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws
 import { servedValues } from '../oracle/read.ts';
 import { oracleLog, type OracleOutcomes } from '../oracle/source-log.ts';
 import { type OracleViewLog, oracleView } from '../oracle/view.ts';
-import { oracleLogOf, type Visit, type VisitLog, visitSource, visitView } from '../oracle/visits.ts';
-import { createMemoryLogReader } from './memory-log.ts';
+import { oracleLogOf, type Visit, type VisitLog, type VisitStep, visitSource, visitView } from '../oracle/visits.ts';
+import { createMemoryLogReader, type MemoryBroker } from './memory-log.ts';
 import { catalogRows, openStreamDatabase, stateBytes } from './stream-fixture.ts';
 
 /** What a version has become. */
@@ -33,16 +34,31 @@ export interface BuiltVisits {
   readonly deadLetters: readonly string[];
 }
 
+/** A version on its way. */
+export interface VisitRun {
+  readonly log: VisitLog;
+  readonly view: CompiledView;
+  readonly version: number;
+  readonly broker: MemoryBroker;
+  /** Appends these steps and runs the stream to the present end. Throws what stops it. */
+  stream(steps: readonly VisitStep[]): Promise<void>;
+  /** What it has become so far. */
+  built(): Promise<BuiltVisits>;
+}
+
 export interface VisitBuilder {
+  readonly pool: pg.Pool;
   /** A new folder with the history of a log; gives its glob. */
   write(log: VisitLog, format: VisitFormat): Promise<string | null>;
-  /** Backfills the first `cuts[0]` steps of a log, then streams up to each further cut, and to the end. */
-  build(
+  /** Backfills the first `count` steps of a log, and makes the version live in place of the last one. Throws what stops it. */
+  backfill(
     log: VisitLog,
     historyPath: string | null,
-    cuts: readonly number[],
+    count: number,
     source?: Partial<CompiledSource>,
-  ): Promise<BuiltVisits>;
+  ): Promise<VisitRun>;
+  /** Backfills the first `cuts[0]` steps of a log, then streams up to each further cut, and to the end. */
+  build(log: VisitLog, historyPath: string | null, cuts: readonly number[]): Promise<BuiltVisits>;
   /** Every entity's stored state, read at and around its newest event, and at the edges after it, is what the oracle says. */
   expectValues(built: BuiltVisits, log: VisitLog, entities: OracleViewLog<Visit>['entities']): Promise<void>;
   close(): Promise<void>;
@@ -57,12 +73,12 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
   let folders = 0;
   let versions = 0;
 
-  const build: VisitBuilder['build'] = async (log, historyPath, cuts, source = {}) => {
+  const backfill: VisitBuilder['backfill'] = async (log, historyPath, count, source = {}) => {
     const view = await visitsView(log.settings, historyPath, source);
     const broker = emptyTopic(log);
     const reader = createMemoryLogReader(broker, () => 7);
     const clock = { nowUs: () => log.gUs, monotonicMs: () => performance.now() };
-    appendVisits(broker, log.steps.slice(0, cuts[0]));
+    appendVisits(broker, log.steps.slice(0, count));
     const { version } = await runBackfill({
       view,
       pool,
@@ -72,25 +88,38 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
       clock,
       builder: 'visits',
     });
+    const superseded = `UPDATE millrace_catalog.view_version SET status = 'superseded' WHERE view = $1 AND status = 'live'`;
+    await pool.query(superseded, [view.name]);
     await setVersionStatus(pool, view.name, version, ['built'], 'live');
     versions++;
-    for (const [run, from] of cuts.entries()) {
-      appendVisits(broker, log.steps.slice(from, cuts[run + 1]));
-      const { ended } = await runStream({
-        view,
-        version,
-        pool,
-        reader,
-        clock,
-        until: 'present-end',
-        fence: { generation: versions, attemptMs: run + 1, owner: 'visits' },
-        limits: { batchRecords: 5, maxBatchRecords: 9, batchMs: 1 },
-      });
-      expect(ended).toBe('present-end');
-    }
-    const built = await builtVersion(view.name, version, await stateBytes(pool, view, version));
-    await setVersionStatus(pool, view.name, version, ['live'], 'superseded');
-    return built;
+    let attempts = 0;
+    return {
+      log,
+      view,
+      version,
+      broker,
+      stream: async (steps) => {
+        appendVisits(broker, steps);
+        const { ended } = await runStream({
+          view,
+          version,
+          pool,
+          reader,
+          clock,
+          until: 'present-end',
+          fence: { generation: versions, attemptMs: ++attempts, owner: 'visits' },
+          limits: { batchRecords: 5, maxBatchRecords: 9, batchMs: 1 },
+        });
+        expect(ended).toBe('present-end');
+      },
+      built: async () => builtVersion(view.name, version, await stateBytes(pool, view, version)),
+    };
+  };
+
+  const build: VisitBuilder['build'] = async (log, historyPath, cuts) => {
+    const run = await backfill(log, historyPath, cuts[0]!);
+    for (const [index, from] of cuts.entries()) await run.stream(log.steps.slice(from, cuts[index + 1]));
+    return run.built();
   };
 
   async function builtVersion(name: string, version: number, states: readonly string[]): Promise<BuiltVisits> {
@@ -130,6 +159,8 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
   };
 
   return {
+    pool,
+    backfill,
     write: (log, format) => writeVisits(duckdb, join(folder, `history-${++folders}`), log, format),
     build,
     expectValues,
