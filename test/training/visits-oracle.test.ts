@@ -1,0 +1,123 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { CompiledService } from '../../engine/define/compiled-view.ts';
+import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
+import { lawRuns, lawSeed } from '../laws/law-seed.ts';
+import { visitsView } from '../laws/log/visit-definitions.ts';
+import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws/log/visit-files.ts';
+import { randomVisits } from '../oracle/random-visits.ts';
+import { trainingValues } from '../oracle/read.ts';
+import { oracleLog } from '../oracle/source-log.ts';
+import { oracleView } from '../oracle/view.ts';
+import { isoOf, oracleLogOf, type VisitLog, visitSource, visitView } from '../oracle/visits.ts';
+import { createMemoryLogReader } from '../stream/memory-log.ts';
+import { expectedCell, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
+
+/** A label: an entity, and a time drawn in relation to one of its events. */
+interface Label {
+  readonly who: number;
+  readonly event: number;
+  readonly afterUs: number;
+}
+
+const MINUTE = 60_000_000;
+const EDGES = [
+  30e6,
+  MINUTE,
+  90e6,
+  2 * MINUTE,
+  7 * MINUTE,
+  50 * MINUTE,
+  60 * MINUTE,
+  120 * MINUTE,
+  1440 * MINUTE,
+  13 * 1440 * MINUTE,
+];
+const label: fc.Arbitrary<Label> = fc.record({
+  who: fc.nat(3),
+  event: fc.nat(1000),
+  afterUs: fc.tuple(fc.constantFrom(0, 0, 0, ...EDGES), fc.constantFrom(0, 0, 1, -1)).map(([edge, off]) => edge + off),
+});
+
+const logs = randomVisits({ historyRows: 40, topicRecords: 60, partitions: 3, tame: true });
+
+async function expectSet(
+  log: VisitLog,
+  labels: readonly Label[],
+  format: VisitFormat,
+  statesMb: number,
+): Promise<void> {
+  const folder = await testFolder();
+  const historyPath = await withDuckDb((duckdb) => writeVisits(duckdb, join(folder, 'history'), log, format));
+  const view = await visitsView(log.settings, historyPath);
+  const service: CompiledService = { name: 'visits', views: [view] };
+  const broker = emptyTopic(log);
+  appendVisits(broker, log.steps);
+
+  const outcomes = oracleLog(visitSource(log.settings), oracleLogOf(log));
+  const oracle = visitView(log.settings.idKind);
+  const { entities, filtered, nullKey, failed } = oracleView(oracle, outcomes.steps);
+  const spine = labels.map(({ who, event, afterUs }) => {
+    const name = ['a', 'b', 'é\u{1F600}', 'nobody'][who]!;
+    const events = entities.get(name) ?? [];
+    const baseUs = events.length === 0 ? log.gUs : events[event % events.length]!.eventTimeUs;
+    return { who: name, atUs: baseUs + afterUs };
+  });
+  const spinePath = join(folder, 'spine.jsonl');
+  await writeFile(
+    spinePath,
+    spine.map(({ who, atUs }) => `${JSON.stringify({ who, event_timestamp: isoOf(atUs) })}\n`).join(''),
+  );
+  await mkdir(join(folder, 'out'));
+  const out = join(folder, 'out', 'set.parquet');
+  const manifest = await exportTrainingSet({
+    service,
+    spine: spinePath,
+    out,
+    mode: 'event-time',
+    reader: createMemoryLogReader(broker),
+    memoryMb: 256,
+    statesMb,
+    spillDir: join(folder, 'spill'),
+    clock: { nowUs: () => log.gUs, monotonicMs: () => performance.now() },
+  });
+
+  const { rows } = await readParquet(out);
+  const differences: unknown[] = [];
+  for (const [index, { who, atUs }] of spine.entries()) {
+    const values = trainingValues(oracle, entities.get(who) ?? [], atUs);
+    for (const [feature, { name }] of oracle.features.entries()) {
+      const value = values[feature]!;
+      if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
+      const expected = expectedCell(view.layout.features[feature]!.result, value);
+      const cell = rows[index]![`visitor_visits__${name}`];
+      if (!Object.is(cell, expected)) differences.push({ who, atUs, name, cell, expected });
+    }
+  }
+  expect(differences).toEqual([]);
+  const count = (outcome: string) => outcomes.steps.filter((step) => step.outcome === outcome).length;
+  expect(manifest.views[0]!.counts).toMatchObject({
+    records: outcomes.steps.length,
+    invalid: count('invalid') + failed.length,
+    outsideUntil: count('outside-until'),
+    duplicates: count('duplicate'),
+    undeduped: outcomes.steps.filter(({ undeduped }) => undeduped).length,
+    filtered,
+    nullKey,
+  });
+}
+
+test(`training sets over random logs are the oracle's, cell by cell (seed ${lawSeed})`, async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      logs,
+      fc.array(label, { minLength: 1, maxLength: 60, size: 'max' }),
+      fc.constantFrom<VisitFormat>('jsonl', 'parquet'),
+      fc.constantFrom(64, 0.0005),
+      expectSet,
+    ),
+    { ...lawRuns(25), endOnFailure: true },
+  );
+});
