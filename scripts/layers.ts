@@ -65,7 +65,7 @@ export const LAYERS: LayerRules = {
     { packages: ['@temporalio/common'], rooms: ['workflows', 'activities', 'cli'] },
     { packages: ['@temporalio/activity'], rooms: ['activities'] },
     { packages: ['@temporalio/worker'], rooms: ['worker.ts', 'scripts'] },
-    { packages: ['@temporalio/client'], rooms: ['config', 'stack', 'cli'] },
+    { packages: ['@temporalio/client'], rooms: ['config', 'activities', 'worker.ts', 'stack', 'cli'] },
     { packages: ['@temporalio/envconfig'], rooms: ['config'] },
     { packages: ['@temporalio/testing'], rooms: ['stack'] },
     { packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'prom-client'], rooms: ['serving'] },
