@@ -6,9 +6,10 @@ export type TopicGuard = (eventTimeUs: number, brokerTimestampUs: number | null)
 
 /** The same for a row of history, whose bound stands for all of its rows. */
 export interface HistoryGuard {
-  /** The latest event time that is believed, epoch µs; Infinity without a guard. */
+  /** The latest event time that is believed, epoch µs; Infinity without a guard. What is later is invalid. */
   readonly boundUs: number;
-  fault(eventTimeUs: number): string | null;
+  /** Why a later one is not, as dead letters say it. */
+  reason(eventTimeUs: number): string;
 }
 
 /**
@@ -42,14 +43,11 @@ export function topicGuard(source: CompiledSource): TopicGuard {
  */
 export function historyGuard(source: CompiledSource, firstReadAtUs: number): HistoryGuard {
   const { eventTimeField, maxAheadUs } = source;
-  const boundUs = firstReadAtUs + maxAheadUs;
   return {
-    boundUs,
-    fault: (eventTimeUs) =>
-      eventTimeUs <= boundUs
-        ? null
-        : `${eventTimeField}: ahead-of-history: the event time lies ${seconds(eventTimeUs - firstReadAtUs)} after these files were first read ` +
-          `(${formatDateTime(firstReadAtUs)}): expected at most ${seconds(maxAheadUs)}`,
+    boundUs: firstReadAtUs + maxAheadUs,
+    reason: (eventTimeUs) =>
+      `${eventTimeField}: ahead-of-history: the event time lies ${seconds(eventTimeUs - firstReadAtUs)} after these files were first read ` +
+      `(${formatDateTime(firstReadAtUs)}): expected at most ${seconds(maxAheadUs)}`,
   };
 }
 

@@ -83,6 +83,7 @@ async function* streamEvents(
   const first = firstPositions(history.files);
   const total = history.files.reduce((sum, { rows }) => sum + rows, 0);
   const { guard, within } = run;
+  const { boundUs } = guard;
   const times = decoded.valuesOf(source.eventTimeField);
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   const ids = idColumn === undefined ? null : decoded.valuesOf(idColumn.field.name);
@@ -113,10 +114,10 @@ async function* streamEvents(
           }
         }
         const eventTimeUs = times[index] as number;
-        const fault = guard.fault(eventTimeUs);
-        if (fault !== null) {
+        if (eventTimeUs > boundUs) {
           counts.invalid++;
-          run.onInvalid(position, (history.files[file] as { path: string }).path, [fault], decoded.payload(index));
+          const { path } = history.files[file] as { path: string };
+          run.onInvalid(position, path, [guard.reason(eventTimeUs)], decoded.payload(index));
           continue;
         }
         if (!within(eventTimeUs)) {
