@@ -1,5 +1,7 @@
 /** The public surface of Millrace: what a file of definitions and an application that reads features import. */
 export { decimal } from './engine/contract/decimal.ts';
+export type { ErrorCode } from './engine/values/cell.ts';
+export type { FeatureErrors } from './engine/values/feature-errors.ts';
 export type { Micros } from './engine/values/field-type.ts';
 export type { Duration } from './engine/define/duration.ts';
 export { type Entity, entity } from './engine/define/entity.ts';
@@ -22,5 +24,6 @@ export {
   type GetOptions,
   type ServiceRead,
 } from './engine/online/client.ts';
+export type { CorruptRead } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
 export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';

@@ -21,6 +21,7 @@ import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
 import { systemClock } from './engine/values/clock.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
+import { renewSqlSurfaces } from './engine/online/publish-version.ts';
 import { migrateToLatest } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
@@ -94,6 +95,10 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     applicationName: 'millrace-worker',
     onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
   });
+  const surfaces = await renewSqlSurfaces(pool);
+  if (surfaces.renewed.length > 0) log.info({ views: surfaces.renewed }, 'SQL views were made anew');
+  for (const { view, error } of surfaces.kept)
+    log.error({ view, err: error }, 'the SQL view stays of an older form until the next start of a worker');
   const topicReader =
     env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
   const reader =

@@ -39,6 +39,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         servedTopic: deps.reader === null ? null : deps.servedTopic,
         requestColumn: input.requestColumn,
         missing: input.missing,
+        onError: input.onError,
         compare: input.compare,
         ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
         ...(input.repeatOf === undefined ? {} : { repeatOf: await readManifest(resolve(root, input.repeatOf)) }),
@@ -59,7 +60,9 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       rows: manifest.rows,
       sizeBytes: manifest.sizeBytes,
       sha256: manifest.sha256,
-      features: manifest.views.flatMap((view) => view.features.map(({ column, nullRate }) => ({ column, nullRate }))),
+      features: manifest.views.flatMap((view) =>
+        view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
+      ),
       comparison: comparisonOf(manifest, out),
     };
   } finally {

@@ -33,6 +33,7 @@ function readOf(n: number): ReadToLog {
     values: layout.features.map(({ result }, index) =>
       result.kind === 'double' ? (n + index) / 7 : result.kind === 'int64' ? BigInt(n) : n,
     ),
+    errors: null,
     found: true,
     asOfUs: systemClock.nowUs(),
     ahead: false,

@@ -62,6 +62,8 @@ export interface ViewParity {
   readonly version: number;
   readonly cellsCompared: number;
   readonly cellsDiffering: number;
+  /** Cause to number of differences: `store-corruption` are states that readers get as `state-corrupt`. */
+  readonly causes: Readonly<Record<string, number>>;
   /** When it ended; ISO UTC. */
   readonly at: string;
 }
@@ -151,16 +153,16 @@ async function statusOf(
 
 function reportedParity({ parity }: LifecycleStatus): ViewParity | null {
   if (parity === null) return null;
-  const { verdict, auditId, version, cellsCompared, cellsDiffering, atMs } = parity;
-  return { verdict, auditId, version, cellsCompared, cellsDiffering, at: isoMicros(atMs * 1000) };
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, atMs } = parity;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, at: isoMicros(atMs * 1000) };
 }
 
 /** Where no lifecycle answers, the newest audit of the served version stands for what it would say. */
 async function storedParity(pool: pg.Pool, view: string, live: ViewVersion | null): Promise<ViewParity | null> {
   const [audit] = await latestAudits(pool, view);
   if (audit === undefined || audit.version !== live?.version) return null;
-  const { verdict, auditId, version, cellsCompared, cellsDiffering, finishedAtUs } = audit;
-  return { verdict, auditId, version, cellsCompared, cellsDiffering, at: isoMicros(finishedAtUs) };
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, finishedAtUs } = audit;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, at: isoMicros(finishedAtUs) };
 }
 
 /**

@@ -1,10 +1,10 @@
-import type { ScalarValue } from '../engine/values/field-type.ts';
+import { type Cell, isCellError } from '../engine/values/cell.ts';
 import { openDuckDb, quoteName, quoteText } from '../engine/duckdb/duckdb.ts';
 
-/** What the online store returned for one sampled flight: training-set column (`view__feature`) to value. */
+/** What the online store returned for one sampled flight: training-set column (`view__feature`) to cell. */
 export interface ServedRow {
   readonly flightId: string;
-  readonly values: ReadonlyMap<string, ScalarValue>;
+  readonly cells: ReadonlyMap<string, Cell>;
 }
 
 export interface Comparison {
@@ -22,7 +22,7 @@ export async function compareWithServed(
 ): Promise<Comparison> {
   const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: spillDir });
   try {
-    const columns = [...(served[0]?.values.keys() ?? [])];
+    const columns = [...(served[0]?.cells.keys() ?? [])];
     const list = columns.map((column) => quoteName(column)).join(', ');
     const rows = await duckdb.query<Record<string, unknown>>(
       `SELECT flight_id, ${list} FROM ${quoteText(trainingPath)}`,
@@ -31,15 +31,15 @@ export async function compareWithServed(
     const examples: string[] = [];
     let cellsCompared = 0;
     let cellsDiffering = 0;
-    for (const { flightId, values } of served) {
+    for (const { flightId, cells } of served) {
       const row = trained.get(flightId);
-      for (const [column, value] of values) {
+      for (const [column, cell] of cells) {
         cellsCompared += 1;
-        if (row !== undefined && sameBits(value, row[column])) continue;
+        if (row !== undefined && sameCell(cell, row[column])) continue;
         cellsDiffering += 1;
         if (examples.length < 10)
           examples.push(
-            `${flightId} ${column}: served ${String(value)}, trained ${row === undefined ? 'no row' : String(row[column])}`,
+            `${flightId} ${column}: served ${isCellError(cell) ? cell.code : String(cell)}, trained ${row === undefined ? 'no row' : String(row[column])}`,
           );
       }
     }
@@ -49,8 +49,11 @@ export async function compareWithServed(
   }
 }
 
-/** Equality of bits between a served value and a Parquet cell: Parquet's integers come as bigint, its doubles as number. */
-function sameBits(served: ScalarValue, trained: unknown): boolean {
+/**
+ * Equality of bits between a served cell and one of the Parquet file: its integers come as bigint, its doubles as number. The export had no errors, or
+ * there would be no file: one that was served is a difference.
+ */
+function sameCell(served: Cell, trained: unknown): boolean {
   if (typeof served === 'number' && typeof trained === 'bigint')
     return Number.isInteger(served) && BigInt(served) === trained;
   return Object.is(served, trained);

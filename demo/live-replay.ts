@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { DevSession } from '../cli/dev-session.ts';
 import { count, type Output } from '../cli/output.ts';
+import { type Cell, CellError } from '../engine/values/cell.ts';
+import { errorOf } from '../engine/values/feature-errors.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { systemClock } from '../engine/values/clock.ts';
@@ -147,13 +149,16 @@ async function readFlight(
   flight: SampledFlight,
   columns: ReadonlyMap<string, readonly string[]>,
 ): Promise<ServedRow> {
-  const values = new Map<string, ScalarValue>();
+  const cells = new Map<string, Cell>();
   const requestId = randomUUID();
   for (const [view, names] of columns) {
     const read = await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs });
-    for (const [index, name] of names.entries()) values.set(name, read?.values[index] ?? null);
+    for (const [index, name] of names.entries()) {
+      const code = read === undefined ? undefined : errorOf(read.errors, read.features[index]!.name);
+      cells.set(name, code === undefined ? (read?.values[index] ?? null) : CellError.of(code));
+    }
   }
-  return { flightId: flight.flightId, values };
+  return { flightId: flight.flightId, cells };
 }
 
 /** Reads entities as of now, one after the other, until told to stop. */

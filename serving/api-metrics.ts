@@ -37,6 +37,12 @@ export class ApiMetrics {
     labelNames: ['view', 'found'],
     registers: [this.#registry],
   });
+  readonly #readErrors = new Counter({
+    name: 'millrace_read_errors_total',
+    help: 'Features read as null with an error beside them, by view and code; an entity whose state is corrupt counts once.',
+    labelNames: ['view', 'code'],
+    registers: [this.#registry],
+  });
   readonly #freshness = new Gauge({
     name: 'millrace_view_freshness_seconds',
     help: "Age of the view's watermark.",
@@ -128,6 +134,9 @@ export class ApiMetrics {
     const found = reads.filter((read) => read.found).length;
     if (found > 0) this.#reads.inc({ view, found: 'true' }, found);
     if (found < reads.length) this.#reads.inc({ view, found: 'false' }, reads.length - found);
+    for (const { errors } of reads) {
+      if (errors !== null) for (const code of Object.values(errors)) this.#readErrors.inc({ view, code });
+    }
   }
 
   /** The text of a scrape; `views` is null where the database did not answer. */

@@ -46,9 +46,19 @@ const valueSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
 const viewReadSchema = z
   .object({
-    values: z
-      .record(z.string(), valueSchema)
-      .openapi({ description: 'int64 and decimal are strings.', example: { flights_1d: 12 } }),
+    values: z.record(z.string(), valueSchema).openapi({
+      description: 'int64 and decimal are strings. Null also where `errors` says why.',
+      example: { flights_1d: 12, miles_30d: null },
+    }),
+    errors: z
+      .record(z.string(), z.string())
+      .nullable()
+      .openapi({
+        description:
+          'Feature to the code of the error that stands in place of its value: value-out-of-range, its result does not fit its type. ' +
+          '"*", state-corrupt: all of them, the stored state is damaged. Null where nothing is wrong.',
+        example: { miles_30d: 'value-out-of-range' },
+      }),
     found: z
       .boolean()
       .openapi({ description: 'Whether the entity is known; if not, counts are 0 and all else is null.' }),

@@ -54,7 +54,6 @@ const json = <Schema>(schema: Schema, description: string) => ({
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
   409: json(errorSchema, 'The view is not published.'),
-  422: json(errorSchema, 'A value does not fit its type.'),
   503: json(errorSchema, 'The database cannot be reached.'),
 };
 

@@ -99,6 +99,7 @@ function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][
   }
   return {
     values,
+    errors: read.errors,
     found: read.found,
     as_of: formatDateTime(read.asOfUs),
     ahead: read.ahead,

@@ -7,9 +7,11 @@ import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/values/clock.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
+import type { CorruptRead } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
+import { corruptLogOnStderr } from './corrupt-log.ts';
 import { createApi } from './create-api.ts';
 import type { ServiceViews } from './read-request.ts';
 
@@ -25,6 +27,8 @@ export type StartApiOptions = ({ readonly databaseUrl: string } | { readonly poo
   readonly host?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly onBug?: ((error: unknown) => void) | undefined;
+  /** Told of each corrupt state that a read met. Default: they are logged, each once. */
+  readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
   /** Logs what is served, sampled by entity; a log made elsewhere stays its owner's to close. Default: nothing is logged. */
   readonly servingLog?: ServingLogSettings | ServingLog | undefined;
   /** Makes request ids. Default: random UUIDs. */
@@ -82,7 +86,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
   const own = 'databaseUrl' in options;
   const pool = own ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api' }) : options.pool;
   const app = createApi({
-    store: createOnlineStore({ pool, clock }),
+    store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLogOnStderr() }),
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServiceViews>(),

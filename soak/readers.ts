@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import { internalBug, isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { FeatureClient } from '../engine/online/client.ts';
 import type { FeatureService } from '../engine/define/feature-service.ts';
+import type { FeaturesResponse } from '../serving/api-schemas.ts';
 import { customerModel, shopModel } from './features/shops.ts';
 import { anyCustomer, anyShop } from './payment-entities.ts';
 import type { Random } from './random.ts';
@@ -109,6 +110,7 @@ export class Readers {
       keys,
       atMs === undefined ? {} : { at: new Date(atMs) },
     );
+    for (const { errors } of reads) refuseErrors(shape.view.name, errors);
     return { reads: reads.length, cells: reads.length * shape.cells };
   }
 
@@ -128,8 +130,10 @@ export class Readers {
       ? [shopModel, { shop: anyShop(random) }]
       : [customerModel, { customer: anyCustomer(random) }];
     const cells = service.views.reduce((sum, view) => sum + Object.keys(view.build()).length, 0);
-    if (random.chance(0.5)) await this.#options.client.getService(service, key as never);
-    else await this.#post({ service: service.name, entity: key });
+    if (random.chance(0.5)) {
+      const answer = await this.#options.client.getService(service, key as never);
+      for (const [view, { errors }] of Object.entries(answer)) refuseErrors(view, errors);
+    } else await this.#post({ service: service.name, entity: key });
     return { reads: service.views.length, cells };
   }
 
@@ -139,14 +143,23 @@ export class Readers {
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     });
-    const answer = (await response.json()) as { readonly code?: string; readonly message?: string };
-    if (response.ok) return;
+    const answer = (await response.json()) as Partial<FeaturesResponse> & { code?: string; message?: string };
+    if (response.ok) {
+      for (const { views } of answer.results ?? [])
+        for (const [view, { errors }] of Object.entries(views)) refuseErrors(view, errors);
+      return;
+    }
     throw new MillraceError(answer.code ?? 'no-code', `HTTP ${response.status}: ${answer.message ?? ''}`, {
       remedy: 'See the message.',
       retryable: response.status === 503,
       httpStatus: response.status,
     });
   }
+}
+
+/** Nothing that is made here is too large for its type, and while readers read no state is damaged. */
+function refuseErrors(view: string, errors: Readonly<Record<string, string>> | null): void {
+  if (errors !== null) throw internalBug(`a read of ${view} has errors: ${JSON.stringify(errors)}`);
 }
 
 function entities(shape: ReadShape, random: Random): ReturnType<ReadShape['key']>[] {

@@ -16,6 +16,7 @@ import { type CommonOptions, contextOf, withCommonOptions } from '../command-con
 import { followWorkflow } from '../follow-workflow.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
+import { shownCell } from '../shown-cell.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
 interface AuditOptions extends CommonOptions {
@@ -127,7 +128,7 @@ function printDifference(output: Output, difference: AuditDifference): void {
   output.line(`   ${where.join(' · ')}`);
   output.table(
     ['feature', 'by the log', 'received'],
-    cells.map(({ feature, expected, received }) => [feature, JSON.stringify(expected), JSON.stringify(received)]),
+    cells.map(({ feature, expected, received }) => [feature, shownCell(expected), shownCell(received)]),
   );
   if (records.length > 0) {
     output.table(

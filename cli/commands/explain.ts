@@ -13,6 +13,7 @@ import { type CommonOptions, contextOf, withCommonOptions } from '../command-con
 import { keyOf, timeOf } from '../entity-arguments.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
+import { shownCell } from '../shown-cell.ts';
 
 /** `millrace explain VIEW key=value… [--at T]`. */
 export function addExplainCommand(program: Command): void {
@@ -62,7 +63,7 @@ export function addExplainCommand(program: Command): void {
 }
 
 function print(output: Output, explanation: Explanation): void {
-  const { view, version, fingerprint, entity, from, asOf, found, ahead, seq, lag } = explanation;
+  const { view, version, fingerprint, entity, from, asOf, found, corrupt, ahead, seq, lag } = explanation;
   const key = Object.entries(entity).map(([name, value]) => `${name}=${String(value)}`);
   output.line(`${view} ${key.join(' ')}, ${from === 'store' ? 'as readers get it now' : 'as readers got it then'}`);
   const facts: (readonly [string, string])[] = [
@@ -76,6 +77,10 @@ function print(output: Output, explanation: Explanation): void {
     ['applied later', count(lag.appliedLater.count)],
   ];
   output.table(['what', 'value'], facts);
+  if (corrupt !== null)
+    output.line(
+      `CORRUPT: ${corrupt}; readers get an error of every feature. Build it anew: millrace rebackfill ${view}`,
+    );
   if (!found) output.line('entity not found: these are the values of an entity without events');
   if (ahead) output.line('AHEAD: the state holds events at or after that time, so this is not what was known then');
   if (lag.appliedLater.records.length > 0) {
@@ -101,9 +106,8 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
       ? 'lifetime'
       : `over ${formatDuration(windowSeconds * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
   output.line();
-  output.line(`${name} = ${JSON.stringify(value)}   ${aggregate}(${input ?? ''}) ${over}`);
-  if (JSON.stringify(value) !== JSON.stringify(replayed))
-    output.line(`  DIFFERS: by the log it is ${JSON.stringify(replayed)}`);
+  output.line(`${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''}) ${over}`);
+  if (shownCell(value) !== shownCell(replayed)) output.line(`  DIFFERS: by the log it is ${shownCell(replayed)}`);
   if (feature.deciding !== null) {
     const { partition, offset, eventTime } = feature.deciding;
     output.line(`  decided by ${place(partition)}@${count(offset)}, ${eventTime}`);
@@ -112,7 +116,7 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
   if (feature.tiles.length > 0 && windowSeconds !== null) {
     output.table(
       ['tile', 'from', 'until', 'value'],
-      feature.tiles.map(({ index, from, until, value: held }) => [index, from, until, JSON.stringify(held)]),
+      feature.tiles.map(({ index, from, until, value: held }) => [index, from, until, shownCell(held)]),
     );
     if (feature.moreTiles > 0) output.line(`  and ${count(feature.moreTiles)} older tiles`);
   }

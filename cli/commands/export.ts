@@ -23,6 +23,7 @@ interface ExportOptions extends CommonOptions {
   readonly mode?: ExportMode | undefined;
   readonly requestColumn?: string | undefined;
   readonly missing?: 'error' | 'null' | undefined;
+  readonly onError?: 'fail' | 'null' | undefined;
   readonly compare?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
   readonly repeat?: string | undefined;
@@ -50,6 +51,12 @@ export function addExportCommand(program: Command): void {
         'null',
       ]),
     )
+    .addOption(
+      new Option(
+        '--on-error <what>',
+        'what a cell with an error in place of its value is: the end of the export, or null',
+      ).choices(['fail', 'null']),
+    )
     .option('--compare', 'also say where the two modes differ, by how much and why: a table and a plot')
     .option('--overwrite', 'replace the file where it exists')
     .option('--repeat <manifest>', 'repeat an earlier export exactly, at the cut of its manifest');
@@ -71,7 +78,7 @@ export function addExportCommand(program: Command): void {
 
 /** The worker may run elsewhere in the file system: it is told absolute paths. The workflow checks what belongs together. */
 function inputOf(options: ExportOptions): ExportInput {
-  const { service, spine, out, time, mode, requestColumn, missing, compare, overwrite, repeat } = options;
+  const { service, spine, out, time, mode, requestColumn, missing, onError, compare, overwrite, repeat } = options;
   return {
     service,
     spine: resolve(spine),
@@ -80,6 +87,7 @@ function inputOf(options: ExportOptions): ExportInput {
     ...(mode === undefined ? {} : { mode }),
     ...(requestColumn === undefined ? {} : { requestColumn }),
     ...(missing === undefined ? {} : { missing }),
+    ...(onError === undefined ? {} : { onError }),
     ...(compare === undefined ? {} : { compare }),
     ...(overwrite === undefined ? {} : { overwrite }),
     ...(repeat === undefined ? {} : { repeatOf: resolve(repeat) }),
@@ -92,6 +100,10 @@ function print(output: Output, summary: ExportSummary): void {
     ['column', 'null'],
     summary.features.map(({ column, nullRate }) => [column, `${(nullRate * 100).toFixed(2)} %`]),
   );
+  const errors = summary.features.flatMap(({ column, errors: codes = {} }) =>
+    Object.entries(codes).map(([code, cells]) => [column, code, count(cells)]),
+  );
+  if (errors.length > 0) output.table(['null for an error', 'code', 'cells'], errors);
   const { comparison } = summary;
   if (comparison !== null) {
     output.line(`the two modes differ on ${count(comparison.labelsDiffering)} of ${count(comparison.labels)} labels`);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { errorOf, EVERY_FEATURE, type FeatureErrors } from '../../engine/values/feature-errors.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { formatDateTime } from '../../engine/values/iso-time.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
@@ -35,13 +36,14 @@ export function addGetCommand(program: Command): void {
       );
       const freshnessSeconds = read.freshnessUs === null ? null : read.freshnessUs / 1_000_000;
       if (output.isJson) {
-        const { found, ahead, seq, version, fingerprint } = read;
+        const { errors, found, ahead, seq, version, fingerprint } = read;
         const as_of = formatDateTime(read.asOfUs);
         return output.json({
           view,
           version,
           fingerprint,
           values: Object.fromEntries(values),
+          errors,
           found,
           as_of,
           ahead,
@@ -51,9 +53,13 @@ export function addGetCommand(program: Command): void {
       }
       output.table(
         ['feature', 'value'],
-        values.map(([name, value]) => [name, value === null ? 'null' : String(value)]),
+        values.map(([name, value]) => [name, value === null ? nullText(read.errors, name) : String(value)]),
       );
       const remarks = [`as of ${formatDateTime(read.asOfUs)}`, `version ${read.version}`];
+      if (read.errors?.[EVERY_FEATURE] !== undefined)
+        remarks.push(
+          `the stored state is CORRUPT: "millrace audit ${view}" tells what differs, "millrace rebackfill ${view}" builds it anew`,
+        );
       if (!read.found) remarks.push('entity not found: these are the values of an entity without events');
       if (read.ahead)
         remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
@@ -63,6 +69,12 @@ export function addGetCommand(program: Command): void {
       await pool.end();
     }
   });
+}
+
+/** What stands in the table for a null: why there is no value, where an error is the reason. */
+function nullText(errors: FeatureErrors | null, name: string): string {
+  const code = errorOf(errors, name);
+  return code === undefined ? 'null' : `error: ${code}`;
 }
 
 /** A value as JSON has it: int64 as text, datetimes as ISO UTC. */

@@ -67,10 +67,12 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       ],
     );
     const { parity } = status;
-    if (parity !== null)
+    if (parity !== null) {
+      const causes = Object.entries(parity.causes).map(([cause, differences]) => `${count(differences)} ${cause}`);
       output.line(
-        `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)`,
+        `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)${causes.length === 0 ? '' : `: ${causes.join(', ')}`}`,
       );
+    }
     if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
     if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
   }

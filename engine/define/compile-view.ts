@@ -47,7 +47,7 @@ export function compileEntity(entity: Entity, report: ReportFault): KeyPlan[] {
     const path = `keys.${key}`;
     const fault = columnNameFault(key);
     if (fault !== null)
-      report('invalid-name', path, fault, 'Use another name, and `key: (e) => ({ ... })` in the view.');
+      report(fault.code, path, fault.message, 'Use another name, and `key: (e) => ({ ... })` in the view.');
     const type = declaredType(schema, path, report);
     if (type?.kind === 'double') {
       report(

@@ -11,8 +11,27 @@ const reservedWords = new Set(
   ).split(' '),
 );
 
-/** Columns that stand beside join keys and features in state tables, reads, SQL views and training sets. */
-const reservedColumns = new Set(['found', 'as_of', 'ahead', 'seq', 'freshness', 'event_timestamp', 'state', 'version']);
+/** What `millrace.<view>` and `millrace.<view>_at` have beside join keys and features. */
+export const SQL_VIEW_COLUMNS: readonly string[] = ['as_of', 'ahead', 'errors'];
+
+/**
+ * Every name that a surface has for itself where join keys or features stand, and where: the one list of them. A name that a surface gets is
+ * added here first.
+ */
+const reservedNames: ReadonlyMap<string, string> = new Map(
+  [
+    [SQL_VIEW_COLUMNS, 'the SQL view has a column of that name'],
+    [['state', 'state_crc', 'seq'], 'the table of states has a column of that name'],
+    [
+      ['found', 'version', 'freshness', 'freshness_ms', 'freshness_us', 'freshness_seconds'],
+      'what is told of a read has that name',
+    ],
+    [
+      ['event_timestamp', 'request_id'],
+      'the rows of a training set have their time and their request under such names',
+    ],
+  ].flatMap(([names, where]) => (names as readonly string[]).map((name) => [name, where as string] as const)),
+);
 
 export const MAX_NAME_CHARACTERS = 40;
 
@@ -31,10 +50,14 @@ export function sqlNameFault(name: unknown): string | null {
   return nameFault(name) ?? (reservedWords.has(String(name)) ? `"${String(name)}" is a reserved word of SQL` : null);
 }
 
-/** Why a feature or a join key cannot have this name, or null. */
-export function columnNameFault(name: string): string | null {
-  if (reservedColumns.has(name)) return `"${name}" is reserved: reads and training sets have a column of that name`;
-  return sqlNameFault(name);
+/** Why a feature or a join key cannot have this name, or null: `reserved-name` where a surface has it for itself. */
+export function columnNameFault(
+  name: string,
+): { readonly code: 'reserved-name' | 'invalid-name'; readonly message: string } | null {
+  const where = reservedNames.get(name);
+  if (where !== undefined) return { code: 'reserved-name', message: `"${name}" is reserved: ${where}` };
+  const message = sqlNameFault(name);
+  return message === null ? null : { code: 'invalid-name', message };
 }
 
 /** The name of the source that is Millrace's own log of served reads; no definition may have it. */

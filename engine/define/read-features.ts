@@ -73,7 +73,7 @@ export function readFeatures(
     const path = `features.${name}`;
     const fault = columnNameFault(name);
     if (fault !== null)
-      report('invalid-name', path, fault, 'Use another name: snake_case, at most 40 characters, not reserved.');
+      report(fault.code, path, fault.message, 'Use another name: snake_case, at most 40 characters, not reserved.');
     if (keys.includes(name)) {
       report('duplicate-name', path, `"${name}" is a join key of the entity`, 'Use another name for the feature.');
     }

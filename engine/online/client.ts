@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
 import { rowValueConversion } from '../values/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
@@ -13,15 +14,33 @@ import { ServingLog } from '../served/serving-log.ts';
 import { definitionLayout, type DefinitionLayout, isLaidOutAs } from './definition-layout.ts';
 import { EntityKeys } from './entity-key.ts';
 import { createOnlineStore } from './online-store.ts';
-import type { ViewRead } from './view-read.ts';
+import type { CorruptRead, ViewRead } from './view-read.ts';
 
-/** An entity's features with what a model needs to know about them. */
-export interface FeatureRead<Values> extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnessUs' | 'version'> {
-  readonly values: Values;
+/** What a model needs to know about an entity's features beside them. */
+interface ReadFacts extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnessUs' | 'version'> {
   readonly asOfUs: Micros;
   /** What decisions and outcomes name this read by; all reads of one call have the same. */
   readonly requestId: string;
 }
+
+/** Values none of which is an error, or values some of which are null for the errors named beside them: `errors === null` tells which. */
+type CheckedValues<Values> =
+  | { readonly values: Values; readonly errors: null }
+  | {
+      readonly values: { readonly [Feature in keyof Values]: Values[Feature] | null };
+      readonly errors: FeatureErrors<keyof Values & string>;
+    };
+
+/**
+ * An entity's features. A feature whose result does not fit its type is null, and `errors` has its code; of an entity whose stored state is
+ * corrupt all are null, and `errors` is `{ '*': 'state-corrupt' }`. Where nothing is wrong `errors` is null, and only then have `values` the types
+ * of the definition.
+ *
+ * @example
+ * const { values, errors } = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
+ * if (errors === null) values.flights_1d; // number
+ */
+export type FeatureRead<Values> = ReadFacts & CheckedValues<Values>;
 
 /** What a service's read gives: per view name. */
 export type ServiceRead<Service> = {
@@ -67,6 +86,8 @@ export type ClientOptions = ({ readonly databaseUrl: string } | { readonly pool:
   readonly servingLog?: ServingLogSettings | ServingLog | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
+  /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
+  readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
 };
 
 function microsOf(at: GetOptions['at']): number | undefined {
@@ -105,10 +126,10 @@ interface Answer {
 type NamedRead = FeatureRead<Readonly<Record<string, ScalarValue>>>;
 
 function namedRead(read: ViewRead, requestId: string): NamedRead {
-  const { found, ahead, seq, freshnessUs, version } = read;
+  const { errors, found, ahead, seq, freshnessUs, version } = read;
   const named: Record<string, ScalarValue> = {};
   for (let index = 0; index < read.features.length; index++) named[read.features[index]!.name] = read.values[index]!;
-  return { values: named, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version, requestId };
+  return { values: named, errors, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version, requestId };
 }
 
 /**
@@ -117,8 +138,8 @@ function namedRead(read: ViewRead, requestId: string): NamedRead {
  * @throws MillraceError `invalid-sample`, `invalid-topic` for settings of a serving log that cannot be.
  * @example
  * const client = createClient({ databaseUrl });
- * const { values } = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
- * values.delay_avg_7d; // number | null
+ * const { values, errors } = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
+ * if (errors === null) values.delay_avg_7d; // number | null
  */
 export function createClient(options: ClientOptions): FeatureClient {
   const clock = options.clock ?? systemClock;
@@ -129,7 +150,7 @@ export function createClient(options: ClientOptions): FeatureClient {
   const pool = own
     ? createPool(options.databaseUrl, { max: options.maxConnections ?? 4, applicationName: 'millrace-client' })
     : options.pool;
-  const store = createOnlineStore({ pool, clock });
+  const store = createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt });
   const readable = new Map<FeatureView, ReadableView>();
 
   const readableOf = (view: FeatureView): ReadableView => {

@@ -13,6 +13,8 @@ import { EntityKeys } from './entity-key.ts';
 export interface FetchedState {
   readonly state: Uint8Array | null;
   readonly seq: number | null;
+  /** The checksum beside it; null: not known. */
+  readonly crc: number | null;
 }
 
 /** What one statement saw, of one snapshot. */
@@ -50,7 +52,7 @@ export class LiveReader {
         'ELSE max(o.watermark_us) END, v.history_watermark_us) ' +
         'FROM millrace_catalog.view_version v LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version ' +
         `WHERE v.view = $${first} AND v.version = $${first + 1} GROUP BY v.history_watermark_us), ` +
-        `wanted.ord, found.state, found.seq FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable)}`,
+        `wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable)}`,
     };
   }
 
@@ -60,14 +62,16 @@ export class LiveReader {
 
   /** The states of `keys` in their order, in one round trip. */
   async fetch(pool: pg.Pool, keys: readonly (readonly ScalarValue[])[]): Promise<Fetched> {
-    const { rows } = await pool.query<[number | null, number | null, number, Buffer | null, number | null]>({
+    const { rows } = await pool.query<
+      [number | null, number | null, number, Buffer | null, number | null, number | null]
+    >({
       ...this.#statement,
       values: [...bindKeys(this.layout, keys), this.version.view, this.version.version],
       rowMode: 'array',
       types: postgresTypes,
     });
-    const states: FetchedState[] = keys.map(() => ({ state: null, seq: null }));
-    for (const [, , ord, state, seq] of rows) states[ord - 1] = { state, seq };
+    const states: FetchedState[] = keys.map(() => ({ state: null, seq: null, crc: null }));
+    for (const [, , ord, state, seq, crc] of rows) states[ord - 1] = { state, seq, crc };
     return { liveVersion: rows[0]?.[0] ?? null, watermarkUs: rows[0]?.[1] ?? null, states };
   }
 

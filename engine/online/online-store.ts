@@ -7,7 +7,7 @@ import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import type { LiveReader } from './live-reader.ts';
 import { ViewLoader } from './view-loader.ts';
-import type { ReadOptions, ViewRead } from './view-read.ts';
+import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
 
 /** A view as readers see it now. */
 export interface ServedView {
@@ -20,10 +20,10 @@ export interface ServedView {
 /** Reads features (design §9): any number of entities of a view are one round trip, and so are the reads that coincide. */
 export interface OnlineStore {
   /**
-   * The values of `keys` (join key values in layout order), in their order. All of one call come from one version of the view.
+   * The values of `keys` (join key values in layout order), in their order. All of one call come from one version of the view. What does not
+   * fit its type, and a corrupt state, are `errors` of that entity's read alone.
    *
-   * Throws MillraceError `unknown-view`, `view-not-published`, `unknown-feature`, `invalid-key`, `invalid-time`, `value-out-of-range`,
-   * `service-unreachable` (retryable).
+   * Throws MillraceError `unknown-view`, `view-not-published`, `unknown-feature`, `invalid-key`, `invalid-time`, `service-unreachable` (retryable).
    */
   get(view: string, keys: readonly (readonly ScalarValue[])[], options?: ReadOptions): Promise<ViewRead[]>;
   /** What the view is, as of its last read. Throws MillraceError `unknown-view`, `view-not-published`. */
@@ -41,19 +41,23 @@ export interface OnlineStore {
 }
 
 /**
- * The online store over a pool; 3 of its connections per view are used at most.
+ * The online store over a pool; 3 of its connections per view are used at most. `onCorrupt` is told of each corrupt state that a read met.
  *
  * @example
  * const store = createOnlineStore({ pool, clock: systemClock });
  * const [read] = await store.get('route_delays', [['LAS', 'PHL']]);
  */
-export function createOnlineStore(options: { readonly pool: pg.Pool; readonly clock: Clock }): OnlineStore {
-  const { pool, clock } = options;
+export function createOnlineStore(options: {
+  readonly pool: pg.Pool;
+  readonly clock: Clock;
+  readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
+}): OnlineStore {
+  const { pool, clock, onCorrupt } = options;
   const loaders = new Map<string, ViewLoader>();
   const loaderOf = (view: string): ViewLoader => {
     let loader = loaders.get(view);
     if (loader === undefined) {
-      loader = new ViewLoader(pool, clock, view);
+      loader = new ViewLoader(pool, clock, view, onCorrupt);
       loaders.set(view, loader);
       // Only views that exist are remembered: any name may be asked for over HTTP.
       loader.live().catch(() => loaders.delete(view));

@@ -3,8 +3,14 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { dropStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
-import { setVersionStatus, type ViewVersion, versions } from '../postgres/view-versions.ts';
-import { dropSqlSurface, installSqlSurface } from './sql-surface.ts';
+import {
+  liveVersions,
+  setSqlSurface,
+  setVersionStatus,
+  type ViewVersion,
+  versions,
+} from '../postgres/view-versions.ts';
+import { dropSqlSurface, installSqlSurface, SQL_SURFACE } from './sql-surface.ts';
 
 /** Publishing waits this long for SQL readers of the view to finish, and fails retryably rather than hold up all others. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -77,11 +83,53 @@ export async function publishVersion(options: {
     if (live !== null) await setVersionStatus(client, view, live.version, ['live'], 'superseded');
     await setVersionStatus(client, view, version, ['built'], 'live');
     await installSqlSurface(client, target, live?.layout ?? null);
+    await setSqlSurface(client, view, version, SQL_SURFACE);
     // What the flip before this one left behind. The version superseded just now stays until the next: its stream may not know yet.
     for (const older of all.filter(({ status }) => status === 'superseded')) {
       await setVersionStatus(client, view, older.version, ['superseded'], 'discarded');
       await dropContent(client, view, older.version, older.stateTable);
     }
+  });
+}
+
+/** What became of the SQL surfaces of an older form. */
+export interface RenewedSurfaces {
+  /** Views whose surface was made anew. */
+  readonly renewed: readonly string[];
+  /** Views that keep the one they had, and why: it goes on as before. */
+  readonly kept: readonly { readonly view: string; readonly error: unknown }[];
+}
+
+/**
+ * Gives every live version whose SQL view and function are of an older form the present one, in place: what users built on them stays. For the
+ * start of a worker, after the migrations. A view that cannot be renewed now (an SQL reader holds it) is told of and left as it was: no worker
+ * fails to start for it.
+ *
+ * @example
+ * const { renewed } = await renewSqlSurfaces(pool); // ['route_delays']
+ */
+export async function renewSqlSurfaces(pool: pg.Pool): Promise<RenewedSurfaces> {
+  const renewed: string[] = [];
+  const kept: { view: string; error: unknown }[] = [];
+  for (const { view, sqlSurface } of await liveVersions(pool)) {
+    if (sqlSurface >= SQL_SURFACE) continue;
+    try {
+      if (await renewSurface(pool, view)) renewed.push(view);
+    } catch (error) {
+      kept.push({ view, error });
+    }
+  }
+  return { renewed, kept };
+}
+
+/** False where another process was quicker. */
+function renewSurface(pool: pg.Pool, view: string): Promise<boolean> {
+  return withTransaction(pool, async (client) => {
+    const live = surfaceOf(await lockView(client, view));
+    if (live === null || live.sqlSurface >= SQL_SURFACE) return false;
+    await installSqlSurface(client, live, live.layout);
+    await setSqlSurface(client, view, live.version, SQL_SURFACE);
+    return true;
   });
 }
 

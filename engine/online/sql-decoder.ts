@@ -1,10 +1,26 @@
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import type { ErrorCode } from '../values/cell.ts';
+import { ALL_CORRUPT } from '../values/feature-errors.ts';
 import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
-import { decimalUnit, SKIP, sqlValue, UNSIGNED, WIDE_UNSIGNED, WIDE_ZIGZAG, zigzag } from './sql-values.ts';
+import {
+  CORRUPT,
+  decimalUnit,
+  literal,
+  SIGNED,
+  sqlValue,
+  TEXT,
+  UNSIGNED,
+  WIDE_UNSIGNED,
+  WIDE_ZIGZAG,
+  zigzag,
+} from './sql-values.ts';
 
 /** From here on a real number rounds to infinity: 2^1024 - 2^970. */
-const DOUBLE_LIMIT = 'millrace_sql.power_of_two(1024) - millrace_sql.power_of_two(970)';
+const DOUBLE_LIMIT = `${2n ** 1024n - 2n ** 970n}::numeric`;
+
+/** The code, in SQL alone, of a text that Postgres has no place for. */
+const UNSTORABLE_TEXT = 'unstorable-text';
 
 /** One running result: a slot over a window. Features of the same slot and window share it. */
 interface Accumulator {
@@ -19,9 +35,10 @@ interface Window {
 }
 
 /**
- * The body of the PL/pgSQL function that decodes a state and reads it at a time, bit for bit as `ViewReducer.read`. Arguments:
- * `state_bytes bytea`, `at_time timestamptz`; results: `o0 …` in layout order and `ahead`. One pass over the bytes; everything that depends on
- * the layout is decided here, not in SQL.
+ * The body of the PL/pgSQL function that decodes a state and reads it at a time, bit for bit as `openStored` and `ViewReducer.read`: it refuses
+ * exactly the bytes that they refuse. Arguments: `state_bytes bytea`, `state_crc int` (null: not known), `at_time timestamptz`; results: `o0 …` in
+ * layout order, `ahead` and `errors` (jsonb, as `FeatureErrors`). Nothing of a state makes it raise. One pass over the bytes; everything that
+ * depends on the layout is decided here, not in SQL.
  */
 export function decoderBody(layout: ViewLayout, layoutTag: number): string {
   const windows: Window[] = [];
@@ -37,28 +54,37 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     accumulators.push(accumulator);
     return accumulator;
   });
+  const header = `'\\x01${layoutTag.toString(16).padStart(8, '0')}'::bytea`;
   const statements = [
-    "b := state_bytes || '\\x'::bytea;",
-    `IF substring(b FROM 1 FOR 5) <> '\\x01${layoutTag.toString(16).padStart(8, '0')}'::bytea THEN`,
-    `  RAISE EXCEPTION 'a state of view "${layout.view}" belongs to another version of the view' USING ERRCODE = 'data_corrupted', HINT = 'Run the query again.';`,
-    'END IF;',
     'at_us := extract(epoch FROM at_time) * 1000000;',
     ...windows.flatMap((window, index) => windowBounds(layout, window, index)),
     'ahead := false;',
-    'IF length(b) > 5 THEN',
-    ...UNSIGNED,
-    `ahead := at_us <= (${zigzag('v')});`,
+    'BEGIN',
+    "b := state_bytes || '\\x'::bytea;",
+    'size := length(b);',
+    `IF substring(b FROM 1 FOR 5) <> ${header} OR millrace_sql.state_crc(b) <> state_crc THEN ${CORRUPT} END IF;`,
+    'IF size > 5 THEN',
+    ...SIGNED,
+    `newest := ${zigzag('v')};`,
+    'ahead := at_us <= newest;',
     ...layout.groups.flatMap((_, group) => groupStatements(layout, group, accumulators, windows)),
+    `IF p < size THEN ${CORRUPT} END IF;`,
     'END IF;',
     ...layout.features.flatMap((feature, index) => [
       ...resultStatements(layout, feature, ofFeature[index]!, `o${index}`),
     ]),
+    // What is wrong with the bytes, and nothing else: other errors are the server's.
+    'EXCEPTION WHEN data_exception OR data_corrupted THEN',
+    ...layout.features.map((_, index) => `o${index} := NULL;`),
+    'ahead := false;',
+    `errors := ${literal(JSON.stringify(ALL_CORRUPT))};`,
+    'END;',
   ];
   const variables = accumulators.flatMap((accumulator) => accumulatorVariables(layout, accumulator));
   return [
     'DECLARE',
-    'b bytea; p int := 5; start int; byte int; shift int; v bigint; n bigint; e int; tile bigint; at_us bigint; present boolean;',
-    'x numeric; y bigint; d double precision; z bytea;',
+    'b bytea; size int; p int := 5; start int; byte int; shift int; v bigint; n bigint; e int; tile bigint; newest bigint; at_us bigint;',
+    'present boolean; x numeric; y bigint; d double precision; z bytea;',
     ...windows.map((_, index) => `from_${index} bigint; until_${index} bigint;`),
     ...variables,
     'BEGIN',
@@ -98,12 +124,15 @@ function groupStatements(
   const slots = layout.slots.flatMap((slot, index) =>
     slot.group === group ? slotStatements(layout, index, accumulators, windows) : [],
   );
-  if (layout.groups[group]?.hopUs === null) return slots;
+  const { hopUs, spanUs } = layout.groups[group]!;
+  if (hopUs === null) return slots;
   return [
     ...UNSIGNED,
     'n := v;',
-    ...UNSIGNED,
+    ...SIGNED,
     `tile := ${zigzag('v')};`,
+    // In doubles, as `oldestTile` has it: near the ends of time they round.
+    `IF tile < floor((newest::double precision - ${spanUs}) / ${hopUs}) THEN ${CORRUPT} END IF;`,
     'FOR step IN 0..n LOOP',
     'IF step > 0 THEN',
     ...UNSIGNED,
@@ -111,6 +140,7 @@ function groupStatements(
     'END IF;',
     ...slots,
     'END LOOP;',
+    `IF tile <> ${floorDivision('newest', hopUs)} THEN ${CORRUPT} END IF;`,
   ];
 }
 
@@ -144,8 +174,10 @@ function slotStatements(
   if (partial === 'sum') {
     const double = [
       'IF x <> 0 THEN',
-      ...UNSIGNED,
-      `x := x * millrace_sql.power_of_two((${zigzag('v')})::int);`,
+      ...SIGNED,
+      `v := ${zigzag('v')};`,
+      `IF mod(x, 2) = 0 OR v NOT BETWEEN -1074 AND 1100 THEN ${CORRUPT} END IF;`,
+      'x := x * millrace_sql.power_of_two(v::int);',
       'END IF;',
     ];
     return [
@@ -165,7 +197,6 @@ function slotStatements(
   }
   const value = sqlValue(input);
   const take = (name: string): string => `${name} := ${value.read};`;
-  const step = layout.tieBreak !== 'offset' ? [SKIP, ...UNSIGNED, 'p := p + v::int;'] : [SKIP, SKIP, SKIP];
   const better = {
     min: (name: string) => `(${name} IS NULL OR ${value.read} < ${name})`,
     max: (name: string) => `(${name} IS NULL OR ${value.read} > ${name})`,
@@ -176,18 +207,28 @@ function slotStatements(
     ...value.statements,
     'IF present THEN',
     ...where(take, better),
-    ...(partial === 'first' || partial === 'last' ? step : []),
+    ...(partial === 'first' || partial === 'last' ? eventStatements(layout, slotIndex) : []),
     'END IF;',
   ];
 }
 
-function outOfRange(layout: ViewLayout, feature: FeatureLayout, exactValue: string): string {
-  const { result } = feature;
-  const type = result.kind === 'decimal' ? `decimal(${result.precision},${result.scale})` : result.kind;
-  return (
-    `RAISE EXCEPTION 'feature "${feature.name}" of view "${layout.view}": its ${feature.aggregate} does not fit ${type}; the exact value is %', ` +
-    `${exactValue} USING ERRCODE = 'numeric_value_out_of_range', DETAIL = 'value-out-of-range';`
-  );
+/** Steps over the event that a `first` or `last` is of. */
+function eventStatements(layout: ViewLayout, slotIndex: number): string[] {
+  const { hopUs } = layout.groups[layout.slots[slotIndex]!.group]!;
+  const time =
+    hopUs === null
+      ? [...SIGNED, `v := ${zigzag('v')};`]
+      : [...UNSIGNED, `IF v >= ${hopUs} THEN ${CORRUPT} END IF;`, `v := tile * ${hopUs} + v;`];
+  return [
+    ...time,
+    `IF v > newest OR v < ${Number.MIN_SAFE_INTEGER} THEN ${CORRUPT} END IF;`,
+    ...(layout.tieBreak === 'id' ? [...UNSIGNED, ...TEXT] : [...SIGNED, ...UNSIGNED]),
+  ];
+}
+
+/** The feature has no value, and `errors` says why. */
+function errorStatement(feature: FeatureLayout, code: ErrorCode | typeof UNSTORABLE_TEXT): string {
+  return `errors := coalesce(errors, '{}'::jsonb) || ${literal(JSON.stringify({ [feature.name]: code }))}::jsonb;`;
 }
 
 function resultStatements(
@@ -197,36 +238,35 @@ function resultStatements(
   out: string,
 ): string[] {
   const { partial, input } = layout.slots[slot]!;
-  if (partial === 'count') return [`${out} := ${name};`];
+  const unless = (condition: string, value: string): string =>
+    `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
+  if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (partial !== 'sum') {
     const result = `${out} := ${sqlValue(input).result(name)};`;
     if (input.kind !== 'string') return [`IF ${name} IS NOT NULL THEN ${result} END IF;`];
     return [
       `IF ${name} IS NOT NULL THEN`,
-      `IF position('\\x00'::bytea IN ${name}) > 0 THEN`,
-      `RAISE EXCEPTION 'feature "${feature.name}" of view "${layout.view}": a text with the character U+0000 cannot be shown in SQL' USING ERRCODE = 'untranslatable_character', HINT = 'Read it by the client or HTTP.';`,
-      'END IF;',
-      result,
+      // It is UTF-8: what cannot be shown has U+0000, or a character that the database's encoding lacks.
+      `BEGIN ${result} EXCEPTION WHEN data_exception THEN ${errorStatement(feature, UNSTORABLE_TEXT)} END;`,
       'END IF;',
     ];
   }
   const some = (statements: readonly string[]): string[] => [`IF ${name}_n > 0 THEN`, ...statements, 'END IF;'];
-  const failIf = (condition: string, exactValue: string): string =>
-    `IF ${condition} THEN ${outOfRange(layout, feature, exactValue)} END IF;`;
   if (input.kind === 'double') {
-    const check = failIf(`abs(${name}) >= ${DOUBLE_LIMIT}`, name);
-    const total = `d := ${name}::double precision;`;
-    if (feature.aggregate === 'sum') return some([check, total, `${out} := d;`]);
+    const isHuge = `abs(${name}) >= ${DOUBLE_LIMIT}`;
+    const total = `${name}::double precision`;
+    if (feature.aggregate === 'sum') return some([unless(isHuge, total)]);
     // Postgres refuses to underflow to zero, which is what the division gives where 2·|total| <= n·2^-1074.
+    const tiny = `abs(d) < 1 AND abs(d) + abs(d) <= ${name}_n * millrace_sql.double_power_of_two(-1074)`;
     return some([
-      check,
-      total,
-      `${out} := CASE WHEN abs(d) < 1 AND abs(d) + abs(d) <= ${name}_n * millrace_sql.double_power_of_two(-1074) THEN 0 ELSE d / ${name}_n END;`,
+      `d := CASE WHEN NOT ${isHuge} THEN ${total} END;`,
+      unless('d IS NULL', `CASE WHEN ${tiny} THEN 0 ELSE d / ${name}_n END`),
     ]);
   }
   const exact = input.kind === 'decimal' ? `${name} * ${decimalUnit(input.scale)}` : name;
-  if (feature.aggregate === 'avg') return some([`${out} := (${exact})::double precision / ${name}_n;`]);
+  if (feature.aggregate === 'avg')
+    return some([unless(`abs(${exact}) >= ${DOUBLE_LIMIT}`, `(${exact})::double precision / ${name}_n`)]);
   const limits = {
     int: `abs(${name}) > 9007199254740991`,
     int64: `${name} NOT BETWEEN ${INT64_MIN} AND ${INT64_MAX}`,
@@ -235,5 +275,5 @@ function resultStatements(
   if (input.kind !== 'int' && input.kind !== 'int64' && input.kind !== 'decimal') {
     throw internalBug(`a sum over ${input.kind}`);
   }
-  return some([failIf(limits[input.kind], exact), `${out} := ${exact};`]);
+  return some([unless(limits[input.kind], exact)]);
 }

@@ -1,5 +1,6 @@
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { SQL_VIEW_COLUMNS } from '../define/names.ts';
 import { columnFormat } from '../postgres/column-types.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
@@ -11,6 +12,12 @@ import { literal } from './sql-values.ts';
 const PUBLIC_SCHEMA = 'millrace';
 const INNER_SCHEMA = 'millrace_sql';
 const READER_ROLE = 'millrace_reader';
+
+/**
+ * The form of the surface, raised whenever the same version would get another one: `view_version.sql_surface` says which form a live version has.
+ * 1 raised errors; 2 has them as a column, and holds states to their checksums.
+ */
+export const SQL_SURFACE = 2;
 
 /** What the SQL surface of a view is made from. */
 export interface SurfaceVersion {
@@ -26,7 +33,7 @@ interface Names {
   readonly at: string;
   /** The join keys alone, so that `_at` can be inlined without the state being readable. */
   readonly entities: string;
-  /** Decodes given bytes; anyone who may use the schema may call it. */
+  /** Decodes given bytes, held to their checksum; anyone who may use the schema may call it. */
   readonly read: string;
   /** Looks an entity's state up with the owner's rights, and decodes it. */
   readonly readEntity: string;
@@ -52,29 +59,33 @@ function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
   return columns(a) === columns(b);
 }
 
-function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersion): string[] {
+function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersion, parallel: string): string[] {
   const names = namesOf(layout.view);
   const keys = layout.keys.map((key) => ({ name: ident(key.name), ...columnFormat(key.type) }));
   const features = layout.features.map((feature) => ({ name: ident(feature.name), ...columnFormat(feature.result) }));
   const outs = features.map((feature, index) => `OUT o${index} ${feature.castName}`);
-  const signature = [...outs, 'OUT ahead boolean'].join(', ');
+  const signature = [...outs, 'OUT ahead boolean', 'OUT errors jsonb'].join(', ');
   const columns = features.map(({ name, ddl }, index) =>
     ddl.includes('COLLATE') ? `r.o${index} COLLATE "C" AS ${name}` : `r.o${index}::${ddl} AS ${name}`,
   );
   const keyNames = (from: string): string => keys.map(({ name }) => `${from}.${name}`).join(', ');
-  const keyParameters = keys.map(({ castName }, index) => `k${index} ${castName}`).join(', ');
-  const keyMatch = keys.map(({ name }, index) => `s.${name} = k${index}`).join(' AND ');
-  const outNames = [...features.map((_, index) => `o${index}`), 'ahead'].join(', ');
+  const keyTypes = keys.map(({ castName }) => castName).join(', ');
+  // By position: a name could be that of a join key.
+  const keyMatch = keys.map(({ name }, index) => `s.${name} = $${index + 1}`).join(' AND ');
+  const outNames = [...features.map((_, index) => `o${index}`), 'ahead', 'errors'].join(', ');
   return [
-    `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, at_time timestamptz, ${signature}) RETURNS record ` +
-      `LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000 AS ${literal(decoderBody(layout, layoutTag))}`,
-    `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead ` +
-      `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, now()) r`,
-    `CREATE OR REPLACE FUNCTION ${names.readEntity}(${keyParameters}, at_time timestamptz, ${signature}) RETURNS record ` +
+    `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, state_crc int, at_time timestamptz, ${signature}) RETURNS record ` +
+      `LANGUAGE plpgsql IMMUTABLE PARALLEL ${parallel} COST 1000 AS ${literal(decoderBody(layout, layoutTag))}`,
+    // The columns that stand beside the features come last: a surface from before there were errors is replaced in place, too.
+    `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead, r.errors ` +
+      `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, s.state_crc, now()) r`,
+    // Its results may have changed, which no replacement in place allows. Nothing stands on it: `_at` names it in its text.
+    `DROP FUNCTION IF EXISTS ${names.readEntity}(${keyTypes}, timestamptz)`,
+    `CREATE FUNCTION ${names.readEntity}(${keyTypes}, timestamptz, ${signature}) RETURNS record ` +
       'LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog COST 1000 AS ' +
       literal(
-        `DECLARE state_bytes bytea;\nBEGIN\nSELECT s.state INTO state_bytes FROM ${stateTable(table)} s WHERE ${keyMatch};\n` +
-          `SELECT r.* INTO ${outNames} FROM ${names.read}(state_bytes, at_time) r;\nEND`,
+        `DECLARE found_bytes bytea; found_crc int;\nBEGIN\nSELECT s.state, s.state_crc INTO found_bytes, found_crc FROM ${stateTable(table)} s WHERE ${keyMatch};\n` +
+          `SELECT r.* INTO ${outNames} FROM ${names.read}(found_bytes, found_crc, $${keys.length + 1}) r;\nEND`,
       ),
     `CREATE OR REPLACE VIEW ${names.entities} AS SELECT ${keyNames('s')} FROM ${stateTable(table)} s`,
     // A single plain SELECT: the planner puts it in place of the call, and a condition on the join keys reaches the primary key. Its rows
@@ -82,9 +93,10 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
     `CREATE OR REPLACE FUNCTION ${names.at}(timestamptz) RETURNS SETOF ${names.view} ` +
       'LANGUAGE sql STABLE AS ' +
       literal(
-        `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead ` +
+        `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead, r.errors ` +
           `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r`,
       ),
+    `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,
   ];
 }
 
@@ -113,6 +125,7 @@ export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Pro
     `DROP VIEW IF EXISTS ${names.view}`,
     `DROP FUNCTION IF EXISTS ${names.readEntity}(${keyTypes}, timestamptz)`,
     `DROP VIEW IF EXISTS ${names.entities}`,
+    `DROP FUNCTION IF EXISTS ${names.read}(bytea, int, timestamptz)`,
     `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,
   ];
   try {
@@ -131,20 +144,37 @@ export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Pro
   }
 }
 
+/** Features and join keys that a surface of this form cannot have as columns: it has such columns itself. */
+function refuseReserved(layout: ViewLayout): void {
+  const names = [...layout.keys, ...layout.features].map(({ name }) => name);
+  const taken = names.find((name) => SQL_VIEW_COLUMNS.includes(name));
+  if (taken === undefined) return;
+  throw new MillraceError(
+    'reserved-name',
+    `view "${layout.view}": "${taken}" cannot be a column of millrace.${layout.view}, which has a column of that name beside its features`,
+    { remedy: 'Rename it in the definition, and rebackfill the view.', httpStatus: 409 },
+  );
+}
+
 /**
  * Makes `millrace.<view>` and `millrace.<view>_at(timestamptz)` read `version`, inside the transaction that publishes it. Objects of the same
- * columns are replaced in place, so that what users built on them stays; others are dropped and made anew.
+ * columns are replaced in place, so that what users built on them stays; others are dropped and made anew. `previous`: what is there now.
+ *
+ * @throws MillraceError `sql-view-in-use`, `reserved-name`.
  */
 export async function installSqlSurface(
   client: Queryable,
   version: SurfaceVersion,
   previous: ViewLayout | null,
 ): Promise<void> {
-  if (previous !== null && !sameColumns(previous, version.layout)) await dropSqlSurface(client, previous);
-  for (const statement of createStatements(version)) await client.query(statement);
-  const { rows } = await client.query<{ exists: boolean }>({
-    text: 'SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists',
+  refuseReserved(version.layout);
+  const { rows } = await client.query<{ exists: boolean; parallel: boolean }>({
+    // Before 17 no function that handles errors may run in a parallel worker.
+    text: "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists, current_setting('server_version_num')::int >= 170000 AS parallel",
     values: [READER_ROLE],
   });
+  const parallel = rows[0]?.parallel === true ? 'SAFE' : 'RESTRICTED';
+  if (previous !== null && !sameColumns(previous, version.layout)) await dropSqlSurface(client, previous);
+  for (const statement of createStatements(version, parallel)) await client.query(statement);
   for (const statement of accessStatements(version.layout, rows[0]?.exists === true)) await client.query(statement);
 }

@@ -2,36 +2,61 @@ import { escapeLiteral } from 'pg';
 import type { ScalarType } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { compareUtf8 } from '../values/compare.ts';
+import { FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
 
-/** `u(n)` into `v`, stepping `p`; with more than eight bytes `v` is void and `unsigned_at` has to read it. */
-export const UNSIGNED: readonly string[] = [
-  'byte := get_byte(b, p); p := p + 1;',
-  'IF byte < 128 THEN v := byte; ELSE',
-  '  v := byte & 127; shift := 7;',
-  '  LOOP',
-  '    byte := get_byte(b, p); p := p + 1; v := v | ((byte & 127)::bigint << shift); shift := shift + 7;',
-  '    EXIT WHEN byte < 128;',
-  '  END LOOP;',
-  'END IF;',
-];
+/** What the generated code does where bytes are no canonical state; its handler makes `state-corrupt` of it. */
+export const CORRUPT = 'RAISE data_corrupted;';
 
-/** Steps over one varint. */
-export const SKIP = 'WHILE get_byte(b, p) >= 128 LOOP p := p + 1; END LOOP; p := p + 1;';
+/** The greatest `u(n)` of a safe integer: as it is, in zigzag, and in zigzag where 0 is "no value". */
+const SAFE = '9007199254740991';
+const SAFE_ZIGZAG = '18014398509481982';
+const SAFE_OPTIONAL = '18014398509481983';
+
+/** A varint into `v`, stepping `p`, that must be in its shortest form; `refused` is what of a longer one than a byte is corrupt besides. */
+function varint(refused: string): readonly string[] {
+  return [
+    'byte := get_byte(b, p); p := p + 1;',
+    'IF byte < 128 THEN v := byte; ELSE',
+    '  v := byte & 127; shift := 7;',
+    '  LOOP',
+    '    byte := get_byte(b, p); p := p + 1; v := v | ((byte & 127)::bigint << shift); shift := shift + 7;',
+    '    EXIT WHEN byte < 128;',
+    '  END LOOP;',
+    `  IF byte = 0${refused} THEN ${CORRUPT} END IF;`,
+    'END IF;',
+  ];
+}
+
+const upTo = (most: string): readonly string[] => varint(` OR shift > 56 OR v > ${most}`);
+
+/** `u(n)` of a safe n into `v`. */
+export const UNSIGNED = upTo(SAFE);
+
+/** `s(n)` of a safe n into `v`, its zigzag still to be undone. */
+export const SIGNED = upTo(SAFE_ZIGZAG);
 
 /** The signed value of a zigzag bigint expression. */
 export function zigzag(expression: string): string {
   return `((${expression}) >> 1) # -((${expression}) & 1)`;
 }
 
-/** `u(n)` of any size into numeric `x`. */
+/** `u(n)` of any size into numeric `x`: with more than eight bytes `v` is void and `unsigned_at` reads it. */
 export const WIDE_UNSIGNED: readonly string[] = [
   'start := p;',
-  ...UNSIGNED,
+  ...varint(' OR p - start > 400'),
   'IF p - start > 8 THEN x := millrace_sql.unsigned_at(b, start); ELSE x := v; END IF;',
 ];
 
 /** Undoes the zigzag of numeric `x`. */
 export const WIDE_ZIGZAG = 'x := CASE WHEN mod(x, 2) = 0 THEN div(x, 2) ELSE -div(x + 1, 2) END;';
+
+/** Steps over `v` bytes of text, which must be UTF-8, and leaves them in `z`. */
+export const TEXT: readonly string[] = [
+  `IF p + v > size THEN ${CORRUPT} END IF;`,
+  'z := substring(b FROM p + 1 FOR v::int); p := p + v::int;',
+  // The built-in one refuses U+0000.
+  "e := CASE WHEN position('\\x00'::bytea IN z) = 0 THEN length(z, 'UTF8') ELSE millrace_sql.utf8_length(z) END;",
+];
 
 /** How an optional value of a type is read, held and given out in the generated PL/pgSQL. */
 export interface SqlValue {
@@ -64,11 +89,17 @@ export function literal(text: string): string {
   return escapeLiteral(text);
 }
 
-const SMALL_INTEGER: Omit<SqlValue, 'result'> = {
-  held: 'bigint',
-  statements: [...UNSIGNED, 'present := v <> 0;', `IF present THEN y := ${zigzag('v - 1')}; END IF;`],
-  read: 'y',
-};
+function optionalInteger(refused: string | null): Omit<SqlValue, 'result'> {
+  return {
+    held: 'bigint',
+    statements: [
+      ...upTo(SAFE_OPTIONAL),
+      'present := v <> 0;',
+      `IF present THEN y := ${zigzag('v - 1')};${refused === null ? '' : ` IF ${refused} THEN ${CORRUPT} END IF;`} END IF;`,
+    ],
+    read: 'y',
+  };
+}
 
 /** The codec of `opt(type, value)` (engine/state/README.md) in PL/pgSQL; `min` and `max` compare held values with `<` and `>`. */
 export function sqlValue(type: ScalarType): SqlValue {
@@ -76,25 +107,29 @@ export function sqlValue(type: ScalarType): SqlValue {
     case 'boolean':
       return {
         held: 'bigint',
-        statements: ['y := get_byte(b, p); p := p + 1; present := y <> 0;'],
+        statements: [`y := get_byte(b, p); p := p + 1; IF y > 2 THEN ${CORRUPT} END IF; present := y <> 0;`],
         read: 'y',
         result: (variable) => `${variable} = 2`,
       };
     case 'int':
-      return { ...SMALL_INTEGER, result: (variable) => variable };
+      return { ...optionalInteger(null), result: (variable) => variable };
     case 'timestamp':
       return {
-        ...SMALL_INTEGER,
+        ...optionalInteger(null),
         result: (variable) => `timestamptz '1970-01-01 00:00:00+00' + ${variable} * interval '1 microsecond'`,
       };
     case 'date':
-      return { ...SMALL_INTEGER, result: (variable) => `date '1970-01-01' + ${variable}::int` };
+      return {
+        ...optionalInteger(`y NOT BETWEEN ${FIRST_DAY} AND ${LAST_DAY}`),
+        result: (variable) => `date '1970-01-01' + ${variable}::int`,
+      };
     case 'int64':
       return {
         held: 'bigint',
         statements: [
           ...WIDE_UNSIGNED,
           'present := x <> 0;',
+          // Beyond 64 bits the cast fails: the state is corrupt.
           `IF present THEN x := x - 1; ${WIDE_ZIGZAG} y := x; END IF;`,
         ],
         read: 'y',
@@ -103,7 +138,11 @@ export function sqlValue(type: ScalarType): SqlValue {
     case 'decimal':
       return {
         held: 'numeric',
-        statements: [...WIDE_UNSIGNED, 'present := x <> 0;', `IF present THEN x := x - 1; ${WIDE_ZIGZAG} END IF;`],
+        statements: [
+          ...WIDE_UNSIGNED,
+          'present := x <> 0;',
+          `IF present THEN x := x - 1; ${WIDE_ZIGZAG} IF abs(x) >= 1e${type.precision} THEN ${CORRUPT} END IF; END IF;`,
+        ],
         read: 'x',
         result: (variable) => `${variable} * ${decimalUnit(type.scale)}`,
       };
@@ -111,14 +150,17 @@ export function sqlValue(type: ScalarType): SqlValue {
       return {
         held: 'double precision',
         statements: [
-          ...UNSIGNED,
+          ...upTo(SAFE_OPTIONAL),
           'present := v <> 0;',
           'IF present THEN',
           `  y := ${zigzag('v - 1')};`,
           '  d := 0;',
           '  IF y <> 0 THEN',
-          ...UNSIGNED,
-          `    d := y::double precision * millrace_sql.double_power_of_two((${zigzag('v')})::int);`,
+          ...SIGNED,
+          `    v := ${zigzag('v')};`,
+          `    IF (y & 1) = 0 OR v NOT BETWEEN -1074 AND 1023 THEN ${CORRUPT} END IF;`,
+          // Beyond the doubles the product fails: the state is corrupt.
+          '    d := y::double precision * millrace_sql.double_power_of_two(v::int);',
           '  END IF;',
           'END IF;',
         ],
@@ -129,11 +171,7 @@ export function sqlValue(type: ScalarType): SqlValue {
       return {
         // Held as bytes: they compare as design §5 wants strings to, whatever the database's collation.
         held: 'bytea',
-        statements: [
-          ...UNSIGNED,
-          'present := v <> 0;',
-          'IF present THEN z := substring(b FROM p + 1 FOR (v - 1)::int); p := p + (v - 1)::int; END IF;',
-        ],
+        statements: [...UNSIGNED, 'present := v <> 0;', 'IF present THEN', 'v := v - 1;', ...TEXT, 'END IF;'],
         read: 'z',
         result: (variable) => `convert_from(${variable}, 'UTF8')`,
       };
@@ -144,6 +182,7 @@ export function sqlValue(type: ScalarType): SqlValue {
         held: 'bigint',
         statements: [
           ...UNSIGNED,
+          `IF v > ${ranks.length} THEN ${CORRUPT} END IF;`,
           'present := v <> 0;',
           `IF present THEN y := ('{${ranks.join(',')}}'::int[])[v]; END IF;`,
         ],

@@ -1,12 +1,15 @@
 import type pg from 'pg';
+import { ALL_CORRUPT, splitCells } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
+import { jsonEntity } from '../values/json-values.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
-import { liveVersion, versions } from '../postgres/view-versions.ts';
+import { liveVersion, type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { CorruptState, openStored } from '../state/stored-state.ts';
 import { type Fetched, type FetchedState, LiveReader } from './live-reader.ts';
-import type { ReadOptions, ViewRead } from './view-read.ts';
+import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
 
 /** Statements under way per view: one to be read while the next is executed, one more for a slow one. */
 const MAX_IN_FLIGHT = 3;
@@ -17,8 +20,11 @@ const MAX_ATTEMPTS = 5;
 
 const UNDEFINED_TABLE = '42P01';
 
+/** Join key values in layout order. */
+type EntityKey = readonly ScalarValue[];
+
 interface Request {
-  readonly keys: readonly (readonly ScalarValue[])[];
+  readonly keys: readonly EntityKey[];
   readonly options: ReadOptions;
   readonly resolve: (reads: ViewRead[]) => void;
   readonly reject: (error: unknown) => void;
@@ -29,18 +35,20 @@ export class ViewLoader {
   readonly #pool: pg.Pool;
   readonly #clock: Clock;
   readonly #view: string;
+  readonly #onCorrupt: ((found: CorruptRead) => void) | undefined;
   #reader: LiveReader | null = null;
   #queue: Request[] = [];
   #inFlight = 0;
   #scheduled = false;
 
-  constructor(pool: pg.Pool, clock: Clock, view: string) {
+  constructor(pool: pg.Pool, clock: Clock, view: string, onCorrupt: ((found: CorruptRead) => void) | undefined) {
     this.#pool = pool;
     this.#clock = clock;
     this.#view = view;
+    this.#onCorrupt = onCorrupt;
   }
 
-  get(keys: readonly (readonly ScalarValue[])[], options: ReadOptions): Promise<ViewRead[]> {
+  get(keys: readonly EntityKey[], options: ReadOptions): Promise<ViewRead[]> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ keys, options, resolve, reject });
       if (this.#scheduled || this.#inFlight >= MAX_IN_FLIGHT) return;
@@ -137,7 +145,7 @@ export class ViewLoader {
   }
 
   /** Null where the version's table is gone. */
-  async #fetch(reader: LiveReader, keys: readonly (readonly ScalarValue[])[]): Promise<Fetched | null> {
+  async #fetch(reader: LiveReader, keys: readonly EntityKey[]): Promise<Fetched | null> {
     try {
       return await reader.fetch(this.#pool, keys);
     } catch (error) {
@@ -148,11 +156,11 @@ export class ViewLoader {
 
   #settle(reader: LiveReader, requests: readonly CheckedRequest[], fetched: Fetched): void {
     let from = 0;
-    for (const { request, count } of requests) {
-      const states = fetched.states.slice(from, from + count);
-      from += count;
+    for (const { request, keys } of requests) {
+      const states = fetched.states.slice(from, from + keys.length);
+      from += keys.length;
       try {
-        request.resolve(this.#read(reader, request.options, states, fetched.watermarkUs));
+        request.resolve(this.#read(reader, request.options, keys, states, fetched.watermarkUs));
       } catch (error) {
         request.reject(error);
       }
@@ -162,51 +170,63 @@ export class ViewLoader {
   #read(
     reader: LiveReader,
     options: ReadOptions,
+    keys: readonly EntityKey[],
     states: readonly FetchedState[],
     watermarkUs: number | null,
   ): ViewRead[] {
     const { version } = reader;
     const subset = reader.subset(options.features);
+    const { features } = subset.layout;
     const nowUs = this.#clock.nowUs();
     const asOfUs = options.atUs ?? nowUs;
-    return states.map(({ state: bytes, seq }): ViewRead => {
-      const state = bytes === null ? subset.empty() : reader.all.decode(bytes);
+    return states.map(({ state: bytes, seq, crc }, index): ViewRead => {
+      const state = bytes === null ? subset.empty() : openStored(reader.all, bytes, crc);
+      const isCorrupt = state instanceof CorruptState;
+      if (isCorrupt) this.#tellCorrupt(version, keys[index]!, seq, state.reason);
+      const { values, errors } = isCorrupt
+        ? { values: features.map(() => null), errors: ALL_CORRUPT }
+        : splitCells(features, subset.read(state, asOfUs));
       return {
         view: version.view,
         fingerprint: version.fingerprint,
         version: version.version,
         layoutTag: version.layoutTag,
         keys: version.layout.keys,
-        features: subset.layout.features,
-        values: subset.read(state, asOfUs),
+        features,
+        values,
+        errors,
         found: bytes !== null,
         asOfUs,
-        ahead: asOfUs <= state.newestEventTimeUs,
+        ahead: !isCorrupt && asOfUs <= state.newestEventTimeUs,
         seq,
         freshnessUs: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs),
       };
     });
   }
+
+  #tellCorrupt({ view, version, layout }: ViewVersion, key: EntityKey, seq: number | null, reason: string): void {
+    this.#onCorrupt?.({ view, version, entity: jsonEntity(layout.keys, key), seq, reason });
+  }
 }
 
 interface CheckedRequest {
   readonly request: Request;
-  readonly count: number;
+  readonly keys: readonly EntityKey[];
 }
 
 /** Refuses the requests whose keys or features the view does not have, and puts the keys of the others in one row. */
 function checkRequests(
   reader: LiveReader,
   batch: readonly Request[],
-): { requests: CheckedRequest[]; keys: (readonly ScalarValue[])[] } {
+): { requests: CheckedRequest[]; keys: EntityKey[] } {
   const requests: CheckedRequest[] = [];
-  const keys: (readonly ScalarValue[])[] = [];
+  const keys: EntityKey[] = [];
   for (const request of batch) {
     try {
       reader.subset(request.options.features);
       const checked = request.keys.map((key) => reader.keys.check(key));
       for (const key of checked) keys.push(key);
-      requests.push({ request, count: checked.length });
+      requests.push({ request, keys: checked });
     } catch (error) {
       request.reject(error);
     }

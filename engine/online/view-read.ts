@@ -1,4 +1,6 @@
+import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
+import type { JsonValue } from '../values/json-values.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** One entity's answer from one view. */
@@ -12,12 +14,14 @@ export interface ViewRead {
   readonly keys: ViewLayout['keys'];
   /** The features of `values`, in their order. */
   readonly features: readonly FeatureLayout[];
-  /** In layout order, or in that of the features asked for. */
+  /** In layout order, or in that of the features asked for; null also where there is an error. */
   readonly values: ScalarValue[];
-  /** Whether the view has a state for the entity. Without one counts are 0 and all else is null. */
+  /** Which of them have none because of an error, and which; null where there is none. */
+  readonly errors: FeatureErrors | null;
+  /** Whether the view has a state for the entity, a corrupt one included. Without one counts are 0 and all else is null. */
   readonly found: boolean;
   readonly asOfUs: number;
-  /** The state holds events at or after `asOfUs`: the answer is not what was known then. */
+  /** The state holds events at or after `asOfUs`: the answer is not what was known then. False of a corrupt state. */
   readonly ahead: boolean;
   /** The commit that wrote the state last; 0 is the backfill, null where there is none. */
   readonly seq: number | null;
@@ -31,4 +35,15 @@ export interface ReadOptions {
   readonly atUs?: number | undefined;
   /** Features to read, in this order. Default: all, in layout order. */
   readonly features?: readonly string[] | undefined;
+}
+
+/** A stored state that gave an entity `state-corrupt` in place of its values. */
+export interface CorruptRead {
+  readonly view: string;
+  readonly version: number;
+  /** Join key name to value. */
+  readonly entity: Readonly<Record<string, JsonValue>>;
+  /** The commit that wrote the row last. */
+  readonly seq: number | null;
+  readonly reason: string;
 }

@@ -1,8 +1,7 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import { isMillraceError } from '../errors/millrace-error.ts';
-import { stateCrc } from '../postgres/state-table.ts';
 import type { InspectedGroup, StateInspector } from '../state/inspect-state.ts';
-import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { CorruptState, decodeStored, hasWrongCrc } from '../state/stored-state.ts';
+import type { ViewReducer } from '../state/view-reducer.ts';
 import type { AuditedEntity, StoredDifference } from './audited-entity.ts';
 
 /** The tiles of a group whose partials are not the same in two states. */
@@ -41,20 +40,6 @@ export function differingFeatures(layout: ViewLayout, differences: readonly Diff
   return touched.length > 0 ? touched : all;
 }
 
-/** The stored state, or why it is none. */
-export function decodeStored(
-  reducer: ViewReducer,
-  bytes: Uint8Array,
-): { readonly state: EntityState } | { readonly reason: string; readonly isExpiredKept: boolean } {
-  try {
-    return { state: reducer.decode(bytes) };
-  } catch (error) {
-    if (!isMillraceError(error) || (error.code !== 'state-corrupt' && error.code !== 'state-layout-mismatch'))
-      throw error;
-    return { reason: error.message, isExpiredKept: error.message.includes('should have expired') };
-  }
-}
-
 /**
  * Holds the stored row of an entity to the state that the log gives (null: no event was applied): its checksum, that it can be decoded,
  * its bytes. Null when all of it is as it should be.
@@ -71,8 +56,8 @@ export function checkStored(
     return { damage: null, reason: 'the row is missing', features: all };
   }
   const decoded = decodeStored(reducer, stored.state);
-  const isWhole = stored.crc === null || stored.crc === stateCrc(stored.state);
-  if ('reason' in decoded) {
+  const isWhole = !hasWrongCrc(stored.state, stored.crc);
+  if (decoded instanceof CorruptState) {
     const damage = !isWhole ? 'checksum' : decoded.isExpiredKept ? 'expired-kept' : 'undecodable';
     return { damage, reason: decoded.reason, features: all };
   }
@@ -81,11 +66,11 @@ export function checkStored(
   }
   const isEqual = Buffer.compare(reducer.encode(expected), stored.state) === 0;
   if (isEqual && isWhole) return null;
-  if (isEqual) return { damage: 'checksum', reason: 'the state is right, its checksum is not', features: all };
-  const differences = differingTiles(inspector.groups(expected), inspector.groups(decoded.state));
-  return {
-    damage: isWhole ? null : 'checksum',
-    reason: 'the state differs',
-    features: differingFeatures(reducer.layout, differences),
-  };
+  // Readers get nothing of a state whose checksum is wrong: all of its cells differ.
+  if (!isWhole) {
+    const reason = isEqual ? 'the state is right, its checksum is not' : 'the state differs';
+    return { damage: 'checksum', reason, features: all };
+  }
+  const differences = differingTiles(inspector.groups(expected), inspector.groups(decoded));
+  return { damage: null, reason: 'the state differs', features: differingFeatures(reducer.layout, differences) };
 }

@@ -1,10 +1,12 @@
-import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import { jsonEntity } from '../values/json-values.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { ParityDifference } from '../postgres/parity-audits.ts';
+import { type Cell, STATE_CORRUPT } from '../values/cell.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';
+import { CorruptState, decodeStored, openStored } from '../state/stored-state.ts';
+import type { EntityState } from '../state/view-reducer.ts';
 import type { AuditedEntity, AuditedRead, StoredDifference } from './audited-entity.ts';
-import { decodeStored } from './check-stored.ts';
-import { cellsOf, readValues, sameValue } from './compare-values.ts';
+import { cellsOf, sameCell } from './compare-values.ts';
 import type { EntityCase } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { ReadEvidence, StoredEvidence } from './evidence.ts';
@@ -68,7 +70,7 @@ class Diagnosis {
     if (storedDifference !== null) {
       const finding = this.#explainStored(storedDifference, stored, context);
       const explained = this.#explained(finding, open);
-      differences.push(this.#ofStored(storedDifference, stored, finding, explained.length));
+      differences.push(this.#ofStored(storedDifference, finding, explained.length));
       open = open.filter((read) => !explained.includes(read));
     }
     const unfound = open.filter(({ read }) => read.seq === null && this.#entity.firstSeq === 0);
@@ -76,6 +78,12 @@ class Diagnosis {
       const detail = 'the read found no state of an entity that the backfill has one of';
       differences.push(this.#ofRead(unfound[0]!, { cause: 'store-corruption', detail, records: [] }, unfound.length));
       open = open.filter((read) => !unfound.includes(read));
+    }
+    const corrupt = open.filter(({ evidence }) => evidence.isCorrupt);
+    if (corrupt.length > 0) {
+      const detail = 'the read found a stored state that was corrupt';
+      differences.push(this.#ofRead(corrupt[0]!, { cause: 'store-corruption', detail, records: [] }, corrupt.length));
+      open = open.filter((read) => !corrupt.includes(read));
     }
     for (let findings = 0; open.length > 0; findings++) {
       const [first] = open as [SeenRead];
@@ -119,8 +127,8 @@ class Diagnosis {
     const { stored, state } = this.#entity;
     if (stored === null || state === null) return null;
     const decoded = decodeStored(this.#case.reducer, stored.state);
-    if ('reason' in decoded) return null;
-    return new StoredEvidence(this.#case, this.#snapshotSeq, state, decoded.state);
+    if (decoded instanceof CorruptState) return null;
+    return new StoredEvidence(this.#case, this.#snapshotSeq, state, decoded);
   }
 
   #explainStored(difference: StoredDifference, stored: StoredEvidence | null, context: readonly Seen[]): Finding {
@@ -212,61 +220,60 @@ class Diagnosis {
     return explains === undefined ? [] : open.filter(({ evidence }) => explains(evidence));
   }
 
+  /** Whether the damaged row gave what was read: an error, or, where it was read without its checksum, its values. */
   #servedFromRow(evidence: ReadEvidence): boolean {
+    if (evidence.isCorrupt) return true;
     const decoded = decodeStored(this.#case.reducer, this.#entity.stored!.state);
-    return 'state' in decoded && evidence.matches(decoded.state);
+    return !(decoded instanceof CorruptState) && evidence.matches(decoded);
   }
 
-  #ofStored(
-    difference: StoredDifference,
-    stored: StoredEvidence | null,
-    finding: Finding,
-    furtherReads: number,
-  ): UnnumberedDifference {
+  #ofStored(difference: StoredDifference, finding: Finding, furtherReads: number): UnnumberedDifference {
     const { reducer } = this.#case;
     const expected = this.#entity.state ?? reducer.empty();
-    // A missing row reads as an entity without events; bytes that are no state read as nothing.
-    const received = stored?.received ?? this.#receivedState();
-    const newestUs = Math.max(expected.newestEventTimeUs, received?.newestEventTimeUs ?? Number.NEGATIVE_INFINITY);
+    const received = this.#receivedState();
+    const newestUs = Math.max(
+      expected.newestEventTimeUs,
+      received instanceof CorruptState ? Number.NEGATIVE_INFINITY : received.newestEventTimeUs,
+    );
     const times = [this.#nowUs, newestUs + 1].filter((time) => Number.isSafeInteger(time));
+    const readAt = (atUs: number): readonly [Cell[], Cell[]] => [
+      reducer.read(expected, atUs),
+      received instanceof CorruptState
+        ? reducer.layout.features.map(() => STATE_CORRUPT)
+        : reducer.read(received, atUs),
+    ];
     let asOfUs = this.#nowUs;
-    let features = difference.features;
+    let { features } = difference;
     for (const time of times) {
-      const differing = differingAt(reducer, expected, received, time, difference.features);
+      const [wanted, found] = readAt(time);
+      const differing = difference.features.filter((index) => !sameCell(wanted[index]!, found[index]!));
       if (differing.length === 0) continue;
       asOfUs = time;
       features = differing;
       break;
     }
-    const cells = cellsOf(
-      reducer.layout,
-      features,
-      readValues(reducer, expected, asOfUs),
-      received === null ? null : readValues(reducer, received, asOfUs),
-    );
     return this.#difference(finding, {
       seq: this.#snapshotSeq,
       asOfUs,
       requestId: null,
-      cells,
+      cells: cellsOf(reducer.layout, features, ...readAt(asOfUs)),
       further: furtherReads,
     });
   }
 
-  /** What readers get of the row: null for bytes that are no state. */
-  #receivedState() {
+  /** What readers get of the row; a missing one reads as an entity without events. */
+  #receivedState(): EntityState | CorruptState {
+    const { reducer } = this.#case;
     const { stored } = this.#entity;
-    if (stored === null) return this.#case.reducer.empty();
-    const decoded = decodeStored(this.#case.reducer, stored.state);
-    return 'state' in decoded ? decoded.state : null;
+    return stored === null ? reducer.empty() : openStored(reducer, stored.state, stored.crc);
   }
 
   #ofRead({ read, evidence }: SeenRead, finding: Finding, explained: number): UnnumberedDifference {
     const { reducer } = this.#case;
-    const values = reducer.layout.features.map(() => null as (typeof evidence.served)[number]['value']);
-    for (const { index, value } of evidence.served) values[index] = value;
+    const received: Cell[] = reducer.layout.features.map(() => null);
+    for (const { index, value } of evidence.served) received[index] = value;
     const features = evidence.features.length > 0 ? evidence.features : evidence.served.map(({ index }) => index);
-    const cells = cellsOf(reducer.layout, features, readValues(reducer, evidence.expected, evidence.asOfUs), values);
+    const cells = cellsOf(reducer.layout, features, reducer.read(evidence.expected, evidence.asOfUs), received);
     return this.#difference(finding, {
       seq: read.seq,
       asOfUs: read.served.asOfUs,
@@ -287,12 +294,9 @@ class Diagnosis {
     },
   ): UnnumberedDifference {
     const { layout } = this.#case.reducer;
-    const entity: Record<string, JsonValue> = {};
-    for (const [index, { name, type }] of layout.keys.entries())
-      entity[name] = jsonValue(type, this.#entity.key[index]!);
     const more = finding.records.length - MAX_RECORDS;
     return {
-      entity,
+      entity: jsonEntity(layout.keys, this.#entity.key),
       seq: at.seq,
       asOf: formatDateTime(at.asOfUs),
       requestId: at.requestId,
@@ -320,17 +324,4 @@ function byTime(a: EntityEvent, b: EntityEvent): number {
 
 function unexplained(detail: string): Finding {
   return { cause: 'unexplained', detail, records: [] };
-}
-
-function differingAt(
-  reducer: EntityCase['reducer'],
-  expected: NonNullable<AuditedEntity['state']>,
-  received: AuditedEntity['state'],
-  atUs: number,
-  features: readonly number[],
-): number[] {
-  if (received === null) return [...features];
-  const [wanted, found] = [readValues(reducer, expected, atUs), readValues(reducer, received, atUs)];
-  if ('error' in wanted || 'error' in found) return [...features];
-  return features.filter((index) => !sameValue(wanted[index]!, found[index]!));
 }

@@ -1,7 +1,8 @@
+import { STATE_CORRUPT } from '../values/cell.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { ServedValue } from '../served/served-read.ts';
 import { type DifferingTiles, differingTiles } from './check-stored.ts';
-import { countDiffering, readValues, sameValue } from './compare-values.ts';
+import { countDiffering, sameCell } from './compare-values.ts';
 import type { EntityCase, Evidence } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
 
@@ -98,16 +99,20 @@ export class ReadEvidence implements Evidence {
     this.asOfUs = asOfUs;
     this.expected = expected;
     this.served = served;
-    const values = readValues(of.reducer, expected, asOfUs);
-    const differing =
-      'error' in values ? served : served.filter(({ index, value }) => !sameValue(values[index]!, value));
+    const cells = of.reducer.read(expected, asOfUs);
+    const differing = served.filter(({ index, value }) => !sameCell(cells[index]!, value));
     this.features = differing.map(({ index }) => index);
     const count = differing.find(({ index }) => {
       const feature = of.reducer.layout.features[index]!;
       return feature.aggregate === 'count' && of.reducer.layout.slots[feature.slot]!.input === null;
     });
-    this.missingRows =
-      count === undefined || 'error' in values ? null : (values[count.index] as number) - (count.value as number);
+    const [wanted, found] = count === undefined ? [] : [cells[count.index], count.value];
+    this.missingRows = typeof wanted === 'number' && typeof found === 'number' ? wanted - found : null;
+  }
+
+  /** The read found a stored state that was corrupt: it says nothing of the entity's records. */
+  get isCorrupt(): boolean {
+    return this.served.some(({ value }) => value === STATE_CORRUPT);
   }
 
   matches(state: EntityState): boolean {

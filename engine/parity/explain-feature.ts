@@ -1,12 +1,13 @@
 import { formatDateTime } from '../values/iso-time.ts';
-import { type JsonValue, jsonValue } from '../values/json-values.ts';
-import type { ScalarValue } from '../values/field-type.ts';
+import { type Cell, isCellError, STATE_CORRUPT } from '../values/cell.ts';
+import { cellJson } from '../values/cell-json.ts';
+import { jsonValue } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { isMillraceError } from '../errors/millrace-error.ts';
 import { idComparisonOf } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
+import { CorruptState } from '../state/stored-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
-import { readValues, sameValue } from './compare-values.ts';
+import { sameCell } from './compare-values.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { tileIn } from './evidence.ts';
 import type { ExplainedFeature, ExplainedRecord, ExplainedTile } from './explanation.ts';
@@ -17,7 +18,7 @@ export interface FeatureSubject {
   /** Index into the layout's features. */
   readonly feature: number;
   /** What the values are read from, and what the log gives. */
-  readonly state: EntityState;
+  readonly state: EntityState | CorruptState;
   readonly replayed: EntityState;
   readonly atUs: number;
   readonly events: readonly EntityEvent[];
@@ -27,13 +28,9 @@ export interface FeatureSubject {
 
 /** One feature, with its tiles and the records in them. */
 export function explainFeature(subject: FeatureSubject): ExplainedFeature {
-  const { view, reducer, feature, state, replayed, atUs, maxRecords, maxTiles } = subject;
+  const { view, feature, state, replayed, maxRecords, maxTiles } = subject;
   const { layout } = view;
   const { name, aggregate, windowUs, hopUs, result } = layout.features[feature]!;
-  const shownValue = (of: EntityState): JsonValue => {
-    const values = readValues(reducer, of, atUs);
-    return 'error' in values ? values.error : jsonValue(result, values[feature]!);
-  };
   const tiles = tilesOf(subject);
   const behind = recordsOf(subject);
   const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
@@ -44,14 +41,19 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
     input: view.featureInputs?.[feature] ?? null,
     windowSeconds: windowUs === null ? null : windowUs / 1_000_000,
     hopSeconds: hopUs === null ? null : hopUs / 1_000_000,
-    value: shownValue(state),
-    replayed: shownValue(replayed),
+    value: cellJson(result, cellOf(subject, state)),
+    replayed: cellJson(result, cellOf(subject, replayed)),
     tiles: tiles.slice(0, maxTiles),
     moreTiles: Math.max(0, tiles.length - maxTiles),
     records: shown,
     moreRecords: behind.length - shown.length,
     deciding: deciding === null ? null : record(subject, deciding),
   };
+}
+
+/** What the feature reads from a state. */
+function cellOf({ reducer, feature, atUs }: FeatureSubject, state: EntityState | CorruptState): Cell {
+  return state instanceof CorruptState ? STATE_CORRUPT : reducer.read(state, atUs)[feature]!;
 }
 
 /** The tiles the feature's window sees, [from, to]; null for a lifetime feature. */
@@ -64,32 +66,24 @@ function windowOf({ view, feature, atUs }: FeatureSubject): { from: number; to: 
 /** Newest first; those that hold nothing for the feature are left out. */
 function tilesOf(subject: FeatureSubject): ExplainedTile[] {
   const { view, feature, state } = subject;
+  if (state instanceof CorruptState) return [];
   const { slot, result, nullable } = view.layout.features[feature]!;
   const inspector = new StateInspector(view.layout);
   const window = windowOf(subject);
   const tiles: ExplainedTile[] = [];
   for (const { index } of inspector.groups(state)[view.layout.slots[slot]!.group]!.tiles.toReversed()) {
     if (window !== null && (index < window.from || index > window.to)) continue;
-    const value = shown(() => jsonValue(result, inspector.readTiles(state, feature, index, index)));
-    if (value === null || (!nullable && value === 0)) continue;
+    // A tile alone may hold what the whole does not: a value too large for the feature's type.
+    const cell = inspector.readTiles(state, feature, index, index);
+    if (cell === null || (!nullable && cell === 0)) continue;
     tiles.push({
       index,
       from: window === null ? null : formatDateTime(index * window.hopUs),
       until: window === null ? null : formatDateTime((index + 1) * window.hopUs),
-      value,
+      value: cellJson(result, cell),
     });
   }
   return tiles;
-}
-
-/** A tile alone may hold what the whole does not: a value too large for the feature's type. */
-function shown(read: () => JsonValue): JsonValue {
-  try {
-    return read();
-  } catch (error) {
-    if (isMillraceError(error) && error.code === 'value-out-of-range') return error.message;
-    throw error;
-  }
 }
 
 /** The events whose input is in the value, newest first: those in the window's tiles that the state still keeps. */
@@ -118,7 +112,7 @@ function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent):
 
 /** For min, max, first and last, the record whose value it is; of several with the least or greatest value, the newest. */
 function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[]): EntityEvent | null {
-  const { view, feature, reducer, replayed, atUs } = subject;
+  const { view, feature, replayed } = subject;
   const { aggregate, slot } = view.layout.features[feature]!;
   switch (aggregate) {
     case 'last':
@@ -127,9 +121,9 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
       return behind.at(-1) ?? null;
     case 'min':
     case 'max': {
-      const values = readValues(reducer, replayed, atUs);
-      if ('error' in values) return null;
-      return behind.find((event) => sameValue(event.inputs[slot] as ScalarValue, values[feature]!)) ?? null;
+      const cell = cellOf(subject, replayed);
+      if (isCellError(cell)) return null;
+      return behind.find((event) => sameCell(event.inputs[slot]!, cell)) ?? null;
     }
     case 'count':
     case 'sum':

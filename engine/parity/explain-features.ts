@@ -1,7 +1,7 @@
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { formatDateTime } from '../values/iso-time.ts';
-import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import { jsonEntity } from '../values/json-values.ts';
 import { keyText } from '../define/key-text.ts';
 import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
@@ -12,6 +12,7 @@ import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
+import { CorruptState, openStored } from '../state/stored-state.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { explainFeature } from './explain-feature.ts';
@@ -27,7 +28,7 @@ const DEFAULT_MEMORY_MB = 1024;
  * What stands behind the feature values of one entity: the tiles in each window, the records in those tiles, the commit and the lag. Without
  * `atUs` it explains the row that readers get now, beside what the log gives; with it, what readers got then.
  *
- * @throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, `state-corrupt`, and what
+ * @throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, and what
  * replaying the log throws.
  * @example
  * const { features } = await explainFeatures({ view, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
@@ -111,19 +112,19 @@ async function explain(
   const replayed: EntityState = reducer.empty();
   let lastSeq: number | null = null;
   for (const event of applied) if (reducer.apply(replayed, event)) lastSeq = event.seq;
-  const state = row === undefined ? replayed : row === null ? reducer.empty() : reducer.decode(row.state);
-  const entity: Record<string, JsonValue> = {};
-  for (const [index, { name, type }] of view.layout.keys.entries()) entity[name] = jsonValue(type, key[index]!);
+  const state = row === undefined ? replayed : row === null ? reducer.empty() : openStored(reducer, row.state, row.crc);
+  const isCorrupt = state instanceof CorruptState;
   const maxRecords = options.maxRecords ?? DEFAULT_RECORDS;
-  const newestUs = state.newestEventTimeUs;
+  const newestUs = isCorrupt ? Number.NEGATIVE_INFINITY : state.newestEventTimeUs;
   return {
     view: view.name,
     version: version.version,
     fingerprint: version.fingerprint,
-    entity,
+    entity: jsonEntity(view.layout.keys, key),
     from: row === undefined ? 'replay' : 'store',
     asOf: formatDateTime(atUs),
     found: row === undefined ? lastSeq !== null : row !== null,
+    corrupt: isCorrupt ? state.reason : null,
     ahead: atUs <= newestUs,
     seq: row === undefined ? lastSeq : (row?.seq ?? null),
     lag: {

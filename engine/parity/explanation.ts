@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
@@ -46,8 +47,8 @@ export interface ExplainedTile {
   /** ISO UTC [from, until) of the event times it covers; null for a lifetime feature. */
   readonly from: string | null;
   readonly until: string | null;
-  /** The feature's value over this tile alone. */
-  readonly value: JsonValue;
+  /** The feature's value over this tile alone, or that this does not fit its type. */
+  readonly value: CellJson;
 }
 
 export interface ExplainedFeature {
@@ -58,10 +59,11 @@ export interface ExplainedFeature {
   /** Seconds; null for a lifetime feature. */
   readonly windowSeconds: number | null;
   readonly hopSeconds: number | null;
-  readonly value: JsonValue;
+  /** What readers get: the value, or the error that stands beside a null. */
+  readonly value: CellJson;
   /** What a replay of the log gives; differs from `value` only where parity is broken. */
-  readonly replayed: JsonValue;
-  /** Newest first. */
+  readonly replayed: CellJson;
+  /** Newest first; none of a corrupt state. */
   readonly tiles: readonly ExplainedTile[];
   readonly moreTiles: number;
   /** Newest first, those with a value for the feature. */
@@ -81,6 +83,8 @@ export interface Explanation {
   /** ISO UTC: the time the values are of. */
   readonly asOf: string;
   readonly found: boolean;
+  /** Why the stored state is corrupt, so that readers get `state-corrupt` of every feature; null where it is sound. */
+  readonly corrupt: string | null;
   readonly ahead: boolean;
   /** The commit that wrote the entity's state last; null without a state. */
   readonly seq: number | null;

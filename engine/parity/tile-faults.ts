@@ -1,10 +1,10 @@
-import type { ScalarValue } from '../values/field-type.ts';
+import type { Cell } from '../values/cell.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityCase } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { ReadEvidence, StoredEvidence, tileIn } from './evidence.ts';
 import { type Finding, placeOf } from './finding.ts';
-import { sameValue } from './compare-values.ts';
+import { sameCell } from './compare-values.ts';
 
 type Seen = StoredEvidence | ReadEvidence;
 
@@ -69,8 +69,7 @@ function readOrder(of: EntityCase, evidence: ReadEvidence): Held[] | null {
     const events = of
       .upTo(evidence.seq)
       .filter((event) => event.inputs[slot] !== null && evidence.isVisible(event, index));
-    const having = (value: ScalarValue): EntityEvent[] =>
-      events.filter((event) => sameValue(event.inputs[slot]!, value));
+    const having = (cell: Cell): EntityEvent[] => events.filter((event) => sameCell(event.inputs[slot]!, cell));
     const received = evidence.served.find((served) => served.index === index)!.value;
     const [rights, helds] = [having(values[index]!), having(received)];
     const right = partial === 'last' ? newest(rights) : newest(rights, -1);

@@ -52,6 +52,7 @@ export interface CatalogTables {
     created_at: TimeDefault;
     published_at: ColumnType<number | null, string | null | undefined, string | null>;
     ended_at: ColumnType<number | null, string | null | undefined, string | null>;
+    sql_surface: Generated<number>;
   };
   'millrace_catalog.stream_offset': {
     view: string;

@@ -7,6 +7,7 @@ import * as sqlFunctions from '../../migrations/0003-sql-functions.ts';
 import * as archiveAndParity from '../../migrations/0004-archive-and-parity.ts';
 import * as semantics from '../../migrations/0005-semantics.ts';
 import * as intake from '../../migrations/0006-intake.ts';
+import * as errors from '../../migrations/0007-errors.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { createPool } from './pool.ts';
 import { withClient } from './transaction.ts';
@@ -25,6 +26,7 @@ const FIRST_MIGRATIONS: Readonly<Record<string, Migration>> = {
 const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-semantics': semantics,
   '0006-intake': intake,
+  '0007-errors': errors,
 };
 const FIRST_LEDGER = 'kysely_migration';
 const LATER_LEDGER = 'kysely_later_migration';

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import { formatDateTime } from '../values/iso-time.ts';
+import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
@@ -22,11 +23,11 @@ export type ParityKind = 'audit' | 'promotion';
 /** `nothing-compared`: there was nothing to compare, which proves nothing. */
 export type ParityVerdict = 'equal' | 'broken' | 'nothing-compared';
 
-/** One differing feature: what the log says, and what was stored or served. */
+/** One differing feature: what the log says, and what was stored or served: its value, or its error. */
 export interface ParityCell {
   readonly feature: string;
-  readonly expected: JsonValue;
-  readonly received: JsonValue;
+  readonly expected: CellJson;
+  readonly received: CellJson;
 }
 
 /** A log record; history is partition -1, its offset the position. */

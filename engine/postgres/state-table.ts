@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { crc32 } from 'node:zlib';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { hasWrongCrc, stateCrc } from '../state/stored-state.ts';
 import { BinaryWriter } from './binary-writer.ts';
 import { type ColumnFormat, columnFormat, writeBinaryArray } from './column-types.ts';
 import type { Queryable } from './queryable.ts';
@@ -38,11 +38,6 @@ export function stateTableName(view: string, version: number): string {
   const suffix = `_v${version}`;
   if (Buffer.byteLength(view) + suffix.length <= 63) return view + suffix;
   return `${view.slice(0, 30)}_${createHash('sha256').update(view).digest('hex').slice(0, 16)}${suffix}`;
-}
-
-/** The checksum that stands beside a stored state: CRC-32 of its bytes, as the signed 32 bits Postgres keeps. */
-export function stateCrc(state: Uint8Array): number {
-  return crc32(state) | 0;
 }
 
 /** The table's full name, quoted. */
@@ -172,8 +167,7 @@ export async function readStates(
   const states: (StoredState | null)[] = keys.map(() => null);
   for (const [ord, state, seq, crc] of rows) {
     if (state === null || seq === null) continue;
-    // Rows from before there were checksums have none.
-    if (crc !== null && crc !== stateCrc(state)) throw changedState(table, layout, keys[ord - 1]!, seq);
+    if (hasWrongCrc(state, crc)) throw changedState(table, layout, keys[ord - 1]!, seq);
     states[ord - 1] = { state, seq };
   }
   return states;

@@ -33,6 +33,8 @@ export interface ViewVersion {
   readonly publishedAtUs: number | null;
   /** When readers stopped getting it; null while they get it, or never did. */
   readonly endedAtUs: number | null;
+  /** The form of its SQL view and function; of a published version. */
+  readonly sqlSurface: number;
 }
 
 export interface NewVersion {
@@ -81,6 +83,7 @@ function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
     createdAtUs: row.created_at,
     publishedAtUs: row.published_at,
     endedAtUs: row.ended_at,
+    sqlSurface: row.sql_surface,
   };
 }
 
@@ -175,6 +178,14 @@ export async function setVersionStatus(
       .returning('version'),
   );
   return rows.length === 1;
+}
+
+/** Notes which form of SQL view and function a version has now. */
+export async function setSqlSurface(on: Queryable, view: string, version: number, form: number): Promise<void> {
+  await run(
+    on,
+    catalog.updateTable(VERSIONS).set({ sql_surface: form }).where('view', '=', view).where('version', '=', version),
+  );
 }
 
 /** The version readers get, or null. */

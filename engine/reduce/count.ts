@@ -1,3 +1,4 @@
+import { VALUE_OUT_OF_RANGE } from '../values/cell.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { RowPlace } from './tile-rows.ts';
 
@@ -23,7 +24,7 @@ export function createCount({ cell, cellStride }: RowPlace): PartialReducer {
         const { cells } = rows;
         let count = 0;
         for (let at = from * cellStride + cell, end = to * cellStride; at < end; at += cellStride) count += cells[at]!;
-        return count;
+        return count <= Number.MAX_SAFE_INTEGER ? count : VALUE_OUT_OF_RANGE;
       };
     },
   };

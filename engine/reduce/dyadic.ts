@@ -96,11 +96,6 @@ export function doubleOfFixed(fixed: bigint): number {
   return negative ? -rounded : rounded;
 }
 
-/** `m*2^e` for messages. */
-export function dyadicText({ m, e }: Dyadic): string {
-  return e === 0 ? `${m}` : `${m}*2^${e}`;
-}
-
 function bitLength(magnitude: bigint): number {
   if (magnitude === 0n) return 0;
   const hex = magnitude.toString(16);

@@ -220,7 +220,7 @@ export function totalDouble(rows: TileRows, from: number, to: number, place: Row
 }
 
 /** The exact total of double sums, counted in 2^-1074. */
-export function totalFixed(rows: TileRows, from: number, to: number, place: RowPlace): bigint {
+function totalFixed(rows: TileRows, from: number, to: number, place: RowPlace): bigint {
   let exact = 0n;
   for (let row = from; row < to; row++) {
     exact += fixedAt(rows, row * place.cellStride + place.cell, row * place.refStride + place.ref);

@@ -1,3 +1,4 @@
+import type { Cell } from '../values/cell.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
@@ -5,8 +6,8 @@ import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { Ref, TileRows } from './tile-rows.ts';
 
-/** Gives a feature's value over rows [from, to). Throws `value-out-of-range`. */
-export type RangeReader = (rows: TileRows, from: number, to: number) => ScalarValue;
+/** Gives a feature's cell over rows [from, to). Never throws. */
+export type RangeReader = (rows: TileRows, from: number, to: number) => Cell;
 
 /** The cells and refs a partial takes in each row, with the values that mean "nothing yet". */
 export interface PartialShape {
@@ -27,5 +28,5 @@ export interface PartialReducer {
   /** Fills a row whose cells and refs are empty. Throws `state-corrupt`. */
   readonly decode: (rows: TileRows, row: number, reader: ByteReader, newestEventTimeUs: number) => void;
   /** How `feature`, which stands on this partial, is read. */
-  readonly reader: (feature: FeatureLayout, view: string) => RangeReader;
+  readonly reader: (feature: FeatureLayout) => RangeReader;
 }

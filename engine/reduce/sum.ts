@@ -1,9 +1,9 @@
+import { type Cell, VALUE_OUT_OF_RANGE } from '../values/cell.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { decimalOfScaled, MAX_DECIMAL_PRECISION, scaledOfDecimal } from '../values/decimal-text.ts';
 import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
-import { dyadicOfFixed, dyadicText } from './dyadic.ts';
 import {
   addDouble,
   addInteger,
@@ -12,12 +12,10 @@ import {
   readDyadic,
   setInteger,
   totalDouble,
-  totalFixed,
   totalInteger,
   writeDyadic,
 } from './exact-sum.ts';
-import { valueOutOfRange } from './out-of-range.ts';
-import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
+import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
 
 const DECIMAL_LIMIT = 10n ** BigInt(MAX_DECIMAL_PRECISION);
@@ -69,8 +67,8 @@ function createIntegerSum(input: ScalarType, place: RowPlace): PartialReducer {
       if (typeof sum === 'number') rows.cells[at + 1] = sum;
       else setInteger(rows, at + 1, row * refStride + ref, sum);
     },
-    reader(feature, view) {
-      const finish = integerFinish(input, feature, view);
+    reader(feature) {
+      const finish = integerFinish(input, feature);
       return (rows, from, to) => {
         const count = countOf(rows, from, to, place);
         return count === 0 ? null : finish(totalInteger(rows, from, to, sumPlace), count);
@@ -107,19 +105,16 @@ function createDoubleSum(place: RowPlace): PartialReducer {
       if (count === 0) return;
       readDyadic(rows, at + 1, row * refStride + ref, reader);
     },
-    reader(feature, view) {
+    reader(feature) {
       const average = isAverage(feature);
-      const fail = (rows: TileRows, from: number, to: number) =>
-        valueOutOfRange(view, feature, dyadicText(dyadicOfFixed(totalFixed(rows, from, to, sumPlace))));
-      const read: RangeReader = (rows, from, to) => {
+      return (rows, from, to) => {
         const count = countOf(rows, from, to, place);
         if (count === 0) return null;
         const total = totalDouble(rows, from, to, sumPlace);
-        if (!Number.isFinite(total)) throw fail(rows, from, to);
+        if (!Number.isFinite(total)) return VALUE_OUT_OF_RANGE;
         // + 0: a mean that underflows is 0, not -0.
         return average ? total / count + 0 : total + 0;
       };
-      return read;
     },
   };
 }
@@ -137,37 +132,31 @@ function isAverage(feature: FeatureLayout): boolean {
   throw internalBug(`feature "${feature.name}" reads a ${feature.aggregate} from a sum`);
 }
 
-/** What becomes of the exact total of integers: the feature's result, or `value-out-of-range`. */
-function integerFinish(
-  input: ScalarType,
-  feature: FeatureLayout,
-  view: string,
-): (total: number | bigint, count: number) => ScalarValue {
+/** What becomes of the exact total of integers: the feature's result, or that it does not fit. */
+function integerFinish(input: ScalarType, feature: FeatureLayout): (total: number | bigint, count: number) => Cell {
   if (isAverage(feature)) {
-    if (input.kind !== 'decimal') return (total, count) => Number(total) / count;
+    if (input.kind !== 'decimal') return (total, count) => mean(Number(total), count);
     // Number() of decimal text rounds correctly; a division by a power of ten would round twice.
     const { scale } = input;
-    return (total, count) => Number(decimalOfScaled(total, scale)) / count;
+    return (total, count) => mean(Number(decimalOfScaled(total, scale)), count);
   }
   if (input.kind === 'decimal') {
     const { scale } = input;
     return (total) => {
-      const text = decimalOfScaled(total, scale);
-      if (typeof total === 'bigint' && (total >= DECIMAL_LIMIT || total <= -DECIMAL_LIMIT)) {
-        throw valueOutOfRange(view, feature, text);
-      }
-      return text;
+      const fits = typeof total === 'number' || (total < DECIMAL_LIMIT && total > -DECIMAL_LIMIT);
+      return fits ? decimalOfScaled(total, scale) : VALUE_OUT_OF_RANGE;
     };
   }
   if (input.kind === 'int64') {
     return (total) => {
       const value = BigInt(total);
-      if (value < INT64_MIN || value > INT64_MAX) throw valueOutOfRange(view, feature, `${value}`);
-      return value;
+      return value < INT64_MIN || value > INT64_MAX ? VALUE_OUT_OF_RANGE : value;
     };
   }
-  return (total) => {
-    if (typeof total === 'bigint') throw valueOutOfRange(view, feature, `${total}`);
-    return total;
-  };
+  return (total) => (typeof total === 'bigint' ? VALUE_OUT_OF_RANGE : total);
+}
+
+/** The rounded sum divided once by the count. No sum of integers is beyond the doubles, unless somebody made up its state. */
+function mean(rounded: number, count: number): Cell {
+  return Number.isFinite(rounded) ? rounded / count : VALUE_OUT_OF_RANGE;
 }

@@ -1,3 +1,4 @@
+import type { FeatureErrors } from '../values/feature-errors.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
@@ -12,6 +13,7 @@ export interface ReadToLog {
   /** The features of `values`, in their order. */
   readonly features: readonly FeatureLayout[];
   readonly values: readonly ScalarValue[];
+  readonly errors: FeatureErrors | null;
   readonly found: boolean;
   readonly asOfUs: number;
   readonly ahead: boolean;
@@ -100,7 +102,9 @@ export class ReadEncoder {
     for (let index = 0; index < featureNames.length; index++) {
       text += featureNames[index]! + featureValues[index]!(values[index]!);
     }
-    return `${text}}"}`;
+    // Mostly there are none: only then is anything spent on them.
+    const errors = read.errors === null ? 'null' : JSON.stringify(JSON.stringify(read.errors));
+    return `${text}}","errors":${errors}}`;
   }
 
   #templateOf(read: ReadToLog): Template {

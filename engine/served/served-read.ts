@@ -1,3 +1,5 @@
+import { type Cell, CellError } from '../values/cell.ts';
+import { errorOf } from '../values/feature-errors.ts';
 import { type JsonValue, scalarOfJson } from '../values/json-values.ts';
 import type { Convert } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
@@ -25,15 +27,17 @@ export interface ServedRead {
   readonly seq: number | null;
   /** JSON text: feature -> value, exact, as HTTP has it. */
   readonly valuesJson: string;
+  /** JSON text: feature -> code of the error in place of its value, `*`: of all; null where there was none, and in records from before there were errors. */
+  readonly errorsJson: string | null;
   /** The features it has values of, in their order. Parsed when asked for; throws MillraceError `served-read-mismatch`. */
   readonly features: readonly string[];
 }
 
-/** A served feature: which of the layout's, and its value to the bit. */
+/** A served feature: which of the layout's, and its value to the bit, or the error that was served in its place. */
 export interface ServedValue {
   /** Index into `layout.features`. */
   readonly index: number;
-  readonly value: ScalarValue;
+  readonly value: Cell;
 }
 
 /**
@@ -81,10 +85,16 @@ export class ServedReadDecoder {
   /** The values of the features that were asked for, in their order. */
   values(read: ServedRead): ServedValue[] {
     const values: ServedValue[] = [];
+    const errors = read.errorsJson === null ? null : objectOf(read, 'errors', read.errorsJson);
     for (const [name, raw] of Object.entries(objectOf(read, 'values', read.valuesJson))) {
       const known = this.#features.get(name);
       if (known === undefined) throw mismatch(read, `the view has no feature "${name}"`);
       const { index, feature, convert } = known;
+      const code = errorOf(errors, name);
+      if (code !== undefined) {
+        values.push({ index, value: servedError(read, name, code, raw) });
+        continue;
+      }
       const value = raw === null ? (feature.nullable ? null : undefined) : convert(raw);
       if (value === undefined) {
         throw mismatch(read, `feature "${name}": expected ${feature.result.kind}, received ${JSON.stringify(raw)}`);
@@ -110,6 +120,7 @@ export class LoggedRead implements ServedRead {
   readonly ahead: boolean;
   readonly seq: number | null;
   readonly valuesJson: string;
+  readonly errorsJson: string | null;
 
   /** @param row A row of the serving log's contract. */
   constructor(row: Readonly<Record<string, unknown>>) {
@@ -126,11 +137,23 @@ export class LoggedRead implements ServedRead {
     this.ahead = row['ahead'] as boolean;
     this.seq = row['seq'] as number | null;
     this.valuesJson = row['values'] as string;
+    this.errorsJson = (row['errors'] ?? null) as string | null;
   }
 
   get features(): readonly string[] {
     return Object.keys(objectOf(this, 'values', this.valuesJson));
   }
+}
+
+function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonValue | undefined): CellError {
+  const error = CellError.of(String(code));
+  if (error === undefined || raw !== null) {
+    throw mismatch(
+      read,
+      `feature "${name}": expected null with a known error, received ${JSON.stringify(raw)} with ${JSON.stringify(code)}`,
+    );
+  }
+  return error;
 }
 
 function objectOf(read: ServedRead, field: string, text: string): Readonly<Record<string, JsonValue>> {

@@ -30,6 +30,8 @@ const servedSchema = z.object({
   seq: z.int().nullable(),
   /** JSON text: feature -> value, as HTTP has it; only the features that were asked for. */
   values: z.string(),
+  /** JSON text: feature -> code of the error that stands in place of its value, `*`: of all of them; null where there is none. Absent from older records. */
+  errors: z.string().nullable().optional(),
 });
 
 /**

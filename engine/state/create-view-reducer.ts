@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../values/field-type.ts';
+import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import { isReadable, isRetired, semanticsRetired, semanticsUnreadable } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
@@ -92,7 +92,7 @@ class TileViewReducer implements ViewReducer<TileState> {
       let window = windows.findIndex((known) => known.group === slot.group && known.windowUs === feature.windowUs);
       if (window < 0) window = windows.push({ group: slot.group, windowUs: feature.windowUs }) - 1;
       const partial = group.partials[group.slots.indexOf(feature.slot)]!;
-      return { window, group: slot.group, read: partial.reader(feature, layout.view) };
+      return { window, group: slot.group, read: partial.reader(feature) };
     });
     this.#windows = windows;
     this.#from = windows.map(() => 0);
@@ -142,7 +142,7 @@ class TileViewReducer implements ViewReducer<TileState> {
     }
   }
 
-  read(state: TileState, atUs: number): ScalarValue[] {
+  read(state: TileState, atUs: number): Cell[] {
     for (let index = 0; index < this.#windows.length; index++) {
       const { group: at, windowUs } = this.#windows[index]!;
       const group = this.#groups[at]!;
@@ -159,12 +159,12 @@ class TileViewReducer implements ViewReducer<TileState> {
       this.#to[index] = to;
       this.#from[index] = firstRowFrom(group, rows, tileOf(atUs - windowUs, group.hopUs), to);
     }
-    const values: ScalarValue[] = [];
+    const cells: Cell[] = [];
     for (let index = 0; index < this.#features.length; index++) {
       const { window, group, read } = this.#features[index]!;
-      values.push(read(state.groups[group]!, this.#from[window]!, this.#to[window]!));
+      cells.push(read(state.groups[group]!, this.#from[window]!, this.#to[window]!));
     }
-    return values;
+    return cells;
   }
 
   encode(state: TileState): Uint8Array {

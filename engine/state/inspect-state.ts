@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../values/field-type.ts';
+import type { Cell } from '../values/cell.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
@@ -46,7 +46,7 @@ export class StateInspector {
       const group = slot === undefined ? undefined : this.#groups[slot.group];
       const partial = group?.partials[group.slots.indexOf(feature.slot)];
       if (slot === undefined || partial === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
-      return { group: slot.group, read: partial.reader(feature, layout.view) };
+      return { group: slot.group, read: partial.reader(feature) };
     });
   }
 
@@ -68,7 +68,7 @@ export class StateInspector {
   }
 
   /** What a feature (by its index in the layout) reads from the tiles [from, to] alone, both included; a lifetime feature has tile 0. */
-  readTiles(state: EntityState, feature: number, from: number, to: number): ScalarValue {
+  readTiles(state: EntityState, feature: number, from: number, to: number): Cell {
     const { group: index, read } = this.#readers[feature]!;
     const group = this.#groups[index]!;
     const rows = rowsOf(state, index);

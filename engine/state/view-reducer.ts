@@ -1,4 +1,4 @@
-import type { ScalarValue } from '../values/field-type.ts';
+import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 
@@ -15,10 +15,10 @@ export interface StateReader<State extends EntityState = EntityState> {
   readonly layoutTag: number;
   empty(): State;
   /**
-   * The feature values at `atUs`, in layout order. Only events before `atUs` may have been applied, or the caller reports `ahead`.
-   * Throws MillraceError `value-out-of-range` naming the feature.
+   * The features at `atUs`, in layout order: each its value, or `VALUE_OUT_OF_RANGE` where that does not fit its type. Only events before
+   * `atUs` may have been applied, or the caller reports `ahead`. The array is the caller's; where nothing is wrong nothing else is allocated.
    */
-  read(state: State, atUs: number): ScalarValue[];
+  read(state: State, atUs: number): Cell[];
   /** Throws MillraceError `state-layout-mismatch` for a foreign layout tag, `state-corrupt` for malformed bytes. */
   decode(bytes: Uint8Array): State;
 }

@@ -5,6 +5,7 @@ import type { ScalarType } from '../values/field-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
 import { sourcesOf } from './event-time-reading.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
+import { errorsTable } from './feature-staging.ts';
 import { entityOf, type ReadContext, type Reading } from './reading.ts';
 import type { ServedPlan } from './served-plan.ts';
 import { inRange, LABELS_TABLE } from './spine-labels.ts';
@@ -55,11 +56,20 @@ async function differingLabels(context: ReadContext, plan: ServedPlan, both: Bot
   const differingTable = duckdb.newName('compare_rows');
   const entityTable = duckdb.newName('compare_entities');
   const lagTable = duckdb.newName('compare_lags');
-  const flags = view.layout.features.map((_, f) => `s.f${f} IS DISTINCT FROM e.f${f}`);
+  const [served, timed] = [tableOf(both.asServed, view.name), tableOf(both.eventTime, view.name)];
+  // A cell is its bits, or its error.
+  const flags = view.layout.features.map(
+    (_, f) => `s.f${f} IS DISTINCT FROM e.f${f} OR coalesce(list_contains(x.features, ${f}), false)`,
+  );
   await duckdb.run(
     `CREATE TABLE ${differingTable} AS
      SELECT l.row_number, l.time_us, l.id${number} AS entity, ${flags.map((flag, f) => `${flag} AS d${f}`).join(', ')}
-     FROM ${LABELS_TABLE} l JOIN ${tableOf(both.asServed, view.name)} s USING (row_number) JOIN ${tableOf(both.eventTime, view.name)} e USING (row_number)
+     FROM ${LABELS_TABLE} l JOIN ${served} s USING (row_number) JOIN ${timed} e USING (row_number)
+     LEFT JOIN (
+       SELECT row_number, list(feature) AS features
+       FROM ${errorsTable(served)} a FULL JOIN ${errorsTable(timed)} b USING (row_number, feature)
+       WHERE a.code IS DISTINCT FROM b.code GROUP BY row_number
+     ) x USING (row_number)
      WHERE ${flags.map((flag) => `(${flag})`).join(' OR ')}`,
     [],
     signal,

@@ -11,6 +11,7 @@ import { storedListings } from '../postgres/history-listings.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
+import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot } from './comparison-plot.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import { contentHash } from './content-hash.ts';
@@ -37,7 +38,8 @@ const STATES_SHARE = 0.4;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash` (or `spine-invalid` for several of these),
- * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `value-out-of-range`, `too-many-invalid-records`, and those of the log. As served also `database-missing`, `view-not-published`,
+ * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
  * After an error or an abort nothing is left behind.
@@ -118,6 +120,7 @@ class TrainingExport {
 
   async run(file: SpineFile, output: OutputFile): Promise<TrainingManifest> {
     const { service, mode, repeatOf, overwrite = false } = this.#options;
+    const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('spine');
     const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
     if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine.sha256, mode);
@@ -126,16 +129,21 @@ class TrainingExport {
       ? this.#readTimes(spine)
       : this.#readRequests(spine));
 
+    const read: { reading: ViewReading; errors: CountedError[] }[] = [];
+    for (const view of reading.views)
+      read.push({ reading: view, errors: await countErrors(this.#duckdb, view.table, this.#signal) });
+    if (onError === 'fail') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
     const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];
-    for (const view of reading.views) views.push(await this.#manifestView(view, spine));
+    for (const view of read) views.push(await this.#manifestView(view.reading, view.errors, spine));
     await writeRows(this.#duckdb, output.partialPath, spine.output, spine.features, tables, this.#signal);
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
       semantics: ENGINE_SEMANTICS,
       mode,
+      onError,
       service: service.name,
       rows: spine.rows,
       ...(await contentHash(output.partialPath, this.#signal)),
@@ -227,7 +235,11 @@ class TrainingExport {
     return { reading, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
   }
 
-  async #manifestView(read: ViewReading, { rows, features }: PreparedSpine): Promise<ManifestView> {
+  async #manifestView(
+    read: ViewReading,
+    errors: readonly CountedError[],
+    { rows, features }: PreparedSpine,
+  ): Promise<ManifestView> {
     const { view, served, logged } = read;
     const columns = features.filter((column) => column.view === view.name && column.isFeature);
     const staged = await countNulls(this.#duckdb, read.table, columns.length);
@@ -246,6 +258,9 @@ class TrainingExport {
         type: feature.result,
         nulls: staged.nulls[index] ?? 0,
         nullRate: (staged.nulls[index] ?? 0) / rows,
+        errors: Object.fromEntries(
+          errors.filter((error) => error.feature === index).map(({ code, rows: count }) => [code, count]),
+        ),
       })),
       ...(served === undefined ? {} : { served }),
       ...(logged === undefined ? {} : { logged }),

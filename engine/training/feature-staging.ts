@@ -9,9 +9,13 @@ import {
   DuckDBDecimalValue,
   type DuckDBType,
   type DuckDBVector,
+  INTEGER,
   VARCHAR,
 } from 'duckdb';
+import { type Cell, isCellError } from '../values/cell.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { stagedSqlType } from './scalar-sql.ts';
 
@@ -19,11 +23,25 @@ const CHUNK_ROWS = 2048;
 
 type ValueWriter = (vector: DuckDBVector, index: number, value: ScalarValue) => void;
 
-/** The values read for one view, on their way to the output: spine row number, then a column per feature (`f0`, `f1`, …). */
+/** The table of the errors that stand in place of values in a staged table: `row_number`, `feature` (the number of its column), `code`. */
+export function errorsTable(table: string): string {
+  return `${table}_errors`;
+}
+
+/** Makes the table of a staged table's errors. */
+export async function createErrorsTable(duckdb: DuckDb, table: string): Promise<void> {
+  await duckdb.run(`CREATE TABLE ${errorsTable(table)} (row_number BIGINT, feature INTEGER, code VARCHAR)`);
+}
+
+/**
+ * What was read for one view, on its way to the output: spine row number, then a column per feature (`f0`, `f1`, …). Errors are null there, and
+ * rows of a table of their own: where nothing is wrong they cost nothing.
+ */
 export class FeatureStaging {
   readonly table: string;
   readonly #connection: DuckDBConnection;
   readonly #appender: DuckDBAppender;
+  readonly #errors: RowAppender;
   readonly #types: readonly DuckDBType[];
   readonly #writers: readonly ValueWriter[];
   #chunk: DuckDBDataChunk;
@@ -33,35 +51,41 @@ export class FeatureStaging {
   private constructor(
     connection: DuckDBConnection,
     appender: DuckDBAppender,
+    errors: RowAppender,
     table: string,
     features: readonly ScalarType[],
   ) {
     this.table = table;
     this.#connection = connection;
     this.#appender = appender;
+    this.#errors = errors;
     this.#types = [BIGINT, ...features.map(stagedType)];
     this.#writers = features.map(valueWriter);
     this.#chunk = DuckDBDataChunk.create(this.#types, CHUNK_ROWS);
     this.#vectors = this.#types.map((_, column) => this.#chunk.getColumnVector(column));
   }
 
-  /** Makes the table. `connection` is the staging's own: an appender holds a transaction. */
-  static async create(
-    connection: DuckDBConnection,
-    table: string,
-    features: readonly ScalarType[],
-  ): Promise<FeatureStaging> {
+  /** Makes the tables. Their connections are the staging's own: an appender holds a transaction. */
+  static async create(duckdb: DuckDb, table: string, features: readonly ScalarType[]): Promise<FeatureStaging> {
     const columns = features.map((type, index) => `, f${index} ${stagedSqlType(type)}`);
-    await connection.run(`CREATE TABLE ${table} (row_number BIGINT${columns.join('')})`);
-    return new FeatureStaging(connection, await connection.createAppender(table), table, features);
+    await duckdb.run(`CREATE TABLE ${table} (row_number BIGINT${columns.join('')})`);
+    await createErrorsTable(duckdb, table);
+    const errors = await RowAppender.open(duckdb, errorsTable(table), [BIGINT, INTEGER, VARCHAR]);
+    const connection = await duckdb.connect();
+    return new FeatureStaging(connection, await connection.createAppender(table), errors, table, features);
   }
 
-  /** Hot path: one label row's values. */
-  append(rowNumber: number, values: readonly ScalarValue[]): void {
+  /** Hot path: one label row's cells. */
+  append(rowNumber: number, cells: readonly Cell[]): void {
     const at = this.#rows;
     const vectors = this.#vectors;
     vectors[0]!.setItem(at, BigInt(rowNumber));
-    for (let i = 0; i < this.#writers.length; i++) this.#writers[i]!(vectors[i + 1]!, at, values[i] ?? null);
+    for (let i = 0; i < this.#writers.length; i++) {
+      const cell = cells[i] ?? null;
+      const isError = isCellError(cell);
+      if (isError) this.#errors.append(BigInt(rowNumber), i, cell.code);
+      this.#writers[i]!(vectors[i + 1]!, at, isError ? null : cell);
+    }
     this.#rows = at + 1;
     if (this.#rows === CHUNK_ROWS) this.#flush();
   }
@@ -71,6 +95,7 @@ export class FeatureStaging {
     this.#flush();
     this.#appender.closeSync();
     this.#connection.closeSync();
+    this.#errors.close();
   }
 
   #flush(): void {

@@ -1,7 +1,7 @@
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import { createErrorsTable, errorsTable } from './feature-staging.ts';
 import { keyTextTable } from './request-labels.ts';
-
 import type { ReadShape } from './served-definitions.ts';
 import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
 import type { StagedReads } from './staged-reads.ts';
@@ -15,7 +15,7 @@ export interface RequestExample {
 /** Label rows and the reads they are of. */
 export interface MatchedView {
   readonly view: CompiledView;
-  /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. */
+  /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. The errors stand in `errorsTable(table)`. */
   readonly table: string;
   readonly keyed: boolean;
   readonly rowsNotLogged: number;
@@ -53,7 +53,7 @@ export async function matchReads(
   await duckdb.run(
     `DELETE FROM ${metaTable} WHERE number IN (
        SELECT number FROM (
-         SELECT m.number, min(m.number) OVER (PARTITION BY m.request_id, m.entity_text, m.shape, ${columns.map((column) => `v.${column}`).join(', ')}) AS first
+         SELECT m.number, min(m.number) OVER (PARTITION BY m.request_id, m.entity_text, m.shape, m.errors, ${columns.map((column) => `v.${column}`).join(', ')}) AS first
          FROM ${metaTable} m JOIN ${values.table} v ON v.row_number = m.number
          SEMI JOIN (SELECT request_id, entity_text FROM ${metaTable} GROUP BY ALL HAVING count(*) > 1) d
            ON d.request_id = m.request_id AND d.entity_text = m.entity_text
@@ -75,6 +75,12 @@ export async function matchReads(
     `CREATE TABLE ${table} AS
      SELECT l.row_number, ${columns.map((column) => `v.${column}`).join(', ')}
      FROM ${LABELS_TABLE} l LEFT JOIN ${matches} m USING (row_number) LEFT JOIN ${values.table} v ON v.row_number = m.number`,
+    [],
+    signal,
+  );
+  await createErrorsTable(duckdb, table);
+  await duckdb.run(
+    `INSERT INTO ${errorsTable(table)} SELECT m.row_number, x.feature, x.code FROM ${matches} m JOIN ${errorsTable(values.table)} x ON x.row_number = m.number`,
     [],
     signal,
   );

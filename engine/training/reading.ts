@@ -25,7 +25,7 @@ export interface ReadContext {
   readonly rows: number;
 }
 
-/** What was read of one view: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order). */
+/** What was read of one view: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order), errors in `errorsTable(table)`. */
 export interface ViewReading {
   readonly view: CompiledView;
   readonly table: string;
@@ -45,7 +45,7 @@ export interface Reading {
 export async function openStaging(context: ReadContext, view: CompiledView): Promise<FeatureStaging> {
   const { duckdb } = context;
   const results = view.layout.features.map((feature) => feature.result);
-  return FeatureStaging.create(await duckdb.connect(), duckdb.newName('training_read'), results);
+  return FeatureStaging.create(duckdb, duckdb.newName('training_read'), results);
 }
 
 /** Which of the entities is the view's own. */

@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { Cell } from '../values/cell.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { versions } from '../postgres/view-versions.ts';
@@ -28,8 +29,8 @@ interface Definition {
 /** A read in the terms of the present definition. */
 export interface ReadValues {
   readonly entityText: string;
-  /** Of the present features, in layout order; null where `shape` says it was not served. */
-  readonly values: readonly ScalarValue[];
+  /** Of the present features, in layout order: the value or the error that was served; null where `shape` says there was neither. */
+  readonly cells: readonly Cell[];
   readonly shape: ReadShape;
 }
 
@@ -59,11 +60,11 @@ export class ServedDefinitions {
   /** Throws MillraceError `served-read-mismatch` where a read is not what its own definition says. */
   read(read: ServedRead): ReadValues {
     const definition = this.#definitionOf(read.fingerprint);
-    const values: ScalarValue[] = this.#view.layout.features.map(() => null);
+    const cells: Cell[] = this.#view.layout.features.map(() => null);
     if (definition === null) {
       // Nothing is known of the definition it names, not even the types of its keys.
       const shape = this.#shape(read, '?', () => 'other-definition');
-      return { entityText: read.entityJson, values, shape };
+      return { entityText: read.entityJson, cells, shape };
     }
     const { decoder, layout, present } = definition;
     let asked = '';
@@ -73,13 +74,13 @@ export class ServedDefinitions {
       const at = present[index];
       if (at === undefined) continue;
       served.add(at);
-      values[at] = value;
+      cells[at] = value;
     }
     const shape = this.#shape(read, asked, (index) => {
       if (served.has(index)) return null;
       return present.includes(index) ? 'not-asked' : 'other-definition';
     });
-    return { entityText: entityText(layout, decoder, read), values, shape };
+    return { entityText: entityText(layout, decoder, read), cells, shape };
   }
 
   #definitionOf(fingerprint: string): Definition | null {

@@ -13,7 +13,7 @@ export class StagedReads {
   readonly definitions: ServedDefinitions;
   /** `row_number` (the read's number), `f0`, … per feature, then seq and as_of. */
   readonly values: FeatureStaging;
-  /** number, request_id, entity_text, shape, found. */
+  /** number, request_id, entity_text, shape, found, and the errors as they were logged. */
   readonly metaTable: string;
   readonly #meta: RowAppender;
   #count = 0;
@@ -36,24 +36,24 @@ export class StagedReads {
     const { duckdb } = context;
     const definitions = await ServedDefinitions.load(poolOf(context), view);
     const results = view.layout.features.map((feature) => feature.result);
-    const values = await FeatureStaging.create(await duckdb.connect(), duckdb.newName('served_values'), [
+    const values = await FeatureStaging.create(duckdb, duckdb.newName('served_values'), [
       ...results,
       { kind: 'int' },
       { kind: 'timestamp' },
     ]);
     const metaTable = duckdb.newName('served_reads');
     await duckdb.run(
-      `CREATE TABLE ${metaTable} (number BIGINT, request_id VARCHAR, entity_text VARCHAR, shape INTEGER, found INTEGER)`,
+      `CREATE TABLE ${metaTable} (number BIGINT, request_id VARCHAR, entity_text VARCHAR, shape INTEGER, found INTEGER, errors VARCHAR)`,
     );
-    const meta = await RowAppender.open(duckdb, metaTable, [BIGINT, VARCHAR, VARCHAR, INTEGER, INTEGER]);
+    const meta = await RowAppender.open(duckdb, metaTable, [BIGINT, VARCHAR, VARCHAR, INTEGER, INTEGER, VARCHAR]);
     return new StagedReads(view, definitions, values, metaTable, meta);
   }
 
   add(read: ServedRead): void {
-    const { entityText, values, shape } = this.definitions.read(read);
+    const { entityText, cells, shape } = this.definitions.read(read);
     const number = this.#count++;
-    this.values.append(number, [...values, read.seq, read.asOfUs]);
-    this.#meta.append(BigInt(number), read.requestId, entityText, shape.number, read.found ? 1 : 0);
+    this.values.append(number, [...cells, read.seq, read.asOfUs]);
+    this.#meta.append(BigInt(number), read.requestId, entityText, shape.number, read.found ? 1 : 0, read.errorsJson);
   }
 
   close(): void {

@@ -13,6 +13,8 @@ import type { ModeComparison } from './comparison-types.ts';
  */
 export type TrainingMode = 'event-time' | 'as-served';
 
+export type OnError = 'fail' | 'null';
+
 /** What `exportTrainingSet` needs. */
 export interface TrainingOptions {
   readonly service: CompiledService;
@@ -36,6 +38,11 @@ export interface TrainingOptions {
   readonly requestColumn?: string | undefined;
   /** What becomes of a row whose request is not in the serving log, or was not served a feature. Default `error`; `null`: null, and counted. */
   readonly missing?: 'error' | 'null' | undefined;
+  /**
+   * What becomes of a cell that has an error in place of a value. `fail` (the default): the export fails, naming them, and writes nothing; `null`:
+   * null, and counted per feature and code in the manifest. Left out with `repeatOf`: as there.
+   */
+  readonly onError?: OnError | undefined;
   /** Also reads the other mode over the same spine, and reports how they differ and why: in the manifest, `<out>.compare.json` and `<out>.compare.svg`. */
   readonly compare?: boolean | undefined;
   /** Reads the topics of the sources (`withArchive`: as far back as was archived); `null` exports from history alone. */
@@ -81,6 +88,8 @@ export interface ManifestFeature {
   readonly type: ScalarType;
   readonly nulls: number;
   readonly nullRate: number;
+  /** How many of the nulls stand for an error, by its code. Absent from manifests older than `onError`. */
+  readonly errors?: Readonly<Record<string, number>> | undefined;
 }
 
 /** What was read of one view. */
@@ -149,6 +158,8 @@ export interface TrainingManifest {
   /** Of the engine that made it; where it is not said, the first. */
   readonly semantics?: number | undefined;
   readonly mode: TrainingMode;
+  /** Absent from older manifests: `fail`. */
+  readonly onError?: OnError | undefined;
   readonly service: string;
   readonly rows: number;
   /** Of the Parquet file. */

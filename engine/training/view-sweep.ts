@@ -1,7 +1,6 @@
 import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../define/compiled-view.ts';
-import type { ScalarValue } from '../values/field-type.ts';
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import type { Cell } from '../values/cell.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import { statesBytes } from '../state/state-size.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
@@ -21,7 +20,7 @@ export class ViewSweep {
   readonly #index: EntityIndex;
   readonly #staging: FeatureStaging;
   readonly #prepared: PreparedEvent;
-  readonly #emptyValues: readonly ScalarValue[];
+  readonly #emptyCells: readonly Cell[];
   #states: (EntityState | undefined)[] = [];
   #stateCount = 0;
 
@@ -40,7 +39,7 @@ export class ViewSweep {
       inputs: Array.from({ length: view.layout.slots.length }, () => null),
     };
     // With no event in any window a read does not depend on the time.
-    this.#emptyValues = this.#reducer.read(this.#reducer.empty(), 0);
+    this.#emptyCells = this.#reducer.read(this.#reducer.empty(), 0);
   }
 
   /** Forgets all states; the next pass begins. */
@@ -92,31 +91,14 @@ export class ViewSweep {
     const state = this.#states[id];
     if (state === undefined) {
       this.rowsWithoutState++;
-      this.#staging.append(rowNumber, this.#emptyValues);
+      this.#staging.append(rowNumber, this.#emptyCells);
       return;
     }
-    let values: readonly ScalarValue[];
-    try {
-      values = this.#reducer.read(state, timeUs);
-    } catch (error) {
-      throw atRow(error, rowNumber);
-    }
-    this.#staging.append(rowNumber, values);
+    this.#staging.append(rowNumber, this.#reducer.read(state, timeUs));
   }
 
   /** About how many bytes of memory the states take. */
   estimateBytes(): number {
     return statesBytes(this.#states, this.#stateCount);
   }
-}
-
-function atRow(error: unknown, rowNumber: number): unknown {
-  if (!isMillraceError(error)) return error;
-  return new MillraceError(error.code, `${error.message} (read for spine row ${rowNumber + 1})`, {
-    remedy: error.remedy,
-    retryable: error.retryable,
-    httpStatus: error.httpStatus,
-    details: error.details,
-    cause: error,
-  });
 }

@@ -3,8 +3,8 @@ export const MICROS_PER_DAY = 86_400_000_000;
 
 const MILLIS_PER_DAY = 86_400_000;
 /** The days that "0000-01-01" and "9999-12-31" have. */
-const FIRST_DAY = -719_528;
-const LAST_DAY = 2_932_896;
+export const FIRST_DAY = -719_528;
+export const LAST_DAY = 2_932_896;
 
 /**
  * `YYYY-MM-DD` of a day counted from 1970-01-01, or undefined outside the years 0 to 9999.

@@ -18,6 +18,14 @@ export function jsonValue(type: ScalarType, value: ScalarValue): JsonValue {
   return type.kind === 'timestamp' ? formatDateTime(value as number) : value;
 }
 
+/** Join keys by name, as JSON has them. `key` has their values in the order of `keys`. */
+export function jsonEntity(
+  keys: readonly { readonly name: string; readonly type: ScalarType }[],
+  key: readonly ScalarValue[],
+): Record<string, JsonValue> {
+  return Object.fromEntries(keys.map(({ name, type }, index) => [name, jsonValue(type, key[index] ?? null)]));
+}
+
 /**
  * The way back from `jsonValue`, to the same bits; undefined where the JSON value is not of the type. Null is the caller's to judge.
  *

@@ -1,10 +1,12 @@
+import type { Cell } from '../../engine/values/cell.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { internalBug, isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { ident } from '../../engine/postgres/sql.ts';
-import { stateCrc, stateTable } from '../../engine/postgres/state-table.ts';
+import { stateTable } from '../../engine/postgres/state-table.ts';
 import { postgresTypes } from '../../engine/postgres/type-parsers.ts';
 import type { ViewVersion } from '../../engine/postgres/view-versions.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { stateCrc } from '../../engine/state/stored-state.ts';
 import { createTileGroups } from '../../engine/state/tile-group.ts';
 import type { TileState } from '../../engine/state/tile-state.ts';
 import type { ViewReducer } from '../../engine/state/view-reducer.ts';
@@ -141,7 +143,7 @@ function entityOf(version: ViewVersion, key: StoredRow['key']): EntityKey {
   return Object.fromEntries(version.layout.keys.map(({ name }, index) => [name, key[index]!]));
 }
 
-function readOrNull(reducer: ViewReducer, state: Uint8Array, atUs: number): readonly ScalarValue[] | null {
+function readOrNull(reducer: ViewReducer, state: Uint8Array, atUs: number): readonly Cell[] | null {
   return ownFaultAsNull(() => reducer.read(reducer.decode(state), atUs));
 }
 
@@ -163,6 +165,6 @@ function ownFaultAsNull<Value>(work: () => Value): Value | null {
   }
 }
 
-function same(a: readonly ScalarValue[], b: readonly ScalarValue[]): boolean {
-  return a.every((value, index) => Object.is(value, b[index]));
+function same(a: readonly Cell[], b: readonly Cell[]): boolean {
+  return a.every((cell, index) => Object.is(cell, b[index]));
 }

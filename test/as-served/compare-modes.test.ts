@@ -151,3 +151,43 @@ test('a producer that is late, a pipeline that lags, events ahead of their time:
   await exportSpine(world, [view], 'compared', spine);
   await expect(readFile(`${out}.compare.json`)).rejects.toThrow('ENOENT');
 });
+
+test('a cell is its bits or its error: null for a sum too large is not null for nothing', async () => {
+  const name = 'large';
+  const plain = spendingView({ topic: name });
+  const view = { ...plain, name, layout: { ...plain.layout, view: name } };
+  world.broker.createTopic(name, 1);
+  const version = await publish(world, view);
+  for (const minute of [10, 11]) {
+    const value = purchaseBytes({
+      id: `p${minute}`,
+      at: isoOf(at(minute)),
+      customer: 'ana',
+      amount: Number.MAX_SAFE_INTEGER,
+    });
+    world.broker.append(name, 0, [{ value, timestampUs: at(minute) }]);
+  }
+  await stream(world, view, version, 2);
+  await retime(world, view, version, { publishedUs: at(0), endedUs: null, commitsUs: [at(30)] });
+  // By then both were known to the log and neither was served; later both were.
+  const spine = [20, 31].map((minute) => ({ customer: 'ana', event_timestamp: isoOf(at(minute)) }));
+  await expect(exportSpine(world, [view], name, spine)).rejects.toMatchObject({
+    code: 'value-out-of-range',
+    message: expect.stringContaining('feature "spent_7d" of view "large": value-out-of-range in spine row 2') as string,
+  });
+  const { manifest, out } = await exportSpine(world, [view], name, spine, { compare: true, onError: 'null' });
+  expect((await readParquet(out)).rows.map((row) => row[`${name}__spent_7d`])).toEqual([null, null]);
+  expect(manifest.views[0]!.features).toMatchObject([
+    { name: 'purchases_1d', errors: {} },
+    { name: 'spent_7d', nulls: 2, errors: { 'value-out-of-range': 1 } },
+    { name: 'last_amount', errors: {} },
+  ]);
+  expect(manifest.comparison).toMatchObject({
+    labelsDiffering: 1,
+    features: [
+      { feature: 'purchases_1d', differing: 1 },
+      { feature: 'spent_7d', differing: 1, absolute: null, nullEventTime: 1, nullAsServed: 1 },
+      { feature: 'last_amount', differing: 1 },
+    ],
+  });
+});

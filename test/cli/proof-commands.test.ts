@@ -184,6 +184,45 @@ describe('as-served training sets', () => {
   });
 });
 
+describe('a sum that does not fit', () => {
+  beforeAll(async () => {
+    const { at } = world.make(1)[0]!;
+    await world.send(['large-1', 'large-2'].map((id) => ({ id, at, person: 'u99', amount: Number.MAX_SAFE_INTEGER })));
+    await eventually(async () => (await json<{ found: boolean }>('get', world.view, 'person=u99')).found);
+  });
+
+  it('is shown by its code, beside what is right', async () => {
+    expect(await json('get', world.view, 'person=u99')).toMatchObject({
+      values: { n: 2, total: null, last_amount: Number.MAX_SAFE_INTEGER },
+      errors: { total: 'value-out-of-range' },
+    });
+    expect(await json('get', world.view, 'person=u1')).toMatchObject({ errors: null });
+    expect((await cli('get', world.view, 'person=u99')).stdout).toContain('error: value-out-of-range');
+    const { stdout } = await cli('explain', world.view, 'person=u99');
+    expect(stdout).toContain('total = error: value-out-of-range');
+    expect(stdout).not.toContain('DIFFERS');
+  });
+
+  it('ends an export, or is null in it and counted', async () => {
+    const spine = join(folder, 'large.csv');
+    writeFileSync(spine, 'person,event_timestamp\nu1,2026-03-01T00:00:00Z\nu99,2026-03-01T00:00:00Z\n');
+    const out = join(folder, 'large.parquet');
+    const args = ['export', '--service', `${world.view}_service`, '--spine', spine, '--out', out];
+    const failed = await cli(...args);
+    expect(failed.exitCode).toBe(1);
+    expect(failed.stderr).toContain('error value-out-of-range');
+    expect(failed.stderr).toContain(`feature "total" of view "${world.view}"`);
+    expect(failed.stderr).toContain('spine row 2 (person=u99)');
+    expect(failed.stderr).toContain('--on-error null');
+    const { exitCode, stdout } = await cli(...args, '--on-error', 'null');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/__total\s.*value-out-of-range\s.*1/);
+    expect(JSON.parse(readFileSync(`${out}.manifest.json`, 'utf8'))).toMatchObject({ onError: 'null' });
+    const wrong = await cli(...args, '--on-error', 'guess');
+    expect(wrong.stderr).toContain('Allowed choices are fail, null');
+  });
+});
+
 describe('audit', () => {
   it('finds nothing where there is nothing, and exits with 0', async () => {
     const { exitCode, stdout } = await cli('audit', world.view);
@@ -209,7 +248,20 @@ describe('audit', () => {
     expect(again.exitCode).toBe(1);
     expect(JSON.parse(again.stdout)).toMatchObject({ verdict: 'broken', causes: { 'store-corruption': 1 } });
     expect((await cli('status')).stdout).toContain('broken');
-    expect((await cli('status', world.view)).stdout).toContain('parity broken');
+    const status = await cli('status', world.view);
+    expect(status.stdout).toContain('parity broken');
+    expect(status.stdout).toContain('1 store-corruption');
+    // Readers are told so, too.
+    expect(stdout).toContain('error: state-corrupt');
+    expect(await json('get', world.view, 'person=u4')).toMatchObject({ errors: { '*': 'state-corrupt' }, found: true });
+    const got = await cli('get', world.view, 'person=u4');
+    expect(got.stdout).toContain('error: state-corrupt');
+    expect(got.stdout).toContain(`millrace rebackfill ${world.view}`);
+    const explained = await cli('explain', world.view, 'person=u4');
+    expect(explained.exitCode).toBe(0);
+    expect(explained.stdout).toContain('CORRUPT: ');
+    expect(explained.stdout).toContain('n = error: state-corrupt');
+    expect(explained.stdout).toMatch(/DIFFERS: by the log it is \d+/);
   });
 
   it('runs on a schedule, until that is switched off', async () => {

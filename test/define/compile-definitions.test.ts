@@ -209,7 +209,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
   }
   expect(briefly(faults).toSorted()).toEqual(
     [
-      'entity select keys.found: invalid-name',
+      'entity select keys.found: reserved-name',
       'entity select keys.n: unsupported-type',
       'entity select keys.o: unsupported-type',
       'entity select keys.s: unsupported-type',
@@ -219,7 +219,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
       'feature service Limit views[1]: unknown-view',
       'feature view bad__view features.Upper: invalid-name',
       'feature view bad__view features.a: wrong-input-type',
-      'feature view bad__view features.as_of: invalid-name',
+      'feature view bad__view features.as_of: reserved-name',
       'feature view bad__view features.b.over: invalid-duration',
       'feature view bad__view features.c.over: window-too-short',
       'feature view bad__view features.d.over: window-too-short',
@@ -255,6 +255,28 @@ test('every fault of every definition comes at once, with name, path and remedy'
       'source orders topic: invalid-topic',
     ].toSorted(),
   );
+});
+
+test('names that a surface has for itself are refused for features and join keys, with the surface', async () => {
+  const reserved = ['as_of', 'ahead', 'errors', 'state', 'state_crc', 'seq', 'found', 'version', 'freshness'];
+  reserved.push('freshness_ms', 'freshness_us', 'freshness_seconds', 'event_timestamp', 'request_id');
+  for (const name of reserved) {
+    const keyed = entity('keyed', { [name]: z.string() });
+    const view = featureView('v', { entity: shop, source: orders, features: (f) => ({ [name]: f.count() }) });
+    const faults = await faultsOf([keyed, view]);
+    expect(briefly(faults)).toEqual([
+      `entity keyed keys.${name}: reserved-name`,
+      `feature view v features.${name}: reserved-name`,
+    ]);
+    for (const { message } of faults) expect(message).toMatch(new RegExp(`^"${name}" is reserved: .+ name`));
+  }
+  // Close to them is free, as is what only nests them.
+  const free = featureView('v', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({ error: f.count(), values: f.count(), errors_1d: f.count(), constructor: f.count() }),
+  });
+  expect(await faultsOf([free])).toEqual([]);
 });
 
 test('the headers a contract names: visible ASCII, each once, none a column of another', async () => {

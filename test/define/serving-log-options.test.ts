@@ -74,6 +74,7 @@ describe('the source of the serving log', () => {
       'ahead',
       'seq',
       'values',
+      'errors',
     ]);
     expect(() => servedSource('no topic')).toThrow(expect.objectContaining({ code: 'invalid-topic' }));
   });

@@ -1,8 +1,7 @@
 import { expect } from 'vitest';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
-import { isMillraceError } from '../../engine/errors/millrace-error.ts';
-import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { type Cell, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
 import { OUT_OF_RANGE, type OracleValue } from '../oracle/oracle-read.ts';
 
@@ -17,21 +16,13 @@ export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/**
- * Reads a feature at a time from a state made by any reducer of the same groups and slots, so that one feature out of range does not hide
- * the others.
- */
-export function readerPerFeature(layout: ViewLayout): (state: EntityState, atUs: number) => OracleValue[] {
-  const readers = layout.features.map((feature) => createViewReducer({ ...layout, features: [feature] }));
-  return (state, atUs) =>
-    readers.map((reader) => {
-      try {
-        return reader.read(state, atUs)[0]!;
-      } catch (error) {
-        if (!isMillraceError(error) || error.code !== 'value-out-of-range') throw error;
-        return OUT_OF_RANGE;
-      }
-    });
+/** Cells in the oracle's terms. */
+export function asOracle(cells: readonly Cell[]): OracleValue[] {
+  return cells.map((cell) => {
+    if (typeof cell !== 'object' || cell === null) return cell;
+    if (cell !== VALUE_OUT_OF_RANGE) throw new Error(`a read gave ${cell.code}`);
+    return OUT_OF_RANGE;
+  });
 }
 
 /** Fails unless all values are the same to the bit. */

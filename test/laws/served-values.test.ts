@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type Cell, CellError, STATE_CORRUPT, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
+import { ALL_CORRUPT, splitCells } from '../../engine/values/feature-errors.ts';
 import { jsonValue } from '../../engine/values/json-values.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import { ENGINE_SEMANTICS, type FeatureLayout, type ViewLayout } from '../../engine/define/view-layout.ts';
@@ -55,6 +57,7 @@ function offeredRead(
     keys: layout.keys,
     features: layout.features,
     values,
+    errors: null,
     found: true,
     asOfUs: 0,
     ahead: false,
@@ -120,11 +123,68 @@ test('what is known of a read beside its values survives, at any time', () => {
           ahead,
           seq,
           valuesJson: '{}',
+          errorsJson: null,
         });
       },
     ),
     lawRuns(500),
   );
+});
+
+describe('errors that were served', () => {
+  const layout = layoutOf([{ kind: 'string' }], [{ kind: 'int64' }, { kind: 'string' }, { kind: 'double' }]);
+  const decoder = new ServedReadDecoder(layout);
+  const cellsOf = (read: LoggedRead): Cell[] => decoder.values(read).map(({ value }) => value);
+
+  test('are logged beside the values, and come back in their places', () => {
+    const cell = (type: ScalarType): fc.Arbitrary<Cell> =>
+      fc.oneof(valuesOf(type), fc.constantFrom<Cell>(null, VALUE_OUT_OF_RANGE));
+    const cells = fc.tuple(cell({ kind: 'int64' }), cell({ kind: 'string' }), cell({ kind: 'double' }));
+    fc.assert(
+      fc.property(cells, (given) => {
+        const { values, errors } = splitCells(layout.features, [...given]);
+        const served = throughTheLog(offeredRead(layout, ['k'], values, { errors }));
+        expect(cellsOf(served)).toEqual(given);
+        expect(cellsOf(served).every((one, index) => Object.is(one, given[index]))).toBe(true);
+        expect(served.errorsJson).toBe(errors === null ? null : JSON.stringify(errors));
+      }),
+      lawRuns(500),
+    );
+  });
+
+  test('are of every feature where the state was corrupt', () => {
+    const served = throughTheLog(offeredRead(layout, ['k'], [null, null, null], { errors: ALL_CORRUPT }));
+    expect(served.errorsJson).toBe('{"*":"state-corrupt"}');
+    expect(cellsOf(served)).toEqual([STATE_CORRUPT, STATE_CORRUPT, STATE_CORRUPT]);
+  });
+
+  test('are none in a record from before there were any', () => {
+    const text = new ReadEncoder().encode(offeredRead(layout, ['k'], [1n, 'a', 0.5]));
+    const { errors, ...older } = JSON.parse(text) as Record<string, unknown>;
+    expect(errors).toBe(null);
+    const decoded = source.contract.decodeJson(Buffer.from(JSON.stringify(older)));
+    if (!decoded.ok) throw new Error(decoded.reasons.join('; '));
+    const served = new LoggedRead(decoded.row);
+    expect(served.errorsJson).toBe(null);
+    expect(cellsOf(served)).toEqual([1n, 'a', 0.5]);
+  });
+
+  test('are refused by name where they are unknown, or stand beside a value', () => {
+    for (const [values, errors] of [
+      [[null, 'a', 1], { feature_0: 'quantum-flux' }],
+      [[1n, 'a', 1], { feature_0: 'value-out-of-range' }],
+    ] as const) {
+      const read = offeredRead(layout, ['k'], values, { errors: errors as never });
+      expect(() => decoder.values(throughTheLog(read))).toThrow(
+        expect.objectContaining({ code: 'served-read-mismatch' }),
+      );
+    }
+  });
+});
+
+test('there is one error per code', () => {
+  for (const error of [VALUE_OUT_OF_RANGE, STATE_CORRUPT]) expect(CellError.of(error.code)).toBe(error);
+  expect(CellError.of('nothing')).toBe(undefined);
 });
 
 describe('a read of another definition', () => {

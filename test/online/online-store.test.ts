@@ -266,7 +266,8 @@ describe('createClient', () => {
       { at: new Date(NOW_US / 1000), requestId: one.requestId },
     );
     expect(again).toEqual(one);
-    expectTypeOf(one.values.sales_1d).toEqualTypeOf<number>();
+    if (one.errors === null) expectTypeOf(one.values.sales_1d).toEqualTypeOf<number>();
+    expect(one.errors).toBe(null);
     expectTypeOf(one.values.price_sum_7d).toEqualTypeOf<string | null>();
     expectTypeOf(one.values.total_last).toEqualTypeOf<bigint | null>();
     expectTypeOf(one.values.channel_max).toEqualTypeOf<'web' | 'till' | 'é' | null>();

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
+import { columnNameFault } from '../../engine/define/names.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
@@ -106,7 +107,19 @@ describe('the SQL surface', () => {
       at_last_7d: 'timestamp with time zone',
       as_of: 'timestamp with time zone',
       ahead: 'boolean',
+      errors: 'jsonb',
     });
+  });
+
+  it('has beside join keys and features only columns whose names are reserved', async () => {
+    const { rows: columns } = await database.pool.query<{ name: string }>(
+      `SELECT attname AS name FROM pg_attribute
+       WHERE attrelid IN ('millrace.product_sales'::regclass, 'millrace_state.product_sales_v1'::regclass) AND attnum > 0`,
+    );
+    const own = new Set([...products.layout.keys, ...products.layout.features].map(({ name }) => name));
+    const others = columns.map(({ name }) => name).filter((name) => !own.has(name));
+    expect(others.toSorted()).toEqual(['ahead', 'as_of', 'errors', 'seq', 'state', 'state_crc']);
+    for (const name of others) expect(columnNameFault(name)?.code).toBe('reserved-name');
   });
 
   it('decodes only the row that is asked for, by the primary key', async () => {
@@ -135,26 +148,37 @@ describe('the SQL surface', () => {
     }
   });
 
-  it('names the feature whose value does not fit', async () => {
+  it('has null and the code beside it where a value does not fit', async () => {
     const big = Array.from({ length: 3 }, (_, n) =>
       sale(n, { shop: 'big', number: 1n, id: `b${n}`, total: 2n ** 62n, at: NOW_US - 1 }),
     );
     await publish(database.pool, products, [...rows, ...big]);
-    await expect(
-      reader.query("SELECT * FROM millrace.product_sales_at('2001-06-10 12:00Z') WHERE shop = 'big'"),
-    ).rejects.toMatchObject({
-      code: '22003',
-      detail: 'value-out-of-range',
-      message:
-        'feature "total_sum_7d" of view "product_sales": its sum does not fit int64; the exact value is 13835058055282163712',
-    });
+    const { rows: found } = await reader.query(
+      "SELECT total_sum_7d, total_last::text, errors FROM millrace.product_sales_at('2001-06-10 12:00Z') WHERE shop = 'big'",
+    );
+    expect(found).toEqual([
+      { total_sum_7d: null, total_last: String(2n ** 62n), errors: { total_sum_7d: 'value-out-of-range' } },
+    ]);
     const store = createOnlineStore({ pool: database.pool, clock: fixedClock });
-    await expect(store.get('product_sales', [['big', 1n]])).rejects.toMatchObject({
-      code: 'value-out-of-range',
-      httpStatus: 422,
-    });
-    // A request that leaves that feature out is answered.
+    const [all] = await store.get('product_sales', [['big', 1n]]);
+    expect(all?.errors).toEqual({ total_sum_7d: 'value-out-of-range' });
     const [read] = await store.get('product_sales', [['big', 1n]], { features: ['total_last', 'sales_1d'] });
-    expect(read?.values).toEqual([2n ** 62n, 3]);
+    expect(read).toMatchObject({ values: [2n ** 62n, 3], errors: null });
+  });
+
+  it('shows a text that Postgres has no place for as an error of that feature', async () => {
+    await publish(database.pool, products, [...rows, sale(0, { shop: 'nul', number: 1n, id: 'a\0b', at: NOW_US - 1 })]);
+    const { rows: found } = await reader.query(
+      "SELECT id_max_7d, sales_1d, errors FROM millrace.product_sales_at('2001-06-10 12:00Z') WHERE shop = 'nul'",
+    );
+    expect(found).toEqual([{ id_max_7d: null, sales_1d: '1', errors: { id_max_7d: 'unstorable-text' } }]);
+  });
+
+  it('decodes in parallel workers', async () => {
+    await reader.query('SET debug_parallel_query = on');
+    const { rows: found } = await reader.query('SELECT count(*) AS n, count(errors) AS wrong FROM millrace.shop_sales');
+    expect(found).toEqual([{ n: '3', wrong: '0' }]);
+    expect(await plan('SELECT count(errors) FROM millrace.shop_sales')).toContain('Workers Planned: 1');
+    await reader.query('RESET debug_parallel_query');
   });
 });

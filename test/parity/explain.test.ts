@@ -163,3 +163,39 @@ test('an entity without events, a wrong key, and a store that differs from the l
     [5, 10],
   ]);
 });
+
+test('a sum that does not fit, a tile alone included, and a state that is corrupt', async () => {
+  const { run, buy } = await world();
+  for (const hour of [1, 1.25, 20]) buy(hour, { amount: Number.MAX_SAFE_INTEGER });
+  buy(2, { amount: 5 });
+  await run.backfill();
+  const error = { error: 'value-out-of-range' };
+  const [count, sum, last] = (await explain(run)).features;
+  expect(count).toMatchObject({ name: 'purchases_1d', value: 1 });
+  expect(sum).toMatchObject({ name: 'spent_7d', value: error, replayed: error });
+  expect(sum!.tiles.map(({ value }) => value)).toEqual([Number.MAX_SAFE_INTEGER, 5, error]);
+  expect(last).toMatchObject({ value: Number.MAX_SAFE_INTEGER });
+  expect((await explain(run)).corrupt).toBe(null);
+  await run.corrupt(
+    'ana',
+    (bytes) => {
+      bytes[bytes.length - 20]! ^= 1;
+      return bytes;
+    },
+    false,
+  );
+  const corrupt = await explain(run);
+  expect(corrupt).toMatchObject({
+    from: 'store',
+    found: true,
+    ahead: false,
+    seq: 0,
+    corrupt: expect.stringContaining('checksum') as string,
+    lag: { newestEventTime: null },
+  });
+  expect(corrupt.features.map(({ value, replayed, tiles }) => [value, replayed, tiles])).toEqual([
+    [{ error: 'state-corrupt' }, 1, []],
+    [{ error: 'state-corrupt' }, error, []],
+    [{ error: 'state-corrupt' }, Number.MAX_SAFE_INTEGER, []],
+  ]);
+});

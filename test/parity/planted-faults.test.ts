@@ -61,6 +61,9 @@ const placed = ({ records }: ParityDifference): Place[] =>
 
 const ALL = [['ana'], ['bo'], ['cy']];
 
+/** What readers get of a corrupt state, cell by cell. */
+const CORRUPT = { error: 'state-corrupt' };
+
 function only(result: AuditResult): ParityDifference {
   expect(result.verdict).toBe('broken');
   expect(result.cellsDiffering).toBeGreaterThan(0);
@@ -168,8 +171,56 @@ test('a changed byte', async () => {
     },
     false,
   );
-  const difference = only(await run.audit());
+  const [read] = await run.serve(ALL);
+  expect(read).toMatchObject({ values: [null, null, null], errors: { '*': 'state-corrupt' } });
+  const result = await run.audit();
+  const difference = only(result);
   expect(difference).toMatchObject({ cause: 'store-corruption', entity: { customer: 'ana' }, records: [] });
+  expect(difference.cells.map(({ received }) => received)).toEqual([CORRUPT, CORRUPT, CORRUPT]);
+  // All cells of the state, and of the read that found it so.
+  expect(result.cellsDiffering).toBe(6);
+  expect(difference.detail).toContain('it explains 1 further logged read');
+});
+
+test('a read that found a changed byte, of a row that is sound again', async () => {
+  const run = await world();
+  await run.stream();
+  let sound = Buffer.alloc(0);
+  await run.corrupt(
+    'ana',
+    (bytes) => {
+      sound = Buffer.from(bytes);
+      bytes[bytes.length - 20]! ^= 1;
+      return bytes;
+    },
+    false,
+  );
+  await run.serve(ALL);
+  await run.serve([['ana']]);
+  await run.corrupt('ana', () => sound);
+  await run.serve(ALL);
+  const difference = only(await run.audit());
+  expect(difference).toMatchObject({
+    cause: 'store-corruption',
+    entity: { customer: 'ana' },
+    requestId: 'request-1',
+    detail: 'the read found a stored state that was corrupt; it explains 1 further logged read too',
+  });
+  expect(difference.cells.map(({ received }) => received)).toEqual([CORRUPT, CORRUPT, CORRUPT]);
+});
+
+test('sums that do not fit are equal where the log says so, and told from nulls and values', async () => {
+  const run = await world({ change: (index) => (index % 3 === 0 ? { amount: Number.MAX_SAFE_INTEGER } : {}) });
+  await run.stream();
+  const [read] = await run.serve(ALL);
+  expect(read).toMatchObject({ errors: { spent_7d: 'value-out-of-range' } });
+  expect(await run.audit()).toMatchObject({ verdict: 'equal', entities: 3, reads: 3, cellsDiffering: 0 });
+  // A null that is none for nothing: the same bits, another cell.
+  await run.serve([['ana']], { change: (served) => ({ ...served, errors: null }) });
+  const difference = only(await run.audit());
+  expect(difference.cells).toEqual([
+    { feature: 'spent_7d', expected: { error: 'value-out-of-range' }, received: null },
+  ]);
 });
 
 test('bytes that are no state, with a checksum that goes with them', async () => {
@@ -178,7 +229,7 @@ test('bytes that are no state, with a checksum that goes with them', async () =>
   await run.corrupt('ana', (bytes) => bytes.subarray(0, bytes.length - 3));
   const difference = only(await run.audit());
   expect(difference).toMatchObject({ cause: 'store-corruption' });
-  expect(difference.cells.map(({ received }) => received)).toEqual([null, null, null]);
+  expect(difference.cells.map(({ received }) => received)).toEqual([CORRUPT, CORRUPT, CORRUPT]);
 });
 
 test('a shifted tile, with a checksum that goes with it, and that grew at its own place since', async () => {

@@ -7,9 +7,9 @@ import { checkStored } from '../../engine/parity/check-stored.ts';
 import { diagnoseEntity, type UnnumberedDifference } from '../../engine/parity/diagnose-entity.ts';
 import { EntityCase, WorkBudget } from '../../engine/parity/entity-case.ts';
 import type { EntityEvent } from '../../engine/parity/entity-events.ts';
-import { stateCrc } from '../../engine/postgres/state-table.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { StateInspector } from '../../engine/state/inspect-state.ts';
+import { stateCrc } from '../../engine/state/stored-state.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 
 const PER_COMMIT = 3;

@@ -202,6 +202,7 @@ describe('the catalog', () => {
       endedAtUs: null,
       status: 'live',
       seq: 0,
+      sqlSurface: 1,
       stateTable: 'v_v1',
     });
     expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);

@@ -33,6 +33,7 @@ function opened() {
         keys: [{ name: 'id', type: { kind: 'string' } }],
         features: [],
         values: [],
+        errors: null,
         found: true,
         asOfUs: 0,
         ahead: false,

@@ -32,6 +32,7 @@ function read(note: string | null = null, view = 'notes'): ReadToLog {
     keys,
     features,
     values: [note],
+    errors: null,
     found: true,
     asOfUs: 0,
     ahead: false,

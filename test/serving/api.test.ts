@@ -103,6 +103,7 @@ describe('POST /v1/features', () => {
     );
     expect(results[2]?.views['shop_sales']).toEqual({
       values: { sales_1d: 0, last_channel: null },
+      errors: null,
       found: false,
       as_of: '2001-06-10T12:00:00.000000Z',
       ahead: false,
@@ -224,10 +225,15 @@ describe('the other routes', () => {
     const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as {
       openapi: string;
       paths: Record<string, unknown>;
+      components: { schemas: { ViewRead: unknown } };
     };
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual(['/healthz', '/readyz', '/v1/features', '/v1/views']);
-    expect(JSON.stringify(document.paths['/v1/features'])).toContain('"422"');
+    expect(JSON.stringify(document.paths['/v1/features'])).toContain('"409"');
+    expect(document.components.schemas.ViewRead).toMatchObject({
+      properties: { errors: { type: ['object', 'null'], additionalProperties: { type: 'string' } } },
+      required: expect.arrayContaining(['values', 'errors', 'found']) as string[],
+    });
   });
 
   it('is healthy and ready, and not ready without a database', async () => {

@@ -11,7 +11,7 @@ import { stateTable } from '../../engine/postgres/state-table.ts';
 import { setVersionStatus, viewVersion } from '../../engine/postgres/view-versions.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
-import { expectSameBits, readerPerFeature } from '../laws/engine-reads.ts';
+import { asOracle, expectSameBits } from '../laws/engine-reads.ts';
 import { visitsView } from '../laws/log/visit-definitions.ts';
 import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws/log/visit-files.ts';
 import { servedValues } from '../oracle/read.ts';
@@ -142,7 +142,6 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
     const { layout, name } = await visitsView(settings, null);
     const view = visitView(settings.idKind);
     const reducer = createViewReducer(layout);
-    const read = readerPerFeature(layout);
     const table = (await viewVersion(pool, name, version))!.stateTable;
     const { rows } = await pool.query<{ who: string; state: Uint8Array }>(
       `SELECT who, state FROM ${stateTable(table)}`,
@@ -153,7 +152,12 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
       const newestUs = Math.max(...events.map(({ eventTimeUs }) => eventTimeUs));
       for (const afterUs of [1, 0, -1, 90e6, 3600e6, 86_400e6, 13 * 86_400e6, -60e6]) {
         const atUs = newestUs + afterUs;
-        expectSameBits(layout, atUs, read(reducer.decode(state), atUs), servedValues(view, events, atUs).values);
+        expectSameBits(
+          layout,
+          atUs,
+          asOracle(reducer.read(reducer.decode(state), atUs)),
+          servedValues(view, events, atUs).values,
+        );
       }
     }
   };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -221,13 +221,17 @@ test('repeating is refused when spine, history or code is another', async () => 
     await expect(exportTo('b.parquet', { repeatOf })).rejects.toMatchObject({ code: 'semantics-retired' });
 });
 
-test('a sum that does not fit names the feature and the row', async () => {
+async function overflowing(): Promise<Partial<TrainingOptions>> {
   const numbers = source('numbers', {
     schema: z.object({ ts: z.iso.datetime(), visitor: z.int(), n: z.int() }),
     eventTime: 'ts',
     topic: 'numbers',
   });
-  const sums = featureView('sums', { entity: visitor, source: numbers, features: (f) => ({ total: f.sum('n') }) });
+  const sums = featureView('sums', {
+    entity: visitor,
+    source: numbers,
+    features: (f) => ({ total: f.sum('n'), records: f.count() }),
+  });
   const definitions = await compileDefinitions(
     definitionsInMemory([visitor, numbers, sums, featureService('model', [sums])], folder),
   );
@@ -239,14 +243,45 @@ test('a sum that does not fit names the feature and the row', async () => {
     );
     broker.append('numbers', 0, [{ value, timestampUs: 1e15 }]);
   }
-  await writeFile(join(folder, 's.csv'), 'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n');
-  const run = exportTo('a.parquet', {
+  await writeFile(
+    join(folder, 's.csv'),
+    'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n1,2001-06-03\n',
+  );
+  return {
     spine: join(folder, 's.csv'),
     service: definitions.services.get('model')!,
     reader: createMemoryLogReader(broker),
-  });
-  await expect(run).rejects.toMatchObject({
+  };
+}
+
+test('a sum that does not fit ends the export, naming the feature, the row, the entity and how many', async () => {
+  const options = await overflowing();
+  await expect(exportTo('a.parquet', options)).rejects.toMatchObject({
     code: 'value-out-of-range',
-    message: expect.stringMatching(/total.*spine row 2/s),
+    message: expect.stringMatching(
+      /feature "total" of view "sums": value-out-of-range in spine row 2 \(visitor=1\) and 1 more/,
+    ),
+    details: { errors: [{ view: 'sums', feature: 'total', code: 'value-out-of-range', rows: 2, firstRow: 2 }] },
   });
+  expect((await readdir(folder)).filter((name) => name.includes('a.parquet'))).toEqual([]);
+});
+
+test('or is null where that is asked for, and counted', async () => {
+  const options = await overflowing();
+  const manifest = await exportTo('a.parquet', { ...options, onError: 'null' });
+  expect(manifest.onError).toBe('null');
+  expect(manifest.views[0]!.features).toMatchObject([
+    { name: 'total', nulls: 2, errors: { 'value-out-of-range': 2 } },
+    { name: 'records', nulls: 0, errors: {} },
+  ]);
+  const { rows } = await readParquet(join(folder, 'a.parquet'));
+  expect(rows.map((row) => [row['sums__total'], row['sums__records']])).toEqual([
+    [BigInt(Number.MAX_SAFE_INTEGER), 1n],
+    [null, 2n],
+    [null, 2n],
+  ]);
+  // Repeated, it does what it did.
+  const again = await exportTo('b.parquet', { ...options, repeatOf: manifest });
+  expect(again).toEqual({ ...manifest, spine: again.spine });
+  expect(again.sha256).toBe(manifest.sha256);
 });

@@ -9,6 +9,7 @@ import {
   type DuckDBValue,
 } from 'duckdb';
 import { afterEach } from 'vitest';
+import { type Cell, isCellError } from '../../engine/values/cell.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { AggregateName, FeatureLayout, PartialKind } from '../../engine/define/view-layout.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
@@ -75,9 +76,10 @@ function plain(value: DuckDBValue): unknown {
   return value;
 }
 
-/** How a feature's value reads in `ParquetFile`. */
-export function expectedCell(type: ScalarType, value: ScalarValue): unknown {
-  return type.kind === 'int' && typeof value === 'number' ? BigInt(value) : value;
+/** How a feature's cell reads in `ParquetFile`: an error is null there. */
+export function expectedCell(type: ScalarType, cell: Cell): unknown {
+  if (isCellError(cell)) return null;
+  return type.kind === 'int' && typeof cell === 'number' ? BigInt(cell) : cell;
 }
 
 /** A feature as the oracle evaluates it over rows, without any of the engine's compilation. */

@@ -2,6 +2,7 @@ import {
   decimal,
   type Entity,
   entity,
+  type ErrorCode,
   featureService,
   type FeatureClient,
   featureView,
@@ -204,9 +205,19 @@ test('services know their views, keys and values', () => {
 test('a client is typed by the definitions', () => {
   const reads = async (client: FeatureClient): Promise<void> => {
     const read = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
-    expectTypeOf(read.values).toEqualTypeOf<ValuesOf<typeof routeDelays>>();
-    expectTypeOf(read.values.flights_1d).toEqualTypeOf<number>();
+    // Before its errors were looked at, any value may be null.
+    expectTypeOf(read.values.flights_1d).toEqualTypeOf<number | null>();
     expectTypeOf(read.values.delay_max_1d).toEqualTypeOf<number | null>();
+    expectTypeOf(read.errors?.flights_1d).toEqualTypeOf<ErrorCode | undefined>();
+    expectTypeOf(read.errors?.['*']).toEqualTypeOf<ErrorCode | undefined>();
+    // @ts-expect-error no such feature
+    void read.errors?.nope;
+    if (read.errors === null) {
+      expectTypeOf(read.values).toEqualTypeOf<ValuesOf<typeof routeDelays>>();
+      expectTypeOf(read.values.flights_1d).toEqualTypeOf<number>();
+    }
+    const { values, errors } = read;
+    if (errors === null) expectTypeOf(values.flights_1d).toEqualTypeOf<number>();
     // @ts-expect-error a key is missing
     await client.get(routeDelays, { origin: 'LAS' });
     // @ts-expect-error a key has the wrong type
@@ -216,7 +227,9 @@ test('a client is typed by the definitions', () => {
     // @ts-expect-error no such feature
     void read.values.nope;
     const both = await client.getService(delayModel, { origin: 'LAS', destination: 'PHL', airport: 'LAS' });
-    expectTypeOf(both.airport_traffic.values.departures).toEqualTypeOf<number>();
+    const { airport_traffic: traffic } = both;
+    expectTypeOf(traffic.values.departures).toEqualTypeOf<number | null>();
+    if (traffic.errors === null) expectTypeOf(traffic.values.departures).toEqualTypeOf<number>();
     // @ts-expect-error a service takes the keys of all its views
     await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
   };

@@ -16,6 +16,8 @@ export interface ExportInput {
   readonly requestColumn?: string | undefined;
   /** as-served by request: a request id that was never logged gives nulls, and not an error. */
   readonly missing?: 'error' | 'null' | undefined;
+  /** What a cell with an error in place of its value makes of the export: it fails, naming them (the default), or writes null and counts them. */
+  readonly onError?: 'fail' | 'null' | undefined;
   /** Also say, feature by feature, where the two modes differ, by how much, and which kind of lag did it. */
   readonly compare?: boolean | undefined;
   /** Replace `out` where it exists; without it that is an error. */
@@ -33,7 +35,12 @@ export interface ExportSummary {
   readonly rows: number;
   readonly sizeBytes: number;
   readonly sha256: string;
-  readonly features: readonly { readonly column: string; readonly nullRate: number }[];
+  readonly features: readonly {
+    readonly column: string;
+    readonly nullRate: number;
+    /** How many of the nulls stand for an error, by its code; missing of a run by an older worker. */
+    readonly errors?: Readonly<Record<string, number>> | undefined;
+  }[];
   readonly comparison: {
     readonly labels: number;
     /** Labels of which any feature differs. */

@@ -12,6 +12,12 @@ export function renderExport({ service, rows, features, out, manifest, sha256, c
     `- Manifest: \`${manifest}\``,
     `- SHA-256: \`${sha256}\``,
   ];
+  const errors = features.flatMap(({ column, errors: codes = {} }) =>
+    Object.entries(codes).map(([code, cells]) => [column, code, grouped(cells)]),
+  );
+  if (errors.length > 0) {
+    lines.push('', '**Cells that are null for an error**:', '', ...tableText(['column', 'error', 'cells'], errors));
+  }
   // Of a run by a worker from before there were comparisons the field is missing.
   if (comparison == null) return lines.join('\n');
   lines.push(

@@ -13,6 +13,7 @@ const FIELDS: readonly (keyof ExportInput)[] = [
   'mode',
   'requestColumn',
   'missing',
+  'onError',
   'compare',
   'overwrite',
   'repeatOf',
@@ -44,6 +45,7 @@ function checkInput(input: unknown): asserts input is ExportInput {
   for (const name of ['overwrite', 'compare']) optionalFlagOf(given, name);
   const mode = choiceOf(given, 'mode', EXPORT_MODES) ?? ('event-time' satisfies ExportMode);
   choiceOf(given, 'missing', ['error', 'null']);
+  choiceOf(given, 'onError', ['fail', 'null']);
   if (mode === 'as-served') return;
   for (const name of ['requestColumn', 'missing'] as const)
     if (given[name] !== undefined) throw invalid(`"${name}" belongs to "mode": "as-served"`);

@@ -1,0 +1,69 @@
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
+import { errorsTable } from './feature-staging.ts';
+import type { ViewReading } from './reading.ts';
+import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';
+
+/** How often one error stands in place of a feature's value. */
+export interface CountedError {
+  /** Index into the view's features. */
+  readonly feature: number;
+  readonly code: string;
+  readonly rows: number;
+  /** The first of them, from 0. */
+  readonly firstRow: number;
+}
+
+/** The errors among what was read of one view, by feature and code. */
+export async function countErrors(duckdb: DuckDb, table: string, signal: AbortSignal): Promise<CountedError[]> {
+  const rows = await duckdb.query<{ feature: number; code: string; n: bigint; first: bigint }>(
+    `SELECT feature, code, count(*) AS n, min(row_number) AS first FROM ${errorsTable(table)} GROUP BY feature, code ORDER BY feature, code`,
+    [],
+    signal,
+  );
+  return rows.map(({ feature, code, n, first }) => ({ feature, code, rows: Number(n), firstRow: Number(first) }));
+}
+
+/**
+ * Refuses a training set in which errors would stand as nulls: a null is what was not there, an error is what could not be said. The error's code
+ * is that of the first of them.
+ *
+ * @param columns Of the spine: a row is told by the join keys that are among them.
+ */
+export async function refuseErrors(
+  duckdb: DuckDb,
+  columns: readonly string[],
+  views: readonly { readonly reading: ViewReading; readonly errors: readonly CountedError[] }[],
+): Promise<void> {
+  const lines: string[] = [];
+  const told: { view: string; feature: string; code: string; rows: number; firstRow: number }[] = [];
+  for (const { reading, errors } of views) {
+    const { layout } = reading.view;
+    for (const { feature: index, code, rows, firstRow } of errors) {
+      const feature = layout.features[index]!.name;
+      const keys = layout.keys.map(({ name }) => name).filter((name) => columns.includes(name));
+      const entity = await entityOfRow(duckdb, keys, firstRow);
+      const where = `spine row ${firstRow + 1}${entity === '' ? '' : ` (${entity})`}`;
+      const more = rows > 1 ? ` and ${rows - 1} more` : '';
+      lines.push(`feature "${feature}" of view "${reading.view.name}": ${code} in ${where}${more}`);
+      told.push({ view: reading.view.name, feature, code, rows, firstRow: firstRow + 1 });
+    }
+  }
+  const [first] = told;
+  if (first === undefined) return;
+  throw new MillraceError(first.code, `some cells have an error in place of a value: ${lines.join('; ')}`, {
+    remedy:
+      'Leave out these rows or features; for sums, shorten the window, or aggregate a smaller unit or a wider type. Or take the errors as null, counted in the manifest: onError "null" (CLI: --on-error null). Nothing was written.',
+    httpStatus: 422,
+    details: { errors: told },
+  });
+}
+
+async function entityOfRow(duckdb: DuckDb, keys: readonly string[], row: number): Promise<string> {
+  if (keys.length === 0) return '';
+  const texts = keys.map((key, index) => `CAST(${quoteName(key)} AS VARCHAR) AS k${index}`);
+  const [found] = await duckdb.query<Record<string, string | null>>(
+    `SELECT ${texts.join(', ')} FROM ${SPINE_TABLE} WHERE ${ROW_COLUMN} = ${row}`,
+  );
+  return keys.map((key, index) => `${key}=${found?.[`k${index}`]}`).join(' ');
+}
