@@ -67,24 +67,22 @@ describe('a stored state that is not what was written is an error of its entity 
     ['a state of another layout, with its checksum', foreign, stateCrc, /another version/],
     ['nothing at all', () => Buffer.alloc(0), () => null, /ends too early/],
   ];
-  for (const [name, bytes, crc, reason] of cases) {
-    it(name, async () => {
-      await set(bytes(), crc(bytes()));
-      expect(await errors()).toEqual({ store: one, sql: one });
-      expect(told).toEqual([
-        {
-          view: 'shop_sales',
-          version: 1,
-          entity: { shop: 'north' },
-          seq: 0,
-          reason: expect.stringMatching(reason) as string,
-        },
-      ]);
-      // An entity asked for alone, and some of its features, say the same.
-      const [read] = await store.get('shop_sales', [['north']], { features: ['last_channel'] });
-      expect(read).toMatchObject({ values: [null], errors: ALL_CORRUPT, found: true, ahead: false, seq: 0 });
-    });
-  }
+  it.each(cases)('%s', async (_, bytes, crc, reason) => {
+    await set(bytes(), crc(bytes()));
+    expect(await errors()).toEqual({ store: one, sql: one });
+    expect(told).toEqual([
+      {
+        view: 'shop_sales',
+        version: 1,
+        entity: { shop: 'north' },
+        seq: 0,
+        reason: expect.stringMatching(reason) as string,
+      },
+    ]);
+    // An entity asked for alone, and some of its features, say the same.
+    const [read] = await store.get('shop_sales', [['north']], { features: ['last_channel'] });
+    expect(read).toMatchObject({ values: [null], errors: ALL_CORRUPT, found: true, ahead: false, seq: 0 });
+  });
 
   it('is none where the row is older than checksums and sound', async () => {
     await set(sound, null);
