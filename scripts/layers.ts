@@ -7,6 +7,8 @@ export const LAYERS: LayerRules = {
     ['engine/errors'],
     ['engine/values'],
     ['engine/contract'],
+    ['engine/code'],
+    ['engine/purity'],
     ['engine/define'],
     ['engine/reduce'],
     ['engine/state'],
@@ -43,7 +45,8 @@ export const LAYERS: LayerRules = {
   // A package is for these rooms and no others.
   packages: [
     { packages: ['zod'], rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli'] },
-    { packages: ['esbuild'], rooms: ['engine/define'] },
+    { packages: ['esbuild'], rooms: ['engine/code', 'engine/define'] },
+    { packages: ['acorn'], rooms: ['engine/code', 'engine/purity'] },
     {
       packages: ['duckdb'],
       rooms: ['engine/duckdb', 'engine/history', 'engine/log', 'engine/archive', 'engine/backfill', 'engine/training'],

@@ -2,16 +2,14 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { FunctionInput, KeyPlan } from './compile-view.ts';
 import type { Row } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
-import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { describeThrown, functionReader, keyReader, whereReader } from './prepare.ts';
-import { type Traps, underTraps } from './purity-traps.ts';
-import { sampleRows } from './sample-values.ts';
+import { type Traps, underTraps } from '../purity/purity-traps.ts';
+import { sampleRows } from '../purity/sample-values.ts';
+import { canonical, resultText, rowSubjects, type RowSubject, shorten } from './row-results.ts';
 
 /** A row function under test. `read` is the one the engine runs, so that a probe refuses exactly what a record would die of. */
-interface Subject {
-  readonly path: string;
-  readonly call: (row: Row) => unknown;
+interface Subject extends RowSubject {
   readonly read: (row: Row, reasons: string[]) => unknown;
 }
 
@@ -26,14 +24,11 @@ export function probePurity(
   report: ReportFault,
 ): void {
   const { rows, unknown } = sampleRows(plans);
-  const where = typeof view.where === 'function' ? subject('where', view.where, whereReader(view.where)) : null;
-  const others = functions.map(({ feature, from, type }) =>
-    subject(`features.${feature}`, from, functionReader('', from, type)),
+  const readers = readersOf(view, keys, functions);
+  const subjects = rowSubjects(view, keys, functions).map(
+    (subject): Subject => ({ ...subject, read: readers.get(subject.path) as Subject['read'] }),
   );
-  // A key function is held to the join keys: where one of those is faulty itself, its fault is told already.
-  const keysAreSound = keys.length > 0 && keys.length === Object.keys(view.entity.keys).length;
-  if (typeof view.key === 'function' && keysAreSound)
-    others.unshift(subject('key', view.key, keyReader(keys, view.key)));
+  const where = subjects.find(({ path }) => path === 'where') ?? null;
   // Where a field has no known valid value, rows are guesses: then only impurity counts, not failure.
   const certain = unknown.length === 0;
   underTraps((traps) => {
@@ -42,19 +37,30 @@ export function probePurity(
         ? rows
         : rows.filter((row) => where.read(row, []) === true);
     traps.take();
-    for (const each of others) probe(each, kept.length > 0 ? kept : rows, traps, report, certain && kept.length > 0);
+    for (const each of subjects) {
+      if (each !== where) probe(each, kept.length > 0 ? kept : rows, traps, report, certain && kept.length > 0);
+    }
   });
 }
 
-function subject(path: string, call: RowFunction, read: Subject['read']): Subject {
-  return { path, call: call as (row: Row) => unknown, read };
+/** What the engine reads by, by path. */
+function readersOf(
+  view: FeatureView,
+  keys: readonly KeyPlan[],
+  functions: readonly FunctionInput[],
+): ReadonlyMap<string, Subject['read']> {
+  const readers = new Map<string, Subject['read']>();
+  if (typeof view.where === 'function') readers.set('where', whereReader(view.where));
+  if (typeof view.key === 'function') readers.set('key', keyReader(keys, view.key));
+  for (const { feature, from, type } of functions) readers.set(`features.${feature}`, functionReader('', from, type));
+  return readers;
 }
 
 /** Reports the first thing wrong with a row function; true where there is none. */
 function probe(each: Subject, rows: readonly Row[], traps: Traps, report: ReportFault, certain: boolean): boolean {
   traps.take();
-  const impure = (what: string): false => {
-    report('impure-function', each.path, `the row function is impure: ${what}`, pureRemedy);
+  const impure = (what: string, remedy = pureRemedy): false => {
+    report('impure-function', each.path, `the row function is impure: ${what}`, remedy);
     return false;
   };
   const first: string[] = [];
@@ -67,8 +73,8 @@ function probe(each: Subject, rows: readonly Row[], traps: Traps, report: Report
     } catch (cause) {
       thrown = describeThrown(cause);
     }
-    const touched = traps.take();
-    if (touched.length > 0) return impure(`it uses ${touched[0]}`);
+    const [touched] = traps.take();
+    if (touched !== undefined) return impure(`it uses ${touched.label}`, touched.remedy);
     if (thrown !== null && /read only|not extensible|Cannot (?:delete|define|add)/.test(thrown)) {
       return impure(`it changes its input (${thrown})`);
     }
@@ -77,13 +83,7 @@ function probe(each: Subject, rows: readonly Row[], traps: Traps, report: Report
   // The second pass runs backwards, on rows that can be changed: it finds what depends on earlier calls, and mutation that fails silently.
   for (let index = rows.length - 1; index >= 0; index -= 1) {
     const row = structuredClone(rows[index] as Row);
-    let second: string;
-    try {
-      second = canonical(each.call(row));
-    } catch {
-      second = 'threw';
-    }
-    if (second !== first[index]) return impure('the same row gave two different results');
+    if (resultText(each.call, row) !== first[index]) return impure('the same row gave two different results');
     if (canonical(row) !== canonical(rows[index])) return impure('it changes its input');
   }
   traps.take();
@@ -107,25 +107,6 @@ function probeFailures(each: Subject, rows: readonly Row[], traps: Traps, report
     return false;
   }
   return true;
-}
-
-function shorten(text: string): string {
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
-}
-
-function canonical(value: unknown): string {
-  if (value instanceof Promise) value.catch(() => undefined);
-  const seen = new Set<object>();
-  const text = JSON.stringify(value, (_, member: unknown) => {
-    if (typeof member === 'bigint') return `${member}n`;
-    if (typeof member === 'number' && !Number.isFinite(member)) return String(member);
-    if (typeof member === 'object' && member !== null) {
-      if (seen.has(member)) return 'again';
-      seen.add(member);
-    }
-    return member;
-  });
-  return text ?? String(value);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -3,6 +3,7 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { readField } from '../contract/read-schema.ts';
 import { nameOfType } from '../values/type-name.ts';
+import { underTraps } from '../purity/purity-traps.ts';
 import type { SourceCompilation } from './compile-source.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts';
@@ -40,6 +41,27 @@ export function scalarOf(type: FieldType): ScalarType | null {
   return type.kind === 'array' || type.kind === 'object' ? null : type;
 }
 
+/** What the user's `features` returns; null where it threw or is impure: it decides values as row functions do. */
+function buildFeatures(view: FeatureView, report: ReportFault): { readonly built: unknown } | null {
+  return underTraps((traps) => {
+    let built: unknown;
+    let thrown: string | null = null;
+    try {
+      built = view.build();
+    } catch (cause) {
+      thrown = `the function threw ${String(cause)}`;
+    }
+    const [touched] = traps.take();
+    if (touched !== undefined) {
+      report('impure-function', 'features', `the function is impure: it uses ${touched.label}`, touched.remedy);
+      return null;
+    }
+    if (thrown === null) return { built };
+    report('features-failed', 'features', thrown, 'Return an object of features built with `f`.');
+    return null;
+  });
+}
+
 /** Builds and judges the features of a view. */
 export function readFeatures(
   view: FeatureView,
@@ -47,18 +69,9 @@ export function readFeatures(
   keys: readonly string[],
   report: ReportFault,
 ): FeaturePlan[] {
-  let built: Readonly<Record<string, Feature>>;
-  try {
-    built = view.build();
-  } catch (cause) {
-    report(
-      'features-failed',
-      'features',
-      `the function threw ${String(cause)}`,
-      'Return an object of features built with `f`.',
-    );
-    return [];
-  }
+  const answer = buildFeatures(view, report);
+  if (answer === null) return [];
+  const { built } = answer;
   if (typeof built !== 'object' || built === null || Object.keys(built).length === 0) {
     report(
       'no-features',
@@ -69,7 +82,7 @@ export function readFeatures(
     return [];
   }
   const plans: FeaturePlan[] = [];
-  for (const [name, feature] of Object.entries(built)) {
+  for (const [name, feature] of Object.entries(built as Readonly<Record<string, Feature>>)) {
     const path = `features.${name}`;
     const fault = columnNameFault(name);
     if (fault !== null)

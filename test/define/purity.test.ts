@@ -1,11 +1,13 @@
-import { randomUUID } from 'node:crypto';
+import { execSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { env } from 'node:process';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { underTraps } from '../../engine/define/purity-traps.ts';
-import { sampleRows } from '../../engine/define/sample-values.ts';
+import { underTraps } from '../../engine/purity/purity-traps.ts';
+import { sampleRows } from '../../engine/purity/sample-values.ts';
 import { readSchema } from '../../engine/contract/read-schema.ts';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
 import { decimal, entity, featureView, source } from '../../index.ts';
@@ -42,7 +44,35 @@ const impure: readonly (readonly [string, (e: EventRow) => number | null, RegExp
   ['local time made', () => new Date(2001, 1, 1).getTime(), /local time/],
   ['local time parsed', () => new Date('2001-01-01T00:00').getTime(), /local time/],
   ['locale and zone', (e) => new Date(e.at / 1000).toLocaleString().length, /toLocaleString/],
+  ['local time set', (e) => new Date(e.at / 1000).setSeconds(3), /setSeconds/],
+  ['local time as text', (e) => `${new Date(e.at / 1000)}`.length, /Date\.prototype\.toString/],
+  ['local time that looks like an offset', () => new Date('1-13-2001').getTime(), /local time/],
+  ['the offset', (e) => new Date(e.at / 1000).getTimezoneOffset(), /getTimezoneOffset/],
+  [
+    'a zone without a locale',
+    (e) => new Date(e.at).toLocaleDateString(undefined, { timeZone: 'UTC' }).length,
+    /locale/,
+  ],
+  ['a locale without a zone', (e) => new Date(e.at).toLocaleTimeString('en').length, /without a time zone/],
+  ['the locale of numbers', (e) => (e.n ?? 0).toLocaleString().length, /Number\.prototype\.toLocaleString/],
+  ['the locale of large numbers', () => 5n.toLocaleString().length, /BigInt\.prototype\.toLocaleString/],
+  ['the locale of letters', (e) => e.id.toLocaleUpperCase().length, /toLocaleUpperCase/],
+  ['the locale of order', (e) => e.id.localeCompare('x'), /localeCompare/],
+  ['a locale that is none', (e) => e.id.localeCompare('x', 'xx-none'), /localeCompare/],
+  ['Intl without a locale', () => new Intl.NumberFormat().format(1).length, /Intl\.NumberFormat/],
+  ['Intl without a zone', (e) => new Intl.DateTimeFormat('en').format(e.at).length, /Intl\.DateTimeFormat/],
+  ['the zone itself', () => Intl.DateTimeFormat().resolvedOptions().timeZone.length, /Intl\.DateTimeFormat/],
+  ['arguments', () => process.argv.length, /process\.argv/],
+  ['the platform', () => process.platform.length, /process\.platform/],
+  ['the folder', () => process.cwd().length, /process\.cwd/],
+  ['a path from the folder', () => resolve('x').length, /process\.cwd/],
+  ['the process by another name', () => globalThis.process.pid, /process\.pid/],
+  ['a program', () => execSync('true').length, /child_process\.execSync/],
+  ['the navigator', () => navigator.hardwareConcurrency, /navigator\.hardwareConcurrency/],
+  ['the collector', (e) => (new WeakRef(e).deref() === undefined ? 1 : 0), /WeakRef/],
+  ['the text of a function', () => String(faultOf).length, /text of a function/],
   ['performance.now', () => performance.now(), /performance\.now/],
+  ['hrtime.bigint', () => Number(process.hrtime.bigint()), /hrtime/],
   ['hrtime', () => process.hrtime()[0], /hrtime/],
   ['Math.random', () => Math.random(), /Math\.random/],
   ['random ids, imported', () => randomUUID().length, /randomUUID/],
@@ -117,6 +147,23 @@ const fine: readonly (readonly [string, (e: EventRow) => number | null])[] = [
   ['UTC calendar', (e) => new Date(e.at / 1000).getUTCHours()],
   ['ISO text', (e) => Date.parse(new Date(e.at / 1000).toISOString())],
   ['a named zone', (e) => new Date(e.at / 1000).toLocaleString('en', { timeZone: 'UTC' }).length],
+  [
+    'a named locale',
+    (e) => e.id.toLocaleLowerCase('en').localeCompare('x', ['en']) + (e.n ?? 0).toLocaleString('de').length,
+  ],
+  [
+    'Intl with all it needs',
+    (e) =>
+      new Intl.DateTimeFormat('en', { timeZone: 'Asia/Tokyo' }).format(0).length +
+      new Intl.Collator('sv').compare(e.id, 'x'),
+  ],
+  [
+    'a zone in a text',
+    () =>
+      Date.parse('Sat, 13 Jan 2001 14:56:00 GMT') + Date.parse('2001-01-13T14:56:00+01:00') + Date.parse('2001-01-13'),
+  ],
+  ['UTC made', () => Date.UTC(2001, 0, 13) + new Date(Date.UTC(2001, 0, 13)).getUTCDay()],
+  ['a hash', (e) => createHash('sha256').update(e.id).digest().readUInt32LE(0)],
   ['its own arrays', (e) => [...e.tags].sort().length],
   ['division by zero', (e) => 1 / (e.n ?? 0)],
   ['infinity', (e) => (e.inner?.x ?? 0) * 1e300],
@@ -125,6 +172,41 @@ const fine: readonly (readonly [string, (e: EventRow) => number | null])[] = [
 
 test.each(fine)('%s is fine', async (_, fn) => {
   expect(await faultOf(fn)).toBe('');
+});
+
+test('a remedy says what to write instead', async () => {
+  const remedyOf = async (fn: (e: EventRow) => number): Promise<string> => {
+    const view = featureView('v', { entity: thing, source: events, features: (f) => ({ x: f.sum(fn) }) });
+    return (await faultsOf([view])).map((fault) => fault.remedy).join();
+  };
+  expect(await remedyOf((e) => new Date(e.at / 1000).getHours())).toBe('Use getUTCHours().');
+  expect(await remedyOf((e) => new Date(e.at / 1000).setFullYear(1))).toBe('Use setUTCFullYear().');
+  expect(await remedyOf((e) => new Date(e.at / 1000).getTimezoneOffset())).toContain('name their zone');
+  expect(await remedyOf(() => Number(process.env['X']))).toContain("with { type: 'json' }");
+  expect(await remedyOf((e) => e.id.localeCompare('x'))).toContain('Name the locale');
+});
+
+test('the function that builds features is held to the same', async () => {
+  const built = (features: () => number) =>
+    faultsOf([
+      featureView('v', { entity: thing, source: events, features: (f) => ({ [`x${features()}`]: f.count() }) }),
+    ]);
+  expect((await built(() => Date.now())).map((fault) => `${fault.path} ${fault.code}: ${fault.message}`)).toEqual([
+    'features impure-function: the function is impure: it uses Date.now()',
+  ]);
+  expect(await built(() => 1)).toEqual([]);
+});
+
+test('who took a trap along has what it stands for afterwards', () => {
+  const taken: { D: DateConstructor; random: () => number; env: NodeJS.ProcessEnv }[] = [];
+  underTraps(() => taken.push({ D: Date, random: Math.random, env: process.env }));
+  const [{ D, random, env } = { D: Date, random: () => 2, env: {} }] = taken;
+  expect(D).not.toBe(Date);
+  expect(D.now()).toBeGreaterThan(1e12);
+  expect(new D().getFullYear()).toBeGreaterThan(2000);
+  expect(new D(2001, 0, 1).getHours()).toBe(0);
+  expect(random()).toBeLessThan(1);
+  expect(Object.keys(env)).toEqual(Object.keys(process.env));
 });
 
 test('where and key are probed too, and others only on rows that pass where', async () => {

@@ -1,0 +1,126 @@
+import { dirname } from 'node:path';
+import { canonicalText, type Pieces } from './canonical-text.ts';
+import type { ModuleGraph, Target } from './module-graph.ts';
+import type { OwnModule, Unit } from './own-module.ts';
+import { judgeSideEffects } from './side-effects.ts';
+
+/** A name of something that is not the user's own, as code uses it; `''` where a module is only evaluated. */
+export interface OutsideName {
+  readonly specifier: string;
+  /** The folder of a module that imports it. */
+  readonly from: string;
+  readonly name: string;
+}
+
+/** What one export consists of. */
+export interface ExportCode {
+  /** Canonical text of all of the user's own code that counts. No path is in it. */
+  readonly text: string;
+  /** The pieces of code that count, in the order they are evaluated. */
+  readonly units: readonly Unit[];
+  /** What is imported of packages, of Node and of Millrace: first what is evaluated, in order, then the names used, sorted. */
+  readonly outside: readonly OutsideName[];
+}
+
+/**
+ * Makes a function that takes an export's code out of a graph: what it uses, however indirectly, and everything evaluated in any module
+ * that may change something.
+ */
+export function exportCodeReader(graph: ModuleGraph): (file: string, exportName: string) => ExportCode {
+  const effects = judgeSideEffects(graph);
+  const texts = new Map<Unit, Pieces>();
+  const piecesOf = (unit: Unit): Pieces => {
+    const known = texts.get(unit) ?? canonicalText(unit.node, unit.module, graph, effects);
+    texts.set(unit, known);
+    return known;
+  };
+  const effectful = new Map<Unit, boolean>();
+  const hasEffect = (unit: Unit): boolean => {
+    const known = effectful.get(unit) ?? effects.ofUnit(unit);
+    effectful.set(unit, known);
+    return known;
+  };
+
+  return (file, exportName) => {
+    const root = graph.exported(file, exportName);
+    if (root === undefined) throw new Error(`${file} exports no ${exportName}`);
+    const { modules } = graph;
+    const live = new Set<Unit>();
+    const whole = new Set<OwnModule>();
+    const used = new Map<string, OutsideName>();
+    const waiting: Target[] = [root];
+    const include = (unit: Unit): void => {
+      if (live.has(unit)) return;
+      live.add(unit);
+      waiting.push(...piecesOf(unit).filter((piece) => typeof piece !== 'string'));
+    };
+    for (const unit of modules.flatMap((module) => module.units)) if (hasEffect(unit)) include(unit);
+    for (let target = waiting.pop(); target !== undefined; target = waiting.pop()) {
+      if (target.kind === 'unit') include(target.unit);
+      else if (target.kind === 'outside') used.set(keyOf(target), target);
+      else if (!whole.has(target.module)) {
+        whole.add(target.module);
+        waiting.push(...graph.exportsOf(target.module).values());
+      }
+    }
+    const units = modules.flatMap((module) => module.units.filter((unit) => live.has(unit)));
+    const names = [...used].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+    return {
+      text: print(
+        root,
+        units,
+        modules.filter((module) => whole.has(module)),
+        piecesOf,
+        graph,
+      ),
+      units,
+      outside: [...evaluated(modules, graph), ...names],
+    };
+  };
+}
+
+function keyOf({ specifier, from, name }: OutsideName): string {
+  return [specifier, name, from].join('\0');
+}
+
+/** What the modules import from outside, each once. */
+function evaluated(modules: readonly OwnModule[], graph: ModuleGraph): OutsideName[] {
+  const found = new Map<string, OutsideName>();
+  for (const module of modules) {
+    for (const specifier of module.specifiers) {
+      if (graph.imported(module, specifier) !== null) continue;
+      const each = { specifier, from: dirname(module.path), name: '' };
+      found.set(keyOf(each), each);
+    }
+  }
+  return [...found.values()];
+}
+
+/** One line for each piece of code; names of the top level are numbers of lines, so that no file is named and nothing else counts. */
+function print(
+  root: Target,
+  units: readonly Unit[],
+  whole: readonly OwnModule[],
+  piecesOf: (unit: Unit) => Pieces,
+  graph: ModuleGraph,
+): string {
+  const unitNumbers = new Map(units.map((unit, index) => [unit, index]));
+  const moduleNumbers = new Map(whole.map((module, index) => [module, index]));
+  const said = (piece: string | Target): string => {
+    if (typeof piece === 'string') return piece;
+    if (piece.kind === 'unit') return `#${unitNumbers.get(piece.unit)}.${piece.name}`;
+    return piece.kind === 'module'
+      ? `#module${moduleNumbers.get(piece.module)}`
+      : `@${JSON.stringify(piece.specifier)}.${piece.name}`;
+  };
+  const modules = whole.map((module) =>
+    module.json === undefined
+      ? [...graph.exportsOf(module)].map(([name, target]) => `${name}: ${said(target)}`).join(', ')
+      : JSON.stringify(module.json),
+  );
+  return [
+    ...modules.map((text, index) => `#module${index} = ${text}`),
+    ...units.map((unit) => `${unit.kind} ${unit.names.join(',')} = ${piecesOf(unit).map(said).join('')}`),
+    said(root),
+  ].join('\n');
+}
