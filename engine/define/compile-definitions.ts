@@ -1,13 +1,15 @@
 import { type ColumnDescriber, checkHistory } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
-import { compileEntity, compileView, type KeyPlan, type ViewCompilation } from './compile-view.ts';
+import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
+import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
+import { readDefinitionCode, reportUses } from './definition-code.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from './definition-fault.ts';
+import type { ElsewhereReport } from './elsewhere.ts';
 import type { Entity } from './entity.ts';
 import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
-import { formerFingerprint } from './former-fingerprint.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 import { nameFault, SERVED_SOURCE } from './names.ts';
 import { probePurity } from './probe-purity.ts';
@@ -16,6 +18,8 @@ import type { Source } from './source.ts';
 export interface CompileOptions {
   /** The columns of a history glob, or null where it matches no file. Without it, history is not looked at. */
   readonly describeColumns?: ColumnDescriber | undefined;
+  /** What a second process saw of the same files. Without it, nothing is compared. */
+  readonly elsewhere?: (() => Promise<ElsewhereReport>) | undefined;
 }
 
 /**
@@ -49,32 +53,38 @@ export async function compileDefinitions(
   for (const entity of collected.entities) {
     entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', entity.name)));
   }
-  const compiled: {
-    readonly definition: FeatureView;
-    readonly view: ViewCompilation;
-    readonly loaded: LoadedDefinition;
-  }[] = [];
+  const judged: JudgedView[] = [];
   for (const [definition, entry] of collected.views) {
     const report = faultReporter(faults, 'feature view', definition.name);
     const source = sources.get(definition.source);
     const keys = entities.get(definition.entity);
     if (source === undefined || keys === undefined) continue;
-    const { compiled: view, functions } = compileView(definition, keys, source, report);
-    if (source.sound) probePurity(definition, keys, functions, source.plans, report);
-    if (view !== null) compiled.push({ definition, view, loaded: entry });
+    const { compiled, functions } = compileView(definition, keys, source, report);
+    const { plans, sound } = source;
+    if (sound) probePurity(definition, keys, functions, plans, report);
+    judged.push({ definition, loaded: entry, keys, functions, plans, compiled: sound ? compiled : null });
   }
+  const codes = await readDefinitionCode(collected.views, loaded.folder, faults);
   const describe = options.describeColumns;
   if (describe !== undefined) await checkHistory([...sources.values()], describe, faults);
+  if (options.elsewhere !== undefined) {
+    compareElsewhere(judged, await options.elsewhere(), loaded.folder, faults);
+  }
+  reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 
   const views = new Map<string, CompiledView>();
   const byDefinition = new Map<FeatureView, CompiledView>();
-  for (const { definition, view, loaded: entry } of compiled) {
-    const source = sources.get(definition.source) as SourceCompilation;
-    const identity = { definition, view, plans: source.plans, loaded: entry, folder: loaded.folder };
-    const fingerprint = await fingerprintView(identity);
+  for (const { definition, compiled: view, plans, loaded: entry } of judged) {
+    if (view === null) continue;
+    const fingerprint = fingerprintView({ definition, view, plans, code: codes.get(definition) ?? null });
     const { slots: _, ...rest } = view;
-    const fingerprintBefore = (): Promise<string> => formerFingerprint(identity);
+    const before = { definition, view, plans, loaded: entry, folder: loaded.folder };
+    const fingerprintBefore = async (): Promise<string> => {
+      // Rarely asked, and its bundler is slow to load.
+      const { formerFingerprint } = await import('./former-fingerprint.ts');
+      return formerFingerprint(before);
+    };
     const ready: CompiledView = Object.freeze({ ...rest, fingerprint, fingerprintBefore });
     views.set(view.name, ready);
     byDefinition.set(definition, ready);

@@ -1,63 +1,46 @@
 import { createHash } from 'node:crypto';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import { bundleView } from './bundle-view.ts';
+import { functionText } from '../code/function-text.ts';
 import type { ViewCompilation } from './compile-view.ts';
+import { declaredIdentity } from './declared-identity.ts';
+import type { DefinitionCode } from './definition-code.ts';
 import type { FeatureView } from './feature-view.ts';
-import type { LoadedDefinition } from './loaded-definitions.ts';
 import { ENGINE_SEMANTICS } from './view-layout.ts';
 
 export interface FingerprintInput {
   readonly definition: FeatureView;
   readonly view: ViewCompilation;
   readonly plans: readonly FieldPlan[];
-  readonly loaded: LoadedDefinition;
-  readonly folder: string;
+  /** Null for a view made in memory. */
+  readonly code: DefinitionCode | null;
 }
 
 /**
  * Hex sha-256 over what decides a view's values: its code with what it imports, its contract, its layout and the engine's semantics.
- * Comments, formatting, types, file paths and other views do not count. Definitions made in memory stand for their code with the
- * source text of their row functions.
+ * Comments, formatting, types, file paths, other views, `refresh`, limits and what else changes no value do not count.
+ *
+ * A view made in memory stands for its code with the text of its row functions: what these take from around them (a constant, another
+ * function) is not in that text, and two views that differ only there have the same fingerprint.
  */
-export async function fingerprintView(input: FingerprintInput): Promise<string> {
-  const { view, definition, plans, loaded, folder } = input;
-  const code =
-    loaded.file === null ? functionTexts(definition, view) : await bundleView(loaded.file, loaded.exportName, folder);
-  const { source } = view;
+export function fingerprintView({ definition, view, plans, code }: FingerprintInput): string {
+  const texts = code === null ? functionTexts(definition, view) : [code.text, code.packages.text];
   const identity = {
     semantics: ENGINE_SEMANTICS,
-    code,
-    contract: plans.map(contractText),
-    layout: view.layout,
-    source: {
-      name: source.name,
-      eventTime: source.eventTimeField,
-      eventId: source.eventIdField,
-      untilUs: source.history?.untilUs ?? null,
-      dedupeHorizonUs: source.dedupeHorizonUs,
-      // JSON has no Infinity.
-      maxAheadUs: Number.isFinite(source.maxAheadUs) ? source.maxAheadUs : 'any',
-      brokerTime: source.brokerTime,
-    },
+    code: texts,
+    packages: code?.packages.packages ?? [],
+    // What Node's Unicode and time zone tables say differs between versions of Node.
+    tables: texts.some((text) => /\b(?:Intl|toLocale\w*|localeCompare)\b/.test(text)) ? tableVersions() : null,
+    declared: declaredIdentity(definition, view, plans),
   };
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
 
-function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
-  const functions = [definition.where, definition.key, ...view.slots.map((slot) => slot.from)];
-  return functions.map((each) => (each === null ? '' : String(each)));
+function tableVersions(): readonly (string | undefined)[] {
+  const { icu, unicode, tz, cldr } = process.versions;
+  return [icu, unicode, tz, cldr];
 }
 
-function contractText(plan: FieldPlan): unknown {
-  const { name, type, nullable, optional } = plan.spec;
-  return {
-    name,
-    type,
-    nullable,
-    optional,
-    rules: plan.rules,
-    offset: plan.offset,
-    item: plan.item && contractText(plan.item),
-    members: plan.members.map(contractText),
-  };
+function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
+  const functions = [definition.where, definition.key, ...view.slots.map((slot) => slot.from)];
+  return functions.map((each) => (typeof each === 'function' ? functionText(each) : (each ?? '')));
 }

@@ -2,8 +2,16 @@ import { createHash } from 'node:crypto';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { FeatureView } from './feature-view.ts';
-import type { FingerprintInput } from './fingerprint.ts';
 import { bundleViewBefore } from './former-bundle.ts';
+import type { LoadedDefinition } from './loaded-definitions.ts';
+
+export interface FormerFingerprintInput {
+  readonly definition: FeatureView;
+  readonly view: ViewCompilation;
+  readonly plans: readonly FieldPlan[];
+  readonly loaded: LoadedDefinition;
+  readonly folder: string;
+}
 
 /** The semantics whose fingerprints these are. */
 const FORMER_SEMANTICS = 1;
@@ -14,7 +22,7 @@ const FORMER_SEMANTICS = 1;
  *
  * @throws MillraceError `definition-unreadable`
  */
-export async function formerFingerprint(input: FingerprintInput): Promise<string> {
+export async function formerFingerprint(input: FormerFingerprintInput): Promise<string> {
   const { view, definition, plans, loaded, folder } = input;
   const { source, layout } = view;
   const code =

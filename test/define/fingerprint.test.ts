@@ -2,7 +2,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { entity, featureView, source } from '../../index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-fingerprint-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -68,6 +72,48 @@ test('the same definitions have the same fingerprint anywhere, whatever their fo
   );
 });
 
+test('what changes no value changes no fingerprint', async () => {
+  const base = await fingerprints();
+  const topic = `topic: 'orders'`;
+  for (const edit of [
+    ['shop.ts', 'source: orders, where', `source: orders, refresh: '6h', where`],
+    ['shop.ts', topic, `${topic}, invalidLimit: { rate: 0.5, window: 10 }`],
+    ['shop.ts', topic, `${topic}, headers: ['trace']`],
+    ['shop.ts', `'a', { entity: shop, source: orders,`, `"a", { source: orders, "entity": shop,`],
+    ['shop.ts', 'import { fee, other }', `import { readFileSync } from 'node:fs';\n    import { other, fee }`],
+    ['shop.ts', 'const threshold', 'export const spare = [1].map((x) => x + 1);\n    const threshold'],
+    ['shop.ts', '/** A shop. */', 'const price = 1;'],
+    ['fees.ts', 'price + 1', '(price + 1.0)'],
+  ] as const) {
+    expect([edit[2], await fingerprints(edit)]).toEqual([edit[2], base]);
+  }
+  const history = `${topic}, history: { path: 'data/*.csv' }`;
+  const disjoint = `${topic}, history: { path: 'data/*.csv', disjoint: true }`;
+  const before = await fingerprints(['shop.ts', topic, history]);
+  expect(await fingerprints(['shop.ts', topic, disjoint])).toEqual(before);
+  expect((await fingerprints(['shop.ts', topic, history.replace('data/', 'more/')])).a).not.toBe(before.a);
+});
+
+test('a view made in memory has the fingerprint of its functions, not of their formatting', async () => {
+  const thing = entity('thing', { id: z.string() });
+  const print = async (fn: (e: { readonly n: number }) => number, topic = 'events') => {
+    const schema = z.object({ at: z.iso.datetime(), id: z.string(), n: z.int() });
+    const events = source('events', { schema, eventTime: 'at', topic });
+    const view = featureView('v', { entity: thing, source: events, features: (f) => ({ x: f.sum(fn) }) });
+    const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+    return views.get('v')?.fingerprint;
+  };
+  const written = (text: string) => new Function(`return ${text}`)() as (e: { readonly n: number }) => number;
+  const base = await print(written('(e) => e.n * 2 + 1'));
+  expect(await print(written('( e )=>{ /* twice */ return (e.n*2)+1.0; }'))).toBe(base);
+  expect(await print(written('(e) => e.n * 2 + 2'))).not.toBe(base);
+  expect(await print(written('(e) => e.n * (2 + 1)'))).not.toBe(base);
+  expect(await print(written('(e) => e.n * 2 + 1'), 'other')).not.toBe(base);
+  const method = await print(written('({ twice(e) { return e.n * 2; } }).twice'));
+  expect(await print(written('({ twice(e) {\n  return e.n*2\n} }).twice'))).toBe(method);
+  expect(await print(written('({ twice(e) { return e.n * 3; } }).twice'))).not.toBe(method);
+});
+
 test('a change of what a view is made of changes it, and no other view', async () => {
   const base = await fingerprints();
   const onlyA = async (edit: Edit): Promise<void> => {
@@ -96,6 +142,9 @@ test('a change of the contract, the event time or the entity changes every view 
     ['shop.ts', 'price: z.int()', 'price: z.int32()'],
     ['shop.ts', 'note: z.string()', 'note: z.string().nullable()'],
     ['shop.ts', `topic: 'orders'`, `topic: 'orders', maxAhead: '2h'`],
+    ['shop.ts', `topic: 'orders'`, `topic: 'orders', maxAhead: false`],
+    ['shop.ts', `topic: 'orders'`, `topic: 'orders', brokerTime: 'none'`],
+    ['shop.ts', `topic: 'orders'`, `topic: 'orders2'`],
     ['shop.ts', `entity('shop'`, `entity('outlet'`],
   ] as const) {
     const changed = await fingerprints(edit);

@@ -1,0 +1,99 @@
+import { relative, sep } from 'node:path';
+import { type ModuleGraph, readModuleGraph } from '../code/module-graph.ts';
+import { type PackageCode, readPackageCode } from '../code/package-code.ts';
+import { exportCodeReader } from '../code/view-code.ts';
+import { type ImpureUse, scanCode } from '../purity/scan-code.ts';
+import { type DefinitionFault, faultReporter } from './definition-fault.ts';
+import type { FeatureView } from './feature-view.ts';
+import type { LoadedDefinition } from './loaded-definitions.ts';
+
+/** What a view consists of beside what its definition says as data. */
+export interface DefinitionCode {
+  /** Canonical text of the user's own code. */
+  readonly text: string;
+  readonly packages: PackageCode;
+  /** What is impure in it by name. */
+  readonly uses: readonly ImpureUse[];
+}
+
+/**
+ * Reads the code of views that were loaded from files; what cannot be read is a fault. Views made in memory have none.
+ *
+ * @param folder absolute path of the folder of definitions
+ */
+export async function readDefinitionCode(
+  views: ReadonlyMap<FeatureView, LoadedDefinition>,
+  folder: string,
+  faults: DefinitionFault[],
+): Promise<ReadonlyMap<FeatureView, DefinitionCode>> {
+  const files = [...views.values()].flatMap(({ file }) => file ?? []);
+  if (files.length === 0) return new Map();
+  let graph: ModuleGraph;
+  try {
+    graph = await readModuleGraph(files);
+  } catch (cause) {
+    unreadable(faultReporter(faults, 'file', nameOf(files[0] as string, folder)), cause, folder);
+    return new Map();
+  }
+  const read = exportCodeReader(graph);
+  // Views of a file mostly use the same packages.
+  const bundles = new Map<string, Promise<PackageCode>>();
+  const codeOf = async (view: FeatureView, file: string, exportName: string): Promise<DefinitionCode | null> => {
+    try {
+      const { text, units, outside } = read(file, exportName);
+      const key = JSON.stringify(outside);
+      const bundle = bundles.get(key) ?? readPackageCode(outside, folder);
+      bundles.set(key, bundle);
+      return { text, packages: await bundle, uses: scanCode(units, graph) };
+    } catch (cause) {
+      unreadable(faultReporter(faults, 'feature view', view.name), cause, folder);
+      return null;
+    }
+  };
+  const codes = await Promise.all(
+    [...views].map(async ([view, { file, exportName }]) => ({
+      view,
+      code: file === null ? null : await codeOf(view, file, exportName),
+    })),
+  );
+  return new Map(codes.flatMap(({ view, code }) => (code === null ? [] : [[view, code] as const])));
+}
+
+/** Reports what is impure by name, where it was not told already of the same view or line. */
+export function reportUses(
+  codes: ReadonlyMap<FeatureView, DefinitionCode>,
+  folder: string,
+  faults: DefinitionFault[],
+): void {
+  for (const [view, { uses }] of codes) {
+    const labels = new Set<string>();
+    for (const { label, remedy, file, line } of uses) {
+      const name = nameOf(file, folder);
+      const told = faults.some(
+        (fault) =>
+          fault.message.includes(label) &&
+          ((fault.kind === 'feature view' && fault.definition === view.name) ||
+            (fault.kind === 'file' && fault.definition === name && fault.path === `line ${line}`)),
+      );
+      if (told || labels.has(label)) continue;
+      labels.add(label);
+      const report = faultReporter(faults, 'feature view', view.name);
+      report('impure-code', '', `its code uses ${label} (${name}, line ${line})`, remedy);
+    }
+  }
+}
+
+/** A file as messages name it. */
+export function nameOf(file: string, folder: string): string {
+  return relative(folder, file).split(sep).join('/');
+}
+
+function unreadable(report: ReturnType<typeof faultReporter>, cause: unknown, folder: string): void {
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replaceAll(`${folder}${sep}`, '');
+  report(
+    'definition-unreadable',
+    '',
+    `its code cannot be taken apart: ${reason}`,
+    'Import only what exists and what Node can run.',
+  );
+}
