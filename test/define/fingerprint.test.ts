@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInThisContext } from 'node:vm';
 import { afterAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
@@ -103,7 +104,7 @@ test('a view made in memory has the fingerprint of its functions, not of their f
     const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
     return views.get('v')?.fingerprint;
   };
-  const written = (text: string) => new Function(`return ${text}`)() as (e: { readonly n: number }) => number;
+  const written = (text: string) => runInThisContext(text) as (e: { readonly n: number }) => number;
   const base = await print(written('(e) => e.n * 2 + 1'));
   expect(await print(written('( e )=>{ /* twice */ return (e.n*2)+1.0; }'))).toBe(base);
   expect(await print(written('(e) => e.n * 2 + 2'))).not.toBe(base);

@@ -45,7 +45,7 @@ const impure: readonly (readonly [string, (e: EventRow) => number | null, RegExp
   ['local time parsed', () => new Date('2001-01-01T00:00').getTime(), /local time/],
   ['locale and zone', (e) => new Date(e.at / 1000).toLocaleString().length, /toLocaleString/],
   ['local time set', (e) => new Date(e.at / 1000).setSeconds(3), /setSeconds/],
-  ['local time as text', (e) => `${new Date(e.at / 1000)}`.length, /Date\.prototype\.toString/],
+  ['local time as text', (e) => String(new Date(e.at / 1000)).length, /Date\.prototype\.toString/],
   ['local time that looks like an offset', () => new Date('1-13-2001').getTime(), /local time/],
   ['the offset', (e) => new Date(e.at / 1000).getTimezoneOffset(), /getTimezoneOffset/],
   [
