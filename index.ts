@@ -2,6 +2,7 @@
 export { decimal } from './engine/contract/decimal.ts';
 export type { ErrorCode } from './engine/values/cell.ts';
 export type { FeatureErrors } from './engine/values/feature-errors.ts';
+export { epoch } from './engine/contract/epoch.ts';
 export type { Micros } from './engine/values/field-type.ts';
 export type { Duration } from './engine/define/duration.ts';
 export { type Entity, entity } from './engine/define/entity.ts';

@@ -26,7 +26,7 @@ const perPartition = Math.floor(total / PARTITIONS);
 
 const schema = z.object({
   flight_id: z.string(),
-  date: z.iso.datetime(),
+  date: z.iso.datetime({ local: true }),
   origin: z.string(),
   destination: z.string(),
   delay: z.int().nullable(),

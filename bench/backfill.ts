@@ -47,7 +47,7 @@ const route = entity('route', { origin: z.string(), destination: z.string() });
 const flights = source('flights', {
   schema: z.object({
     flight_id: z.string(),
-    date: z.iso.datetime(),
+    date: z.iso.datetime({ local: true }),
     origin: z.string().length(3),
     destination: z.string().length(3),
     delay: z.int().min(-1440).max(2880).nullable(),

@@ -10,7 +10,6 @@ const READ_AS: Readonly<Record<string, string>> = {
   TIMESTAMP_S: 'TIMESTAMP',
   TIMESTAMP_MS: 'TIMESTAMP',
   UUID: 'VARCHAR',
-  JSON: 'VARCHAR',
 };
 
 /** Runs `work` with a describer that looks at history files through DuckDB: what `plan` checks definitions against. */
@@ -57,5 +56,6 @@ async function columnsOf(duckdb: DuckDb, format: HistoryFormat, path: string): P
   return rows.map(({ column_name: name, column_type: type }) => ({
     name,
     type: type.startsWith('ENUM(') ? 'VARCHAR' : (READ_AS[type] ?? type),
+    reading: format === 'csv' ? 'text' : 'typed',
   }));
 }

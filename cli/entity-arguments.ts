@@ -1,6 +1,7 @@
-import { textConversion } from '../engine/values/text-conversions.ts';
+import { refusal } from '../engine/values/convert.ts';
+import { textReading } from '../engine/values/text-reading.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
-import { parseDateTime } from '../engine/values/iso-time.ts';
+import { INSTANT, parseDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/values/type-name.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -25,15 +26,16 @@ export function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue
   return layout.keys.map(({ name, type }) => {
     const text = values.get(name);
     if (text === undefined) throw refuse(`key "${name}" is missing`);
-    const value = textConversion(type)(text);
-    if (value === undefined) throw refuse(`key "${name}": "${text}" is not a ${nameOfType(type)}`);
+    const reading = textReading(type);
+    const value = reading.convert(text);
+    if (value === undefined) throw refuse(`key "${name}": ${refusal(reading, text)}`);
     return value as ScalarValue;
   });
 }
 
 /** The time of `--at`, µs. Throws `bad-time`. */
 export function timeOf(text: string): number {
-  const atUs = parseDateTime(text, { offset: true, relaxed: false });
+  const atUs = parseDateTime(text, INSTANT);
   if (Number.isNaN(atUs)) {
     throw new MillraceError('bad-time', `--at "${text}" is not a time`, {
       remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',

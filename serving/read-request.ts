@@ -1,5 +1,5 @@
-import { formatDateTime, parseDateTime } from '../engine/values/iso-time.ts';
-import { jsonConversion } from '../engine/values/json-conversions.ts';
+import { formatDateTime, INSTANT, parseDateTime } from '../engine/values/iso-time.ts';
+import { typedReading } from '../engine/values/typed-reading.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
@@ -61,7 +61,7 @@ function wantedViews(
 
 function requestTime(at: string | undefined, nowUs: () => number): number {
   if (at === undefined) return nowUs();
-  const atUs = parseDateTime(at, { offset: true, relaxed: false });
+  const atUs = parseDateTime(at, INSTANT);
   if (Number.isNaN(atUs)) {
     throw new MillraceError(
       'invalid-time',
@@ -119,7 +119,7 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
   await refuseStrayKeys(store, views, entities);
   const perView = await Promise.all(
     views.map(async (view) => {
-      const keys = await store.keysOf(view, entities, jsonConversion, true);
+      const keys = await store.keysOf(view, entities, typedReading, true);
       const reads = await store.get(view, keys, { atUs, features: wanted.get(view) });
       deps.onReads(view, reads);
       return { keys, reads, shown: reads.map(viewJson) };

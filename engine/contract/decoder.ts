@@ -1,4 +1,4 @@
-import type { Convert } from '../values/convert.ts';
+import { type Reading, refusal } from '../values/convert.ts';
 import { describeReceived } from '../values/describe-received.ts';
 import type { Row } from './compiled-contract.ts';
 import type { FieldPlan } from './field-plan.ts';
@@ -6,6 +6,7 @@ import type { FieldPlan } from './field-plan.ts';
 /** Turns a raw value into a row value, or pushes a reason that begins where its path is to be put: ": expected …". */
 export type Decoder = (raw: unknown, reasons: string[]) => unknown;
 
+/** The refusal of what is no value at all for a list or an object. */
 function refuse(plan: FieldPlan, raw: unknown, reasons: string[]): undefined {
   reasons.push(`: expected ${plan.expected}, received ${describeReceived(raw)}`);
   return undefined;
@@ -16,11 +17,17 @@ export function prefixReasons(reasons: string[], from: number, path: string): vo
   for (let index = from; index < reasons.length; index += 1) reasons[index] = `${path}${reasons[index]}`;
 }
 
+function refuseValue(plan: FieldPlan, reading: Reading, raw: unknown, reasons: string[]): undefined {
+  reasons.push(`: ${refusal(reading, raw, plan.expected)}`);
+  return undefined;
+}
+
 /**
- * The decoder of one field over a conversion. In columns a missing optional value is NULL too, so `nullMeansAbsent` lets an
+ * The decoder of one field over a reading. In columns a missing optional value is NULL too, so `nullMeansAbsent` lets an
  * optional field be null there; in JSON the two differ.
  */
-export function scalarDecoder(plan: FieldPlan, convert: Convert, nullMeansAbsent: boolean): Decoder {
+export function scalarDecoder(plan: FieldPlan, reading: Reading, nullMeansAbsent: boolean): Decoder {
+  const { convert } = reading;
   const accepts = plan.accepts as ((value: unknown) => boolean) | null;
   const { nullable, optional } = plan.spec;
   const nullAllowed = nullable || (nullMeansAbsent && optional);
@@ -28,13 +35,13 @@ export function scalarDecoder(plan: FieldPlan, convert: Convert, nullMeansAbsent
     return (raw, reasons) => {
       if (raw === null ? nullAllowed : raw === undefined && optional) return null;
       const value = convert(raw);
-      return value === undefined ? refuse(plan, raw, reasons) : value;
+      return value === undefined ? refuseValue(plan, reading, raw, reasons) : value;
     };
   }
   return (raw, reasons) => {
     if (raw === null ? nullAllowed : raw === undefined && optional) return null;
     const value = convert(raw);
-    return value === undefined || !accepts(value) ? refuse(plan, raw, reasons) : value;
+    return value === undefined || !accepts(value) ? refuseValue(plan, reading, raw, reasons) : value;
   };
 }
 

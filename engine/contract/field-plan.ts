@@ -1,4 +1,5 @@
 import type { FieldSpec } from '../values/field-type.ts';
+import type { Spelling } from '../values/spelling.ts';
 
 /** One thing wrong with a contract: where in it, what, and what to do. */
 export interface ContractFault {
@@ -16,8 +17,8 @@ export interface FieldPlan {
   readonly expected: string;
   /** Canonical text of every check, for the fingerprint. */
   readonly rules: readonly string[];
-  /** Timestamps: whether JSON text may carry an offset other than Z. */
-  readonly offset: boolean;
+  /** How its values are spelled, where its type does not say. */
+  readonly spelling: Spelling;
   /** Of an array. */
   readonly item: FieldPlan | null;
   /** Of an object. */

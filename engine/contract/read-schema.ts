@@ -1,17 +1,26 @@
 import type { z } from 'zod';
 import type { DecimalDef } from './decimal.ts';
+import type { EpochDef } from './epoch.ts';
 import type { ContractFault, FieldPlan } from './field-plan.ts';
-import type { FieldType } from '../values/field-type.ts';
+import { expectedOf } from '../values/expected-words.ts';
+import type { FieldType, ScalarType } from '../values/field-type.ts';
+import { PLAIN_SPELLING, type Spelling } from '../values/spelling.ts';
 import { type CheckSubject, type FoldedChecks, readChecks } from './read-checks.ts';
 
 type Def = z.core.$ZodTypes['_zod']['def'];
 type Report = (path: string, message: string, remedy: string) => void;
 
+/** What a source adds to what its schema says. */
+export interface SchemaOptions {
+  /** Digits of times finer than a microsecond are cut off; else they must be zero. */
+  readonly finerThanMicros?: 'truncate' | undefined;
+}
+
 const noChecks: FoldedChecks = { accepts: null, rules: [], wording: '' };
 
 /** What to write instead of a zod type that cannot be honoured on every source format. */
 const alternatives: Readonly<Record<string, string>> = {
-  date: 'Use z.iso.datetime() or z.iso.date().',
+  date: 'Use z.iso.datetime(), z.iso.date() or epoch(…).',
   bigint: 'Use z.int64(), or decimal(38, 0) for larger numbers.',
   literal: 'Use z.enum([...]).',
   union: 'Use one type; where a field may be missing, .nullable() or .optional().',
@@ -29,7 +38,10 @@ const alternatives: Readonly<Record<string, string>> = {
 };
 
 /** Reads a contract's fields, reporting everything that cannot be honoured with its path. */
-export function readSchema(schema: z.ZodObject): { plans: FieldPlan[]; faults: ContractFault[] } {
+export function readSchema(
+  schema: z.ZodObject,
+  options: SchemaOptions = {},
+): { plans: FieldPlan[]; faults: ContractFault[] } {
   const faults: ContractFault[] = [];
   const report: Report = (path, message, remedy) => faults.push({ path, message, remedy });
   if ((schema as unknown) === null || schema?._zod?.def?.type !== 'object') {
@@ -41,7 +53,17 @@ export function readSchema(schema: z.ZodObject): { plans: FieldPlan[]; faults: C
     return { plans: [], faults };
   }
   const plans = readMembers(schema._zod.def, '', report);
-  return { plans, faults };
+  return { plans: options.finerThanMicros === 'truncate' ? plans.map(truncated) : plans, faults };
+}
+
+/** The same field, its times cut to microseconds. */
+function truncated(plan: FieldPlan): FieldPlan {
+  const item = plan.item && truncated(plan.item);
+  const members = plan.members.map(truncated);
+  const { type } = plan.spec;
+  if (type.kind !== 'timestamp') return { ...plan, item, members };
+  const spelling = { ...plan.spelling, truncate: true };
+  return { ...plan, item, members, spelling, expected: expectedOf(type, spelling) };
 }
 
 function readMembers(def: z.core.$ZodObjectDef, path: string, report: Report): FieldPlan[] {
@@ -98,7 +120,7 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
       'Use the plain type: what a column becomes is a fixed table.',
     );
   }
-  const plan = { offset: false, item: null, members: [] as readonly FieldPlan[] };
+  const plan = { spelling: PLAIN_SPELLING, item: null, members: [] as readonly FieldPlan[] };
   const finish = (
     type: FieldType,
     expected: string,
@@ -112,6 +134,8 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
     rules: checks.rules,
     expected: checks.wording === '' ? expected : `${expected} ${checks.wording}`,
   });
+  const scalar = (type: ScalarType, checks: FoldedChecks, spelling: Spelling = PLAIN_SPELLING) =>
+    finish(type, expectedOf(type, spelling), checks, { spelling });
   const checksFor = (subject: CheckSubject | null): FoldedChecks => readOwnChecks(def, subject, path, report);
   switch (def.type) {
     case 'string': {
@@ -119,39 +143,41 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
         const { precision, scale } = (def as DecimalDef).decimal;
         const [, ...extra] = def.checks ?? [];
         refuseChecks(extra, path, report);
-        return finish({ kind: 'decimal', precision, scale }, `a decimal(${precision},${scale}) as text`, noChecks);
+        return scalar({ kind: 'decimal', precision, scale }, noChecks);
       }
       const format = 'format' in def ? def.format : undefined;
-      if (format === 'datetime')
-        return finish({ kind: 'timestamp' }, ...readDateTime(def as z.core.$ZodISODateTimeDef, path, report));
+      if (format === 'datetime') {
+        return scalar({ kind: 'timestamp' }, noChecks, readDateTime(def as z.core.$ZodISODateTimeDef, path, report));
+      }
       if (format === 'date') {
         refuseChecks(def.checks ?? [], path, report);
-        return finish({ kind: 'date' }, 'a date YYYY-MM-DD', noChecks);
+        return scalar({ kind: 'date' }, noChecks);
       }
-      return finish({ kind: 'string' }, 'text', checksFor('string'));
+      return scalar({ kind: 'string' }, checksFor('string'));
     }
     case 'number': {
-      const kind = isInteger(def) ? 'int' : 'double';
-      return finish({ kind }, kind === 'int' ? 'an integer' : 'a number', checksFor(kind));
+      if ('epoch' in def) {
+        refuseChecks(def.checks ?? [], path, report);
+        return scalar({ kind: 'timestamp' }, noChecks, { ...PLAIN_SPELLING, epoch: (def as EpochDef).epoch });
+      }
+      const formats = numberFormats(def);
+      const kind = formats.some((format) => integerFormats.has(format)) ? 'int' : 'double';
+      return scalar({ kind }, checksFor(kind), { ...PLAIN_SPELLING, float32: formats.includes('float32') });
     }
     case 'bigint': {
       const formats = [def, ...(def.checks ?? []).map((check) => check._zod.def)];
       if (!formats.some((one) => 'format' in one && one.format === 'int64')) break;
-      return finish({ kind: 'int64' }, 'a 64-bit integer (text or a safe integer)', checksFor('int64'));
+      return scalar({ kind: 'int64' }, checksFor('int64'));
     }
     case 'boolean':
-      return finish({ kind: 'boolean' }, 'true or false', checksFor(null));
+      return scalar({ kind: 'boolean' }, checksFor(null));
     case 'enum': {
       const values = z4EnumValues(def.entries);
       if (values.some((value) => typeof value !== 'string')) {
         report(path, 'an enum with numbers cannot be honoured', 'Use z.enum([...]) with strings, or z.int().');
       }
       const texts = values.map(String);
-      return finish(
-        { kind: 'enum', values: texts },
-        `one of ${texts.map((text) => JSON.stringify(text)).join(', ')}`,
-        checksFor(null),
-      );
+      return scalar({ kind: 'enum', values: texts }, checksFor(null));
     }
     case 'array': {
       const item = readField(def.element, '', `${path}[]`, report);
@@ -171,7 +197,7 @@ export function readField(schema: z.core.$ZodType, name: string, path: string, r
     `${typeName(def)} cannot be honoured for every source format`,
     alternatives[def.type] ?? 'Use one of the supported types.',
   );
-  return finish({ kind: 'string' }, 'text', noChecks);
+  return scalar({ kind: 'string' }, noChecks);
 }
 
 function typeName(def: Def): string {
@@ -191,9 +217,9 @@ function z4EnumValues(entries: Readonly<Record<string, string | number>>): (stri
 
 const integerFormats = new Set(['safeint', 'int32', 'uint32']);
 
-function isInteger(def: z.core.$ZodNumberDef): boolean {
-  return [def, ...(def.checks ?? []).map((check) => check._zod.def)].some(
-    (one) => 'format' in one && integerFormats.has(String(one.format)),
+function numberFormats(def: z.core.$ZodNumberDef): string[] {
+  return [def, ...(def.checks ?? []).map((check) => check._zod.def)].flatMap((one) =>
+    'format' in one ? [String(one.format)] : [],
   );
 }
 
@@ -219,18 +245,7 @@ function refuseChecks(checks: readonly z.core.$ZodCheck[], path: string, report:
   );
 }
 
-function readDateTime(
-  def: z.core.$ZodISODateTimeDef,
-  path: string,
-  report: Report,
-): [string, FoldedChecks, { offset: boolean }] {
-  if (def.local) {
-    report(
-      path,
-      'z.iso.datetime({ local: true }) cannot be honoured: a time without an offset is ambiguous',
-      'Leave `local` out.',
-    );
-  }
+function readDateTime(def: z.core.$ZodISODateTimeDef, path: string, report: Report): Spelling {
   if (def.precision !== null && def.precision !== undefined) {
     report(
       path,
@@ -239,7 +254,5 @@ function readDateTime(
     );
   }
   refuseChecks(def.checks ?? [], path, report);
-  const { offset } = def;
-  const zone = offset ? 'with Z or an offset' : 'ending in Z';
-  return [`an ISO datetime ${zone} with at most 6 fraction digits, from 1684 to 2255`, noChecks, { offset }];
+  return { ...PLAIN_SPELLING, offset: def.offset ?? false, local: def.local ?? false };
 }

@@ -4,7 +4,7 @@ import type { Micros } from '../values/field-type.ts';
 /** The fields of a zod object. */
 export type Shape = Readonly<Record<string, z.core.$ZodType>>;
 
-/** The type a field has in a row: a datetime is `Micros`, a missing optional field `null`, the rest what zod gives. */
+/** The type a field has in a row: a datetime or an epoch is `Micros`, a missing optional field `null`, the rest what zod gives. */
 export type FieldValue<S> = S extends { _zod: { def: { type: 'optional' | 'nullable'; innerType: infer I } } }
   ? FieldValue<I> | null
   : S extends { _zod: { def: { type: 'readonly'; innerType: infer I } } }
@@ -13,7 +13,7 @@ export type FieldValue<S> = S extends { _zod: { def: { type: 'optional' | 'nulla
       ? readonly FieldValue<I>[]
       : S extends { _zod: { def: { type: 'object'; shape: infer Members } } }
         ? RowOf<Members>
-        : S extends { _zod: { def: { format: 'datetime' } } }
+        : S extends { _zod: { def: { format: 'datetime' } | { epoch: string } } }
           ? Micros
           : S extends { _zod: { output: infer Output } }
             ? Output
@@ -27,7 +27,7 @@ export type KindOf<S> = S extends { _zod: { def: { type: 'optional' | 'nullable'
   ? KindOf<I>
   : S extends { _zod: { def: { decimal: object } } }
     ? 'decimal'
-    : S extends { _zod: { def: { format: 'datetime' } } }
+    : S extends { _zod: { def: { format: 'datetime' } | { epoch: string } } }
       ? 'timestamp'
       : S extends { _zod: { def: { type: 'string'; format: 'date' } } }
         ? 'date'

@@ -6,6 +6,8 @@ import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 export interface FileColumn {
   readonly name: string;
   readonly type: string;
+  /** Which of the two readings its values go through. */
+  readonly reading: 'text' | 'typed';
 }
 
 /**
@@ -47,21 +49,23 @@ export async function checkHistory(
       continue;
     }
     if (/\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst))?$/i.test(path) || !sound) continue;
-    const types = new Map(columns.map((column) => [column.name, column.type]));
+    const found = new Map(columns.map((column) => [column.name, column]));
     for (const field of source.contract.fields) {
-      const type = types.get(field.name);
-      if (type === undefined) {
+      const column = found.get(field.name);
+      if (column === undefined) {
         if (field.optional) continue;
         report(
           'missing-column',
           `schema.${field.name}`,
           `${path} has no column "${field.name}"`,
-          `It has: ${[...types.keys()].join(', ')}. Make the field .optional(), or add the column.`,
+          `It has: ${[...found.keys()].join(', ')}. Make the field .optional(), or add the column.`,
         );
         continue;
       }
+      // Any field may stand in text.
+      if (column.reading === 'text') continue;
       try {
-        source.contract.columnDecoder(field.name, type);
+        source.contract.columnDecoder(field.name, column.type);
       } catch (cause) {
         if (!isMillraceError(cause)) throw cause;
         report(cause.code, `schema.${field.name}`, `${path}: ${cause.message}`, cause.remedy);

@@ -2,9 +2,10 @@ import { isAbsolute, join } from 'node:path';
 import { contractOf } from '../contract/compile-contract.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import { isIsoDate } from '../values/date-days.ts';
-import { parseDateTime } from '../values/iso-time.ts';
+import { INSTANT, parseDateTime } from '../values/iso-time.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../values/type-name.ts';
+import { eventTimePlan } from './event-time.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { durationMicros } from './duration.ts';
@@ -28,13 +29,23 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
   const { options } = definition;
   const name = nameFault(definition.name);
   if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
-  const { plans, faults } = readSchema(options.schema);
+  const read = readSchema(options.schema, { finerThanMicros: readFinerThanMicros(options.finerThanMicros, report) });
+  const { faults } = read;
+  const plans = read.plans.map((plan) => (plan.spec.name === options.eventTime ? eventTimePlan(plan) : plan));
   for (const fault of faults) {
     report('unsupported-contract', fault.path === '' ? 'schema' : `schema.${fault.path}`, fault.message, fault.remedy);
   }
   const fields = new Map(plans.map((plan) => [plan.spec.name, plan]));
   const sound = faults.length === 0;
-  checkField(fields, 'eventTime', options.eventTime, new Set(['timestamp']), 'a z.iso.datetime()', report);
+  checkField(
+    fields,
+    'eventTime',
+    options.eventTime,
+    new Set(['timestamp', 'date']),
+    'a z.iso.datetime(), an epoch(…) or a z.iso.date()',
+    report,
+  );
+  const eventTimeAt = readEventTimeAt(options.eventTimeAt, fields.get(options.eventTime), report);
   if (options.eventId !== undefined) {
     checkField(fields, 'eventId', options.eventId, idKinds, 'a string, enum, int or int64', report);
   }
@@ -53,6 +64,7 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
     name: definition.name,
     contract: contractOf(plans),
     eventTimeField: options.eventTime,
+    eventTimeAt,
     eventIdField: options.eventId ?? null,
     topic: options.topic ?? null,
     headers: readHeaderNames(options, fields, report),
@@ -97,6 +109,53 @@ function checkField(
       'Make it required: every event has one.',
     );
   }
+}
+
+function readEventTimeAt(
+  at: Source['options']['eventTimeAt'],
+  plan: FieldPlan | undefined,
+  report: ReportFault,
+): 'start' | 'end' | undefined {
+  const isDate = plan?.spec.type.kind === 'date';
+  const example =
+    "Give eventTimeAt: 'end' where a row is known once its day is over (a summary of the day), 'start' where it holds from the day's first instant.";
+  if (at !== undefined && at !== 'start' && at !== 'end') {
+    report(
+      'invalid-event-time-at',
+      'eventTimeAt',
+      `expected 'start' or 'end', received ${JSON.stringify(at)}`,
+      example,
+    );
+    return undefined;
+  }
+  if (isDate && at === undefined) {
+    report(
+      'invalid-event-time-at',
+      'eventTimeAt',
+      `field "${plan.spec.name}" is a date, and a date is no instant: it does not say when the row was known`,
+      example,
+    );
+  }
+  if (!isDate && at !== undefined && plan !== undefined) {
+    report(
+      'invalid-event-time-at',
+      'eventTimeAt',
+      `field "${plan.spec.name}" is ${kindName(plan)}, an instant already`,
+      'Leave `eventTimeAt` out: it is for a z.iso.date().',
+    );
+  }
+  return isDate ? at : undefined;
+}
+
+function readFinerThanMicros(finer: Source['options']['finerThanMicros'], report: ReportFault): 'truncate' | undefined {
+  if (finer === undefined || finer === 'truncate') return finer;
+  report(
+    'invalid-finer-than-micros',
+    'finerThanMicros',
+    `expected 'truncate', received ${JSON.stringify(finer)}`,
+    'Leave it out where digits finer than a microsecond are a mistake.',
+  );
+  return undefined;
 }
 
 /** A field's type in words. */
@@ -179,7 +238,7 @@ function readHeaderNames(
 function readUntil(until: string | number | undefined, report: ReportFault): number | null {
   if (until === undefined) return null;
   const text = typeof until === 'string' && isIsoDate(until) ? `${until}T00:00:00Z` : until;
-  const epochUs = typeof text === 'string' ? parseDateTime(text, { offset: true, relaxed: false }) : text;
+  const epochUs = typeof text === 'string' ? parseDateTime(text, INSTANT) : text;
   if (Number.isSafeInteger(epochUs)) return epochUs;
   report(
     'invalid-until',

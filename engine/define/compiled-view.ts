@@ -40,6 +40,8 @@ export interface CompiledSource {
   readonly name: string;
   readonly contract: CompiledContract;
   readonly eventTimeField: string;
+  /** Which midnight of the event time counts, where that is a date. */
+  readonly eventTimeAt?: 'start' | 'end' | undefined;
   readonly eventIdField: string | null;
   readonly topic: string | null;
   /** Names of the record headers the contract names: archived, not seen by row functions. Default none. */

@@ -14,6 +14,7 @@ export function declaredIdentity(definition: FeatureView, view: ViewCompilation,
       // As it is written: where the project lies is of no matter.
       history: definition.source.options.history?.path ?? null,
       eventTime: source.eventTimeField,
+      eventTimeAt: source.eventTimeAt ?? null,
       eventId: source.eventIdField,
       untilUs: source.history?.untilUs ?? null,
       dedupeHorizonUs: source.dedupeHorizonUs,
@@ -32,7 +33,7 @@ function contractText(plan: FieldPlan): unknown {
     nullable,
     optional,
     rules: plan.rules,
-    offset: plan.offset,
+    spelling: plan.spelling,
     item: plan.item && contractText(plan.item),
     members: plan.members.map(contractText),
   };

@@ -38,7 +38,8 @@ export async function formerFingerprint(input: FormerFingerprintInput): Promise<
       view: layout.view,
       entity: layout.entity,
       keys: layout.keys,
-      tieBreak: layout.tieBreak,
+      // It compared integers as texts.
+      tieBreak: layout.tieBreak === 'offset' ? 'offset' : 'id',
       groups: layout.groups,
       slots: layout.slots,
       features: layout.features,
@@ -68,7 +69,7 @@ function contractText(plan: FieldPlan): unknown {
     nullable,
     optional,
     rules: plan.rules,
-    offset: plan.offset,
+    offset: plan.spelling.offset,
     item: plan.item && contractText(plan.item),
     members: plan.members.map(contractText),
   };

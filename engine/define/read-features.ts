@@ -206,6 +206,14 @@ export function declaredType(schema: z.core.$ZodType, path: string, report: Repo
     note(path, 'a declared type takes no checks here', 'Leave the checks to the contract of the source.');
   else if (field.spec.nullable || field.spec.optional)
     note(path, 'a declared type is never nullable', 'Leave .nullable() out: null is always allowed.');
+  else if (field.spelling.float32)
+    note(path, 'z.float32() cannot be honoured here', 'Use z.number(): from the contract on such a value is a double.');
+  else if (field.spelling.epoch !== null || field.spelling.local)
+    note(
+      path,
+      'epoch(…) and `local` cannot be honoured here',
+      'Use z.iso.datetime(): from the contract on a time is a time.',
+    );
   return faulty ? null : type;
 }
 

@@ -7,8 +7,15 @@ import type { Duration } from './duration.ts';
 export interface SourceOptions<Members extends Shape = Shape> {
   /** The contract every record and every history row is held to. */
   readonly schema: z.ZodObject<Members>;
-  /** The field with the event time; a datetime that is never null. */
-  readonly eventTime: RequiredFieldOfKind<Members, 'timestamp'>;
+  /** The field with the event time; a datetime, an epoch or a date that is never null. */
+  readonly eventTime: RequiredFieldOfKind<Members, 'timestamp' | 'date'>;
+  /**
+   * Where the event time is a date: the midnight it begins with, or the one after it. A day's summary is not known before its end. A date
+   * without it is refused, and it without a date.
+   */
+  readonly eventTimeAt?: 'start' | 'end' | undefined;
+  /** Cut the digits of times finer than a microsecond, in every encoding; without it they must be zero. */
+  readonly finerThanMicros?: 'truncate' | undefined;
   /** The field that names an event, so that a resent one counts once; a string, enum, int or int64 that is never null. */
   readonly eventId?: RequiredFieldOfKind<Members, 'string' | 'enum' | 'int' | 'int64' | 'double'> | undefined;
   /** The Kafka topic. */

@@ -47,7 +47,7 @@ const wideItems = new Set(['BIGINT', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', 'T
 export function rawColumn(type: string): RawColumn {
   if (fixedItems.has(type)) return readFixed;
   if (wideItems.has(type)) return readWide;
-  if (type === 'VARCHAR') return textReader();
+  if (type === 'VARCHAR' || type === 'JSON') return textReader();
   return readAny;
 }
 

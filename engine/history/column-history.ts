@@ -2,6 +2,7 @@ import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { HistoryRun } from './history-run.ts';
 import { BIGINT } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
+import { eventTimeOf } from '../define/event-time.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { chunksOf } from '../duckdb/chunks-of.ts';
 import { ColumnRows } from './column-rows.ts';
@@ -85,6 +86,7 @@ async function* streamEvents(
   const { guard, within } = run;
   const { boundUs } = guard;
   const times = decoded.valuesOf(source.eventTimeField);
+  const eventTime = eventTimeOf(source);
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   const ids = idColumn === undefined ? null : decoded.valuesOf(idColumn.field.name);
   const batch = new EventBatch();
@@ -113,7 +115,7 @@ async function* streamEvents(
             continue;
           }
         }
-        const eventTimeUs = times[index] as number;
+        const eventTimeUs = eventTime(times[index]);
         if (eventTimeUs > boundUs) {
           counts.invalid++;
           const { path } = history.files[file] as { path: string };
@@ -189,7 +191,8 @@ function eventTimeColumn(run: HistoryRun, history: ColumnSource): HistoryColumn 
   return time;
 }
 
-const timeTypes = /^TIMESTAMP(?:_NS|TZ| WITH TIME ZONE)?$/;
+/** Whether a column's own order is that of the event times: where DuckDB holds them to the microsecond, as rows do. */
+const timeTypes = /^TIMESTAMP(?:TZ| WITH TIME ZONE)?$/;
 
 /** The ORDER BY of a scan in event time order: none where the rows lie so already. */
 async function orderSql(run: HistoryRun, history: ColumnSource, dropped: string[]): Promise<string> {
@@ -204,7 +207,7 @@ async function orderSql(run: HistoryRun, history: ColumnSource, dropped: string[
     );
     return found?.n === 0n ? '' : ` ORDER BY ${t}, ${positionSql(history)}`;
   }
-  // Text: its order is not that of time. What the contract reads from it is put beside the rows.
+  // The order of texts, numbers and dates is not that of time, and that of nanoseconds is finer. What the contract reads from it is put beside the rows.
   const times = await decodedTimes(run, history);
   dropped.push(times);
   const position = positionSql(history);
@@ -217,6 +220,7 @@ async function decodedTimes(run: HistoryRun, history: ColumnSource): Promise<str
   await duckdb.run(`CREATE TABLE ${table} (position BIGINT, t BIGINT)`);
   const time = eventTimeColumn(run, history);
   const decoded = new ColumnRows(source.contract, [time]);
+  const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];
   const appender = await RowAppender.open(duckdb, table, [BIGINT, BIGINT]);
@@ -226,9 +230,9 @@ async function decodedTimes(run: HistoryRun, history: ColumnSource): Promise<str
       const count = decoded.decode(chunk);
       readPosition(chunk, 1, positions);
       for (let index = 0; index < count; index++) {
-        const eventTimeUs = (decoded.rows[index] as Record<string, unknown>)[source.eventTimeField];
-        const isTime = !decoded.reasons.has(index) && typeof eventTimeUs === 'number';
-        appender.append(BigInt(positions[index] as number), isTime ? BigInt(eventTimeUs) : null);
+        const value = (decoded.rows[index] as Record<string, unknown>)[source.eventTimeField];
+        const time = decoded.reasons.has(index) ? null : BigInt(eventTime(value));
+        appender.append(BigInt(positions[index] as number), time);
       }
     }
   } finally {

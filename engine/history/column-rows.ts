@@ -1,6 +1,6 @@
 import type { DuckDBDataChunk } from 'duckdb';
-import { dateOfDays } from '../values/date-days.ts';
-import { formatDateTime } from '../values/iso-time.ts';
+import { type ColumnType, parseColumnType } from '../values/column-type.ts';
+import { rawText } from '../values/raw-text.ts';
 import type { CompiledContract } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { HistoryColumn } from './column-source.ts';
@@ -17,7 +17,12 @@ export class ColumnRows {
   readonly rows: Record<string, unknown>[] = [];
   /** Row number in the chunk to what is wrong with it. */
   readonly reasons = new Map<number, string[]>();
-  readonly #columns: readonly { readonly name: string; readonly type: string; readonly read: ValueColumn }[];
+  readonly #columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly form: ColumnType;
+    readonly read: ValueColumn;
+  }[];
   readonly #values: unknown[][];
   readonly #fill: RowFiller;
   readonly #template: Readonly<Record<string, unknown>>;
@@ -29,10 +34,14 @@ export class ColumnRows {
   constructor(contract: CompiledContract, columns: readonly HistoryColumn[]) {
     // In the contract's order, absent optional fields included: rows look the same wherever they come from.
     this.#template = Object.fromEntries(contract.fields.map(({ name }) => [name, null]));
-    this.#columns = columns.map(({ field, type }) => ({
+    this.#columns = columns.map(({ field, type, reading }) => ({
       name: field.name,
+      form: parseColumnType(type),
       type,
-      read: valueColumn(type, contract.columnDecoder(field.name, type)),
+      read: valueColumn(
+        type,
+        reading === 'text' ? contract.textDecoder(field.name) : contract.columnDecoder(field.name, type),
+      ),
     }));
     this.#values = columns.map(() => []);
     this.#fill = rowFiller(columns.map(({ field }) => field.name));
@@ -73,7 +82,7 @@ export class ColumnRows {
   payload(row: number): string {
     const raw = (this.#raw ??= this.#readRaw());
     const values = Object.fromEntries(
-      this.#columns.map(({ name, type }, index) => [name, shown(raw[index]?.[row], type)]),
+      this.#columns.map(({ name, form }, index) => [name, rawText(form, raw[index]?.[row])]),
     );
     return JSON.stringify(values, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
   }
@@ -87,16 +96,4 @@ export class ColumnRows {
       return raw;
     });
   }
-}
-
-function shown(raw: unknown, type: string): unknown {
-  if (typeof raw !== 'number' && typeof raw !== 'bigint') return raw;
-  if (/^TIMESTAMP(?:TZ| WITH TIME ZONE)?$/.test(type)) {
-    const epochUs = Number(raw);
-    return Math.abs(epochUs) <= 8.64e18 / 1000 ? formatDateTime(epochUs) : `${raw} µs`;
-  }
-  // Beyond the calendar, infinity for one, there is no text but the count.
-  if (type === 'DATE') return dateOfDays(Number(raw)) ?? `day ${raw}`;
-  const scale = /^DECIMAL\(\d+,\s*(\d+)\)$/.exec(type)?.[1];
-  return scale === undefined || scale === '0' ? raw : `${raw}e-${scale}`;
 }

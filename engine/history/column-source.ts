@@ -11,6 +11,8 @@ export interface HistoryColumn {
   readonly expression: string;
   /** DuckDB type, as DESCRIBE prints it. */
   readonly type: string;
+  /** Which of the two readings its values go through: of text (a CSV's cells, folders of a path), or of typed values. */
+  readonly reading: 'text' | 'typed';
 }
 
 /** A history in columns, as a relation DuckDB can scan again and again. */
@@ -61,7 +63,11 @@ export async function openParquet(
   const united = await describe(duckdb, relation, signal);
   const columns = source.contract.fields
     .filter(({ name }) => united.has(name))
-    .map((field) => ({ field, ...castColumn(quoteName(field.name), united.get(field.name) as string) }));
+    .map((field) => ({
+      field,
+      reading: 'typed' as const,
+      ...castColumn(quoteName(field.name), united.get(field.name) as string),
+    }));
   const isUniform = shapes.size === 1;
   return { relation, columns, file: 'file_index', row: 'file_row_number', files, isUniform, close: async () => {} };
 }
@@ -106,7 +112,7 @@ export async function openCsv(
     files.push({ path, sizeBytes, rows });
   }
   const columns = fields.flatMap((field, index) =>
-    present.has(field.name) ? [{ field, expression: `c${index}`, type: 'VARCHAR' }] : [],
+    present.has(field.name) ? [{ field, expression: `c${index}`, type: 'VARCHAR', reading: 'text' as const }] : [],
   );
   const close = (): Promise<void> => duckdb.run(`DROP TABLE ${table}`);
   return { relation: table, columns, file: 'file_number', row: 'row_number', files, isUniform: false, close };
@@ -174,7 +180,7 @@ function checkSameType(
 /** Types whose values the raw form knows only by another type's. */
 function castColumn(name: string, type: string): { expression: string; type: string } {
   if (type === 'TIMESTAMP_S' || type === 'TIMESTAMP_MS') return { expression: `${name}::TIMESTAMP`, type: 'TIMESTAMP' };
-  if (type === 'UUID' || type === 'JSON' || type.startsWith('ENUM(')) {
+  if (type === 'UUID' || type.startsWith('ENUM(')) {
     return { expression: `${name}::VARCHAR`, type: 'VARCHAR' };
   }
   return { expression: name, type };

@@ -3,6 +3,7 @@ import { ColumnRows } from './column-rows.ts';
 import { type ColumnSource, type HistoryColumn, positionSql } from './column-source.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { eventIdText } from '../admission/event-id.ts';
+import { eventTimeOf } from '../define/event-time.ts';
 import { repeatsClaim } from '../admission/partition-dedupe.ts';
 import type { HistoryRun } from './history-run.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
@@ -115,6 +116,7 @@ async function collectClaims(
   await duckdb.run(`CREATE TABLE ${claims} (id VARCHAR, event_time BIGINT, position BIGINT)`);
   const appender = await RowAppender.open(duckdb, claims, [VARCHAR, BIGINT, BIGINT]);
   const decoded = new ColumnRows(source.contract, history.columns);
+  const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];
   const list = [...history.columns.map(({ expression }) => expression), `${positionSql(history)}::BIGINT`].join(', ');
@@ -126,10 +128,9 @@ async function collectClaims(
       for (let index = 0; index < count; index++) {
         if (decoded.reasons.has(index)) continue;
         const row = decoded.rows[index] as Record<string, unknown>;
-        const eventTimeUs = row[source.eventTimeField];
+        const eventTimeUs = eventTime(row[source.eventTimeField]);
         const id = eventIdText(row[source.eventIdField as string]);
-        if (typeof eventTimeUs !== 'number' || id === null) continue;
-        if (eventTimeUs > guard.boundUs || !within(eventTimeUs)) continue;
+        if (id === null || eventTimeUs > guard.boundUs || !within(eventTimeUs)) continue;
         appender.append(id, BigInt(eventTimeUs), BigInt(positions[index] as number));
       }
     }

@@ -2,6 +2,7 @@ import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { HistoryRun } from './history-run.ts';
 import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, VARCHAR } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
+import { eventTimeOf } from '../define/event-time.ts';
 import { invariant, isMillraceError } from '../errors/millrace-error.ts';
 import { EventBatch } from '../admission/event-batch.ts';
 import { eventIdText } from '../admission/event-id.ts';
@@ -68,6 +69,7 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
 async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LineEvent[]> {
   const { source, ledger, signal, guard, within } = run;
   const { counts } = ledger;
+  const eventTime = eventTimeOf(source);
   const files: HistoryFile[] = [];
   let position = 0;
   for (const { path, sizeBytes } of found.files) {
@@ -84,7 +86,7 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
             run.onInvalid(at, path, decoded.reasons, line.toString('utf8'));
             continue;
           }
-          const eventTimeUs = decoded.row[source.eventTimeField] as number;
+          const eventTimeUs = eventTime(decoded.row[source.eventTimeField]);
           if (eventTimeUs > guard.boundUs) {
             counts.invalid++;
             run.onInvalid(at, path, [guard.reason(eventTimeUs)], line.toString('utf8'));
@@ -152,6 +154,7 @@ async function horizonOf(run: HistoryRun, staged: string, condition: string): Pr
 async function* stagedEvents(run: HistoryRun, sql: string, losers: Losers | null): AsyncGenerator<LogEvent[]> {
   const { source, ledger, duckdb, signal } = run;
   const batch = new EventBatch();
+  const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: number[] = [];
   const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
@@ -166,7 +169,7 @@ async function* stagedEvents(run: HistoryRun, sql: string, losers: Losers | null
         if (lost !== null && lost.has(positions[index] as number)) continue;
         const decoded = source.contract.decodeJson((lines.getItem(index) as DuckDBBlobValue).bytes);
         invariant(decoded.ok, 'a line that was valid is so no more');
-        const eventTimeUs = decoded.row[source.eventTimeField] as number;
+        const eventTimeUs = eventTime(decoded.row[source.eventTimeField]);
         const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
         if (id !== null) ledger.claimed(id, eventTimeUs);
         const at = positions[index] as number;

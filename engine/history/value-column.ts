@@ -21,7 +21,7 @@ const SMALL_SIZE = 16_384;
  * its value; the checks declared on the field are too (a contract with code of its own is refused).
  */
 export function valueColumn(type: string, decode: Decode): ValueColumn {
-  if (type === 'VARCHAR') return textColumn(decode);
+  if (type === 'VARCHAR' || type === 'JSON') return textColumn(decode);
   const one = decodeOne(decode);
   const decodeAll = /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT)$/.test(type)
     ? smallIntegers(one)

@@ -1,5 +1,6 @@
 import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, INTEGER } from 'duckdb';
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import { eventTimeOf } from '../define/event-time.ts';
 import { internalBug, invariant } from '../errors/millrace-error.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
@@ -220,6 +221,7 @@ class Scan {
   async *#staged(table: string): AsyncGenerator<LogEvent[]> {
     const { source, duckdb, signal } = this.#options;
     const batch = new EventBatch();
+    const eventTime = eventTimeOf(source);
     const readPartition = rawColumn('INTEGER');
     const readBigint = rawColumn('BIGINT');
     const partitions: number[] = [];
@@ -237,7 +239,7 @@ class Scan {
         invariant(decoded.ok, 'a record that was valid is so no more');
         const { row } = decoded;
         const id = source.eventIdField === null ? null : eventIdText(row[source.eventIdField]);
-        const eventTimeUs = row[source.eventTimeField] as number;
+        const eventTimeUs = eventTime(row[source.eventTimeField]);
         const [partition, offset, number] = [partitions[index]!, offsets[index]!, numbers[index]!];
         batch.add(row, eventTimeUs, id, partition, offset, number);
       }

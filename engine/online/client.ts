@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
-import { rowValueConversion } from '../values/row-value-conversions.ts';
+import { rowValueReading } from '../values/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
@@ -170,7 +170,7 @@ export function createClient(options: ClientOptions): FeatureClient {
     ignoreOthers: boolean,
   ): Promise<Answer> => {
     const { laidOut, keys: entityKeys } = readableOf(view);
-    const keys = given.map((key) => entityKeys.ofObject(key, rowValueConversion, ignoreOthers));
+    const keys = given.map((key) => entityKeys.ofObject(key, rowValueReading, ignoreOthers));
     const reads = await store.get(view.name, keys, { atUs }).catch(async (error: unknown) => {
       // The keys are right for this definition: where the store refuses them, it serves another one.
       if (isMillraceError(error) && error.code === 'invalid-key') {

@@ -1,16 +1,9 @@
-import { describeReceived } from '../values/describe-received.ts';
+import { type Reading, refusal } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
-import { rowValueConversion } from '../values/row-value-conversions.ts';
+import { rowValueReading } from '../values/row-value-conversions.ts';
 import { nameOfType } from '../values/type-name.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-
-/** Turns a value into the representation of a type; undefined where it is not of it. */
-type Conversion = (value: unknown) => unknown;
-
-function shown(value: unknown): string {
-  return typeof value === 'bigint' ? `${value}n` : describeReceived(value);
-}
 
 function invalidKey(layout: ViewLayout, message: string, details: Readonly<Record<string, unknown>>): MillraceError {
   const expected = layout.keys.map((key) => `${key.name}: ${nameOfType(key.type)}`).join(', ');
@@ -23,17 +16,17 @@ function invalidKey(layout: ViewLayout, message: string, details: Readonly<Recor
 /** Checks join keys against a view's layout; made once per layout. */
 export class EntityKeys {
   readonly #layout: ViewLayout;
-  readonly #ofRow: readonly Conversion[];
+  readonly #ofRow: readonly Reading[];
 
   constructor(layout: ViewLayout) {
     this.#layout = layout;
-    this.#ofRow = layout.keys.map((key) => rowValueConversion(key.type));
+    this.#ofRow = layout.keys.map((key) => rowValueReading(key.type));
   }
 
-  #convert(conversion: Conversion, name: string, type: ScalarType, value: unknown): ScalarValue {
-    const converted = value === null || value === undefined ? undefined : conversion(value);
+  #convert(reading: Reading, name: string, type: ScalarType, value: unknown): ScalarValue {
+    const converted = value === null || value === undefined ? undefined : reading.convert(value);
     if (converted === undefined) {
-      throw invalidKey(this.#layout, `key "${name}": expected ${nameOfType(type)}, received ${shown(value)}`, {
+      throw invalidKey(this.#layout, `key "${name}": ${refusal(reading, value)}`, {
         key: name,
         expected: nameOfType(type),
       });
@@ -51,12 +44,12 @@ export class EntityKeys {
   }
 
   /**
-   * Key values by name, each turned by `conversionOf` its type (`jsonConversion` for JSON, `rowValueConversion` for TypeScript).
+   * Key values by name, each read by `readingOf` its type (`typedReading` for JSON, `rowValueReading` for TypeScript).
    * Names that are no join key are refused unless `ignoreOthers`. Throws MillraceError `invalid-key`.
    */
   ofObject(
     given: Readonly<Record<string, unknown>>,
-    conversionOf: (type: ScalarType) => Conversion,
+    readingOf: (type: ScalarType) => Reading,
     ignoreOthers = false,
   ): ScalarValue[] {
     const { keys } = this.#layout;
@@ -66,12 +59,12 @@ export class EntityKeys {
     }
     return keys.map(({ name, type }) => {
       if (!Object.hasOwn(given, name)) {
-        throw invalidKey(this.#layout, `key "${name}": expected ${nameOfType(type)}, received nothing`, {
+        throw invalidKey(this.#layout, `key "${name}": ${refusal(readingOf(type), undefined)}`, {
           key: name,
           expected: nameOfType(type),
         });
       }
-      return this.#convert(conversionOf(type), name, type, given[name]);
+      return this.#convert(readingOf(type), name, type, given[name]);
     });
   }
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Reading } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
@@ -29,13 +30,13 @@ export interface OnlineStore {
   /** What the view is, as of its last read. Throws MillraceError `unknown-view`, `view-not-published`. */
   describe(view: string): Promise<ServedView>;
   /**
-   * Join key values in layout order of entities given by name, each value turned by `conversionOf` its type; other names are
+   * Join key values in layout order of entities given by name, each value read by `readingOf` its type; other names are
    * refused unless `ignoreOthers`. Throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`.
    */
   keysOf(
     view: string,
     entities: readonly Readonly<Record<string, unknown>>[],
-    conversionOf: (type: ScalarType) => (value: unknown) => unknown,
+    readingOf: (type: ScalarType) => Reading,
     ignoreOthers?: boolean,
   ): Promise<ScalarValue[][]>;
 }
@@ -86,10 +87,10 @@ export function createOnlineStore(options: {
       const { layout, layoutTag, fingerprint } = version;
       return { layout, layoutTag, version: version.version, fingerprint };
     },
-    async keysOf(view, entities, conversionOf, ignoreOthers = false) {
+    async keysOf(view, entities, readingOf, ignoreOthers = false) {
       const loader = loaderOf(view);
       const convert = (reader: LiveReader): ScalarValue[][] =>
-        entities.map((entity) => reader.keys.ofObject(entity, conversionOf, ignoreOthers));
+        entities.map((entity) => reader.keys.ofObject(entity, readingOf, ignoreOthers));
       const reader = await loader.live().catch(named);
       try {
         return convert(reader);

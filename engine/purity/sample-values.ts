@@ -43,7 +43,9 @@ function candidates(plan: FieldPlan): unknown[] {
     case 'int':
       return numbers(plan.rules).filter((value) => Number.isSafeInteger(value));
     case 'double':
-      return [...numbers(plan.rules), 0.1, -0.5, 1.5, 1e-9, 1e9, -1e300, 1e300, 5e-324];
+      return plan.spelling.float32
+        ? [...numbers(plan.rules), 0.1, -0.5, 1.5, 1e-9, 1e9, -1e38, 1e38, 1.5e-45].map(Math.fround)
+        : [...numbers(plan.rules), 0.1, -0.5, 1.5, 1e-9, 1e9, -1e300, 1e300, 5e-324];
     case 'int64':
       return [0n, 1n, -1n, 7n, 1000n, INT64_MIN, INT64_MAX, ...ruleNumbers(plan.rules).map(BigInt)];
     case 'decimal': {

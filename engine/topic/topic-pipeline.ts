@@ -5,6 +5,7 @@ import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
 import { type TopicGuard, topicGuard } from '../admission/time-guard.ts';
 import { type Within, withinUntil } from '../admission/until.ts';
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
+import { type EventTime, eventTimeOf } from '../define/event-time.ts';
 import type { RawRecord } from './log-reader.ts';
 
 /** What became of a record on its way to the views (design §5). */
@@ -38,6 +39,7 @@ export class TopicPipeline {
   readonly #partition: number;
   readonly #dedupe: PartitionDedupe;
   readonly #guard: TopicGuard;
+  readonly #eventTime: EventTime;
   readonly #within: Within;
   #overlap: OverlapCheck | null;
   #begun: boolean;
@@ -48,6 +50,7 @@ export class TopicPipeline {
     this.#partition = partition;
     this.#dedupe = dedupe;
     this.#guard = topicGuard(source);
+    this.#eventTime = eventTimeOf(source);
     this.#within = withinUntil(source).topic;
     this.#begun = start.begun;
     this.#overlap = start.begun ? null : overlapCheck(source, start.historyNewestUs);
@@ -74,10 +77,7 @@ export class TopicPipeline {
     const decoded = source.contract.decodeJson(value);
     if (!decoded.ok) return { kind: 'invalid', reasons: decoded.reasons };
     const { row } = decoded;
-    const eventTimeUs = row[source.eventTimeField];
-    if (typeof eventTimeUs !== 'number') {
-      return { kind: 'invalid', reasons: [`${source.eventTimeField}: the event time is missing`] };
-    }
+    const eventTimeUs = this.#eventTime(row[source.eventTimeField]);
     const fault = this.#guard(eventTimeUs, brokerTimestampUs(record));
     if (fault !== null) return { kind: 'invalid', reasons: [fault] };
     if (!this.#within(eventTimeUs)) return outsideUntil;

@@ -1,6 +1,13 @@
-/** A DuckDB type as DESCRIBE prints it, reduced to what decides how its raw values look. */
+/**
+ * The form of a typed value: a DuckDB type, reduced to what decides how its raw values look and what they can be. `double` has 64 bits,
+ * `float` 32. A JSON number is a `double`, a JSON string a `text`.
+ */
 export type ColumnType =
-  | { readonly kind: 'boolean' | 'integer' | 'float' | 'timestamp' | 'timestamp-ns' | 'date' | 'text' }
+  | { readonly kind: 'boolean' | 'integer' | 'double' | 'float' | 'date' | 'text' | 'json' }
+  /** Raw: µs. `zone`: a point in time; without, a reading of some clock. `isCut`: digits finer than a microsecond are gone already. */
+  | { readonly kind: 'timestamp'; readonly zone: boolean; readonly isCut: boolean }
+  /** Raw: ns. */
+  | { readonly kind: 'timestamp-ns'; readonly zone: boolean }
   | { readonly kind: 'decimal'; readonly scale: number }
   | { readonly kind: 'list'; readonly item: ColumnType }
   | { readonly kind: 'struct'; readonly members: readonly (readonly [string, ColumnType])[] }
@@ -12,20 +19,25 @@ const simple: Readonly<Record<string, ColumnType>> = {
   ...Object.fromEntries(integers.map((name) => [name, { kind: 'integer' } as const])),
   BOOLEAN: { kind: 'boolean' },
   FLOAT: { kind: 'float' },
-  DOUBLE: { kind: 'float' },
-  TIMESTAMP: { kind: 'timestamp' },
-  TIMESTAMP_S: { kind: 'timestamp' },
-  TIMESTAMP_MS: { kind: 'timestamp' },
-  'TIMESTAMP WITH TIME ZONE': { kind: 'timestamp' },
-  TIMESTAMPTZ: { kind: 'timestamp' },
-  TIMESTAMP_NS: { kind: 'timestamp-ns' },
+  DOUBLE: { kind: 'double' },
+  TIMESTAMP: { kind: 'timestamp', zone: false, isCut: false },
+  TIMESTAMP_S: { kind: 'timestamp', zone: false, isCut: false },
+  TIMESTAMP_MS: { kind: 'timestamp', zone: false, isCut: false },
+  'TIMESTAMP WITH TIME ZONE': { kind: 'timestamp', zone: true, isCut: false },
+  TIMESTAMPTZ: { kind: 'timestamp', zone: true, isCut: false },
+  TIMESTAMP_NS: { kind: 'timestamp-ns', zone: false },
+  TIMESTAMPTZ_NS: { kind: 'timestamp-ns', zone: true },
+  INT96: { kind: 'timestamp', zone: false, isCut: true },
   DATE: { kind: 'date' },
   VARCHAR: { kind: 'text' },
-  JSON: { kind: 'text' },
+  JSON: { kind: 'json' },
   UUID: { kind: 'text' },
 };
 
-/** Reads a type's name as DESCRIBE prints it, e.g. `DECIMAL(10,2)` or `STRUCT(a INTEGER, "b c" VARCHAR)[]`. */
+/**
+ * Reads a type's name as DESCRIBE prints it, e.g. `DECIMAL(10,2)` or `STRUCT(a INTEGER, "b c" VARCHAR)[]`. Two names are ours, for what
+ * DuckDB has no type of its own for: `INT96`, a Parquet time cut to µs, and `TIMESTAMPTZ_NS`, nanoseconds with the UTC flag.
+ */
 export function parseColumnType(name: string): ColumnType {
   const text = name.trim();
   const list = /\[\d*\]$/.exec(text);

@@ -1,4 +1,4 @@
-const SHOWN_CHARACTERS = 60;
+const SHOWN_CHARACTERS = 200;
 
 /** A received value as a refusal shows it, long ones shortened. */
 export function describeReceived(value: unknown): string {

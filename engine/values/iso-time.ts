@@ -4,13 +4,20 @@ import { daysOfDate, MICROS_PER_DAY, twoDigits } from './date-days.ts';
 export interface DateTimeForm {
   /** Accepts `±HH:MM` beside `Z` (zod: `z.iso.datetime({ offset: true })`). */
   readonly offset: boolean;
-  /** Also what DuckDB, Postgres and pandas print in CSV: a space for `T`, no seconds, `±HH`, and no zone at all, which is UTC. */
+  /** Accepts no zone at all, which counts as UTC, and then no seconds either (zod: `{ local: true }`). */
+  readonly local: boolean;
+  /** Cuts digits finer than a microsecond; else they must be zero. */
+  readonly truncate: boolean;
+  /** Also what DuckDB, Postgres and pandas print in CSV: a space for `T`, no seconds, and an offset of hours alone. */
   readonly relaxed: boolean;
 }
 
+/** The form of a point in time that stands for itself: on a command line, in a request, in a definition. */
+export const INSTANT: DateTimeForm = { offset: true, local: false, truncate: false, relaxed: false };
+
 /**
- * UTC epoch microseconds of an ISO date and time, or NaN where the text is none, has more than six fraction digits, or lies outside
- * the safe integers (about 1684 to 2255).
+ * UTC epoch microseconds of an ISO date and time, or NaN where the text is none, has digits finer than a microsecond, or lies outside the
+ * safe integers (about 1684 to 2255).
  */
 export function parseDateTime(text: string, form: DateTimeForm): number {
   const days = daysOfDate(text);
@@ -32,13 +39,13 @@ export function parseDateTime(text: string, form: DateTimeForm): number {
       for (at += 1; ; at += 1) {
         const digit = text.charCodeAt(at) - 48;
         if (!(digit >= 0 && digit <= 9)) break;
-        if (unit < 1) return Number.NaN;
+        if (unit < 1 && digit !== 0 && !form.truncate) return Number.NaN;
         micros += digit * unit;
-        unit = unit === 1 ? 0 : unit / 10;
+        unit = unit <= 1 ? 0 : unit / 10;
       }
       if (unit === 100_000) return Number.NaN;
     }
-  } else if (!form.relaxed) {
+  } else if (!form.relaxed && !(form.local && text.length === at)) {
     return Number.NaN;
   }
   const offset = zoneOffsetMicros(text, at, form);
@@ -49,7 +56,7 @@ export function parseDateTime(text: string, form: DateTimeForm): number {
 function zoneOffsetMicros(text: string, at: number, form: DateTimeForm): number {
   const code = text.charCodeAt(at);
   if (code === 90) return text.length === at + 1 ? 0 : Number.NaN;
-  if (at === text.length) return form.relaxed ? 0 : Number.NaN;
+  if (at === text.length) return form.local ? 0 : Number.NaN;
   if (!form.offset || (code !== 43 && code !== 45)) return Number.NaN;
   const hour = twoDigits(text, at + 1);
   const brief = form.relaxed && text.length === at + 3;

@@ -1,7 +1,7 @@
 import type { Convert } from './convert.ts';
 import type { ScalarType, ScalarValue } from './field-type.ts';
 import { formatDateTime } from './iso-time.ts';
-import { jsonConversion } from './json-conversions.ts';
+import { typedReading } from './typed-reading.ts';
 
 /** A feature value or join key as JSON has it. */
 export type JsonValue = string | number | boolean | null;
@@ -34,5 +34,5 @@ export function jsonEntity(
  */
 export function scalarOfJson(type: ScalarType): Convert {
   // Any text: what a contract refuses of one is no matter here, it was served.
-  return type.kind === 'string' ? (raw) => (typeof raw === 'string' ? raw : undefined) : jsonConversion(type);
+  return type.kind === 'string' ? (raw) => (typeof raw === 'string' ? raw : undefined) : typedReading(type).convert;
 }

@@ -1,9 +1,11 @@
-import type { Convert } from './convert.ts';
+import type { Convert, Reading } from './convert.ts';
+import { describeReceived } from './describe-received.ts';
+import { expectedOf } from './expected-words.ts';
 import type { ScalarType } from './field-type.ts';
 import { int64OfBigint } from './int64.ts';
-import { jsonConversion } from './json-conversions.ts';
+import { typedReading } from './typed-reading.ts';
 
-/** Checks a value that a row function returned against a type, in the row's representation; undefined where it does not fit. */
+/** Checks a value in TypeScript against a type, in the row's representation; undefined where it does not fit. */
 export function rowValueConversion(type: ScalarType): Convert {
   switch (type.kind) {
     case 'int64':
@@ -11,6 +13,22 @@ export function rowValueConversion(type: ScalarType): Convert {
     case 'timestamp':
       return (raw) => (Number.isSafeInteger(raw) ? (raw as number) + 0 : undefined);
     default:
-      return jsonConversion(type);
+      return typedReading(type).convert;
   }
+}
+
+/** The same as a reading, for keys given in TypeScript: no door, their values are values already. */
+export function rowValueReading(type: ScalarType): Reading {
+  const advice =
+    type.kind === 'int64'
+      ? 'in TypeScript it is a bigint'
+      : type.kind === 'timestamp'
+        ? 'in TypeScript it is a number of epoch microseconds'
+        : '';
+  return {
+    expected: expectedOf(type),
+    convert: rowValueConversion(type),
+    received: (raw) => (typeof raw === 'bigint' ? `${raw}n` : describeReceived(raw)),
+    advice: () => advice,
+  };
 }

@@ -127,6 +127,7 @@ const others: fc.Arbitrary<FieldCase> = fc.constantFrom<FieldCase>(
   { schema: z.enum(['a', 'b', '']), near: fc.constantFrom('a', 'b', 'c', ''), label: 'enum' },
   { schema: z.iso.datetime(), near: anyDateTime, label: 'datetime' },
   { schema: z.iso.datetime({ offset: true }), near: anyDateTime, label: 'datetime with offset' },
+  { schema: z.iso.datetime({ local: true }), near: anyDateTime, label: 'local datetime' },
   { schema: z.iso.date(), near: anyDateTime.map((text) => text.slice(0, 10)), label: 'date' },
 );
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
 import { decimal } from '../../engine/contract/decimal.ts';
+import { epoch } from '../../engine/contract/epoch.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 console.log(`column-agreement seed ${seed}`);
@@ -16,6 +17,15 @@ const mismatches: readonly (readonly [string, z.ZodType])[] = [
   ['TIMESTAMP', z.iso.date()],
   ['TIMESTAMP', z.int()],
   ['BOOLEAN', z.int()],
+  ['FLOAT', z.number()],
+  ['FLOAT', epoch('s')],
+  ['TIMESTAMP', z.iso.datetime()],
+  ['TIMESTAMP', epoch('us')],
+  ['INT96', z.iso.datetime({ local: true })],
+  ['VARCHAR', z.int()],
+  ['VARCHAR', z.number()],
+  ['VARCHAR', z.boolean()],
+  ['VARCHAR', z.array(z.int())],
   ['INTEGER', z.enum(['1'])],
   ['BLOB', z.string()],
   ['TIME', z.iso.datetime()],
@@ -38,7 +48,7 @@ test('a value and its column agree with its JSON', () => {
     l: z.int64(),
     d: z.number().max(1e6),
     p: decimal(12, 3),
-    t: z.iso.datetime(),
+    t: z.iso.datetime({ local: true }),
     s: z.string().max(3),
     b: z.boolean(),
   });

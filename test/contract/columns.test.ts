@@ -4,7 +4,8 @@ import { compileContract } from '../../engine/contract/compile-contract.ts';
 import { decimal } from '../../engine/contract/decimal.ts';
 
 function column(schema: z.ZodType, type: string): (raw: unknown) => unknown {
-  const decode = compileContract(z.object({ x: schema })).columnDecoder('x', type);
+  const contract = compileContract(z.object({ x: schema }));
+  const decode = type === 'a text' ? contract.textDecoder('x') : contract.columnDecoder('x', type);
   return (raw) => {
     const reasons: string[] = [];
     const value = decode(raw, reasons);
@@ -110,7 +111,24 @@ const cases: readonly Case[] = [
       [3.5, refusal],
     ],
   ],
-  ['FLOAT', z.number(), [[0.10000000149011612, 0.10000000149011612]]],
+  ['FLOAT', z.float32(), [[0.10000000149011612, 0.10000000149011612]]],
+  [
+    'DOUBLE',
+    z.float32(),
+    [
+      [0.1, 0.10000000149011612],
+      [1e39, refusal],
+    ],
+  ],
+  [
+    'FLOAT',
+    z.int(),
+    [
+      [2 ** 24 - 1, 2 ** 24 - 1],
+      [2 ** 24, refusal],
+      [0.5, refusal],
+    ],
+  ],
   [
     'DECIMAL(10,2)',
     decimal(10, 2),
@@ -157,7 +175,7 @@ const cases: readonly Case[] = [
   ],
   [
     'TIMESTAMP',
-    z.iso.datetime(),
+    z.iso.datetime({ local: true }),
     [
       [979397760000000n, 979397760000000],
       [-1n, -1],
@@ -167,13 +185,13 @@ const cases: readonly Case[] = [
   ['TIMESTAMP WITH TIME ZONE', z.iso.datetime(), [[5, 5]]],
   [
     'TIMESTAMP_NS',
-    z.iso.datetime(),
+    z.iso.datetime({ local: true }),
     [
       [-5000n, -5],
       [5001n, refusal],
     ],
   ],
-  ['TIMESTAMP_MS', z.iso.datetime(), [[5000n, 5000]]],
+  ['TIMESTAMP_MS', z.iso.datetime({ local: true }), [[5000n, 5000]]],
   [
     'DATE',
     z.iso.date(),
@@ -206,7 +224,7 @@ const cases: readonly Case[] = [
   ],
   ['UUID', z.string(), [['123e4567-e89b-42d3-a456-426614174000', '123e4567-e89b-42d3-a456-426614174000']]],
   [
-    'VARCHAR',
+    'a text',
     z.int().nullable(),
     [
       ['12', 12],
@@ -223,7 +241,7 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     z.number(),
     [
       ['0.1', 0.1],
@@ -235,36 +253,43 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     z.int64(),
     [
       ['-9223372036854775808', -(2n ** 63n)],
       ['9223372036854775808', refusal],
-      ['1.0', refusal],
+      ['1.0', 1n],
+      ['9007199254740992.0', refusal],
+      ['1.5248311832002601e+18', refusal],
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     z.boolean(),
     [
       ['true', true],
       ['false', false],
       ['t', refusal],
-      ['TRUE', refusal],
+      ['TRUE', true],
+      ['False', false],
+      ['tRUE', refusal],
       ['1', refusal],
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     decimal(5, 2),
     [
       ['1.5', '1.50'],
       ['1.505', refusal],
+      ['1.500', '1.50'],
+      ['1.0000', '1.00'],
+      ['1.', refusal],
       ['1e1', refusal],
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     z.iso.date(),
     [
       ['2001-02-28', '2001-02-28'],
@@ -273,8 +298,8 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    'VARCHAR',
-    z.iso.datetime(),
+    'a text',
+    z.iso.datetime({ offset: true, local: true }),
     [
       ['2001-01-13T14:56:00Z', 979397760000000],
       ['2001-01-13 14:56:00', 979397760000000],
@@ -310,7 +335,7 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    'VARCHAR',
+    'a text',
     z.array(z.int()),
     [
       ['[1,2]', [1, 2]],

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
 import { decimal } from '../../engine/contract/decimal.ts';
+import { epoch } from '../../engine/contract/epoch.ts';
 import { readSchema } from '../../engine/contract/read-schema.ts';
 
 const flights = z.object({
@@ -19,7 +20,7 @@ test('reasons say where, what was expected and what came', () => {
     ok: false,
     reasons: [
       'flight_id: expected text, received 7',
-      'date: expected an ISO datetime ending in Z with at most 6 fraction digits, from 1684 to 2255, received "2001-01-13T14:56:00"',
+      'date: expected an ISO datetime ending in Z, no finer than a microsecond, from 1684 to 2255, received "2001-01-13T14:56:00"; a time without a zone needs z.iso.datetime({ local: true }): it then counts as UTC',
       'origin: expected text of 3 characters, received "LASX"',
       'delay: expected an integer from -1440 to 2880, received 5000',
       'distance: expected an integer greater than 0, received 2.5',
@@ -35,7 +36,7 @@ test('a value of a megabyte is shortened in its reason', () => {
   const long = 'x'.repeat(1 << 20);
   for (const result of [decodeValue({ origin: long }), decodeJson(long), decodeJson(Buffer.from(long))]) {
     expect(result.ok).toBe(false);
-    for (const reason of result.ok ? [] : result.reasons) expect(reason.length).toBeLessThan(220);
+    for (const reason of result.ok ? [] : result.reasons) expect(reason.length).toBeLessThan(400);
   }
 });
 
@@ -44,10 +45,7 @@ test('nested reasons have a path', () => {
   const result = contract.decodeValue({ items: [{ price: '1' }, { price: '1.234' }, 3] });
   expect(result).toEqual({
     ok: false,
-    reasons: [
-      'items[1].price: expected a decimal(5,2) as text, received "1.234"',
-      'items[2]: expected an object, received 3',
-    ],
+    reasons: ['items[1].price: expected a decimal(5,2), received "1.234"', 'items[2]: expected an object, received 3'],
   });
   expect(contract.decodeValue({ items: [{ price: '-0', more: 1 }] })).toEqual({
     ok: true,
@@ -106,10 +104,10 @@ const refused: readonly [string, z.ZodType, RegExp][] = [
   ['template literal', z.templateLiteral(['a', z.int()]), /z\.template_literal/],
   ['promise', z.promise(z.string()), /z\.promise/],
   ['numeric enum', z.enum({ One: 1 }), /enum with numbers/],
-  ['local datetime', z.iso.datetime({ local: true }), /local/],
   ['datetime precision', z.iso.datetime({ precision: 3 }), /precision/],
   ['check on a datetime', z.iso.datetime().min(5), /check on this type/],
   ['check on a date', z.iso.date().regex(/1$/), /check on this type/],
+  ['check on an epoch', epoch('s').min(5), /check on this type/],
   ['check on a decimal', decimal(5, 2).startsWith('1'), /check on this type/],
   ['conditional check', z.string().check(z.minLength(2, { when: () => false } as never)), /conditional check/],
   ['strict object', z.strictObject({ a: z.int() }), /strictObject/],

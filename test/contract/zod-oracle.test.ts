@@ -39,14 +39,15 @@ test('a JSON value is accepted exactly when zod accepts it, and gives the same r
   expect(refused).toBeGreaterThan(200);
 });
 
-/** zod's output with absent optional fields as null, as rows have them; -0 as 0. */
+/** zod's output with absent optional fields as null, as rows have them; -0 as 0; 32-bit numbers rounded. */
 function filled(schema: z.ZodType, value: unknown): unknown {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'number') return value + 0;
   let inner = schema;
   while (inner instanceof z.ZodOptional || inner instanceof z.ZodNullable || inner instanceof z.ZodReadonly) {
     inner = inner.unwrap() as z.ZodType;
   }
+  if (typeof value === 'number')
+    return (inner.def as { format?: string }).format === 'float32' ? Math.fround(value) + 0 : value + 0;
   if (inner instanceof z.ZodArray) return (value as unknown[]).map((item) => filled(inner.element as z.ZodType, item));
   if (!(inner instanceof z.ZodObject)) return value;
   return Object.fromEntries(
@@ -61,7 +62,8 @@ function filled(schema: z.ZodType, value: unknown): unknown {
 function withoutTimes(value: unknown): unknown {
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) {
     const fraction = /\.(\d+)/.exec(value)?.[1] ?? '';
-    return Math.floor(Date.parse(value.replace(/\.\d+/, ''))) * 1000 + Number(fraction.padEnd(6, '0'));
+    const zoned = /(?:Z|[+-]\d\d:\d\d)$/.test(value) ? value : `${value}Z`;
+    return Math.floor(Date.parse(zoned.replace(/\.\d+/, ''))) * 1000 + Number(fraction.padEnd(6, '0'));
   }
   if (Array.isArray(value)) return value.map(withoutTimes);
   if (typeof value !== 'object' || value === null) return value;

@@ -2,6 +2,7 @@ import { decimal, entity, featureService, featureView, source } from '../../inde
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
+import type { FileColumn } from '../../engine/define/check-history.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { briefly, faultsOf } from './faults.ts';
@@ -316,15 +317,15 @@ test('history is looked at where columns can be described', async () => {
       eventTime: 'at',
       history: { path },
     });
-  const columns = new Map([
+  const columns = new Map<string, readonly FileColumn[]>([
     [
       '/srv/models/good.parquet',
       [
-        { name: 'at', type: 'TIMESTAMP' },
-        { name: 'n', type: 'BIGINT' },
+        { name: 'at', type: 'TIMESTAMP WITH TIME ZONE', reading: 'typed' },
+        { name: 'n', type: 'BIGINT', reading: 'typed' },
       ],
     ],
-    ['/srv/models/lacking.parquet', [{ name: 'at', type: 'DATE' }]],
+    ['/srv/models/lacking.parquet', [{ name: 'at', type: 'DATE', reading: 'typed' }]],
     ['/srv/models/lines.jsonl', []],
   ]);
   const faults = await faultsOf(

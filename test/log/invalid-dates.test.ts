@@ -17,7 +17,9 @@ it('shows a date that no calendar has, infinity for one, instead of failing on i
     const path = join(folder, 'a.parquet');
     const rows = "('a', TIMESTAMP '1970-01-01', DATE 'infinity'), ('b', TIMESTAMP '1970-01-02', DATE '10000-01-01')";
     await duckdb.run(`COPY (FROM (VALUES ${rows}) t(id, "at", day)) TO '${path}' (FORMAT parquet)`);
-    const contract = compileContract(z.object({ id: z.string(), at: z.iso.datetime(), day: z.iso.date() }));
+    const contract = compileContract(
+      z.object({ id: z.string(), at: z.iso.datetime({ local: true }), day: z.iso.date() }),
+    );
     const shown: unknown[] = [];
     const scan = scanHistory({
       source: orderSource({ contract, history: { path, untilUs: null, disjoint: true } }),

@@ -28,7 +28,7 @@ const HOUR_US = 3_600_000_000;
 export const orderContract = compileContract(
   z.object({
     id: z.string(),
-    at: z.iso.datetime(),
+    at: z.iso.datetime({ local: true }),
     customer: z.string().nullable(),
     amount: z.int().min(0).nullable(),
     price: decimal(10, 2).nullable(),

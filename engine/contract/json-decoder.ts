@@ -1,0 +1,71 @@
+import { isUtf8 } from 'node:buffer';
+import { describeReceived } from '../values/describe-received.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import type { TextTrust } from '../values/plain-readings.ts';
+import { typedReading } from '../values/typed-reading.ts';
+import type { CompiledContract, DecodeResult, Row } from './compiled-contract.ts';
+import { arrayDecoder, type Decoder, memberDecoder, objectDecoder, scalarDecoder } from './decoder.ts';
+import type { FieldPlan } from './field-plan.ts';
+import { framingFault, jsonFault, withNonFinite } from './json-fault.ts';
+
+/** The decoders of JSON records: of a parsed value, and of a text. */
+export function jsonDecoders(plans: readonly FieldPlan[]): Pick<CompiledContract, 'decodeValue' | 'decodeJson'> {
+  const decodeAny = recordDecoder(plans, 'none');
+  const decodeStorable = recordDecoder(plans, 'storable');
+  return {
+    decodeValue: decodeAny,
+    decodeJson: (json) => {
+      let text: string;
+      if (typeof json === 'string') text = json;
+      else {
+        const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+        if (bytes[0] === 0) return { ok: false, reasons: [framingFault(bytes)] };
+        text = bytes.toString();
+        if (text.includes('\uFFFD') && !isUtf8(bytes)) {
+          return { ok: false, reasons: ['record: expected JSON in UTF-8, received other bytes'] };
+        }
+      }
+      let value: unknown;
+      try {
+        value = JSON.parse(text);
+      } catch {
+        return refused(text, decodeAny);
+      }
+      // A NUL or half a surrogate pair can only stand in valid JSON as a \u escape.
+      return typeof json !== 'string' && !text.includes('\\u') ? decodeStorable(value) : decodeAny(value);
+    },
+  };
+}
+
+/** Why a text that is no JSON is refused: for the fields that hold NaN or Infinity, if that is all, else for the place of the fault. */
+function refused(text: string, decode: (value: unknown) => DecodeResult): DecodeResult {
+  const value = withNonFinite(text);
+  const decoded = value === undefined ? null : decode(value);
+  if (decoded !== null && !decoded.ok) return decoded;
+  return { ok: false, reasons: [`record: expected JSON, ${jsonFault(text)}`] };
+}
+
+function recordDecoder(plans: readonly FieldPlan[], trust: TextTrust): (value: unknown) => DecodeResult {
+  const decodeMembers = memberDecoder(
+    plans.map((plan) => [plan.spec.name, jsonDecoder(plan, trust)]),
+    '',
+  );
+  return (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return { ok: false, reasons: [`record: expected a JSON object, received ${describeReceived(value)}`] };
+    }
+    const reasons: string[] = [];
+    const row = decodeMembers(value as Row, reasons);
+    return reasons.length === 0 ? { ok: true, row } : { ok: false, reasons };
+  };
+}
+
+/** The decoder of a field in parsed JSON. */
+export function jsonDecoder(plan: FieldPlan, trust: TextTrust): Decoder {
+  if (plan.item !== null) return arrayDecoder(plan, jsonDecoder(plan.item, trust), false);
+  if (plan.members.length > 0) {
+    const members = plan.members.map((member) => [member.spec.name, jsonDecoder(member, trust)] as const);
+    return objectDecoder(plan, members, false);
+  }
+  return scalarDecoder(plan, typedReading(plan.spec.type as ScalarType, plan.spelling, trust), false);
+}

@@ -1,0 +1,135 @@
+import { describeReceived } from '../values/describe-received.ts';
+
+const AROUND = 100;
+const LITERALS = ['true', 'false', 'null'];
+const NON_FINITE = /-?Infinity|NaN/y;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y;
+const SPACE = /[ \t\n\r]*/y;
+
+/** What bytes that begin with zero, which no JSON does, look like. */
+export function framingFault(bytes: Buffer): string {
+  if (bytes.length < 6) return `record: expected JSON, received ${bytes.length} bytes that begin with 00`;
+  const schema = bytes.readUInt32BE(1);
+  const after = bytes.subarray(5, 205).toString();
+  return (
+    `record: expected JSON, received a zero byte and 4 bytes before ${describeReceived(after)}: looks like a schema registry's framing ` +
+    `(schema id ${schema}); have the producer write plain JSON, without the registry's serializer`
+  );
+}
+
+/** What was received in place of JSON, up to 200 characters around the place where it stops being JSON. */
+export function jsonFault(text: string): string {
+  if (text === '') return 'received nothing';
+  const at = faultAt(text);
+  const word = matchAt(NON_FINITE, text, at);
+  const what = word === '' ? '' : `: ${word} is no JSON`;
+  if (text.length <= 2 * AROUND) return `received ${describeReceived(text)}${what}`;
+  const from = Math.max(0, Math.min(at - AROUND, text.length - 2 * AROUND));
+  const until = Math.min(text.length, from + 2 * AROUND);
+  const shown = JSON.stringify(text.slice(from, until).toWellFormed());
+  const before = from > 0 ? '…' : '';
+  const after = until < text.length ? '…' : '';
+  return `received ${before}${shown}${after} (fault at character ${at + 1} of ${text.length})${what}`;
+}
+
+/**
+ * The value of a text that is JSON but for NaN and Infinity, which some programs write: with those numbers in their places. Undefined where
+ * there are none, or where that is not all.
+ */
+export function withNonFinite(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  // In strings they are text; outside of them, a number no producer writes stands for NaN.
+  const pieces = text.split(/("(?:[^"\\]|\\.)*")/s);
+  const replaced = pieces.map((piece, index) =>
+    index % 2 === 1 ? piece : piece.replaceAll('Infinity', '1e99999').replaceAll('NaN', NAN_STAND_IN),
+  );
+  const reviver = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
+    context?.source === NAN_STAND_IN ? Number.NaN : value;
+  try {
+    return JSON.parse(replaced.join(''), reviver);
+  } catch {
+    return undefined;
+  }
+}
+
+const NAN_STAND_IN = '1.5e99999';
+
+/** Where a text stops being JSON. Without recursion: it may be nested as deeply as it is long. */
+function faultAt(text: string): number {
+  const open: string[] = [];
+  let at = 0;
+  const skip = (): void => {
+    at += matchAt(SPACE, text, at).length;
+  };
+  for (;;) {
+    skip();
+    const first = text[at];
+    if (first === '{' || first === '[') {
+      at++;
+      skip();
+      const close = first === '{' ? '}' : ']';
+      if (text[at] !== close) {
+        open.push(close);
+        if (first === '{') {
+          const next = nameEnd(text, at);
+          if (next.isFault) return next.at;
+          at = next.at;
+        }
+        continue;
+      }
+      at++;
+    } else {
+      const length = first === '"' ? stringLength(text, at) : literalLength(text, at);
+      if (length <= 0) return at - length;
+      at += length;
+    }
+    // A value has ended: what encloses it ends too, or goes on.
+    for (;;) {
+      skip();
+      const close = open.at(-1);
+      if (close === undefined || (text[at] !== close && text[at] !== ',')) return at;
+      if (text[at++] === ',') {
+        if (close !== '}') break;
+        skip();
+        const next = nameEnd(text, at);
+        if (next.isFault) return next.at;
+        at = next.at;
+        break;
+      }
+      open.pop();
+    }
+  }
+}
+
+/** The end of `"name" :`, or where it is none. */
+function nameEnd(text: string, from: number): { readonly at: number; readonly isFault: boolean } {
+  const length = text[from] === '"' ? stringLength(text, from) : 0;
+  if (length <= 0) return { at: from - length, isFault: true };
+  const at = from + length + matchAt(SPACE, text, from + length).length;
+  return text[at] === ':' ? { at: at + 1, isFault: false } : { at, isFault: true };
+}
+
+/** The length of the string that begins here; where it is none, minus the length of what is sound of it. */
+function stringLength(text: string, from: number): number {
+  let at = from + 1;
+  for (;;) {
+    const character = text[at];
+    if (character === '"') return at + 1 - from;
+    // Control characters have to be escaped.
+    const isPlain = character !== undefined && character !== '\\' && character >= ' ';
+    const length = isPlain ? 1 : matchAt(ESCAPE, text, at).length;
+    if (length === 0) return from - at;
+    at += length;
+  }
+}
+
+function literalLength(text: string, at: number): number {
+  const literal = LITERALS.find((word) => text.startsWith(word, at));
+  return literal === undefined ? matchAt(NUMBER, text, at).length : literal.length;
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0] ?? '';
+}

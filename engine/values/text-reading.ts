@@ -1,0 +1,72 @@
+import type { Convert, Reading } from './convert.ts';
+import { describeReceived } from './describe-received.ts';
+import { expectedOf } from './expected-words.ts';
+import type { ScalarType } from './field-type.ts';
+import { integerAdvice, textInt, textInt64 } from './integer-readings.ts';
+import { textDecimal, textDouble, textFloat32 } from './number-readings.ts';
+import { booleanAdvice, enumValue, storableText, stringAdvice, textBoolean } from './plain-readings.ts';
+import { KEY_SPELLING, type Spelling } from './spelling.ts';
+import { dateTimeAdvice, epochAdvice, textDate, textDateTime, textEpoch } from './time-readings.ts';
+
+/**
+ * The reading of text: a CSV's cells, the folders of a path, `key=value` on a command line, a URL's parameters. Strict: no spaces, no `+`, no
+ * leading zeros, no thousands. docs/values.md has the spellings of every type.
+ *
+ * @example
+ * textReading({ kind: 'int' }).convert('42.0'); // 42
+ */
+export function textReading(type: ScalarType, spelling: Spelling = KEY_SPELLING): Reading {
+  return {
+    expected: expectedOf(type, spelling),
+    convert: textConversion(type, spelling),
+    received: describeReceived,
+    advice: textAdvice(type, spelling),
+  };
+}
+
+function textConversion(type: ScalarType, spelling: Spelling): Convert {
+  switch (type.kind) {
+    case 'string':
+      return storableText('none');
+    case 'enum':
+      return enumValue(type.values);
+    case 'boolean':
+      return textBoolean;
+    case 'int':
+      return textInt;
+    case 'int64':
+      return textInt64;
+    case 'double':
+      return spelling.float32 ? textFloat32 : textDouble;
+    case 'decimal':
+      return textDecimal(type.precision, type.scale);
+    case 'timestamp':
+      return spelling.epoch === null ? textDateTime(spelling) : textEpoch(spelling.epoch, spelling.truncate);
+    case 'date':
+      return textDate;
+  }
+}
+
+function textAdvice(type: ScalarType, spelling: Spelling): (raw: unknown) => string {
+  switch (type.kind) {
+    case 'string':
+      return stringAdvice;
+    case 'boolean':
+      return booleanAdvice;
+    case 'int':
+    case 'int64':
+      return integerAdvice(type.kind);
+    case 'double':
+      return (raw) => (/^[-+]?(?:nan|inf(?:inity)?)$/i.test(String(raw)) ? 'a value that is not known is null' : '');
+    case 'timestamp': {
+      const { epoch } = spelling;
+      return epoch === null
+        ? (raw) => dateTimeAdvice(raw, { ...spelling, relaxed: true })
+        : (raw) => epochAdvice(raw, textInt64, epoch);
+    }
+    case 'decimal':
+    case 'date':
+    case 'enum':
+      return () => '';
+  }
+}

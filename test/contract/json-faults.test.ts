@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { compileContract } from '../../engine/contract/compile-contract.ts';
+import { jsonFault } from '../../engine/contract/json-fault.ts';
+import { epoch } from '../../engine/contract/epoch.ts';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+console.log(`json-faults seed ${seed}`);
+
+const contract = compileContract(
+  z.object({ id: z.int64(), x: z.number().nullable(), list: z.array(z.int()).optional() }),
+);
+
+function reasons(json: string | Buffer): readonly string[] {
+  const decoded = contract.decodeJson(json);
+  expect(decoded.ok).toBe(false);
+  return decoded.ok ? [] : decoded.reasons;
+}
+
+test('NaN and Infinity are told by their field', () => {
+  expect(reasons('{"id":1,"x":NaN}')).toEqual([
+    'x: expected a number, received NaN; a value that is not known is null',
+  ]);
+  expect(reasons('{"id": 1, "x": -Infinity, "list": [1, NaN]}')).toEqual([
+    'x: expected a number, received -Infinity; a value that is not known is null',
+    'list[1]: expected an integer, received NaN; a value that is not known is null',
+  ]);
+  // In a text they are text, and in a field of no contract they are no JSON.
+  expect(contract.decodeJson('{"id":1,"x":1,"note":"NaN, \\"Infinity\\""}').ok).toBe(true);
+  expect(reasons('{"id":1,"x":1,"other":NaN}')).toEqual([
+    'record: expected JSON, received "{\\"id\\":1,\\"x\\":1,\\"other\\":NaN}": NaN is no JSON',
+  ]);
+  expect(reasons('{"id":1,"x":NaN')[0]).toMatch(
+    /^record: expected JSON, received "\{\\"id\\":1,\\"x\\":NaN": NaN is no JSON$/,
+  );
+});
+
+test("a schema registry's framing is named, with its schema", () => {
+  const json = Buffer.from('{"id":1,"x":2}');
+  const framed = Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), json]);
+  expect(reasons(framed)).toEqual([
+    'record: expected JSON, received a zero byte and 4 bytes before "{\\"id\\":1,\\"x\\":2}": looks like a schema registry\'s framing ' +
+      "(schema id 7); have the producer write plain JSON, without the registry's serializer",
+  ]);
+  const avro = Buffer.concat([Buffer.from([0, 0, 1, 0, 3, 0x02, 0x80, 0xff, 0xfe, 0x06])]);
+  expect(reasons(avro)[0]).toMatch(/looks like a schema registry's framing \(schema id 65539\)/);
+  expect(reasons(Buffer.from([0, 1]))).toEqual(['record: expected JSON, received 2 bytes that begin with 00']);
+});
+
+test('a number that has lost digits says how to send it', () => {
+  expect(reasons('{"id":1524831183200260097,"x":1}')).toEqual([
+    'id: expected a 64-bit integer, received 1524831183200260000; beyond 2^53 a JSON number or a double has lost digits: send it as text',
+  ]);
+  expect(contract.decodeJson('{"id":"1524831183200260097","x":1}')).toMatchObject({
+    ok: true,
+    row: { id: 1524831183200260097n },
+  });
+  const nanos = compileContract(z.object({ t: epoch('ns') }));
+  expect(nanos.decodeJson('{"t":1700000000000000000}')).toEqual({
+    ok: false,
+    reasons: [
+      't: expected a time in epoch nanoseconds, a whole number or its digits, no finer than a microsecond, received 1700000000000000000; ' +
+        'beyond 2^53 a JSON number or a double has lost digits: send it as text',
+    ],
+  });
+});
+
+test('what is no JSON is shown around the place of its fault', () => {
+  expect(jsonFault('{"a":1,}')).toBe('received "{\\"a\\":1,}"');
+  const long = `{"a":"${'x'.repeat(500)}","b":oops,"c":"${'y'.repeat(500)}"}`;
+  const told = jsonFault(long);
+  expect(told).toMatch(/^received …".*\\"b\\":oops,.*"… \(fault at character 513 of 1024\)$/);
+  expect(told.length).toBeLessThan(280);
+});
+
+test('the fault lies where JSON.parse stops, for any text', () => {
+  const pieces = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"a"',
+    '"',
+    '\\',
+    '\\u00e9',
+    '1',
+    '-',
+    '01',
+    '1.5e3',
+    '1.',
+    'true',
+    'nul',
+    'null',
+    ' ',
+    '\n',
+    'x',
+    '\u0001',
+  ];
+  let told = 0;
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 12 }), (drawn) => {
+      const text = drawn.join('');
+      let expected: number | null = null;
+      try {
+        JSON.parse(text);
+        return;
+      } catch (error) {
+        const at = /at position (\d+)/.exec((error as Error).message);
+        if (at !== null) expected = Number(at[1]);
+        else if ((error as Error).message.includes('end of JSON input')) expected = text.length;
+      }
+      if (expected === null || text === '') return;
+      told += 1;
+      const padded = `${text}${' '.repeat(201)}`;
+      const shown = /fault at character (\d+)/.exec(jsonFault(padded))?.[1];
+      // What ends too early here goes on with spaces there; of a word or number that breaks off, the beginning is told.
+      if (expected >= text.length) return;
+      const at = Number(shown) - 1;
+      expect([text, at <= expected && /^[-\w.\\]*$/.test(text.slice(at, expected))]).toEqual([text, true]);
+    }),
+    { seed, numRuns: 5000 },
+  );
+  expect(told).toBeGreaterThan(1000);
+});
+
+test('a text that is nested as deeply as it is long has its fault as well', () => {
+  expect(jsonFault('['.repeat(1_000_000))).toContain('(fault at character 1000001 of 1000000)');
+});
