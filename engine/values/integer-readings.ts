@@ -90,6 +90,7 @@ export function integerAdvice(kind: 'int' | 'int64'): (raw: unknown) => string {
     }
     if (typeof raw === 'bigint') return Number.isSafeInteger(Number(raw)) ? '' : wider;
     if (typeof raw !== 'string' || !numberText.test(raw) || !Number.isInteger(Number(raw))) return '';
+    if (Number.isSafeInteger(Number(raw))) return '';
     return isPointed(raw)
       ? 'with a point or an exponent it counts as a double, which has lost digits beyond 2^53: write all its digits'
       : wider;
