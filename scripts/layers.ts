@@ -44,7 +44,10 @@ export const LAYERS: LayerRules = {
   typesOnly: [{ from: 'workflows', to: ['activities', 'engine'] }],
   // A package is for these rooms and no others.
   packages: [
-    { packages: ['zod'], rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli'] },
+    {
+      packages: ['zod'],
+      rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli', 'scripts'],
+    },
     { packages: ['esbuild'], rooms: ['engine/code', 'engine/define'] },
     { packages: ['acorn'], rooms: ['engine/code', 'engine/purity'] },
     {

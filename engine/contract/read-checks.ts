@@ -105,8 +105,8 @@ function readCheck(def: z.core.$ZodChecks['_zod']['def'], subject: CheckSubject,
     case 'number_format': {
       if (subject !== 'int' && subject !== 'double') return false;
       const [low, high] = z.core.util.NUMBER_FORMAT_RANGES[def.format];
-      // Every integer is held to the safe range by its decoder already; saying so again would only lengthen the refusals.
-      if (def.format !== 'safeint' && def.format !== 'float64') {
+      // These are held to their range by their readings already; saying so again would only lengthen the refusals.
+      if (def.format !== 'safeint' && def.format !== 'float64' && def.format !== 'float32') {
         narrow(into.range, 'greater_than', low, true);
         narrow(into.range, 'less_than', high, true);
       }

@@ -9,7 +9,7 @@ import { formatDateTime } from './iso-time.ts';
 const CALENDAR_END_US = 8.64e15;
 
 /**
- * A column's raw value as it stands in the file, not as the reader holds it: decimals with their point, times and dates as texts, beyond
+ * A column's raw value as it stands in the file, not as the reader holds it: decimals with their point, 32-bit floats with their digits, times and dates as texts, beyond
  * the calendar as counts.
  *
  * @example
@@ -19,12 +19,14 @@ export function rawText(form: ColumnType, raw: unknown): unknown {
   if (typeof raw !== 'number' && typeof raw !== 'bigint') return raw;
   const units = unitsOf(raw);
   switch (form.kind) {
+    case 'float':
+      return shortestFloat32(Number(raw));
     case 'decimal':
       return units === undefined ? raw : decimalOfScaled(units, form.scale);
     case 'timestamp':
-      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000 ? textOfMicros(Number(raw)) : `${raw} µs`;
+      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000 ? zoned(form, textOfMicros(Number(raw))) : `${raw} µs`;
     case 'timestamp-ns':
-      return units === undefined ? raw : textOfNanos(units);
+      return units === undefined ? raw : zoned(form, textOfNanos(units));
     case 'date':
       return dateOfDays(Number(raw)) ?? `day ${raw}`;
     default:
@@ -38,6 +40,20 @@ export function receivedOf(form: ColumnType): (raw: unknown) => string {
     const text = rawText(form, raw);
     return typeof text === 'string' && typeof raw !== 'string' ? text : describeReceived(text);
   };
+}
+
+/** A time without a zone is shown without one. */
+function zoned({ zone }: { readonly zone: boolean }, text: string): string {
+  return zone ? text : text.slice(0, -1);
+}
+
+/** The fewest digits that mean this 32-bit float. */
+function shortestFloat32(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
 }
 
 function textOfMicros(epochUs: number): string {

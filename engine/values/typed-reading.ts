@@ -50,8 +50,7 @@ export function columnReading(type: ScalarType, form: ColumnType, spelling: Spel
     expected: expectedOf(type, spelling),
     convert,
     received: receivedOf(form),
-    advice:
-      form.kind === 'timestamp' ? () => '' : form.kind === 'timestamp-ns' ? nanosAdvice : typedAdvice(type, spelling),
+    advice: columnAdvice(type, form, spelling),
   };
 }
 
@@ -84,6 +83,20 @@ function jsonConversion(type: ScalarType, spelling: Spelling, trust: TextTrust):
     const convert = typeof raw === 'number' ? number : typeof raw === 'bigint' ? integer : text;
     return convert === null ? undefined : convert(raw);
   };
+}
+
+function columnAdvice(type: ScalarType, form: ColumnType, spelling: Spelling): (raw: unknown) => string {
+  switch (form.kind) {
+    case 'timestamp-ns':
+      return nanosAdvice;
+    // Raw values of these are not what the file shows.
+    case 'timestamp':
+    case 'decimal':
+    case 'date':
+      return () => '';
+    default:
+      return typedAdvice(type, spelling);
+  }
 }
 
 function typedAdvice(type: ScalarType, spelling: Spelling): (raw: unknown) => string {
