@@ -14,7 +14,8 @@ export interface HistoryGuard {
 
 /**
  * The time guard of a topic (design §5): an event time further ahead of its record's broker timestamp than `maxAhead` is invalid, and so is
- * a record that has no broker timestamp, unless the source says `brokerTime: 'none'`: then only those that have one are held against it.
+ * a record that has no broker timestamp, unless the source says `brokerTime: 'none'`: then only those that have one are held against it. Some
+ * producers write 0 for none.
  *
  * @example
  * topicGuard(source)(eventTimeUs, record.timestampUs); // null: believed
@@ -22,13 +23,17 @@ export interface HistoryGuard {
 export function topicGuard(source: CompiledSource): TopicGuard {
   const { eventTimeField, maxAheadUs, brokerTime } = source;
   if (maxAheadUs === Number.POSITIVE_INFINITY) return () => null;
+  const missing = (which: string): string =>
+    `${eventTimeField}: no-broker-timestamp: the record has no broker timestamp to hold its event time against (it is ${which}); ` +
+    "a source whose records have none says brokerTime: 'none'";
   return (eventTimeUs, brokerTimestampUs) => {
     if (brokerTimestampUs === null) {
       if (brokerTime === 'none') return null;
-      return `${eventTimeField}: no-broker-timestamp: the record has no broker timestamp to hold its event time against; a source whose records have none says brokerTime: 'none'`;
+      return missing('none');
     }
     const aheadUs = eventTimeUs - brokerTimestampUs;
     if (aheadUs <= maxAheadUs) return null;
+    if (brokerTimestampUs === 0) return brokerTime === 'none' ? null : missing('0, which is none');
     return (
       `${eventTimeField}: ahead-of-broker-time: the event time lies ${seconds(aheadUs)} ahead of the record's own timestamp: ` +
       `expected at most ${seconds(maxAheadUs)}`
