@@ -146,6 +146,9 @@ test('a change of the contract, the event time or the entity changes every view 
     ['shop.ts', `topic: 'orders'`, `topic: 'orders', maxAhead: false`],
     ['shop.ts', `topic: 'orders'`, `topic: 'orders', brokerTime: 'none'`],
     ['shop.ts', `topic: 'orders'`, `topic: 'orders2'`],
+    ['shop.ts', `topic: 'orders'`, `topic: 'orders', finerThanMicros: 'truncate'`],
+    ['shop.ts', 'at: z.iso.datetime()', 'at: z.iso.datetime({ local: true })'],
+    ['shop.ts', 'at: z.iso.datetime()', 'at: z.iso.datetime({ offset: true })'],
     ['shop.ts', `entity('shop'`, `entity('outlet'`],
   ] as const) {
     const changed = await fingerprints(edit);

@@ -3,6 +3,7 @@ import {
   type Entity,
   entity,
   type ErrorCode,
+  epoch,
   featureService,
   type FeatureClient,
   featureView,
@@ -31,6 +32,10 @@ const events = source('events', {
     maybe_at: z.iso.datetime().nullable(),
     tags: z.array(z.string().nullable()),
     inner: z.object({ at: z.iso.datetime() }).nullish(),
+    sent: epoch('ms'),
+    seen: epoch('ns').nullable(),
+    local: z.iso.datetime({ local: true }),
+    small: z.float32(),
   }),
   eventTime: 'at',
   eventId: 'id',
@@ -51,6 +56,10 @@ test('a row has the types of its contract', () => {
       expectTypeOf(e.kind).toEqualTypeOf<'a' | 'b'>();
       expectTypeOf(e.maybe_at).toEqualTypeOf<Micros | null>();
       expectTypeOf(e.tags).toEqualTypeOf<readonly (string | null)[]>();
+      expectTypeOf(e.sent).toEqualTypeOf<Micros>();
+      expectTypeOf(e.seen).toEqualTypeOf<Micros | null>();
+      expectTypeOf(e.local).toEqualTypeOf<Micros>();
+      expectTypeOf(e.small).toEqualTypeOf<number>();
       expectTypeOf(e.inner).toEqualTypeOf<{ readonly at: Micros } | null>();
       // @ts-expect-error no such field
       void e.nope;
@@ -74,6 +83,8 @@ test('features carry the types of their values', () => {
       sum_count: f.sum('count'),
       avg_price: f.avg('price'),
       max_at: f.max('at'),
+      max_sent: f.max('sent'),
+      sum_small: f.sum('small'),
       last_kind: f.last('kind').over('500ms', { hop: '100ms' }),
       min_paid: f.min('paid'),
       by_function: f.avg((e) => (e.paid ? 1 : null)),
@@ -89,6 +100,8 @@ test('features carry the types of their values', () => {
     readonly sum_count: number | null;
     readonly avg_price: number | null;
     readonly max_at: Micros | null;
+    readonly max_sent: Micros | null;
+    readonly sum_small: number | null;
     readonly last_kind: 'a' | 'b' | null;
     readonly min_paid: boolean | null;
     readonly by_function: number | null;
@@ -111,6 +124,8 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       c: f.sum('paid'),
       // @ts-expect-error a sum over a time
       d: f.avg('at'),
+      // @ts-expect-error a sum over an epoch
+      d2: f.sum('sent'),
       // @ts-expect-error a list is no scalar
       e: f.last('tags'),
       // @ts-expect-error the function gives text, and no type says so
@@ -141,8 +156,16 @@ test('sources and entities are held to their fields', () => {
     id: z.string(),
     ok: z.boolean(),
     on: z.string().nullable(),
+    day: z.iso.date(),
+    ts: epoch('s'),
   });
   source('s', { schema, eventTime: 'at', eventId: 'id' });
+  source('s', { schema, eventTime: 'ts', finerThanMicros: 'truncate' });
+  source('s', { schema, eventTime: 'day', eventTimeAt: 'end' });
+  // @ts-expect-error neither of its midnights
+  source('s', { schema, eventTime: 'day', eventTimeAt: 'noon' });
+  // @ts-expect-error there is no such unit
+  void (() => epoch('m'));
   // @ts-expect-error no such field
   source('s', { schema, eventTime: 'nope' });
   // @ts-expect-error text is no time
