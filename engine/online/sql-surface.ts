@@ -79,9 +79,7 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
     // The columns that stand beside the features come last: a surface from before there were errors is replaced in place, too.
     `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead, r.errors ` +
       `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, s.state_crc, now()) r`,
-    // Its results may have changed, which no replacement in place allows. Nothing stands on it: `_at` names it in its text.
-    `DROP FUNCTION IF EXISTS ${names.readEntity}(${keyTypes}, timestamptz)`,
-    `CREATE FUNCTION ${names.readEntity}(${keyTypes}, timestamptz, ${signature}) RETURNS record ` +
+    `CREATE OR REPLACE FUNCTION ${names.readEntity}(${keyTypes}, timestamptz, ${signature}) RETURNS record ` +
       'LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog COST 1000 AS ' +
       literal(
         `DECLARE found_bytes bytea; found_crc int;\nBEGIN\nSELECT s.state, s.state_crc INTO found_bytes, found_crc FROM ${stateTable(table)} s WHERE ${keyMatch};\n` +
@@ -100,13 +98,15 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
   ];
 }
 
-function accessStatements(layout: ViewLayout, readerExists: boolean): string[] {
+function accessStatements(layout: ViewLayout, readerExists: boolean, callers: readonly string[]): string[] {
   const names = namesOf(layout.view);
   const keyTypes = layout.keys.map((key) => columnFormat(key.type).castName).join(', ');
-  const functions = [`${names.at}(timestamptz)`, `${names.readEntity}(${keyTypes}, timestamptz)`];
+  const lookUp = `${names.readEntity}(${keyTypes}, timestamptz)`;
+  const functions = [`${names.at}(timestamptz)`, lookUp];
   return [
     // Functions are everyone's unless told otherwise; one of these reads states with its owner's rights.
     ...functions.map((signature) => `REVOKE EXECUTE ON FUNCTION ${signature} FROM PUBLIC`),
+    ...callers.map((role) => `GRANT EXECUTE ON FUNCTION ${lookUp} TO ${role}`),
     ...(readerExists
       ? [
           ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${READER_ROLE}`),
@@ -144,6 +144,24 @@ export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Pro
   }
 }
 
+/**
+ * Drops the function that looks states up where it is of an older form: with other results it cannot be replaced. Nothing stands on it, as `_at`
+ * names it in its text. Gives the roles that may call it, quoted: they may call the next one.
+ */
+async function dropOldForm(client: Queryable, layout: ViewLayout): Promise<readonly string[]> {
+  const keyTypes = layout.keys.map((key) => columnFormat(key.type).castName).join(', ');
+  const signature = `${namesOf(layout.view).readEntity}(${keyTypes}, timestamptz)`;
+  const { rows } = await client.query<{ grantee: string | null }>({
+    text:
+      'SELECT DISTINCT a.grantee::regrole::text AS grantee FROM pg_proc p ' +
+      "LEFT JOIN LATERAL aclexplode(p.proacl) a ON a.grantee <> 0 AND a.privilege_type = 'EXECUTE' " +
+      "WHERE p.oid = to_regprocedure($1) AND NOT 'errors' = ANY(p.proargnames)",
+    values: [signature],
+  });
+  if (rows.length > 0) await client.query(`DROP FUNCTION ${signature}`);
+  return rows.flatMap(({ grantee }) => grantee ?? []);
+}
+
 /** Features and join keys that a surface of this form cannot have as columns: it has such columns itself. */
 function refuseReserved(layout: ViewLayout): void {
   const names = [...layout.keys, ...layout.features].map(({ name }) => name);
@@ -175,6 +193,8 @@ export async function installSqlSurface(
   });
   const parallel = rows[0]?.parallel === true ? 'SAFE' : 'RESTRICTED';
   if (previous !== null && !sameColumns(previous, version.layout)) await dropSqlSurface(client, previous);
+  const callers = await dropOldForm(client, version.layout);
   for (const statement of createStatements(version, parallel)) await client.query(statement);
-  for (const statement of accessStatements(version.layout, rows[0]?.exists === true)) await client.query(statement);
+  for (const statement of accessStatements(version.layout, rows[0]?.exists === true, callers))
+    await client.query(statement);
 }

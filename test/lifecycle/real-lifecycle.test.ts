@@ -4,9 +4,10 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
+import { SQL_SURFACE } from '../../engine/online/sql-surface.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
-import { versions } from '../../engine/postgres/view-versions.ts';
+import { liveVersion, setSqlSurface, versions } from '../../engine/postgres/view-versions.ts';
 import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
 import type { ExportSummary } from '../../workflows/export-training-set/contract.ts';
 import { ClicksWorld, type Served } from './clicks-world.ts';
@@ -127,7 +128,12 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     const expected = world.expected();
     world.define(", most: f.max('amount')");
     await world.stopWorker();
+    // As if the release before had published it: a worker makes an SQL view of an older form anew when it starts.
+    const before = await liveVersion(world.pool, world.view);
+    await setSqlSurface(world.pool, world.view, before!.version, 1);
     await world.startWorker();
+    await eventually(async () => (await liveVersion(world.pool, world.view))?.sqlSurface === SQL_SURFACE);
+    expect(before?.sqlSurface).toBe(SQL_SURFACE);
     const failed = await harness.reach(lifecycle(), 'failed');
     expect(failed.error?.code).toBe('definition-changed');
     expect(failed.accepts).toContain('rebackfill');

@@ -5,6 +5,7 @@ import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { publishVersion, renewSqlSurfaces } from '../../engine/online/publish-version.ts';
 import { dropSqlSurface, SQL_SURFACE } from '../../engine/online/sql-surface.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
+import { stateTable } from '../../engine/postgres/state-table.ts';
 import { liveVersion } from '../../engine/postgres/view-versions.ts';
 import { stateCrc } from '../../engine/state/stored-state.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
@@ -13,6 +14,7 @@ import { buildVersion, compiled, publish, sale, shopSales, shopSalesNext } from 
 let database: OwnDatabase;
 let view: CompiledView;
 let next: CompiledView;
+let role: string;
 const rows = Array.from({ length: 30 }, (_, n) => sale(n));
 
 beforeAll(async () => {
@@ -20,26 +22,46 @@ beforeAll(async () => {
   await migrateToLatest(database.pool);
   [view] = (await compiled(shopSales)) as [CompiledView];
   [next] = (await compiled(shopSalesNext)) as [CompiledView];
+  role = `${new URL(database.url).pathname.slice(1)}_Own`;
+  await database.pool.query(`CREATE ROLE "${role}"`);
+  await database.pool.query(`CREATE ROLE "${role}_other"`);
 });
-afterAll(() => database.drop());
+afterAll(async () => {
+  await database.drop();
+  const admin = new pg.Client({ connectionString: inject('stack').databaseUrl });
+  await admin.connect();
+  await admin.query(`DROP ROLE "${role}", "${role}_other"`);
+  await admin.end();
+});
 
 /** The surface as it was before there were errors: no such column, and a decoder without checksums (here it decodes nothing). */
 async function installForm1(): Promise<void> {
+  const table = stateTable((await liveVersion(database.pool, 'shop_sales'))!.stateTable);
   const signature = 'OUT o0 bigint, OUT o1 text, OUT ahead boolean';
   const decoder = `RETURNS record LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$ BEGIN o0 := 7; ahead := false; END $$`;
   const columns = 'r.o0::bigint AS sales_1d, r.o1 COLLATE "C" AS last_channel';
   for (const statement of [
     `CREATE FUNCTION millrace_sql.shop_sales_read(state_bytes bytea, at_time timestamptz, ${signature}) ${decoder}`,
     `CREATE VIEW millrace.shop_sales AS SELECT s.shop, ${columns}, now() AS as_of, r.ahead
-      FROM millrace_state.shop_sales_v1 s CROSS JOIN LATERAL millrace_sql.shop_sales_read(s.state, now()) r`,
+      FROM ${table} s CROSS JOIN LATERAL millrace_sql.shop_sales_read(s.state, now()) r`,
     `CREATE FUNCTION millrace_sql.shop_sales_read_entity(k0 text, at_time timestamptz, ${signature}) ${decoder}`,
-    'CREATE VIEW millrace_sql.shop_sales_entities AS SELECT s.shop FROM millrace_state.shop_sales_v1 s',
+    `CREATE VIEW millrace_sql.shop_sales_entities AS SELECT s.shop FROM ${table} s`,
     `CREATE FUNCTION millrace.shop_sales_at(timestamptz) RETURNS SETOF millrace.shop_sales LANGUAGE sql STABLE AS $$
       SELECT s.shop, ${columns}, $1 AS as_of, r.ahead
       FROM millrace_sql.shop_sales_entities s CROSS JOIN LATERAL millrace_sql.shop_sales_read_entity(s.shop, $1) r $$`,
   ])
     await database.pool.query(statement);
   await database.pool.query('UPDATE millrace_catalog.view_version SET sql_surface = 1');
+}
+
+/** What a role of the user's own may call. */
+async function callable(role: string): Promise<string[]> {
+  const { rows: found } = await database.pool.query<{ name: string }>(
+    `SELECT p.proname AS name FROM pg_proc p WHERE p.proname IN ('shop_sales_at', 'shop_sales_read_entity')
+       AND has_function_privilege($1, p.oid, 'EXECUTE') ORDER BY name`,
+    [role],
+  );
+  return found.map(({ name }) => name);
 }
 
 /** A live version whose surface is of form 1, with a view of a user's on it. */
@@ -61,6 +83,15 @@ async function readFunctions(): Promise<string[]> {
 describe('the SQL surface of an installation from before there were errors', () => {
   it('is made anew in place, once, and what users built on it stays', async () => {
     await earlierInstallation();
+    for (const name of [
+      'millrace.shop_sales_at(timestamptz)',
+      'millrace_sql.shop_sales_read_entity(text, timestamptz)',
+    ])
+      for (const statement of [
+        `REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`,
+        `GRANT EXECUTE ON FUNCTION ${name} TO "${role}"`,
+      ])
+        await database.pool.query(statement);
     const runs = await Promise.all([renewSqlSurfaces(database.pool), renewSqlSurfaces(database.pool)]);
     expect(runs.flatMap(({ renewed }) => renewed)).toEqual(['shop_sales']);
     expect(runs.flatMap(({ kept }) => kept)).toEqual([]);
@@ -78,6 +109,12 @@ describe('the SQL surface of an installation from before there were errors', () 
     expect((await database.pool.query(at)).rows).toEqual([{ sales_1d: null, errors: { '*': 'state-corrupt' } }]);
     expect((await database.pool.query('SELECT shop FROM public.mine ORDER BY shop')).rowCount).toBe(3);
     expect((await database.pool.query('SELECT shop FROM public.then ORDER BY shop')).rowCount).toBe(3);
+    // A role of one's own may call it as before, also after the next version of the same columns.
+    expect(await callable(role)).toEqual(['shop_sales_at', 'shop_sales_read_entity']);
+    const version = await buildVersion(database.pool, view, rows);
+    await publishVersion({ pool: database.pool, view: 'shop_sales', version });
+    expect(await callable(role)).toEqual(['shop_sales_at', 'shop_sales_read_entity']);
+    expect(await callable(`${role}_other`)).toEqual([]);
     // Nothing of the old form is left.
     expect(await readFunctions()).toEqual([
       'millrace.shop_sales_at(timestamp with time zone)',
