@@ -10,11 +10,10 @@ const SPACE = /[ \t\n\r]*/y;
 /** What bytes that begin with zero, which no JSON does, look like. */
 export function framingFault(bytes: Buffer): string {
   if (bytes.length < 6) return `record: expected JSON, received ${bytes.length} bytes that begin with 00`;
-  const schema = bytes.readUInt32BE(1);
-  const after = bytes.subarray(5, 205).toString();
+  const after = bytes.subarray(5, 5 + 2 * AROUND).toString();
   return (
-    `record: expected JSON, received a zero byte and 4 bytes before ${describeReceived(after)}: looks like a schema registry's framing ` +
-    `(schema id ${schema}); have the producer write plain JSON, without the registry's serializer`
+    `record: looks like a schema registry's framing (schema id ${bytes.readUInt32BE(1)}): expected plain JSON, written without the registry's ` +
+    `serializer, received a zero byte and 4 bytes before ${describeReceived(after)}`
   );
 }
 
@@ -39,15 +38,22 @@ export function jsonFault(text: string): string {
  */
 export function withNonFinite(text: string): unknown {
   if (!/NaN|Infinity/.test(text)) return undefined;
-  // In strings they are text; outside of them, a number no producer writes stands for NaN.
-  const pieces = text.split(/("(?:[^"\\]|\\.)*")/s);
-  const replaced = pieces.map((piece, index) =>
-    index % 2 === 1 ? piece : piece.replaceAll('Infinity', '1e99999').replaceAll('NaN', NAN_STAND_IN),
-  );
+  let replaced = '';
+  for (let at = 0; at < text.length; ) {
+    const quote = text.indexOf('"', at);
+    const outside = text.slice(at, quote < 0 ? undefined : quote);
+    // No producer writes these numbers. In strings NaN is text.
+    replaced += outside.replaceAll('Infinity', '1e99999').replaceAll('NaN', NAN_STAND_IN);
+    if (quote < 0) break;
+    const length = stringLength(text, quote);
+    if (length <= 0) return undefined;
+    replaced += text.slice(quote, quote + length);
+    at = quote + length;
+  }
   const reviver = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
     context?.source === NAN_STAND_IN ? Number.NaN : value;
   try {
-    return JSON.parse(replaced.join(''), reviver);
+    return JSON.parse(replaced, reviver);
   } catch {
     return undefined;
   }

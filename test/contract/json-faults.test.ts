@@ -40,8 +40,8 @@ test("a schema registry's framing is named, with its schema", () => {
   const json = Buffer.from('{"id":1,"x":2}');
   const framed = Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), json]);
   expect(reasons(framed)).toEqual([
-    'record: expected JSON, received a zero byte and 4 bytes before "{\\"id\\":1,\\"x\\":2}": looks like a schema registry\'s framing ' +
-      "(schema id 7); have the producer write plain JSON, without the registry's serializer",
+    "record: looks like a schema registry's framing (schema id 7): expected plain JSON, written without the registry's serializer, " +
+      'received a zero byte and 4 bytes before "{\\"id\\":1,\\"x\\":2}"',
   ]);
   const avro = Buffer.concat([Buffer.from([0, 0, 1, 0, 3, 0x02, 0x80, 0xff, 0xfe, 0x06])]);
   expect(reasons(avro)[0]).toMatch(/looks like a schema registry's framing \(schema id 65539\)/);
@@ -124,6 +124,11 @@ test('the fault lies where JSON.parse stops, for any text', () => {
     { seed, numRuns: 5000 },
   );
   expect(told).toBeGreaterThan(1000);
+});
+
+test('a long text beside NaN is no matter', () => {
+  const long = `{"id":1,"note":"${'\\n'.repeat(3_000_000)}","x":NaN}`;
+  expect(reasons(long)).toEqual(['x: expected a number, received NaN; a value that is not known is null']);
 });
 
 test('a text that is nested as deeply as it is long has its fault as well', () => {
