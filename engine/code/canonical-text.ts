@@ -190,7 +190,8 @@ export function canonicalText(
 
   /** Options without those that change no value, in the order of their names where that is sure to be all the same. */
   const withoutOptions = (options: ObjectExpression, dropped: readonly string[]): ObjectExpression => {
-    const effectless = (part: AnyNode): boolean => module !== null && effects !== null && !effects.of(module, part);
+    const effectless = (part: AnyNode): boolean =>
+      module !== null && effects !== null && effects.of(module, part) === 'none';
     const kept = options.properties.flatMap((part): typeof options.properties => {
       if (!isPlainProperty(part)) return [part];
       const name = writtenName(part.key, part.computed) as string;

@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type ImportedName, type OwnModule, readOwnModule, type Unit } from './own-module.ts';
@@ -23,6 +24,11 @@ export interface ModuleGraph {
   readonly customised: boolean;
   /** The module an own specifier means; null for what is outside. */
   imported(module: OwnModule, specifier: string): OwnModule | null;
+}
+
+/** What neither Node nor Millrace brings along: packages, and files of the user's own that only a bundler can take apart. */
+export function isPackage(specifier: string): boolean {
+  return !isBuiltin(specifier) && !/^(?:millrace|zod)(?:\/|$)/.test(specifier);
 }
 
 const readable = /\.(?:[mc]?ts|m?js|json)$/;

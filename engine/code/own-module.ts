@@ -33,6 +33,8 @@ export interface OwnModule {
   readonly stars: readonly string[];
   /** Specifiers of all imports, in the order they are evaluated; those of `import('...')` last. */
   readonly specifiers: readonly string[];
+  /** Those of imports that name nothing: `import 'x'`. */
+  readonly bareSpecifiers: ReadonlySet<string>;
   /** Whether it is CommonJS: what it exports, only a bundler can tell. */
   readonly isCommonJs: boolean;
   /** Of a JSON module: its value. */
@@ -82,6 +84,7 @@ function jsonModule(path: string, json: unknown): OwnModule {
     exports: none,
     stars: [],
     specifiers: [],
+    bareSpecifiers: new Set(),
     isCommonJs: false,
     customised: false,
     json,
@@ -94,6 +97,7 @@ function takeApart(path: string, program: Program): OwnModule {
   const exports = new Map<string, string | ImportedName>();
   const stars: string[] = [];
   const specifiers: string[] = [];
+  const bareSpecifiers = new Set<string>();
   const units: Unit[] = [];
   const declared = new Map<string, Unit>();
   const scopes = resolveScopes(program);
@@ -106,6 +110,7 @@ function takeApart(path: string, program: Program): OwnModule {
     exports,
     stars,
     specifiers,
+    bareSpecifiers,
     isCommonJs: isCommonJs(program, scopes),
     customised: isCustomised(program),
     lineOf: (node) => node.loc?.start.line ?? 1,
@@ -130,6 +135,7 @@ function takeApart(path: string, program: Program): OwnModule {
       case 'ImportDeclaration': {
         const specifier = String(node.source.value);
         specifiers.push(specifier);
+        if (node.specifiers.length === 0) bareSpecifiers.add(specifier);
         for (const part of node.specifiers) {
           const name =
             part.type === 'ImportSpecifier'

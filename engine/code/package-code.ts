@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { isBuiltin } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Metafile, Plugin } from 'esbuild';
+import { isPackage } from './module-graph.ts';
 import type { OutsideName } from './view-code.ts';
 
 /** Code of packages that an export uses. */
@@ -12,11 +12,6 @@ export interface PackageCode {
   readonly text: string;
 }
 
-/** What neither Node nor Millrace brings along: packages, and files only a bundler can take apart. */
-function isPackage({ specifier }: OutsideName): boolean {
-  return !isBuiltin(specifier) && !/^(?:millrace|zod)(?:\/|$)/.test(specifier);
-}
-
 /**
  * Bundles what is used of packages, as Node would find them from the importing folders. What a package itself declares to be free of
  * side effects goes where nothing of it is used. Throws what esbuild throws.
@@ -24,7 +19,7 @@ function isPackage({ specifier }: OutsideName): boolean {
  * @param folder the folder of definitions
  */
 export async function readPackageCode(outside: readonly OutsideName[], folder: string): Promise<PackageCode> {
-  const wanted = outside.filter(isPackage);
+  const wanted = outside.filter(({ specifier }) => isPackage(specifier));
   if (wanted.length === 0) return { packages: [], text: '' };
   // Most definitions use no packages, and a bundler is slow to start.
   const { build } = await import('esbuild');

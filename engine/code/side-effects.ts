@@ -1,14 +1,19 @@
 import type { AnyNode, CallExpression, Expression, NewExpression, Pattern, SpreadElement, Super } from 'acorn';
-import type { ModuleGraph, Target } from './module-graph.ts';
+import { isPackage, type ModuleGraph, type Target } from './module-graph.ts';
 import type { OwnModule, Unit } from './own-module.ts';
-import { childrenOf, writtenName } from './syntax.ts';
+import { childrenOf, walk, writtenName } from './syntax.ts';
+
+/**
+ * What evaluating code may change beside the names it declares: nothing, what packages keep for themselves (`dayjs.extend(utc)`), or
+ * anything.
+ */
+export type SideEffect = 'none' | 'in-packages' | 'any';
 
 /** Tells what changes nothing beside its own result, so that it is of no matter where the result is not used. */
 export interface SideEffects {
-  /** Whether evaluating a unit may change something beside the names it declares. */
-  ofUnit(unit: Unit): boolean;
-  /** Whether evaluating an expression of a module may change something. */
-  of(module: OwnModule, node: AnyNode): boolean;
+  ofUnit(unit: Unit): SideEffect;
+  /** Of an expression of a module. */
+  of(module: OwnModule, node: AnyNode): SideEffect;
 }
 
 /** Functions and constructors of the language that only make something of their arguments. */
@@ -34,20 +39,27 @@ const readers = new Set(
 );
 
 /**
- * Judges by what it knows and takes the rest for having effects: definitions (whatever is called on `millrace` and `zod`), what the
- * language offers to make and read values, and functions of the user's own made of these alone.
+ * Judges by what it knows and takes the rest for changing anything: definitions (whatever is called on `millrace` and `zod`), what the
+ * language offers to make and read values, packages that are handed nothing of the user's own, and functions made of these alone.
  */
 export function judgeSideEffects(graph: ModuleGraph): SideEffects {
-  const functions = new Map<AnyNode, boolean>();
+  const functions = new Map<AnyNode, { readonly isPure: boolean; readonly callsPackages: boolean }>();
+  // Set by the judgement at hand where what is pure for the user's own calls a package.
+  let callsPackages = false;
 
-  const ofUnit = ({ module, kind, node }: Unit): boolean => {
-    if (node.type === 'FunctionDeclaration') return false;
-    if (node.type === 'ClassDeclaration') return !plainClass(module, node);
+  const effectOf = (isPure: () => boolean): SideEffect => {
+    callsPackages = false;
+    if (!isPure()) return 'any';
+    return callsPackages ? 'in-packages' : 'none';
+  };
+  const pureUnit = ({ module, kind, node }: Unit): boolean => {
+    if (node.type === 'FunctionDeclaration') return true;
+    if (node.type === 'ClassDeclaration') return plainClass(module, node);
     if (node.type === 'VariableDeclarator') {
-      if (kind === 'using' || kind === 'await using') return true;
-      return !purePattern(module, node.id) || (node.init ? !pure(module, node.init) : false);
+      if (kind === 'using' || kind === 'await using') return false;
+      return purePattern(module, node.id) && (!node.init || pure(module, node.init));
     }
-    return kind !== 'default' || !pure(module, node);
+    return pure(module, node.type === 'ExpressionStatement' ? node.expression : node);
   };
   const purePattern = (module: OwnModule, node: Pattern): boolean => {
     if (node.type === 'Identifier') return true;
@@ -74,6 +86,49 @@ export function judgeSideEffects(graph: ModuleGraph): SideEffects {
 
   const isDefining = (target: Target | undefined): boolean =>
     target?.kind === 'outside' && /^(?:millrace|zod)(?:\/|$)/.test(target.specifier);
+
+  /** `dayjs`, `dayjs.utc`, `new Parser().parse`: what hangs on something of a package. */
+  const isPackageChain = (module: OwnModule, node: AnyNode, depth = 0): boolean => {
+    if (node.type === 'CallExpression' || node.type === 'NewExpression')
+      return isPackageChain(module, node.callee, depth + 1);
+    if (node.type === 'MemberExpression') return isPackageChain(module, node.object, depth + 1);
+    const target = targetOf(module, node);
+    if (target?.kind === 'outside') return isPackage(target.specifier);
+    const made = initialiser(target);
+    return made !== null && depth < 20 && isPackageChain(made.module, made.node, depth + 1);
+  };
+  /** Whether what is handed to a package is nothing of the user's own that it could change, nor code that changes or hands out any. */
+  const isGivenAway = (module: OwnModule, node: AnyNode, seen = new Set<AnyNode>()): boolean => {
+    if (seen.has(node)) return true;
+    seen.add(node);
+    if (/Function/.test(node.type)) {
+      const used: AnyNode[] = [];
+      walk(node, (each) => {
+        if (each.type === 'Identifier' && module.scopes.module.has(each)) used.push(each);
+      });
+      return pureFunction(module, node) && used.every((each) => isGivenAway(module, each, seen));
+    }
+    switch (node.type) {
+      case 'ArrayExpression':
+        return node.elements.every((part) => part === null || isGivenAway(module, part, seen));
+      case 'ObjectExpression':
+        return node.properties.every((part) => part.type === 'Property' && isGivenAway(module, part.value, seen));
+      case 'Identifier': {
+        if (module.scopes.free.has(node) || isPackageChain(module, node) || isDefiningChain(module, node, 0))
+          return true;
+        const made = initialiser(targetOf(module, node));
+        if (made === null || !/Literal$|Function/.test(made.node.type)) return false;
+        return isGivenAway(made.module, made.node, seen);
+      }
+      case 'Literal':
+      case 'TemplateLiteral':
+      case 'UnaryExpression':
+      case 'BinaryExpression':
+        return true;
+      default:
+        return isPackageChain(module, node) || isDefiningChain(module, node, 0);
+    }
+  };
 
   /** What a top-level name was made of, where it is never assigned again. */
   const initialiser = (target: Target | undefined): { module: OwnModule; node: AnyNode } | null => {
@@ -156,12 +211,21 @@ export function judgeSideEffects(graph: ModuleGraph): SideEffects {
     if (isMaker(module, callee)) {
       return argumentsPure(module, node, callers.has(globalName(module, callee) ?? ''));
     }
+    if (isPackageChain(module, callee)) {
+      callsPackages = true;
+      return (
+        pure(module, callee) &&
+        argumentsPure(module, node, false) &&
+        node.arguments.every((each) => isGivenAway(module, each))
+      );
+    }
     if (node.type === 'NewExpression') return false;
     if (callee.type === 'MemberExpression' && isReaderCall(module, node)) {
       return pure(module, callee.object) && argumentsPure(module, node, true);
     }
     if (isFrozenLiteral(module, node)) return pure(module, node.arguments[0] as AnyNode);
-    return pureFunction(module, callee) && argumentsPure(module, node, true);
+    // One that is pure whatever it is given calls nothing it is given.
+    return pureFunction(module, callee) && argumentsPure(module, node, false);
   };
   /** `Object.freeze({...})`: of what is nobody else's. */
   const isFrozenLiteral = (module: OwnModule, { callee, arguments: given }: CallExpression): boolean =>
@@ -179,14 +243,20 @@ export function judgeSideEffects(graph: ModuleGraph): SideEffects {
     }
     if (!('params' in node) || !('body' in node) || node.async || node.generator) return false;
     const known = functions.get(node);
-    if (known !== undefined) return known;
-    functions.set(node, false);
+    if (known !== undefined) {
+      callsPackages ||= known.callsPackages;
+      return known.isPure;
+    }
+    functions.set(node, { isPure: false, callsPackages: false });
+    const before = callsPackages;
+    callsPackages = false;
     const body = node.body as AnyNode;
-    const sound =
+    const isPure =
       node.params.every((param) => purePattern(module, param)) &&
       (body.type === 'BlockStatement' ? body.body.every((part) => pureStatement(module, part)) : pure(module, body));
-    functions.set(node, sound);
-    return sound;
+    functions.set(node, { isPure, callsPackages });
+    callsPackages ||= before;
+    return isPure;
   };
   const pureStatement = (module: OwnModule, node: AnyNode): boolean => {
     if (node.type === 'ReturnStatement') return !node.argument || pure(module, node.argument);
@@ -237,5 +307,8 @@ export function judgeSideEffects(graph: ModuleGraph): SideEffects {
     }
   };
 
-  return { ofUnit, of: (module, node) => !pure(module, node) };
+  return {
+    ofUnit: (unit) => effectOf(() => pureUnit(unit)),
+    of: (module, node) => effectOf(() => pure(module, node)),
+  };
 }

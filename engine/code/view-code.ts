@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { canonicalText, type Pieces } from './canonical-text.ts';
-import type { ModuleGraph, Target } from './module-graph.ts';
+import { isPackage, type ModuleGraph, type Target } from './module-graph.ts';
 import type { OwnModule, Unit } from './own-module.ts';
-import { judgeSideEffects } from './side-effects.ts';
+import { judgeSideEffects, type SideEffect } from './side-effects.ts';
 
 /** A name of something that is not the user's own, as code uses it; `''` where a module is only evaluated. */
 export interface OutsideName {
@@ -22,11 +22,22 @@ export interface ExportCode {
   readonly outside: readonly OutsideName[];
 }
 
+export interface CodeOptions {
+  /**
+   * Whether importing the graph changed anything that all code shares: a prototype of the language, a global. Then what any package does
+   * when it is imported counts for every export.
+   */
+  readonly globalsChanged: boolean;
+}
+
 /**
  * Makes a function that takes an export's code out of a graph: what it uses, however indirectly, and everything evaluated in any module
- * that may change something.
+ * that may change something for it. What happens inside packages counts for exports that use packages.
  */
-export function exportCodeReader(graph: ModuleGraph): (file: string, exportName: string) => ExportCode {
+export function exportCodeReader(
+  graph: ModuleGraph,
+  { globalsChanged }: CodeOptions,
+): (file: string, exportName: string) => ExportCode {
   const effects = judgeSideEffects(graph);
   const texts = new Map<Unit, Pieces>();
   const piecesOf = (unit: Unit): Pieces => {
@@ -34,47 +45,43 @@ export function exportCodeReader(graph: ModuleGraph): (file: string, exportName:
     texts.set(unit, known);
     return known;
   };
-  const effectful = new Map<Unit, boolean>();
-  const hasEffect = (unit: Unit): boolean => {
-    const known = effectful.get(unit) ?? effects.ofUnit(unit);
-    effectful.set(unit, known);
-    return known;
-  };
+  const { modules } = graph;
+  const effectOf = new Map(modules.flatMap(({ units }) => units.map((unit) => [unit, effects.ofUnit(unit)] as const)));
+  const bare = evaluated(modules, graph, true);
 
   return (file, exportName) => {
     const root = graph.exported(file, exportName);
     if (root === undefined) throw new Error(`${file} exports no ${exportName}`);
-    const { modules } = graph;
     const live = new Set<Unit>();
     const whole = new Set<OwnModule>();
     const used = new Map<string, OutsideName>();
-    const waiting: Target[] = [root];
-    const include = (unit: Unit): void => {
-      if (live.has(unit)) return;
-      live.add(unit);
-      waiting.push(...piecesOf(unit).filter((piece) => typeof piece !== 'string'));
-    };
-    for (const unit of modules.flatMap((module) => module.units)) if (hasEffect(unit)) include(unit);
-    for (let target = waiting.pop(); target !== undefined; target = waiting.pop()) {
-      if (target.kind === 'unit') include(target.unit);
-      else if (target.kind === 'outside') used.set(keyOf(target), target);
-      else if (!whole.has(target.module)) {
-        whole.add(target.module);
-        waiting.push(...graph.exportsOf(target.module).values());
+    const include = (first: Target): void => {
+      const waiting = [first];
+      for (let target = waiting.pop(); target !== undefined; target = waiting.pop()) {
+        if (target.kind === 'outside') used.set(keyOf(target), target);
+        else if (target.kind === 'unit' && !live.has(target.unit)) {
+          live.add(target.unit);
+          waiting.push(...piecesOf(target.unit).filter((piece) => typeof piece !== 'string'));
+        } else if (target.kind === 'module' && !whole.has(target.module)) {
+          whole.add(target.module);
+          waiting.push(...graph.exportsOf(target.module).values());
+        }
       }
-    }
-    const units = modules.flatMap((module) => module.units.filter((unit) => live.has(unit)));
+    };
+    const includeEffects = (effect: SideEffect): void => {
+      for (const [unit, its] of effectOf) if (its === effect) include({ kind: 'unit', unit, name: '' });
+    };
+    include(root);
+    includeEffects('any');
+    const usesPackages = globalsChanged || [...used.values(), ...bare].some(({ specifier }) => isPackage(specifier));
+    if (usesPackages) includeEffects('in-packages');
     const names = [...used].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+    const units = modules.flatMap((module) => module.units.filter((unit) => live.has(unit)));
+    const wholes = modules.filter((module) => whole.has(module));
     return {
-      text: print(
-        root,
-        units,
-        modules.filter((module) => whole.has(module)),
-        piecesOf,
-        graph,
-      ),
+      text: print(root, units, wholes, piecesOf, graph),
       units,
-      outside: [...evaluated(modules, graph), ...names],
+      outside: [...(usesPackages ? evaluated(modules, graph, false) : bare), ...names],
     };
   };
 }
@@ -83,12 +90,13 @@ function keyOf({ specifier, from, name }: OutsideName): string {
   return [specifier, name, from].join('\0');
 }
 
-/** What the modules import from outside, each once. */
-function evaluated(modules: readonly OwnModule[], graph: ModuleGraph): OutsideName[] {
+/** What the modules import from outside, each once: all of it, or only where nothing of it is named. */
+function evaluated(modules: readonly OwnModule[], graph: ModuleGraph, bareOnly: boolean): OutsideName[] {
   const found = new Map<string, OutsideName>();
   for (const module of modules) {
     for (const specifier of module.specifiers) {
       if (graph.imported(module, specifier) !== null) continue;
+      if (bareOnly && !module.bareSpecifiers.has(specifier)) continue;
       const each = { specifier, from: dirname(module.path), name: '' };
       found.set(keyOf(each), each);
     }

@@ -64,12 +64,12 @@ export async function compileDefinitions(
     if (sound) probePurity(definition, keys, functions, plans, report);
     judged.push({ definition, loaded: entry, keys, functions, plans, compiled: sound ? compiled : null });
   }
-  const codes = await readDefinitionCode(collected.views, loaded.folder, faults);
   const describe = options.describeColumns;
   if (describe !== undefined) await checkHistory([...sources.values()], describe, faults);
-  if (options.elsewhere !== undefined) {
-    compareElsewhere(judged, await options.elsewhere(), loaded.folder, faults);
-  }
+  const elsewhere = (await options.elsewhere?.()) ?? null;
+  if (elsewhere !== null) compareElsewhere(judged, elsewhere, loaded.folder, faults);
+  const { globalsChanged } = elsewhere ?? { globalsChanged: true };
+  const codes = await readDefinitionCode(collected.views, loaded.folder, { globalsChanged }, faults);
   reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 

@@ -2,25 +2,22 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { FeatureView } from './feature-view.ts';
 
-/** What a view says as data and what decides its values: contract, layout, and which of its source's records count. */
+/**
+ * What a view says as data and what decides its values: contract, layout, and which of its source's records count. Whatever a source says
+ * counts, unless it is left out here by name.
+ */
 export function declaredIdentity(definition: FeatureView, view: ViewCompilation, plans: readonly FieldPlan[]): unknown {
-  const { source } = view;
+  const { contract: _, headers: __, invalidLimit: ___, history, maxAheadUs, ...source } = view.source;
   return {
     contract: plans.map(contractText),
     layout: view.layout,
     source: {
-      name: source.name,
-      topic: source.topic,
-      // As it is written: where the project lies is of no matter.
-      history: definition.source.options.history?.path ?? null,
-      eventTime: source.eventTimeField,
-      eventTimeAt: source.eventTimeAt ?? null,
-      eventId: source.eventIdField,
-      untilUs: source.history?.untilUs ?? null,
-      dedupeHorizonUs: source.dedupeHorizonUs,
+      ...source,
       // JSON has no Infinity.
-      maxAheadUs: Number.isFinite(source.maxAheadUs) ? source.maxAheadUs : 'any',
-      brokerTime: source.brokerTime,
+      maxAheadUs: Number.isFinite(maxAheadUs) ? maxAheadUs : 'any',
+      untilUs: history?.untilUs ?? null,
+      // As it is written: where the project lies is of no matter. That history and topic are disjoint changes nothing either.
+      history: definition.source.options.history?.path ?? null,
     },
   };
 }

@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path';
 import { type ModuleGraph, readModuleGraph } from '../code/module-graph.ts';
 import { type PackageCode, readPackageCode } from '../code/package-code.ts';
-import { exportCodeReader } from '../code/view-code.ts';
+import { type CodeOptions, exportCodeReader } from '../code/view-code.ts';
 import { type ImpureUse, scanCode } from '../purity/scan-code.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 import type { FeatureView } from './feature-view.ts';
@@ -24,6 +24,7 @@ export interface DefinitionCode {
 export async function readDefinitionCode(
   views: ReadonlyMap<FeatureView, LoadedDefinition>,
   folder: string,
+  options: CodeOptions,
   faults: DefinitionFault[],
 ): Promise<ReadonlyMap<FeatureView, DefinitionCode>> {
   const files = [...views.values()].flatMap(({ file }) => file ?? []);
@@ -35,7 +36,7 @@ export async function readDefinitionCode(
     unreadable(faultReporter(faults, 'file', nameOf(files[0] as string, folder)), cause, folder);
     return new Map();
   }
-  const read = exportCodeReader(graph);
+  const read = exportCodeReader(graph, options);
   // Views of a file mostly use the same packages.
   const bundles = new Map<string, Promise<PackageCode>>();
   const codeOf = async (view: FeatureView, file: string, exportName: string): Promise<DefinitionCode | null> => {

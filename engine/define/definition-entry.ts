@@ -1,5 +1,6 @@
 /** What a file of definitions imports of `millrace`, without the parts that read and serve: quick to load. A subset of `index.ts`. */
 export { decimal } from '../contract/decimal.ts';
+export { epoch } from '../contract/epoch.ts';
 export { MillraceError } from '../errors/millrace-error.ts';
 export { entity } from './entity.ts';
 export { featureService } from './feature-service.ts';

@@ -6,6 +6,7 @@ import { isBuiltin, registerHooks } from 'node:module';
 import { getCallSites } from 'node:util';
 import type { Impurity } from '../purity/impurity.ts';
 import { installTraps } from '../purity/purity-traps.ts';
+import { rememberGlobals } from '../purity/remember-globals.ts';
 import { sampleRows } from '../purity/sample-values.ts';
 import { compileSource } from './compile-source.ts';
 import { compileEntity, compileView } from './compile-view.ts';
@@ -68,14 +69,17 @@ async function look(folder: string): Promise<ElsewhereReport> {
       return nextResolve(specifier, context);
     },
   });
+  const globals = rememberGlobals();
+  let loaded: LoadedDefinitions | null = null;
+  let failure: string | null = null;
   try {
-    const loaded = await importDefinitions(folder);
-    set.remove();
-    return { uses: told(), views: viewsOf(loaded), failure: null };
+    loaded = await importDefinitions(folder);
   } catch (cause) {
-    set.remove();
-    return { uses: told(), views: [], failure: cause instanceof Error ? cause.message : String(cause) };
+    failure = cause instanceof Error ? cause.message : String(cause);
   }
+  const globalsChanged = globals.changed();
+  set.remove();
+  return { uses: told(), views: loaded === null ? [] : viewsOf(loaded), globalsChanged, failure };
 }
 
 function viewsOf({ definitions, baseFolder }: LoadedDefinitions): ElsewhereView[] {

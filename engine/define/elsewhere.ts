@@ -26,6 +26,8 @@ export interface ElsewhereView {
 export interface ElsewhereReport {
   readonly uses: readonly ImportUse[];
   readonly views: readonly ElsewhereView[];
+  /** Whether importing them changed anything that all code shares (`SharedGlobals`). */
+  readonly globalsChanged: boolean;
   /** Why they could not be imported there; null where they could. */
   readonly failure: string | null;
 }

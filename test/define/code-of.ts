@@ -27,10 +27,11 @@ export function writeProject(files: Readonly<Record<string, string>>): string {
 export async function codeOf(
   files: Readonly<Record<string, string>>,
   exportName = 'view',
+  globalsChanged = false,
 ): Promise<ExportCode & { readonly packages: PackageCode; readonly uses: readonly ImpureUse[] }> {
   const folder = writeProject(files);
   const file = join(folder, 'index.ts');
   const graph = await readModuleGraph([file]);
-  const code = exportCodeReader(graph)(file, exportName);
+  const code = exportCodeReader(graph, { globalsChanged })(file, exportName);
   return { ...code, packages: await readPackageCode(code.outside, folder), uses: scanCode(code.units, graph) };
 }

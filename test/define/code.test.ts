@@ -241,6 +241,37 @@ test('packages count by version and by the code that is used, as Node finds it, 
   expect(await read(newer)).toEqual({ text: base.text, packages: ['old@2.0.0', 'pure@1.0.1'] });
 });
 
+test('what happens inside packages counts for views that use packages', async () => {
+  const dayjs = {
+    '../node_modules/days/package.json': JSON.stringify({ name: 'days', version: '1.0.0', main: 'index.js' }),
+    '../node_modules/days/index.js':
+      'exports.extend = () => 1; exports.of = (x) => x; exports.format = () => (x) => x;',
+  };
+  const read = async (row: string, before: string, changed = false) => {
+    const file = viewOf(row, `import * as days from 'days'; const table = [1]; const half = (x) => x / 2; ${before}`);
+    const { text, packages } = await codeOf({ ...dayjs, 'index.ts': file }, 'view', changed);
+    return [text, packages.text, ...packages.packages].join('\n');
+  };
+  const aside = [
+    'days.extend(1);',
+    'const hour = days.format("%H"); const later = hour(half);',
+    'const made = new days.Thing({ a: [1, "x"], of: days.of, half, third: (x) => half(x) / 3 });',
+  ];
+  for (const before of aside) {
+    expect(await read('table.length', before)).toBe(await read('table.length', ''));
+    expect(await read('days.of(e.n)', before)).not.toBe(await read('days.of(e.n)', ''));
+    expect(await read('table.length', before, true)).not.toBe(await read('table.length', '', true));
+  }
+  // What is handed something of ours may change it.
+  const handed = [
+    'days.extend(table);',
+    'const held = days.format(() => table);',
+    'days.extend({ of: [table] });',
+    'days.extend(...table);',
+  ];
+  for (const before of handed) expect(await read('table.length', before)).not.toBe(await read('table.length', ''));
+});
+
 test('what another file does to a shared value counts, without an import of it', async () => {
   const shared = `export const shared: number[] = [];`;
   const read = async (other: string) => {
@@ -250,7 +281,7 @@ test('what another file does to a shared value counts, without an import of it',
       'b.ts': other,
     });
     const graph = await readModuleGraph([join(folder, 'a.ts'), join(folder, 'b.ts')]);
-    return exportCodeReader(graph)(join(folder, 'a.ts'), 'view').text;
+    return exportCodeReader(graph, { globalsChanged: false })(join(folder, 'a.ts'), 'view').text;
   };
   const idle = `import { shared } from './shared.ts'; export const other = shared;`;
   expect(await read(idle)).toBe(await read(`export const nothing = 1;`));

@@ -2,7 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import * as entry from '../../engine/define/definition-entry.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import * as millrace from '../../index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-load-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -124,4 +126,19 @@ test('history is described through the folder', async () => {
   });
   await expect(loading).rejects.toMatchObject({ message: expect.stringContaining('matches no file') });
   expect(asked).toEqual([join(dirname(folder), 'data/a/*.csv')]);
+});
+
+test('definitions load with all that is there to define with, and without what reads and serves', () => {
+  const others = new Set(['createClient', 'createServingLog', 'isMillraceError']);
+  expect(Object.keys(entry).sort()).toEqual(
+    Object.keys(millrace)
+      .filter((name) => !others.has(name))
+      .sort(),
+  );
+});
+
+test('a file of definitions may use all of millrace', async () => {
+  const client = `import { createClient } from 'millrace';\nexport const client = () => createClient({ databaseUrl: 'postgres://nowhere' });\n`;
+  const folder = folderOf({ ...lib, 'a.ts': `${client}${view('a')}` });
+  expect([...(await loadDefinitions(folder)).views.keys()]).toEqual(['a']);
 });
