@@ -1,7 +1,6 @@
 import { refusal } from '../engine/values/convert.ts';
 import { textReading } from '../engine/values/text-reading.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
-import { INSTANT, parseDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/values/type-name.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -33,13 +32,15 @@ export function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue
   });
 }
 
+const timeReading = textReading({ kind: 'timestamp' });
+
 /** The time of `--at`, µs. Throws `bad-time`. */
 export function timeOf(text: string): number {
-  const atUs = parseDateTime(text, INSTANT);
-  if (Number.isNaN(atUs)) {
-    throw new MillraceError('bad-time', `--at "${text}" is not a time`, {
+  const atUs = timeReading.convert(text);
+  if (atUs === undefined) {
+    throw new MillraceError('bad-time', `--at: ${refusal(timeReading, text)}`, {
       remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
     });
   }
-  return atUs;
+  return atUs as number;
 }

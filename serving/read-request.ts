@@ -1,4 +1,5 @@
-import { formatDateTime, INSTANT, parseDateTime } from '../engine/values/iso-time.ts';
+import { refusal } from '../engine/values/convert.ts';
+import { formatDateTime } from '../engine/values/iso-time.ts';
 import { typedReading } from '../engine/values/typed-reading.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
@@ -59,19 +60,17 @@ function wantedViews(
   return wanted;
 }
 
+const timeReading = typedReading({ kind: 'timestamp' });
+
 function requestTime(at: string | undefined, nowUs: () => number): number {
   if (at === undefined) return nowUs();
-  const atUs = parseDateTime(at, INSTANT);
-  if (Number.isNaN(atUs)) {
-    throw new MillraceError(
-      'invalid-time',
-      `at: expected an ISO time with offset, received ${JSON.stringify(at.slice(0, 80))}`,
-      {
-        remedy: 'Write it like 2001-06-01T12:00:00Z.',
-      },
-    );
+  const atUs = timeReading.convert(at);
+  if (atUs === undefined) {
+    throw new MillraceError('invalid-time', `at: ${refusal(timeReading, at)}`, {
+      remedy: 'Write it like 2001-06-01T12:00:00Z.',
+    });
   }
-  return atUs;
+  return atUs as number;
 }
 
 /** Refuses names that are a join key of none of the views: a misspelt key must not pass unseen. */

@@ -24,16 +24,16 @@ export function topicGuard(source: CompiledSource): TopicGuard {
   const { eventTimeField, maxAheadUs, brokerTime } = source;
   if (maxAheadUs === Number.POSITIVE_INFINITY) return () => null;
   const missing = (which: string): string =>
-    `${eventTimeField}: no-broker-timestamp: the record has no broker timestamp to hold its event time against (it is ${which}); ` +
+    `${eventTimeField}: no-broker-timestamp: how far the event time lies ahead of the record's own timestamp cannot be told: it has none${which}; ` +
     "a source whose records have none says brokerTime: 'none'";
   return (eventTimeUs, brokerTimestampUs) => {
     if (brokerTimestampUs === null) {
       if (brokerTime === 'none') return null;
-      return missing('none');
+      return missing('');
     }
     const aheadUs = eventTimeUs - brokerTimestampUs;
     if (aheadUs <= maxAheadUs) return null;
-    if (brokerTimestampUs === 0) return brokerTime === 'none' ? null : missing('0, which is none');
+    if (brokerTimestampUs === 0) return brokerTime === 'none' ? null : missing(' (it is 0)');
     return (
       `${eventTimeField}: ahead-of-broker-time: the event time lies ${seconds(aheadUs)} ahead of the record's own timestamp: ` +
       `expected at most ${seconds(maxAheadUs)}`

@@ -24,9 +24,9 @@ export function rawText(form: ColumnType, raw: unknown): unknown {
     case 'decimal':
       return units === undefined ? raw : decimalOfScaled(units, form.scale);
     case 'timestamp':
-      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000 ? zoned(form, textOfMicros(Number(raw))) : `${raw} µs`;
+      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000 ? textOfMicros(Number(raw)) : `${raw} µs`;
     case 'timestamp-ns':
-      return units === undefined ? raw : zoned(form, textOfNanos(units));
+      return units === undefined ? raw : textOfNanos(units);
     case 'date':
       return dateOfDays(Number(raw)) ?? `day ${raw}`;
     default:
@@ -40,11 +40,6 @@ export function receivedOf(form: ColumnType): (raw: unknown) => string {
     const text = rawText(form, raw);
     return typeof text === 'string' && typeof raw !== 'string' ? text : describeReceived(text);
   };
-}
-
-/** A time without a zone is shown without one. */
-function zoned({ zone }: { readonly zone: boolean }, text: string): string {
-  return zone ? text : text.slice(0, -1);
 }
 
 /** The fewest digits that mean this 32-bit float. */
