@@ -6,6 +6,7 @@ import { typedReading } from '../values/typed-reading.ts';
 import type { CompiledContract, DecodeResult, Row } from './compiled-contract.ts';
 import { arrayDecoder, type Decoder, memberDecoder, objectDecoder, scalarDecoder } from './decoder.ts';
 import type { FieldPlan } from './field-plan.ts';
+import { numbersAsWritten } from './numbers-as-written.ts';
 import { framingFault, jsonFault, withNonFinite } from './json-fault.ts';
 
 /** The decoders of JSON records: of a parsed value, and of a text. */
@@ -32,7 +33,8 @@ export function jsonDecoders(plans: readonly FieldPlan[]): Pick<CompiledContract
         return refused(text, decodeAny);
       }
       // A NUL or half a surrogate pair can only stand in valid JSON as a \u escape.
-      return typeof json !== 'string' && !text.includes('\\u') ? decodeStorable(value) : decodeAny(value);
+      const decoded = typeof json !== 'string' && !text.includes('\\u') ? decodeStorable(value) : decodeAny(value);
+      return decoded.ok ? decoded : { ok: false, reasons: numbersAsWritten(text, decoded.reasons) };
     },
   };
 }

@@ -50,12 +50,22 @@ test("a schema registry's framing is named, with its schema", () => {
 
 test('a number that has lost digits says how to send it', () => {
   expect(reasons('{"id":1524831183200260097,"x":1}')).toEqual([
-    'id: expected a 64-bit integer, received 1524831183200260000; beyond 2^53 a JSON number or a double has lost digits: send it as text',
+    'id: expected a 64-bit integer, received 1524831183200260097; beyond 2^53 a JSON number or a double has lost digits: send it as text',
   ]);
   expect(contract.decodeJson('{"id":"1524831183200260097","x":1}')).toMatchObject({
     ok: true,
     row: { id: 1524831183200260097n },
   });
+  // Two that a double takes for one are not told apart; nested ones and those in lists are shown as they are.
+  expect(reasons('{"id":1524831183200260097,"x":1,"other":1524831183200260096}')[0]).toContain(
+    'received 1524831183200260000;',
+  );
+  expect(reasons('{"id":"1","x":1,"list":[9007199254740993]}')[0]).toMatch(
+    /^list\[0\]: expected an integer, received 9007199254740993; /,
+  );
+  expect(reasons('{"id":1e400,"x":1}')[0]).toBe(
+    'id: expected a 64-bit integer, received Infinity; a value that is not known is null',
+  );
   const nanos = compileContract(z.object({ t: epoch('ns') }));
   expect(nanos.decodeJson('{"t":1700000000000000000}')).toEqual({
     ok: false,
@@ -132,5 +142,8 @@ test('a long text beside NaN is no matter', () => {
 });
 
 test('a text that is nested as deeply as it is long has its fault as well', () => {
+  const deep = `{"id":9007199254740993,"x":1,"list":${'['.repeat(450_000)}${']'.repeat(450_000)}}`;
+  expect(reasons(deep)[0]).toMatch(/^id: expected a 64-bit integer, received 9007199254740992; /);
+  expect(reasons(deep.replace('9007199254740993', 'NaN'))).toHaveLength(1);
   expect(jsonFault('['.repeat(1_000_000))).toContain('(fault at character 1000001 of 1000000)');
 });
