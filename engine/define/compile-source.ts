@@ -1,14 +1,13 @@
-import { isAbsolute, join } from 'node:path';
 import { contractOf } from '../contract/compile-contract.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import { isIsoDate } from '../values/date-days.ts';
-import { INSTANT, parseDateTime } from '../values/iso-time.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { eventTimePlan } from './event-time.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { durationMicros } from './duration.ts';
+import { compileHistory } from './compile-history.ts';
+import { reportLikeNames } from './like-names.ts';
 import { nameFault } from './names.ts';
 import type { Source } from './source.ts';
 
@@ -29,7 +28,8 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
   const { options } = definition;
   const name = nameFault(definition.name);
   if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
-  const read = readSchema(options.schema, { finerThanMicros: readFinerThanMicros(options.finerThanMicros, report) });
+  const finerThanMicros = readFinerThanMicros(options.finerThanMicros, report);
+  const read = readSchema(options.schema, { finerThanMicros });
   const { faults } = read;
   const plans = read.plans.map((plan) => (plan.spec.name === options.eventTime ? eventTimePlan(plan) : plan));
   for (const fault of faults) {
@@ -45,6 +45,7 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
     'a z.iso.datetime(), an epoch(…) or a z.iso.date()',
     report,
   );
+  reportLikeNames(plans, 'schema', report);
   const eventTimeAt = readEventTimeAt(options.eventTimeAt, fields.get(options.eventTime), report);
   if (options.eventId !== undefined) {
     checkField(fields, 'eventId', options.eventId, idKinds, 'a string, enum, int or int64', report);
@@ -68,13 +69,14 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
     eventIdField: options.eventId ?? null,
     topic: options.topic ?? null,
     headers: readHeaderNames(options, fields, report),
-    history: compileHistory(options.history, baseFolder, report),
+    history: compileHistory(options.history, baseFolder, fields, report),
     dedupeHorizonUs: readDuration('dedupeHorizon', options.dedupeHorizon, 24 * HOUR_US, report),
     maxAheadUs:
       options.maxAhead === false
         ? Number.POSITIVE_INFINITY
         : readDuration('maxAhead', options.maxAhead, HOUR_US, report),
     brokerTime: readBrokerTime(options.brokerTime, report),
+    finerThanMicros,
     invalidLimit: readLimit(options.invalidLimit, report),
   };
   return { source, plans, fields, sound };
@@ -165,34 +167,6 @@ export function kindName(plan: FieldPlan): string {
   return type.kind === 'object' ? 'an object' : nameOfType(type);
 }
 
-function compileHistory(
-  history: Source['options']['history'],
-  baseFolder: string,
-  report: ReportFault,
-): CompiledSource['history'] {
-  if (history === undefined) return null;
-  if (typeof history.path !== 'string' || history.path === '') {
-    report(
-      'invalid-history',
-      'history.path',
-      'expected a path or glob',
-      "Give e.g. history: { path: 'data/flights/*.parquet' }.",
-    );
-    return null;
-  }
-  const path = isAbsolute(history.path) ? history.path : join(baseFolder, history.path);
-  const { disjoint = false } = history;
-  if (typeof disjoint !== 'boolean') {
-    report(
-      'invalid-history',
-      'history.disjoint',
-      `expected true or false, received ${JSON.stringify(disjoint)}`,
-      'Give `disjoint: true` where no event stands in both history and topic, or leave it out.',
-    );
-  }
-  return { path, untilUs: readUntil(history.until, report), disjoint };
-}
-
 /** Archive columns are told apart without regard to case, as SQL does. */
 function readHeaderNames(
   { headers, topic }: Source['options'],
@@ -233,20 +207,6 @@ function readHeaderNames(
     columns.set(column, `header "${name}"`);
   }
   return [...headers];
-}
-
-function readUntil(until: string | number | undefined, report: ReportFault): number | null {
-  if (until === undefined) return null;
-  const text = typeof until === 'string' && isIsoDate(until) ? `${until}T00:00:00Z` : until;
-  const epochUs = typeof text === 'string' ? parseDateTime(text, INSTANT) : text;
-  if (Number.isSafeInteger(epochUs)) return epochUs;
-  report(
-    'invalid-until',
-    'history.until',
-    `expected an ISO datetime with offset, a date, or epoch microseconds, received ${JSON.stringify(until)}`,
-    "Give e.g. until: '2001-06-01T00:00:00Z'.",
-  );
-  return null;
 }
 
 function readDuration(path: string, text: string | undefined, preset: number, report: ReportFault): number {

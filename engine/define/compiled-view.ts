@@ -36,6 +36,34 @@ export interface PreparedEvent {
 /** `prepare` outcomes that are not events: dropped by `where`, no join key, or a row function that failed (dead letter). */
 export type PrepareOutcome = 'ok' | 'filtered' | 'null-key' | { readonly invalid: readonly string[] };
 
+/** How the CSV files of a history are written; quotes are `"`, doubled within a quoted field. */
+export interface CsvDialect {
+  /** One character of ASCII. */
+  readonly delimiter: string;
+  /** The decimal sign of numbers. */
+  readonly decimal: '.' | ',';
+}
+
+export interface PathLines {
+  readonly rest: CompiledContract;
+  readonly own: ReadonlyMap<string, CompiledContract>;
+}
+
+export interface CompiledHistory {
+  /** Absolute glob of the files. */
+  readonly path: string;
+  /** The event time (µs) history ends at, exclusive. */
+  readonly untilUs: number | null;
+  /** Whether it is known to share no event with the topic. */
+  readonly disjoint: boolean;
+  /** Fields whose values are folders `name=value` of the files' paths. Default none. */
+  readonly partitions?: readonly string[] | undefined;
+  /** With partitions, how lines of JSONL are read: the fields that are in the lines alone, and each that is in the path, where a line has it, too. */
+  readonly lines?: PathLines | undefined;
+  /** Default: commas, and a point. */
+  readonly csv?: CsvDialect | undefined;
+}
+
 export interface CompiledSource {
   readonly name: string;
   readonly contract: CompiledContract;
@@ -46,17 +74,15 @@ export interface CompiledSource {
   readonly topic: string | null;
   /** Names of the record headers the contract names: archived, not seen by row functions. Default none. */
   readonly headers?: readonly string[] | undefined;
-  /**
-   * Absolute glob of the history files, the event time (µs) history ends at, exclusive, and whether it is known to share no event with the
-   * topic.
-   */
-  readonly history: { readonly path: string; readonly untilUs: number | null; readonly disjoint: boolean } | null;
+  readonly history: CompiledHistory | null;
   /** Dedupe horizon in µs, default 24 h. */
   readonly dedupeHorizonUs: number;
   /** How far an event time may lie ahead of what it is held against (design §5, time guard), µs, default 1 h; Infinity: no guard. */
   readonly maxAheadUs: number;
   /** `none`: a record without a broker timestamp is believed. */
   readonly brokerTime: 'record' | 'none';
+  /** Digits finer than a microsecond are cut off; without it they make a row invalid, and types that hide them are refused. */
+  readonly finerThanMicros?: 'truncate' | undefined;
   /** A driver stops when more than `rate` times `window` of the last `window` records were invalid. Default 0.1 of 1000. */
   readonly invalidLimit: { readonly rate: number; readonly window: number };
 }

@@ -1,5 +1,6 @@
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { ViewCompilation } from './compile-view.ts';
+import type { CompiledHistory } from './compiled-view.ts';
 import type { FeatureView } from './feature-view.ts';
 
 /**
@@ -18,7 +19,17 @@ export function declaredIdentity(definition: FeatureView, view: ViewCompilation,
       untilUs: history?.untilUs ?? null,
       // As it is written: where the project lies is of no matter. That history and topic are disjoint changes nothing either.
       history: definition.source.options.history?.path ?? null,
+      ...historyReading(history),
     },
+  };
+}
+
+/** How a history is read, where it is not as by default. */
+function historyReading(history: CompiledHistory | null): object {
+  const { partitions = [], csv } = history ?? {};
+  return {
+    ...(partitions.length === 0 ? {} : { partitions }),
+    ...(csv === undefined || (csv.delimiter === ',' && csv.decimal === '.') ? {} : { csv }),
   };
 }
 

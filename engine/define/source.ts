@@ -3,6 +3,20 @@ import type { Micros } from '../values/field-type.ts';
 import type { RequiredFieldOfKind, Shape } from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
 
+/** Where a source's history lies, and how it is read. */
+export interface HistoryOptions<Name extends string = string> {
+  /** Glob of Parquet, CSV or JSONL files, relative to the folder that holds the definitions folder. */
+  readonly path: string;
+  /** History counts before this time, the topic from it on: an ISO datetime or date (UTC), or epoch µs. */
+  readonly until?: string | Micros | undefined;
+  /** History and topic share no event, though history ends after the topic begins: nothing is counted twice. */
+  readonly disjoint?: boolean | undefined;
+  /** Fields whose values are folders of the files' paths below the glob's fixed part, `country=NL/…`, URL-encoded. */
+  readonly partitions?: readonly Name[] | undefined;
+  /** How CSV files are written, in UTF-8; quotes are `"`. Default: delimiter `,` and decimal sign `.`. */
+  readonly csv?: { readonly delimiter?: string | undefined; readonly decimal?: '.' | ',' | undefined } | undefined;
+}
+
 /** Where events come from: a contract, which field is their time, and a topic, a history, or both. */
 export interface SourceOptions<Members extends Shape = Shape> {
   /** The contract every record and every history row is held to. */
@@ -22,16 +36,7 @@ export interface SourceOptions<Members extends Shape = Shape> {
   readonly topic?: string | undefined;
   /** Record headers to archive, as columns `header_<name>`; row functions do not see them. */
   readonly headers?: readonly string[] | undefined;
-  readonly history?:
-    | {
-        /** Glob of Parquet, CSV or JSONL files, relative to the folder that holds the definitions folder. */
-        readonly path: string;
-        /** History counts before this time, the topic from it on: an ISO datetime or date (UTC), or epoch µs. */
-        readonly until?: string | Micros | undefined;
-        /** History and topic share no event, though history ends after the topic begins: nothing is counted twice. */
-        readonly disjoint?: boolean | undefined;
-      }
-    | undefined;
+  readonly history?: HistoryOptions<keyof Members & string> | undefined;
   /** How long an event id is remembered behind the watermark. Default `'24h'`. */
   readonly dedupeHorizon?: Duration | undefined;
   /**
@@ -57,10 +62,11 @@ export interface Source<Name extends string = string, Members extends Shape = Sh
 }
 
 /** The options of a source of any contract. */
-export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId'> {
+export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId' | 'history'> {
   readonly schema: z.ZodObject;
   readonly eventTime: string;
   readonly eventId?: string | undefined;
+  readonly history?: HistoryOptions | undefined;
 }
 
 /**
