@@ -18,6 +18,7 @@ const pure = [
   'test/layers/**/*.test.ts',
   'test/training/**/*.test.ts',
   'test/oracle/**/*.test.ts',
+  'test/history/**/*.test.ts',
 ];
 
 export default defineConfig({

@@ -119,7 +119,8 @@ function putNulls(vector: VectorParts, count: number, out: unknown[]): void {
   for (let row = 0; row < count; row++) if ((((valid[row >>> 5] as number) >>> (row & 31)) & 1) === 0) out[row] = null;
 }
 
-function rawOf(value: DuckDBValue): unknown {
+/** One value in its raw form. */
+export function rawOf(value: DuckDBValue): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof DuckDBDecimalValue) return value.value;
   if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return value.micros;

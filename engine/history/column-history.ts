@@ -6,14 +6,8 @@ import { eventTimeOf } from '../define/event-time.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { chunksOf } from '../duckdb/chunks-of.ts';
 import { ColumnRows } from './column-rows.ts';
-import {
-  type ColumnSource,
-  firstPositions,
-  type HistoryColumn,
-  openCsv,
-  openParquet,
-  positionSql,
-} from './column-source.ts';
+import { type ColumnSource, firstPositions, type HistoryColumn, positionSql } from './column-source.ts';
+import { openCsv } from './csv/open-csv.ts';
 import { EventBatch } from '../admission/event-batch.ts';
 import { eventIdText } from '../admission/event-id.ts';
 import { findDuplicates, type Losers } from './history-duplicates.ts';
@@ -21,14 +15,16 @@ import type { HistoryFiles } from './history-files.ts';
 import { newestSlicesFirst } from './history-slices.ts';
 import { HistoryLedger } from './history-ledger.ts';
 import { LoserCursor } from './loser-cursor.ts';
+import { openParquet } from './parquet/open-parquet.ts';
+import { verifyChecksums } from './parquet/page-checksums.ts';
+import { namingFault } from './read-fault.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** The events of a history of Parquet or CSV files. */
 export async function* columnEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
   const { source, duckdb, signal, ledger } = run;
-  const open = found.format === 'parquet' ? openParquet : openCsv;
-  const history = await open(source, found, duckdb, signal);
+  const history = await openColumns(run, found);
   const dropped: string[] = [];
   try {
     run.onFiles(history.files);
@@ -49,10 +45,23 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
     const order = run.order === 'any' ? '' : await orderSql(run, history, dropped);
     if (order === '') yield* streamEvents(run, history, [scanSql(history, null, '', '')], losers);
     else yield* streamEvents(run, history, [scanSql(history, losers, '', order)], null);
+  } catch (error) {
+    throw await namingFault(source.name, history, duckdb, error, signal);
   } finally {
     for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
     await history.close();
   }
+}
+
+/** Throws what `openCsv` and `openParquet` do, and the first of the faults that keep Parquet files from being read. */
+async function openColumns({ source, duckdb, signal }: HistoryRun, found: HistoryFiles): Promise<ColumnSource> {
+  if (found.format === 'csv') return openCsv(source, found, duckdb, signal);
+  const opened = await openParquet(source, found, duckdb, signal);
+  const [fault] = opened.faults;
+  if (fault !== undefined) throw fault;
+  const names = opened.source.columns.map(({ field }) => field.name);
+  await verifyChecksums(source.name, found.files, names, duckdb, signal);
+  return opened.source;
 }
 
 /** The rows that may be events: contract columns, file number, row number. `filter` is `''` or ` AND …`. */
@@ -76,7 +85,7 @@ async function* streamEvents(
 ): AsyncGenerator<LogEvent[]> {
   const { source, ledger, duckdb, signal } = run;
   const { counts } = ledger;
-  const decoded = new ColumnRows(source.contract, history.columns);
+  const decoded = new ColumnRows(source, history.columns);
   const readFile = rawColumn('INTEGER');
   const readRow = rawColumn('BIGINT');
   const files: number[] = [];
@@ -100,7 +109,7 @@ async function* streamEvents(
       readFile(chunk, decoded.width, files);
       readRow(chunk, decoded.width + 1, rowNumbers);
       batch.clear();
-      const lost = cursor === null ? null : await cursor.within(positionOf(0), positionOf(count - 1));
+      const lost = cursor === null ? null : await cursor.within(...rangeOf(count, positionOf));
       counts.records -= lost?.size ?? 0;
       const hasFaults = decoded.reasons.size > 0;
       for (let index = 0; index < count; index++) {
@@ -142,6 +151,18 @@ async function* streamEvents(
   } finally {
     await cursor?.close();
   }
+}
+
+/** The first and the last position of a chunk; where files of several kinds are scanned its rows come in runs. */
+function rangeOf(count: number, positionOf: (index: number) => number): [first: number, last: number] {
+  let first = Number.POSITIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < count; index++) {
+    const position = positionOf(index);
+    if (position < first) first = position;
+    if (position > last) last = position;
+  }
+  return [first, last];
 }
 
 /**
@@ -219,7 +240,7 @@ async function decodedTimes(run: HistoryRun, history: ColumnSource): Promise<str
   const table = duckdb.newName('times');
   await duckdb.run(`CREATE TABLE ${table} (position BIGINT, t BIGINT)`);
   const time = eventTimeColumn(run, history);
-  const decoded = new ColumnRows(source.contract, [time]);
+  const decoded = new ColumnRows(source, [time]);
   const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];

@@ -28,7 +28,7 @@ export async function findDuplicates(run: HistoryRun, history: ColumnSource): Pr
   const { source, duckdb, signal } = run;
   const idColumn = history.columns.find(({ field }) => field.name === source.eventIdField);
   if (idColumn === undefined) return null;
-  const key = idKeySql(idColumn);
+  const key = idKeySql(idColumn, source.history?.csv?.decimal === ',');
   const rows = history.files.reduce((sum, file) => sum + file.rows, 0);
   const hashes = `SELECT ${key} AS k FROM ${history.relation} WHERE ${idColumn.expression} IS NOT NULL`;
   const repeated = await repeatedHashes(hashes, rows, duckdb, signal);
@@ -115,7 +115,7 @@ async function collectClaims(
   const claims = duckdb.newName('claims');
   await duckdb.run(`CREATE TABLE ${claims} (id VARCHAR, event_time BIGINT, position BIGINT)`);
   const appender = await RowAppender.open(duckdb, claims, [VARCHAR, BIGINT, BIGINT]);
-  const decoded = new ColumnRows(source.contract, history.columns);
+  const decoded = new ColumnRows(source, history.columns);
   const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: unknown[] = [];
@@ -141,8 +141,11 @@ async function collectClaims(
 }
 
 /** SQL: a hash that rows of equal ids share, whatever the ids look like in the column ("7", 7.0). */
-function idKeySql({ field, expression, type }: HistoryColumn): string {
+function idKeySql({ field, expression, type, variants }: HistoryColumn, hasDecimalComma: boolean): string {
   const isNumber = field.type.kind === 'int' || field.type.kind === 'int64';
-  if (!isNumber || /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(type)) return `hash(${expression})`;
-  return `hash(coalesce((try_cast(${expression} AS DOUBLE) + 0.0)::VARCHAR, ${expression}::VARCHAR))`;
+  const text = type === 'UNION' ? `${expression}::VARCHAR` : expression;
+  if (!isNumber || /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(type)) return `hash(${text})`;
+  const number =
+    hasDecimalComma && variants.some(({ reading }) => reading === 'text') ? `replace(${text}, ',', '.')` : text;
+  return `hash(coalesce((try_cast(${number} AS DOUBLE) + 0.0)::VARCHAR, ${text}::VARCHAR))`;
 }

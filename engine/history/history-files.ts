@@ -1,5 +1,5 @@
 import { glob, stat } from 'node:fs/promises';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 
 export type HistoryFormat = 'parquet' | 'csv' | 'jsonl';
 
@@ -13,7 +13,7 @@ export interface HistoryFile {
 /** The files a history path matches, in the order that positions count them: by the UTF-8 bytes of their paths. */
 export interface HistoryFiles {
   readonly format: HistoryFormat;
-  readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
+  readonly files: readonly FileSize[];
 }
 
 const endings: readonly (readonly [RegExp, HistoryFormat])[] = [
@@ -67,29 +67,48 @@ export async function findHistoryFiles(source: string, pattern: string): Promise
   return { format: (first as [HistoryFormat, string])[0], files };
 }
 
-/** The error for a file that cannot be read as what its ending says. */
-export function unreadableHistory(source: string, path: string, cause: unknown): MillraceError {
+/** A file that was found, and how long it was then. */
+export interface FileSize {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** What is known of a fault within a file. */
+export interface FileFault {
+  /** `line 7`, `rows 0 to 9999`; where it is not known, nothing. */
+  readonly place?: string | undefined;
+  readonly remedy?: string | undefined;
+}
+
+/** The error for a file that cannot be read as what its ending says. It reads the same the next time: not to be tried again. */
+export function unreadableHistory(source: string, path: string, cause: unknown, fault: FileFault = {}): MillraceError {
   const received = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-  return new MillraceError('history-unreadable', `source "${source}": ${path} could not be read: ${received}`, {
-    remedy: 'Repair or remove the file; CSV needs a header line, commas, and quotes doubled within quoted fields.',
-    details: { source, path },
+  const place = fault.place === undefined ? '' : `, ${fault.place}`;
+  return new MillraceError('history-unreadable', `source "${source}": ${path}${place} could not be read: ${received}`, {
+    remedy: fault.remedy ?? 'Repair the file, write it anew, or take it out of `history.path`.',
+    details: { source, path, ...(fault.place === undefined ? {} : { place: fault.place }) },
     cause,
   });
 }
 
-/** The error for a file without a column its contract needs. */
-export function missingColumns(
-  source: string,
-  path: string,
-  missing: readonly string[],
-  has: readonly string[],
-): MillraceError {
-  return new MillraceError(
-    'history-column-missing',
-    `source "${source}": ${path} lacks the column${missing.length > 1 ? 's' : ''} ${missing.map((name) => `"${name}"`).join(', ')}; it has ${has.map((name) => `"${name}"`).join(', ')}`,
-    {
-      remedy: 'Columns are matched by exact name. Rename them in the file, or make the field optional in the contract.',
-      details: { source, path, missing: [...missing] },
-    },
+/** Whether DuckDB says that a file is at fault: the kind stands in front of what it says; anything else has its name already. */
+export function isFileFault(error: unknown): boolean {
+  if (isMillraceError(error) || !(error instanceof Error)) return false;
+  return /^(?:Invalid|Invalid Input|IO|Conversion|Parser|Binder|Serialization|Not implemented|INTERNAL|Out of Range) Error/i.test(
+    error.message,
   );
+}
+
+/** Runs what reads one file; a fault of the file is named. Throws `history-unreadable`. */
+export async function readingFile<T>(source: string, path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw isFileFault(error) ? unreadableHistory(source, path, error) : error;
+  }
+}
+
+/** DuckDB takes a path for a glob: characters that mean something there stand for themselves in brackets. */
+export function exactPath(path: string): string {
+  return path.replaceAll(/[*?[]/g, '[$&]');
 }

@@ -48,7 +48,7 @@ export function listingsOfProcess(clock: Clock): HistoryListings {
 }
 
 /** The folder above the first part of a glob that is a pattern, or the file itself's. */
-function fixedPart(pattern: string): string {
+export function fixedPart(pattern: string): string {
   const parts = pattern.split(/[\\/]/);
   const first = parts.findIndex((part) => /[*?[\]{}()!]/.test(part));
   return parts.slice(0, first < 0 ? -1 : first).join('/') || '/';

@@ -1,4 +1,5 @@
-import { type ColumnSource, type HistoryColumn, parquetPath, parquetRelation } from './column-source.ts';
+import type { ColumnSource, HistoryColumn } from './column-source.ts';
+import { parquetList } from './parquet/footers.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 
 /** Fewer rows than this are not worth a query of their own. */
@@ -35,32 +36,34 @@ export async function newestSlicesFirst(
 ): Promise<readonly HistorySlice[]> {
   const whole: HistorySlice[] = [{ source: history, filter: '' }];
   const rows = history.files.reduce((sum, file) => sum + file.rows, 0);
-  if (!history.isUniform || rows <= sliceRows || !/^TIMESTAMP(?:TZ| WITH TIME ZONE)?$/.test(time.type)) return whole;
+  if (history.stretch === null || rows <= sliceRows || !/^TIMESTAMP(?:TZ| WITH TIME ZONE)?$/.test(time.type))
+    return whole;
   const stretches: Stretch[] = [];
-  for (const [file, { path }] of history.files.entries()) {
-    for (const stretch of await stretchesOf(path, file, time, duckdb)) {
-      const before = stretches.at(-1);
-      if (before !== undefined && stretch.oldestUs < before.newestUs) return whole;
-      // A group without times, or whose times are not told, can lie anywhere.
-      if (Number.isNaN(stretch.oldestUs) || Number.isNaN(stretch.newestUs)) return whole;
-      stretches.push(stretch);
-    }
+  for (const stretch of await stretchesOf(history, time, duckdb)) {
+    const before = stretches.at(-1);
+    if (before !== undefined && stretch.oldestUs < before.newestUs) return whole;
+    // A group without times, or whose times are not told, can lie anywhere.
+    if (Number.isNaN(stretch.oldestUs) || Number.isNaN(stretch.newestUs)) return whole;
+    stretches.push(stretch);
   }
-  return slicesOf(stretches, history, sliceRows);
+  return slicesOf(stretches, history, history.stretch, sliceRows);
 }
 
-async function stretchesOf(path: string, file: number, time: HistoryColumn, duckdb: DuckDb): Promise<Stretch[]> {
-  const found = await duckdb.query<{ n: bigint; oldest: bigint | null; newest: bigint | null }>(
-    `SELECT row_group_num_rows AS n, epoch_us(try_cast(stats_min_value AS TIMESTAMP)) AS oldest,
+async function stretchesOf(history: ColumnSource, time: HistoryColumn, duckdb: DuckDb): Promise<Stretch[]> {
+  const found = await duckdb.query<{ path: string; n: bigint; oldest: bigint | null; newest: bigint | null }>(
+    `SELECT file_name AS path, row_group_num_rows AS n, epoch_us(try_cast(stats_min_value AS TIMESTAMP)) AS oldest,
        epoch_us(try_cast(stats_max_value AS TIMESTAMP)) AS newest
-     FROM parquet_metadata(${parquetPath(path)}) WHERE path_in_schema = $1 ORDER BY row_group_id`,
+     FROM parquet_metadata(${parquetList(history.files.map(({ path }) => path))}) WHERE path_in_schema = $1 ORDER BY file_name, row_group_id`,
     [time.field.name],
   );
-  let to = 0;
-  return found.map(({ n, oldest, newest }) => {
-    const from = to;
-    to += Number(n);
-    return { file, from, to, oldestUs: toNumber(oldest), newestUs: toNumber(newest) };
+  const groups = Map.groupBy(found, ({ path }) => path);
+  return history.files.flatMap(({ path }, file) => {
+    let to = 0;
+    return (groups.get(path) ?? []).map(({ n, oldest, newest }) => {
+      const from = to;
+      to += Number(n);
+      return { file, from, to, oldestUs: toNumber(oldest), newestUs: toNumber(newest) };
+    });
   });
 }
 
@@ -69,7 +72,12 @@ function toNumber(value: bigint | null): number {
 }
 
 /** Gathers stretches into slices from the newest on. */
-function slicesOf(stretches: readonly Stretch[], history: ColumnSource, sliceRows: number): HistorySlice[] {
+function slicesOf(
+  stretches: readonly Stretch[],
+  history: ColumnSource,
+  stretchOf: (first: number, last: number) => ColumnSource,
+  sliceRows: number,
+): HistorySlice[] {
   const slices: HistorySlice[] = [];
   let last = stretches.length - 1;
   while (last >= 0) {
@@ -83,7 +91,7 @@ function slicesOf(stretches: readonly Stretch[], history: ColumnSource, sliceRow
       rows += rowsOf(next);
       first--;
     }
-    slices.push(sliceOf(stretches[first]!, stretches[last]!, history));
+    slices.push(sliceOf(stretches[first]!, stretches[last]!, history, stretchOf));
     last = first - 1;
   }
   return slices;
@@ -93,10 +101,13 @@ function rowsOf({ from, to }: Stretch): number {
   return to - from;
 }
 
-function sliceOf(first: Stretch, last: Stretch, history: ColumnSource): HistorySlice {
-  const paths = history.files.slice(first.file, last.file + 1).map(({ path }) => path);
-  const relation = parquetRelation(paths);
-  const source = { ...history, relation, file: first.file === 0 ? history.file : `(${history.file} + ${first.file})` };
+function sliceOf(
+  first: Stretch,
+  last: Stretch,
+  history: ColumnSource,
+  stretchOf: (first: number, last: number) => ColumnSource,
+): HistorySlice {
+  const source = stretchOf(first.file, last.file);
   const isWhole = first.from === 0 && last.to === history.files[last.file]?.rows;
   // Row groups that the filter leaves out are not read.
   const filter = isWhole ? '' : ` AND ${history.row} >= ${first.from} AND ${history.row} < ${last.to}`;

@@ -1,9 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { PassThrough, type Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { openBytes } from './file-bytes.ts';
 
-const READ_BYTES = 1 << 20;
 const NEWLINE = 0x0a;
 
 /**
@@ -31,15 +27,6 @@ export async function* jsonLines(path: string, signal?: AbortSignal): AsyncGener
   const last: Buffer[] = [];
   takeLine(carried, isFirst, last);
   if (last.length > 0) yield last;
-}
-
-function openBytes(path: string, signal: AbortSignal | undefined): Readable {
-  const file = createReadStream(path, { highWaterMark: READ_BYTES, ...(signal === undefined ? {} : { signal }) });
-  if (!/\.gz$/i.test(path)) return file;
-  const plain = new PassThrough({ readableHighWaterMark: READ_BYTES });
-  // Its failure reaches the reader through the stream, which it destroys.
-  pipeline(file, createGunzip({ chunkSize: READ_BYTES }), plain).catch((error: Error) => plain.destroy(error));
-  return plain;
 }
 
 /** Puts a line together and adds it unless it is blank. False once the first line of the file was seen. */

@@ -1,6 +1,6 @@
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { HistoryRun } from './history-run.ts';
-import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, VARCHAR } from 'duckdb';
+import { BIGINT, BLOB, blobValue, type DuckDBBlobValue, INTEGER, VARCHAR } from 'duckdb';
 import type { LogEvent } from '../define/compiled-view.ts';
 import { eventTimeOf } from '../define/event-time.ts';
 import { invariant, isMillraceError } from '../errors/millrace-error.ts';
@@ -10,12 +10,14 @@ import { type Losers, losersOf } from './history-duplicates.ts';
 import { type HistoryFile, type HistoryFiles, unreadableHistory } from './history-files.ts';
 import { HistoryLedger } from './history-ledger.ts';
 import { jsonLines } from './json-lines.ts';
+import { type LineDecoder, lineDecoder } from './line-decoder.ts';
 import { LoserCursor } from './loser-cursor.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 
 /** A line that holds an event as far as can be told without the others. */
 interface LineEvent {
+  readonly file: number;
   readonly line: Buffer;
   readonly row: LogEvent['row'];
   readonly eventTimeUs: number;
@@ -58,8 +60,13 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
     const condition = losers === null ? '' : ` WHERE position NOT IN (SELECT position FROM ${losers.table})`;
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, staged, condition));
     if (run.order === 'event-time') {
-      yield* stagedEvents(run, `SELECT line, position FROM ${staged}${condition} ORDER BY event_time, position`, null);
-    } else yield* stagedEvents(run, `SELECT line, position FROM ${staged}`, losers);
+      yield* stagedEvents(
+        run,
+        found,
+        `SELECT line, position, file FROM ${staged}${condition} ORDER BY event_time, position`,
+        null,
+      );
+    } else yield* stagedEvents(run, found, `SELECT line, position, file FROM ${staged}`, losers);
   } finally {
     for (const table of dropped) await duckdb.run(`DROP TABLE ${table}`);
   }
@@ -74,13 +81,14 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
   let position = 0;
   for (const { path, sizeBytes } of found.files) {
     const first = position;
+    const decode = lineDecoder(source, path);
     try {
       for await (const lines of jsonLines(path, signal)) {
         const valid: LineEvent[] = [];
         for (const line of lines) {
           counts.records++;
           const at = position++;
-          const decoded = source.contract.decodeJson(line);
+          const decoded = decode(line);
           if (!decoded.ok) {
             counts.invalid++;
             run.onInvalid(at, path, decoded.reasons, line.toString('utf8'));
@@ -98,7 +106,7 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
           }
           ledger.seen(eventTimeUs);
           const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);
-          valid.push({ line, row: decoded.row, eventTimeUs, id, position: at });
+          valid.push({ file: files.length, line, row: decoded.row, eventTimeUs, id, position: at });
         }
         run.onProgress?.(counts.records, null);
         yield valid;
@@ -116,12 +124,12 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
 async function stageLines(run: HistoryRun, found: HistoryFiles): Promise<string> {
   const { duckdb } = run;
   const table = duckdb.newName('history_lines');
-  await duckdb.run(`CREATE TABLE ${table} (line BLOB, position BIGINT, event_time BIGINT, id VARCHAR)`);
-  const appender = await RowAppender.open(duckdb, table, [BLOB, BIGINT, BIGINT, VARCHAR]);
+  await duckdb.run(`CREATE TABLE ${table} (line BLOB, position BIGINT, event_time BIGINT, id VARCHAR, file INTEGER)`);
+  const appender = await RowAppender.open(duckdb, table, [BLOB, BIGINT, BIGINT, VARCHAR, INTEGER]);
   try {
     for await (const lines of validLines(run, found)) {
-      for (const { line, position, eventTimeUs, id } of lines) {
-        appender.append(blobValue(line), BigInt(position), BigInt(eventTimeUs), id);
+      for (const { line, position, eventTimeUs, id, file } of lines) {
+        appender.append(blobValue(line), BigInt(position), BigInt(eventTimeUs), id, file);
       }
     }
   } finally {
@@ -151,23 +159,34 @@ async function horizonOf(run: HistoryRun, staged: string, condition: string): Pr
 }
 
 /** What was staged; `losers` are left out, where the query has not done so. */
-async function* stagedEvents(run: HistoryRun, sql: string, losers: Losers | null): AsyncGenerator<LogEvent[]> {
+async function* stagedEvents(
+  run: HistoryRun,
+  found: HistoryFiles,
+  sql: string,
+  losers: Losers | null,
+): AsyncGenerator<LogEvent[]> {
   const { source, ledger, duckdb, signal } = run;
   const batch = new EventBatch();
   const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
   const positions: number[] = [];
+  const readFile = rawColumn('INTEGER');
+  const files: number[] = [];
+  const decoders: LineDecoder[] = [];
   const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
   try {
     for await (const chunk of duckdb.chunks(sql, [], signal)) {
       const lines = chunk.getColumnVector(0);
       readPosition(chunk, 1, positions);
+      readFile(chunk, 2, files);
       batch.clear();
       const count = chunk.rowCount;
       const lost = cursor === null ? null : await cursor.within(positions[0] as number, positions[count - 1] as number);
       for (let index = 0; index < count; index++) {
         if (lost !== null && lost.has(positions[index] as number)) continue;
-        const decoded = source.contract.decodeJson((lines.getItem(index) as DuckDBBlobValue).bytes);
+        const file = files[index] as number;
+        const decode = (decoders[file] ??= lineDecoder(source, found.files[file]!.path));
+        const decoded = decode((lines.getItem(index) as DuckDBBlobValue).bytes);
         invariant(decoded.ok, 'a line that was valid is so no more');
         const eventTimeUs = eventTime(decoded.row[source.eventTimeField]);
         const id = source.eventIdField === null ? null : eventIdText(decoded.row[source.eventIdField]);

@@ -1,5 +1,5 @@
-import type { DuckDBDataChunk } from 'duckdb';
-import { rawColumn, readTexts } from '../duckdb/raw-column.ts';
+import { type DuckDBDataChunk, DuckDBUnionValue, type DuckDBValue } from 'duckdb';
+import { rawColumn, rawOf, readTexts } from '../duckdb/raw-column.ts';
 import { ShortStrings } from '../duckdb/short-strings.ts';
 
 /** Turns a column's raw value into a row value, or pushes reasons (see `CompiledContract.columnDecoder`). */
@@ -114,4 +114,23 @@ function textColumn(decode: Decode): ValueColumn {
       }
     }
   };
+}
+
+/** The reader of a UNION column, each value by the decoder of its member `m<i>`; a NULL by the first. */
+export function unionColumn(members: readonly Decode[]): ValueColumn {
+  const decoders = members.map(decodeOne);
+  return (chunk, column, out, onFault) => {
+    const vector = chunk.getColumnVector(column);
+    const count = chunk.rowCount;
+    for (let row = 0; row < count; row++) {
+      const { member, raw } = unionValue(vector.getItem(row));
+      out[row] = decoders[member]!(raw, row, onFault);
+    }
+  };
+}
+
+/** Which member of a UNION a value is, and its raw form. */
+export function unionValue(value: DuckDBValue): { readonly member: number; readonly raw: unknown } {
+  if (!(value instanceof DuckDBUnionValue)) return { member: 0, raw: null };
+  return { member: Number(value.tag.slice(1)), raw: rawOf(value.value) };
 }

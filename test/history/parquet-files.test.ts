@@ -1,0 +1,168 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { decimal } from '../../engine/contract/decimal.ts';
+import { AT, HistoryCase, sourceOf } from './history-case.ts';
+
+const history = new HistoryCase();
+const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name);
+const at = (seconds: number): string => `make_timestamp(${seconds}000000) AT TIME ZONE 'UTC' AS "at"`;
+const rowAt = (second: number, row: object): object => ({ ...row, at: second * 1e6 });
+
+describe('names in Parquet files', () => {
+  it('reads the column of exactly that name where others differ in case', async () => {
+    // DuckDB writes no such names: pyarrow did.
+    const path = fixture('like-names-*.parquet');
+    const texts = await history.scan(sourceOf(AT, { path }));
+    expect(texts.rows).toEqual(['a', 'b', 'c'].map((id, index) => rowAt(index + 1, { id })));
+    const numbers = await history.scan(sourceOf({ at: z.iso.datetime(), ID: z.int() }, { path }), 'event-time');
+    expect(numbers.rows).toEqual([1, 2, 3].map((ID) => rowAt(ID, { ID })));
+    const flags = sourceOf(
+      { at: z.iso.datetime(), Id: z.boolean().optional() },
+      { path: fixture('like-names-[12].parquet') },
+    );
+    expect((await history.scan(flags)).rows.map(({ Id }) => Id)).toEqual([true, true]);
+  });
+
+  it('names what stands in a file that has only another case, for an optional field too', async () => {
+    const folder = await history.files({ 'a.parquet': `SELECT 'a' AS "ID", ${at(1)}` });
+    for (const id of [z.string(), z.string().optional()]) {
+      const scan = history.scan(sourceOf({ ...AT, id }, { path: join(folder, '*.parquet') }));
+      await expect(scan).rejects.toMatchObject({
+        code: 'history-column-missing',
+        message: expect.stringMatching(/a\.parquet lacks the column "id" \(it has "ID" for "id"\); it has "ID", "at"/),
+      });
+    }
+  });
+
+  it('takes columns that are called as what the reader counts by', async () => {
+    const own = `5 AS file_index, 6 AS "File_Row_Number", 'f' AS filename`;
+    const folder = await history.files({
+      'a.parquet': `SELECT 'x' || i AS id, make_timestamptz(i * 1000000) AS "at", i AS v, ${own} FROM range(3) r(i)`,
+      'b.parquet': `SELECT 'y' || i AS id, make_timestamptz(i * 1000000) AS "at", i AS v, 7 AS file_index, 6 AS "File_Row_Number", 'f' AS filename FROM range(2) r(i)`,
+      'c.parquet': `SELECT 'z' AS id, ${at(9)}, 1::BIGINT AS v, NULL::INTEGER AS file_index`,
+    });
+    const members = { ...AT, v: z.int(), file_index: z.int().nullable() };
+    for (const order of ['any', 'newest-first', 'event-time'] as const) {
+      const of = sourceOf(members, { path: join(folder, '*.parquet') }, { eventId: 'id' });
+      const { rows, positions } = await history.scan(of, order);
+      const byPosition = positions.map((position, index) => [position, rows[index]!['id']]);
+      expect(Object.fromEntries(byPosition)).toEqual({ 0: 'x0', 1: 'x1', 2: 'x2', 3: 'y0', 4: 'y1', 5: 'z' });
+      expect(rows.find(({ id }) => id === 'y1')).toEqual(rowAt(1, { id: 'y1', v: 1, file_index: 7 }));
+    }
+  });
+});
+
+describe('numbers that differ in type from file to file', () => {
+  it('reads BIGINT, DOUBLE, FLOAT, decimals and unsigned ones file by file, exactly', async () => {
+    const folder = await history.files({
+      'a.parquet': `SELECT 'a' AS id, ${at(1)}, 9007199254740993::BIGINT AS big, 1::BIGINT AS n, 1.10::DECIMAL(10, 2) AS price`,
+      'b.parquet': `SELECT 'b' AS id, ${at(2)}, 2::DOUBLE AS big, 2.0::DOUBLE AS n, 2.1234::DECIMAL(18, 4) AS price`,
+      'c.parquet': `SELECT 'c' AS id, ${at(3)}, 18446744073709551615::UBIGINT AS big, NULL::DOUBLE AS n, 3::INTEGER AS price`,
+      'd.parquet': `SELECT 'd' AS id, ${at(4)}, 7::UTINYINT AS big, 3.5::DOUBLE AS n, NULL::DECIMAL(4, 0) AS price`,
+    });
+    const members = { ...AT, big: z.int64(), n: z.int().nullable(), price: decimal(20, 4).nullable() };
+    for (const order of ['any', 'event-time'] as const) {
+      const { rows, invalid, counts } = await history.scan(
+        sourceOf(members, { path: join(folder, '*.parquet') }),
+        order,
+      );
+      expect(rows).toEqual([
+        rowAt(1, { id: 'a', big: 9007199254740993n, n: 1, price: '1.1000' }),
+        rowAt(2, { id: 'b', big: 2n, n: 2, price: '2.1234' }),
+      ]);
+      expect(invalid.map(({ position }) => position).toSorted()).toEqual([2, 3]);
+      const [tooLarge] = invalid.filter(({ position }) => position === 2);
+      expect(tooLarge!.reasons).toEqual([expect.stringMatching(/^big: .*18446744073709551615/)]);
+      expect(JSON.parse(tooLarge!.payload)).toMatchObject({ id: 'c', big: '18446744073709551615' });
+      expect(invalid.find(({ position }) => position === 3)!.reasons).toEqual([expect.stringMatching(/^n: .*3\.5/)]);
+      expect(counts).toMatchObject({ records: 4, invalid: 2 });
+    }
+  });
+
+  it('sums passengers over months of INT64 and of DOUBLE', async () => {
+    const folder = await history.files({
+      '2019-01.parquet': `SELECT unnest(['a', 'b']) AS id, ${at(1)}, unnest([1::BIGINT, NULL]) AS passenger_count`,
+      '2019-02.parquet': `SELECT unnest(['c', 'd']) AS id, ${at(2)}, unnest([2::DOUBLE, NULL]) AS passenger_count`,
+    });
+    const members = { ...AT, passenger_count: z.int().nullable() };
+    const { rows, invalid } = await history.scan(sourceOf(members, { path: join(folder, '*.parquet') }));
+    expect(rows.map((row) => row['passenger_count'])).toEqual([1, null, 2, null]);
+    expect(invalid).toEqual([]);
+  });
+
+  it('finds one id in columns of several types', async () => {
+    const folder = await history.files({
+      'a.parquet': `SELECT unnest([7::BIGINT, 8, 9007199254740993]) AS number, ${at(1)}`,
+      'b.parquet': `SELECT unnest([7::DOUBLE, 9]) AS number, ${at(2)}`,
+      'c.parquet': `SELECT unnest([9.00::DECIMAL(10, 2), 8.00]) AS number, ${at(3)}`,
+    });
+    const of = sourceOf(
+      { number: z.int64(), at: z.iso.datetime() },
+      { path: join(folder, '*.parquet') },
+      { eventId: 'number' },
+    );
+    const { ids, counts } = await history.scan(of);
+    expect(ids).toEqual(['7', '8', '9007199254740993', '9']);
+    expect(counts).toMatchObject({ records: 7, duplicates: 3, invalid: 0 });
+  });
+
+  it('takes a column without any value for any type, and still holds its nulls against the contract', async () => {
+    const folder = await history.files({
+      'a.parquet': `SELECT 'a' AS id, ${at(1)}, 'text' AS v`,
+      'b.parquet': `SELECT 'b' AS id, ${at(2)}, NULL::INTEGER AS v`,
+    });
+    const path = join(folder, '*.parquet');
+    const { rows } = await history.scan(sourceOf({ ...AT, v: z.string().nullable() }, { path }));
+    expect(rows.map(({ v }) => v)).toEqual(['text', null]);
+    const { invalid } = await history.scan(sourceOf({ ...AT, v: z.string() }, { path }));
+    expect(invalid.map(({ position }) => position)).toEqual([1]);
+    const nulls = await history.scan(
+      sourceOf({ ...AT, v: z.boolean().nullable() }, { path: fixture('null-column.parquet') }),
+    );
+    expect(nulls.rows.map(({ v }) => v)).toEqual([null, null]);
+    const required = await history.scan(sourceOf({ ...AT, v: z.boolean() }, { path: fixture('null-column.parquet') }));
+    expect(required.invalid).toHaveLength(2);
+  });
+
+  it('refuses a type that can never be the field, in whichever file it stands', async () => {
+    const folder = await history.files({
+      'a.parquet': `SELECT 'a' AS id, ${at(1)}, 1 AS v`,
+      'b.parquet': `SELECT 'b' AS id, ${at(2)}, true AS v`,
+    });
+    const scan = history.scan(sourceOf({ ...AT, v: z.int() }, { path: join(folder, '*.parquet') }));
+    await expect(scan).rejects.toMatchObject({
+      code: 'column-type-mismatch',
+      message: expect.stringMatching(/b\.parquet.*"v".*BOOLEAN/),
+    });
+  });
+});
+
+describe('what DuckDB would alter', () => {
+  it('refuses INT96 and nanoseconds in UTC unless the source cuts them off, and keeps far dates as invalid rows', async () => {
+    for (const name of ['int96.parquet', 'utc-nanoseconds.parquet']) {
+      await expect(history.scan(sourceOf(AT, { path: fixture(name) }))).rejects.toMatchObject({
+        code: 'column-type-mismatch',
+        message: expect.stringMatching(/"at" is (?:INT96|a TIMESTAMP of nanoseconds in UTC)/),
+        remedy: expect.stringContaining("finerThanMicros: 'truncate'"),
+      });
+    }
+    const cutting = { ...sourceOf(AT, { path: fixture('int96.parquet') }), finerThanMicros: 'truncate' as const };
+    const { rows, invalid } = await history.scan(cutting);
+    expect(rows).toEqual([
+      { id: 'fine', at: 1000000000123456 },
+      { id: 'micros', at: 1000000000123456 },
+    ]);
+    expect(invalid.map(({ position }) => position)).toEqual([2, 3]);
+    const utc = { ...sourceOf(AT, { path: fixture('utc-nanoseconds.parquet') }), finerThanMicros: 'truncate' as const };
+    expect((await history.scan(utc)).rows.map((row) => row['at'])).toEqual([1000000000123456, 1000000001000000]);
+  });
+
+  it('refuses decimals that it rounds', async () => {
+    const scan = history.scan(sourceOf({ ...AT, v: z.number() }, { path: fixture('wide-decimal.parquet') }));
+    await expect(scan).rejects.toMatchObject({
+      code: 'column-type-mismatch',
+      message: expect.stringContaining('a decimal of 60 digits'),
+    });
+  });
+});
