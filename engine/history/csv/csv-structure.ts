@@ -88,23 +88,28 @@ class CsvScanner {
     const delimiter = this.#delimiter;
     const length = bytes.length;
     let recordStart = 0;
+    let state: State = this.#state;
     for (let at = 0; at < length; at++) {
       const byte = bytes[at] as number;
+      // Most bytes stand within a field.
+      if (state === places.plain && byte !== delimiter && byte !== LF && byte !== CR) continue;
       if (this.#afterCr) {
         this.#afterCr = false;
         if (byte === LF) {
-          if (this.#state === places.quoted) continue;
+          if (state === places.quoted) continue;
           this.#endLine('\\r\\n');
+          state = places.start;
           recordStart = at + 1;
           continue;
         }
-        if (this.#state !== places.quoted) {
+        if (state !== places.quoted) {
           this.#endLine('\\r');
+          state = places.start;
           recordStart = at;
         }
       }
-      if (this.#state === places.quoted) {
-        if (byte === QUOTE) this.#state = places.quote;
+      if (state === places.quoted) {
+        if (byte === QUOTE) state = places.quote;
         else if (byte === LF || byte === CR) {
           this.#hasQuotedLineEnds = true;
           this.#line++;
@@ -114,26 +119,32 @@ class CsvScanner {
       }
       if (byte === delimiter) {
         this.#fields++;
-        this.#state = places.start;
+        state = places.start;
       } else if (byte === LF || byte === CR) {
         if (this.#header !== null) this.#header.push(bytes.subarray(recordStart, at));
         this.#recordBytes += at - recordStart;
         recordStart = at + 1;
-        if (byte === CR) this.#afterCr = true;
-        else this.#endLine('\\n');
+        if (byte === CR) {
+          this.#afterCr = true;
+          state = places.start;
+        } else {
+          this.#endLine('\\n');
+          state = places.start;
+        }
       } else if (byte === QUOTE) {
-        if (this.#state === places.start) {
-          this.#state = places.quoted;
+        if (state === places.start) {
+          state = places.quoted;
           this.#quotedLine = this.#line;
-        } else if (this.#state === places.quote) this.#state = places.quoted;
-      } else if (this.#state === places.quote) {
+        } else if (state === places.quote) state = places.quoted;
+      } else if (state === places.quote) {
         throw new CsvFault(
           this.#line,
           `there is text after the quote that closes field ${this.#fields}`,
           'Double a quote that stands within a quoted field, and let nothing but the delimiter follow the closing one.',
         );
-      } else this.#state = places.plain;
+      } else state = places.plain;
     }
+    this.#state = state;
     this.#recordBytes += length - recordStart;
     if (this.#header !== null) this.#header.push(bytes.subarray(recordStart));
   }
