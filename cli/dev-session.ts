@@ -12,7 +12,7 @@ import { taskQueueOf } from '../workflows/task-queues.ts';
 import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics, existingTopics } from './create-topics.ts';
-import { withColumnDescriber } from './describe-columns.ts';
+import { SAMPLE_ROWS, withHistoryInspector } from './inspect-histories.ts';
 import { withTemporal } from './with-temporal.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -170,7 +170,7 @@ async function startArchives(
 /** History may still be on its way: a view without it fails clearly when it is started, and the others need not wait. */
 async function noteHistoryFaults(features: string, onProgress: (line: string) => void): Promise<void> {
   try {
-    await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+    await withHistoryInspector(SAMPLE_ROWS, (inspectHistory) => loadDefinitions(features, { inspectHistory }));
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     onProgress(`warning: ${error.message}`);

@@ -1,11 +1,13 @@
 import { count, type Output } from '../cli/output.ts';
-import { withColumnDescriber } from '../cli/describe-columns.ts';
+import { SAMPLE_ROWS, withHistoryInspector } from '../cli/inspect-histories.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { describePlan } from '../engine/define/plan.ts';
 
 /** The plan of the demo's definitions, one table. */
 export async function printDefinitions(folder: string, output: Output): Promise<void> {
-  const definitions = await withColumnDescriber((describeColumns) => loadDefinitions(folder, { describeColumns }));
+  const definitions = await withHistoryInspector(SAMPLE_ROWS, (inspectHistory) =>
+    loadDefinitions(folder, { inspectHistory }),
+  );
   const rows = describePlan(definitions).flatMap(({ view, entity, features }) =>
     features.map(({ name, aggregate, input, window, hop, type }) => [
       view,

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
@@ -13,9 +13,9 @@ import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { asMillraceError } from '../as-millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { withColumnDescriber } from '../describe-columns.ts';
+import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
 import { queryStatus } from '../lifecycle-client.ts';
-import type { Output } from '../output.ts';
+import { count, type Output } from '../output.ts';
 import { knownServices } from '../services.ts';
 import { startFormUrl, withTemporal } from '../with-temporal.ts';
 
@@ -26,9 +26,10 @@ export function addPlanCommand(program: Command): void {
   const command = program
     .command('plan')
     .description('what each view is and what runs, or every fault of the definitions at once');
-  withCommonOptions(command).action(async (options: CommonOptions) => {
+  command.option('--sample <n>', 'rows of each history to hold against its contract; 0: none', sampleOf, SAMPLE_ROWS);
+  withCommonOptions(command).action(async (options: CommonOptions & { sample: number }) => {
     const { env, output, features } = contextOf(options);
-    const definitions = await checkedDefinitions(features, output);
+    const definitions = await checkedDefinitions(features, output, options.sample);
     if (definitions === null) {
       process.exitCode = 1;
       return;
@@ -52,9 +53,9 @@ export function addPlanCommand(program: Command): void {
 }
 
 /** The definitions, or null after every fault was printed. */
-async function checkedDefinitions(features: string, output: Output): Promise<Definitions | null> {
+async function checkedDefinitions(features: string, output: Output, sample: number): Promise<Definitions | null> {
   try {
-    return await withColumnDescriber((describeColumns) => loadDefinitions(features, { describeColumns }));
+    return await withHistoryInspector(sample, (inspectHistory) => loadDefinitions(features, { inspectHistory }));
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     const faults = error.details['faults'] as readonly DefinitionFault[];
@@ -123,6 +124,7 @@ function print(output: Output, row: PlanRow, unknown: string): void {
   output.line(
     `  source   ${row.source}${row.topic === null ? '' : `, topic ${row.topic}`}${row.history === null ? '' : `, history ${row.history}`}`,
   );
+  if (row.sample !== null) output.line(`  sample   ${sampleText(row.sample)}`);
   if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
@@ -138,6 +140,17 @@ function print(output: Output, row: PlanRow, unknown: string): void {
     ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],
     row.features.map(({ name, aggregate, input, window, hop, type }) => [name, aggregate, input, window, hop, type]),
   );
+}
+
+function sampleText({ rows, of, invalid, reasons }: NonNullable<PlanRow['sample']>): string {
+  const looked = `${count(rows)}${of === null ? '' : ` of ${count(of)}`} rows looked at`;
+  return `${looked}: ${invalid === 0 ? 'all valid' : `${count(invalid)} invalid: ${reasons}`}`;
+}
+
+function sampleOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number, 0 or more');
+  return value;
 }
 
 /** Breaks a sentence into lines of at most 60 characters, for a table's cell. */

@@ -1,75 +1,42 @@
-import { isMillraceError } from '../errors/millrace-error.ts';
+import type { CompiledSource } from './compiled-view.ts';
 import type { SourceCompilation } from './compile-source.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
+import type { HistorySample } from './history-sample.ts';
 
-/** A column of history files, its type as DuckDB's DESCRIBE prints it. */
-export interface FileColumn {
-  readonly name: string;
-  readonly type: string;
-  /** Which of the two readings its values go through. */
-  readonly reading: 'text' | 'typed';
+/** Something that keeps a history from being read as its definition says. */
+export interface HistoryFault {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  /** The field it is about, where it is about one. */
+  readonly field: string | null;
 }
 
-/**
- * Looks at history files, through DuckDB: the columns of the files a glob matches, or null where it matches none. JSONL, whose lines
- * are decoded whole, has no columns to check: an empty list.
- */
-export type ColumnDescriber = (pathGlob: string) => Promise<readonly FileColumn[] | null>;
+/** What a look at a history's files gave. */
+export interface HistoryLook {
+  readonly faults: readonly HistoryFault[];
+  readonly sample: HistorySample | null;
+}
 
-/** Reports every history path that matches nothing, lacks a column, or has one that can never satisfy its field. */
+/** Looks at the files of a source's history as its scans will, by what they share with them. */
+export type HistoryInspector = (source: CompiledSource) => Promise<HistoryLook>;
+
+/** Reports what keeps histories from being read; gives the samples of those that can be. */
 export async function checkHistory(
   sources: readonly SourceCompilation[],
-  describeColumns: ColumnDescriber,
+  inspect: HistoryInspector,
   faults: DefinitionFault[],
-): Promise<void> {
+): Promise<HistorySample[]> {
+  const samples: HistorySample[] = [];
   for (const { source, sound } of sources) {
-    if (source.history === null) continue;
+    // Of a contract with faults, which are reported, there are no decoders to hold files against.
+    if (source.history === null || !sound) continue;
     const report = faultReporter(faults, 'source', source.name);
-    const { path } = source.history;
-    let columns: readonly FileColumn[] | null;
-    try {
-      columns = await describeColumns(path);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      report(
-        'history-unreadable',
-        'history.path',
-        `${path} cannot be read: ${reason}`,
-        'Check that the files are Parquet, CSV or JSONL and complete.',
-      );
-      continue;
+    const look = await inspect(source);
+    for (const { code, message, remedy, field } of look.faults) {
+      report(code, field === null ? 'history.path' : `schema.${field}`, message, remedy);
     }
-    if (columns === null) {
-      report(
-        'history-not-found',
-        'history.path',
-        `${path} matches no file`,
-        'The path is relative to the folder that holds the definitions folder.',
-      );
-      continue;
-    }
-    if (/\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst))?$/i.test(path) || !sound) continue;
-    const found = new Map(columns.map((column) => [column.name, column]));
-    for (const field of source.contract.fields) {
-      const column = found.get(field.name);
-      if (column === undefined) {
-        if (field.optional) continue;
-        report(
-          'missing-column',
-          `schema.${field.name}`,
-          `${path} has no column "${field.name}"`,
-          `It has: ${[...found.keys()].join(', ')}. Make the field .optional(), or add the column.`,
-        );
-        continue;
-      }
-      // Any field may stand in text.
-      if (column.reading === 'text') continue;
-      try {
-        source.contract.columnDecoder(field.name, column.type);
-      } catch (cause) {
-        if (!isMillraceError(cause)) throw cause;
-        report(cause.code, `schema.${field.name}`, `${path}: ${cause.message}`, cause.remedy);
-      }
-    }
+    if (look.sample !== null) samples.push(look.sample);
   }
+  return samples;
 }

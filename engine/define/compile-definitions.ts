@@ -1,4 +1,4 @@
-import { type ColumnDescriber, checkHistory } from './check-history.ts';
+import { checkHistory, type HistoryInspector } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
 import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
@@ -16,8 +16,8 @@ import { probePurity } from './probe-purity.ts';
 import type { Source } from './source.ts';
 
 export interface CompileOptions {
-  /** The columns of a history glob, or null where it matches no file. Without it, history is not looked at. */
-  readonly describeColumns?: ColumnDescriber | undefined;
+  /** Looks at a source's history. Without it, history is not looked at. */
+  readonly inspectHistory?: HistoryInspector | undefined;
   /** What a second process saw of the same files. Without it, nothing is compared. */
   readonly elsewhere?: (() => Promise<ElsewhereReport>) | undefined;
 }
@@ -64,8 +64,8 @@ export async function compileDefinitions(
     if (sound) probePurity(definition, keys, functions, plans, report);
     judged.push({ definition, loaded: entry, keys, functions, plans, compiled: sound ? compiled : null });
   }
-  const describe = options.describeColumns;
-  if (describe !== undefined) await checkHistory([...sources.values()], describe, faults);
+  const inspect = options.inspectHistory;
+  const samples = inspect === undefined ? [] : await checkHistory([...sources.values()], inspect, faults);
   const elsewhere = (await options.elsewhere?.()) ?? null;
   if (elsewhere !== null) compareElsewhere(judged, elsewhere, loaded.folder, faults);
   const { globalsChanged } = elsewhere ?? { globalsChanged: true };
@@ -99,6 +99,7 @@ export async function compileDefinitions(
     views,
     services,
     sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),
+    samples,
   };
 }
 

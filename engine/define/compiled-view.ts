@@ -1,4 +1,5 @@
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
+import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
 
@@ -118,4 +119,6 @@ export interface Definitions {
   readonly views: ReadonlyMap<string, CompiledView>;
   readonly services: ReadonlyMap<string, CompiledService>;
   readonly sources: ReadonlyMap<string, CompiledSource>;
+  /** What was sampled of histories, where they were looked at. */
+  readonly samples?: readonly HistorySample[] | undefined;
 }

@@ -1,6 +1,7 @@
 import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration } from './duration.ts';
+import type { HistorySample } from './history-sample.ts';
 import type { AggregateName } from './view-layout.ts';
 
 /** A feature as `plan` prints it. */
@@ -25,6 +26,8 @@ export interface PlanRow {
   readonly source: string;
   readonly topic: string | null;
   readonly history: string | null;
+  /** What was sampled of the history; null where it was not looked at, or there is none. */
+  readonly sample: HistorySample | null;
   readonly services: readonly string[];
   readonly refresh: string | null;
   readonly features: readonly PlanFeature[];
@@ -67,6 +70,7 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
       source: source.name,
       topic: source.topic,
       history: source.history?.path ?? null,
+      sample: definitions.samples?.find((sample) => sample.source === source.name) ?? null,
       services: services.map((service) => service.name),
       refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
       features: describeFeatures(view),

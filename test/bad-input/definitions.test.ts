@@ -53,7 +53,7 @@ const EXPECTED = [
   'feature view sums features.total: wrong-input-type',
   'feature view sums name: duplicate-name',
   'source fancy schema.x: unsupported-contract',
-  'source partial schema.shop: missing-column',
+  'source partial schema.shop: history-column-missing',
   'source sales history.path: history-not-found',
   'source untimed eventTime: wrong-field-type',
 ];

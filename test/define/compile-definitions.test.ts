@@ -2,7 +2,7 @@ import { decimal, entity, featureService, featureView, source } from '../../inde
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
-import type { FileColumn } from '../../engine/define/check-history.ts';
+import type { HistoryInspector, HistoryLook } from '../../engine/define/check-history.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { briefly, faultsOf } from './faults.ts';
@@ -310,40 +310,35 @@ test('the error prints every fault with its remedy', async () => {
   );
 });
 
-test('history is looked at where columns can be described', async () => {
-  const history = (name: string, path: string) =>
+test('history is looked at where it can be', async () => {
+  const history = (name: string) =>
     source(name, {
-      schema: z.object({ at: z.iso.datetime(), n: z.int(), maybe: z.string().optional() }),
+      schema: z.object({ at: z.iso.datetime(), n: z.int() }),
       eventTime: 'at',
-      history: { path },
+      history: { path: `${name}.parquet` },
     });
-  const columns = new Map<string, readonly FileColumn[]>([
-    [
-      '/srv/models/good.parquet',
-      [
-        { name: 'at', type: 'TIMESTAMP WITH TIME ZONE', reading: 'typed' },
-        { name: 'n', type: 'BIGINT', reading: 'typed' },
+  const asked: (string | undefined)[] = [];
+  const fault = { code: 'column-type-mismatch', message: 'the file says otherwise', remedy: 'Change it.' };
+  const looks: Record<string, HistoryLook> = {
+    s0: { faults: [], sample: { source: 's0', rows: 3, of: 9, invalid: 1, reasons: '1 × n' } },
+    s1: {
+      faults: [
+        { ...fault, field: 'n' },
+        { ...fault, code: 'history-unreadable', field: null },
       ],
-    ],
-    ['/srv/models/lacking.parquet', [{ name: 'at', type: 'DATE', reading: 'typed' }]],
-    ['/srv/models/lines.jsonl', []],
-  ]);
-  const faults = await faultsOf(
-    ['good.parquet', 'lacking.parquet', 'lines.jsonl', 'gone/*.csv', 'broken.csv'].map((path, index) =>
-      history(`s${index}`, path),
-    ),
-    {
-      describeColumns: async (path) => {
-        if (path.endsWith('broken.csv')) throw new Error('no header');
-        return columns.get(path) ?? null;
-      },
+      sample: null,
     },
-  );
+  };
+  const inspectHistory: HistoryInspector = async ({ name, history: at }) => {
+    asked.push(at?.path);
+    return looks[name]!;
+  };
+  const faults = await faultsOf([history('s0'), history('s1')], { inspectHistory });
+  expect(asked).toEqual(['/srv/models/s0.parquet', '/srv/models/s1.parquet']);
   expect(briefly(faults)).toEqual([
-    'source s1 schema.at: column-type-mismatch',
-    'source s1 schema.n: missing-column',
-    'source s3 history.path: history-not-found',
-    'source s4 history.path: history-unreadable',
+    'source s1 schema.n: column-type-mismatch',
+    'source s1 history.path: history-unreadable',
   ]);
-  expect(faults[1]?.message).toBe('/srv/models/lacking.parquet has no column "n"');
+  const { samples } = await compileDefinitions(definitionsInMemory([history('s0')], '/srv/models'), { inspectHistory });
+  expect(samples).toEqual([looks['s0']!.sample]);
 });

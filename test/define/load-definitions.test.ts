@@ -119,9 +119,9 @@ test('history is described through the folder', async () => {
   const asked: string[] = [];
   const folder = folderOf({ ...lib, 'a.ts': view('a') });
   const loading = loadDefinitions(folder, {
-    describeColumns: async (path) => {
-      asked.push(path);
-      return null;
+    inspectHistory: async ({ history }) => {
+      asked.push(history?.path ?? '');
+      return { faults: [{ code: 'c', message: 'matches no file', remedy: 'r', field: null }], sample: null };
     },
   });
   await expect(loading).rejects.toMatchObject({ message: expect.stringContaining('matches no file') });

@@ -2,7 +2,7 @@ import type { CompiledSource, CsvDialect } from '../../define/compiled-view.ts';
 import { type DuckDb, quoteText } from '../../duckdb/duckdb.ts';
 import { isMillraceError, type MillraceError } from '../../errors/millrace-error.ts';
 import { decoderOf, TEXT } from '../column-decoder.ts';
-import type { ColumnSource } from '../column-source.ts';
+import type { ColumnSource, HistoryColumn } from '../column-source.ts';
 import { findColumns } from '../find-columns.ts';
 import {
   exactPath,
@@ -125,6 +125,20 @@ export async function openCsv(
       .map((index) => ({ ...column(index, 'b'), isBesidePath: true })),
   ];
   return { relation: table, columns, file: 'file_number', row: 'row_number', files, stretch: null, alone: null, close };
+}
+
+/** The rows of one CSV file, parsed as they are scanned, in the order they lie; for a look at some. */
+export function csvAlone(source: CompiledSource, csv: CsvFile): Pick<ColumnSource, 'relation' | 'columns'> {
+  const columns = source.contract.fields.flatMap((field, index) => {
+    const column = (expression: string | null | undefined, isBesidePath: boolean): HistoryColumn[] =>
+      expression == null ? [] : [{ field, expression, type: 'VARCHAR', variants: [TEXT], isBesidePath }];
+    return [...column(csv.values[index], false), ...column(csv.beside[index], true)];
+  });
+  const isBeside = ({ isBesidePath }: HistoryColumn): boolean => isBesidePath === true;
+  return {
+    relation: csvRelation(csv, dialectOf(source)),
+    columns: [...columns.filter((column) => !isBeside(column)), ...columns.filter(isBeside)],
+  };
 }
 
 /** Nothing is left for DuckDB to guess; where a quoted field goes over a line's end, it does not cut the file for its threads either. */

@@ -16,8 +16,8 @@ interface ColumnChunk {
 }
 
 const BATCH = 512;
-/** A page's header is some dozens of bytes, but for the statistics it may hold. */
-const HEADER_BYTES = 4096;
+/** A page's header is some dozens of bytes, but for the least and the greatest text it may hold. */
+const HEADER_BYTES = 65_536;
 
 /**
  * Holds the pages of columns against the checksums that stand in their headers, where the file's writer put any: DuckDB does not look, and

@@ -76,9 +76,11 @@ export class PageHeaderReader {
       case 7:
         this.#at += 8;
         return true;
-      case 8:
-        this.#at += this.#varint();
+      case 8: {
+        const length = this.#varint();
+        this.#at += length;
         return this.#at <= this.#bytes.length;
+      }
       case 9:
       case 10:
         return this.#skipList(depth);

@@ -1,0 +1,30 @@
+import { openSpillFolder } from '../config/spill-folder.ts';
+import type { HistoryInspector } from '../engine/define/check-history.ts';
+import { openDuckDb } from '../engine/duckdb/duckdb.ts';
+import { inspectHistory } from '../engine/history/inspect-history.ts';
+import { systemClock } from '../engine/values/clock.ts';
+
+const MEMORY_MB = 256;
+export const SAMPLE_ROWS = 1000;
+
+/**
+ * Runs `work` with an inspector of history files: what `plan` holds definitions against.
+ *
+ * @param sample How many rows of each source are held against its contract; 0: none.
+ */
+export async function withHistoryInspector<T>(
+  sample: number,
+  work: (inspect: HistoryInspector) => Promise<T>,
+): Promise<T> {
+  const spill = openSpillFolder();
+  try {
+    const duckdb = await openDuckDb({ memoryMb: MEMORY_MB, tempDir: spill.path });
+    try {
+      return await work((source) => inspectHistory(source, duckdb, { sample, nowUs: systemClock.nowUs() }));
+    } finally {
+      await duckdb.close();
+    }
+  } finally {
+    spill.remove();
+  }
+}
