@@ -22,6 +22,7 @@ const reservedNames: ReadonlyMap<string, string> = new Map(
   [
     [SQL_VIEW_COLUMNS, 'the SQL view has a column of that name'],
     [['state', 'state_crc', 'seq'], 'the table of states has a column of that name'],
+    [['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'], 'every table of Postgres has a column of that name'],
     [
       ['found', 'version', 'freshness', 'freshness_ms', 'freshness_us', 'freshness_seconds'],
       'what is told of a read has that name',

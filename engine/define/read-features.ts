@@ -9,7 +9,7 @@ import type { ReportFault } from './definition-fault.ts';
 import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts';
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
-import { columnNameFault } from './names.ts';
+import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
 import type { AggregateName, PartialKind } from './view-layout.ts';
 
 /** A feature judged and resolved. */
@@ -97,6 +97,15 @@ export function readFeatures(
     const plan = readFeature(name, feature, source, path, report);
     if (plan !== null) plans.push(plan);
   }
+  const most = MOST_COLUMNS - keys.length - SQL_VIEW_COLUMNS.length;
+  if (plans.length > most) {
+    report(
+      'too-many-features',
+      'features',
+      `${plans.length} features, at most ${most} are allowed: the SQL view of a feature view has a column for each, and Postgres has ${MOST_COLUMNS} at most`,
+      'Divide them among several views; a service takes any number of those.',
+    );
+  }
   return plans;
 }
 
@@ -128,6 +137,12 @@ function readFeature(
   }
   return plan(name, feature, { type, from: feature.input }, window);
 }
+
+/** Columns of a Postgres table or view. */
+const MOST_COLUMNS = 1600;
+
+/** About 140 KB of a state for one aggregate, at the 7 bytes a tile of a partial takes. */
+const MAX_TILES = 20_000;
 
 interface Window {
   readonly windowUs: number | null;
@@ -233,6 +248,15 @@ function readWindow(feature: Feature, path: string, report: ReportFault): Window
       `${path}.over`,
       `the window ${feature.window} is shorter than ${hop}`,
       'Lengthen the window, or name a shorter hop: { hop: ... }.',
+    );
+  }
+  const tiles = windowUs === undefined || hopUs === undefined ? 0 : Math.ceil(windowUs / hopUs) + 1;
+  if (tiles > MAX_TILES) {
+    report(
+      'too-many-tiles',
+      `${path}.over`,
+      `the window ${feature.window} by a hop of ${formatDuration(hopUs ?? 1)} is up to ${tiles} tiles of an entity's state, at most ${MAX_TILES} are allowed: a state is one row, written anew with its events`,
+      'Name a longer hop: { hop: ... }; a window then begins at most one hop early.',
     );
   }
   return { windowUs: windowUs ?? null, hopUs: hopUs ?? null };
