@@ -16,7 +16,7 @@ export interface ColumnValues {
 export function decoderOf(source: CompiledSource, field: string, { judged, reading }: ColumnValues): ColumnDecoder {
   if (reading === 'typed') return source.contract.columnDecoder(field, judged);
   const decode = source.contract.textDecoder(field);
-  if ( source.history?.csv?.decimal !== ',') return decode;
+  if (source.history?.csv?.decimal !== ',') return decode;
   const type = source.contract.fields.find(({ name }) => name === field)?.type;
   return type === undefined ? decode : withDecimalComma(type, decode);
 }

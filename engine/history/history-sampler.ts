@@ -2,6 +2,7 @@ import { ReasonTally } from '../admission/reason-tally.ts';
 import type { HistoryGuard } from '../admission/time-guard.ts';
 import { tooManyInvalid } from '../admission/too-many-invalid.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
+import { eventTimeOf } from '../define/event-time.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { ColumnRows } from './column-rows.ts';
@@ -30,7 +31,7 @@ const FILES = 20;
 
 interface Judge {
   /** Told of each row: its reasons, none where it is valid. */
-  row(path: string, number: number, reasons: readonly string[], eventTimeUs: unknown): void;
+  row(path: string, number: number, reasons: readonly string[], eventTime: unknown): void;
 }
 
 /**
@@ -48,12 +49,14 @@ export async function sampleRows(
   signal?: AbortSignal,
 ): Promise<Sampled> {
   const tally = new ReasonTally();
+  const eventTime = eventTimeOf(source);
   let rows = 0;
   let invalid = 0;
   const judge: Judge = {
-    row: (path, number, reasons, eventTimeUs) => {
+    row: (path, number, reasons, value) => {
       rows++;
-      const isAhead = reasons.length === 0 && typeof eventTimeUs === 'number' && eventTimeUs > guard.boundUs;
+      const eventTimeUs = reasons.length === 0 ? eventTime(value) : 0;
+      const isAhead = eventTimeUs > guard.boundUs;
       const all = isAhead ? [guard.reason(eventTimeUs)] : reasons;
       if (all.length === 0) return;
       invalid++;

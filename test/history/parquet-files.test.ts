@@ -140,22 +140,33 @@ describe('numbers that differ in type from file to file', () => {
 
 describe('what DuckDB would alter', () => {
   it('refuses INT96 and nanoseconds in UTC unless the source cuts them off, and keeps far dates as invalid rows', async () => {
-    for (const name of ['int96.parquet', 'utc-nanoseconds.parquet']) {
-      await expect(history.scan(sourceOf(AT, { path: fixture(name) }))).rejects.toMatchObject({
+    const local = { ...AT, at: z.iso.datetime({ local: true }) };
+    const truncate = { finerThanMicros: 'truncate' } as const;
+    const int96 = { path: fixture('int96.parquet') };
+    for (const of of [sourceOf(local, int96), sourceOf(AT, { path: fixture('utc-nanoseconds.parquet') })]) {
+      await expect(history.scan(of)).rejects.toMatchObject({
         code: 'column-type-mismatch',
-        message: expect.stringMatching(/"at" is (?:INT96|a TIMESTAMP of nanoseconds in UTC)/),
+        message: expect.stringMatching(/INT96|a TIMESTAMP of nanoseconds in UTC/),
         remedy: expect.stringContaining("finerThanMicros: 'truncate'"),
       });
     }
-    const cutting = { ...sourceOf(AT, { path: fixture('int96.parquet') }), finerThanMicros: 'truncate' as const };
-    const { rows, invalid } = await history.scan(cutting);
+    const { rows, invalid } = await history.scan(sourceOf(local, int96, truncate));
     expect(rows).toEqual([
       { id: 'fine', at: 1000000000123456 },
       { id: 'micros', at: 1000000000123456 },
     ]);
     expect(invalid.map(({ position }) => position)).toEqual([2, 3]);
-    const utc = { ...sourceOf(AT, { path: fixture('utc-nanoseconds.parquet') }), finerThanMicros: 'truncate' as const };
-    expect((await history.scan(utc)).rows.map((row) => row['at'])).toEqual([1000000000123456, 1000000001000000]);
+    const utc = await history.scan(sourceOf(AT, { path: fixture('utc-nanoseconds.parquet') }, truncate));
+    expect(utc.rows.map((row) => row['at'])).toEqual([1000000000123456, 1000000001000000]);
+  });
+
+  it('tells nanoseconds that are none from nanoseconds, where it can', async () => {
+    const local = { ...AT, at: z.iso.datetime({ local: true }) };
+    const path = fixture('nanoseconds.parquet');
+    const { rows, invalid } = await history.scan(sourceOf(local, { path }));
+    expect(rows).toEqual([{ id: 'a', at: 1000000000123456 }]);
+    expect(invalid.map(({ position }) => position)).toEqual([1]);
+    await expect(history.scan(sourceOf(AT, { path }))).rejects.toMatchObject({ code: 'column-type-mismatch' });
   });
 
   it('refuses decimals that it rounds', async () => {

@@ -2,7 +2,6 @@ import type { ColumnDecoder } from '../../contract/compiled-contract.ts';
 import { describeReceived } from '../../values/describe-received.ts';
 import type { FieldType } from '../../values/field-type.ts';
 
-
 const numbers = new Set<FieldType['kind']>(['int', 'int64', 'decimal', 'double']);
 
 /** Reads numbers whose decimal sign is a comma; a point in one is refused, it may group thousands. Other types are left as they are. */
