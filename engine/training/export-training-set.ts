@@ -132,7 +132,7 @@ class TrainingExport {
     const read: { reading: ViewReading; errors: CountedError[] }[] = [];
     for (const view of reading.views)
       read.push({ reading: view, errors: await countErrors(this.#duckdb, view.table, this.#signal) });
-    if (onError === 'fail') await refuseErrors(this.#duckdb, spine.columns, read);
+    if (onError !== 'null') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
     const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];

@@ -161,13 +161,18 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect(summary).toMatchObject({ rows: 3, out: join(world.folder, 'train.parquet') });
     expect(summary.features.map(({ column }) => column)).toContain(`${world.view}__total`);
     expect(readFileSync(summary.out).subarray(0, 4).toString()).toBe('PAR1');
-    const again = await harness.client.workflow.start('exportTrainingSet', {
-      workflowId: `export:${world.view}:unknown`,
-      taskQueue: harness.taskQueue,
-      args: [{ ...input, service: 'nobody' }],
-    });
-    const error: unknown = await again.result().catch((caught: unknown) => caught);
-    expect(String((error as WorkflowFailedError).cause?.cause)).toContain('no feature service "nobody"');
+    const refused = async (name: string, change: object): Promise<WorkflowFailedError> => {
+      const again = await harness.client.workflow.start('exportTrainingSet', {
+        workflowId: `export:${world.view}:${name}`,
+        taskQueue: harness.taskQueue,
+        args: [{ ...input, ...change }],
+      });
+      return (await again.result().catch((caught: unknown) => caught)) as WorkflowFailedError;
+    };
+    const unknown = await refused('unknown', { service: 'nobody' });
+    expect(String(unknown.cause?.cause)).toContain('no feature service "nobody"');
+    const guessed = await refused('guessed', { onError: 'guess' });
+    expect(String(guessed.cause)).toContain('"onError" must be "fail" or "null", received "guess"');
   });
 
   it('is retired when its workflow is cancelled, and started anew from nothing', async () => {
