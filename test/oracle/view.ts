@@ -61,7 +61,8 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
       }
       const inputs = view.features.map(({ input }) => (input === null ? true : input.of(row!)));
       const events = entities.get(key) ?? [];
-      entities.set(key, [...events, { partition, offset, eventTimeUs: eventTimeUs!, id, inputs }]);
+      events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs });
+      entities.set(key, events);
     } catch {
       failed.push(step);
     }
