@@ -47,17 +47,20 @@ export function viewNamed(deps: ActivityDeps, name: string): CompiledView {
 
 /**
  * The view, if this worker's code is the very code the lifecycle speaks of. Throws `unknown-view`, `definition-changed`, and
- * `semantics-retired` where the lifecycle speaks of what earlier semantics of the engine made.
+ * `semantics-retired` where the lifecycle speaks of what earlier semantics of the engine made. To a lifecycle whose code knows of no
+ * semantics (`asked.semantics` is not there) that is said as something to try again: a worker of its own release, which goes on with
+ * it, may take it next.
  */
 export async function viewWithFingerprint(
   deps: ActivityDeps,
-  name: string,
-  fingerprint: string,
+  asked: { readonly view: string; readonly fingerprint: string; readonly semantics?: number | undefined },
 ): Promise<CompiledView> {
+  const { view: name, fingerprint } = asked;
   const view = viewNamed(deps, name);
   if (view.fingerprint === fingerprint) return view;
   const semantics = await semanticsOf(deps, view, fingerprint);
-  if (semantics !== null && isRetired(semantics)) throw semanticsRetired(name, null, semantics);
+  if (semantics !== null && isRetired(semantics))
+    throw semanticsRetired(name, null, semantics, asked.semantics === undefined);
   throw new MillraceError(
     'definition-changed',
     `view "${name}" runs as ${fingerprint.slice(0, 12)}, and this worker's definition is ${view.fingerprint.slice(0, 12)}`,

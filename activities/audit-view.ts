@@ -34,7 +34,7 @@ export async function provePromotion(
   const view = viewNamed(deps, input.view);
   const semantics = await semanticsOf(deps, view, input.fingerprint);
   // Of a version of earlier semantics nothing can be proven, and nothing is wrong: the audit counts it.
-  if (semantics === null || !isRetired(semantics)) await viewWithFingerprint(deps, input.view, input.fingerprint);
+  if (semantics === null || !isRetired(semantics)) await viewWithFingerprint(deps, input);
   return summaryOf(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
 }
 

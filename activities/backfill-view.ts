@@ -9,7 +9,7 @@ import { withPulse } from './heartbeat.ts';
 
 /** Builds a version aside: readers see nothing of it. An attempt that follows a killed one starts over. */
 export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
-  const view = await viewWithFingerprint(deps, input.view, input.fingerprint);
+  const view = await viewWithFingerprint(deps, input);
   const { workflowExecution, attempt } = Context.current().info;
   const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
   try {

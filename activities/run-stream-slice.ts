@@ -15,7 +15,7 @@ const SILENT_FOR_MS = 60_000;
  * stop. Truth is in Postgres, so whatever ends it, the next slice goes on exactly there.
  */
 export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Promise<SliceSummary> {
-  const view = await viewWithFingerprint(deps, input.view, input.fingerprint);
+  const view = await viewWithFingerprint(deps, input);
   const reader = readerFor(deps, view);
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
   const partitions = input.shards === 1 ? undefined : await partitionsOf(view, reader, input);

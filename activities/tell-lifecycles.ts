@@ -3,12 +3,21 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { isRetired } from '../engine/define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
-import { noteEnds } from '../engine/stream/note-ends.ts';
-import { type EngineNews, engineSignal, featureWorkflowId } from '../workflows/feature-lifecycle/contract.ts';
+import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
+import {
+  type EngineNews,
+  engineSignal,
+  featureWorkflowId,
+  type Phase,
+} from '../workflows/feature-lifecycle/contract.ts';
+import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
 import type { ActivityDeps } from './activity-deps.ts';
 
-/** A lifecycle that does not act (paused, or waiting for a person) is told less and less often, up to this. */
-const MOST_RARELY_MS = 3_600_000;
+/** It has heard, and shows how far behind it is: only that is news to it. */
+const HAS_HEARD: ReadonlySet<string> = new Set(['upgrading'] satisfies Phase[]);
+/** It may have heard and does not act before somebody wants it to: it is told less and less often, up to `MOST_RARELY_MS`. */
+const MAY_HAVE_HEARD: ReadonlySet<string> = new Set(['pausing', 'paused', 'failed', 'retiring'] satisfies Phase[]);
+const MOST_RARELY_MS = 600_000;
 
 export interface TellingOptions {
   readonly deps: Pick<ActivityDeps, 'pool' | 'topicReader' | 'definitions' | 'clock'>;
@@ -26,8 +35,8 @@ interface Told {
 
 /**
  * While versions that earlier semantics of the engine built are served: notes how far behind they are, and tells their lifecycles that a
- * worker with later semantics is there, which build what takes over. An idle lifecycle would not know, and what a worker of the
- * release before made of the news is not acted upon: so it is told again until the version is replaced.
+ * worker with later semantics is there, which build what takes over. An idle lifecycle would not know, and one that a worker of the release
+ * before keeps in its cache passes over the news: it is told until it shows that it has heard.
  */
 export class LifecycleTeller {
   readonly #options: TellingOptions;
@@ -68,31 +77,56 @@ export class LifecycleTeller {
     for (const version of await liveVersions(pool)) {
       if (this.#stopped.signal.aborted) return;
       // A view that this worker has no definition of, it cannot build.
-      if (isRetired(version.semantics) && definitions.views.has(version.view)) await this.#tell(version);
+      if (!isRetired(version.semantics) || !definitions.views.has(version.view)) continue;
+      try {
+        await this.#tell(version);
+      } catch (error) {
+        // One view's trouble is not the others'.
+        this.#options.onError(error);
+      }
     }
   }
 
   async #tell(version: ViewVersion): Promise<void> {
-    const { deps, client, everyMs } = this.#options;
-    const { pool, topicReader: reader, clock } = deps;
+    const { client } = this.#options;
     const { view } = version;
-    const noted =
-      version.topic === null || reader === null
-        ? null
-        : await noteEnds({ pool, reader, view, version: version.version, freshMs: everyMs / 2 });
-    const nowMs = clock.monotonicMs();
-    const before = this.#told.get(view);
-    const isKnown = before?.version === version.version;
-    const isDue = !isKnown || nowMs >= before.atMs + before.waitMs;
-    if (!isDue && noted?.isNews !== true) return;
-    const waitMs = isKnown ? (isDue ? Math.min(MOST_RARELY_MS, before.waitMs * 2) : before.waitMs) : everyMs;
+    const noted = await this.#noted(version);
+    const handle = client.workflow.getHandle(featureWorkflowId(view));
     const news: EngineNews = { semantics: ENGINE_SEMANTICS, lag: noted?.lag ?? null };
     try {
-      await client.workflow.getHandle(featureWorkflowId(view)).signal(engineSignal, news);
+      const phase = (await handle.describe()).typedSearchAttributes.get(FEATURE_PHASE) ?? '';
+      if (this.#isDue(version, phase, noted?.isNews === true)) await handle.signal(engineSignal, news);
     } catch (error) {
       // Served, and owned by nobody: there is nobody to tell.
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     }
-    this.#told.set(view, { version: version.version, atMs: isDue ? nowMs : before.atMs, waitMs });
+  }
+
+  /** How far behind it is; null without a topic, and where the broker cannot tell. */
+  async #noted({ view, version, topic }: ViewVersion): Promise<NotedEnds | null> {
+    const { deps, everyMs, onError } = this.#options;
+    const { pool, topicReader: reader } = deps;
+    if (topic === null || reader === null) return null;
+    try {
+      return await noteEnds({ pool, reader, view, version, freshMs: everyMs / 2 });
+    } catch (error) {
+      onError(error);
+      return null;
+    }
+  }
+
+  #isDue({ view, version }: ViewVersion, phase: string, isNews: boolean): boolean {
+    const { deps, everyMs } = this.#options;
+    const nowMs = deps.clock.monotonicMs();
+    const before = this.#told.get(view);
+    const isFirst = before?.version !== version;
+    if (isFirst || !(HAS_HEARD.has(phase) || MAY_HAVE_HEARD.has(phase))) {
+      this.#told.set(view, { version, atMs: nowMs, waitMs: everyMs });
+      return true;
+    }
+    if (HAS_HEARD.has(phase)) return isNews;
+    if (nowMs < before.atMs + before.waitMs) return false;
+    this.#told.set(view, { version, atMs: nowMs, waitMs: Math.min(MOST_RARELY_MS, before.waitMs * 2) });
+    return true;
   }
 }

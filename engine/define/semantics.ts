@@ -14,14 +14,24 @@ export function isReadable(semantics: number): boolean {
   return semantics === ENGINE_SEMANTICS || semantics === ENGINE_SEMANTICS - 1;
 }
 
-/** The answer to whoever would apply or replay what a version of earlier semantics was made from (design §16). */
-export function semanticsRetired(view: string, version: number | null, semantics: number): MillraceError {
+/**
+ * The answer to whoever would apply or replay what a version of earlier semantics was made from (design §16).
+ *
+ * @param retryable where another process, of an earlier release, may do it
+ */
+export function semanticsRetired(
+  view: string,
+  version: number | null,
+  semantics: number,
+  retryable = false,
+): MillraceError {
   return new MillraceError(
     'semantics-retired',
     `view "${view}"${version === null ? '' : `, version ${version}`} was built with engine semantics ${semantics}; this engine applies ${ENGINE_SEMANTICS}, and only reads what was built before`,
     {
       remedy:
         'Nothing: its lifecycle builds a version of the present semantics aside and flips to it. Without one, start it: "millrace start".',
+      retryable,
       httpStatus: 409,
       details: { view, version, semantics, engine: ENGINE_SEMANTICS },
     },

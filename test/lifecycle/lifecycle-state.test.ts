@@ -222,7 +222,8 @@ describe('every command, in any state, any number of times', () => {
       type: 'resolved',
       plan: { ...plan, semantics: 2, former: 'f0', live: { ...servedBefore, version: 2, semantics: 2 } },
     },
-    { type: 'other-release' },
+    { type: 'other-release', isWaiting: true },
+    { type: 'other-release', isWaiting: false },
   );
 
   it('is harmless twice, and nothing but retirement follows retire', () => {

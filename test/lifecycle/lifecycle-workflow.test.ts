@@ -196,6 +196,18 @@ describe('featureLifecycle', () => {
     await now.result();
   });
 
+  // Published it has 29 events: the command comes with those that make the run long enough to carry on.
+  it.each([30, 31, 32, 33])('goes on after a command that ends its run (at %i events)', async (maxHistoryEvents) => {
+    const { view } = scripted('ends-run');
+    const handle = await harness.start(view, { maxHistoryEvents });
+    await harness.reach(handle, 'published');
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    const latest = harness.client.workflow.getHandle(handle.workflowId);
+    await latest.executeUpdate(retireUpdate);
+    await latest.result();
+  });
+
   it('deals partitions over shards, and is streaming when all have caught up', async () => {
     const { view, script } = scripted('shards');
     const { answer } = script;

@@ -41,7 +41,7 @@ export class ScriptedFleet {
   }
 
   /** What a worker answers to whom it cannot serve. */
-  #refuse(release: Release, fingerprint: string): void {
+  #refuse(release: Release, { fingerprint }: { readonly fingerprint: string }): void {
     if (fingerprint === (release === 'now' ? NOW : BEFORE)) return;
     throw release === 'now' ? scriptedFailure('semantics-retired') : scriptedFailure('definition-changed', {});
   }
@@ -66,7 +66,7 @@ export class ScriptedFleet {
       backfillView: async (input) => {
         const release = await taken('backfillView', input);
         this.script.calls.push({ name: `asked ${release} to build`, input });
-        this.#refuse(release, input.fingerprint);
+        this.#refuse(release, input);
         if (input.covers !== undefined && this.coverage !== null) throw this.coverage;
         const built = { ...(await base.backfillView(input)), ...(release === 'now' ? { semantics: SEMANTICS } : {}) };
         const { version, rows, entities } = built;
@@ -81,14 +81,14 @@ export class ScriptedFleet {
         return built;
       },
       runStreamSlice: async (input) => {
-        this.#refuse(await taken('runStreamSlice', input), input.fingerprint);
+        this.#refuse(await taken('runStreamSlice', input), input);
         return await base.runStreamSlice(input);
       },
       provePromotion: async (input) => {
         const release = await taken('provePromotion', input);
         if (release === 'now' && input.fingerprint === BEFORE)
           return auditSummary({ version: input.version, verdict: 'nothing-compared', cellsCompared: 0 });
-        this.#refuse(release, input.fingerprint);
+        this.#refuse(release, input);
         return await base.provePromotion(input);
       },
       publishView: async (input) => {

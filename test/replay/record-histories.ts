@@ -8,16 +8,19 @@ import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { startTestStack } from '../../stack/test-stack.ts';
+import type { Activities } from '../../activities/create-activities.ts';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import type { Command } from '../../workflows/feature-lifecycle/contract.ts';
+import { type Command, engineSignal } from '../../workflows/feature-lifecycle/contract.ts';
+import { UPGRADES } from '../../workflows/other-release.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
+import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
 import { textOfHistory } from './history-text.ts';
 
 const [suffixGiven, ...only] = process.argv.slice(2);
 const suffix = suffixGiven === undefined || suffixGiven === '' ? '' : `-${suffixGiven}`;
 const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
-const scripts = new Map<string, ScriptedActivities>();
+const scripts = new Map<string, { activities(): Activities }>();
 
 interface Path {
   readonly name: string;
@@ -106,6 +109,84 @@ const paths: readonly Path[] = [
     },
   },
 ];
+
+/** What a lifecycle of the release before becomes under workers of this one, as they answer it. */
+const upgrades: readonly (Omit<Path, 'walk'> & {
+  walk(harness: LifecycleHarness, handle: WorkflowHandle, fleet: ScriptedFleet): Promise<void>;
+})[] = [
+  {
+    name: 'upgraded-streaming',
+    options: { sliceSeconds: 1 },
+    async walk(harness, handle, fleet) {
+      await send(handle, 'promote');
+      await harness.reach(handle, 'streaming');
+      fleet.taker = () => 'now';
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'upgraded-published',
+    async walk(harness, handle, fleet) {
+      await harness.reach(handle, 'published');
+      fleet.taker = () => 'now';
+      await handle.signal(engineSignal, { semantics: SEMANTICS, lag: 3 });
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'published');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'upgrade-to-a-shorter-log',
+    async walk(harness, handle, fleet) {
+      await harness.reach(handle, 'published');
+      fleet.coverage = scriptedFailure('offsets-gone');
+      fleet.taker = () => 'now';
+      await handle.signal(engineSignal, { semantics: SEMANTICS, lag: 3 });
+      await harness.until(handle, ({ error }) => error !== null);
+      await send(handle, 'rebackfill');
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'published');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'upgraded-among-both-releases',
+    options: { sliceSeconds: 1 },
+    async walk(harness, handle, fleet) {
+      await send(handle, 'promote');
+      await harness.reach(handle, 'streaming');
+      const turns = new Map<string, number>();
+      fleet.taker = (name) => {
+        turns.set(name, (turns.get(name) ?? 0) + 1);
+        return turns.get(name)! % 2 === 1 ? 'before' : 'now';
+      };
+      await handle.signal(engineSignal, { semantics: SEMANTICS, lag: 3 });
+      await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+      await retired(handle);
+    },
+  },
+];
+
+/** Workflow code of the release before takes news of semantics for a failure, and passes over others; this one's goes on from there. */
+async function recordRecovery(harness: LifecycleHarness): Promise<void> {
+  const view = 'upgraded_after_failing';
+  const fleet = new ScriptedFleet(new ScriptedActivities(view));
+  scripts.set(view, fleet);
+  await harness.stopWorker();
+  await harness.startWorker(activitiesOf(scripts), UPGRADES);
+  const handle = await harness.start(view, { sliceSeconds: 1 });
+  await send(handle, 'promote');
+  await harness.reach(handle, 'streaming');
+  fleet.taker = () => 'now';
+  await harness.reach(handle, 'failed');
+  await handle.signal(engineSignal, { semantics: SEMANTICS, lag: 3 });
+  await harness.status(handle);
+  await harness.stopWorker();
+  await harness.startWorker(activitiesOf(scripts));
+  await handle.signal(engineSignal, { semantics: SEMANTICS, lag: 3 });
+  await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'streaming');
+  await retired(handle);
+  await save(harness, handle.workflowId, undefined, 'upgraded-after-failing');
+}
 
 /** Slices, a failure, a pause, a run carried over, a stop. */
 async function recordArchive(harness: LifecycleHarness): Promise<void> {
@@ -204,6 +285,15 @@ try {
       const last = await harness.client.workflow.getHandle(handle.workflowId).describe();
       if (last.runId !== runId) await save(harness, handle.workflowId, last.runId, `${path.name}-last-run`);
     }
+    for (const path of upgrades.filter(({ name }) => isWanted(name))) {
+      const view = path.name.replaceAll('-', '_');
+      const fleet = new ScriptedFleet(new ScriptedActivities(view));
+      scripts.set(view, fleet);
+      const handle = await harness.start(view, path.options);
+      await path.walk(harness, handle, fleet);
+      await save(harness, handle.workflowId, undefined, path.name);
+    }
+    if (isWanted('upgraded-after-failing')) await recordRecovery(harness);
     if (isWanted('export-training-set')) {
       const script = new ScriptedActivities('delay_model');
       scripts.set('delay_model', script);

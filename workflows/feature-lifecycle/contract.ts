@@ -104,6 +104,8 @@ export interface LiveVersion {
 export interface BackfillInput {
   readonly view: string;
   readonly fingerprint: string;
+  /** The newest semantics the lifecycle has heard of, 0 for none; one of the first release does not say: it does not know that there are any. */
+  readonly semantics?: number | undefined;
   /** The version whose log the new one must reach back as far as; none: what there is will do. */
   readonly covers?: number | undefined;
 }
@@ -121,6 +123,8 @@ export interface SliceInput {
   readonly view: string;
   readonly version: number;
   readonly fingerprint: string;
+  /** As in `BackfillInput`. */
+  readonly semantics?: number | undefined;
   readonly generation: number;
   readonly shard: number;
   readonly shards: number;

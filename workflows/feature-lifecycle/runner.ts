@@ -179,7 +179,9 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       begun();
       try {
         const covers = upgraded === null ? {} : { covers: upgraded.version };
-        return { plan, built: await backfill({ view, fingerprint: plan.fingerprint, ...covers }) };
+        const { fingerprint } = plan;
+        const semantics = semanticsKnown(this.state);
+        return { plan, built: await backfill({ view, fingerprint, semantics, ...covers }) };
       } catch (error) {
         // Retired is also what a worker of the release before had planned, for a worker of this one.
         if (!(isOtherRelease(error, semanticsKnown(this.state)) || engineOf(error) !== null) || !patched(UPGRADES))
@@ -212,8 +214,9 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   }
 
   async #waitForThisRelease(tries: number, mostMs: number): Promise<void> {
-    this.apply({ type: 'other-release' });
+    this.apply({ type: 'other-release', isWaiting: true });
     await sleep(otherReleaseDelayMs(tries, mostMs), { summary: 'a worker of another release took it' });
+    this.apply({ type: 'other-release', isWaiting: false });
   }
 
   /** A version that takes over from a served one is first brought up to the present, or readers would step back in time. */
@@ -319,7 +322,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     const budgetMs = sliceBudgetMs(sliceSeconds);
     this.apply({ type: 'generation-taken', atLeast: 0 });
     const { view, generation } = this.state;
-    return runSlice(kind, { view, ...work, generation, shards, budgetMs });
+    return runSlice(kind, { view, ...work, semantics: semanticsKnown(this.state), generation, shards, budgetMs });
   }
 
   async #fence(version: number): Promise<void> {

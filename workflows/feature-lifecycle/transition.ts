@@ -16,7 +16,7 @@ export type LifecycleEvent =
   | { readonly type: 'stream-started'; readonly kind: StreamKind; readonly version: number; readonly atMs: number }
   | { readonly type: 'generation-taken'; readonly atLeast: number }
   | { readonly type: 'engine'; readonly semantics: number; readonly lag: number | null }
-  | { readonly type: 'other-release' }
+  | { readonly type: 'other-release'; readonly isWaiting: boolean }
   | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
   | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
   | { readonly type: 'proof-started'; readonly version: number }
@@ -59,7 +59,6 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         lags: {},
         records: 0,
         standing: null,
-        notice: noticeAfter(state),
         refreshedAtMs: atMs,
       };
     }
@@ -76,7 +75,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     case 'engine':
       return engineHeard(state, event.semantics, event.lag);
     case 'other-release':
-      return { ...state, notice: OTHER_RELEASE };
+      return { ...state, notice: event.isWaiting ? OTHER_RELEASE : noticeAfter(state) };
     case 'slice-ended':
       return sliceEnded(state, event.shard, event.slice, event.catchUpLag);
     case 'stream-ended': {
@@ -153,7 +152,7 @@ function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
       streaming: cannotStream ? false : state.wants.streaming,
     },
     notice: isRetired
-      ? noticeAfter(state)
+      ? state.notice
       : adopted
         ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
         : cannotStream
@@ -172,7 +171,6 @@ function liveAfter(state: LifecycleState, plan: ViewPlan): LiveVersion | null {
 const OTHER_RELEASE =
   'A worker of another release took work that only this one can do: it is put on the queue again until a worker of this release takes it.';
 
-/** Work that went on is told of no longer. */
 function noticeAfter({ notice }: LifecycleState): string | null {
   return notice === OTHER_RELEASE ? null : notice;
 }
@@ -192,6 +190,5 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, c
     lags: { ...state.lags, [shard]: slice.lag },
     watermarkUs: slice.watermarkUs ?? state.watermarkUs,
     records: state.records + slice.records,
-    notice: noticeAfter(state),
   };
 }

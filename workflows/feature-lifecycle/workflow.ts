@@ -108,6 +108,11 @@ async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promis
       await condition(allHandlersFinished);
       return;
     }
+    if (closing && runner.idle && !allHandlersFinished() && patched('carry-on-once-answered')) {
+      // A command that came just now is still being answered, and nothing would wake us once it is.
+      await condition(allHandlersFinished);
+      continue;
+    }
     if (closing && runner.idle && allHandlersFinished()) {
       await makeContinueAsNewFunc<typeof featureLifecycle>()(input, runner.state);
     }

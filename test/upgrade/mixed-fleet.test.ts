@@ -1,0 +1,85 @@
+/** Workers of the release before and of this one on the same queues, over an installation of the release before: see NOTES.md. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
+import { versions } from '../../engine/postgres/view-versions.ts';
+import { type RunningApi, startApi } from '../../serving/start-api.ts';
+import { type Command, engineSignal, type Phase } from '../../workflows/feature-lifecycle/contract.ts';
+import { eventually } from '../lifecycle/lifecycle-harness.ts';
+import { expected, readOver, RestoredInstallation } from './restored-installation.ts';
+
+const VIEW = 'customer_orders';
+let installation: RestoredInstallation;
+let api: RunningApi;
+
+beforeAll(async () => {
+  installation = await RestoredInstallation.open((line) => process.stderr.write(`${line}\n`));
+  api = await startApi({ databaseUrl: installation.stack.databaseUrl });
+});
+afterAll(async () => {
+  await api?.close();
+  await installation?.close();
+});
+
+async function reach(view: string, version: number, phase: Phase): Promise<void> {
+  await eventually(async () => {
+    const status = await installation.patientStatus(view);
+    return status?.version === version && status.phase === phase;
+  });
+}
+
+async function send(command: Command, phase: Phase): Promise<void> {
+  await installation.send(VIEW, command);
+  await reach(VIEW, 2, phase);
+}
+
+describe('workers of both releases on one queue', { timeout: 400_000 }, () => {
+  it('stop, flap and corrupt nothing while one goes after the other', async () => {
+    const before = await installation.startWorker('previous');
+    const [first] = expected.later.records['rides']!;
+    await installation.write('rides', [first!]);
+    // The release before streams as it did, and goes on doing so with a worker of this one beside it.
+    await eventually(async () => (await installation.read('vehicle_rides')) === 201);
+    let now = await installation.startWorker('this');
+    // Builds, proofs and slices are taken by either release from now on.
+    let other = await installation.startWorker('previous', 'batch,stream');
+    for (const view of Object.keys(expected.views)) expect((await installation.status(view)).error).toBeNull();
+
+    // With the last of its workers that run workflows the release before lets go of the lifecycles.
+    await installation.stopWorker(before);
+    await Promise.all([reach(VIEW, 2, 'streaming'), reach('page_visits', 2, 'published')]);
+    await reach('vehicle_rides', 1, 'upgrading');
+
+    // One that comes back finds a catalog that was migrated, and histories that it cannot replay: it does neither harm.
+    await installation.stopWorker(other);
+    other = await installation.startWorker('previous');
+    await send('pause', 'paused');
+    await send('resume', 'streaming');
+
+    // For a while there is none of this release.
+    await installation.stopWorker(now);
+    await installation.lifecycle(VIEW).signal(engineSignal, { semantics: ENGINE_SEMANTICS, lag: null });
+    await eventually(
+      async () => ((await installation.lifecycle(VIEW).describe()).raw.pendingWorkflowTask?.attempt ?? 0) > 1,
+    );
+    now = await installation.startWorker('this');
+    await send('pause', 'paused');
+    await send('resume', 'streaming');
+
+    await installation.stopWorker(other);
+    await installation.write('orders', expected.later.records['orders']!);
+    const { at, reads } = expected.later;
+    const wanted = reads[VIEW]!.map(({ values }) => values);
+    await eventually(async () => (await readOver(api.url, VIEW, at))[0]?.values['orders'] === wanted[0]!['orders']);
+    expect((await readOver(api.url, VIEW, at)).map(({ values }) => values)).toEqual(wanted);
+    expect(await versions(installation.pool, VIEW)).toMatchObject([
+      { version: 2, status: 'live', semantics: ENGINE_SEMANTICS },
+      { version: 1, status: 'superseded', semantics: 1 },
+    ]);
+    expect(await installation.status('vehicle_rides')).toMatchObject({
+      phase: 'upgrading',
+      version: 1,
+      error: { code: 'offsets-gone' },
+    });
+    for (const view of Object.keys(expected.views)) expect(await installation.phases(view)).not.toContain('failed');
+  });
+});
