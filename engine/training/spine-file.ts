@@ -3,6 +3,10 @@ import { extname } from 'node:path';
 import { DuckDBStructValue, type DuckDBValue } from 'duckdb';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import { CsvFault } from '../history/csv/csv-fault.ts';
+import { csvSql } from '../history/csv/csv-sql.ts';
+import { csvStructure, DEFAULT_DIALECT } from '../history/csv/csv-structure.ts';
+import { readFooters } from '../history/parquet/footers.ts';
 import { spineError } from './spine-faults.ts';
 
 /** The DuckDB table a spine is loaded into: its columns, then `ROW_COLUMN`, the row number from 0. */
@@ -85,12 +89,15 @@ export async function loadSpine(
     const path = file.path.replaceAll(/[*?[]/g, '[$&]');
     if (file.format === 'parquet') {
       await load(duckdb, 'read_parquet($1)', [path], signal);
+      const [footer] = await readFooters('spine', [file], duckdb, signal);
+      refuseAlike(file.path, footer?.shape.columns.map(({ name }) => name) ?? []);
       return await describe(duckdb);
     }
     if (file.format === 'csv') {
-      // Everything as text, one fixed dialect: nothing is guessed from a sample.
-      const options = `header = true, all_varchar = true, allow_quoted_nulls = false, delim = $2, quote = '"', escape = '"', skip = 0, comment = ''`;
-      await load(duckdb, `read_csv($1, ${options})`, [path, file.delimiter], signal);
+      // Held to its dialect byte by byte, as a history is: nothing is guessed from a sample.
+      const structure = await csvStructure(file.path, { ...DEFAULT_DIALECT, delimiter: file.delimiter }, signal);
+      refuseAlike(file.path, structure.header);
+      await load(duckdb, csvSql(file.path, structure, file, structure.header), [], signal);
       return await typedCsvColumns(duckdb, await describe(duckdb), plainText, signal);
     }
     await loadJson(duckdb, file, path, plainText, signal);
@@ -98,6 +105,16 @@ export async function loadSpine(
   } catch (cause) {
     signal.throwIfAborted();
     if (isMillraceError(cause)) throw cause;
+    if (cause instanceof CsvFault) {
+      throw new MillraceError(
+        'spine-unreadable',
+        `spine ${file.path}, line ${cause.line} cannot be read as csv: ${cause.message}`,
+        {
+          remedy: cause.remedy,
+          cause,
+        },
+      );
+    }
     // DuckDB adds the statement at fault, which is ours.
     const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n\nLINE ')[0]!.trim();
     throw new MillraceError('spine-unreadable', `spine ${file.path} cannot be read as ${file.format}: ${reason}`, {
@@ -105,6 +122,18 @@ export async function loadSpine(
       cause,
     });
   }
+}
+
+/** Names that differ only in case are one name to SQL: which column is meant could not be said of the training set. */
+function refuseAlike(path: string, names: readonly string[]): void {
+  const alike = [...Map.groupBy(names, (name) => name.toLowerCase()).values()].filter((group) => group.length > 1);
+  if (alike.length === 0) return;
+  const faults = alike.map((group) => ({
+    code: 'spine-names-alike',
+    message: `columns ${group.map((name) => `"${name}"`).join(' and ')} differ in case at most`,
+    remedy: 'Rename or leave out all but one in the label file.',
+  }));
+  throw spineError(path, faults);
 }
 
 async function load(duckdb: DuckDb, from: string, values: DuckDBValue[], signal: AbortSignal): Promise<void> {

@@ -42,7 +42,7 @@ export const model = featureService('model', [sums, ofKeyed] as never);
 const EXPECTED = [
   'feature view Bad-Name name: invalid-name',
   'feature view of_keyed key: key-mismatch',
-  'feature view sums features.as_of: invalid-name',
+  'feature view sums features.as_of: reserved-name',
   'feature view sums features.change: impure-function',
   'feature view sums features.clock: impure-function',
   'feature view sums features.dice: impure-function',

@@ -167,7 +167,11 @@ describe('scanHistory', () => {
       expect(invalid[0]!.position).toBe(2);
       expect(invalid[0]!.file).toContain(`part-1.${format}`);
       expect(invalid[0]!.reasons).toEqual([expect.stringContaining('amount')]);
-      expect(JSON.parse(invalid[0]!.payload)).toMatchObject({ id: 'bad', at: '1970-01-01T00:00:00.000005Z' });
+      expect(JSON.parse(invalid[0]!.payload)).toMatchObject({
+        id: 'bad',
+        // A Parquet TIMESTAMP without the UTC flag has no zone to show.
+        at: `1970-01-01T00:00:00.000005${format === 'parquet' ? '' : 'Z'}`,
+      });
       expect(Number(JSON.parse(invalid[0]!.payload).amount)).toBe(-4);
     }
   });

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exportSmall, ORDER, type SmallService } from './small-service.ts';
@@ -7,7 +7,7 @@ import { filesIn, readParquet, testFolder, withDuckDb } from './training-fixture
 const AT = Date.UTC(2001, 5, 1) * 1000;
 
 /** Exports a spine of this text; gives the error. */
-async function refusal(file: string, text: string, name: SmallService = 'narrow') {
+async function refusal(file: string, text: string | Buffer, name: SmallService = 'narrow') {
   const folder = await testFolder();
   await writeFile(join(folder, file), text);
   const error = await exportSmall(folder, file, { name }).then(
@@ -50,6 +50,33 @@ describe('bad spines', () => {
     expect(await refusal('s.jsonl', '{"shop":"a"}\n{oops\n')).toMatchObject({ code: 'spine-unreadable' });
     expect(await refusal('s.csv', 'shop,event_timestamp\na,2001-06-01T00:00:00Z,9,9\n')).toMatchObject({
       code: 'spine-unreadable',
+    });
+  });
+
+  test('CSV that breaks its dialect, by line and reason', async () => {
+    const T = '2001-06-01T00:00:00Z';
+    const cases: [string | Buffer, RegExp][] = [
+      [`shop,event_timestamp\na,${T}\r\nb,${T}\n`, /line 2 cannot be read as csv: .*mixed line ends/],
+      [Buffer.from(`shop,event_timestamp\nM\u00fc,${T}\n`, 'latin1'), /line 2 cannot be read as csv: it is not UTF-8/],
+      [`shop,event_timestamp\n"a,${T}\n`, /line 2 .*never closed/],
+      [`shop,event_timestamp\na,${T},\n`, /line 2 .*expected 2 fields as in the header, found 3/],
+    ];
+    for (const [content, message] of cases) {
+      const error = await refusal('s.csv', content);
+      expect(error.code).toBe('spine-unreadable');
+      expect(error.message).toMatch(message);
+    }
+  });
+
+  test('names that differ only in case', async () => {
+    const error = await refusal('s.csv', 'shop,Shop,event_timestamp\na,b,2001-06-01T00:00:00Z\n');
+    expect(error).toMatchObject({ code: 'spine-names-alike', message: expect.stringContaining('"shop" and "Shop"') });
+    const folder = await testFolder();
+    const fixture = join(import.meta.dirname, '../history/fixtures/like-names-1.parquet');
+    await copyFile(fixture, join(folder, 's.parquet'));
+    await expect(exportSmall(folder, 's.parquet')).rejects.toMatchObject({
+      code: 'spine-names-alike',
+      message: expect.stringContaining('"ID" and "id" and "Id"'),
     });
   });
 

@@ -189,8 +189,11 @@ class CsvScanner {
   #endRecord(): void {
     const isBlank = this.#recordBytes === 0;
     this.#longest = Math.max(this.#longest, this.#recordBytes);
-    if (this.#header !== null) this.#endHeader(this.#header);
-    else if (!isBlank || this.#columns === 1) {
+    if (this.#header !== null) {
+      if (isBlank)
+        throw new CsvFault(this.#recordLine, 'the header is blank', 'Begin the file with the names of its columns.');
+      this.#endHeader(this.#header);
+    } else if (!isBlank || this.#columns === 1) {
       if (this.#fields !== this.#columns) throw this.#wrongFields();
       this.#rows++;
     }

@@ -5,7 +5,6 @@ import { decoderOf, TEXT } from '../column-decoder.ts';
 import type { ColumnSource, HistoryColumn } from '../column-source.ts';
 import { findColumns } from '../find-columns.ts';
 import {
-  exactPath,
   type FileSize,
   type HistoryFile,
   type HistoryFiles,
@@ -14,12 +13,13 @@ import {
 } from '../history-files.ts';
 import { pathValues } from '../partition-path.ts';
 import { CsvFault } from './csv-fault.ts';
+import { csvSql } from './csv-sql.ts';
 import { type CsvStructure, csvStructure, DEFAULT_DIALECT } from './csv-structure.ts';
 
 /** A CSV file whose structure is known to be sound. */
 export interface CsvFile extends FileSize {
   readonly structure: CsvStructure;
-  /** SQL for each field of the contract, over `csvRelation`; null where the file has no column of it. */
+  /** SQL for each field of the contract, over `relationOf`; null where the file has no column of it. */
   readonly values: readonly (string | null)[];
   /** The same for the files' own columns beside path columns. */
   readonly beside: readonly (string | null)[];
@@ -100,7 +100,7 @@ export async function openCsv(
       // Beside a path column, a file without one of its own says what its path says.
       const list = fields.map((_, at) => `${values[at] ?? 'NULL'}, ${beside[at] ?? values[at] ?? 'NULL'}`).join(', ');
       if (structure.rows > 0) {
-        const scan = `SELECT ${index}, row_number() OVER () - 1, ${list} FROM ${csvRelation(csv, dialectOf(source))}`;
+        const scan = `SELECT ${index}, row_number() OVER () - 1, ${list} FROM ${relationOf(csv, dialectOf(source))}`;
         const [inserted] = await readingFile(source.name, file.path, () =>
           duckdb.query<{ Count: bigint }>(`INSERT INTO ${table} ${scan}`, [], signal),
         );
@@ -136,19 +136,17 @@ export function csvAlone(source: CompiledSource, csv: CsvFile): Pick<ColumnSourc
   });
   const isBeside = ({ isBesidePath }: HistoryColumn): boolean => isBesidePath === true;
   return {
-    relation: csvRelation(csv, dialectOf(source)),
+    relation: relationOf(csv, dialectOf(source)),
     columns: [...columns.filter((column) => !isBeside(column)), ...columns.filter(isBeside)],
   };
 }
 
-/** Nothing is left for DuckDB to guess; where a quoted field goes over a line's end, it does not cut the file for its threads either. */
-function csvRelation({ path, structure }: CsvFile, { delimiter }: CsvDialect): string {
-  const columns = structure.header.map((_, index) => `'c${index}': 'VARCHAR'`).join(', ');
-  const longest = Math.max(2_097_152, structure.longestBytes + 1024);
-  return (
-    `read_csv(${quoteText(exactPath(path))}, auto_detect = false, header = true, columns = {${columns}}, delim = ${quoteText(delimiter)}, ` +
-    `quote = '"', escape = '"', comment = '', skip = 0, strict_mode = true, null_padding = false, ignore_errors = false, nullstr = '', ` +
-    `allow_quoted_nulls = false, normalize_names = false, max_line_size = ${longest}, parallel = ${!structure.hasQuotedLineEnds})`
+function relationOf({ path, structure }: CsvFile, dialect: CsvDialect): string {
+  return csvSql(
+    path,
+    structure,
+    dialect,
+    structure.header.map((_, index) => `c${index}`),
   );
 }
 
