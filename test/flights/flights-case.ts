@@ -4,18 +4,13 @@ import { entity } from '../../engine/define/entity.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
 import { source } from '../../engine/define/source.ts';
 import type { DuckDb } from '../../engine/duckdb/duckdb.ts';
-import type { OracleEvent } from '../oracle/oracle-read.ts';
-import type { OracleFeature } from '../training/training-fixture.ts';
+import type { OracleEvent, OracleView } from '../oracle/view.ts';
 
 const FLIGHTS = join(import.meta.dirname, '../../node_modules/vega-datasets/data/flights-3m.parquet');
-const HOUR = 3_600_000_000;
-const DAY = 24 * HOUR;
 const INT = { kind: 'int' } as const;
-const DOUBLE = { kind: 'double' } as const;
 
 interface Flight {
-  readonly flightId: string;
-  readonly timeUs: number;
+  readonly route: string;
   readonly delay: number | null;
   readonly distance: number;
 }
@@ -49,39 +44,27 @@ export const routeDelays = featureView('route_delays', {
   }),
 });
 
-/** The features of `routeDelays`, as the oracle has them. */
-export const expected: readonly OracleFeature<Flight>[] = [
-  { name: 'flights_1d', aggregate: 'count', input: null, result: INT, windowUs: DAY, hopUs: HOUR, of: () => true },
-  {
-    name: 'delay_avg_7d',
-    aggregate: 'avg',
-    input: INT,
-    result: DOUBLE,
-    windowUs: 7 * DAY,
-    hopUs: HOUR,
-    of: (e) => e.delay,
-  },
-  { name: 'delay_max_1d', aggregate: 'max', input: INT, result: INT, windowUs: DAY, hopUs: HOUR, of: (e) => e.delay },
-  {
-    name: 'late_share_7d',
-    aggregate: 'avg',
-    input: DOUBLE,
-    result: DOUBLE,
-    windowUs: 7 * DAY,
-    hopUs: HOUR,
-    of: (e) => ((e.delay ?? 0) > 15 ? 1 : 0),
-  },
-  {
-    name: 'miles_30d',
-    aggregate: 'sum',
-    input: INT,
-    result: INT,
-    windowUs: 30 * DAY,
-    hopUs: DAY,
-    of: (e) => e.distance,
-  },
-  { name: 'last_delay', aggregate: 'last', input: INT, result: INT, windowUs: null, hopUs: null, of: (e) => e.delay },
-];
+const delay = { type: INT, of: (e: Flight) => e.delay };
+
+/** `routeDelays`, as the oracle has it. */
+export const oracleRouteDelays: OracleView<Flight> = {
+  idType: { kind: 'string' },
+  where: (e) => e.distance > 0,
+  key: (e) => e.route,
+  features: [
+    { name: 'flights_1d', aggregate: 'count', input: null, over: { window: '1d' } },
+    { name: 'delay_avg_7d', aggregate: 'avg', input: delay, over: { window: '7d' } },
+    { name: 'delay_max_1d', aggregate: 'max', input: delay, over: { window: '1d' } },
+    {
+      name: 'late_share_7d',
+      aggregate: 'avg',
+      input: { type: { kind: 'double' }, of: (e) => ((e.delay ?? 0) > 15 ? 1 : 0) },
+      over: { window: '7d' },
+    },
+    { name: 'miles_30d', aggregate: 'sum', input: { type: INT, of: (e) => e.distance }, over: { window: '30d' } },
+    { name: 'last_delay', aggregate: 'last', input: delay, over: null },
+  ],
+};
 
 /** The flights with an id, nulls among the delays, and every thousandth flight twice. */
 export async function writeHistory(duckdb: DuckDb, folder: string): Promise<void> {
@@ -97,30 +80,28 @@ export async function writeHistory(duckdb: DuckDb, folder: string): Promise<void
   );
 }
 
-/** A flight as the oracle's event, with the route it belongs to. */
-export type RouteEvent = OracleEvent & { readonly route: string };
-
 /** The flights of the routes that `routes` (a table or file with origin and destination) names, by route. */
-export async function oracleEvents(duckdb: DuckDb, routes: string): Promise<Map<string, RouteEvent[]>> {
+export async function oracleEvents(duckdb: DuckDb, routes: string): Promise<Map<string, OracleEvent[]>> {
   const rows = await duckdb.query<Record<string, string | bigint | null>>(
     `SELECT f.origin || f.destination AS route, flight_id, epoch_us(date) AS time_us, delay, distance
      FROM flights f SEMI JOIN ${routes} s ON f.origin = s.origin AND f.destination = s.destination`,
   );
-  const events = rows.map((row): RouteEvent => {
+  const events = new Map<string, OracleEvent[]>();
+  for (const row of rows) {
     const flight: Flight = {
-      flightId: String(row['flight_id']),
-      timeUs: Number(row['time_us']),
+      route: String(row['route']),
       delay: row['delay'] === null ? null : Number(row['delay']),
       distance: Number(row['distance']),
     };
-    return {
-      route: String(row['route']),
-      eventTimeUs: flight.timeUs,
-      id: flight.flightId,
+    const ofRoute = events.get(flight.route) ?? [];
+    events.set(flight.route, ofRoute);
+    ofRoute.push({
+      eventTimeUs: Number(row['time_us']),
+      id: String(row['flight_id']),
       partition: -1,
       offset: 0,
-      inputs: expected.map((feature) => feature.of(flight)),
-    };
-  });
-  return Map.groupBy(events, (event) => event.route);
+      inputs: oracleRouteDelays.features.map(({ input }) => (input === null ? true : input.of(flight))),
+    });
+  }
+  return events;
 }

@@ -181,7 +181,7 @@ function featuresOf(
 /** A view that puts every aggregate a type has on each tiling, and on a lifetime if asked. */
 export function layoutOf(
   type: ScalarType,
-  tieBreak: 'id' | 'offset',
+  tieBreak: ViewLayout['tieBreak'],
   tiled: readonly Tiling[],
   lifetime: boolean,
 ): ViewLayout {
@@ -256,20 +256,22 @@ export function eventsOf(
   maxLength = 24,
 ): fc.Arbitrary<PreparedEvent[]> {
   const ids = fc.constantFrom('1', '10', '2', 'a', '\uFFFD', '\u{1F600}', '');
+  const integerIds = fc.constantFrom('9', '10', '-2', '-10', '9007199254740993', '9007199254740992', '0');
   return timesOf(tiled).chain((times) =>
     fc.array(
       fc
         .record({
           eventTimeUs: times,
           id: ids,
+          integerId: integerIds,
           partition: fc.integer({ min: -1, max: 1 }),
           offset: fc.oneof(fc.nat(2), fc.constant(Number.MAX_SAFE_INTEGER)),
           value: fc.option(valuesOf(type), { freq: 5 }),
         })
         .map(
-          ({ value, id, ...rest }): PreparedEvent => ({
+          ({ value, id, integerId, ...rest }): PreparedEvent => ({
             ...rest,
-            id: layout.tieBreak === 'id' ? id : null,
+            id: layout.tieBreak === 'offset' ? null : layout.tieBreak === 'id' ? id : integerId,
             keyText: 'k',
             key: ['k'],
             inputs: layout.slots.map(({ input }) => (input === null ? true : value)),

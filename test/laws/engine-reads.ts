@@ -3,7 +3,7 @@ import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { type Cell, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
-import { OUT_OF_RANGE, type OracleValue } from '../oracle/oracle-read.ts';
+import { OUT_OF_RANGE, type OracleValue } from '../oracle/exact.ts';
 
 /** The state of events applied in the order given. */
 export function stateOf(reducer: ViewReducer, events: readonly PreparedEvent[]): EntityState {

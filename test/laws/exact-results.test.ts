@@ -5,9 +5,10 @@ import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts'
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { ENGINE_SEMANTICS, type AggregateName, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
-import { oracleRead } from '../oracle/oracle-read.ts';
+import { trainingValues } from '../oracle/read.ts';
 import { asOracle, hex } from './engine-reads.ts';
 import { lawRuns } from './law-seed.ts';
+import { oracleEventsOf, oracleViewOf } from './layout-oracle.ts';
 
 function layoutFor(
   aggregate: AggregateName,
@@ -112,11 +113,8 @@ describe('sums of doubles', () => {
         expect(hex(reducer.encode(backward))).toBe(bytes);
         expect(hex(reducer.encode(merged))).toBe(bytes);
         expect(hex(reducer.encode(reducer.decode(Buffer.from(bytes, 'hex'))))).toBe(bytes);
-        const expected = oracleRead(
-          layout,
-          values.map((value) => event(value)),
-          1,
-        )[0];
+        const events = values.map((value) => event(value));
+        const expected = trainingValues(oracleViewOf(layout), oracleEventsOf(layout, events), 1)[0];
         expect(asOracle(reducer.read(forward, 1))).toEqual([expected]);
       }),
       lawRuns(1500),
@@ -139,7 +137,8 @@ describe('sums of doubles', () => {
           const events = parts.map(([time, value, scale]) => event(value * scale + 0, time));
           const state = reducer.empty();
           for (const each of events) reducer.apply(state, each);
-          expect(Object.is(reducer.read(state, 100_000)[0], oracleRead(layout, events, 100_000)[0])).toBe(true);
+          const [expected] = trainingValues(oracleViewOf(layout), oracleEventsOf(layout, events), 100_000);
+          expect(Object.is(reducer.read(state, 100_000)[0], expected)).toBe(true);
         },
       ),
       lawRuns(500),

@@ -6,7 +6,8 @@ import type { CompiledSource } from '../../engine/define/compiled-view.ts';
 import { hashId, PACKED_ID_BYTES, packId } from '../../engine/admission/id-hash.ts';
 import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
 import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
-import { type OracleRecord, oracleLog } from '../oracle/oracle-log.ts';
+import type { OracleScalar } from '../oracle/order.ts';
+import { kindOf, oracleLog } from '../oracle/source-log.ts';
 import { partitionStart } from '../log/partition-start.ts';
 import { lawRuns } from './law-seed.ts';
 
@@ -36,12 +37,12 @@ function sourceOf(untilUs: number | null, horizonUs: number): CompiledSource {
   };
 }
 
-function packed(rows: readonly Reading[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(rows.length * PACKED_ID_BYTES));
+function packed(claims: ReadonlyMap<OracleScalar, number>): Uint8Array {
+  const view = new DataView(new ArrayBuffer(claims.size * PACKED_ID_BYTES));
   const words = new Uint32Array(4);
-  for (const [index, { id, eventTimeUs }] of rows.entries()) {
-    hashId(id, words);
-    packId(view, index * PACKED_ID_BYTES, words, eventTimeUs);
+  for (const [index, [id, claimUs]] of [...claims].entries()) {
+    hashId(String(id), words);
+    packId(view, index * PACKED_ID_BYTES, words, claimUs);
   }
   return new Uint8Array(view.buffer);
 }
@@ -77,41 +78,37 @@ describe('the way of a partition through until and dedupe', () => {
         (history, topic, untilMinute, horizonMinutes) => {
           const untilUs = untilMinute === null ? null : start + untilMinute * 60_000_000;
           const horizonUs = horizonMinutes * 60_000_000;
-          const records = topic.map(
-            ({ row, brokerLagMinutes }, offset): OracleRecord<Reading> => ({
-              partition: 0,
-              offset,
-              timestampUs: (row?.eventTimeUs ?? start) + brokerLagMinutes * 60_000_000,
-              row,
-            }),
-          );
-          const expected = oracleLog<Reading>(
+          const records = topic.map(({ row, brokerLagMinutes }, offset) => ({
+            offset,
+            brokerTimeUs: (row?.eventTimeUs ?? start) + brokerLagMinutes * 60_000_000,
+            value: row,
+          }));
+          const { steps, history: past } = oracleLog<Reading>(
             {
+              decode: (value) => {
+                const row = value as Reading;
+                return row.level >= 0 ? { row } : { invalid: 'level' };
+              },
               eventTimeUs: (row) => row.eventTimeUs,
               eventId: (row) => row.id,
-              isValid: (row) => row.level >= 0,
               untilUs,
               horizonUs,
               maxAheadUs: HOUR_US,
+              withoutBrokerTime: false,
             },
-            history,
-            records,
+            {
+              files: [{ name: 'all', rows: history }],
+              gUs: Number.MAX_SAFE_INTEGER - HOUR_US,
+              partitions: [{ partition: 0, records }],
+            },
           );
 
-          // A later claim of an id stands for it.
-          const claimed = expected
-            .filter(({ partition, outcome }) => partition === -1 && outcome === 'event')
-            .toSorted((a, b) => a.eventTimeUs! - b.eventTimeUs!);
-          const historyIds = new HistoryIds([packed(claimed.map(({ row }) => row!))]);
+          const historyIds = new HistoryIds([packed(past.claims)]);
           const source = sourceOf(untilUs, horizonUs);
           let dedupe = new PartitionDedupe(horizonUs, historyIds);
-          const reached = expected.filter(
-            ({ partition, outcome }) => partition === -1 && (outcome === 'event' || outcome === 'duplicate'),
-          );
-          const newest = Math.max(...reached.map(({ eventTimeUs }) => eventTimeUs!), Number.NEGATIVE_INFINITY);
-          const begin = partitionStart(Number.isFinite(newest) ? newest : null);
+          const begin = partitionStart(Number.isFinite(past.watermarkUs) ? past.watermarkUs : null);
           let pipeline = new TopicPipeline(source, 0, dedupe, begin);
-          const outcomes = records.map(({ offset, timestampUs, row }, index) => {
+          const outcomes = records.map(({ offset, brokerTimeUs, value: row }, index) => {
             if (topic[index]!.restart === 0) {
               const known = dedupe.snapshot(pipeline.watermarkUs);
               dedupe = new PartitionDedupe(horizonUs, historyIds);
@@ -120,9 +117,9 @@ describe('the way of a partition through until and dedupe', () => {
               pipeline = new TopicPipeline(source, 0, dedupe, { ...begin, watermarkUs, begun });
             }
             const value = row === null ? null : payload(row);
-            return pipeline.step({ partition: 0, offset, timestampUs, key: null, value }).kind;
+            return pipeline.step({ partition: 0, offset, timestampUs: brokerTimeUs, key: null, value }).kind;
           });
-          expect(outcomes).toEqual(expected.filter(({ partition }) => partition === 0).map(({ outcome }) => outcome));
+          expect(outcomes).toEqual(steps.filter(({ partition }) => partition === 0).map(kindOf));
         },
       ),
       lawRuns(1500),

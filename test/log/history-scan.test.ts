@@ -14,11 +14,11 @@ import { HistoryIds } from '../../engine/admission/partition-dedupe.ts';
 import { repeatedHashes } from '../../engine/history/repeated-hashes.ts';
 import { hashId } from '../../engine/admission/id-hash.ts';
 import { lawRuns } from '../laws/law-seed.ts';
-import { oracleLog } from '../oracle/oracle-log.ts';
+import { knownIds, type OracleOutcomes } from '../oracle/source-log.ts';
 import {
   type FileFormat,
   type Order,
-  oracleSource,
+  orderOutcomes,
   order,
   orderRow,
   orderSource,
@@ -86,7 +86,8 @@ describe('scanHistory', () => {
           const path = await writeHistory(duckdb, nextFolder(), format, parts);
           const untilUs = untilMinutes === null ? null : untilMinutes * MINUTE_US;
           const source = historyOf(path, hasIds ? {} : { eventIdField: null }, untilUs);
-          const steps = oracleLog(oracleSource(source), parts.flat(), []);
+          const outcomes = orderOutcomes(source, parts.flat(), []);
+          const { steps } = outcomes;
           const { events, invalid, figures } = await scanned(source, scanOrder);
           const expected = steps.filter(({ outcome }) => outcome === 'event');
           expect(events.toSorted(byOffset)).toEqual(
@@ -114,32 +115,23 @@ describe('scanHistory', () => {
           });
           expect(figures.rows).toBe(steps.length);
           expect(figures.files.map(({ rows }) => rows)).toEqual(parts.map((rows) => rows.length));
-          expectHorizon(figures, source, steps);
+          expectHorizon(figures, source, outcomes);
         },
       ),
       lawRuns(60),
     );
   });
 
-  function expectHorizon(
-    figures: HistoryFigures,
-    source: CompiledSource,
-    steps: ReturnType<typeof oracleLog<Order>>,
-  ): void {
-    const times = steps
-      .filter(({ outcome }) => outcome === 'event' || outcome === 'duplicate')
-      .map(({ eventTimeUs }) => eventTimeUs!);
-    const newest = times.length === 0 ? null : Math.max(...times);
-    expect(figures.newestEventTimeUs).toBe(newest);
+  function expectHorizon(figures: HistoryFigures, source: CompiledSource, { history }: OracleOutcomes<Order>): void {
+    const { watermarkUs } = history;
+    expect(figures.newestEventTimeUs).toBe(Number.isFinite(watermarkUs) ? watermarkUs : null);
     const ids = new HistoryIds([figures.horizonIds]);
     const words = new Uint32Array(4);
-    const known = steps.filter(
-      ({ outcome, eventTimeUs }) => outcome === 'event' && newest! <= eventTimeUs! + source.dedupeHorizonUs,
-    );
-    expect(ids.size).toBe(source.eventIdField === null ? 0 : known.length);
-    for (const { id, eventTimeUs } of source.eventIdField === null ? [] : known) {
-      hashId(id!, words);
-      expect(ids.get(words)).toBe(eventTimeUs);
+    const known = knownIds(history, source.dedupeHorizonUs);
+    expect(ids.size).toBe(known.size);
+    for (const [id, claimUs] of known) {
+      hashId(String(id), words);
+      expect(ids.get(words)).toBe(claimUs);
     }
   }
 

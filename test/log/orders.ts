@@ -8,7 +8,7 @@ import { decimal } from '../../engine/contract/decimal.ts';
 import { formatDateTime } from '../../engine/values/iso-time.ts';
 import type { CompiledSource } from '../../engine/define/compiled-view.ts';
 import type { DuckDb } from '../../engine/duckdb/duckdb.ts';
-import type { OracleSource } from '../oracle/oracle-log.ts';
+import { type OracleOutcomes, type OracleSource, oracleLog } from '../oracle/source-log.ts';
 
 /** A row of the history or a record of the topic, before it is written in some format. Invalid where the amount is negative. */
 export interface Order {
@@ -57,16 +57,46 @@ export function orderSource(options: Partial<CompiledSource> = {}): CompiledSour
   };
 }
 
-/** The same source for the oracle. */
-export function oracleSource(source: CompiledSource): OracleSource<Order> {
-  return {
+/** A topic record; `row: null` is a tombstone. */
+export interface OrderRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestampUs: number;
+  readonly row: Order | null;
+}
+
+/** What the oracle makes of a log over the same source: history rows in the order of their places, records of a partition in offset order. */
+export function orderOutcomes(
+  source: CompiledSource,
+  history: readonly Order[],
+  topic: readonly OrderRecord[],
+): OracleOutcomes<Order> {
+  const oracle: OracleSource<Order> = {
+    decode: (value) => {
+      const row = value as Order;
+      return row.amount === null || row.amount >= 0 ? { row } : { invalid: 'amount' };
+    },
     eventTimeUs: (row) => row.atUs,
     eventId: source.eventIdField === null ? null : (row) => row.id,
-    isValid: (row) => row.amount === null || row.amount >= 0,
     untilUs: source.history?.untilUs ?? null,
     horizonUs: source.dedupeHorizonUs,
     maxAheadUs: source.maxAheadUs,
+    withoutBrokerTime: source.brokerTime === 'none',
   };
+  const partitions = Map.groupBy(topic, ({ partition }) => partition);
+  return oracleLog(oracle, {
+    files: [{ name: 'all', rows: history }],
+    gUs: Date.now() * 1000,
+    partitions: [...partitions].map(([partition, records]) => ({
+      partition,
+      // −1 ms is Kafka's own sign for none.
+      records: records.map(({ offset, timestampUs, row }) => ({
+        offset,
+        brokerTimeUs: timestampUs === -1000 ? null : timestampUs,
+        value: row,
+      })),
+    })),
+  });
 }
 
 /** An order by what matters to its way through the log; the rest follows from its number. */

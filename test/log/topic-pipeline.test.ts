@@ -6,8 +6,8 @@ import type { RawRecord } from '../../engine/topic/log-reader.ts';
 import { HistoryIds, PartitionDedupe } from '../../engine/admission/partition-dedupe.ts';
 import { TopicPipeline } from '../../engine/topic/topic-pipeline.ts';
 import { lawRuns } from '../laws/law-seed.ts';
-import { oracleLog } from '../oracle/oracle-log.ts';
-import { order, orderBytes, oracleSource, orderSource, someOrders } from './orders.ts';
+import { kindOf } from '../oracle/source-log.ts';
+import { order, orderBytes, orderOutcomes, orderSource, someOrders } from './orders.ts';
 import { partitionStart } from './partition-start.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -36,13 +36,13 @@ describe('TopicPipeline', () => {
           timestampUs: special.includes(offset) ? row.atUs - HOUR_US - (offset % 2) : row.atUs,
           row: special.includes(offset + 5) ? null : row,
         }));
-        const steps = oracleLog(oracleSource(source), [], records);
+        const { steps } = orderOutcomes(source, [], records);
         const dedupe = new PartitionDedupe(source.dedupeHorizonUs, null);
         const run = new TopicPipeline(source, 0, dedupe, partitionStart());
         const outcomes = records.map(({ row, offset, timestampUs }) =>
           run.step(record(row === null ? null : orderBytes(row), offset, timestampUs)),
         );
-        expect(outcomes.map(({ kind }) => kind)).toEqual(steps.map(({ outcome }) => outcome));
+        expect(outcomes.map(({ kind }) => kind)).toEqual(steps.map(kindOf));
         for (const [index, outcome] of outcomes.entries()) {
           if (outcome.kind !== 'event' && outcome.kind !== 'undeduped') continue;
           const { eventTimeUs, id, partition, offset } = steps[index]!;

@@ -10,9 +10,9 @@ import { publishVersion } from '../../engine/online/publish-version.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { createTestDatabase } from '../../stack/test-stack.ts';
-import { expected, flights, oracleEvents, route, routeDelays, writeHistory } from '../flights/flights-case.ts';
-import { oracleRead } from '../oracle/oracle-read.ts';
-import { oracleLayout, testFolder, withDuckDb } from '../training/training-fixture.ts';
+import { flights, oracleEvents, oracleRouteDelays, route, routeDelays, writeHistory } from '../flights/flights-case.ts';
+import { trainingValues } from '../oracle/read.ts';
+import { testFolder, withDuckDb } from '../training/training-fixture.ts';
 
 const MINUTE_US = 60_000_000;
 const DAY_US = 1_440 * MINUTE_US;
@@ -50,7 +50,6 @@ test('400 routes of three million flights, backfilled and served, read what the 
     });
     await publishVersion({ pool, view: view.name, version });
     const store = createOnlineStore({ pool, clock: systemClock });
-    const layout = oracleLayout('id', expected);
     const differences: unknown[] = [];
     // Right after the newest flight, off the minute, while windows empty tile by tile, and when all but lifetime is gone.
     for (const atUs of [
@@ -64,10 +63,10 @@ test('400 routes of three million flights, backfilled and served, read what the 
       const reads = await store.get('route_delays', keys, { atUs });
       for (const [n, read] of reads.entries()) {
         const events = eventsOf.get(keys[n]!.join('')) ?? [];
-        const values = oracleRead(layout, events, atUs);
+        const values = trainingValues(oracleRouteDelays, events, atUs);
         expect(read.found).toBe(events.length > 0);
         expect(read.ahead).toBe(false);
-        for (const [index, { name }] of expected.entries()) {
+        for (const [index, { name }] of oracleRouteDelays.features.entries()) {
           const value = values[index]!;
           if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
           if (!Object.is(read.values[index], value))

@@ -57,6 +57,11 @@ export interface OracleStep<Row> {
   readonly undeduped: boolean;
 }
 
+/** A step's outcome, an event that could not be judged under a name of its own. */
+export function kindOf({ outcome, undeduped }: OracleStep<unknown>): OracleOutcome | 'undeduped' {
+  return undeduped ? 'undeduped' : outcome;
+}
+
 /** Where a partition stands: the highest event time that reached dedupe, and the time at which each id was last claimed. */
 export interface OracleProgress {
   readonly watermarkUs: number;

@@ -10,8 +10,8 @@ export interface OracleFeature<Row> {
   readonly aggregate: OracleAggregate;
   /** `null`: `count()` of rows. A function may throw. */
   readonly input: { readonly type: OracleType; readonly of: (row: Row) => OracleScalar | null } | null;
-  /** As in `.over(window, { hop })`; `null`: lifetime. */
-  readonly over: { readonly window: string; readonly hop?: string } | null;
+  /** As in `.over(window, { hop })`, or in µs; `null`: lifetime. */
+  readonly over: { readonly window: string; readonly hop?: string } | OracleSpan | null;
 }
 
 export interface OracleView<Row> {
@@ -72,7 +72,7 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
 
 /** A feature's window and hop; `null`: lifetime. */
 export function spanOf<Row>({ over }: OracleFeature<Row>): OracleSpan | null {
-  if (over === null) return null;
+  if (over === null || 'windowUs' in over) return over;
   const windowUs = durationUs(over.window);
   return { windowUs, hopUs: over.hop === undefined ? defaultHopUs(windowUs) : durationUs(over.hop) };
 }

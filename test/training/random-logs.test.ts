@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { decimal } from '../../engine/contract/decimal.ts';
-import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { entity } from '../../engine/define/entity.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
@@ -13,24 +12,18 @@ import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
-import { type OracleStep, oracleLog, oracleView } from '../oracle/oracle-log.ts';
-import { oracleRead } from '../oracle/oracle-read.ts';
+import type { OracleScalar, OracleType } from '../oracle/order.ts';
+import { trainingValues } from '../oracle/read.ts';
+import { type OracleLog, oracleLog, type OracleSource } from '../oracle/source-log.ts';
+import { type OracleAggregate, type OracleFeature, type OracleView, oracleView } from '../oracle/view.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
-import {
-  expectedCell,
-  type OracleFeature,
-  oracleLayout,
-  readParquet,
-  testFolder,
-  withDuckDb,
-} from './training-fixture.ts';
+import { expectedCell, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
 
 const SECOND = 1_000_000;
-const MINUTE = 60 * SECOND;
 const INT = { kind: 'int' } as const;
 const DOUBLE = { kind: 'double' } as const;
 const STRING = { kind: 'string' } as const;
-const MONEY = { kind: 'decimal', precision: 10, scale: 2 } as const;
+const MONEY = { kind: 'decimal', scale: 2 } as const;
 const TIME = { kind: 'timestamp' } as const;
 const DATE = { kind: 'date' } as const;
 
@@ -104,36 +97,50 @@ const userTaps = featureView('user_taps', {
   features: (f) => ({ taps_1m: f.count('clicks').over('1m', { hop: '10s' }), last_clicks: f.last('clicks') }),
 });
 
-type Expected = OracleFeature<Click>;
 const decimalOf = (text: string | null): string | null => (text === null ? null : Number(text).toFixed(2));
+const userKey = (row: Click): string | null => (row.visitor === null ? null : `${row.visitor}`);
+const pairKey = (row: Click): string | null =>
+  row.visitor === null || row.shop === null ? null : `${row.visitor}\0${row.shop}`;
 const feature = (
   name: string,
-  aggregate: Expected['aggregate'],
-  types: Pick<Expected, 'input' | 'result'>,
-  window: readonly [number, number] | null,
-  of: Expected['of'],
-): Expected => ({ name, aggregate, ...types, windowUs: window?.[0] ?? null, hopUs: window?.[1] ?? null, of });
-const money38 = { ...MONEY, precision: 38 };
-const EXPECTED = {
-  user_clicks: [
-    feature('rows_2m', 'count', { input: null, result: INT }, [2 * MINUTE, 30 * SECOND], () => true),
-    feature('weight_90s', 'sum', { input: DOUBLE, result: DOUBLE }, [90 * SECOND, MINUTE], (e) => e.weight),
-    feature('price', 'sum', { input: MONEY, result: money38 }, [5 * MINUTE, MINUTE], (e) => decimalOf(e.price)),
-    feature('first_seen', 'first', { input: TIME, result: TIME }, null, (e) =>
-      e.seen === null ? null : microsOf(e.seen),
-    ),
-    feature('last_day', 'last', { input: DATE, result: DATE }, [60 * MINUTE, MINUTE], (e) => e.day),
-  ],
-  pair_clicks: [
-    feature('avg_weight', 'avg', { input: DOUBLE, result: DOUBLE }, [3 * MINUTE, MINUTE], (e) => e.weight),
-    feature('max_price', 'max', { input: MONEY, result: MONEY }, null, (e) => decimalOf(e.price)),
-    feature('last_shop', 'last', { input: STRING, result: STRING }, null, (e) => e.shop),
-  ],
-  user_taps: [
-    feature('taps_1m', 'count', { input: INT, result: INT }, [MINUTE, 10 * SECOND], (e) => e.clicks),
-    feature('last_clicks', 'last', { input: INT, result: INT }, null, (e) => e.clicks),
-  ],
-} as const satisfies Record<string, readonly Expected[]>;
+  aggregate: OracleAggregate,
+  type: OracleType,
+  of: (row: Click) => OracleScalar | null,
+  over: OracleFeature<Click>['over'] = null,
+): OracleFeature<Click> => ({ name, aggregate, input: { type, of }, over });
+const ORACLE: Readonly<Record<'user_clicks' | 'pair_clicks' | 'user_taps', OracleView<Click>>> = {
+  user_clicks: {
+    where: (e) => e.kept,
+    key: userKey,
+    idType: STRING,
+    features: [
+      { name: 'rows_2m', aggregate: 'count', input: null, over: { window: '2m', hop: '30s' } },
+      feature('weight_90s', 'sum', DOUBLE, (e) => e.weight, { window: '90s', hop: '1m' }),
+      feature('price', 'sum', MONEY, (e) => decimalOf(e.price), { window: '5m', hop: '1m' }),
+      feature('first_seen', 'first', TIME, (e) => (e.seen === null ? null : microsOf(e.seen))),
+      feature('last_day', 'last', DATE, (e) => e.day, { window: '1h' }),
+    ],
+  },
+  pair_clicks: {
+    where: () => true,
+    key: pairKey,
+    idType: STRING,
+    features: [
+      feature('avg_weight', 'avg', DOUBLE, (e) => e.weight, { window: '3m', hop: '1m' }),
+      feature('max_price', 'max', MONEY, (e) => decimalOf(e.price)),
+      feature('last_shop', 'last', STRING, (e) => e.shop),
+    ],
+  },
+  user_taps: {
+    where: () => true,
+    key: userKey,
+    idType: null,
+    features: [
+      feature('taps_1m', 'count', INT, (e) => e.clicks, { window: '1m', hop: '10s' }),
+      feature('last_clicks', 'last', INT, (e) => e.clicks),
+    ],
+  },
+};
 
 // Around the epoch, on a grid of 5 s, so that ties, tile edges and negative times are common; sometimes a microsecond off.
 const timeUs = fc
@@ -215,12 +222,12 @@ test('random logs and spines read what the oracle says, in one pass or several, 
       const manifest = await run('a.parquet', {});
 
       // Expectations, from the records alone.
-      const steps = oracleLog(oracleSource(120 * SECOND, true), history, numbered(topic));
-      const tapSteps = oracleLog(oracleSource(86_400 * SECOND, false), [], numbered(tapped));
+      const { steps } = oracleLog(oracleSource(120 * SECOND, true), logOf(history, topic));
+      const { steps: tapSteps } = oracleLog(oracleSource(86_400 * SECOND, false), logOf([], tapped));
       const logs = {
-        user_clicks: oracleView({ where: (e: Click) => e.kept, key: userKey }, steps),
-        pair_clicks: oracleView({ where: () => true, key: pairKey }, steps),
-        user_taps: oracleView({ where: () => true, key: userKey }, tapSteps),
+        user_clicks: oracleView(ORACLE.user_clicks, steps),
+        pair_clicks: oracleView(ORACLE.pair_clicks, steps),
+        user_taps: oracleView(ORACLE.user_taps, tapSteps),
       };
       const set = await readParquet(join(folder, 'out', 'a.parquet'));
       expect(set.rows.length).toBe(spine.length);
@@ -234,11 +241,9 @@ test('random logs and spines read what the oracle says, in one pass or several, 
           label.t,
         ]);
         for (const view of ['user_clicks', 'pair_clicks', 'user_taps'] as const) {
-          const features: readonly Expected[] = EXPECTED[view];
           const key = view === 'pair_clicks' ? `${label.visitor}\0${label.shop}` : `${label.visitor}`;
-          const events = (logs[view].entities.get(key) ?? []).map((step) => oracleEvent(step, features));
-          const values = oracleRead(oracleLayout(view === 'user_taps' ? 'offset' : 'id', features), events, label.t);
-          for (const [index, { name, result }] of features.entries()) {
+          const values = trainingValues(ORACLE[view], logs[view].entities.get(key) ?? [], label.t);
+          for (const [index, { name, result }] of definitions.views.get(view)!.layout.features.entries()) {
             const value = values[index]!;
             if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
             const cell = row[`${view}__${name}`];
@@ -272,31 +277,26 @@ test('random logs and spines read what the oracle says, in one pass or several, 
   );
 });
 
-const userKey = (row: Click): string | null => (row.visitor === null ? null : `${row.visitor}`);
-const pairKey = (row: Click): string | null =>
-  row.visitor === null || row.shop === null ? null : `${row.visitor}\0${row.shop}`;
-
-function oracleSource(horizonUs: number, hasId: boolean) {
+function oracleSource(horizonUs: number, hasId: boolean): OracleSource<Click> {
   return {
-    eventTimeUs: (row: Click) => microsOf(row.at),
-    eventId: hasId ? (row: Click) => row.id : null,
-    isValid: () => true,
+    decode: (value) => ({ row: value as Click }),
+    eventTimeUs: (row) => microsOf(row.at),
+    eventId: hasId ? (row) => row.id : null,
     untilUs: null,
     horizonUs,
     maxAheadUs: 3600 * SECOND,
-    brokerTime: 'record',
+    withoutBrokerTime: false,
   };
 }
 
-function numbered(records: readonly (readonly [number, Click])[]) {
-  const next = [0, 0];
-  return records.map(([partition, row]) => ({ partition, offset: next[partition]!++, timestampUs: 1e12, row }));
-}
-
-function oracleEvent(step: OracleStep<Click>, features: readonly Expected[]) {
-  const { eventTimeUs, id, partition, offset } = step;
-  const inputs: ScalarValue[] = features.map(({ of }) => of(step.row!));
-  return { eventTimeUs: eventTimeUs!, id, partition, offset, inputs };
+function logOf(history: readonly Click[], topic: readonly (readonly [number, Click])[]): OracleLog {
+  const partitions = [0, 1].map((partition) => ({
+    partition,
+    records: topic
+      .filter(([of]) => of === partition)
+      .map(([, value], offset) => ({ offset, brokerTimeUs: 1e12, value })),
+  }));
+  return { files: [{ name: 'clicks', rows: history }], gUs: 1e12, partitions };
 }
 
 async function writeSpine(

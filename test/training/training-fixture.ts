@@ -10,10 +10,8 @@ import {
 } from 'duckdb';
 import { afterEach } from 'vitest';
 import { type Cell, isCellError } from '../../engine/values/cell.ts';
-import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
-import type { AggregateName, FeatureLayout, PartialKind } from '../../engine/define/view-layout.ts';
+import type { ScalarType } from '../../engine/values/field-type.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
-import type { OracleLayout } from '../oracle/oracle-read.ts';
 
 const folders: string[] = [];
 
@@ -80,39 +78,4 @@ function plain(value: DuckDBValue): unknown {
 export function expectedCell(type: ScalarType, cell: Cell): unknown {
   if (isCellError(cell)) return null;
   return type.kind === 'int' && typeof cell === 'number' ? BigInt(cell) : cell;
-}
-
-/** A feature as the oracle evaluates it over rows, without any of the engine's compilation. */
-export interface OracleFeature<Row> {
-  readonly name: string;
-  readonly aggregate: AggregateName;
-  readonly input: ScalarType | null;
-  readonly result: ScalarType;
-  readonly windowUs: number | null;
-  readonly hopUs: number | null;
-  readonly of: (row: Row) => ScalarValue;
-}
-
-/** The oracle's layout: a slot per feature, in their order. */
-export function oracleLayout<Row>(tieBreak: 'id' | 'offset', features: readonly OracleFeature<Row>[]): OracleLayout {
-  return {
-    tieBreak,
-    groups: [],
-    slots: features.map(({ aggregate, input }) => ({ partial: partialOf(aggregate), input, group: 0 })),
-    features: features.map(
-      ({ name, aggregate, result, windowUs, hopUs }, slot): FeatureLayout => ({
-        name,
-        aggregate,
-        slot,
-        windowUs,
-        hopUs,
-        result,
-        nullable: aggregate !== 'count',
-      }),
-    ),
-  };
-}
-
-function partialOf(aggregate: AggregateName): PartialKind {
-  return aggregate === 'avg' ? 'sum' : aggregate;
 }

@@ -1,0 +1,36 @@
+/** A layout and its events as the oracle takes them: an input per feature rather than per slot. */
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import type { OracleType } from '../oracle/order.ts';
+import type { OracleEvent, OracleView } from '../oracle/view.ts';
+
+const ID_TYPES: Readonly<Record<ViewLayout['tieBreak'], OracleType | null>> = {
+  id: { kind: 'string' },
+  'integer-id': { kind: 'int64' },
+  offset: null,
+};
+
+/** What of a layout decides a read. Its rows are not read: events come with their inputs. */
+export function oracleViewOf({ tieBreak, slots, features }: ViewLayout): OracleView<never> {
+  return {
+    where: () => true,
+    key: () => 'k',
+    idType: ID_TYPES[tieBreak],
+    features: features.map(({ name, aggregate, slot, windowUs, hopUs }) => ({
+      name,
+      aggregate,
+      input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
+      over: windowUs === null || hopUs === null ? null : { windowUs, hopUs },
+    })),
+  };
+}
+
+export function oracleEventsOf({ tieBreak, features }: ViewLayout, events: readonly PreparedEvent[]): OracleEvent[] {
+  return events.map(({ partition, offset, eventTimeUs, id, inputs }) => ({
+    partition,
+    offset,
+    eventTimeUs,
+    id: tieBreak === 'integer-id' ? BigInt(id ?? '') : id,
+    inputs: features.map(({ slot }) => inputs[slot]!),
+  }));
+}
