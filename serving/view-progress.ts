@@ -14,7 +14,10 @@ export interface ViewProgress {
   readonly semantics: number;
 }
 
-/** The progress of every live view, in one statement. */
+/**
+ * The progress of every live view, in one statement. A reader is upgraded before the workers that migrate: what later migrations added is asked
+ * for by its name in the row, and not there is null.
+ */
 export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
   const { rows } = await on.query<{
     view: string;
@@ -33,7 +36,7 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
           END,
           v.history_watermark_us
         ) AS watermark_us,
-        count(*) FILTER (WHERE o.mostly_invalid)::int AS mostly_invalid,
+        count(*) FILTER (WHERE (to_jsonb(o)->>'mostly_invalid')::boolean)::int AS mostly_invalid,
         (v.layout->>'semantics')::int AS semantics
       FROM millrace_catalog.view_version v
       LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version

@@ -3,6 +3,7 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { FeatureView } from './feature-view.ts';
 import { bundleViewBefore } from './former-bundle.ts';
+import { formerLayout } from './former-layout.ts';
 import type { LoadedDefinition } from './loaded-definitions.ts';
 
 export interface FormerFingerprintInput {
@@ -13,9 +14,6 @@ export interface FormerFingerprintInput {
   readonly folder: string;
 }
 
-/** The semantics whose fingerprints these are. */
-const FORMER_SEMANTICS = 1;
-
 /**
  * The fingerprint that the release of semantics 1 gave a definition: a version of then and the code of now that agree in it differ in the
  * engine's semantics alone. Frozen, and held to what such a release stored; it goes with that release's states.
@@ -24,26 +22,17 @@ const FORMER_SEMANTICS = 1;
  */
 export async function formerFingerprint(input: FormerFingerprintInput): Promise<string> {
   const { view, definition, plans, loaded, folder } = input;
-  const { source, layout } = view;
+  const { source } = view;
   const code =
     loaded.file === null
       ? functionTexts(definition, view)
       : await bundleViewBefore(loaded.file, loaded.exportName, folder);
+  const layout = formerLayout(view.layout);
   const identity = {
-    semantics: FORMER_SEMANTICS,
+    semantics: layout.semantics,
     code,
     contract: plans.map(contractText),
-    layout: {
-      semantics: FORMER_SEMANTICS,
-      view: layout.view,
-      entity: layout.entity,
-      keys: layout.keys,
-      // It compared integers as texts.
-      tieBreak: layout.tieBreak === 'offset' ? 'offset' : 'id',
-      groups: layout.groups,
-      slots: layout.slots,
-      features: layout.features,
-    },
+    layout,
     source: {
       name: source.name,
       eventTime: source.eventTimeField,

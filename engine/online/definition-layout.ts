@@ -2,6 +2,7 @@ import { compileSource } from '../define/compile-source.ts';
 import { compileEntity, compileView } from '../define/compile-view.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
 import type { FeatureView } from '../define/feature-view.ts';
+import { formerLayout } from '../define/former-layout.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { layoutTag } from '../state/layout-tag.ts';
 
@@ -30,8 +31,7 @@ export function definitionLayout(view: FeatureView): DefinitionLayout {
   const { compiled } = compileView(view, keys, source, faultReporter(faults, 'feature view', view.name));
   if (compiled === null || faults.length > 0) throw invalidDefinitions(faults);
   const { layout } = compiled;
-  const tagBefore = layoutTag({ ...layout, semantics: layout.semantics - 1 });
-  const laidOut = { layout, layoutTag: layoutTag(layout), tagBefore };
+  const laidOut = { layout, layoutTag: layoutTag(layout), tagBefore: layoutTag(formerLayout(layout)) };
   known.set(view, laidOut);
   return laidOut;
 }
