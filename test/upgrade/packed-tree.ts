@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -24,11 +24,13 @@ export async function packTree(folder: string, target: string, at: string): Prom
 
 /** Unpacks what `packTree` packed into a folder that is there, without the name it was packed under. */
 export async function unpackTree(archive: string, folder: string): Promise<void> {
-  const tar = spawn('tar', ['-C', folder, '--strip-components=1', '-xf', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
-  let complaint = '';
-  tar.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-  const ended = new Promise<number | null>((resolve, reject) => tar.once('error', reject).once('close', resolve));
-  await pipeline(createReadStream(archive), createZstdDecompress(), tar.stdin);
-  const code = await ended;
-  if (code !== 0) throw new Error(`tar ended with ${code} at ${archive}: ${complaint}`);
+  const drafts = mkdtempSync(join(tmpdir(), 'millrace-pack-'));
+  try {
+    // Not through a pipe: tar closes it where the archive ends, which is before its last block does.
+    const tar = join(drafts, 'tree.tar');
+    await pipeline(createReadStream(archive), createZstdDecompress(), createWriteStream(tar));
+    execFileSync('tar', ['-C', folder, '--strip-components=1', '-xf', tar], { stdio: 'inherit' });
+  } finally {
+    rmSync(drafts, { recursive: true, force: true });
+  }
 }

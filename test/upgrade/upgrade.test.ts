@@ -249,9 +249,18 @@ describe('an installation of the release before', () => {
       const { phase, lag } = (await statuses()).page_visits;
       return phase === 'published' && lag === 0;
     });
-    const others = (all: readonly EntityRead[]): object[] =>
-      valuesOf(all.filter(({ entity }) => entity['site'] !== TIES_SITE));
-    expect(others(await readOver(api.url, 'page_visits', at))).toEqual(others(reads['page_visits']!));
+    // Ids that are whole numbers go by value now: of the two visits of one instant the one numbered 100 is the last, and not 99.
+    const byValue = {
+      first_browser: 'browser of 99',
+      first_browser_7d: 'browser of 99',
+      last_browser: 'browser of 100',
+      last_visit_30d: 100,
+    };
+    const wanted = reads['page_visits']!.map((read) =>
+      read.entity['site'] === TIES_SITE ? { ...read, values: { ...read.values, ...byValue } } : read,
+    );
+    expect(wanted).not.toEqual(reads['page_visits']);
+    expect(valuesOf(await readOver(api.url, 'page_visits', at))).toEqual(valuesOf(wanted));
   });
 
   it('accepts the shorter log when it is told to, and streams on from it', async () => {
