@@ -4,50 +4,41 @@ import { z } from 'zod';
 import { source } from '../../engine/define/source.ts';
 import type { DuckDb } from '../../engine/duckdb/duckdb.ts';
 import { airportTraffic, routeDelays } from '../../features/flights.ts';
-import type { OracleScalar, OracleType } from '../oracle/order.ts';
+import type { OracleType } from '../oracle/order.ts';
 import type { OracleFile } from '../oracle/source-log.ts';
 import type { OracleView } from '../oracle/view.ts';
 
 const FLIGHTS = join(import.meta.dirname, '../../node_modules/vega-datasets/data/flights-3m.parquet');
 
 /**
- * `natural`: date, origin and destination, as no id is given: a text that repeats at one time. `daily`: an integer per route and minute of the day,
- * as flight numbers are: it repeats every day, mostly exactly at the horizon of 24 h.
+ * The id is an integer per route and minute of the day, as flight numbers are: it repeats within a minute of a day, and every few days, often at
+ * the very horizon of 24 h.
  */
-export type FlightId = 'natural' | 'daily';
-
-const facts = { eventTime: 'date', eventId: 'id', history: { path: 'flights/*.parquet' } } as const;
-const schemaOf = <Id extends z.ZodType>(id: Id) =>
-  z.object({
-    id,
+export const repeatedFlights = source('flights', {
+  schema: z.object({
+    id: z.int(),
     date: z.iso.datetime(),
     origin: z.string().length(3),
     destination: z.string().length(3),
     delay: z.int().nullable(),
     distance: z.int().positive(),
-  });
-export const flightSources = {
-  natural: source('flights', { ...facts, schema: schemaOf(z.string()) }),
-  daily: source('flights', { ...facts, schema: schemaOf(z.int()) }),
-} as const;
+  }),
+  eventTime: 'date',
+  eventId: 'id',
+  history: { path: 'flights/*.parquet' },
+});
 
 /** The example's views over it. */
-export const flightViews = (id: FlightId) =>
-  [
-    { ...routeDelays, source: flightSources[id] },
-    { ...airportTraffic, source: flightSources[id] },
-  ] as const;
-
-const IDS: Readonly<Record<FlightId, string>> = {
-  natural: `strftime(date, '%Y-%m-%dT%H:%M') || '|' || origin || '|' || destination`,
-  daily: `dense_rank() OVER (ORDER BY origin, destination) * 1440 + hour(date) * 60 + minute(date)`,
-};
+export const repeatedViews = [
+  { ...routeDelays, source: repeatedFlights },
+  { ...airportTraffic, source: repeatedFlights },
+] as const;
 
 /** Six files of half a million rows, dealt and ordered by a hash; a fiftieth of the delays are null. */
-export async function writeRepeatedFlights(duckdb: DuckDb, folder: string, id: FlightId): Promise<void> {
+export async function writeRepeatedFlights(duckdb: DuckDb, folder: string): Promise<void> {
   await duckdb.run(
     `CREATE TABLE repeated AS
-     SELECT ${IDS[id]} AS id, date AT TIME ZONE 'UTC' AS date, origin, destination,
+     SELECT dense_rank() OVER (ORDER BY origin, destination) * 1440 + hour(date) * 60 + minute(date) AS id, date AT TIME ZONE 'UTC' AS date, origin, destination,
             CASE WHEN file_row_number % 50 = 0 THEN NULL ELSE delay END AS delay, distance, md5(file_row_number::VARCHAR) AS place
      FROM read_parquet($1, file_row_number = true)`,
     [FLIGHTS],
@@ -62,7 +53,7 @@ export async function writeRepeatedFlights(duckdb: DuckDb, folder: string, id: F
 
 /** A flight as a row of those files. */
 export interface Flight {
-  readonly id: OracleScalar;
+  readonly id: number;
   readonly dateUs: number;
   readonly origin: string;
   readonly destination: string;
@@ -75,12 +66,10 @@ const delay = { type: INT, of: (e: Flight) => e.delay };
 const distance = { type: INT, of: (e: Flight) => e.distance };
 const isLate = (e: Flight) => ((e.delay ?? 0) > 15 ? 1 : 0);
 
-const idTypes: Readonly<Record<FlightId, OracleType>> = { natural: { kind: 'string' }, daily: INT };
-
 /** `route_delays` and `airport_traffic`, as the oracle has them. */
-export const oracleFlightViews = (id: FlightId): readonly OracleView<Flight>[] => [
+export const oracleFlightViews: readonly OracleView<Flight>[] = [
   {
-    idType: idTypes[id],
+    idType: INT,
     where: (e) => e.distance > 0,
     key: (e) => `${e.origin}${e.destination}`,
     features: [
@@ -98,7 +87,7 @@ export const oracleFlightViews = (id: FlightId): readonly OracleView<Flight>[] =
     ],
   },
   {
-    idType: idTypes[id],
+    idType: INT,
     where: (e) => e.distance >= 50,
     key: (e) => e.origin,
     features: [
@@ -141,7 +130,7 @@ export async function* flightsByOrigin(duckdb: DuckDb, folder: string): AsyncGen
       origin = String(from);
       if (files.at(-1)?.name !== name) files.push({ name: String(name), rows: [] });
       files.at(-1)!.rows.push({
-        id: typeof id === 'bigint' ? Number(id) : String(id),
+        id: Number(id),
         dateUs: Number(dateUs),
         origin,
         destination: String(destination),
