@@ -143,3 +143,19 @@ test('an id of history counts again past the horizon, wherever its rows lie', as
   const version = await built(of, 0);
   expect(version.counts).toMatchObject({ records: 8, duplicates: 3, applied: 5 });
 });
+
+test('the bound of history is of the first reading of its files, for every build over them', async () => {
+  const early = log({ untilUs: null }, []);
+  const ahead = [visit('at', early.gUs + HOUR, 0), visit('past', early.gUs + HOUR + 1, 0)];
+  const first: VisitLog = { ...early, files: [{ name: 'a', rows: [...PAST, ...ahead] }], steps: [] };
+  const path = await builder.write(first, 'parquet');
+  for (const gUs of [first.gUs, first.gUs + 30 * DAY]) {
+    const version = await builder.build({ ...first, gUs }, path, [0]);
+    expectOutcomes(version, oracleOf(first));
+    expect(version.counts).toMatchObject({ invalid: 1, applied: 241 });
+  }
+  // The same rows as other files, read later.
+  const later = { ...first, gUs: first.gUs + 30 * DAY };
+  const version = await builder.build(later, await builder.write(later, 'parquet'), [0]);
+  expect(version.counts).toMatchObject({ invalid: 0, applied: 242 });
+});

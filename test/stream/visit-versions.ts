@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { expect } from 'vitest';
+import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledSource, CompiledView } from '../../engine/define/compiled-view.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
-import { stateTable } from '../../engine/postgres/state-table.ts';
 import { setVersionStatus, viewVersion } from '../../engine/postgres/view-versions.ts';
-import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
-import { asOracle, expectSameBits } from '../laws/engine-reads.ts';
+import { expectSameBits } from '../laws/engine-reads.ts';
 import { visitsView } from '../laws/log/visit-definitions.ts';
 import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws/log/visit-files.ts';
+import { OUT_OF_RANGE } from '../oracle/exact.ts';
 import { servedValues } from '../oracle/read.ts';
 import { oracleLog, type OracleOutcomes } from '../oracle/source-log.ts';
 import { type OracleViewLog, oracleView } from '../oracle/view.ts';
@@ -59,8 +59,8 @@ export interface VisitBuilder {
   ): Promise<VisitRun>;
   /** Backfills the first `cuts[0]` steps of a log, then streams up to each further cut, and to the end. */
   build(log: VisitLog, historyPath: string | null, cuts: readonly number[]): Promise<BuiltVisits>;
-  /** Every entity's stored state, read at and around its newest event, and at the edges after it, is what the oracle says. */
-  expectValues(built: BuiltVisits, log: VisitLog, entities: OracleViewLog<Visit>['entities']): Promise<void>;
+  /** What the live version serves of every entity, at and around its newest event and at the edges after it, is the oracle's. */
+  expectServed(log: VisitLog, entities: OracleViewLog<Visit>['entities']): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -138,25 +138,24 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
     };
   }
 
-  const expectValues: VisitBuilder['expectValues'] = async ({ version }, { settings }, entities) => {
+  const expectServed: VisitBuilder['expectServed'] = async ({ settings, gUs }, entities) => {
     const { layout, name } = await visitsView(settings, null);
     const view = visitView(settings.idKind);
-    const reducer = createViewReducer(layout);
-    const table = (await viewVersion(pool, name, version))!.stateTable;
-    const { rows } = await pool.query<{ who: string; state: Uint8Array }>(
-      `SELECT who, state FROM ${stateTable(table)}`,
-    );
-    expect(rows.map(({ who }) => who).toSorted()).toEqual([...entities.keys()].toSorted());
-    for (const { who, state } of rows) {
-      const events = entities.get(who)!;
-      const newestUs = Math.max(...events.map(({ eventTimeUs }) => eventTimeUs));
+    // A store knows for a while what it has found out of a version.
+    const store = createOnlineStore({ pool, clock: { nowUs: () => gUs, monotonicMs: () => performance.now() } });
+    for (const who of [...entities.keys(), 'nobody']) {
+      const events = entities.get(who) ?? [];
+      const newestUs = events.length === 0 ? gUs : Math.max(...events.map(({ eventTimeUs }) => eventTimeUs));
       for (const afterUs of [1, 0, -1, 90e6, 3600e6, 86_400e6, 13 * 86_400e6, -60e6]) {
         const atUs = newestUs + afterUs;
-        expectSameBits(
-          layout,
-          atUs,
-          asOracle(reducer.read(reducer.decode(state), atUs)),
-          servedValues(view, events, atUs).values,
+        const [read] = await store.get(name, [[who]], { atUs });
+        const expected = servedValues(view, events, atUs);
+        expect([who, atUs, read!.found, read!.ahead]).toEqual([who, atUs, expected.found, expected.ahead]);
+        const inRange = expected.values.map((value) => (value === OUT_OF_RANGE ? null : value));
+        expectSameBits(layout, atUs, read!.values, inRange);
+        const outOfRange = view.features.filter((_, index) => expected.values[index] === OUT_OF_RANGE);
+        expect(Object.keys(read!.errors ?? {}).toSorted()).toEqual(
+          outOfRange.map((feature) => feature.name).toSorted(),
         );
       }
     }
@@ -167,7 +166,7 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
     backfill,
     write: (log, format) => writeVisits(duckdb, join(folder, `history-${++folders}`), log, format),
     build,
-    expectValues,
+    expectServed,
     close: async () => {
       await duckdb.close();
       await database.close();
