@@ -27,7 +27,8 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
   const history = await openColumns(run, found);
   const dropped: string[] = [];
   try {
-    run.onFiles(history.files);
+    // A file here knows its columns, too: nothing of that belongs in figures that are stored.
+    run.onFiles(history.files.map(({ path, sizeBytes, rows }) => ({ path, sizeBytes, rows })));
     const losers = await findDuplicates(run, history);
     if (losers !== null) {
       dropped.push(losers.table);
