@@ -24,9 +24,11 @@ export function rawText(form: ColumnType, raw: unknown): unknown {
     case 'decimal':
       return units === undefined ? raw : decimalOfScaled(units, form.scale);
     case 'timestamp':
-      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000 ? textOfMicros(Number(raw)) : `${raw} µs`;
+      return Math.abs(Number(raw)) <= CALENDAR_END_US * 1000
+        ? zoned(textOfMicros(Number(raw)), form.zone)
+        : `${raw} µs`;
     case 'timestamp-ns':
-      return units === undefined ? raw : textOfNanos(units);
+      return units === undefined ? raw : zoned(textOfNanos(units), form.zone);
     case 'date':
       return dateOfDays(Number(raw)) ?? `day ${raw}`;
     default:
@@ -49,6 +51,11 @@ function shortestFloat32(value: number): number {
     if (Math.fround(shorter) === value) return shorter;
   }
   return value;
+}
+
+/** A time of a column without a zone has none to show. */
+function zoned(text: string, zone: boolean): string {
+  return zone ? text : text.replace(/Z$/, '');
 }
 
 function textOfMicros(epochUs: number): string {
