@@ -273,7 +273,7 @@ describe('a stack whose process is killed', () => {
   async function spawnOwner(dataDir: string): Promise<Owner> {
     const program = `
       import { startStack } from ${JSON.stringify(join(import.meta.dirname, '../../stack/local-stack.ts'))};
-      import { readEnvironment } from ${JSON.stringify(join(import.meta.dirname, '../../stack/environment.ts'))};
+      import { readEnvironment } from ${JSON.stringify(join(import.meta.dirname, '../../config/environment.ts'))};
       const stack = await startStack({ env: readEnvironment(), dataDir: ${JSON.stringify(dataDir)}, onProgress: () => undefined });
       console.log(JSON.stringify(stack.pids));
       process.on('SIGINT', () => undefined);
