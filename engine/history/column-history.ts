@@ -172,9 +172,10 @@ function rangeOf(count: number, positionOf: (index: number) => number): [first: 
  */
 async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers | null): Promise<HistoryHorizon> {
   const { source, duckdb, signal } = run;
-  if (source.eventIdField === null) return { newestEventTimeUs: null, horizonIds: new Uint8Array(0) };
   const time = eventTimeColumn(run, history);
   const isTyped = timeTypes.test(time.type);
+  // Without ids only the final watermark is wanted: where history ends, and every partition begins.
+  const horizonUs = source.eventIdField === null ? 0 : source.dedupeHorizonUs;
   let fromUs = Number.NEGATIVE_INFINITY;
   if (isTyped) {
     const [newest] = await duckdb.query<{ t: bigint | null }>(
@@ -182,7 +183,7 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
       [],
       signal,
     );
-    if (newest !== undefined && newest.t !== null) fromUs = Number(newest.t) - source.dedupeHorizonUs;
+    if (newest !== undefined && newest.t !== null) fromUs = Number(newest.t) - horizonUs;
   }
   for (;;) {
     const filter = Number.isSafeInteger(fromUs)
@@ -194,7 +195,7 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
     const rest = streamEvents(silent, history, [scanSql(history, losers, filter, '')], null);
     for await (const _ of rest);
     const horizon = ledger.horizon();
-    const needed = (horizon.newestEventTimeUs ?? Number.NEGATIVE_INFINITY) - source.dedupeHorizonUs;
+    const needed = (horizon.newestEventTimeUs ?? Number.NEGATIVE_INFINITY) - horizonUs;
     if (filter === '' || fromUs <= needed) return horizon;
     fromUs = needed;
   }
