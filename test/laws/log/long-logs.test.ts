@@ -27,7 +27,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-type Order = 'any' | 'event-time';
+type Order = 'any' | 'newest-first' | 'event-time';
 
 async function scanOf(log: VisitLog, format: VisitFormat, order: Order, disjoint: boolean): Promise<LogScan> {
   const path = await writeVisits(duckdb, join(folder, `h${++folders}`), log, format);
@@ -76,7 +76,7 @@ async function expectScan(log: VisitLog, format: VisitFormat, order: Order): Pro
 }
 
 const ways = fc.record({
-  order: fc.constantFrom<Order>('any', 'event-time'),
+  order: fc.constantFrom<Order>('any', 'newest-first', 'event-time'),
   format: fc.constantFrom<VisitFormat>('jsonl', 'parquet'),
 });
 /** A topic merged by time into a history in columns without ids does not know where that ends. */
