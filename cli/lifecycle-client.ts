@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   QueryNotRegisteredError,
@@ -20,6 +21,9 @@ import { TASK_QUEUE } from '../workflows/task-queues.ts';
 import { grpcFailure } from './grpc-error.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
+const EVERY_MS = 250;
+/** Temporal's word for an update of a workflow whose last task failed. */
+const FAILED_PRECONDITION = 9;
 
 /** Starts a view's lifecycle. False when it runs already: starting twice is harmless. */
 export async function startLifecycle(
@@ -54,16 +58,23 @@ export async function updateWorkflow<Answer>(
   update: string,
   absent: () => MillraceError,
 ): Promise<Answer> {
-  try {
-    return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () =>
-      client.workflow.getHandle(workflowId).executeUpdate<Answer, []>(update),
-    );
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw absent();
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(workflowId);
-    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
-      throw fromFailure(error.cause);
-    throw error;
+  const untilMs = Date.now() + ANSWER_WITHIN_MS;
+  for (;;) {
+    try {
+      return await client.withDeadline(untilMs, () =>
+        client.workflow.getHandle(workflowId).executeUpdate<Answer, []>(update),
+      );
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) throw absent();
+      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+        throw fromFailure(error.cause);
+      const isTaskFailing = grpcFailure(error)?.code === FAILED_PRECONDITION;
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isDeadline(error)) throw noWorker(workflowId);
+      if (!isTaskFailing) throw error;
+      // Its last task failed, as those that a worker of another release takes do: the next may go to one that can.
+      if (Date.now() + EVERY_MS >= untilMs) throw noWorker(workflowId);
+      await delay(EVERY_MS);
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection, QueryNotRegisteredError, ServiceError, type WorkflowHandle } from '@temporalio/client';
 import type pg from 'pg';
+import { sendCommand } from '../../cli/lifecycle-client.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
@@ -168,7 +169,7 @@ export class RestoredInstallation {
   }
 
   async send(view: string, command: Command): Promise<void> {
-    await this.lifecycle(view).executeUpdate(command);
+    await sendCommand(this.client, view, command);
   }
 
   /** Every value that FeaturePhase has had since the restore, in order: of all runs since. */
