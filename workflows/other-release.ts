@@ -35,18 +35,53 @@ export function otherReleaseDelayMs(tries: number, mostMs: number): number {
   return Math.min(mostMs, 1000 * 2 ** Math.min(tries, 20));
 }
 
-/** What waits for nobody who is away: after about four minutes its own failure is told. */
-const TRIES = 10;
-const PAUSE_MS = 30_000;
+/** How long what a worker of another release took waits at most: of a stream, which is to be fresh, and of all else. */
+export const STREAM_WAITS_MS = 30_000;
+const WAITS_MS = 300_000;
 
-/** Runs an activity; what a worker of an earlier release took and cannot do is put on the queue again, for a while. */
-export async function byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (tries >= TRIES || !isOtherRelease(error, 0) || !patched(UPGRADES)) throw error;
-      await sleep(otherReleaseDelayMs(tries, PAUSE_MS), { summary: 'a worker of another release took it' });
+/** What a run does about work that workers of other releases took from queues that they share with this one's. */
+export class OtherReleases {
+  readonly #known: () => number;
+  readonly #onWait: (isWaiting: boolean) => void;
+
+  /** @param known the newest semantics heard of */
+  constructor(known: () => number, onWait: (isWaiting: boolean) => void) {
+    this.#known = known;
+    this.#onWait = onWait;
+  }
+
+  /** True of an error that another worker would not have given. */
+  gave(error: unknown): boolean {
+    return isOtherRelease(error, this.#known()) && patched(UPGRADES);
+  }
+
+  /** Before the same is put on the queue again. */
+  async wait(tries: number, mostMs: number = WAITS_MS): Promise<void> {
+    this.#onWait(true);
+    await sleep(otherReleaseDelayMs(tries, mostMs), { summary: 'a worker of another release took it' });
+    this.#onWait(false);
+  }
+
+  /** Does again what a worker of another release took and cannot do, until one of this release takes it, or `triesAtMost`. */
+  async pass<Result>(work: () => Promise<Result>, triesAtMost = Number.POSITIVE_INFINITY): Promise<Result> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (tries >= triesAtMost || !this.gave(error)) throw error;
+        await this.wait(tries);
+      }
     }
   }
+}
+
+/** Of work that somebody waits for: after about four minutes its own failure is told. */
+const TRIES = 8;
+
+/** Runs an activity that is not a lifecycle's; what a worker of an earlier release took and cannot do is put on the queue again. */
+export function byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
+  return new OtherReleases(
+    () => 0,
+    () => {},
+  ).pass(work, TRIES);
 }

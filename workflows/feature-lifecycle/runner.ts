@@ -1,28 +1,20 @@
-import { CancellationScope, patched, sleep } from '@temporalio/workflow';
+import { CancellationScope, patched } from '@temporalio/workflow';
 import { sliceBudgetMs } from '../activity-profiles.ts';
 import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
-import { engineOf, isOtherRelease, otherReleaseDelayMs, UPGRADES } from '../other-release.ts';
+import { engineOf, OtherReleases, STREAM_WAITS_MS, UPGRADES } from '../other-release.ts';
 import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
-import { backfill, discardUnfinished, fence, lookUp, prove, publish, runSlice, takeFromReaders } from './calls.ts';
-import type {
-  BackfillSummary,
-  LifecycleOptions,
-  LiveVersion,
-  Phase,
-  PromotionProof,
-  SliceInput,
-  SliceSummary,
-  ViewPlan,
-} from './contract.ts';
+import { buildVersion } from './build-version.ts';
+import { discardUnfinished, fence, prove, publish, runSlice, takeFromReaders } from './calls.ts';
+import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceInput, SliceSummary } from './contract.ts';
 import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
 import { phaseOf } from './status.ts';
 import { type LifecycleEvent, transition } from './transition.ts';
-import { definitionChangedToo, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
+import { isRetiredBy, semanticsKnown } from './upgrade.ts';
 
 const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
   transition,
@@ -40,10 +32,6 @@ const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
 
 const LOOKING_UP = 'looking up the definition';
 
-/** How long work that a worker of another release took waits at most: of a build, which keeps its run open, and of a stream, which is to be fresh. */
-const BUILD_WAITS_MS = 300_000;
-const STREAM_WAITS_MS = 30_000;
-
 type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid'> & {
   readonly kind: StreamKind;
 };
@@ -53,6 +41,10 @@ type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' 
  */
 export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent, Phase> {
   readonly #options: LifecycleOptions;
+  readonly #others = new OtherReleases(
+    () => semanticsKnown(this.state),
+    (isWaiting) => this.apply({ type: 'other-release', isWaiting }),
+  );
   #build: Lane | null = null;
   #stream: Lane | null = null;
   #proof: { readonly lane: Lane; readonly version: number } | null = null;
@@ -140,7 +132,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => during,
       async () => {
-        const made = await this.#buildVersion(() => (during = 'backfill'));
+        const made = await buildVersion(this, this.#others, () => (during = 'backfill'));
         if (made === null) return;
         const { plan, built } = made;
         this.apply({ type: 'backfilled' });
@@ -148,7 +140,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
-        await this.#byThisRelease(() => publish(by, view, built.version));
+        await this.#others.pass(() => publish(by, view, built.version));
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
@@ -161,69 +153,11 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     this.apply({ type: 'build-ended', failure });
   }
 
-  /** Looks the view up and builds a version of it aside; null where there is nothing to build any more. */
-  async #buildVersion(begun: () => void): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
-    const { view, wants: asked } = this.state;
-    const mayBeDone = asked.build === 'first' || (asked.build === null && isUpgrading(this.state));
-    for (let tries = 0; ; tries++) {
-      const plan = await lookUp(view);
-      if ((plan.semantics ?? 0) < semanticsKnown(this.state) && patched(UPGRADES)) {
-        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
-        continue;
-      }
-      this.apply({ type: 'resolved', plan: this.#heeded(plan) });
-      const { wants, live } = this.state;
-      const upgraded = wants.build === null && isUpgrading(this.state) ? live : null;
-      if (mayBeDone && wants.build === null && upgraded === null) return null;
-      if (upgraded !== null && upgraded.fingerprint !== plan.former) throw definitionChangedToo(plan, upgraded);
-      begun();
-      try {
-        const covers = upgraded === null ? {} : { covers: upgraded.version };
-        const { fingerprint } = plan;
-        const semantics = semanticsKnown(this.state);
-        return { plan, built: await backfill({ view, fingerprint, semantics, ...covers }) };
-      } catch (error) {
-        // Retired is also what a worker of the release before had planned, for a worker of this one.
-        if (!(isOtherRelease(error, semanticsKnown(this.state)) || engineOf(error) !== null) || !patched(UPGRADES))
-          throw error;
-        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
-      }
-    }
-  }
-
-  /** What a run of the release before did not look at is not looked at when it is replayed. */
-  #heeded(plan: ViewPlan): ViewPlan {
-    const isNews = isRetiredBy(this.state.live ?? plan.live, plan.semantics);
-    return isNews && !patched(UPGRADES) ? { ...plan, semantics: undefined } : plan;
-  }
-
-  /** Does again what a worker of another release took and cannot do, until one of this release takes it. */
-  async #byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!this.#isOthers(error)) throw error;
-        await this.#waitForThisRelease(tries, BUILD_WAITS_MS);
-      }
-    }
-  }
-
-  #isOthers(error: unknown): boolean {
-    return isOtherRelease(error, semanticsKnown(this.state)) && patched(UPGRADES);
-  }
-
-  async #waitForThisRelease(tries: number, mostMs: number): Promise<void> {
-    this.apply({ type: 'other-release', isWaiting: true });
-    await sleep(otherReleaseDelayMs(tries, mostMs), { summary: 'a worker of another release took it' });
-    this.apply({ type: 'other-release', isWaiting: false });
-  }
-
   /** A version that takes over from a served one is first brought up to the present, or readers would step back in time. */
   async #meetThePresent(version: number, fingerprint: string): Promise<void> {
     const catchUp = async (shard: number): Promise<void> => {
       for (;;) {
-        const slice = await this.#byThisRelease(() =>
+        const slice = await this.#others.pass(() =>
           this.#slice({ kind: 'refresh', version, fingerprint, shard, until: 'present-end' }),
         );
         this.apply({ type: 'generation-taken', atLeast: slice.generation ?? 0 });
@@ -279,8 +213,8 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         this.apply({ type: 'slice-ended', shard, slice, catchUpLag: this.#options.catchUpLag });
         if (work.kind === 'refresh' && slice.ended === 'present-end') return;
       } catch (error) {
-        if (!this.#isOthers(error)) throw error;
-        await this.#waitForThisRelease(tries++, STREAM_WAITS_MS);
+        if (!this.#others.gave(error)) throw error;
+        await this.#others.wait(tries++, STREAM_WAITS_MS);
       }
       if (this.carryOnDue() && !this.isBound) {
         lane.ending = true;
@@ -302,7 +236,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => 'proof',
       async () => {
-        const summary = await this.#byThisRelease(() => prove(view, live, bounds.entities));
+        const summary = await this.#others.pass(() => prove(view, live, bounds.entities));
         report = reportOf(summary, 'promotion', bounds, Date.now());
         // Readers have been flipped meanwhile: what was compared is not what they get.
         proof = summary.version === version ? proofOf(report) : null;

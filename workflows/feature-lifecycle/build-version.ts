@@ -1,0 +1,57 @@
+import { patched } from '@temporalio/workflow';
+import { engineOf, type OtherReleases, UPGRADES } from '../other-release.ts';
+import { backfill, lookUp } from './calls.ts';
+import type { BackfillSummary, ViewPlan } from './contract.ts';
+import type { LifecycleState } from './state.ts';
+import type { LifecycleEvent } from './transition.ts';
+import { definitionChangedToo, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
+
+/** Whose version is built. */
+interface Owner {
+  readonly state: LifecycleState;
+  apply(event: LifecycleEvent): void;
+}
+
+/**
+ * Looks a view up and builds a version of it aside, with a worker of this release; null where there is nothing to build any more. One that
+ * nobody asked for, because earlier semantics built what is served, must be of the same definition and reach back as far.
+ *
+ * @param begun called before there is anything to clean up
+ */
+export async function buildVersion(
+  owner: Owner,
+  others: OtherReleases,
+  begun: () => void,
+): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
+  const { view, wants: asked } = owner.state;
+  const mayBeDone = asked.build === 'first' || (asked.build === null && isUpgrading(owner.state));
+  for (let tries = 0; ; tries++) {
+    const plan = await lookUp(view);
+    if ((plan.semantics ?? 0) < semanticsKnown(owner.state) && patched(UPGRADES)) {
+      await others.wait(tries);
+      continue;
+    }
+    owner.apply({ type: 'resolved', plan: heeded(owner.state, plan) });
+    const { wants, live } = owner.state;
+    const upgraded = wants.build === null && isUpgrading(owner.state) ? live : null;
+    if (mayBeDone && wants.build === null && upgraded === null) return null;
+    if (upgraded !== null && upgraded.fingerprint !== plan.former) throw definitionChangedToo(plan, upgraded);
+    begun();
+    try {
+      const covers = upgraded === null ? {} : { covers: upgraded.version };
+      const { fingerprint } = plan;
+      const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), ...covers });
+      return { plan, built };
+    } catch (error) {
+      // Retired is also what a worker of the release before had planned, for a worker of this one.
+      if (!(engineOf(error) === null ? others.gave(error) : patched(UPGRADES))) throw error;
+      await others.wait(tries);
+    }
+  }
+}
+
+/** What a run of the release before did not look at is not looked at when it is replayed. */
+function heeded(state: LifecycleState, plan: ViewPlan): ViewPlan {
+  const isNews = isRetiredBy(state.live ?? plan.live, plan.semantics);
+  return isNews && !patched(UPGRADES) ? { ...plan, semantics: undefined } : plan;
+}
