@@ -15,7 +15,7 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
-import { LifecycleTeller } from './activities/tell-lifecycles.ts';
+import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
@@ -146,8 +146,11 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     ),
   );
   const teller = new LifecycleTeller({
-    deps,
-    client: new Client({ connection, namespace: temporal.namespace, identity }),
+    pool,
+    reader: topicReader,
+    views: definitions.views,
+    clock: systemClock,
+    lifecycles: lifecyclesOver(new Client({ connection, namespace: temporal.namespace, identity })),
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import type pg from 'pg';
 import { isRetired } from '../engine/define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
+import type { LogReader } from '../engine/topic/log-reader.ts';
+import type { Clock } from '../engine/values/clock.ts';
 import {
   type EngineNews,
   engineSignal,
@@ -11,7 +14,6 @@ import {
   type Phase,
 } from '../workflows/feature-lifecycle/contract.ts';
 import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
-import type { ActivityDeps } from './activity-deps.ts';
 
 /** It has heard, and shows how far behind it is: only that is news to it. */
 const HAS_HEARD: ReadonlySet<string> = new Set(['upgrading'] satisfies Phase[]);
@@ -19,9 +21,42 @@ const HAS_HEARD: ReadonlySet<string> = new Set(['upgrading'] satisfies Phase[]);
 const MAY_HAVE_HEARD: ReadonlySet<string> = new Set(['pausing', 'paused', 'failed', 'retiring'] satisfies Phase[]);
 const MOST_RARELY_MS = 600_000;
 
+/** The lifecycles, as whoever tells them sees them. */
+export interface Lifecycles {
+  /** Null where a view has no lifecycle that runs, or one that has not said yet. */
+  phaseOf(view: string): Promise<string | null>;
+  /** Nobody is told where there is none. */
+  tell(view: string, news: EngineNews): Promise<void>;
+}
+
+/** The lifecycles of a Temporal namespace. */
+export function lifecyclesOver(client: Client): Lifecycles {
+  const over = async <Result>(
+    view: string,
+    ask: (handle: WorkflowHandle) => Promise<Result>,
+  ): Promise<Result | null> => {
+    try {
+      return await ask(client.workflow.getHandle(featureWorkflowId(view)));
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return null;
+      throw error;
+    }
+  };
+  return {
+    phaseOf: (view) =>
+      over(view, async (handle) => (await handle.describe()).typedSearchAttributes.get(FEATURE_PHASE) ?? null),
+    tell: async (view, news) => void (await over(view, (handle) => handle.signal(engineSignal, news))),
+  };
+}
+
 export interface TellingOptions {
-  readonly deps: Pick<ActivityDeps, 'pool' | 'topicReader' | 'definitions' | 'clock'>;
-  readonly client: Client;
+  readonly pool: pg.Pool;
+  /** Null where the worker has no Kafka. */
+  readonly reader: Pick<LogReader, 'bounds'> | null;
+  /** Of this worker: a view that it has no definition of, it cannot build. */
+  readonly views: { has(view: string): boolean };
+  readonly clock: Clock;
+  readonly lifecycles: Lifecycles;
   /** How often the catalog is looked at. */
   readonly everyMs: number;
   readonly onError: (error: unknown) => void;
@@ -73,11 +108,10 @@ export class LifecycleTeller {
 
   /** One look at the catalog, and what it gives cause to tell. */
   async look(): Promise<void> {
-    const { pool, definitions } = this.#options.deps;
+    const { pool, views } = this.#options;
     for (const version of await liveVersions(pool)) {
       if (this.#stopped.signal.aborted) return;
-      // A view that this worker has no definition of, it cannot build.
-      if (!isRetired(version.semantics) || !definitions.views.has(version.view)) continue;
+      if (!isRetired(version.semantics) || !views.has(version.view)) continue;
       try {
         await this.#tell(version);
       } catch (error) {
@@ -88,24 +122,17 @@ export class LifecycleTeller {
   }
 
   async #tell(version: ViewVersion): Promise<void> {
-    const { client } = this.#options;
+    const { lifecycles } = this.#options;
     const { view } = version;
     const noted = await this.#noted(version);
-    const handle = client.workflow.getHandle(featureWorkflowId(view));
-    const news: EngineNews = { semantics: ENGINE_SEMANTICS, lag: noted?.lag ?? null };
-    try {
-      const phase = (await handle.describe()).typedSearchAttributes.get(FEATURE_PHASE) ?? '';
-      if (this.#isDue(version, phase, noted?.isNews === true)) await handle.signal(engineSignal, news);
-    } catch (error) {
-      // Served, and owned by nobody: there is nobody to tell.
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-    }
+    const phase = await lifecycles.phaseOf(view);
+    if (!this.#isDue(version, phase ?? '', noted?.isNews === true)) return;
+    await lifecycles.tell(view, { semantics: ENGINE_SEMANTICS, lag: noted?.lag ?? null });
   }
 
   /** How far behind it is; null without a topic, and where the broker cannot tell. */
   async #noted({ view, version, topic }: ViewVersion): Promise<NotedEnds | null> {
-    const { deps, everyMs, onError } = this.#options;
-    const { pool, topicReader: reader } = deps;
+    const { pool, reader, everyMs, onError } = this.#options;
     if (topic === null || reader === null) return null;
     try {
       return await noteEnds({ pool, reader, view, version, freshMs: everyMs / 2 });
@@ -116,8 +143,8 @@ export class LifecycleTeller {
   }
 
   #isDue({ view, version }: ViewVersion, phase: string, isNews: boolean): boolean {
-    const { deps, everyMs } = this.#options;
-    const nowMs = deps.clock.monotonicMs();
+    const { clock, everyMs } = this.#options;
+    const nowMs = clock.monotonicMs();
     const before = this.#told.get(view);
     const isFirst = before?.version !== version;
     if (isFirst || !(HAS_HEARD.has(phase) || MAY_HAVE_HEARD.has(phase))) {

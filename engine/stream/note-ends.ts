@@ -38,7 +38,9 @@ export async function noteEnds(options: {
     UPDATE millrace_catalog.stream_offset o SET end_offset = e.end_offset, updated_at = now()
     FROM unnest(${[...ends.keys()]}::int[], ${[...ends.values()]}::bigint[]) AS e(partition, end_offset)
     WHERE o.view = ${view} AND o.version = ${version} AND o.topic = ${first.topic} AND o.partition = e.partition
-      AND o.end_offset < e.end_offset AND o.updated_at < now() - make_interval(secs => ${freshMs / 1000})`,
+      AND o.end_offset < e.end_offset AND NOT EXISTS (
+        SELECT FROM millrace_catalog.stream_offset n
+        WHERE n.view = o.view AND n.version = o.version AND n.updated_at >= now() - make_interval(secs => ${freshMs / 1000}))`,
   );
   const lag = offsets.reduce(
     (sum, { partition, nextOffset }) => sum + Math.max(0, (ends.get(partition) ?? nextOffset) - nextOffset),
