@@ -45,6 +45,11 @@ export class VerdictRing {
     return this.#inWindow() > rate * window;
   }
 
+  /** Takes the invalid ones so far for accepted. */
+  accept(): void {
+    this.#invalid.length = 0;
+  }
+
   /** Passes valid ones until so many records have passed. */
   validUpTo(passed: number): void {
     this.#passed = Math.max(this.#passed, passed);

@@ -112,7 +112,10 @@ export class StreamSession {
     for (const claimed of claim.partitions) {
       const dedupe = new PartitionDedupe(source.dedupeHorizonUs, history);
       for (const pack of packs) if (pack.partition === claimed.partition) dedupe.load(pack.ids);
-      runs.set(claimed.partition, new PartitionRun(source, claimed, dedupe, claim.historyWatermarkUs));
+      const run = new PartitionRun(source, claimed, dedupe, claim.historyWatermarkUs);
+      // The ring was stored before its records were accepted.
+      if ((accepted.get(claimed.partition) ?? 0) >= claimed.nextOffset) run.verdicts.accept();
+      runs.set(claimed.partition, run);
     }
     return new StreamSession(options, limits, claim, runs, bounds.partitions.length, accepted, host);
   }
