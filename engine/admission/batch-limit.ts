@@ -4,6 +4,7 @@ import { placeOf } from './invalid-record.ts';
 import { NumberSet } from './number-set.ts';
 import { ReasonTally } from './reason-tally.ts';
 import { tooManyInvalid } from './too-many-invalid.ts';
+import { NewestVerdicts } from './newest-verdicts.ts';
 import { VerdictRing } from './verdict-ring.ts';
 
 /** Partition (-1: history) to the offset before which invalid records were accepted: no driver stops at them again. */
@@ -20,6 +21,7 @@ export class BatchLimit {
   readonly #source: CompiledSource;
   readonly #accepted: AcceptedInvalid;
   readonly #numbers = new Map<number, NumberSet>();
+  readonly #newest = new Map<number, NewestVerdicts>();
   readonly #reasons = new ReasonTally();
   #counted = 0;
   #checkAt: number;
@@ -35,8 +37,12 @@ export class BatchLimit {
     const { partition, offset, number, reasons } = record;
     if (offset < (this.#accepted.get(partition) ?? Number.NEGATIVE_INFINITY)) return;
     let numbers = this.#numbers.get(partition);
-    if (numbers === undefined) this.#numbers.set(partition, (numbers = new NumberSet()));
+    if (numbers === undefined) {
+      this.#numbers.set(partition, (numbers = new NumberSet()));
+      this.#newest.set(partition, new NewestVerdicts(this.#source.invalidLimit));
+    }
     if (!numbers.add(number)) return;
+    this.#newest.get(partition)!.add(number, offset);
     this.#counted++;
     this.#reasons.add(placeOf(record), reasons);
     if (this.#counted < this.#checkAt) return;
@@ -61,7 +67,7 @@ export class BatchLimit {
   /** The verdicts a partition's stream goes on with. `passed`: records of it in the batch. */
   ring(partition: number, passed: number): VerdictRing {
     const ring = new VerdictRing(this.#source.invalidLimit);
-    for (const number of this.#numbers.get(partition) ?? []) ring.invalidAt(number);
+    for (const { number, offset } of this.#newest.get(partition)?.ascending() ?? []) ring.invalidAt(number, offset);
     ring.validUpTo(passed);
     return ring;
   }
@@ -76,7 +82,7 @@ export class BatchLimit {
     for (const [partition, numbers] of this.#numbers) {
       const ring = new VerdictRing(this.#source.invalidLimit);
       for (const number of numbers) {
-        if (!ring.invalidAt(number)) continue;
+        if (!ring.invalidAt(number, number)) continue;
         const where = partition < 0 ? 'rows of its history' : `records of partition ${partition}`;
         const found = `${ring.figures.invalid} of ${window} consecutive ${where} are invalid`;
         throw tooManyInvalid(this.#source, found, `${this.#allowed}`, this.#reasons);

@@ -9,14 +9,21 @@ export interface InvalidLimit {
 /** Of so many records of a partition, more than half invalid is worth saying at once. */
 const RECENT = 20;
 
+/** How many of the last records a ring tells of. */
+export function verdictsKept({ window }: InvalidLimit): number {
+  return Math.max(window, RECENT);
+}
+
 /**
  * The verdicts of the last `window` records of a partition (of a history: by file and row): where the rule of too many invalid ones stands
- * (design §5). Invalid ones are held by their number, so that valid ones cost nothing. It is stored with the partition's offset, and handed on from batch
- * to stream.
+ * (design §5). Invalid ones are held by their number, so that valid ones cost nothing, and with their offset, since it is offsets that are accepted. It is
+ * stored with the partition's offset, and handed on from batch to stream.
  */
 export class VerdictRing {
   readonly #limit: InvalidLimit;
   readonly #invalid: number[] = [];
+  /** Of each of `#invalid`. */
+  readonly #offsets: number[] = [];
   /** Records so far; those before a loaded ring do not count. */
   #passed = 0;
 
@@ -31,23 +38,26 @@ export class VerdictRing {
     this.#passed++;
   }
 
-  /** Passes an invalid record; true when it is one too many. */
-  invalid(): boolean {
-    return this.invalidAt(this.#passed);
+  /** Passes an invalid record of a greater offset than all before; true when it is one too many. */
+  invalid(offset: number): boolean {
+    return this.invalidAt(this.#passed, offset);
   }
 
-  /** Passes valid ones up to the record of a number (from 0, never falling), which is invalid; true when it is one too many. */
-  invalidAt(number: number): boolean {
+  /** Passes valid ones up to the record of a number (from 0, rising as offsets do), which is invalid; true when it is one too many. */
+  invalidAt(number: number, offset: number): boolean {
     const { rate, window } = this.#limit;
     this.#passed = number + 1;
     this.#invalid.push(number);
+    this.#offsets.push(offset);
     this.#forget();
     return this.#inWindow() > rate * window;
   }
 
-  /** Takes the invalid ones so far for accepted. */
-  accept(): void {
-    this.#invalid.length = 0;
+  /** Takes those before an offset for accepted: they no longer count. */
+  accept(until: number): void {
+    let accepted = 0;
+    while (accepted < this.#offsets.length && this.#offsets[accepted]! < until) accepted++;
+    this.#drop(accepted);
   }
 
   /** Passes valid ones until so many records have passed. */
@@ -69,12 +79,15 @@ export class VerdictRing {
     return recent * 2 > RECENT;
   }
 
-  /** Varints: how many records, then from the oldest invalid one on how far each lies behind the last record. */
+  /** Varints: how many records, then of each invalid one, from the oldest on, how far it lies behind the last record and its offset beyond the one before. */
   pack(): Uint8Array {
     const { of } = this.figures;
     const bytes: number[] = [];
     putVarint(bytes, Math.max(of, Math.min(this.#passed, RECENT)));
-    for (const number of this.#invalid) putVarint(bytes, this.#passed - 1 - number);
+    for (const [at, number] of this.#invalid.entries()) {
+      putVarint(bytes, this.#passed - 1 - number);
+      putVarint(bytes, this.#offsets[at]! - (this.#offsets[at - 1] ?? 0));
+    }
     return Uint8Array.from(bytes);
   }
 
@@ -85,20 +98,28 @@ export class VerdictRing {
   }
 
   #forget(): void {
-    const from = this.#passed - Math.max(this.#limit.window, RECENT);
+    const from = this.#passed - verdictsKept(this.#limit);
     let gone = 0;
     while (gone < this.#invalid.length && this.#invalid[gone]! < from) gone++;
-    if (gone > 0) this.#invalid.splice(0, gone);
+    this.#drop(gone);
+  }
+
+  #drop(oldest: number): void {
+    if (oldest === 0) return;
+    this.#invalid.splice(0, oldest);
+    this.#offsets.splice(0, oldest);
   }
 
   #load(packed: Uint8Array): void {
     const numbers = varints(packed);
-    const [passed = 0, ...behind] = numbers;
+    if (numbers.length % 2 === 0) throw corrupt();
+    const passed = numbers[0]!;
     this.#passed = passed;
-    for (const back of behind) {
-      const number = passed - 1 - back;
-      if (number < 0 || number < (this.#invalid.at(-1) ?? 0)) throw corrupt();
+    for (let at = 1; at < numbers.length; at += 2) {
+      const number = passed - 1 - numbers[at]!;
+      if (number < 0 || number <= (this.#invalid.at(-1) ?? -1)) throw corrupt();
       this.#invalid.push(number);
+      this.#offsets.push((this.#offsets.at(-1) ?? 0) + numbers[at + 1]!);
     }
     this.#forget();
   }

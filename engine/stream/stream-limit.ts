@@ -25,7 +25,7 @@ export class StreamLimit {
       return;
     }
     this.#reasons.add(placeOf({ topic: this.#source.topic ?? '', partition, offset, file: null }), reasons);
-    if (!verdicts.invalid()) return;
+    if (!verdicts.invalid(offset)) return;
     const { rate, window } = this.#source.invalidLimit;
     const found = `${verdicts.figures.invalid} of the last ${window} records of partition ${partition} are invalid`;
     throw tooManyInvalid(this.#source, found, `${Math.floor(rate * window)}`, this.#reasons);

@@ -114,7 +114,7 @@ export class StreamSession {
       for (const pack of packs) if (pack.partition === claimed.partition) dedupe.load(pack.ids);
       const run = new PartitionRun(source, claimed, dedupe, claim.historyWatermarkUs);
       // The ring was stored before its records were accepted.
-      if ((accepted.get(claimed.partition) ?? 0) >= claimed.nextOffset) run.verdicts.accept();
+      run.verdicts.accept(accepted.get(claimed.partition) ?? 0);
       runs.set(claimed.partition, run);
     }
     return new StreamSession(options, limits, claim, runs, bounds.partitions.length, accepted, host);

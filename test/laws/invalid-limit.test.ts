@@ -21,18 +21,29 @@ function tooMany(all: readonly boolean[], at: number, { rate, window }: { rate: 
   return all.slice(Math.max(0, at + 1 - window), at + 1).filter(Boolean).length > rate * window;
 }
 
+/** Offsets have gaps. */
+const offsetOf = (at: number): number => at * 3;
+
 function isMostly(all: readonly boolean[]): boolean {
   return all.length >= 20 && all.slice(-20).filter(Boolean).length > 10;
 }
 
 describe('the ring of verdicts', () => {
-  it('says too many, and mostly invalid, as counting does, packed and loaded anywhere', () => {
+  it('says too many, and mostly invalid, as counting does, packed, loaded and accepted in part anywhere', () => {
+    const restartsAt = fc.array(fc.tuple(fc.nat(300), fc.nat(900)), { maxLength: 4 });
     fc.assert(
-      fc.property(limits, verdicts, fc.array(fc.nat(300), { maxLength: 4 }), (limit, all, restarts) => {
+      fc.property(limits, verdicts, restartsAt, (limit, given, restarts) => {
         let ring = new VerdictRing(limit);
-        for (const [at, invalid] of all.entries()) {
-          if (restarts.includes(at)) ring = new VerdictRing(limit, ring.pack());
-          if (invalid) expect(ring.invalid()).toBe(tooMany(all, at, limit));
+        const all = [...given];
+        for (const at of all.keys()) {
+          for (const [restart, until] of restarts) {
+            if (restart !== at) continue;
+            ring = new VerdictRing(limit, ring.pack());
+            ring.accept(until);
+            for (let before = 0; before < at; before++) if (offsetOf(before) < until) all[before] = false;
+          }
+          const invalid = all[at]!;
+          if (invalid) expect(ring.invalid(offsetOf(at))).toBe(tooMany(all, at, limit));
           else ring.valid();
           expect(ring.isMostlyInvalid).toBe(isMostly(all.slice(0, at + 1)));
           expect(ring.figures).toEqual({
@@ -45,13 +56,15 @@ describe('the ring of verdicts', () => {
     );
   });
 
-  it('costs a byte or two per invalid record, and refuses what it did not write', () => {
+  it('costs a few bytes per invalid record, and refuses what it did not write', () => {
     const ring = new VerdictRing({ rate: 0.1, window: 1000 });
     for (let n = 0; n < 5000; n++) ring.valid();
     expect(ring.pack()).toHaveLength(2);
-    ring.invalid();
-    expect(ring.pack()).toHaveLength(3);
-    for (const bytes of [[0x80], [1, 5], [10, 2, 4]]) {
+    ring.invalid(5_000);
+    expect(ring.pack()).toHaveLength(5);
+    ring.invalid(5_001);
+    expect(ring.pack()).toHaveLength(7);
+    for (const bytes of [[], [0x80], [1, 5, 0], [10, 2], [10, 2, 4, 3, 1], [10, 2, 4, 2, 1]]) {
       expect(() => new VerdictRing({ rate: 0.1, window: 1000 }, Uint8Array.from(bytes))).toThrow(
         expect.objectContaining({ code: 'invalid-ring-corrupt' }),
       );
@@ -63,7 +76,7 @@ describe('the limit of a batch', () => {
   const record = (partition: number, number: number, reason = 'amount: expected a number'): JudgedRecord => ({
     topic: partition < 0 ? 'history' : 'orders',
     partition,
-    offset: number * 3,
+    offset: offsetOf(number),
     number,
     file: partition < 0 ? 'a.csv' : null,
     reasons: [reason],
@@ -89,7 +102,7 @@ describe('the limit of a batch', () => {
         fc.nat(),
         (limit, partitions, accepted, seed) => {
           const counts = (partition: number, at: number): boolean =>
-            partitions[partition]![at]! && at * 3 >= (accepted[partition] ?? 0);
+            partitions[partition]![at]! && offsetOf(at) >= (accepted[partition] ?? 0);
           const records = partitions.flatMap((all, partition) =>
             all.flatMap((invalid, at) => (invalid ? [record(partition - 1, at)] : [])),
           );
@@ -114,8 +127,8 @@ describe('the limit of a batch', () => {
           if (got) return;
           for (const [partition, all] of judged.entries()) {
             const ring = new VerdictRing(limit);
-            for (const isInvalid of all)
-              if (isInvalid) ring.invalid();
+            for (const [at, isInvalid] of all.entries())
+              if (isInvalid) ring.invalid(offsetOf(at));
               else ring.valid();
             expect(batch.ring(partition - 1, all.length).pack()).toEqual(ring.pack());
           }

@@ -70,7 +70,7 @@ describe('an upgrade of the semantics', () => {
     const { handle, fleet } = await streaming('refused');
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     // An activity without an end would hold up the worker of the tests after this one.
-    onTestFinished(release);
+    onTestFinished(() => release());
     fleet.holding = { backfillView: held };
     fleet.taker = () => 'now';
     const status = await harness.reach(handle, 'upgrading');
