@@ -1,17 +1,18 @@
 import { MillraceError } from '../errors/millrace-error.ts';
 import { PACKED_ID_BYTES, packId, packedTimeUs } from './id-hash.ts';
+import { IdSegment } from './id-segment.ts';
 
-const SMALLEST = 1024;
+/** Ids of a segment, beyond which all are split: what one id can hold up, by having a segment made anew. */
+const SEGMENT_IDS = 1024;
 
 /**
- * Hashed ids with the event time each was first seen at: 24 bytes an id in flat arrays (open addressing, linear probing), so that
- * millions of them cost the garbage collector nothing.
+ * Hashed ids with the event time each was first seen at, at most 32 bytes an id. It grows by segments, so that no id waits for the whole of it, and no
+ * more than a segment is ever held twice.
  */
 export class IdTable {
-  #mask = SMALLEST - 1;
-  #words = new Uint32Array(SMALLEST * 4);
-  /** NaN: free. */
-  #times = new Float64Array(SMALLEST).fill(Number.NaN);
+  /** As many as a power of two: an id's is named by its first bits. */
+  #segments = [new IdSegment()];
+  #bits = 0;
   #size = 0;
 
   /** How many ids it holds. */
@@ -19,26 +20,33 @@ export class IdTable {
     return this.#size;
   }
 
+  /** What it takes of memory: at most 32 an id, but for the first few. */
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
   /** The event time (µs) of an id, NaN where it is unknown. */
   get(id: Uint32Array): number {
-    return this.#times[this.#slot(id[0] as number, id[1] as number, id[2] as number, id[3] as number)] as number;
+    const a = id[0] as number;
+    return this.#segmentOf(a).get(a, id[1] as number, id[2] as number, id[3] as number);
   }
 
-  /** Sets the event time of an id, known or not. */
-  set(id: Uint32Array, eventTimeUs: number): void {
-    this.#put(id[0] as number, id[1] as number, id[2] as number, id[3] as number, eventTimeUs);
+  /**
+   * Sets the event time (µs) of an id, known or not.
+   *
+   * @param floorUs Ids first seen before may be forgotten, and are where that makes room.
+   */
+  set(id: Uint32Array, eventTimeUs: number, floorUs: number): void {
+    this.#put(id[0] as number, id[1] as number, id[2] as number, id[3] as number, eventTimeUs, floorUs);
   }
 
-  /** True when the next new id makes the arrays grow: the moment to drop those that have expired. */
-  get isFull(): boolean {
-    return this.#size * 2 > this.#mask;
-  }
-
-  /** Keeps only ids first seen at or after `fromUs`. */
-  dropBefore(fromUs: number): void {
-    let kept = 0;
-    for (const time of this.#times) if (time >= fromUs) kept++;
-    if (kept < this.#size) this.#rebuild(kept, fromUs);
+  /** Keeps only ids first seen at or after `floorUs`. */
+  dropBefore(floorUs: number): void {
+    this.#size = 0;
+    for (const segment of this.#segments) {
+      segment.dropBefore(floorUs);
+      this.#size += segment.size;
+    }
   }
 
   /** Adds packed ids; a later one of the same id wins. Throws MillraceError `dedupe-ids-corrupt`. */
@@ -57,79 +65,42 @@ export class IdTable {
         view.getUint32(at + 8),
         view.getUint32(at + 12),
         packedTimeUs(view, at),
+        Number.NEGATIVE_INFINITY,
       );
     }
   }
 
   /** The ids first seen at or after `fromUs`, packed. */
   pack(fromUs: number): Uint8Array {
-    let count = 0;
-    for (const time of this.#times) if (time >= fromUs) count++;
+    const count = this.#segments.reduce((sum, segment) => sum + segment.countFrom(fromUs), 0);
     const packed = new Uint8Array(count * PACKED_ID_BYTES);
     const view = new DataView(packed.buffer);
     let at = 0;
-    for (let slot = 0; slot < this.#times.length; slot++) {
-      const time = this.#times[slot] as number;
-      if (!(time >= fromUs)) continue;
-      packId(view, at, this.#words.subarray(slot * 4, slot * 4 + 4), time);
-      at += PACKED_ID_BYTES;
+    for (const segment of this.#segments) {
+      segment.forEachFrom(fromUs, (words, timeUs) => {
+        packId(view, at, words, timeUs);
+        at += PACKED_ID_BYTES;
+      });
     }
     return packed;
   }
 
-  #slot(a: number, b: number, c: number, d: number): number {
-    const words = this.#words;
-    const times = this.#times;
-    let slot = a & this.#mask;
-    for (;;) {
-      const time = times[slot] as number;
-      if (time !== time) return slot;
-      const at = slot * 4;
-      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) return slot;
-      slot = (slot + 1) & this.#mask;
-    }
+  #segmentOf(a: number): IdSegment {
+    // Shifted by 32, a number stays as it is.
+    return this.#segments[this.#bits === 0 ? 0 : a >>> (32 - this.#bits)] as IdSegment;
   }
 
-  #put(a: number, b: number, c: number, d: number, time: number): void {
-    let slot = this.#slot(a, b, c, d);
-    const before = this.#times[slot] as number;
-    if (before !== before) {
-      if (this.isFull) {
-        this.#rebuild(this.#size * 2, Number.NEGATIVE_INFINITY);
-        slot = this.#slot(a, b, c, d);
-      }
-      this.#size++;
-      const at = slot * 4;
-      this.#words[at] = a;
-      this.#words[at + 1] = b;
-      this.#words[at + 2] = c;
-      this.#words[at + 3] = d;
-    }
-    this.#times[slot] = time;
+  #put(a: number, b: number, c: number, d: number, timeUs: number, floorUs: number): void {
+    const segment = this.#segmentOf(a);
+    const before = segment.size;
+    segment.set(a, b, c, d, timeUs, floorUs);
+    this.#size += segment.size - before;
+    if (this.#size > SEGMENT_IDS * this.#segments.length) this.#split();
   }
 
-  #rebuild(expected: number, fromUs: number): void {
-    const words = this.#words;
-    const times = this.#times;
-    let capacity = SMALLEST;
-    while (capacity < expected * 2) capacity *= 2;
-    this.#mask = capacity - 1;
-    this.#words = new Uint32Array(capacity * 4);
-    this.#times = new Float64Array(capacity).fill(Number.NaN);
-    this.#size = 0;
-    for (let slot = 0; slot < times.length; slot++) {
-      const time = times[slot] as number;
-      if (!(time >= fromUs)) continue;
-      const at = slot * 4;
-      const target = this.#slot(
-        words[at] as number,
-        words[at + 1] as number,
-        words[at + 2] as number,
-        words[at + 3] as number,
-      );
-      this.#words.set(words.subarray(at, at + 4), target * 4);
-      this.#times[target] = time;
-      this.#size++;
-    }
+  #split(): void {
+    this.#bits++;
+    const bit = 1 << (32 - this.#bits);
+    this.#segments = this.#segments.flatMap((segment) => segment.split(bit));
   }
 }

@@ -74,8 +74,7 @@ export class PartitionDedupe {
     if (repeatsClaim(claimedAt, watermarkUs, eventTimeUs, this.#horizonUs)) return 'duplicate';
     // A claim this old is forgotten before any record could repeat it.
     if (isBeyondHorizon(watermarkUs, eventTimeUs, this.#horizonUs)) return 'undeduped';
-    if (watermarkUs !== null && this.#own.isFull) this.expire(watermarkUs);
-    this.#own.set(words, eventTimeUs);
+    this.#own.set(words, eventTimeUs, this.#floorUs(watermarkUs));
     if (this.#freshBytes === this.#fresh.byteLength) this.#growFresh();
     packId(this.#fresh, this.#freshBytes, words, eventTimeUs);
     this.#freshBytes += PACKED_ID_BYTES;
@@ -99,12 +98,17 @@ export class PartitionDedupe {
 
   /** Forgets ids that no record can be a duplicate of any more. Changes no judgement. */
   expire(watermarkUs: number): void {
-    this.#own.dropBefore(watermarkUs - this.#horizonUs);
+    this.#own.dropBefore(this.#floorUs(watermarkUs));
   }
 
   /** All own ids that are still known at this watermark, packed. */
   snapshot(watermarkUs: number | null): Uint8Array {
-    return this.#own.pack(watermarkUs === null ? Number.NEGATIVE_INFINITY : watermarkUs - this.#horizonUs);
+    return this.#own.pack(this.#floorUs(watermarkUs));
+  }
+
+  /** Claims before it no record can repeat any more. */
+  #floorUs(watermarkUs: number | null): number {
+    return watermarkUs === null ? Number.NEGATIVE_INFINITY : watermarkUs - this.#horizonUs;
   }
 
   #freshIds(): Uint8Array {
