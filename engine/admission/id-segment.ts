@@ -121,7 +121,7 @@ export class IdSegment {
       if (!(time >= floorUs) || (words[at]! & mask) !== bit) continue;
       const b = words[at + 1]!;
       let slot = homeSlot(b, capacity);
-      while (ownTimes[slot]! === ownTimes[slot]!) if (++slot === capacity) slot = 0;
+      while (!Number.isNaN(ownTimes[slot])) if (++slot === capacity) slot = 0;
       const to = slot * 4;
       ownWords[to] = words[at]!;
       ownWords[to + 1] = b;
