@@ -88,7 +88,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   await registerSearchAttributes(temporal);
 
   const identity = `${hostname()}:${process.pid}`;
-  const spill = openSpillFolder();
+  const spill = openSpillFolder(env.spillDir);
   const spillDir = spill.path;
   const pool = createPool(databaseUrl, {
     max: 20,

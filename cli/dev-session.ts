@@ -66,7 +66,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
   const { env, onProgress } = options;
   const features = resolve(options.features);
   const definitions = await loadDefinitions(features);
-  await noteHistoryFaults(features, onProgress);
+  await noteHistoryFaults(features, env.spillDir, onProgress);
   const stops: (() => Promise<void>)[] = [];
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {
@@ -168,9 +168,15 @@ async function startArchives(
 }
 
 /** History may still be on its way: a view without it fails clearly when it is started, and the others need not wait. */
-async function noteHistoryFaults(features: string, onProgress: (line: string) => void): Promise<void> {
+async function noteHistoryFaults(
+  features: string,
+  spillDir: string,
+  onProgress: (line: string) => void,
+): Promise<void> {
   try {
-    await withHistoryInspector(SAMPLE_ROWS, (inspectHistory) => loadDefinitions(features, { inspectHistory }));
+    await withHistoryInspector(SAMPLE_ROWS, spillDir, (inspectHistory) =>
+      loadDefinitions(features, { inspectHistory }),
+    );
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     onProgress(`warning: ${error.message}`);

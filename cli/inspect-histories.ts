@@ -11,12 +11,14 @@ export const SAMPLE_ROWS = 1000;
  * Runs `work` with an inspector of history files: what `plan` holds definitions against.
  *
  * @param sample How many rows of each source are held against its contract; 0: none.
+ * @param spillDir For a folder of this process.
  */
 export async function withHistoryInspector<T>(
   sample: number,
+  spillDir: string,
   work: (inspect: HistoryInspector) => Promise<T>,
 ): Promise<T> {
-  const spill = openSpillFolder();
+  const spill = openSpillFolder(spillDir);
   try {
     const duckdb = await openDuckDb({ memoryMb: MEMORY_MB, tempDir: spill.path });
     try {

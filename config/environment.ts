@@ -33,6 +33,8 @@ export interface Environment {
   readonly dataDir: string;
   /** The folder of archived topics that all workers share. Absolute. */
   readonly archiveDir: string;
+  /** The folder for what does not fit in memory; never one that is memory itself. Absolute. */
+  readonly spillDir: string;
   /** The topic of the serving log. */
   readonly servedTopic: string;
   /** The share of entities whose reads are logged, 0 (none) to 1 (all). */
@@ -88,6 +90,7 @@ const variablesSchema = z.object({
     .optional(),
   MILLRACE_DATA_DIR: z.string().optional(),
   MILLRACE_ARCHIVE_DIR: z.string().optional(),
+  MILLRACE_SPILL_DIR: z.string().optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
     .regex(/^(?!\.{1,2}$)[\w.-]{1,249}$/, { error: 'a name of a Kafka topic: letters, digits, ".", "_", "-"' })
@@ -155,6 +158,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     temporalNamespace: given['TEMPORAL_NAMESPACE'] ?? 'default',
     dataDir,
     archiveDir: resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive')),
+    spillDir: resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill')),
     servedTopic: values.MILLRACE_SERVED_TOPIC,
     servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,

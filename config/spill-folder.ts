@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { accessSync, constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { identityOf, isAlive } from './process-identity.ts';
 
 /** A folder of this process for what does not fit in memory. */
@@ -10,19 +11,29 @@ export interface SpillFolder {
   remove(): void;
 }
 
-const ROOT = join(tmpdir(), 'millrace-spill');
 let opened = 0;
 
 /**
  * Makes a folder for spilled data, and removes those of processes that were killed: nobody else would. Folders of
  * another host (or container) on the same disk are left alone, as their processes cannot be looked at.
  *
+ * @param root MILLRACE_SPILL_DIR
+ * @throws MillraceError `spill-folder-not-writable`
  * @example
- * const spill = openSpillFolder();
+ * const spill = openSpillFolder(env.spillDir);
  * try { await runBackfill({ …, spillDir: spill.path }); } finally { spill.remove(); }
  */
-export function openSpillFolder(root = ROOT, pid = process.pid): SpillFolder {
-  mkdirSync(root, { recursive: true });
+export function openSpillFolder(root: string, pid = process.pid): SpillFolder {
+  try {
+    mkdirSync(root, { recursive: true });
+    accessSync(root, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new MillraceError('spill-folder-not-writable', `cannot write to the spill folder ${root}: ${String(error)}`, {
+      remedy: 'Set MILLRACE_SPILL_DIR to a folder on a disk that this user may write to.',
+      httpStatus: 500,
+      cause: error,
+    });
+  }
   const host = encode(hostname());
   for (const name of readdirSync(root)) {
     const [theirHost, theirPid, startedAt] = name.split('.');

@@ -4,8 +4,8 @@ import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { describePlan } from '../engine/define/plan.ts';
 
 /** The plan of the demo's definitions, one table. */
-export async function printDefinitions(folder: string, output: Output): Promise<void> {
-  const definitions = await withHistoryInspector(SAMPLE_ROWS, (inspectHistory) =>
+export async function printDefinitions(folder: string, spillDir: string, output: Output): Promise<void> {
+  const definitions = await withHistoryInspector(SAMPLE_ROWS, spillDir, (inspectHistory) =>
     loadDefinitions(folder, { inspectHistory }),
   );
   const rows = describePlan(definitions).flatMap(({ view, entity, features }) =>

@@ -108,9 +108,9 @@ async function wholePath(
   output: Output,
   signal: AbortSignal,
 ): Promise<PathFigures> {
-  await printDefinitions(workspace.featuresDir, output);
   const spillDir = join(folder, 'spill');
   await mkdir(spillDir, { recursive: true });
+  await printDefinitions(workspace.featuresDir, spillDir, output);
   const replay = await Replay.start({
     junePath: workspace.junePath,
     topic: TOPIC,

@@ -31,7 +31,7 @@ export function addExplainCommand(program: Command): void {
     const key = keyOf(view.layout, given);
     const atUs = options.at === undefined ? undefined : timeOf(options.at);
     const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
-    const spill = openSpillFolder();
+    const spill = openSpillFolder(env.spillDir);
     const spillDir = spill.path;
     const pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-explain' });
     const reader = withArchive(createKafkaLogReader({ ...kafka, clientId: 'millrace-explain', clock: systemClock }), {

@@ -29,7 +29,7 @@ export function addPlanCommand(program: Command): void {
   command.option('--sample <n>', 'rows of each history to hold against its contract; 0: none', sampleOf, SAMPLE_ROWS);
   withCommonOptions(command).action(async (options: CommonOptions & { sample: number }) => {
     const { env, output, features } = contextOf(options);
-    const definitions = await checkedDefinitions(features, output, options.sample);
+    const definitions = await checkedDefinitions(features, output, options.sample, env.spillDir);
     if (definitions === null) {
       process.exitCode = 1;
       return;
@@ -53,9 +53,16 @@ export function addPlanCommand(program: Command): void {
 }
 
 /** The definitions, or null after every fault was printed. */
-async function checkedDefinitions(features: string, output: Output, sample: number): Promise<Definitions | null> {
+async function checkedDefinitions(
+  features: string,
+  output: Output,
+  sample: number,
+  spillDir: string,
+): Promise<Definitions | null> {
   try {
-    return await withHistoryInspector(sample, (inspectHistory) => loadDefinitions(features, { inspectHistory }));
+    return await withHistoryInspector(sample, spillDir, (inspectHistory) =>
+      loadDefinitions(features, { inspectHistory }),
+    );
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     const faults = error.details['faults'] as readonly DefinitionFault[];

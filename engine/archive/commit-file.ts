@@ -1,5 +1,4 @@
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { BIGINT, INTEGER, TIMESTAMPTZ, DuckDBTimestampTZValue, VARCHAR } from 'duckdb';
 import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
@@ -69,5 +68,5 @@ export async function* commitsOf(duckdb: DuckDb, file: string): AsyncGenerator<C
 
 /** A small DuckDB for commits; it needs no room to spill. */
 export function openCommitDuckDb(): Promise<DuckDb> {
-  return openDuckDb({ memoryMb: 256, tempDir: join(tmpdir(), 'millrace') });
+  return openDuckDb({ memoryMb: 256, tempDir: tmpdir() });
 }

@@ -183,7 +183,7 @@ function nameDuckDbError(error: unknown): unknown {
       'memory-limit-too-small',
       `DuckDB could not stay within its memory limit: ${error.message}`,
       {
-        remedy: 'Raise the memory setting (default 2048 MiB), or give the spill folder more room.',
+        remedy: 'Raise MILLRACE_MEMORY_MB (default 2048), or give the spill folder (MILLRACE_SPILL_DIR) more room.',
         httpStatus: 500,
         cause: error,
       },
@@ -191,7 +191,8 @@ function nameDuckDbError(error: unknown): unknown {
   }
   if (/No space left|Failed to offload|max_temp_directory_size/i.test(error.message)) {
     return new MillraceError('spill-folder-full', `DuckDB could not spill: ${error.message}`, {
-      remedy: 'Free space in the spill folder (MILLRACE_DATA_DIR), or raise the memory setting.',
+      remedy:
+        'Free space in the spill folder (MILLRACE_SPILL_DIR) or set it to a larger disk, or raise MILLRACE_MEMORY_MB.',
       retryable: true,
       httpStatus: 500,
       cause: error,

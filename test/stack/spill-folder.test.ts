@@ -33,6 +33,17 @@ it('keeps what living processes spilled, and removes what killed ones left', asy
   expect(readdirSync(root)).toEqual([]);
 });
 
+it('names the setting where it may not write', () => {
+  const file = join(root, 'file');
+  writeFileSync(file, '');
+  expect(() => openSpillFolder(file)).toThrow(
+    expect.objectContaining({
+      code: 'spill-folder-not-writable',
+      remedy: expect.stringContaining('MILLRACE_SPILL_DIR'),
+    }),
+  );
+});
+
 it('leaves alone what it cannot tell the owner of', () => {
   const elsewhere = ['b3RoZXItaG9zdA.1.MQ.1', 'notes'];
   for (const name of elsewhere) mkdirSync(join(root, name));
