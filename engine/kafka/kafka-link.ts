@@ -1,14 +1,15 @@
 import type { SASLOptions } from 'kafkajs';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { decodeListOffsetsResponse, type ListedOffset } from './list-offsets-response.ts';
 import { decodeFetchResponse, type FetchResponse } from './fetch-response.ts';
 import {
   createCluster,
   encodeFetchRequest,
+  encodeListOffsetsRequest,
   errorOfCode,
   type KafkaBroker,
   type KafkaCluster,
 } from './kafkajs-internals.ts';
-import { safeOffset } from './record-batch.ts';
 
 /** How to reach a Kafka cluster. */
 export interface KafkaAddress {
@@ -38,7 +39,7 @@ const TOPIC_RESOURCE = 2;
 /** The APIs in use: the version range we can speak (research kafka.md §1.1). */
 const REQUIRED_APIS = [
   { name: 'Fetch', key: 1, min: 11, max: 11 },
-  { name: 'ListOffsets', key: 2, min: 2, max: 3 },
+  { name: 'ListOffsets', key: 2, min: 5, max: 5 },
   { name: 'Metadata', key: 3, min: 4, max: 6 },
   { name: 'OffsetCommit', key: 8, min: 2, max: 5 },
   { name: 'FindCoordinator', key: 10, min: 0, max: 2 },
@@ -104,23 +105,30 @@ export class KafkaLink {
     };
   }
 
-  /** First held or, read-committed, one past the last offset of each partition. */
+  /**
+   * First held or, read-committed, one past the last offset of each partition: never less than what was told before, whoever leads now. Throws
+   * OFFSET_NOT_AVAILABLE (kafkajs's error) while a new leader cannot tell.
+   */
   async listOffsets(
     topic: string,
     leaders: ReadonlyMap<number, number>,
     end: 'first' | 'last',
   ): Promise<Map<number, number>> {
-    const timestamp = end === 'first' ? '-2' : '-1';
+    const timestamp = end === 'first' ? -2 : -1;
     const offsets = new Map<number, number>();
     await Promise.all(
       [...groupByLeader(leaders)].map(async ([nodeId, partitions]) => {
         const broker = await this.#cluster.brokerPool.findBroker({ nodeId });
-        const { responses } = await broker.listOffsets({
-          isolationLevel: READ_COMMITTED,
-          topics: [{ topic, partitions: partitions.map((partition) => ({ partition, timestamp })) }],
-        });
-        for (const answer of responses.flatMap((response) => response.partitions)) {
-          offsets.set(answer.partition, safeOffset(BigInt(answer.offset)));
+        const listed = (await broker.connectionPool.send({
+          request: encodeListOffsetsRequest({ isolationLevel: READ_COMMITTED, topic, partitions, timestamp }),
+          response: {
+            decode: async (payload: Buffer) => decodeListOffsetsResponse(payload),
+            parse: async (decoded: unknown) => decoded,
+          },
+        })) as ListedOffset[];
+        for (const { partition, errorCode, offset } of listed) {
+          if (errorCode !== 0) throw errorOfCode(errorCode);
+          offsets.set(partition, offset);
         }
       }),
     );

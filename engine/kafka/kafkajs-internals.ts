@@ -16,12 +16,6 @@ export interface ProtocolRequest {
 export interface KafkaBroker {
   readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>> | null;
   readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> };
-  listOffsets(request: {
-    isolationLevel: number;
-    topics: readonly { topic: string; partitions: readonly { partition: number; timestamp: string }[] }[];
-  }): Promise<{
-    responses: readonly { topic: string; partitions: readonly { partition: number; offset: string }[] }[];
-  }>;
   describeConfigs(request: {
     resources: readonly { type: number; name: string; configNames: readonly string[] }[];
   }): Promise<{
@@ -85,6 +79,15 @@ export interface FetchRequestOptions {
   }[];
 }
 
+/** kafkajs's writer of protocol types. */
+interface KafkaEncoder {
+  writeInt8(value: number): this;
+  writeInt32(value: number): this;
+  writeInt64(value: number): this;
+  writeString(value: string): this;
+  writeArray(items: readonly KafkaEncoder[]): this;
+}
+
 const require = createRequire(import.meta.url);
 
 type Callable = (...parameters: never[]) => unknown;
@@ -112,6 +115,8 @@ const protocolError = load<(code: number) => Error & { type?: string; retriable?
 );
 const fetchRequestV11 = load<(options: FetchRequestOptions) => unknown>('protocol/requests/fetch/v11/request.js');
 
+const Encoder = load<new () => KafkaEncoder>('protocol/encoder.js');
+
 /** What kafkajs would log is in the errors we throw. */
 const silentLogger = createLogger({ level: 0, logCreator: () => () => undefined });
 
@@ -133,4 +138,37 @@ export function errorOfCode(code: number): Error & { type?: string; retriable?: 
 /** The body of a Fetch request, version 11. */
 export function encodeFetchRequest(options: FetchRequestOptions): unknown {
   return fetchRequestV11(options);
+}
+
+const LIST_OFFSETS = 2;
+/** kafkajs ends at version 3. From 5 on a leader that has just been elected says that it does not know the end yet, instead of an earlier one (KIP-207). */
+const LIST_OFFSETS_VERSION = 5;
+const NO_EPOCH = -1;
+
+/** The body of a ListOffsets request, version 5, of one topic; `timestamp`: -2 for the first offset, -1 for the end. */
+export function encodeListOffsetsRequest(options: {
+  readonly isolationLevel: number;
+  readonly topic: string;
+  readonly partitions: readonly number[];
+  readonly timestamp: number;
+}): unknown {
+  const { isolationLevel, topic, partitions, timestamp } = options;
+  return {
+    apiKey: LIST_OFFSETS,
+    apiVersion: LIST_OFFSETS_VERSION,
+    apiName: 'ListOffsets',
+    encode: async () =>
+      new Encoder()
+        .writeInt32(-1)
+        .writeInt8(isolationLevel)
+        .writeArray([
+          new Encoder()
+            .writeString(topic)
+            .writeArray(
+              partitions.map((partition) =>
+                new Encoder().writeInt32(partition).writeInt32(NO_EPOCH).writeInt64(timestamp),
+              ),
+            ),
+        ]),
+  };
 }

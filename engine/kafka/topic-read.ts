@@ -30,6 +30,7 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
 };
 
 const OFFSET_OUT_OF_RANGE = 1;
+const OFFSET_NOT_AVAILABLE = 78;
 const RECORD_OVERHEAD_BYTES = 64;
 
 interface PartitionRead {
@@ -157,6 +158,8 @@ export class TopicRead {
       if (fetched === undefined || (fetched.errorCode !== 0 && fetched.errorCode !== OFFSET_OUT_OF_RANGE))
         throw errorOfCode(fetched?.errorCode ?? 5);
       if (fetched.errorCode === OFFSET_OUT_OF_RANGE) continue; // the fetch loop decides: gone by retention, or made again
+      // A new leader does not give out what it has until it knows how far that is: then the same request gives it.
+      if (fetched.lastStableOffset <= last.offset) throw errorOfCode(OFFSET_NOT_AVAILABLE);
       const found = decodeRecordSet(fetched.recordSet, partition, last.offset, fetched.aborted).records[0];
       if (found === undefined || !sameRecord(found, last)) {
         throw topicRecreated(

@@ -23,12 +23,14 @@ export async function checkAnchor(
   remedy?: string,
 ): Promise<void> {
   if (held === undefined || held.lowOffset > anchor.offset) return;
-  const record = await reader.recordAt(topic, partition, anchor.offset);
-  if (record !== null && Buffer.from(recordDigest(record)).equals(anchor.digest)) return;
+  let record = await reader.recordAt(topic, partition, anchor.offset);
   if (record === null) {
     const now = (await reader.bounds(topic)).partitions.find((each) => each.partition === partition);
     if (now !== undefined && now.lowOffset > anchor.offset) return; // deleted since we looked
+    // A leader elected just now gives out nothing that it is not sure of; it tells the bounds once it is.
+    record = await reader.recordAt(topic, partition, anchor.offset);
   }
+  if (record !== null && Buffer.from(recordDigest(record)).equals(anchor.digest)) return;
   throw topicRecreated(
     `${topic}, partition ${partition}: offset ${anchor.offset} does not hold the record that was read there`,
     { remedy },
