@@ -50,7 +50,7 @@ class KafkaLogReader implements LogReader {
   }
 
   async bounds(topic: string): Promise<TopicBounds> {
-    return this.#ask(`topic ${topic}`, async (link) => {
+    return this.#ask(topic, `topic ${topic}`, async (link) => {
       const { clusterId, leaders } = await link.topicLeaders(topic);
       await this.#refuseCompacted(link, topic);
       // The end first: a low offset read later can only have grown, so `low <= position <= end` never passes by a race.
@@ -66,7 +66,7 @@ class KafkaLogReader implements LogReader {
   }
 
   async *read(options: ReadOptions): AsyncGenerator<LogBatch> {
-    await this.#ask(`topic ${options.topic}`, (link) => this.#refuseCompacted(link, options.topic));
+    await this.#ask(options.topic, `topic ${options.topic}`, (link) => this.#refuseCompacted(link, options.topic));
     const closed = new AbortController();
     this.#reads.add(closed);
     const signal = options.signal === undefined ? closed.signal : AbortSignal.any([options.signal, closed.signal]);
@@ -78,7 +78,7 @@ class KafkaLogReader implements LogReader {
   }
 
   async recordAt(topic: string, partition: number, offset: number): Promise<RawRecord | null> {
-    return this.#ask(`topic ${topic}`, async (link) => {
+    return this.#ask(topic, `topic ${topic}`, async (link) => {
       const { leaders } = await link.topicLeaders(topic);
       const leader = leaders.get(partition);
       if (leader === undefined) return null;
@@ -97,7 +97,8 @@ class KafkaLogReader implements LogReader {
   }
 
   async reportOffsets(groupId: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
-    if (offsets.size > 0) await this.#ask(`group ${groupId}`, (link) => link.commitOffsets(groupId, topic, offsets));
+    if (offsets.size > 0)
+      await this.#ask(topic, `group ${groupId}`, (link) => link.commitOffsets(groupId, topic, offsets));
   }
 
   async close(): Promise<void> {
@@ -125,6 +126,7 @@ class KafkaLogReader implements LogReader {
 
   /** Runs a short call on the shared link, opening a new one after each transient failure until the time is up. */
   async #ask<Result>(
+    topic: string,
     subject: string,
     call: (link: KafkaLink) => Promise<Result>,
     forMs = this.#connectForMs,
@@ -137,10 +139,13 @@ class KafkaLogReader implements LogReader {
         return await call(await link);
       } catch (thrown) {
         const { transient, error } = kafkaFailure(thrown, this.#address.brokers, subject);
-        // A topic just created may be unknown to this broker for a moment.
-        const again = transient
-          ? this.#clock.monotonicMs() - startedMs < forMs
-          : error.code === 'topic-not-found' && attempt < UNKNOWN_TOPIC_TRIES;
+        const elapsedMs = this.#clock.monotonicMs() - startedMs;
+        // A topic just created may be unknown to this broker for a moment, and one it had before to a broker that has just started again.
+        const isUnknown = error.code === 'topic-not-found';
+        const again =
+          (transient && elapsedMs < forMs) ||
+          (isUnknown &&
+            (attempt < UNKNOWN_TOPIC_TRIES || (this.#checkedTopics.has(topic) && elapsedMs < this.#limits.retryForMs)));
         if (transient) this.#dropLink(link);
         if (!again) throw error;
         await sleep(200);

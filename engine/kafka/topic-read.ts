@@ -14,7 +14,7 @@ import { decodeRecordSet } from './record-batch.ts';
 export interface ReadLimits extends FetchLimits {
   /** Fetching pauses while this much is read and not yet taken. Memory is about this plus one response per broker, times inflation. */
   readonly queueBytes: number;
-  /** How long a read tries to reach Kafka again before it fails with `service-unreachable`. */
+  /** How long a read tries to reach Kafka again before it fails with `service-unreachable`, and a topic that was there is asked for before it counts as deleted. */
   readonly retryForMs: number;
   /** With lag and no progress of a partition for this long, the read fails with `log-stalled`. */
   readonly stallMs: number;
@@ -52,6 +52,7 @@ export class TopicRead {
   readonly #partitions: PartitionRead[];
   readonly #stop = new AbortController();
   #healthyAtMs: number;
+  #hasRead = false;
 
   constructor(address: KafkaAddress, options: ReadOptions, limits: ReadLimits, clock: Clock) {
     this.#address = address;
@@ -106,11 +107,13 @@ export class TopicRead {
       } catch (thrown) {
         if (this.#stop.signal.aborted) return;
         const { transient, error } = kafkaFailure(thrown, this.#address.brokers, `topic ${this.#options.topic}`);
-        if (!transient) return this.#queue.fail(error);
+        // A broker that has just started again may not know its topics yet.
+        const isLost = error.code === 'topic-not-found' && this.#hasRead;
+        if (!transient && !isLost) return this.#queue.fail(error);
         const downMs = this.#clock.monotonicMs() - this.#healthyAtMs;
         if (downMs > this.#limits.retryForMs)
           return this.#queue.fail(
-            error.code === 'service-unreachable'
+            error.code === 'service-unreachable' || isLost
               ? error
               : unreachable(this.#address.brokers, `topic ${this.#options.topic}`, error),
           );
@@ -188,6 +191,7 @@ export class TopicRead {
         if (read !== undefined) this.#accept(read, fetched);
       }
       this.#healthyAtMs = this.#clock.monotonicMs();
+      this.#hasRead = true;
     }
   }
 
