@@ -20,13 +20,18 @@ export function isBeyondHorizon(watermarkUs: number | null, eventTimeUs: number,
   return watermarkUs !== null && eventTimeUs < watermarkUs - horizonUs;
 }
 
-/** The ids of a history's last horizon, known to every partition; loaded once, shared, never changed. */
+/** The ids of a history's last horizon, known to every partition: loaded before any record is judged, shared, never changed. */
 export class HistoryIds {
   readonly #table = new IdTable();
 
   /** @param chunks Packed ids as `HistoryFigures.horizonIds` and the rows of `dedupe_ids` with partition -1 hold them. */
-  constructor(chunks: Iterable<Uint8Array>) {
-    for (const chunk of chunks) this.#table.load(chunk);
+  constructor(chunks: Iterable<Uint8Array> = []) {
+    for (const chunk of chunks) this.load(chunk);
+  }
+
+  /** Adds a chunk. Throws MillraceError `dedupe-ids-corrupt`. */
+  load(chunk: Uint8Array): void {
+    this.#table.load(chunk);
   }
 
   get size(): number {

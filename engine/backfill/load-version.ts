@@ -8,7 +8,7 @@ import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogScanFigures } from '../log/scan-log.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { insertDedupeIds, type PackedIds } from '../postgres/dedupe-ids.ts';
-import { copyStates, finishStateTable, type StateRow, stateTable } from '../postgres/state-table.ts';
+import { copyStates, countStates, finishStateTable, type StateRow } from '../postgres/state-table.ts';
 import { insertStreamOffsets } from '../postgres/stream-offsets.ts';
 import { markBuilt } from '../postgres/view-versions.ts';
 import type { ProgressReporter } from './backfill-progress.ts';
@@ -84,8 +84,7 @@ async function* watched({ rows, signal, progress }: LoadOptions): AsyncGenerator
 }
 
 async function verifyRows(client: pg.PoolClient, table: string, entities: number): Promise<void> {
-  const { rows } = await client.query<{ n: string }>(`SELECT count(*)::text AS n FROM ${stateTable(table)}`);
-  const found = Number(rows[0]?.n);
+  const found = await countStates(client, table);
   if (found !== entities) throw internalBug(`${table} has ${found} rows after ${entities} entities were loaded`);
 }
 

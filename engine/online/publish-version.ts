@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { dropStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -12,15 +13,35 @@ import {
 } from '../postgres/view-versions.ts';
 import { dropSqlSurface, installSqlSurface, SQL_SURFACE } from './sql-surface.ts';
 
-/** Publishing waits this long for SQL readers of the view to finish, and fails retryably rather than hold up all others. */
-const LOCK_TIMEOUT_MS = 10_000;
+/** As long as readers that come wait behind a lock that cannot be had yet. */
+const LOCK_TIMEOUT_MS = 200;
+/** Between attempts readers pass. After these, the caller is told what it waits for; it tries again. */
+const PAUSE_MS = 800;
+const ATTEMPTS = 8;
 
 /** No attempt's token is newer: after it nothing can commit to the stream of a version whose states are gone. */
 const LAST_GENERATION = Number.MAX_SAFE_INTEGER;
 
+/**
+ * Runs `work` in one transaction whose locks SQL readers may hold: it never waits for one for long, or every reader that comes would wait behind it,
+ * and tries again instead. Throws what `withTransaction` does; `transaction-conflict` where readers held the view each time.
+ */
+async function betweenReaders<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await withTransaction(pool, async (client) => {
+        await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+        return work(client);
+      });
+    } catch (error) {
+      if (!isMillraceError(error) || error.code !== 'transaction-conflict' || attempt === ATTEMPTS) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
 /** Takes the view's lock until the transaction ends and gives its versions, newest first. */
 async function lockView(client: Queryable, view: string): Promise<ViewVersion[]> {
-  await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
   await client.query({
     text: "SELECT pg_advisory_xact_lock(hashtextextended('millrace publish ' || $1, 0))",
     values: [view],
@@ -68,7 +89,7 @@ export async function publishVersion(options: {
   readonly version: number;
 }): Promise<void> {
   const { pool, view, version } = options;
-  await withTransaction(pool, async (client) => {
+  await betweenReaders(pool, async (client) => {
     const all = await lockView(client, view);
     const target = all.find((one) => one.version === version);
     if (target?.status === 'live') return;
@@ -124,7 +145,7 @@ export async function renewSqlSurfaces(pool: pg.Pool): Promise<RenewedSurfaces> 
 
 /** False where another process was quicker. */
 function renewSurface(pool: pg.Pool, view: string): Promise<boolean> {
-  return withTransaction(pool, async (client) => {
+  return betweenReaders(pool, async (client) => {
     const live = surfaceOf(await lockView(client, view));
     if (live === null || live.sqlSurface >= SQL_SURFACE) return false;
     await installSqlSurface(client, live, live.layout);
@@ -141,7 +162,7 @@ function renewSurface(pool: pg.Pool, view: string): Promise<boolean> {
  */
 export async function retireView(options: { readonly pool: pg.Pool; readonly view: string }): Promise<void> {
   const { pool, view } = options;
-  await withTransaction(pool, async (client) => {
+  await betweenReaders(pool, async (client) => {
     const all = await lockView(client, view);
     const live = surfaceOf(all);
     if (live !== null) await dropSqlSurface(client, live.layout);

@@ -35,37 +35,47 @@ export async function insertDedupeIds(client: Queryable, packs: readonly PackedI
   }
 }
 
-/** The packed ids of the given partitions (-1 for the history's), in the order they were written. */
-export async function dedupeIds(
+/** About 1 MB a row at most. */
+const PAGE_ROWS = 32;
+
+/** The packed ids of the given partitions (-1 for the history's), in the order they were written; read by the page. */
+export async function* dedupeIds(
   on: Queryable,
   view: string,
   version: number,
   topic: string,
   partitions: readonly number[],
-): Promise<PackedIds[]> {
-  const rows = await run(
-    on,
-    catalog
-      .selectFrom(DEDUPE_IDS)
-      .selectAll()
-      .where('view', '=', view)
-      .where('version', '=', version)
-      .where('topic', '=', topic)
-      .where('partition', 'in', partitions)
-      .orderBy('partition')
-      .orderBy('seq')
-      .orderBy('chunk'),
-  );
-  return rows.map((row) => ({
-    view: row.view,
-    version: row.version,
-    topic: row.topic,
-    partition: row.partition,
-    seq: row.seq,
-    chunk: row.chunk,
-    newestEventTimeUs: row.newest_event_time_us,
-    ids: row.ids,
-  }));
+): AsyncGenerator<PackedIds> {
+  const all = catalog
+    .selectFrom(DEDUPE_IDS)
+    .selectAll()
+    .where('view', '=', view)
+    .where('version', '=', version)
+    .where('topic', '=', topic)
+    .where('partition', 'in', partitions)
+    .orderBy('partition')
+    .orderBy('seq')
+    .orderBy('chunk')
+    .limit(PAGE_ROWS);
+  for (let page = all; ; ) {
+    const rows = await run(on, page);
+    for (const row of rows) {
+      yield {
+        view: row.view,
+        version: row.version,
+        topic: row.topic,
+        partition: row.partition,
+        seq: row.seq,
+        chunk: row.chunk,
+        newestEventTimeUs: row.newest_event_time_us,
+        ids: row.ids,
+      };
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAGE_ROWS) return;
+    const { partition, seq, chunk } = last;
+    page = all.where((eb) => eb(eb.refTuple('partition', 'seq', 'chunk'), '>', eb.tuple(partition, seq, chunk)));
+  }
 }
 
 /** Deletes packs of a partition that no record can repeat any more: newest event time before `beforeUs`. */

@@ -10,6 +10,7 @@ import { hasWrongCrc, stateCrc } from '../state/stored-state.ts';
 import { BinaryWriter } from './binary-writer.ts';
 import { type ColumnFormat, columnFormat, writeBinaryArray } from './column-types.ts';
 import type { Queryable } from './queryable.ts';
+import { withoutTimeLimit } from './time-limit.ts';
 import { ident } from './sql.ts';
 import { postgresTypes } from './type-parsers.ts';
 
@@ -66,10 +67,18 @@ export async function createStateTable(client: Queryable, layout: ViewLayout, ta
 
 /** Adds the primary key over the join keys and analyses the table. */
 export async function finishStateTable(client: pg.ClientBase, layout: ViewLayout, table: string): Promise<void> {
-  await client.query('SET statement_timeout = 0');
-  await client.query(`ALTER TABLE ${stateTable(table)} ADD PRIMARY KEY (${keyColumns(layout)})`);
-  await client.query(`ANALYZE ${stateTable(table)}`);
-  await client.query('RESET statement_timeout');
+  await withoutTimeLimit(client, async () => {
+    await client.query(`ALTER TABLE ${stateTable(table)} ADD PRIMARY KEY (${keyColumns(layout)})`);
+    await client.query(`ANALYZE ${stateTable(table)}`);
+  });
+}
+
+/** How many rows the table has, however long counting them takes. */
+export async function countStates(client: pg.ClientBase, table: string): Promise<number> {
+  const { rows } = await withoutTimeLimit(client, () =>
+    client.query<{ n: string }>(`SELECT count(*)::text AS n FROM ${stateTable(table)}`),
+  );
+  return Number(rows[0]?.n);
 }
 
 /** Drops the table, if it is there. Waits for its readers. */
@@ -111,13 +120,13 @@ export async function copyStates(
   layout: ViewLayout,
   rows: AsyncIterable<StateRow> | Iterable<StateRow>,
 ): Promise<number> {
-  await client.query('SET statement_timeout = 0');
-  const copy = client.query(
-    copyFrom(`COPY ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) FROM STDIN (FORMAT binary)`),
-  );
   const written = { rows: 0 };
-  await pipeline(Readable.from(copyChunks(keyFormats(layout), rows, written)), copy);
-  await client.query('RESET statement_timeout');
+  await withoutTimeLimit(client, async () => {
+    const copy = client.query(
+      copyFrom(`COPY ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) FROM STDIN (FORMAT binary)`),
+    );
+    await pipeline(Readable.from(copyChunks(keyFormats(layout), rows, written)), copy);
+  });
   return written.rows;
 }
 

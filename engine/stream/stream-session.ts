@@ -105,14 +105,20 @@ export class StreamSession {
     }
     const ids = claim.partitions.map(({ partition }) => partition);
     if (needsHistoryIds(claim, source.dedupeHorizonUs)) ids.push(-1);
-    const packs = await withClient(pool, (client) => dedupeIds(client, view.name, version, claim.topic, ids));
+    const history = new HistoryIds();
+    const dedupes = new Map(
+      claim.partitions.map(({ partition }) => [partition, new PartitionDedupe(source.dedupeHorizonUs, history)]),
+    );
+    await withClient(pool, async (client) => {
+      for await (const pack of dedupeIds(client, view.name, version, claim.topic, ids)) {
+        if (pack.partition === -1) history.load(pack.ids);
+        else dedupes.get(pack.partition)?.load(pack.ids);
+      }
+    });
     const accepted = await withClient(pool, (client) => acceptedInvalid(client, source.name));
-    const history = new HistoryIds(packs.filter((pack) => pack.partition === -1).map((pack) => pack.ids));
     const runs = new Map<number, PartitionRun>();
     for (const claimed of claim.partitions) {
-      const dedupe = new PartitionDedupe(source.dedupeHorizonUs, history);
-      for (const pack of packs) if (pack.partition === claimed.partition) dedupe.load(pack.ids);
-      const run = new PartitionRun(source, claimed, dedupe, claim.historyWatermarkUs);
+      const run = new PartitionRun(source, claimed, dedupes.get(claimed.partition)!, claim.historyWatermarkUs);
       // The ring was stored before its records were accepted.
       run.verdicts.accept(accepted.get(claimed.partition) ?? 0);
       runs.set(claimed.partition, run);

@@ -14,7 +14,7 @@ import { systemClock } from '../../engine/values/clock.ts';
 import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
-import { dedupeIds } from '../../engine/postgres/dedupe-ids.ts';
+import { dedupeIds, type PackedIds } from '../../engine/postgres/dedupe-ids.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import { versions, viewVersion } from '../../engine/postgres/view-versions.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
@@ -169,7 +169,8 @@ describe('runBackfill', () => {
       expect(Buffer.from(offset.anchorDigest!)).toEqual(Buffer.from(recordDigest(last)));
     }
     expect(await streamOffsets(pool, view.name, result.version)).toHaveLength(3);
-    const ids = await dedupeIds(pool, view.name, result.version, 'purchases', [-1, 0, 1, 2]);
+    const ids: PackedIds[] = [];
+    for await (const pack of dedupeIds(pool, view.name, result.version, 'purchases', [-1, 0, 1, 2])) ids.push(pack);
     expect(new Set(ids.map(({ partition }) => partition))).toEqual(new Set([-1, 0, 1, 2]));
     const { counts } = result;
     const stopped = counts.tombstones + counts.invalid + counts.outsideUntil + counts.duplicates;

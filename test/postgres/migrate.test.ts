@@ -251,16 +251,22 @@ describe('the catalog', () => {
     await insertDeadLetters(pool, [letter]);
     expect(await countDeadLetters(pool, 'v', 1)).toBe(1);
     expect(await deadLetters(pool, 'v', 10)).toMatchObject([{ ...letter, reasons: ['a "b"\u2400 c'] }]);
-    const packs = [1, 2].map((seq) => ({
+    // Of several pages.
+    const packs = Array.from({ length: 75 }, (_, index) => index + 1).map((seq) => ({
       ...place,
       seq,
-      chunk: 0,
+      chunk: seq % 2,
       newestEventTimeUs: seq * 10,
       ids: Buffer.alloc(48, seq),
     }));
     await insertDedupeIds(pool, packs);
-    expect(await dedupeIds(pool, 'v', 1, 't', [-1, 3])).toEqual(packs);
+    const idsOf = async (partitions: number[]): Promise<unknown[]> => {
+      const ids: unknown[] = [];
+      for await (const pack of dedupeIds(pool, 'v', 1, 't', partitions)) ids.push(pack);
+      return ids;
+    };
+    expect(await idsOf([-1, 3])).toEqual(packs);
     await expireDedupeIds(pool, 'v', 1, 't', 3, 20);
-    expect(await dedupeIds(pool, 'v', 1, 't', [3])).toEqual(packs.slice(1));
+    expect(await idsOf([3])).toEqual(packs.slice(1));
   });
 });
