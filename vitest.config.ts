@@ -20,6 +20,7 @@ const pure = [
   'test/training/**/*.test.ts',
   'test/oracle/**/*.test.ts',
   'test/history/**/*.test.ts',
+  'test/waiting/**/*.test.ts',
 ];
 
 export default defineConfig({

@@ -1,4 +1,7 @@
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import { isNamed } from '../engine/faults/fault.ts';
+import { faultError, faultOf } from '../engine/faults/fault-table.ts';
+import { grpcStatusName } from '../engine/faults/temporal-faults.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { grpcFailure } from './grpc-error.ts';
 
@@ -8,12 +11,13 @@ export function asMillraceError(error: unknown): MillraceError {
   if (isMillraceError(named)) return named;
   const refused = grpcFailure(error);
   if (refused !== null) {
-    return new MillraceError('temporal-refused', `Temporal answered: ${refused.details || refused.message}`, {
-      remedy: 'Check TEMPORAL_ADDRESS, the namespace and your rights in it.',
-      retryable: true,
-      httpStatus: 503,
-      cause: error,
-    });
+    const fault = faultOf(['temporal'], { marks: [grpcStatusName(refused.code)], text: '' });
+    if (fault !== null && isNamed(fault))
+      return faultError(fault, {
+        message: `Temporal ${fault.says}: ${refused.details || refused.message}`,
+        variable: 'TEMPORAL_ADDRESS',
+        cause: error,
+      });
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new MillraceError('unexpected-error', message, {

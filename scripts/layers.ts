@@ -5,6 +5,7 @@ export const LAYERS: LayerRules = {
   // Low to high. A room imports those of lower lines and itself, never those beside it.
   levels: [
     ['engine/errors'],
+    ['engine/faults'],
     ['engine/values'],
     ['engine/contract'],
     ['engine/code'],

@@ -1,33 +1,25 @@
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { isNamed } from '../faults/fault.ts';
+import { faultError, faultOf, symptomsOf } from '../faults/fault-table.ts';
+import { NO_SPACE } from '../faults/file-faults.ts';
 import { topicRecreated } from '../topic/topic-errors.ts';
 
-const FULL = /ENOSPC|EDQUOT|No space left|Disk quota exceeded/i;
-
-/** Names what went wrong while a file of the archive was written: `archive-full` (retryable) or `archive-not-writable`. */
+/**
+ * Names what went wrong while a file of the archive was written, as `engine/faults` has it: `archive-full` and `archive-away` (both are waited
+ * for), `archive-not-writable`. Other errors are returned as they are.
+ */
 export function archiveWriteError(cause: unknown, path: string): unknown {
-  const spillFull = isMillraceError(cause) && cause.code === 'spill-folder-full';
-  if (isMillraceError(cause) && !spillFull) return cause;
   if (!(cause instanceof Error)) return cause;
-  if (spillFull || FULL.test(cause.message)) {
-    return new MillraceError('archive-full', `no space left to write ${path}`, {
-      remedy:
-        'Free space in the archive (MILLRACE_ARCHIVE_DIR) or move it to a larger disk; nothing unwritten counts as archived, and archiving goes on by itself.',
-      retryable: true,
-      httpStatus: 507,
-      details: { path },
-      cause,
-    });
-  }
-  if ('code' in cause || /^(IO|Permission) Error/i.test(cause.message)) {
-    return new MillraceError('archive-not-writable', `cannot write ${path}: ${cause.message}`, {
-      remedy:
-        'Let the worker write to the archive (MILLRACE_ARCHIVE_DIR): it must be a folder, mounted, and writable by its user.',
-      httpStatus: 500,
-      details: { path },
-      cause,
-    });
-  }
-  return cause;
+  const isSpill = isMillraceError(cause) && cause.code === 'spill-folder-full';
+  if (isMillraceError(cause) && !isSpill) return cause;
+  const fault = isSpill ? NO_SPACE : faultOf(['files'], symptomsOf(cause));
+  if (fault === null || !isNamed(fault)) return cause;
+  return faultError(fault, {
+    message: `cannot write ${path}: the archive ${fault.says}: ${cause.message}`,
+    variable: 'MILLRACE_ARCHIVE_DIR',
+    details: { path },
+    cause,
+  });
 }
 
 /** What of the archive could not be read, for the message. */

@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance, type DuckDBValue } from 'duckdb';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { isNamed } from '../faults/fault.ts';
+import { faultError, faultOf, symptomsOf } from '../faults/fault-table.ts';
 
 export interface DuckDbOptions {
   /** What DuckDB may hold in memory, MiB; beyond it spills. */
@@ -178,25 +180,11 @@ export function quoteText(text: string): string {
 /** Gives DuckDB's faults of resources a name; the rest is passed on as it is. */
 function nameDuckDbError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof MillraceError) return error;
-  if (/^Out of Memory Error/i.test(error.message)) {
-    return new MillraceError(
-      'memory-limit-too-small',
-      `DuckDB could not stay within its memory limit: ${error.message}`,
-      {
-        remedy: 'Raise MILLRACE_MEMORY_MB (default 2048), or give the spill folder (MILLRACE_SPILL_DIR) more room.',
-        httpStatus: 500,
-        cause: error,
-      },
-    );
-  }
-  if (/No space left|Failed to offload|max_temp_directory_size/i.test(error.message)) {
-    return new MillraceError('spill-folder-full', `DuckDB could not spill: ${error.message}`, {
-      remedy:
-        'Free space in the spill folder (MILLRACE_SPILL_DIR) or set it to a larger disk, or raise MILLRACE_MEMORY_MB.',
-      retryable: true,
-      httpStatus: 500,
-      cause: error,
-    });
-  }
-  return error;
+  const fault = faultOf(['duckdb'], symptomsOf(error));
+  if (fault === null || !isNamed(fault)) return error;
+  return faultError(fault, {
+    message: `DuckDB ${fault.says}: ${error.message}`,
+    variable: 'MILLRACE_SPILL_DIR',
+    cause: error,
+  });
 }

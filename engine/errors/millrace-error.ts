@@ -4,6 +4,8 @@ export interface MillraceErrorOptions {
   readonly remedy: string;
   /** Whether the same call may succeed later without a change. Default false. */
   readonly retryable?: boolean | undefined;
+  /** Retryable, and it passes without anybody's change here: work waits for as long as it takes (`engine/faults`). Default false. */
+  readonly waits?: boolean | undefined;
   /** The status an HTTP surface answers with. Default 400. */
   readonly httpStatus?: number | undefined;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
@@ -20,6 +22,7 @@ export class MillraceError extends Error {
   readonly code: string;
   readonly remedy: string;
   readonly retryable: boolean;
+  readonly waits: boolean;
   readonly httpStatus: number;
   readonly details: Readonly<Record<string, unknown>>;
 
@@ -28,7 +31,8 @@ export class MillraceError extends Error {
     this.name = 'MillraceError';
     this.code = code;
     this.remedy = options.remedy;
-    this.retryable = options.retryable ?? false;
+    this.waits = options.waits ?? false;
+    this.retryable = options.retryable ?? this.waits;
     this.httpStatus = options.httpStatus ?? 400;
     this.details = options.details ?? {};
   }
