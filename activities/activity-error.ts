@@ -3,16 +3,22 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+import { bounded, boundedJson } from '../workflows/bounded.ts';
+import { WAITED_BY_WORKFLOW } from '../workflows/waits-mark.ts';
 
-/** Errors nobody named are tried this often before a person is asked: they may pass, and they may be bugs. */
-const UNNAMED_TRIES = 5;
+/** Errors nobody named are tried this often in a row before a person is asked: they may pass, and they may be bugs. */
+export const UNNAMED_TRIES = 5;
+/** What has to succeed is tried this often in a row before the workflow says what stands in its way. */
+const SILENT_TRIES = 5;
+/** Temporal refuses 2 MB, and an activity whose result is refused would be run again and again. */
+const RESULT_MOST_BYTES = 1_500_000;
 
 /** `always`: an activity that has to succeed in the end, however long it takes. */
 export type RetryRule = 'by-error' | 'always';
 
 /**
  * Gives an activity our errors' shape on Temporal: failure type = code, non-retryable unless the error says otherwise, remedy in
- * the details. A cancellation stays a cancellation.
+ * the details. A cancellation stays a cancellation. Whatever crosses to Temporal, result or failure, is bounded here.
  *
  * @example
  * return { publishView: asActivity('by-error', publish) };
@@ -23,11 +29,22 @@ export function asActivity<Input, Result>(
 ): (input: Input) => Promise<Result> {
   return async (input) => {
     try {
-      return await run(input);
+      const result = await run(input);
+      checkSize(result);
+      return result;
     } catch (error) {
       throw toFailure(error, rule);
     }
   };
+}
+
+function checkSize(result: unknown): void {
+  const bytes = Buffer.byteLength(JSON.stringify(result) ?? '');
+  if (bytes <= RESULT_MOST_BYTES) return;
+  throw new MillraceError('result-too-large', `a result of ${bytes} bytes; Temporal takes ${RESULT_MOST_BYTES}`, {
+    remedy: 'What was done stands. Make names shorter, or the view or service smaller.',
+    httpStatus: 500,
+  });
 }
 
 function toFailure(error: unknown, rule: RetryRule): unknown {
@@ -37,45 +54,59 @@ function toFailure(error: unknown, rule: RetryRule): unknown {
   // What breaks off because we were asked to stop is not a fault.
   const { aborted, reason } = context.cancellationSignal;
   if (aborted && (error === reason || isAbort(error)))
-    return new CancelledFailure(error instanceof Error ? error.message : 'cancelled');
+    return new CancelledFailure(error instanceof Error ? bounded(error.message) : 'cancelled');
+  const { attempt, retryPolicy } = context.info;
+  const workflowWaits = retryPolicy?.nonRetryableErrorTypes?.includes(WAITED_BY_WORKFLOW) === true;
+  const isLastSilent = workflowWaits && rule === 'always' && attempt >= SILENT_TRIES;
   const named = namePostgresError(error, 'DATABASE_URL');
   if (isMillraceError(named)) {
+    if (named.code === 'unexpected-error') logUnnamed(named.cause);
     return ApplicationFailure.create({
-      message: named.message,
+      message: bounded(named.message),
       type: named.code,
-      nonRetryable: rule === 'by-error' && !named.retryable,
+      nonRetryable: isLastSilent || (named.waits ? workflowWaits : rule === 'by-error' && !named.retryable),
       details: [
         // Which release answers: workers of several may share a queue while an upgrade is under way.
         {
-          remedy: named.remedy,
+          remedy: bounded(named.remedy),
           engine: ENGINE_SEMANTICS,
-          ...(Object.keys(named.details).length === 0 ? {} : { about: plain(named.details) }),
+          ...(named.waits ? { waits: true } : {}),
+          ...(Object.keys(named.details).length === 0 ? {} : { about: boundedJson(named.details) }),
         },
       ],
-      cause: named,
+      cause: shortCause(named),
     });
   }
-  log.error('activity failed with an error nobody named', { error });
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  logUnnamed(error);
   return ApplicationFailure.create({
-    message,
+    message: bounded(error instanceof Error ? `${error.name}: ${error.message}` : String(error)),
     type: 'unexpected-error',
-    nonRetryable: rule === 'by-error' && context.info.attempt >= UNNAMED_TRIES,
+    nonRetryable: isLastSilent || (rule === 'by-error' && attempt >= UNNAMED_TRIES),
     details: [{ remedy: 'Read the worker\'s log; when the cause is gone, send "retry".' }],
-    ...(error instanceof Error ? { cause: error } : {}),
+    ...(error instanceof Error ? { cause: shortCause(error) } : {}),
   });
 }
+
+function logUnnamed(error: unknown): void {
+  log.error('activity failed with an error nobody named', {
+    error: error instanceof Error ? shortCause(error) : bounded(String(error)),
+  });
+}
+
+/** The error with its stack, both bounded, and what caused it left to its message. */
+function shortCause(error: Error): Error {
+  const short = new Error(bounded(error.message));
+  short.name = error.name;
+  short.stack = bounded(error.stack ?? '', STACK_MOST);
+  return short;
+}
+
+/** In characters; a message stands in the stack, too. */
+const STACK_MOST = 6_000;
 
 function isAbort(error: unknown): boolean {
   return (
     (error instanceof Error && error.name === 'AbortError') ||
     (error instanceof MillraceError && /abort|cancel/.test(error.code))
-  );
-}
-
-/** Details as JSON can carry them: bigints as strings. */
-function plain(details: Readonly<Record<string, unknown>>): unknown {
-  return JSON.parse(
-    JSON.stringify(details, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
   );
 }

@@ -1,9 +1,18 @@
 import { Context } from '@temporalio/activity';
+import type { Waiting } from '../engine/slice/wait-watch.ts';
+import { bounded } from '../workflows/bounded.ts';
 
 const EVERY_MS = 2_000;
 
 /** A figure of a heartbeat: small, for people. */
 export type HeartbeatFigures = Readonly<Record<string, string | number | null>>;
+
+/** What a run waits for, as figures: its message, and since when. */
+export function waitingFigures(waitingFor: string | undefined, waiting: Waiting | null | undefined): HeartbeatFigures {
+  if (waitingFor === undefined) return {};
+  const since = waiting == null ? null : new Date(waiting.sinceMs).toISOString();
+  return { waitingFor: bounded(waitingFor), ...(since === null ? {} : { waitingSince: since }) };
+}
 
 /** What an activity reports its progress to. */
 export interface Pulse {

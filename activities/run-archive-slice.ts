@@ -2,7 +2,8 @@ import { CancelledFailure, cancellationDetails, Context } from '@temporalio/acti
 import { runArchive } from '../engine/archive/run-archive.ts';
 import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
-import { withPulse } from './heartbeat.ts';
+import { UNNAMED_TRIES } from './activity-error.ts';
+import { waitingFigures, withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -26,20 +27,29 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
       deadlineMs: input.budgetMs,
       signal: pulse.signal,
       clock: deps.clock,
+      waiting: input.waiting,
+      limits: { unnamedTries: UNNAMED_TRIES },
       roll: {
         ...(input.rollRows === null ? {} : { rows: input.rollRows }),
         ...(input.rollSeconds === null ? {} : { ageMs: input.rollSeconds * 1000 }),
       },
-      onProgress: ({ records, files, lag, recordsPerSecond }) =>
-        pulse.report({ records, files, lag, rate: Math.round(recordsPerSecond) }),
+      onProgress: ({ records, files, lag, recordsPerSecond, state, waitingFor, waiting }) =>
+        pulse.report({
+          state,
+          records,
+          files,
+          lag,
+          rate: Math.round(recordsPerSecond),
+          ...waitingFigures(waitingFor, waiting),
+        }),
     }),
   );
-  const { records, files, lag, ended } = result;
-  if (ended === 'superseded')
-    return { ended, records, files, lag, generation: await archiveGeneration(deps, source.name) };
-  if (ended !== 'aborted') return { ended, records, files, lag };
+  const { records, files, lag, waiting, ended } = result;
+  const summary = { records, files, lag, waiting };
+  if (ended === 'superseded') return { ...summary, ended, generation: await archiveGeneration(deps, source.name) };
+  if (ended !== 'aborted') return { ...summary, ended };
   const why = cancellationDetails();
   // Not the workflow's wish: the attempt was paused or reset by hand, and is to be tried again.
   if (why?.paused === true || why?.reset === true) throw new CancelledFailure('the activity was paused or reset');
-  return { ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted', records, files, lag };
+  return { ...summary, ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted' };
 }

@@ -1,10 +1,9 @@
 import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
-import type { CompiledView } from '../engine/define/compiled-view.ts';
-import type { LogReader } from '../engine/topic/log-reader.ts';
 import { runStream } from '../engine/stream/run-stream.ts';
 import type { SliceInput, SliceSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
-import { withPulse } from './heartbeat.ts';
+import { UNNAMED_TRIES } from './activity-error.ts';
+import { waitingFigures, withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -18,7 +17,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
   const view = await viewWithFingerprint(deps, input);
   const reader = readerFor(deps, view);
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
-  const partitions = input.shards === 1 ? undefined : await partitionsOf(view, reader, input);
+  const { shard, shards } = input;
   const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
     runStream({
       view,
@@ -26,13 +25,25 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
       pool: deps.pool,
       reader,
       fence: { generation: input.generation, attemptMs, owner: deps.identity },
-      partitions,
+      partitions: shards === 1 ? undefined : (partition) => partition % shards === shard,
       until: input.until,
       deadlineMs: input.budgetMs,
       mostlyInvalid: input.mostlyInvalid,
+      waiting: input.waiting,
+      limits: { unnamedTries: UNNAMED_TRIES },
       signal: pulse.signal,
       clock: deps.clock,
-      onProgress: ({ records, lag, watermarkUs, recordsPerSecond, invalid, mostlyInvalid, state, waitingFor }) =>
+      onProgress: ({
+        records,
+        lag,
+        watermarkUs,
+        recordsPerSecond,
+        invalid,
+        mostlyInvalid,
+        state,
+        waitingFor,
+        waiting,
+      }) =>
         pulse.report({
           state,
           lag,
@@ -41,27 +52,16 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
           watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
           invalid,
           ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
-          ...(waitingFor === undefined ? {} : { waitingFor }),
+          ...waitingFigures(waitingFor, waiting),
         }),
     }),
   );
-  const { records, lag, watermarkUs, mostlyInvalid, ended } = result;
-  if (ended === 'superseded')
-    return { ended, records, lag, watermarkUs, mostlyInvalid, generation: await highestGeneration(deps, view.name) };
-  if (ended !== 'aborted') return { ended, records, lag, watermarkUs, mostlyInvalid };
+  const { records, lag, watermarkUs, mostlyInvalid, waiting, ended } = result;
+  const summary = { records, lag, watermarkUs, mostlyInvalid, waiting };
+  if (ended === 'superseded') return { ...summary, ended, generation: await highestGeneration(deps, view.name) };
+  if (ended !== 'aborted') return { ...summary, ended };
   const why = cancellationDetails();
   // Not the workflow's wish: the attempt was paused or reset by hand, and is to be tried again.
   if (why?.paused === true || why?.reset === true) throw new CancelledFailure('the activity was paused or reset');
-  return {
-    ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted',
-    records,
-    lag,
-    watermarkUs,
-    mostlyInvalid,
-  };
-}
-
-async function partitionsOf(view: CompiledView, reader: LogReader, { shard, shards }: SliceInput): Promise<number[]> {
-  const { partitions } = await reader.bounds(view.source.topic ?? '');
-  return partitions.map(({ partition }) => partition).filter((partition) => partition % shards === shard);
+  return { ...summary, ended: why?.workerShutdown === true ? 'worker-shutdown' : 'aborted' };
 }

@@ -10,6 +10,7 @@ const EVERY_MS = 500;
 const ON_THE_WAY: readonly Phase[] = [
   'validating',
   'backfilling',
+  'waiting',
   'upgrading',
   'refreshing',
   'catching-up',
@@ -42,7 +43,10 @@ export async function followLifecycle(
       // An upgrade with an error waits for a person.
       if (status.phase === 'failed' || (status.phase === 'upgrading' && status.error !== null)) throw failed(status);
       if (enough.includes(status.phase) || !ON_THE_WAY.includes(status.phase)) return status;
-      output.progress(`${view}: ${[status.phase, ...runningActivities(description).map(progressOf)].join(' · ')}`);
+      const waits = status.waitingFor == null ? [] : [status.waitingFor.message];
+      output.progress(
+        `${view}: ${[status.phase, ...waits, ...runningActivities(description).map(progressOf)].join(' · ')}`,
+      );
     }
     await delay(EVERY_MS);
   }

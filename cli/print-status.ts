@@ -22,6 +22,8 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
       `built by ${upgrade.from === null ? 'earlier semantics' : `semantics ${upgrade.from}`} of the engine; a version by semantics ${upgrade.to} takes over once it is built`,
     );
   if (status.notice !== null) output.line(status.notice);
+  if (status.waitingFor != null)
+    output.line(`waits since ${isoMicros(status.waitingFor.sinceMs * 1000)}: ${status.waitingFor.message}`);
   if (status.error !== null)
     output.line(`error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
   if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);

@@ -18,6 +18,7 @@ import {
   viewOfWorkflowId,
 } from '../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../workflows/failure.ts';
+import type { Waiting } from '../workflows/waits.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import { isoMicros } from './output.ts';
@@ -48,6 +49,8 @@ export interface ViewStatus {
   readonly mostlyInvalid: readonly number[];
   /** The last comparison of what is served with the log, as the lifecycle has it, else as the catalog; null where none was made. */
   readonly parity: ViewParity | null;
+  /** What its work waits for, and goes on by itself; null where nothing waits, and where no lifecycle answers. */
+  readonly waitingFor: Waiting | null;
   readonly error: Failure | null;
   /** When the served version was published, µs. */
   readonly servedSince: number | null;
@@ -144,6 +147,7 @@ async function statusOf(
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
     mostlyInvalid: offsets.filter((offset) => offset.mostlyInvalid).map(({ partition }) => partition),
     parity: own === null ? await storedParity(pool, view, live) : reportedParity(own),
+    waitingFor: own?.waitingFor ?? null,
     error: own?.error ?? failure,
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],

@@ -1,12 +1,22 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
+import { WAITED_BY_WORKFLOW } from './waits-mark.ts';
 import { batchQueueOf, streamQueueOf } from './task-queues.ts';
 
-/** Looks and flips: seconds at most. After ten tries (about a minute and a half) a person is asked. */
+/** What passes, the workflow waits for by itself (`waits.ts`), and says so. */
+const nonRetryableErrorTypes = [WAITED_BY_WORKFLOW];
+
+/** Looks and flips: seconds at most. What may pass is tried ten times (about a minute and a half), then a person is asked. */
 export const QUICK: ActivityOptions = {
   startToCloseTimeout: '30s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s', maximumAttempts: 10 },
+  retry: {
+    initialInterval: '500ms',
+    backoffCoefficient: 2,
+    maximumInterval: '15s',
+    maximumAttempts: 10,
+    nonRetryableErrorTypes,
+  },
 };
 export const quick = proxyActivities<Activities>(QUICK);
 
@@ -14,19 +24,25 @@ export const quick = proxyActivities<Activities>(QUICK);
 export const CERTAIN: ActivityOptions = {
   startToCloseTimeout: '2m',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s', nonRetryableErrorTypes },
 };
 export const certain = proxyActivities<Activities>(CERTAIN);
 
 /**
- * Backfills and exports: hours. The heartbeat tells a dead worker within 20 s. Ten tries span the outage of a service of several
- * minutes; each starts over.
+ * Backfills and exports: hours. The heartbeat tells a dead worker within 20 s. What dies or may
+ * pass is tried ten times; each starts over.
  */
 const BATCH: ActivityOptions = {
   startToCloseTimeout: '24h',
   heartbeatTimeout: '20s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 10 },
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '1m',
+    maximumAttempts: 10,
+    nonRetryableErrorTypes,
+  },
 };
 
 /** The options of a batch activity; its queue belongs to the workflow's. */

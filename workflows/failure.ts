@@ -1,3 +1,4 @@
+import { bounded } from './bounded.ts';
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 
 /** What failed, and the way out. */
@@ -11,7 +12,12 @@ export interface Failure {
 
 /** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
 export function failure(code: string, message: string, remedy: string): ApplicationFailure {
-  return ApplicationFailure.create({ message, type: code, nonRetryable: true, details: [{ remedy }] });
+  return ApplicationFailure.create({
+    message: bounded(message),
+    type: code,
+    nonRetryable: true,
+    details: [{ remedy: bounded(remedy) }],
+  });
 }
 
 /** Reads code, message and remedy out of what an activity ended with. */
@@ -23,7 +29,7 @@ export function failureOf(error: unknown, during: string, atMs: number): Failure
       typeof first === 'object' && first !== null && 'remedy' in first && typeof first.remedy === 'string'
         ? first.remedy
         : 'Read the worker\'s log, then send "retry".';
-    return { code: cause.type ?? 'unexpected-error', message: cause.message, remedy, during, atMs };
+    return { code: cause.type ?? 'unexpected-error', message: bounded(cause.message), remedy, during, atMs };
   }
   if (cause instanceof TimeoutFailure) {
     return {

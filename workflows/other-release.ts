@@ -1,5 +1,6 @@
 import { ActivityFailure, ApplicationFailure, patched, sleep } from '@temporalio/workflow';
 import { isRecord } from './json-input.ts';
+import type { WaitLane } from './waits.ts';
 
 /** Marks, in a run's history, where it began to look at semantics: what was decided before replays as it was decided. */
 export const UPGRADES = 'semantics-upgrade';
@@ -62,14 +63,24 @@ export class OtherReleases {
     this.#onWait(false);
   }
 
-  /** Does again what a worker of another release took and cannot do, until one of this release takes it, or `triesAtMost`. */
-  async pass<Result>(work: () => Promise<Result>, triesAtMost = Number.POSITIVE_INFINITY): Promise<Result> {
-    for (let tries = 0; ; tries++) {
+  /**
+   * Does again what a worker of another release took and cannot do, until one of this release takes it, or `triesAtMost`; and, in a `lane`
+   * that waits, what passes.
+   */
+  async pass<Result>(
+    work: () => Promise<Result>,
+    lane?: WaitLane,
+    triesAtMost = Number.POSITIVE_INFINITY,
+  ): Promise<Result> {
+    for (let tries = 0; ; ) {
       try {
-        return await work();
+        const result = await work();
+        lane?.over();
+        return result;
       } catch (error) {
-        if (tries >= triesAtMost || !this.gave(error)) throw error;
-        await this.wait(tries);
+        if (tries < triesAtMost && this.gave(error)) await this.wait(tries++);
+        else if (lane === undefined) throw error;
+        else await lane.retryAfter(error);
       }
     }
   }
@@ -79,9 +90,9 @@ export class OtherReleases {
 const TRIES = 8;
 
 /** Runs an activity that is not a lifecycle's; what a worker of an earlier release took and cannot do is put on the queue again. */
-export function byThisRelease<Result>(work: () => Promise<Result>): Promise<Result> {
+export function byThisRelease<Result>(work: () => Promise<Result>, lane: WaitLane): Promise<Result> {
   return new OtherReleases(
     () => 0,
     () => {},
-  ).pass(work, TRIES);
+  ).pass(work, lane, TRIES);
 }

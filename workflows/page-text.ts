@@ -1,4 +1,5 @@
 import type { Failure } from './failure.ts';
+import type { Waiting } from './waits.ts';
 
 /** `2026-06-01 12:00:00 UTC` */
 export function iso(atMs: number): string {
@@ -19,6 +20,11 @@ export function failedText({ code, message, remedy, during, atMs }: Failure): st
     '',
     `**Way out**: ${remedy}`,
   ];
+}
+
+/** What is waited for, in Markdown. */
+export function waitingText({ code, message, sinceMs }: Waiting): string[] {
+  return [`**Waits** since ${iso(sinceMs)} (\`${code}\`):`, '', `> ${message.replaceAll('\n', '\n> ')}`];
 }
 
 /** A row of a Markdown table; what would end a cell is taken out. */

@@ -42,6 +42,10 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       );
     }
     for (const line of status.running) output.line(`${status.view}: ${line}`);
+    if (status.waitingFor !== null) {
+      const { sinceMs, message } = status.waitingFor;
+      output.line(`${status.view}: waits since ${isoMicros(sinceMs * 1000)}: ${message}`);
+    }
     if (status.error !== null) {
       output.line(`${status.view}: error ${status.error.code}: ${status.error.message}\n  ${status.error.remedy}`);
     }

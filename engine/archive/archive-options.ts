@@ -7,6 +7,7 @@ import {
   type SliceOptions,
   type SliceProgress,
 } from '../slice/slice-options.ts';
+import type { Waiting } from '../slice/wait-watch.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
 /** When what was read becomes a file: at the first of these. */
@@ -88,4 +89,6 @@ export interface ArchiveResult {
   readonly files: number;
   readonly lag: number;
   readonly holes: readonly ArchiveHole[];
+  /** What it waited for as it ended. */
+  readonly waiting: Waiting | null;
 }

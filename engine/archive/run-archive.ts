@@ -25,8 +25,8 @@ import { makeFolder } from './parquet-file.ts';
  * partitions' offsets and the fencing token. Goes on until aborted, past its deadline, fenced by a newer token (`superseded`), or, with
  * `until: 'present-end'`, at the offsets that were the end when it began; what was read until then is still written.
  *
- * A database or a broker that is away is waited for (progress state `waiting`). Offsets the topic deleted before they were archived are
- * recorded as holes and reported. Throws MillraceError: `archive-full` (retryable), `archive-not-writable`, `topic-recreated`,
+ * A database, a broker or a disk that is away or full is waited for (progress state `waiting`). Offsets the topic deleted before they were
+ * archived are recorded as holes and reported. Throws MillraceError: `archive-not-writable`, `topic-recreated`,
  * `topic-not-found`, `compacted-topic`, `source-without-topic`.
  *
  * @example
@@ -60,7 +60,14 @@ class ArchiveRun implements SliceWork, ArchiveHost {
   async run(): Promise<ArchiveResult> {
     try {
       const ended = await this.#slice.run();
-      return { ended, records: this.records, files: this.#files, lag: lagOf(this.offsets()), holes: this.#holes };
+      return {
+        ended,
+        records: this.records,
+        files: this.#files,
+        lag: lagOf(this.offsets()),
+        holes: this.#holes,
+        waiting: this.#slice.waiting,
+      };
     } finally {
       await this.#duckdb?.close();
     }
@@ -123,9 +130,8 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     onProgress?.({ ...progress, files: this.#files, buffered: this.#session?.buffered ?? 0, holes: this.#holes });
   }
 
-  /** Services come back, and what retention deleted the next claim records; a full disk is its operator's to hear of. */
+  /** Services and disks come back, and what retention deleted the next claim records. */
   failuresAfter(error: MillraceError, failures: number, progressed: boolean): number | null {
-    if (error.code === 'archive-full') return null;
     return error.retryable || (isNotHeld(error) && failures < 3) ? (progressed ? 1 : failures + 1) : null;
   }
 

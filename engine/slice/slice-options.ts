@@ -1,5 +1,6 @@
 import type { Clock } from '../values/clock.ts';
 import type { Fence } from './fence.ts';
+import type { Waiting } from './wait-watch.ts';
 
 /** What every time-sliced run over a topic's partitions is told. */
 export interface SliceOptions {
@@ -10,6 +11,11 @@ export interface SliceOptions {
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock: Clock;
+  /**
+   * What the caller knows the run to wait for, null where for nothing: the run ends, as at its deadline, once it is otherwise, so that the caller may
+   * say so. Left out: it goes on.
+   */
+  readonly waiting?: Waiting | null | undefined;
 }
 
 /** How often a run reports and tries again. */
@@ -19,9 +25,19 @@ export interface SliceLimits {
   /** Waits between attempts to reach a database or a broker that is down: doubling between these. */
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
+  /** A wait shorter than this is no news. */
+  readonly tellWaitAfterMs: number;
+  /** Errors that nobody named end the run at this many in a row: they may pass, and they may be bugs. */
+  readonly unnamedTries: number;
 }
 
-export const DEFAULT_SLICE_LIMITS: SliceLimits = { progressEveryMs: 1_000, retryMinMs: 100, retryMaxMs: 5_000 };
+export const DEFAULT_SLICE_LIMITS: SliceLimits = {
+  progressEveryMs: 1_000,
+  retryMinMs: 100,
+  retryMaxMs: 5_000,
+  tellWaitAfterMs: 5_000,
+  unnamedTries: 1,
+};
 
 /** Where a run stands in a partition: the next offset to commit, and the topic's end as last seen. */
 export interface SliceOffset {
@@ -40,6 +56,8 @@ export interface SliceProgress {
   readonly state: 'claiming' | 'running' | 'waiting';
   /** While waiting: the message of what failed. */
   readonly waitingFor?: string | undefined;
+  /** What has been waited for, and nothing was done since. */
+  readonly waiting?: Waiting | null | undefined;
 }
 
 /** Why a run ended; `superseded`: a newer token holds what it worked on. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isMillraceError, type MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { RateMeter } from './rate-meter.ts';
 import {
   lagOf,
@@ -9,6 +9,7 @@ import {
   type SliceOptions,
   type SliceProgress,
 } from './slice-options.ts';
+import { type Waiting, WaitWatch } from './wait-watch.ts';
 
 /** Why the work under one claim ended: `reclaim` when the partitions of the topic have changed. */
 export type SessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
@@ -41,6 +42,7 @@ export class SlicedRun {
   readonly #work: SliceWork;
   readonly #startedMs: number;
   readonly #meter = new RateMeter();
+  readonly #watch: WaitWatch;
   #state: SliceProgress['state'] = 'claiming';
   #waitingFor: string | undefined;
   #reportFailure: unknown = null;
@@ -52,6 +54,7 @@ export class SlicedRun {
     this.#limits = limits;
     this.#work = work;
     this.#startedMs = options.clock.monotonicMs();
+    this.#watch = new WaitWatch(options.waiting, limits.tellWaitAfterMs, this.#startedMs);
   }
 
   async run(): Promise<SliceEnd> {
@@ -67,10 +70,15 @@ export class SlicedRun {
     }
   }
 
-  /** True when the run is to end (abort, deadline). Throws what reporting threw. */
+  /** True when the run is to end (abort, deadline, a wait begun or over that its caller is to hear of). Throws what reporting threw. */
   stopping(): boolean {
     if (this.#reportFailure !== null) throw this.#reportFailure;
-    return this.#options.signal?.aborted === true || this.leftMs() <= 0;
+    return this.#options.signal?.aborted === true || this.leftMs() <= 0 || this.#hasTurned();
+  }
+
+  /** What is waited for as the run ends; null where for nothing. */
+  get waiting(): Waiting | null {
+    return this.#watch.waiting;
   }
 
   /** Monotonic ms left until the deadline. */
@@ -96,6 +104,7 @@ export class SlicedRun {
   working(): void {
     this.#state = 'running';
     this.#waitingFor = undefined;
+    this.#watch.working(this.#options.clock.monotonicMs());
   }
 
   report(): void {
@@ -109,10 +118,16 @@ export class SlicedRun {
         offsets,
         state: this.#state,
         waitingFor: this.#waitingFor,
+        waiting: this.#watch.waiting,
       });
     } catch (error) {
       this.#reportFailure = error;
     }
+  }
+
+  #hasTurned(): boolean {
+    const { records } = this.#work;
+    return this.#watch.hasTurned({ records, lag: lagOf(this.#work.offsets()) }, this.#options.clock.monotonicMs());
   }
 
   async #untilItEnds(): Promise<Exclude<SessionEnd, 'reclaim'>> {
@@ -125,24 +140,43 @@ export class SlicedRun {
         const end = await this.#work.claimAndRun();
         if (end !== 'reclaim') return end;
         failures = 0;
-      } catch (error) {
-        if (!isMillraceError(error)) throw error;
-        const next = this.#work.failuresAfter(error, failures, this.#work.records > before);
-        if (this.stopping() && next !== null && error.retryable) return 'stopped';
-        if (next === null) throw error;
+      } catch (thrown) {
+        const progressed = this.#work.records > before;
+        const next = this.#failuresAfter(thrown, failures, progressed);
+        const error = isMillraceError(thrown) ? thrown : unnamed(thrown);
+        if (next === null) throw this.#limits.unnamedTries > 1 ? error : thrown;
+        if (this.stopping() && error.retryable) return 'stopped';
         failures = next;
         await this.#wait(error, failures);
       }
     }
   }
 
+  /** Those in a row; the attempts of a slice do not add up over its life. */
+  #failuresAfter(thrown: unknown, failures: number, progressed: boolean): number | null {
+    if (isMillraceError(thrown)) return this.#work.failuresAfter(thrown, failures, progressed);
+    if (progressed && this.#limits.unnamedTries > 1) return 1;
+    return failures + 1 < this.#limits.unnamedTries ? failures + 1 : null;
+  }
+
   async #wait(error: MillraceError, failures: number): Promise<void> {
+    const { clock, signal } = this.#options;
     this.#state = 'waiting';
     this.#waitingFor = error.message;
+    this.#watch.failed(error, this.#work.records, clock.monotonicMs(), Math.floor(clock.nowUs() / 1000));
     this.report();
     const { retryMinMs, retryMaxMs } = this.#limits;
     const ms = Math.min(retryMinMs * 2 ** Math.min(failures - 1, 16), retryMaxMs, this.leftMs());
     // Rejects on abort only, and the loop looks at the signal next.
-    await sleep(Math.max(ms, 0), undefined, { signal: this.#options.signal }).catch(() => undefined);
+    await sleep(Math.max(ms, 0), undefined, { signal }).catch(() => undefined);
   }
+}
+
+function unnamed(cause: unknown): MillraceError {
+  const message = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return new MillraceError('unexpected-error', message, {
+    remedy: 'Read the worker\'s log; when the cause is gone, send "retry".',
+    httpStatus: 500,
+    cause,
+  });
 }

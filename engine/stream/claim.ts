@@ -98,9 +98,9 @@ export async function claimPartitions(
     if (rows.length === 0) throw notPrepared(options, bounds.topic);
     if (rows.some((offset) => offset.generation > fence.generation)) return null;
     checkTopic(bounds, rows);
-    const wanted = new Set(options.partitions ?? bounds.partitions.map(({ partition }) => partition));
+    const isWanted = wantedBy(options.partitions);
     const known = new Map(rows.map((offset) => [offset.partition, offset]));
-    const mine = bounds.partitions.filter(({ partition }) => wanted.has(partition));
+    const mine = bounds.partitions.filter(({ partition }) => isWanted(partition));
     for (const held of mine) {
       const offset = known.get(held.partition);
       if (offset !== undefined && !mayTake(offset, fence, renew)) return null;
@@ -118,6 +118,11 @@ export async function claimPartitions(
       whole: mine.length === bounds.partitions.length,
     };
   });
+}
+
+function wantedBy(partitions: RunStreamOptions['partitions']): (partition: number) => boolean {
+  if (typeof partitions === 'function') return partitions;
+  return partitions === undefined ? () => true : (partition) => partitions.includes(partition);
 }
 
 async function takePartition(

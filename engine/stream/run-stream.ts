@@ -66,6 +66,7 @@ class StreamRun implements SliceWork, SessionHost {
       lag: lagOf(offsets),
       watermarkUs: watermarkOf(offsets),
       mostlyInvalid: this.#mostlyInvalid.size > 0,
+      waiting: this.#slice.waiting,
     };
   }
 

@@ -7,6 +7,7 @@ import {
   type SliceOptions,
   type SliceProgress,
 } from '../slice/slice-options.ts';
+import type { Waiting } from '../slice/wait-watch.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
 /** Bounds of a stream's work; each has a default. */
@@ -47,8 +48,8 @@ export interface RunStreamOptions extends SliceOptions {
   readonly version: number;
   readonly pool: pg.Pool;
   readonly reader: LogReader;
-  /** The partitions to run; default all, those added later included. */
-  readonly partitions?: readonly number[] | undefined;
+  /** The partitions to run, or which; default all, those added later included. */
+  readonly partitions?: readonly number[] | ((partition: number) => boolean) | undefined;
   /**
    * What the caller knows of the stream's last records: the run ends, as at its deadline, once it is otherwise, so that the caller may say so. Left out: it goes
    * on.
@@ -77,4 +78,6 @@ export interface StreamResult {
   readonly watermarkUs: number | null;
   /** More than half of the last 20 records of some partition are invalid. */
   readonly mostlyInvalid: boolean;
+  /** What it waited for as it ended. */
+  readonly waiting: Waiting | null;
 }

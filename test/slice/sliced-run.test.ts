@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { mayTake } from '../../engine/slice/fence.ts';
-import type { SliceOptions, SliceProgress } from '../../engine/slice/slice-options.ts';
+import type { SliceLimits, SliceOptions, SliceProgress } from '../../engine/slice/slice-options.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../../engine/slice/sliced-run.ts';
 
 const away = new MillraceError('service-unreachable', 'the database is away', { remedy: 'Wait.', retryable: true });
@@ -48,11 +48,11 @@ const ends = (end: SessionEnd) => (): SessionEnd => end;
 /** A clock that stands still until it is set. */
 const clock = { ms: 0, nowUs: () => clock.ms * 1000, monotonicMs: () => clock.ms };
 
-function sliced(work: SliceWork, options: Partial<SliceOptions> = {}): SlicedRun {
+function sliced(work: SliceWork, options: Partial<SliceOptions> = {}, limits: Partial<SliceLimits> = {}): SlicedRun {
   clock.ms = 0;
   return new SlicedRun(
     { fence: { generation: 1, attemptMs: 1, owner: 'test' }, until: 'forever', clock, ...options },
-    { progressEveryMs: 60_000, retryMinMs: 1, retryMaxMs: 4 },
+    { progressEveryMs: 60_000, retryMinMs: 1, retryMaxMs: 4, tellWaitAfterMs: 1_000, unnamedTries: 1, ...limits },
     work,
   );
 }
@@ -133,6 +133,106 @@ describe('SlicedRun', () => {
     expect([...bounded.claimed(at(20))!]).toEqual([[0, 10]]);
     expect(bounded.hasClaimed).toBe(true);
     expect(sliced(new ScriptedWork([])).claimed(at(10))).toBeUndefined();
+  });
+});
+
+describe('a caller that asks what is waited for', () => {
+  const since = { code: 'service-unreachable', message: 'the database is away', sinceMs: 0 };
+  const later =
+    (ms: number, step: (work: ScriptedWork) => SessionEnd) =>
+    (work: ScriptedWork): SessionEnd => {
+      clock.ms += ms;
+      return step(work);
+    };
+
+  test('hears of a wait once it has lasted, however often it was tried, and not before', async () => {
+    const tries = Array.from({ length: 50 }, () => later(100, fails(away)));
+    const work = new ScriptedWork(tries);
+    const run = sliced(work, { waiting: null });
+    expect(await run.run()).toBe('deadline');
+    expect(work.claims).toBe(11);
+    expect(run.waiting).toEqual({ ...since, sinceMs: 100 });
+    expect(work.reports.at(-1)).toMatchObject({ waiting: { sinceMs: 100 } });
+  });
+
+  test('hears that a wait is over when something was committed, or there was nothing to commit for a while', async () => {
+    let run: SlicedRun;
+    const works = (work: ScriptedWork): SessionEnd => {
+      run.working();
+      expect(run.stopping()).toBe(false);
+      work.records++;
+      expect(run.stopping()).toBe(true);
+      return 'stopped';
+    };
+    const work = new ScriptedWork([later(5_000, fails(away)), works]);
+    run = sliced(work, { waiting: since });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toBeNull();
+    const idle = new ScriptedWork([
+      () => {
+        run.working();
+        clock.ms += 999;
+        expect(run.stopping()).toBe(false);
+        clock.ms += 1;
+        expect(run.stopping()).toBe(true);
+        return 'stopped';
+      },
+    ]);
+    idle.offsets = () => [{ partition: 0, nextOffset: 9, endOffset: 9 }];
+    run = sliced(idle, { waiting: since });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toBeNull();
+  });
+
+  test('does not hear that a wait is over while there is something to commit and nothing was: the claim says nothing of a disk', async () => {
+    let run: SlicedRun;
+    const claimsAndFails = later(0, () => {
+      run.working();
+      clock.ms += 60_000;
+      expect(run.stopping()).toBe(false);
+      throw away;
+    });
+    const work = new ScriptedWork([claimsAndFails, claimsAndFails, ends('read-all')]);
+    run = sliced(work, { waiting: since });
+    expect(await run.run()).toBe('present-end');
+    expect(run.waiting).toEqual(since);
+  });
+
+  test('hears that it is something else that is waited for', async () => {
+    const full = new MillraceError('archive-full', 'no space left', { remedy: 'Free some.', waits: true });
+    const work = new ScriptedWork([later(10, fails(away)), later(10, fails(full)), later(1_000, fails(full))]);
+    const run = sliced(work, { waiting: since });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toMatchObject({ code: 'archive-full', sinceMs: 0 });
+  });
+
+  test('one that does not ask is not told', async () => {
+    const tries = Array.from({ length: 50 }, () => later(1_000, fails(away)));
+    expect(await sliced(new ScriptedWork([...tries, ends('read-all')])).run()).toBe('present-end');
+  });
+});
+
+describe('errors that nobody named', () => {
+  const bug = new TypeError('a bug');
+
+  test('end a run at so many in a row, by a name', async () => {
+    const work = new ScriptedWork([1, 2, 3].map(() => fails(bug)));
+    await expect(sliced(work, {}, { unnamedTries: 3 }).run()).rejects.toMatchObject({
+      code: 'unexpected-error',
+      message: 'TypeError: a bug',
+      retryable: false,
+      cause: bug,
+    });
+    expect(work.claims).toBe(3);
+  });
+
+  test('do not add up over its life', async () => {
+    const afterOne = (work: ScriptedWork): never => {
+      work.records++;
+      throw bug;
+    };
+    const work = new ScriptedWork([...Array.from({ length: 9 }, () => afterOne), ends('read-all')]);
+    expect(await sliced(work, {}, { unnamedTries: 3 }).run()).toBe('present-end');
   });
 });
 

@@ -1,5 +1,6 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { Failure } from '../failure.ts';
+import type { Waiting } from '../waits.ts';
 import { TASK_QUEUE } from '../task-queues.ts';
 
 /** The built-in source of the serving log; every installation has one of this name. */
@@ -31,7 +32,15 @@ export interface ArchiveInput {
   readonly options?: Partial<ArchiveOptions> | undefined;
 }
 
-export type ArchivePhase = 'starting' | 'archiving' | 'pausing' | 'paused' | 'failed' | 'stopping' | 'stopped';
+export type ArchivePhase =
+  | 'starting'
+  | 'archiving'
+  | 'waiting'
+  | 'pausing'
+  | 'paused'
+  | 'failed'
+  | 'stopping'
+  | 'stopped';
 
 export const ARCHIVE_COMMANDS = ['pause', 'resume', 'retry', 'stop'] as const;
 export type ArchiveCommand = (typeof ARCHIVE_COMMANDS)[number];
@@ -58,6 +67,8 @@ export interface ArchiveSliceInput {
   readonly budgetMs: number;
   readonly rollRows: number | null;
   readonly rollSeconds: number | null;
+  /** What the archive is known to wait for, null for nothing: the slice ends once it is otherwise. Left out: it goes on. */
+  readonly waiting?: Waiting | null | undefined;
 }
 
 export interface ArchiveSliceSummary {
@@ -65,6 +76,8 @@ export interface ArchiveSliceSummary {
   readonly records: number;
   readonly files: number;
   readonly lag: number;
+  /** What it waited for as it ended, null for nothing; left out by workers of the release before. */
+  readonly waiting?: Waiting | null | undefined;
   /** The highest fencing generation in the catalog, where the slice was superseded. */
   readonly generation?: number | undefined;
 }
@@ -101,6 +114,8 @@ export interface ArchiveStatus {
   readonly partitions: readonly ArchivedPartition[];
   readonly mergedFiles: number;
   readonly rolledCommits: number;
+  /** What it waits for, and goes on by itself; missing of an archive of the release before. */
+  readonly waitingFor?: Waiting | null | undefined;
   readonly error: Failure | null;
   readonly accepts: readonly ArchiveCommand[];
 }

@@ -1,12 +1,14 @@
 import { ARCHIVE_COMMAND_DESCRIPTIONS, type ArchivedPartition, type ArchivePhase } from './contract.ts';
 import { type ArchiveState, archiveStatusOf } from './state.ts';
-import { failedText, grouped, iso, tableText } from '../page-text.ts';
+import { failedText, grouped, iso, tableText, waitingText } from '../page-text.ts';
 
 const RANGES_SHOWN = 5;
 
 const MEANING: Readonly<Record<ArchivePhase, string>> = {
   starting: 'The source is being looked up.',
   archiving: 'The topic is being copied to Parquet. The pending activity shows how it goes right now.',
+  waiting:
+    'Nothing is copied: it waits for what is named below, for as long as it takes, and goes on by itself. What the topic drops meanwhile is a hole.',
   pausing: 'Stopping: once paused, nothing can be added any more, whatever became of the worker.',
   paused: 'Nothing is copied. What the topic drops meanwhile is a hole.',
   failed: 'A person is needed: see the error and its remedy below.',
@@ -27,6 +29,7 @@ export function renderArchivePage(state: ArchiveState): string {
     lines.push('', '**As of the end of the last slice**:', '');
     lines.push(...tableText(['partition', 'offsets', 'rows', 'files', 'holes', 'lag'], status.partitions.map(row)));
   }
+  if (status.waitingFor != null) lines.push('', ...waitingText(status.waitingFor));
   if (status.error !== null) lines.push('', ...failedText(status.error));
   if (status.accepts.length > 0) lines.push('', '**What can be sent now**, as an Update:', '');
   for (const command of status.accepts) lines.push(`- \`${command}\`: ${ARCHIVE_COMMAND_DESCRIPTIONS[command]}`);

@@ -4,8 +4,16 @@ import { type Lane, openLane, runLane, stopLane } from '../lane.ts';
 import { ARCHIVE_PHASE, ARCHIVE_SOURCE } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
 import type { ArchiveOptions, ArchivePhase, ArchiveSliceSummary } from './contract.ts';
+import { type Until, WaitLane } from '../waits.ts';
 import { renderArchivePage } from './page.ts';
-import { type ArchiveEvent, archivePhaseOf, type ArchiveState, archiveTransition, shouldArchive } from './state.ts';
+import {
+  type ArchiveEvent,
+  ARCHIVING,
+  archivePhaseOf,
+  type ArchiveState,
+  archiveTransition,
+  shouldArchive,
+} from './state.ts';
 
 /** The first slice is short, so that its page soon shows what there is. */
 const FIRST_SLICE_SECONDS = 60;
@@ -78,7 +86,17 @@ export class ArchiveRunner extends StateRunner<ArchiveState, ArchiveEvent, Archi
   async #resolve(): Promise<void> {
     const { source } = this.state;
     const options = { ...QUICK, summary: `look up ${source}` };
-    this.apply({ type: 'resolved', plan: await quick.resolveSource.executeWithOptions(options, [{ source }]) });
+    const lane = this.#waitLane('looking up', 'what-passes');
+    for (;;) {
+      try {
+        const plan = await quick.resolveSource.executeWithOptions(options, [{ source }]);
+        lane.over();
+        this.apply({ type: 'resolved', plan });
+        return;
+      } catch (error) {
+        await lane.retryAfter(error);
+      }
+    }
   }
 
   async #slice(): Promise<ArchiveSliceSummary> {
@@ -88,7 +106,14 @@ export class ArchiveRunner extends StateRunner<ArchiveState, ArchiveEvent, Archi
     const budgetMs = sliceBudgetMs(seconds);
     this.apply({ type: 'generation-taken' });
     return await stream.runArchiveSlice.executeWithOptions(streamOptions(budgetMs, `archive ${source}`), [
-      { source, generation: this.state.generation, budgetMs, rollRows, rollSeconds },
+      {
+        source,
+        generation: this.state.generation,
+        budgetMs,
+        rollRows,
+        rollSeconds,
+        waiting: this.state.waiting?.[ARCHIVING] ?? null,
+      },
     ]);
   }
 
@@ -110,8 +135,19 @@ export class ArchiveRunner extends StateRunner<ArchiveState, ArchiveEvent, Archi
     if (this.state.plan === null) return;
     this.apply({ type: 'generation-taken' });
     const { source, generation } = this.state;
-    await certain.fenceArchive.executeWithOptions({ ...CERTAIN, summary: `fence the archive of ${source}` }, [
-      { source, generation },
-    ]);
+    const options = { ...CERTAIN, summary: `fence the archive of ${source}` };
+    const lane = this.#waitLane('fence', 'anything');
+    for (;;) {
+      try {
+        await certain.fenceArchive.executeWithOptions(options, [{ source, generation }]);
+        return lane.over();
+      } catch (error) {
+        await lane.retryAfter(error);
+      }
+    }
+  }
+
+  #waitLane(name: string, until: Until): WaitLane {
+    return new WaitLane(name, until, (lane, waiting) => this.apply({ type: 'waiting', lane, waiting }));
   }
 }

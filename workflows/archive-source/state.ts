@@ -8,6 +8,7 @@ import {
   type ArchiveTended,
 } from './contract.ts';
 import type { Failure } from '../failure.ts';
+import { longestWait, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import type { Passed } from '../state-runner.ts';
 
 /** The whole of an archive between two instants: plain JSON, carried over continue-as-new. */
@@ -29,6 +30,8 @@ export interface ArchiveState {
   readonly failure: Failure | null;
   /** Why files were not merged the last time: copying goes on all the same, for the topic's retention does not wait. */
   readonly tendFailure: Failure | null;
+  /** What it waits for, by lane. Missing in what a run of the release before carried on. */
+  readonly waiting?: WaitingLanes | undefined;
   readonly stopped: boolean;
   readonly passed: Passed<ArchivePhase>;
 }
@@ -39,10 +42,14 @@ export type ArchiveEvent =
   | { readonly type: 'resolved'; readonly plan: ArchivePlan }
   | { readonly type: 'generation-taken' }
   | { readonly type: 'slice-ended'; readonly slice: ArchiveSliceSummary }
+  | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
   | { readonly type: 'tended'; readonly tended: ArchiveTended }
   | { readonly type: 'tend-failed'; readonly failure: Failure }
   | { readonly type: 'round-ended'; readonly failure: Failure | null }
   | { readonly type: 'stopped' };
+
+/** The lane of copying itself. */
+export const ARCHIVING = 'archiving';
 
 export function initialArchiveState(source: string): ArchiveState {
   return {
@@ -83,15 +90,19 @@ export function archiveTransition(state: ArchiveState, event: ArchiveEvent): Arc
     case 'generation-taken':
       return { ...state, generation: state.generation + 1 };
     case 'slice-ended': {
-      const { records, lag, generation } = event.slice;
+      const { records, lag, generation, waiting } = event.slice;
       return {
         ...state,
         slices: state.slices + 1,
         records: state.records + records,
-        lag,
+        // One that waits may never have seen the topic.
+        lag: (waiting ?? null) === null ? lag : state.lag,
+        waiting: waiting === undefined ? state.waiting : withWaiting(state.waiting ?? {}, ARCHIVING, waiting),
         generation: Math.max(state.generation, generation ?? 0),
       };
     }
+    case 'waiting':
+      return { ...state, waiting: withWaiting(state.waiting ?? {}, event.lane, event.waiting) };
     case 'tended': {
       const { tended } = event;
       return {
@@ -131,11 +142,12 @@ export function shouldArchive({ wants, failure }: ArchiveState): boolean {
 }
 
 /** The one word for where an archive is. */
-export function archivePhaseOf({ wants, failure, running, plan, stopped }: ArchiveState): ArchivePhase {
+export function archivePhaseOf({ wants, failure, running, plan, stopped, waiting }: ArchiveState): ArchivePhase {
   if (stopped) return 'stopped';
   if (wants.stopped) return 'stopping';
   if (wants.paused) return running ? 'pausing' : 'paused';
   if (failure !== null) return 'failed';
+  if (longestWait(waiting ?? {}) !== null) return 'waiting';
   return plan === null ? 'starting' : 'archiving';
 }
 
@@ -150,6 +162,7 @@ export function archiveStatusOf(state: ArchiveState): ArchiveStatus {
     partitions: state.tended?.partitions ?? [],
     mergedFiles: state.mergedFiles,
     rolledCommits: state.rolledCommits,
+    waitingFor: longestWait(state.waiting ?? {}),
     error: state.failure ?? state.tendFailure,
     accepts: ARCHIVE_COMMANDS.filter((command) => archiveRefusal(state, command) === null && !isNoOp(state, command)),
   };

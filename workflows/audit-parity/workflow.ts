@@ -19,6 +19,8 @@ import { paritySignal, featureWorkflowId } from '../feature-lifecycle/contract.t
 import { renderAudit } from './page.ts';
 import { objectOf, optionalWholeOf, textOf } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
+import { waitingText } from '../page-text.ts';
+import { type Waiting, WaitLane } from '../waits.ts';
 import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 
 /**
@@ -29,11 +31,18 @@ import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attribu
 export async function auditParity(input: AuditInput): Promise<AuditResultSummary> {
   const { view, bounds } = checkInput(input);
   upsertSearchAttributes([{ key: FEATURE_VIEW, value: view }]);
-  setCurrentDetails(
-    `### Parity of ${view}\n\n- At most **${bounds.reads}** logged reads and **${bounds.entities}** entities\n\nRunning: see the pending activity's heartbeat.`,
-  );
-  const result = await byThisRelease(() =>
-    batch.auditView.executeWithOptions(batchOptions(`audit ${view}`), [{ view, ...bounds }]),
+  const running = (waiting: Waiting | null): void =>
+    setCurrentDetails(
+      [
+        `### Parity of ${view}\n\n- At most **${bounds.reads}** logged reads and **${bounds.entities}** entities`,
+        '',
+        ...(waiting === null ? ["Running: see the pending activity's heartbeat."] : waitingText(waiting)),
+      ].join('\n'),
+    );
+  running(null);
+  const result = await byThisRelease(
+    () => batch.auditView.executeWithOptions(batchOptions(`audit ${view}`), [{ view, ...bounds }]),
+    new WaitLane('audit', 'what-passes', (_, waiting) => running(waiting)),
   );
   setCurrentDetails(renderAudit(result));
   if (result.verdict === 'not-served') return result;

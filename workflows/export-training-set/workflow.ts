@@ -3,6 +3,8 @@ import { batch, batchOptions } from '../activity-profiles.ts';
 import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contract.ts';
 import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
+import { waitingText } from '../page-text.ts';
+import { type Waiting, WaitLane } from '../waits.ts';
 import { renderExport } from './page.ts';
 
 const FIELDS: readonly (keyof ExportInput)[] = [
@@ -27,15 +29,22 @@ const EXAMPLE = '{"service":"delay_model","spine":"labels.parquet","out":"train.
  */
 export async function exportTrainingSet(input: ExportInput): Promise<ExportSummary> {
   checkInput(input);
-  const { service, spine, out } = input;
-  setCurrentDetails(
-    `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\`\n\nRunning: see the pending activity's heartbeat.`,
-  );
-  const summary = await byThisRelease(() =>
-    batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]),
+  const { service } = input;
+  setCurrentDetails(running(input, null));
+  const summary = await byThisRelease(
+    () => batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]),
+    new WaitLane('export', 'what-passes', (_, waiting) => setCurrentDetails(running(input, waiting))),
   );
   setCurrentDetails(renderExport(summary));
   return summary;
+}
+
+function running({ service, spine, out }: ExportInput, waiting: Waiting | null): string {
+  return [
+    `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\``,
+    '',
+    ...(waiting === null ? ["Running: see the pending activity's heartbeat."] : waitingText(waiting)),
+  ].join('\n');
 }
 
 function checkInput(input: unknown): asserts input is ExportInput {

@@ -1,5 +1,6 @@
 import { patched } from '@temporalio/workflow';
 import { engineOf, type OtherReleases, UPGRADES } from '../other-release.ts';
+import type { WaitLane } from '../waits.ts';
 import { backfill, lookUp } from './calls.ts';
 import type { BackfillSummary, ViewPlan } from './contract.ts';
 import type { LifecycleState } from './state.ts';
@@ -21,12 +22,20 @@ interface Owner {
 export async function buildVersion(
   owner: Owner,
   others: OtherReleases,
+  lane: WaitLane,
   begun: () => void,
 ): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
   const { view, wants: asked } = owner.state;
   const mayBeDone = asked.build === 'first' || (asked.build === null && isUpgrading(owner.state));
   for (let tries = 0; ; tries++) {
-    const plan = await lookUp(view);
+    let plan: ViewPlan;
+    try {
+      plan = await lookUp(view);
+    } catch (error) {
+      await lane.retryAfter(error);
+      continue;
+    }
+    lane.over();
     if ((plan.semantics ?? 0) < semanticsKnown(owner.state) && patched(UPGRADES)) {
       await others.wait(tries);
       continue;
@@ -41,11 +50,12 @@ export async function buildVersion(
       const covers = upgraded === null ? {} : { covers: upgraded.version };
       const { fingerprint } = plan;
       const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), ...covers });
+      lane.over();
       return { plan, built };
     } catch (error) {
       // Retired is also what a worker of the release before had planned, for a worker of this one.
-      if (!(engineOf(error) === null ? others.gave(error) : patched(UPGRADES))) throw error;
-      await others.wait(tries);
+      if (engineOf(error) === null ? others.gave(error) : patched(UPGRADES)) await others.wait(tries);
+      else await lane.retryAfter(error);
     }
   }
 }

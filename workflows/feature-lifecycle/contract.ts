@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ParityReport, ParityVerdict } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
+import type { Waiting } from '../waits.ts';
 
 const WORKFLOW_ID_PREFIX = 'feature:';
 
@@ -37,6 +38,7 @@ export interface LifecycleInput {
 export type Phase =
   | 'validating'
   | 'backfilling'
+  | 'waiting'
   | 'upgrading'
   | 'published'
   | 'refreshing'
@@ -132,6 +134,8 @@ export interface SliceInput {
   readonly budgetMs: number;
   /** What is known of the shard's last records: the slice ends once it is otherwise. Left out: it goes on. */
   readonly mostlyInvalid?: boolean | undefined;
+  /** What the shard is known to wait for, null for nothing: the slice ends once it is otherwise. Left out: it goes on. */
+  readonly waiting?: Waiting | null | undefined;
 }
 
 export interface SliceSummary {
@@ -141,6 +145,8 @@ export interface SliceSummary {
   readonly watermarkUs: number | null;
   /** More than half of the last 20 records of some partition are invalid; left out by workers of the release before. */
   readonly mostlyInvalid?: boolean | undefined;
+  /** What it waited for as it ended, null for nothing; left out by workers of the release before. */
+  readonly waiting?: Waiting | null | undefined;
   /** The highest fencing generation in the catalog, where the slice was superseded. */
   readonly generation?: number | undefined;
 }
@@ -184,6 +190,8 @@ export interface LifecycleStatus {
   readonly proof: PromotionProof | null;
   /** The last comparison of what is served with the log. */
   readonly parity: ParityReport | null;
+  /** What work waits for, and goes on by itself; missing of a lifecycle of the release before. */
+  readonly waitingFor?: Waiting | null | undefined;
   readonly error: Failure | null;
   readonly notice: string | null;
   readonly accepts: readonly Command[];

@@ -1,12 +1,14 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
 import { type PromotionProof, COMMAND_DESCRIPTIONS, type Phase } from './contract.ts';
-import { failedText, grouped, iso } from '../page-text.ts';
+import { failedText, grouped, iso, waitingText } from '../page-text.ts';
 import type { LifecycleState } from './state.ts';
 import { statusOf } from './status.ts';
 
 const MEANING: Readonly<Record<Phase, string>> = {
   validating: 'The definition is being looked up.',
   backfilling: 'The whole log up to the cut is being read into a new table that readers cannot see yet.',
+  waiting:
+    'Readers are served what there is. Work waits for what is named below, for as long as it takes, and goes on by itself.',
   upgrading:
     'Readers are served what there is, and it stands still: the semantics of the engine have changed, and a version by the new ones is being built aside to take over from it.',
   published: 'Readers are served. The stream would start at the exact offset where the batch stopped: send `promote`.',
@@ -56,6 +58,7 @@ export function renderLifecyclePage(state: LifecycleState): string {
     fact('Features', state.plan.features.join(', '));
   }
   if (status.notice !== null) lines.push('', status.notice);
+  if (status.waitingFor != null) lines.push('', ...waitingText(status.waitingFor));
   for (const failure of [state.failures.build, state.failures.stream, state.failures.proof])
     if (failure !== null) lines.push('', ...failedText(failure));
   if (status.accepts.length > 0) lines.push('', '**What can be sent now**, as an Update:', '');

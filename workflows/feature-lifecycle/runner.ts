@@ -1,11 +1,12 @@
 import { CancellationScope, patched } from '@temporalio/workflow';
 import { sliceBudgetMs } from '../activity-profiles.ts';
 import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
-import type { Failure } from '../failure.ts';
+import { type Failure, failureOf } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
 import { engineOf, OtherReleases, STREAM_WAITS_MS, UPGRADES } from '../other-release.ts';
 import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
+import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
 import { buildVersion } from './build-version.ts';
 import { discardUnfinished, fence, prove, publish, runSlice, takeFromReaders } from './calls.ts';
 import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceInput, SliceSummary } from './contract.ts';
@@ -13,7 +14,7 @@ import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
 import { phaseOf } from './status.ts';
-import { type LifecycleEvent, transition } from './transition.ts';
+import { type LifecycleEvent, streamLane, transition } from './transition.ts';
 import { isRetiredBy, semanticsKnown } from './upgrade.ts';
 
 const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
@@ -32,7 +33,7 @@ const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
 
 const LOOKING_UP = 'looking up the definition';
 
-type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid'> & {
+type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid' | 'waiting'> & {
   readonly kind: StreamKind;
 };
 
@@ -121,18 +122,28 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   async retire(): Promise<void> {
     const { view, live } = this.state;
     if (live !== null) await this.#fence(live.version);
-    await takeFromReaders(view);
+    const lane = this.#waitLane('retiring', 'anything');
+    for (;;) {
+      try {
+        await takeFromReaders(view);
+        break;
+      } catch (error) {
+        await lane.retryAfter(error);
+      }
+    }
+    lane.over();
     this.apply({ type: 'retired' });
   }
 
   async #runBuild(lane: Lane, onUnknownView: (error: unknown) => void): Promise<void> {
     const { view } = this.state;
     let during = LOOKING_UP;
+    const waiting = this.#waitLane('build', 'what-passes');
     const broken = await runLane(
       lane,
       () => during,
       async () => {
-        const made = await buildVersion(this, this.#others, () => (during = 'backfill'));
+        const made = await buildVersion(this, this.#others, waiting, () => (during = 'backfill'));
         if (made === null) return;
         const { plan, built } = made;
         this.apply({ type: 'backfilled' });
@@ -140,17 +151,36 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
-        await this.#others.pass(() => publish(by, view, built.version));
+        await this.#others.pass(() => publish(by, view, built.version), waiting);
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
     const failure = broken?.failure ?? null;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
-      else if (during !== LOOKING_UP) await discardUnfinished(view);
+      else if (during !== LOOKING_UP) await this.#cleanUp(failure);
     }
     this.#build = null;
     this.apply({ type: 'build-ended', failure });
+  }
+
+  /** What broke off the build is said first, and stays said: whatever becomes of the clean-up, it is no failure of its own. */
+  async #cleanUp(failure: Failure | null): Promise<void> {
+    if (failure !== null && patched(WAITS)) this.apply({ type: 'build-failing', failure });
+    const lane = this.#waitLane('clean-up', 'what-passes');
+    for (;;) {
+      try {
+        await discardUnfinished(this.state.view);
+        return lane.over();
+      } catch (failed) {
+        try {
+          await lane.retryAfter(failed);
+        } catch (error) {
+          if (!patched(WAITS)) throw error;
+          return this.apply({ type: 'clean-up-failed', failure: failureOf(error, 'clean-up', Date.now()) });
+        }
+      }
+    }
   }
 
   /** A version that takes over from a served one is first brought up to the present, or readers would step back in time. */
@@ -158,8 +188,16 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     const catchUp = async (shard: number): Promise<void> => {
       for (;;) {
         const slice = await this.#others.pass(() =>
-          this.#slice({ kind: 'refresh', version, fingerprint, shard, until: 'present-end' }),
+          this.#slice({
+            kind: 'refresh',
+            version,
+            fingerprint,
+            shard,
+            until: 'present-end',
+            waiting: this.state.waiting[`build ${shard}`] ?? null,
+          }),
         );
+        this.#buildWaits(shard, slice.waiting);
         this.apply({ type: 'generation-taken', atLeast: slice.generation ?? 0 });
         if (slice.ended === 'present-end') return;
       }
@@ -168,6 +206,12 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       CancellationScope.current(),
       this.#shards((shard) => catchUp(shard)),
     );
+  }
+
+  #buildWaits(shard: number, waiting: Waiting | null | undefined): void {
+    const lane = `build ${shard}`;
+    if (waiting === undefined || (waiting === null && this.state.waiting[lane] === undefined)) return;
+    this.apply({ type: 'waiting', lane, waiting });
   }
 
   #shards(task: (shard: number) => Promise<void>): (() => Promise<void>)[] {
@@ -199,7 +243,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
 
   async #runShard(
     lane: Lane,
-    work: Omit<SliceWork, 'shard' | 'until' | 'mostlyInvalid'>,
+    work: Omit<SliceWork, 'shard' | 'until' | 'mostlyInvalid' | 'waiting'>,
     shard: number,
   ): Promise<void> {
     let tries = 0;
@@ -208,7 +252,8 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       const until = work.kind === 'stream' && isCaughtUp ? 'forever' : 'present-end';
       try {
         const mostlyInvalid = work.kind === 'stream' ? this.state.mostlyInvalid.includes(shard) : undefined;
-        const slice = await this.#slice({ ...work, shard, until, mostlyInvalid });
+        const waiting = this.state.waiting[streamLane(shard)] ?? null;
+        const slice = await this.#slice({ ...work, shard, until, mostlyInvalid, waiting });
         tries = 0;
         this.apply({ type: 'slice-ended', shard, slice, catchUpLag: this.#options.catchUpLag });
         if (work.kind === 'refresh' && slice.ended === 'present-end') return;
@@ -236,7 +281,10 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => 'proof',
       async () => {
-        const summary = await this.#others.pass(() => prove(view, live, bounds.entities));
+        const summary = await this.#others.pass(
+          () => prove(view, live, bounds.entities),
+          this.#waitLane('proof', 'what-passes'),
+        );
         report = reportOf(summary, 'promotion', bounds, Date.now());
         // Readers have been flipped meanwhile: what was compared is not what they get.
         proof = summary.version === version ? proofOf(report) : null;
@@ -261,6 +309,19 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
 
   async #fence(version: number): Promise<void> {
     this.apply({ type: 'generation-taken', atLeast: 0 });
-    await fence(this.state.view, version, this.state.generation);
+    const { view, generation } = this.state;
+    const lane = this.#waitLane('fence', 'anything');
+    for (;;) {
+      try {
+        await fence(view, version, generation);
+        return lane.over();
+      } catch (error) {
+        await lane.retryAfter(error);
+      }
+    }
+  }
+
+  #waitLane(name: string, until: Until): WaitLane {
+    return new WaitLane(name, until, (lane, waiting) => this.apply({ type: 'waiting', lane, waiting }));
   }
 }

@@ -1,6 +1,7 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import type { Passed } from '../state-runner.ts';
+import type { WaitingLanes } from '../waits.ts';
 import type { LiveVersion, Phase, PromotionProof, ViewPlan } from './contract.ts';
 
 /** What people asked for. Level-triggered: the workflow makes it so, however often or in what order it was asked. */
@@ -52,6 +53,8 @@ export interface LifecycleState {
     readonly stream: Failure | null;
     readonly proof: Failure | null;
   };
+  /** What lanes wait for, by lane: `build`, `stream 0`, `proof`, … */
+  readonly waiting: WaitingLanes;
   readonly notice: string | null;
   readonly retired: boolean;
   readonly passed: Passed<Phase>;
@@ -84,6 +87,7 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     proof: null,
     parity: null,
     failures: NO_FAILURES,
+    waiting: {},
     notice: null,
     retired: false,
     passed: [],

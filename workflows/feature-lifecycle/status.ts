@@ -1,3 +1,4 @@
+import { longestWait } from '../waits.ts';
 import { type Command, COMMANDS, type LifecycleStatus, type Phase } from './contract.ts';
 import { nextRefreshAtMs } from './decide.ts';
 import { owesProof, PARITY_BROKEN } from './proof.ts';
@@ -11,10 +12,12 @@ export function phaseOf(state: LifecycleState): Phase {
   if (wants.retired) return 'retiring';
   if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
   if (isUpgrading(state)) return failures.build === null || awaitsAcceptance(state) ? 'upgrading' : 'failed';
+  const hasFailed = failures.build !== null || failures.stream !== null || failures.proof !== null;
+  if (!hasFailed && longestWait(state.waiting) !== null) return 'waiting';
   if (build !== null) return build.stage === 'validating' ? 'validating' : 'backfilling';
   // A difference was found and the stream is being fenced: failed only when nothing can be written any more.
   if (failures.stream?.code === PARITY_BROKEN && stream !== null) return 'proving';
-  if (failures.build !== null || failures.stream !== null || failures.proof !== null) return 'failed';
+  if (hasFailed) return 'failed';
   if (wants.build !== null || live === null) return 'validating';
   if (wants.streaming) {
     if (state.mostlyInvalid.length > 0) return 'invalid-input';
@@ -49,6 +52,7 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     nextRefreshAtMs: nextRefreshAtMs(state),
     proof: state.proof,
     parity: state.parity,
+    waitingFor: longestWait(state.waiting),
     error: state.failures.build ?? state.failures.stream ?? state.failures.proof,
     notice: state.notice,
     accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),

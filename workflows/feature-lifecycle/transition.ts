@@ -1,5 +1,6 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
+import { type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import type { BackfillSummary, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
@@ -17,6 +18,9 @@ export type LifecycleEvent =
   | { readonly type: 'generation-taken'; readonly atLeast: number }
   | { readonly type: 'engine'; readonly semantics: number; readonly lag: number | null }
   | { readonly type: 'other-release'; readonly isWaiting: boolean }
+  | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
+  | { readonly type: 'build-failing'; readonly failure: Failure }
+  | { readonly type: 'clean-up-failed'; readonly failure: Failure }
   | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
   | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
   | { readonly type: 'proof-started'; readonly version: number }
@@ -76,6 +80,12 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       return engineHeard(state, event.semantics, event.lag);
     case 'other-release':
       return { ...state, notice: event.isWaiting ? OTHER_RELEASE : noticeAfter(state) };
+    case 'waiting':
+      return { ...state, waiting: withWaiting(state.waiting, event.lane, event.waiting) };
+    case 'build-failing':
+      return { ...state, failures: { ...state.failures, build: event.failure } };
+    case 'clean-up-failed':
+      return { ...state, notice: leftBehind(event.failure) };
     case 'slice-ended':
       return sliceEnded(state, event.shard, event.slice, event.catchUpLag);
     case 'stream-ended': {
@@ -84,6 +94,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         ...state,
         stream: null,
         mostlyInvalid: [],
+        waiting: withoutStreams(state.waiting),
         wants: refreshed ? { ...state.wants, refresh: false } : state.wants,
         caughtUp: (event.failure ?? state.failures.stream) === null ? state.caughtUp : [],
         failures: { ...state.failures, stream: event.failure ?? state.failures.stream },
@@ -168,6 +179,19 @@ function liveAfter(state: LifecycleState, plan: ViewPlan): LiveVersion | null {
   return plan.live.semantics === undefined ? live : { ...live, semantics: plan.live.semantics };
 }
 
+function leftBehind({ code, message }: Failure): string {
+  return `What was built could not be removed (${code}: ${message}); the next build removes it.`;
+}
+
+/** The lane of a shard of the stream. */
+export function streamLane(shard: number): string {
+  return `stream ${shard}`;
+}
+
+function withoutStreams(waiting: WaitingLanes): WaitingLanes {
+  return Object.fromEntries(Object.entries(waiting).filter(([lane]) => !lane.startsWith('stream ')));
+}
+
 const OTHER_RELEASE =
   'A worker of another release took work that only this one can do: it is put on the queue again until a worker of this release takes it.';
 
@@ -178,10 +202,17 @@ function noticeAfter({ notice }: LifecycleState): string | null {
 function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, catchUpLag: number): LifecycleState {
   // The last word of a version that has just been replaced says nothing about the one served now.
   if (state.stream?.version !== state.live?.version) return state;
+  const waiting =
+    slice.waiting === undefined ? state.waiting : withWaiting(state.waiting, streamLane(shard), slice.waiting);
+  const generation = Math.max(state.generation, slice.generation ?? 0);
+  // One that waits may never have seen the topic.
+  if ((slice.waiting ?? null) !== null)
+    return { ...state, generation, waiting, records: state.records + slice.records };
   const others = state.caughtUp.filter((other) => other !== shard);
   return {
     ...state,
-    generation: Math.max(state.generation, slice.generation ?? 0),
+    generation,
+    waiting,
     caughtUp: slice.lag <= catchUpLag && slice.ended !== 'superseded' ? [...others, shard] : others,
     mostlyInvalid: [
       ...state.mostlyInvalid.filter((other) => other !== shard),
