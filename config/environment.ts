@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { databaseUrlFault } from '../engine/postgres/database-url.ts';
 import type { TemporalSettings } from './temporal-settings.ts';
 
 /** A user and password for Kafka; one type per mechanism, as kafkajs has it. */
@@ -70,7 +71,9 @@ const flag = z
 const variablesSchema = z.object({
   DATABASE_URL: z
     .string()
-    .refine(urlOf(['postgres:', 'postgresql:']), { error: 'a URL postgres://user:password@host:port/database' })
+    .refine((url) => databaseUrlFault(url) === null, {
+      error: ({ input }) => databaseUrlFault(String(input))?.expected ?? '',
+    })
     .optional(),
   KAFKA_BROKERS: z
     .string()

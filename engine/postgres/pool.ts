@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { connectionOf, databaseUrlFault } from './database-url.ts';
 import { postgresTypes } from './type-parsers.ts';
 
 export interface PoolOptions {
@@ -14,25 +15,22 @@ export interface PoolOptions {
 }
 
 /**
- * A pool whose sessions are UTC with ISO dates, exact doubles and the parsers of `postgresTypes`. Connects lazily: the first query
+ * A pool whose sessions are UTC with ISO dates, exact doubles and the parsers of `postgresTypes`, whatever role, database and URL set. Connects lazily: the first query
  * fails within 5 s where nothing answers. Throws MillraceError `invalid-database-url`.
  *
  * @example
  * const pool = createPool(process.env.DATABASE_URL, { max: 4, applicationName: 'millrace-stream' });
  */
 export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.Pool {
-  if (!/^postgres(ql)?:\/\//.test(databaseUrl) || !URL.canParse(databaseUrl)) {
-    throw new MillraceError(
-      'invalid-database-url',
-      'DATABASE_URL is not of the form postgres://user@host:port/database',
-      {
-        remedy: 'Set DATABASE_URL, e.g. postgres://postgres@127.0.0.1:5432/millrace.',
-        httpStatus: 500,
-      },
-    );
-  }
+  const fault = databaseUrlFault(databaseUrl);
+  if (fault !== null)
+    throw new MillraceError('invalid-database-url', `DATABASE_URL: expected ${fault.expected}`, {
+      remedy: fault.remedy,
+      httpStatus: 500,
+    });
+  const { connectionString, options: sessionOptions } = connectionOf(databaseUrl, process.env['PGOPTIONS']);
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
+    connectionString,
     max: options.max ?? 10,
     application_name: options.applicationName ?? 'millrace',
     types: postgresTypes,
@@ -41,7 +39,7 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
     keepAlive: true,
     statement_timeout: options.statementTimeoutMs ?? 60_000,
     idle_in_transaction_session_timeout: 300_000,
-    options: '-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1 -c client_min_messages=warning',
+    options: sessionOptions,
   });
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', options.onIdleError ?? (() => {}));
