@@ -51,7 +51,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     backfillView: asActivity('by-error', (input) => backfillView(deps, input)),
     publishView: asActivity('by-error', (input) => publishView(deps, input)),
     flipView: asActivity('by-error', (input) => publishView(deps, input)),
-    discardUnfinished: asActivity('always', (input) => discardUnfinished(deps, input)),
+    discardUnfinished: asActivity('by-error', (input) => discardUnfinished(deps, input)),
     retireView: asActivity('always', (input) => retireView(deps, input)),
     fenceStream: asActivity('always', (input) => fenceStream(deps, input)),
     runStreamSlice: asActivity('by-error', (input) => runStreamSlice(deps, input)),

@@ -13,6 +13,12 @@ interface Owner {
   apply(event: LifecycleEvent): void;
 }
 
+/** What a build waits for: two, for it looks its view up again before each try. */
+interface BuildLanes {
+  readonly lookUp: WaitLane;
+  readonly backfill: WaitLane;
+}
+
 /**
  * Looks a view up and builds a version of it aside, with a worker of this release; null where there is nothing to build any more. One that
  * nobody asked for, because earlier semantics built what is served, must be of the same definition and reach back as far.
@@ -22,7 +28,7 @@ interface Owner {
 export async function buildVersion(
   owner: Owner,
   others: OtherReleases,
-  lane: WaitLane,
+  lanes: BuildLanes,
   begun: () => void,
 ): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
   const { view, wants: asked } = owner.state;
@@ -32,10 +38,10 @@ export async function buildVersion(
     try {
       plan = await lookUp(view);
     } catch (error) {
-      await lane.retryAfter(error);
+      await lanes.lookUp.retryAfter(error);
       continue;
     }
-    lane.over();
+    lanes.lookUp.over();
     if ((plan.semantics ?? 0) < semanticsKnown(owner.state) && patched(UPGRADES)) {
       await others.wait(tries);
       continue;
@@ -50,12 +56,12 @@ export async function buildVersion(
       const covers = upgraded === null ? {} : { covers: upgraded.version };
       const { fingerprint } = plan;
       const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), ...covers });
-      lane.over();
+      lanes.backfill.over();
       return { plan, built };
     } catch (error) {
       // Retired is also what a worker of the release before had planned, for a worker of this one.
       if (engineOf(error) === null ? others.gave(error) : patched(UPGRADES)) await others.wait(tries);
-      else await lane.retryAfter(error);
+      else await lanes.backfill.retryAfter(error);
     }
   }
 }

@@ -138,12 +138,15 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   async #runBuild(lane: Lane, onUnknownView: (error: unknown) => void): Promise<void> {
     const { view } = this.state;
     let during = LOOKING_UP;
-    const waiting = this.#waitLane('build', 'what-passes');
+    const lanes = {
+      lookUp: this.#waitLane('looking up', 'what-passes'),
+      backfill: this.#waitLane('backfill', 'what-passes'),
+    };
     const broken = await runLane(
       lane,
       () => during,
       async () => {
-        const made = await buildVersion(this, this.#others, waiting, () => (during = 'backfill'));
+        const made = await buildVersion(this, this.#others, lanes, () => (during = 'backfill'));
         if (made === null) return;
         const { plan, built } = made;
         this.apply({ type: 'backfilled' });
@@ -151,7 +154,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
-        await this.#others.pass(() => publish(by, view, built.version), waiting);
+        await this.#others.pass(() => publish(by, view, built.version), this.#waitLane('publish', 'what-passes'));
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
