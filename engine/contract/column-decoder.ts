@@ -9,24 +9,37 @@ import { arrayDecoder, type Decoder, objectDecoder, prefixReasons, scalarDecoder
 import type { FieldPlan } from './field-plan.ts';
 import { jsonDecoder } from './json-decoder.ts';
 
+/** Where in a column a type stands that cannot be the field's: of a list's items or an object's members, the innermost. */
+interface Mismatch {
+  /** Below the column: "[]", ".price"; '' for the column itself. */
+  readonly path: string;
+  readonly plan: FieldPlan;
+  /** Null where an object's column has no such member. */
+  readonly form: ColumnType | null;
+}
+
+type Nested = Decoder | Mismatch;
+
 /** The decoder of a typed column. Throws MillraceError `column-type-mismatch`. */
 export function columnDecoder(plan: FieldPlan, columnType: string): ColumnDecoder {
-  const form = parseColumnType(columnType);
-  const decode = nestedColumnDecoder(plan, form);
-  if (decode !== null) return named(plan, decode);
-  const { name, type } = plan.spec;
+  const decode = nestedColumnDecoder(plan, parseColumnType(columnType), '');
+  if (typeof decode === 'function') return named(plan, decode);
+  const { name } = plan.spec;
+  const { path, plan: inner, form } = decode;
+  const { type } = inner.spec;
+  const place = path === '' ? '' : `, in ${name}${path}`;
+  const isNested = type.kind === 'array' || type.kind === 'object';
   throw new MillraceError(
     'column-type-mismatch',
-    `column "${name}": expected ${plan.expected}, but the column's type is ${columnType}`,
+    `column "${name}"${place}: expected ${inner.expected}, but the column's type is ${columnType}`,
     {
-      remedy:
-        type.kind === 'array' || type.kind === 'object'
-          ? 'Change the column or the contract; docs/values.md says what becomes what.'
-          : formAdvice(type, form, plan.spelling),
+      remedy: form === null || isNested ? NESTED_REMEDY : formAdvice(type, form, inner.spelling),
       details: { field: name, columnType },
     },
   );
 }
+
+const NESTED_REMEDY = 'Change the column or the contract; docs/values.md says what becomes what.';
 
 /** A decoder whose reasons begin with the field's name. */
 function named(plan: FieldPlan, decode: Decoder): ColumnDecoder {
@@ -39,25 +52,30 @@ function named(plan: FieldPlan, decode: Decoder): ColumnDecoder {
   };
 }
 
-function nestedColumnDecoder(plan: FieldPlan, form: ColumnType): Decoder | null {
+function nestedColumnDecoder(plan: FieldPlan, form: ColumnType, path: string): Nested {
   if (plan.item === null && plan.members.length === 0) {
     const reading = columnReading(plan.spec.type as ScalarType, form, plan.spelling);
-    return reading === null ? null : scalarDecoder(plan, reading, true);
+    return reading === null ? { path, plan, form } : scalarDecoder(plan, reading, true);
   }
   if (form.kind === 'json') return jsonTextDecoder(plan);
   if (plan.item !== null) {
-    const item = form.kind === 'list' ? nestedColumnDecoder(plan.item, form.item) : null;
-    return item === null ? null : arrayDecoder(plan, item, true);
+    if (form.kind !== 'list') return { path, plan, form };
+    const item = nestedColumnDecoder(plan.item, form.item, `${path}[]`);
+    return typeof item === 'function' ? arrayDecoder(plan, item, true) : item;
   }
-  if (form.kind !== 'struct') return null;
+  if (form.kind !== 'struct') return { path, plan, form };
   const columns = new Map(form.members);
+  const names = [...columns.keys()];
   const members: [string, Decoder][] = [];
   for (const member of plan.members) {
     const { name, optional } = member.spec;
     const memberColumn = columns.get(name);
-    const decode =
-      memberColumn === undefined ? (optional ? () => null : null) : nestedColumnDecoder(member, memberColumn);
-    if (decode === null) return null;
+    const isAlike = (other: string): boolean => other.toLowerCase() === name.toLowerCase();
+    const isAbsent = memberColumn === undefined && optional && !names.some(isAlike);
+    const at = `${path}.${name}`;
+    if (memberColumn === undefined && !isAbsent) return { path: at, plan: member, form: null };
+    const decode = memberColumn === undefined ? () => null : nestedColumnDecoder(member, memberColumn, at);
+    if (typeof decode !== 'function') return decode;
     members.push([name, decode]);
   }
   return objectDecoder(plan, members, true);

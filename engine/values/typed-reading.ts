@@ -132,6 +132,12 @@ export function formAdvice(type: ScalarType, form: ColumnType, spelling: Spellin
   }
   if (form.kind === 'timestamp' || form.kind === 'timestamp-ns') {
     if (type.kind === 'timestamp' && spelling.epoch === null) {
+      if (!form.zone && !spelling.local && form.kind === 'timestamp' && form.isCut && !spelling.truncate) {
+        return (
+          "Declare z.iso.datetime({ local: true }), and finerThanMicros: 'truncate' on the source: an INT96 has no zone (its times then count as " +
+          'UTC), and what is finer than a microsecond in it is cut. Or write INT64 microseconds with the UTC flag.'
+        );
+      }
       if (!form.zone && !spelling.local) {
         return 'Declare z.iso.datetime({ local: true }): its times without a zone then count as UTC. Or write the column with the UTC flag.';
       }

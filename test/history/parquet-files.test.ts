@@ -125,6 +125,20 @@ describe('numbers that differ in type from file to file', () => {
     expect(required.invalid).toHaveLength(2);
   });
 
+  it('takes files of several kinds none of which has a value in a column', async () => {
+    const folder = await history.files({
+      'a.parquet': `SELECT 'a' AS id, ${at(1)}, NULL::INTEGER AS v`,
+      'b.parquet': `SELECT 'b' AS id, ${at(2)}, NULL::BOOLEAN AS v, 1 AS more`,
+      'c.parquet': `SELECT 'c' AS id, ${at(3)}`,
+    });
+    const path = join(folder, '*.parquet');
+    for (const v of [z.string(), z.int(), z.boolean(), z.iso.date(), z.array(z.int()), z.object({ a: z.int() })]) {
+      const { rows, invalid } = await history.scan(sourceOf({ ...AT, v: v.nullish() }, { path }));
+      expect(rows.map((row) => row['v'])).toEqual([null, null, null]);
+      expect(invalid).toEqual([]);
+    }
+  });
+
   it('refuses a type that can never be the field, in whichever file it stands', async () => {
     const folder = await history.files({
       'a.parquet': `SELECT 'a' AS id, ${at(1)}, 1 AS v`,
@@ -135,6 +149,35 @@ describe('numbers that differ in type from file to file', () => {
       code: 'column-type-mismatch',
       message: expect.stringMatching(/b\.parquet.*"v".*BOOLEAN/),
     });
+  });
+
+  it('names the place within a list or an object whose type can never be the field, and what to do there', async () => {
+    const nested = `[1.5::FLOAT] AS list, {'v': 1.5::FLOAT, 'deep': [{'w': true}]} AS o, {'V': 1} AS other`;
+    const folder = await history.files({ 'a.parquet': `SELECT 'a' AS id, ${at(1)}, ${nested}` });
+    const path = join(folder, '*.parquet');
+    const cases: [z.core.$ZodLooseShape, RegExp, RegExp][] = [
+      [{ list: z.array(z.number()) }, /"list", in list\[\]: expected a number, .*FLOAT\[\]/, /z\.float32\(\)/],
+      [{ o: z.object({ v: z.number() }) }, /"o", in o\.v: expected a number/, /z\.float32\(\)/],
+      [
+        { o: z.object({ deep: z.array(z.object({ w: z.int() })) }) },
+        /"o", in o\.deep\[\]\.w: expected an integer/,
+        /docs\/values\.md/,
+      ],
+      [{ o: z.object({ none: z.int() }) }, /"o", in o\.none: expected an integer/, /docs\/values\.md/],
+      // An optional member of another case is no missing one.
+      [{ other: z.object({ v: z.int().optional() }) }, /"other", in other\.v: expected an integer/, /docs\/values\.md/],
+    ];
+    for (const [members, message, remedy] of cases) {
+      await expect(history.scan(sourceOf({ ...AT, ...members }, { path }))).rejects.toMatchObject({
+        code: 'column-type-mismatch',
+        message: expect.stringMatching(message),
+        remedy: expect.stringMatching(remedy),
+      });
+    }
+    const { rows } = await history.scan(
+      sourceOf({ ...AT, list: z.array(z.float32()), o: z.object({ v: z.float32(), x: z.int().optional() }) }, { path }),
+    );
+    expect(rows[0]).toMatchObject({ list: [1.5], o: { v: 1.5, x: null } });
   });
 });
 

@@ -26,9 +26,11 @@ export function unitedSource(
     const name = `c${columns.length}`;
     const valued = present.filter((column) => !isNullReading(column));
     const common = commonType((valued.length === 0 ? present : valued).map(({ variants }) => variants[0]!));
+    // Where no file has a value, nothing else tells SQL the type.
+    const noValue = valued.length === 0 ? `NULL::${common.type}` : 'NULL';
     for (const [index, column] of each.entries()) {
       const hasValues = column !== null && !isNullReading(column);
-      const value = hasValues ? common.cast(column.expression, column.variants[0]!) : 'NULL';
+      const value = hasValues ? common.cast(column.expression, column.variants[0]!) : noValue;
       selected[index]!.push(`${value} AS ${name}`);
     }
     columns.push({
