@@ -92,10 +92,29 @@ export function memberDecoder(
     const row = { ...template };
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] as string;
+      const raw = value[name];
+      if (raw === undefined) {
+        const other = inAnotherCase(value, name);
+        if (other !== null) {
+          reasons.push(
+            `${separator}${name}: expected a field "${name}", received "${other}": names are matched to the letter`,
+          );
+          continue;
+        }
+      }
       const before = reasons.length;
-      row[name] = (decoders[index] as Decoder)(value[name], reasons);
+      row[name] = (decoders[index] as Decoder)(raw, reasons);
       if (reasons.length !== before) prefixReasons(reasons, before, `${separator}${name}`);
     }
     return row;
   };
+}
+
+/** The name under which a value has a field whose exact name is missing: one that differs in case alone. */
+function inAnotherCase(value: Readonly<Record<string, unknown>>, name: string): string | null {
+  // Comparing lengths first keeps this cheap where optional fields are missing from most records.
+  for (const other in value) {
+    if (other.length === name.length && other.toLowerCase() === name.toLowerCase()) return other;
+  }
+  return null;
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { binaryText } from '../values/binary-text.ts';
 import { describeReceived } from '../values/describe-received.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import type { TextTrust } from '../values/plain-readings.ts';
@@ -7,7 +8,10 @@ import type { CompiledContract, DecodeResult, Row } from './compiled-contract.ts
 import { arrayDecoder, type Decoder, memberDecoder, objectDecoder, scalarDecoder } from './decoder.ts';
 import type { FieldPlan } from './field-plan.ts';
 import { numbersAsWritten } from './numbers-as-written.ts';
-import { framingFault, jsonFault, withNonFinite } from './json-fault.ts';
+import { encodingFault, framingFault, jsonFault, withNonFinite } from './json-fault.ts';
+
+/** A tab: what JSON begins with is no byte below it. */
+const FIRST_OF_JSON = 9;
 
 /** The decoders of JSON records: of a parsed value, and of a text. */
 export function jsonDecoders(plans: readonly FieldPlan[]): Pick<CompiledContract, 'decodeValue' | 'decodeJson'> {
@@ -17,20 +21,19 @@ export function jsonDecoders(plans: readonly FieldPlan[]): Pick<CompiledContract
     decodeValue: decodeAny,
     decodeJson: (json) => {
       let text: string;
+      let bytes: Buffer | null = null;
       if (typeof json === 'string') text = json;
       else {
-        const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength);
-        if (bytes[0] === 0) return { ok: false, reasons: [framingFault(bytes)] };
+        bytes = Buffer.isBuffer(json) ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+        if ((bytes[0] as number) < FIRST_OF_JSON) return { ok: false, reasons: [framingFault(bytes)] };
         text = bytes.toString();
-        if (text.includes('\uFFFD') && !isUtf8(bytes)) {
-          return { ok: false, reasons: ['record: expected JSON in UTF-8, received other bytes'] };
-        }
+        if (text.includes('\uFFFD') && !isUtf8(bytes)) return { ok: false, reasons: [encodingFault(bytes)] };
       }
       let value: unknown;
       try {
         value = JSON.parse(text);
       } catch {
-        return refused(text, decodeAny);
+        return refused(text, bytes, decodeAny);
       }
       // A NUL or half a surrogate pair can only stand in valid JSON as a \u escape.
       const decoded = typeof json !== 'string' && !text.includes('\\u') ? decodeStorable(value) : decodeAny(value);
@@ -40,7 +43,8 @@ export function jsonDecoders(plans: readonly FieldPlan[]): Pick<CompiledContract
 }
 
 /** Why a text that is no JSON is refused: for the fields that hold NaN or Infinity, if that is all, else for the place of the fault. */
-function refused(text: string, decode: (value: unknown) => DecodeResult): DecodeResult {
+function refused(text: string, bytes: Buffer | null, decode: (value: unknown) => DecodeResult): DecodeResult {
+  if (bytes !== null && binaryText(bytes) !== null) return { ok: false, reasons: [encodingFault(bytes)] };
   const value = withNonFinite(text);
   const decoded = value === undefined ? null : decode(value);
   if (decoded !== null && !decoded.ok) return decoded;

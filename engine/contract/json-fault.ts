@@ -1,3 +1,4 @@
+import { binaryText } from '../values/binary-text.ts';
 import { describeReceived } from '../values/describe-received.ts';
 
 const AROUND = 100;
@@ -7,14 +8,32 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y;
 const SPACE = /[ \t\n\r]*/y;
 
-/** What bytes that begin with zero, which no JSON does, look like. */
+/** The bytes before a value that AWS Glue's serializer writes: 3, how it is compressed (0 or 5), a UUID. */
+const GLUE_BYTES = 18;
+
+/** What bytes that begin with one below 9, which no JSON does, look like. */
 export function framingFault(bytes: Buffer): string {
-  if (bytes.length < 6) return `record: expected JSON, received ${bytes.length} bytes that begin with 00`;
+  if (binaryText(bytes) !== null) return encodingFault(bytes);
+  if (bytes[0] === 3 && (bytes[1] === 0 || bytes[1] === 5) && bytes.length > GLUE_BYTES) {
+    return (
+      "record: looks like a schema registry's framing (AWS Glue): expected plain JSON, written without the registry's serializer, " +
+      `received ${GLUE_BYTES} bytes before ${describeReceived(bytes.subarray(GLUE_BYTES, GLUE_BYTES + 2 * AROUND).toString())}`
+    );
+  }
+  if (bytes[0] !== 0 || bytes.length < 6) {
+    return `record: expected JSON, received ${bytes.length} byte${bytes.length === 1 ? '' : 's'} that begin with ${bytes.toString('hex', 0, 1)}`;
+  }
   const after = bytes.subarray(5, 5 + 2 * AROUND).toString();
   return (
     `record: looks like a schema registry's framing (schema id ${bytes.readUInt32BE(1)}): expected plain JSON, written without the registry's ` +
     `serializer, received a zero byte and 4 bytes before ${describeReceived(after)}`
   );
+}
+
+/** Bytes that are no UTF-8, or none that is meant: by what they begin with. */
+export function encodingFault(bytes: Buffer): string {
+  const avro = bytes[0] === 0xc3 && bytes[1] === 0x01 ? 'Avro (single-object encoding)' : null;
+  return `record: expected JSON in UTF-8, received ${binaryText(bytes) ?? avro ?? 'other bytes'}`;
 }
 
 /** What was received in place of JSON, up to 200 characters around the place where it stops being JSON. */

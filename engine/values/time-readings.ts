@@ -93,7 +93,10 @@ function epochOf(whole: Convert, unit: EpochUnit, truncate: boolean): Convert {
 
 /** What to say of an epoch number that is refused. */
 export function epochAdvice(raw: unknown, whole: Convert, unit: EpochUnit): string {
-  if (typeof raw === 'number' && Number.isInteger(raw) && !Number.isSafeInteger(raw)) {
+  const isUnsafe = typeof raw === 'number' && Number.isInteger(raw) && !Number.isSafeInteger(raw);
+  const unsafeUnit = isUnsafe ? likelyUnit(raw) : null;
+  if (unsafeUnit !== null && unsafeUnit !== unit) return `looks like ${UNIT_NAMES[unsafeUnit]}`;
+  if (isUnsafe) {
     return 'beyond 2^53 a JSON number or a double has lost digits: send it as text';
   }
   const value = whole(raw) as bigint | undefined;

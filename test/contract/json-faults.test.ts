@@ -1,3 +1,4 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -46,6 +47,53 @@ test("a schema registry's framing is named, with its schema", () => {
   const avro = Buffer.concat([Buffer.from([0, 0, 1, 0, 3, 0x02, 0x80, 0xff, 0xfe, 0x06])]);
   expect(reasons(avro)[0]).toMatch(/looks like a schema registry's framing \(schema id 65539\)/);
   expect(reasons(Buffer.from([0, 1]))).toEqual(['record: expected JSON, received 2 bytes that begin with 00']);
+});
+
+test('other framings and encodings are named, not taken for one of these', () => {
+  const json = '{"id":1,"x":2}';
+  const glue = Buffer.concat([Buffer.from([3, 0]), Buffer.alloc(16, 200), Buffer.from(json)]);
+  expect(reasons(glue)).toEqual([
+    "record: looks like a schema registry's framing (AWS Glue): expected plain JSON, written without the registry's serializer, " +
+      'received 18 bytes before "{\\"id\\":1,\\"x\\":2}"',
+  ]);
+  expect(reasons(Buffer.from([3, 1]))).toEqual(['record: expected JSON, received 2 bytes that begin with 03']);
+  const little = Buffer.from(json, 'utf16le');
+  const marked = Buffer.from(`\ufeff${json}`, 'utf16le');
+  for (const bytes of [little, marked, Buffer.from(little).swap16(), Buffer.from(marked).swap16()]) {
+    expect(reasons(bytes)).toEqual(['record: expected JSON in UTF-8, received UTF-16']);
+  }
+  expect(reasons(Buffer.from([0xc3, 0x01, 0xff, 0xfe, 2, 4]))).toEqual([
+    'record: expected JSON in UTF-8, received Avro (single-object encoding)',
+  ]);
+  expect(reasons(gzipSync(json))).toEqual(['record: expected JSON in UTF-8, received gzip']);
+  expect(reasons(zstdCompressSync(json))).toEqual(['record: expected JSON in UTF-8, received Zstandard']);
+  expect(reasons(Buffer.from([0xe9, 0x20, 0x20, 0x20]))).toEqual([
+    'record: expected JSON in UTF-8, received other bytes',
+  ]);
+});
+
+test('a field that is there under another case only is no missing one, required or not', () => {
+  const cased = compileContract(
+    z.object({ id: z.string(), note: z.string().optional(), o: z.object({ v: z.int().optional() }).optional() }),
+  );
+  const refused = (json: string): unknown => cased.decodeJson(json);
+  const fault = (path: string, name: string, other: string): string =>
+    `${path}: expected a field "${name}", received "${other}": names are matched to the letter`;
+  expect(refused('{"ID":"a"}')).toEqual({ ok: false, reasons: [fault('id', 'id', 'ID')] });
+  expect(refused('{"id":"a","Note":"x"}')).toEqual({ ok: false, reasons: [fault('note', 'note', 'Note')] });
+  expect(refused('{"id":"a","o":{"V":1}}')).toEqual({ ok: false, reasons: [fault('o.v', 'v', 'V')] });
+  expect(refused('{"ID":1,"id":"a","Note":2,"note":"x","o":{"V":"x","v":1}}')).toEqual({
+    ok: true,
+    row: { id: 'a', note: 'x', o: { v: 1 } },
+  });
+  expect(refused('{"id":"a","notes":"x"}')).toEqual({ ok: true, row: { id: 'a', note: null, o: null } });
+});
+
+test('an epoch number of another unit is told as such, beyond 2^53 too', () => {
+  const millis = compileContract(z.object({ t: epoch('ms') }));
+  expect(millis.decodeJson('{"t":1700000000000000000}')).toMatchObject({
+    reasons: [expect.stringMatching(/received 1700000000000000000; looks like nanoseconds$/)],
+  });
 });
 
 test('a number that has lost digits says how to send it', () => {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { CsvDialect } from '../../define/compiled-view.ts';
+import { binaryText } from '../../values/binary-text.ts';
 import { openBytes } from '../file-bytes.ts';
 import { CsvFault } from './csv-fault.ts';
 
@@ -82,6 +83,7 @@ class CsvScanner {
   take(given: Buffer): void {
     let bytes = given;
     const isFirst = this.#bytes === 0;
+    if (isFirst) refuseBinary(bytes);
     this.#checkUtf8(bytes);
     this.#bytes += bytes.length;
     if (isFirst && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
@@ -242,6 +244,18 @@ class CsvScanner {
       'Convert the file: iconv -f WINDOWS-1252 -t UTF-8 IN > OUT.',
     );
   }
+}
+
+function refuseBinary(bytes: Buffer): void {
+  const kind = binaryText(bytes);
+  if (kind === null) return;
+  throw new CsvFault(
+    1,
+    `it is ${kind}, not text in UTF-8`,
+    kind === 'UTF-16'
+      ? 'Convert the file: iconv -f UTF-16 -t UTF-8 IN > OUT.'
+      : 'Unpack the file; of compressed ones only gzip is read, where the name ends in .gz.',
+  );
 }
 
 /** How many bytes at the end begin a character of UTF-8 that goes on. */
