@@ -4,8 +4,16 @@
  */
 export type ColumnType =
   | { readonly kind: 'boolean' | 'integer' | 'double' | 'float' | 'date' | 'text' | 'json' }
-  /** Raw: µs. `zone`: a point in time; without, a reading of some clock. `isCut`: digits finer than a microsecond are gone already. */
-  | { readonly kind: 'timestamp'; readonly zone: boolean; readonly isCut: boolean }
+  /**
+   * Raw: µs. `zone`: a point in time; without, a reading of some clock. `isCut`: digits finer than a microsecond are gone already;
+   * `towards`: where to.
+   */
+  | {
+      readonly kind: 'timestamp';
+      readonly zone: boolean;
+      readonly isCut: boolean;
+      readonly towards?: 'the past' | 'zero' | undefined;
+    }
   /** Raw: ns. */
   | { readonly kind: 'timestamp-ns'; readonly zone: boolean }
   | { readonly kind: 'decimal'; readonly scale: number }
@@ -27,7 +35,8 @@ const simple: Readonly<Record<string, ColumnType>> = {
   TIMESTAMPTZ: { kind: 'timestamp', zone: true, isCut: false },
   TIMESTAMP_NS: { kind: 'timestamp-ns', zone: false },
   TIMESTAMPTZ_NS: { kind: 'timestamp-ns', zone: true },
-  INT96: { kind: 'timestamp', zone: false, isCut: true },
+  INT96: { kind: 'timestamp', zone: false, isCut: true, towards: 'the past' },
+  TIMESTAMPTZ_NS_CUT: { kind: 'timestamp', zone: true, isCut: true, towards: 'zero' },
   DATE: { kind: 'date' },
   VARCHAR: { kind: 'text' },
   JSON: { kind: 'json' },
@@ -35,8 +44,9 @@ const simple: Readonly<Record<string, ColumnType>> = {
 };
 
 /**
- * Reads a type's name as DESCRIBE prints it, e.g. `DECIMAL(10,2)` or `STRUCT(a INTEGER, "b c" VARCHAR)[]`. Two names are ours, for what
- * DuckDB has no type of its own for: `INT96`, a Parquet time cut to µs, and `TIMESTAMPTZ_NS`, nanoseconds with the UTC flag.
+ * Reads a type's name as DESCRIBE prints it, e.g. `DECIMAL(10,2)` or `STRUCT(a INTEGER, "b c" VARCHAR)[]`. Three names are ours, for what
+ * DuckDB has no type of its own for: `INT96`, a Parquet time cut to µs, `TIMESTAMPTZ_NS`, nanoseconds with the UTC flag, and
+ * `TIMESTAMPTZ_NS_CUT`, those as a reader gives them that cuts them to µs.
  */
 export function parseColumnType(name: string): ColumnType {
   const text = name.trim();

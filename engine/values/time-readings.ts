@@ -14,6 +14,13 @@ export function typedDateTime(form: ColumnType, spelling: Spelling): Convert | n
       return parsed({ ...spelling, relaxed: false });
     case 'timestamp':
       if ((!form.zone && !spelling.local) || (form.isCut && !spelling.truncate)) return null;
+      if (form.towards === 'zero') {
+        return (raw) => {
+          const value = Number(raw);
+          // Up to 1970 what was cut towards zero was not cut towards the past, and which it was is gone.
+          return Number.isSafeInteger(value) && value > 0 ? value : undefined;
+        };
+      }
       return (raw) => {
         const value = typeof raw === 'bigint' ? Number(raw) : raw;
         return Number.isSafeInteger(value) ? (value as number) + 0 : undefined;
@@ -62,6 +69,13 @@ export function dateTimeAdvice(raw: unknown, form: DateTimeForm): string {
 export function nanosAdvice(raw: unknown): string {
   const nanos = unitsOf(raw);
   return nanos !== undefined && nanos % 1000n !== 0n ? finerAdvice : '';
+}
+
+/** What to say of a time that a reader has cut towards zero, not towards the past. */
+export function cutAdvice(raw: unknown): string {
+  return Number.isSafeInteger(Number(raw)) && Number(raw) <= 0
+    ? 'nanoseconds in UTC can be cut towards the past from 1970 on only: write the column in microseconds'
+    : '';
 }
 
 const finerAdvice = "digits finer than a microsecond must be zero, unless the source says finerThanMicros: 'truncate'";

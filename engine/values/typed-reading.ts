@@ -8,7 +8,15 @@ import { decimalAdvice, numberAdvice, typedDecimal, typedDouble, typedFloat32 } 
 import { enumValue, storableText, stringAdvice, type TextTrust, typedBoolean } from './plain-readings.ts';
 import { receivedOf } from './raw-text.ts';
 import { KEY_SPELLING, type Spelling } from './spelling.ts';
-import { dateTimeAdvice, epochAdvice, nanosAdvice, typedDate, typedDateTime, typedEpoch } from './time-readings.ts';
+import {
+  cutAdvice,
+  dateTimeAdvice,
+  epochAdvice,
+  nanosAdvice,
+  typedDate,
+  typedDateTime,
+  typedEpoch,
+} from './time-readings.ts';
 
 /** The reading of typed values of one form; null where a value of that form can never be of the type. */
 function typedConversion(type: ScalarType, form: ColumnType, spelling: Spelling, trust: TextTrust): Convert | null {
@@ -89,8 +97,9 @@ function columnAdvice(type: ScalarType, form: ColumnType, spelling: Spelling): (
   switch (form.kind) {
     case 'timestamp-ns':
       return nanosAdvice;
-    // Raw values of these are not what the file shows.
     case 'timestamp':
+      return form.towards === 'zero' ? cutAdvice : () => '';
+    // Raw values of these are not what the file shows.
     case 'decimal':
     case 'date':
       return () => '';

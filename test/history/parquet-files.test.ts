@@ -203,6 +203,22 @@ describe('what DuckDB would alter', () => {
     expect(utc.rows.map((row) => row['at'])).toEqual([1000000000123456, 1000000001000000]);
   });
 
+  it('cuts towards the past, and lets a row be invalid whose time DuckDB has cut towards zero', async () => {
+    // -1 ns and -1001 ns.
+    const scan = (name: string): ReturnType<HistoryCase['scan']> => {
+      const path = join(import.meta.dirname, '../cases/fixtures', `early-${name}.parquet`);
+      const local = { ...AT, at: z.iso.datetime({ local: true }) };
+      return history.scan(sourceOf(local, { path }, { finerThanMicros: 'truncate' }));
+    };
+    for (const name of ['nanos-local', 'int96'])
+      expect((await scan(name)).rows.map((row) => row['at'])).toEqual([-1, -2]);
+    const { rows, invalid } = await scan('nanos-utc');
+    expect(rows).toEqual([]);
+    expect(invalid.map(({ reasons }) => reasons)).toEqual(
+      [0, 1].map(() => [expect.stringMatching(/^at: .*can be cut towards the past from 1970 on only/)]),
+    );
+  });
+
   it('tells nanoseconds that are none from nanoseconds, where it can', async () => {
     const local = { ...AT, at: z.iso.datetime({ local: true }) };
     const path = fixture('nanoseconds.parquet');

@@ -39,7 +39,9 @@ export function commonType(all: readonly ColumnValues[]): CommonType {
   const types = variants.map(({ type }) => type);
   if (types.every((type) => type in integerDigits)) return one(types.includes('UBIGINT') ? 'HUGEINT' : 'BIGINT');
   if (types.every((type) => type === 'FLOAT' || type === 'DOUBLE')) return one('DOUBLE');
-  if (types.every((type) => /^TIMESTAMP(?: WITH TIME ZONE)?$/.test(type))) {
+  // What is cut is judged apart: not all of it was cut the same way.
+  const isCut = variants.some(({ judged }) => judged === 'INT96' || judged === 'TIMESTAMPTZ_NS_CUT');
+  if (!isCut && types.every((type) => /^TIMESTAMP(?: WITH TIME ZONE)?$/.test(type))) {
     // Both are µs. That a time without a zone may be one was asked file by file.
     return one('TIMESTAMP', 'TIMESTAMP WITH TIME ZONE');
   }

@@ -83,7 +83,13 @@ async function readingOf(
 }
 
 function readingAs(column: ParquetColumn): Reading {
-  return { ...columnSql(column), judged: column.altered === 'int96' ? 'INT96' : column.type, reading: 'typed' };
+  return { ...columnSql(column), judged: judgedAs(column), reading: 'typed' };
+}
+
+/** The type by which values are judged: with the names the contract has for times that DuckDB cuts, nested ones too. */
+function judgedAs({ altered, type }: ParquetColumn): string {
+  if (altered === 'int96') return type.replace(/\bTIMESTAMP(?! WITH TIME ZONE)(?=[[\],)]|$)/g, 'INT96');
+  return altered === 'utc-nanoseconds' ? type.replaceAll('TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ_NS_CUT') : type;
 }
 
 /** Why a column cannot be read as the field; null where it can. Of INT96 the contract knows itself what is gone. */
