@@ -3,9 +3,6 @@ import type { Convert } from './convert.ts';
 import { canonicalDecimal, rescaledDecimal } from './decimal-text.ts';
 import { numberText, unitsOf } from './integer-readings.ts';
 
-/** The greatest 32-bit float. */
-const FLOAT32_MAX = 3.4028234663852886e38;
-
 /** Typed values of `z.number()`. A FLOAT column is none: its 1.111 is another double than the 1.111 of a JSON text. */
 export function typedDouble(form: ColumnType): Convert | null {
   switch (form.kind) {
@@ -47,8 +44,10 @@ export const textFloat32: Convert = rounded(textDouble);
 function rounded(nearest: Convert): Convert {
   return (raw) => {
     const value = nearest(raw) as number | undefined;
-    if (value === undefined || value > FLOAT32_MAX || value < -FLOAT32_MAX) return undefined;
-    return Math.fround(value) + 0;
+    if (value === undefined) return undefined;
+    // Writers of floats print the largest as 3.4028235e38, which is beyond it until it is rounded.
+    const float = Math.fround(value);
+    return Number.isFinite(float) ? float + 0 : undefined;
   };
 }
 
