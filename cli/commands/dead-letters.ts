@@ -10,6 +10,9 @@ import { isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
 
 const SHOWN_CHARS = 60;
+/** What a table needs of a payload, and what JSON has of it unless it is asked for more. */
+const TABLE_BYTES = 4 * SHOWN_CHARS;
+const JSON_BYTES = 65_536;
 
 /** `millrace dead-letters VIEW`, `millrace dead-letters accept SOURCE`. */
 export function addDeadLettersCommand(program: Command): void {
@@ -17,50 +20,65 @@ export function addDeadLettersCommand(program: Command): void {
     .command('dead-letters')
     .argument('<view>')
     .description('the newest records that broke the contract, with every reason')
-    .option('--limit <n>', 'at most this many', limitOf, 20);
+    .option('--limit <n>', 'at most this many', limitOf, 20)
+    .option('--payload-bytes <n>', 'with --json: at most so many bytes of each payload', limitOf, JSON_BYTES);
   addAcceptCommand(command);
-  withCommonOptions(command).action(async (view: string, options: CommonOptions & { limit: number }) => {
-    const { env, output } = contextOf(options);
-    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
-    try {
-      const letters = (await deadLetters(pool, view, options.limit)).map((letter) => ({
-        view: letter.view,
-        version: letter.version,
-        source: letter.source,
-        topic: letter.topic,
-        partition: letter.partition,
-        offset: letter.offset,
-        file: letter.file,
-        reasons: letter.reasons,
-        payload: letter.payload === null ? null : Buffer.from(letter.payload).toString('utf8'),
-        at: isoMicros(letter.createdAtUs),
-      }));
-      // A misspelt view has none, either: that must not look like good news.
-      if (letters.length === 0 && (await versions(pool, view)).length === 0) {
-        throw new MillraceError('unknown-view', `no version of a view "${view}" was ever built`, {
-          remedy: `Correct the name ("millrace plan" lists the views), or start it: millrace start ${view}`,
-          httpStatus: 404,
-        });
+  withCommonOptions(command).action(
+    async (view: string, options: CommonOptions & { limit: number; payloadBytes: number }) => {
+      const { env, output } = contextOf(options);
+      const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+      try {
+        const bytes = output.isJson ? options.payloadBytes : TABLE_BYTES;
+        const letters = (await deadLetters(pool, view, options.limit, bytes)).map((letter) => ({
+          view: letter.view,
+          version: letter.version,
+          source: letter.source,
+          topic: letter.topic,
+          partition: letter.partition,
+          offset: letter.offset,
+          file: letter.file,
+          reasons: letter.reasons,
+          ...payloadOf(letter.payload),
+          payloadBytes: letter.payloadBytes,
+          at: isoMicros(letter.createdAtUs),
+        }));
+        // A misspelt view has none, either: that must not look like good news.
+        if (letters.length === 0 && (await versions(pool, view)).length === 0) {
+          throw new MillraceError('unknown-view', `no version of a view "${view}" was ever built`, {
+            remedy: `Correct the name ("millrace plan" lists the views), or start it: millrace start ${view}`,
+            httpStatus: 404,
+          });
+        }
+        if (output.isJson) return output.json(letters);
+        if (letters.length === 0) return output.line(`${view}: no dead letters`);
+        output.table(
+          ['at', 'version', 'where', 'reasons', 'payload'],
+          letters.map((letter) => [
+            letter.at.slice(0, 19),
+            letter.version,
+            letter.file === null
+              ? `${letter.topic}/${letter.partition}@${letter.offset}`
+              : `${letter.file} row ${letter.offset}`,
+            letter.reasons.join('\n'),
+            short(letter.payload),
+          ]),
+        );
+      } finally {
+        await pool.end();
       }
-      if (output.isJson) return output.json(letters);
-      if (letters.length === 0) return output.line(`${view}: no dead letters`);
-      output.table(
-        ['at', 'version', 'where', 'reasons', 'payload'],
-        letters.map((letter) => [
-          letter.at.slice(0, 19),
-          letter.version,
-          letter.file === null
-            ? `${letter.topic}/${letter.partition}@${letter.offset}`
-            : `${letter.file} row ${letter.offset}`,
-          letter.reasons.join('\n'),
-          short(letter.payload),
-        ]),
-      );
-    } finally {
-      await pool.end();
-    }
-  });
+    },
+  );
+}
+
+/** A payload as text, and where text does not hold its very bytes in base64, too. */
+function payloadOf(payload: Uint8Array | null): { readonly payload: string | null; readonly payloadBase64?: string } {
+  if (payload === null) return { payload: null };
+  const bytes = Buffer.from(payload);
+  const text = bytes.toString('utf8');
+  return Buffer.from(text).equals(bytes)
+    ? { payload: text }
+    : { payload: text, payloadBase64: bytes.toString('base64') };
 }
 
 /** `millrace dead-letters accept SOURCE --partition P --until OFFSET`. */

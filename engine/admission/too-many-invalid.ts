@@ -16,7 +16,7 @@ export function tooManyInvalid(
     {
       remedy:
         "Correct the data or the source's contract, or raise its `invalidLimit`. Records that are to stay as they are: " +
-        `millrace dead-letters accept ${source.name} --partition P --until OFFSET. Nothing was published or written.`,
+        `millrace dead-letters accept ${source.name} --partition P --until OFFSET (P is "history" for its files). Nothing was published or written.`,
       details: { source: source.name, rate: source.invalidLimit.rate, window: source.invalidLimit.window },
     },
   );

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
@@ -44,13 +45,35 @@ export async function insertDeadLetters(
   }
 }
 
-/** The newest dead letters of a view's versions, at most `limit`. */
-export async function deadLetters(on: Queryable, view: string, limit: number): Promise<DeadLetter[]> {
+/** A dead letter as it was stored, its payload perhaps only by its beginning. */
+export interface ShownDeadLetter extends DeadLetter {
+  /** Of the whole payload; null where there is none. */
+  readonly payloadBytes: number | null;
+}
+
+/** The most that one `bytea` holds. */
+const WHOLE = 2 ** 30;
+
+/**
+ * The newest dead letters of a view's versions, at most `limit`, with at most `payloadBytes` of each payload: a record may have megabytes.
+ *
+ * @example
+ * await deadLetters(pool, 'route_delays', 20, 256);
+ */
+export async function deadLetters(
+  on: Queryable,
+  view: string,
+  limit: number,
+  payloadBytes = WHOLE,
+): Promise<ShownDeadLetter[]> {
   const rows = await run(
     on,
     catalog
       .selectFrom(DEAD_LETTERS)
-      .selectAll()
+      .select(['view', 'version', 'source', 'topic', 'partition', 'offset', 'file', 'reasons'])
+      .select(['broker_timestamp_us', 'created_at'])
+      .select(sql<Buffer | null>`substring(payload, 1, ${payloadBytes}::integer)`.as('beginning'))
+      .select(sql<number | null>`octet_length(payload)`.as('bytes'))
       .where('view', '=', view)
       .orderBy('created_at', 'desc')
       .orderBy('partition')
@@ -65,7 +88,8 @@ export async function deadLetters(on: Queryable, view: string, limit: number): P
     partition: row.partition,
     offset: row.offset,
     file: row.file,
-    payload: row.payload,
+    payload: row.beginning,
+    payloadBytes: row.bytes,
     reasons: row.reasons,
     brokerTimestampUs: row.broker_timestamp_us,
     createdAtUs: row.created_at,
