@@ -84,6 +84,8 @@ export interface Situation {
 export interface Outcome {
   /** Per label what a training set has, by feature: integers as bigint, decimals as text, times as epoch µs. */
   readonly rows: Readonly<Record<string, unknown>>[];
+  /** Per label whether a read at its time says that the state holds events at or after it. */
+  readonly ahead: readonly boolean[];
   readonly counts: LogCounts;
   /** Reasons of dead letters, of history before the topic's. */
   readonly letters: readonly { readonly reasons: string; readonly payload: Buffer | null }[];
@@ -240,8 +242,8 @@ export class CaseWorld {
     const rows = set.rows.map((row) =>
       Object.fromEntries(view.layout.features.map(({ name }) => [name, row[prefix + name]])),
     );
-    await this.#expectServed(view, labels, rows);
-    return { rows, counts, letters, manifest, lag, view };
+    const ahead = await this.#expectServed(view, labels, rows);
+    return { rows, ahead, counts, letters, manifest, lag, view };
   }
 
   async #send(topic: string, { records = [], send }: Situation): Promise<void> {
@@ -272,7 +274,8 @@ export class CaseWorld {
     view: CompiledView,
     labels: readonly Label[],
     rows: readonly Readonly<Record<string, unknown>>[],
-  ): Promise<void> {
+  ): Promise<boolean[]> {
+    const ahead: boolean[] = [];
     const api = await startApi({ pool: this.#database.pool });
     try {
       for (const [index, { key, at }] of labels.entries()) {
@@ -284,6 +287,7 @@ export class CaseWorld {
         const answer = (await response.json()) as FeaturesResponse;
         if (response.status !== 200) throw new Error(`the API refused ${at}: ${JSON.stringify(answer)}`);
         const read = answer.results[0]!.views[view.name]!;
+        ahead.push(read.ahead);
         if (read.ahead) continue;
         expect(read.errors).toBeNull();
         expect(spelled(view, read.values)).toEqual(spelled(view, rows[index]!));
@@ -291,6 +295,7 @@ export class CaseWorld {
     } finally {
       await api.close();
     }
+    return ahead;
   }
 }
 
