@@ -2,6 +2,7 @@ import { refusal } from '../engine/values/convert.ts';
 import { formatDateTime } from '../engine/values/iso-time.ts';
 import { typedReading } from '../engine/values/typed-reading.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
@@ -81,10 +82,12 @@ async function refuseStrayKeys(
 ): Promise<void> {
   const served = await Promise.all(views.map((view) => store.describe(view)));
   const names = new Set(served.flatMap(({ layout }) => layout.keys.map((key) => key.name)));
-  for (const entity of entities) {
+  for (const [index, entity] of entities.entries()) {
     const stray = Object.keys(entity).find((name) => !names.has(name));
     if (stray === undefined) continue;
-    throw new MillraceError('invalid-key', `key "${stray}": no such join key; expected ${[...names].join(', ')}`, {
+    const place = placeOf(index, entities.length);
+    const expected = [...names].join(', ');
+    throw new MillraceError('invalid-key', `${place}key "${stray}": no such join key; expected ${expected}`, {
       remedy: 'Correct the name.',
       details: { key: stray },
     });

@@ -21,7 +21,8 @@ export function framingFault(bytes: Buffer): string {
     );
   }
   if (bytes[0] !== 0 || bytes.length < 6) {
-    return `record: expected JSON, received ${bytes.length} byte${bytes.length === 1 ? '' : 's'} that begin with ${bytes.toString('hex', 0, 1)}`;
+    const howMany = bytes.length === 1 ? '1 byte that begins' : `${bytes.length} bytes that begin`;
+    return `record: expected JSON, received ${howMany} with ${bytes.toString('hex', 0, 1)}`;
   }
   const after = bytes.subarray(5, 5 + 2 * AROUND).toString();
   return (

@@ -5,9 +5,24 @@ import { nameOfType } from '../values/type-name.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 
-function invalidKey(layout: ViewLayout, message: string, details: Readonly<Record<string, unknown>>): MillraceError {
+/**
+ * Where an entity stands in a request, as refusals begin; '' where it is the only one.
+ *
+ * @example
+ * placeOf(1, 3); // 'entities[1]: '
+ */
+export function placeOf(index: number, count: number): string {
+  return count > 1 ? `entities[${index}]: ` : '';
+}
+
+function invalidKey(
+  layout: ViewLayout,
+  message: string,
+  details: Readonly<Record<string, unknown>>,
+  place = '',
+): MillraceError {
   const expected = layout.keys.map((key) => `${key.name}: ${nameOfType(key.type)}`).join(', ');
-  return new MillraceError('invalid-key', `view "${layout.view}", ${message}`, {
+  return new MillraceError('invalid-key', `${place}view "${layout.view}", ${message}`, {
     remedy: `Give the join keys of entity "${layout.entity}": { ${expected} }.`,
     details: { view: layout.view, ...details },
   });
@@ -23,13 +38,11 @@ export class EntityKeys {
     this.#ofRow = layout.keys.map((key) => rowValueReading(key.type));
   }
 
-  #convert(reading: Reading, name: string, type: ScalarType, value: unknown): ScalarValue {
+  #convert(reading: Reading, name: string, type: ScalarType, value: unknown, place = ''): ScalarValue {
     const converted = value === null || value === undefined ? undefined : reading.convert(value);
     if (converted === undefined) {
-      throw invalidKey(this.#layout, `key "${name}": ${refusal(reading, value)}`, {
-        key: name,
-        expected: nameOfType(type),
-      });
+      const details = { key: name, expected: nameOfType(type) };
+      throw invalidKey(this.#layout, `key "${name}": ${refusal(reading, value)}`, details, place);
     }
     return converted as ScalarValue;
   }
@@ -45,26 +58,22 @@ export class EntityKeys {
 
   /**
    * Key values by name, each read by `readingOf` its type (`typedReading` for JSON, `rowValueReading` for TypeScript).
-   * Names that are no join key are refused unless `ignoreOthers`. Throws MillraceError `invalid-key`.
+   * Names that are no join key are refused unless `ignoreOthers`. Throws MillraceError `invalid-key`, whose message begins with `place`.
    */
   ofObject(
     given: Readonly<Record<string, unknown>>,
     readingOf: (type: ScalarType) => Reading,
     ignoreOthers = false,
+    place = '',
   ): ScalarValue[] {
     const { keys } = this.#layout;
     const unknown = Object.keys(given).find((name) => !keys.some((key) => key.name === name));
     if (unknown !== undefined && !ignoreOthers) {
-      throw invalidKey(this.#layout, `key "${unknown}": no such join key`, { key: unknown });
+      throw invalidKey(this.#layout, `key "${unknown}": no such join key`, { key: unknown }, place);
     }
     return keys.map(({ name, type }) => {
-      if (!Object.hasOwn(given, name)) {
-        throw invalidKey(this.#layout, `key "${name}": ${refusal(readingOf(type), undefined)}`, {
-          key: name,
-          expected: nameOfType(type),
-        });
-      }
-      return this.#convert(readingOf(type), name, type, given[name]);
+      const value = Object.hasOwn(given, name) ? given[name] : undefined;
+      return this.#convert(readingOf(type), name, type, value, place);
     });
   }
 }

@@ -6,6 +6,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
+import { placeOf } from './entity-key.ts';
 import type { LiveReader } from './live-reader.ts';
 import { ViewLoader } from './view-loader.ts';
 import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
@@ -90,7 +91,9 @@ export function createOnlineStore(options: {
     async keysOf(view, entities, readingOf, ignoreOthers = false) {
       const loader = loaderOf(view);
       const convert = (reader: LiveReader): ScalarValue[][] =>
-        entities.map((entity) => reader.keys.ofObject(entity, readingOf, ignoreOthers));
+        entities.map((entity, index) =>
+          reader.keys.ofObject(entity, readingOf, ignoreOthers, placeOf(index, entities.length)),
+        );
       const reader = await loader.live().catch(named);
       try {
         return convert(reader);
