@@ -15,7 +15,8 @@ export const DUCKDB_FAULTS: readonly Fault[] = [
     code: 'spill-folder-full',
     symptoms: [/No space left|Failed to offload|max_temp_directory_size/i],
     says: 'could not spill',
-    remedy: 'Free space in the spill folder (MILLRACE_SPILL_DIR) or set it to a larger disk, or raise MILLRACE_MEMORY_MB.',
+    remedy:
+      'Free space in the spill folder (MILLRACE_SPILL_DIR) or set it to a larger disk, or raise MILLRACE_MEMORY_MB.',
     httpStatus: 500,
   },
 ];
