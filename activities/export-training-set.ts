@@ -33,6 +33,8 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         spine: resolve(root, input.spine),
         out,
         ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
+        timeZone: input.timeZone,
+        timeAt: input.timeAt,
         mode: input.mode ?? 'event-time',
         pool: deps.pool,
         archiveDir: deps.archiveDir,

@@ -64,6 +64,7 @@ async function exportWithMillrace(folder: string, out: string): Promise<void> {
     service: definitions.services.get('delay_model')!,
     spine: join(folder, 'spine.parquet'),
     out,
+    timeZone: 'UTC',
     mode: 'event-time',
     reader: null,
     memoryMb: MEMORY_MB,

@@ -149,7 +149,7 @@ async function wholePath(
     const spine = await writeSpine(workspace.junePath, folder, sampled, TRAINING_ROWS);
     const training = await exportJune(
       session,
-      { service: SERVICE, spine: spine.path, out: join(folder, 'training.parquet') },
+      { service: SERVICE, spine: spine.path, out: join(folder, 'training.parquet'), timeZone: 'UTC' },
       output,
     );
     const comparison = await compareWithServed(training.out, spillDir, served);

@@ -3,6 +3,7 @@ import { compileContract } from '../engine/contract/compile-contract.ts';
 import type { ColumnDecoder, CompiledContract } from '../engine/contract/compiled-contract.ts';
 import { isMillraceError } from '../engine/errors/millrace-error.ts';
 import { formatDateTime } from '../engine/values/iso-time.ts';
+import { labelTimes } from './label-times-page.ts';
 import { SHOWN_COLUMNS, SHOWN_FIELDS, type ShownField } from './value-samples.ts';
 
 const INTRODUCTION = `# What a value is at each door
@@ -13,9 +14,9 @@ There are two readings, and every door uses one of them: it accepts and refuses 
 
 | reading | doors |
 |---|---|
-| typed values, as JSON | records of a topic, lines of JSONL (history and spine), join keys of \`POST /v1/features\` |
-| typed values, as columns | Parquet (history and spine), SQL |
-| text | cells of a CSV, folders of a path (\`country=NL/\`), \`key=value\` on a command line, parameters of a URL |
+| typed values, as JSON | records of a topic, lines of JSONL (history; keys and label time of a spine), join keys of \`POST /v1/features\` |
+| typed values, as columns | Parquet (history; keys and label time of a spine), SQL |
+| text | cells of a CSV (history; keys and label time of a spine), folders of a path (\`country=NL/\`), \`key=value\` on a command line, parameters of a URL |
 
 - A JSON number is a DOUBLE, a JSON string a VARCHAR, a JSON boolean a BOOLEAN. A text in a typed file is a text: it is no number, however it looks.
 - An integer that came as a double (a JSON number, a DOUBLE, a text with point or exponent such as the \`42.0\` pandas writes for a column with gaps) counts where
@@ -31,7 +32,7 @@ There are two readings, and every door uses one of them: it accepts and refuses 
 
 /** The page `docs/values.md`. */
 export function valuesPage(): string {
-  return [INTRODUCTION, ...SHOWN_FIELDS.map(section)].join('\n');
+  return [INTRODUCTION, ...SHOWN_FIELDS.map(section), labelTimes()].join('\n');
 }
 
 function section(field: ShownField): string {

@@ -7,6 +7,7 @@ import {
   type ExportInput,
   type ExportMode,
   type ExportSummary,
+  TIME_ATS,
 } from '../../workflows/export-training-set/contract.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
@@ -20,6 +21,8 @@ interface ExportOptions extends CommonOptions {
   readonly spine: string;
   readonly out: string;
   readonly time?: string | undefined;
+  readonly timeZone?: string | undefined;
+  readonly timeAt?: ExportInput['timeAt'];
   readonly mode?: ExportMode | undefined;
   readonly requestColumn?: string | undefined;
   readonly missing?: 'error' | 'null' | undefined;
@@ -38,6 +41,16 @@ export function addExportCommand(program: Command): void {
     .requiredOption('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
     .requiredOption('--out <file>', 'the Parquet file to write')
     .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
+    .option(
+      '--time-zone <zone>',
+      'the zone of times that have none: UTC, or a name as Europe/Berlin (else they are refused)',
+    )
+    .addOption(
+      new Option(
+        '--time-at <end>',
+        'what a date as label time stands for: the start of its day, or its end, the midnight after (else dates are refused)',
+      ).choices(TIME_ATS),
+    )
     .addOption(
       new Option(
         '--mode <mode>',
@@ -78,12 +91,28 @@ export function addExportCommand(program: Command): void {
 
 /** The worker may run elsewhere in the file system: it is told absolute paths. The workflow checks what belongs together. */
 function inputOf(options: ExportOptions): ExportInput {
-  const { service, spine, out, time, mode, requestColumn, missing, onError, compare, overwrite, repeat } = options;
+  const {
+    service,
+    spine,
+    out,
+    time,
+    timeZone,
+    timeAt,
+    mode,
+    requestColumn,
+    missing,
+    onError,
+    compare,
+    overwrite,
+    repeat,
+  } = options;
   return {
     service,
     spine: resolve(spine),
     out: resolve(out),
     ...(time === undefined ? {} : { timeColumn: time }),
+    ...(timeZone === undefined ? {} : { timeZone }),
+    ...(timeAt === undefined ? {} : { timeAt }),
     ...(mode === undefined ? {} : { mode }),
     ...(requestColumn === undefined ? {} : { requestColumn }),
     ...(missing === undefined ? {} : { missing }),

@@ -178,7 +178,7 @@ export function quoteText(text: string): string {
 }
 
 /** Gives DuckDB's faults of resources a name; the rest is passed on as it is. */
-function nameDuckDbError(error: unknown): unknown {
+export function nameDuckDbError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof MillraceError) return error;
   const fault = faultOf(['duckdb'], symptomsOf(error));
   if (fault === null || !isNamed(fault)) return error;

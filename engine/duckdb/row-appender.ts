@@ -1,5 +1,5 @@
 import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBType, type DuckDBValue } from 'duckdb';
-import type { DuckDb } from './duckdb.ts';
+import { type DuckDb, nameDuckDbError } from './duckdb.ts';
 
 const ROWS_PER_CHUNK = 2048;
 
@@ -27,14 +27,24 @@ export class RowAppender {
   append(...values: readonly DuckDBValue[]): void {
     for (let column = 0; column < values.length; column++)
       (this.#columns[column] as DuckDBValue[]).push(values[column] as DuckDBValue);
-    if (++this.#rows === ROWS_PER_CHUNK) this.#write();
+    if (++this.#rows < ROWS_PER_CHUNK) return;
+    try {
+      this.#write();
+    } catch (error) {
+      throw nameDuckDbError(error);
+    }
   }
 
   /** Makes all appended rows visible and ends the appender. */
   close(): void {
-    if (this.#rows > 0) this.#write();
-    this.#appender.closeSync();
-    this.#connection.closeSync();
+    try {
+      if (this.#rows > 0) this.#write();
+      this.#appender.closeSync();
+    } catch (error) {
+      throw nameDuckDbError(error);
+    } finally {
+      this.#connection.closeSync();
+    }
   }
 
   #write(): void {

@@ -5,7 +5,7 @@ export const DUCKDB_FAULTS: readonly Fault[] = [
   {
     verdict: 'stop',
     code: 'memory-limit-too-small',
-    symptoms: [/^Out of Memory Error/i],
+    symptoms: [/^Out of Memory Error|^Failed to append: failed to allocate/i],
     says: 'could not stay within its memory limit',
     remedy: 'Raise MILLRACE_MEMORY_MB (default 2048), or give the spill folder (MILLRACE_SPILL_DIR) more room.',
     httpStatus: 500,

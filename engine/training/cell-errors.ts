@@ -1,8 +1,8 @@
-import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { errorsTable } from './feature-staging.ts';
 import type { ViewReading } from './reading.ts';
-import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';
+import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-columns.ts';
 
 /** How often one error stands in place of a feature's value. */
 export interface CountedError {
@@ -32,7 +32,7 @@ export async function countErrors(duckdb: DuckDb, table: string, signal: AbortSi
  */
 export async function refuseErrors(
   duckdb: DuckDb,
-  columns: readonly string[],
+  columns: readonly SpineColumn[],
   views: readonly { readonly reading: ViewReading; readonly errors: readonly CountedError[] }[],
 ): Promise<void> {
   const lines: string[] = [];
@@ -41,7 +41,7 @@ export async function refuseErrors(
     const { layout } = reading.view;
     for (const { feature: index, code, rows, firstRow } of errors) {
       const feature = layout.features[index]!.name;
-      const keys = layout.keys.map(({ name }) => name).filter((name) => columns.includes(name));
+      const keys = columns.filter((column) => layout.keys.some(({ name }) => name === column.name));
       const entity = await entityOfRow(duckdb, keys, firstRow);
       const where = `spine row ${firstRow + 1}${entity === '' ? '' : ` (${entity})`}`;
       const more = rows > 1 ? ` and ${rows - 1} more` : '';
@@ -59,11 +59,11 @@ export async function refuseErrors(
   });
 }
 
-async function entityOfRow(duckdb: DuckDb, keys: readonly string[], row: number): Promise<string> {
+async function entityOfRow(duckdb: DuckDb, keys: readonly SpineColumn[], row: number): Promise<string> {
   if (keys.length === 0) return '';
-  const texts = keys.map((key, index) => `CAST(${quoteName(key)} AS VARCHAR) AS k${index}`);
+  const texts = keys.map(({ output }, index) => `CAST(${output} AS VARCHAR) AS k${index}`);
   const [found] = await duckdb.query<Record<string, string | null>>(
     `SELECT ${texts.join(', ')} FROM ${SPINE_TABLE} WHERE ${ROW_COLUMN} = ${row}`,
   );
-  return keys.map((key, index) => `${key}=${found?.[`k${index}`]}`).join(' ');
+  return keys.map(({ name }, index) => `${name}=${found?.[`k${index}`]}`).join(' ');
 }

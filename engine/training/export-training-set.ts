@@ -37,8 +37,8 @@ const STATES_SHARE = 0.4;
  * name requests, exactly what those were served. Repeating it by its manifest gives the same bytes.
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
- * `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash` (or `spine-invalid` for several of these),
- * `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
+ * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
@@ -123,7 +123,7 @@ class TrainingExport {
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('spine');
     const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
-    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine.sha256, mode);
+    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode);
     this.#progress.phase('cut');
     const { reading, cuts, comparison } = await (spine.requestColumn === null
       ? this.#readTimes(spine)
@@ -137,7 +137,7 @@ class TrainingExport {
     const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];
     for (const view of read) views.push(await this.#manifestView(view.reading, view.errors, spine));
-    await writeRows(this.#duckdb, output.partialPath, spine.output, spine.features, tables, this.#signal);
+    await writeRows(this.#duckdb, output.partialPath, spine, tables, this.#signal);
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
@@ -152,8 +152,10 @@ class TrainingExport {
         sizeBytes: file.sizeBytes,
         sha256: spine.sha256,
         timeColumn: spine.timeColumn,
+        timeZone: spine.timeZone,
+        timeAt: spine.timeAt,
         ...(spine.requestColumn === null ? {} : { requestColumn: spine.requestColumn }),
-        columns: spine.columns,
+        columns: spine.columns.map(({ name }) => name),
       },
       views,
       sources: reading.sources,

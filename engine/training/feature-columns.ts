@@ -1,7 +1,6 @@
 import type { CompiledService } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import type { SpineFault } from './spine-faults.ts';
-import { ROW_COLUMN } from './spine-file.ts';
 
 /** A feature's place in the output. */
 export interface FeatureColumn {
@@ -37,15 +36,7 @@ export function featureColumns(service: CompiledService, ofRequests = false): Fe
 export function columnClashes(spineColumns: readonly string[], features: readonly FeatureColumn[]): SpineFault[] {
   const taken = new Map<string, string>();
   const faults: SpineFault[] = [];
-  for (const name of spineColumns) {
-    taken.set(name.toLowerCase(), `the spine's column "${name}"`);
-    if (name.toLowerCase() !== ROW_COLUMN) continue;
-    faults.push({
-      code: 'feature-column-clash',
-      message: `column "${name}" has a reserved name`,
-      remedy: 'Rename the column.',
-    });
-  }
+  for (const name of spineColumns) taken.set(name.toLowerCase(), `the spine's column "${name}"`);
   for (const { view, feature, isFeature, column } of features) {
     const name = column.toLowerCase();
     const owner = isFeature

@@ -2,9 +2,9 @@ import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
-import type { FeatureColumn } from './feature-columns.ts';
 import { outputSql } from './scalar-sql.ts';
-import { ROW_COLUMN, SPINE_TABLE } from './spine-file.ts';
+import type { PreparedSpine } from './prepare-spine.ts';
+import { READ_TABLE, ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
 import type { TrainingManifest } from './training-types.ts';
 
 const ROW_GROUP_ROWS = 122_880;
@@ -101,12 +101,11 @@ async function refuseExisting(path: string, overwrite: boolean): Promise<void> {
 export async function writeRows(
   duckdb: DuckDb,
   path: string,
-  spineColumns: readonly { readonly name: string; readonly sql: string }[],
-  features: readonly FeatureColumn[],
+  { output, isRead, features }: Pick<PreparedSpine, 'output' | 'isRead' | 'features'>,
   stagedTables: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
-  const columns = spineColumns.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
+  const columns = output.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
   const positions = new Map<string, number>();
   const wide: string[] = [];
   for (const { view, feature, column } of features) {
@@ -114,12 +113,14 @@ export async function writeRows(
     positions.set(view, position + 1);
     wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quoteName(column)}`);
   }
-  const joins = [...stagedTables.values()].map((table) => `JOIN ${table} ON ${table}.row_number = ${ROW_COLUMN}`);
+  const row = `${SPINE_TABLE}.${ROW_COLUMN}`;
+  const joined = [...(isRead ? [READ_TABLE] : []), ...stagedTables.values()];
+  const joins = joined.map((table) => `JOIN ${table} ON ${table}.row_number = ${row}`);
   await duckdb.run('SET threads = 1');
   await duckdb.run('SET preserve_insertion_order = true');
   await duckdb.run(
     `COPY (
-       SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${ROW_COLUMN}
+       SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${row}
      ) TO $1 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
     [path],
     signal,

@@ -2,9 +2,14 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { contentHash } from './content-hash.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedEntities, requestLabels, requestReadings } from './request-labels.ts';
-import { emptySpine, loadSpine, type SpineColumn, type SpineFile } from './spine-file.ts';
+import { labelReadings, outputColumns } from './label-columns.ts';
+import { type TimeAt, timeRule } from './label-time.ts';
+import { loadSpine } from './load-spine.ts';
+import { READ_TABLE, type SpineColumn } from './spine-columns.ts';
+import { emptySpine, type SpineFile } from './spine-file.ts';
 import { spineError } from './spine-faults.ts';
-import { findBadValues, labelReadings, outputColumns, type SpineEntity, sortLabels } from './spine-labels.ts';
+import { type SpineEntity, sortLabels } from './spine-labels.ts';
+import { stageLabels } from './stage-labels.ts';
 import type { TrainingOptions } from './training-types.ts';
 
 export const DEFAULT_TIME_COLUMN = 'event_timestamp';
@@ -12,12 +17,17 @@ export const DEFAULT_TIME_COLUMN = 'event_timestamp';
 /** A spine, loaded, checked and made into labels. */
 export interface PreparedSpine {
   readonly rows: number;
-  readonly columns: readonly string[];
+  readonly columns: readonly SpineColumn[];
   /** How its columns go to the output. */
   readonly output: readonly { readonly name: string; readonly sql: string }[];
+  /** Whether that is partly SQL over `READ_TABLE`. */
+  readonly isRead: boolean;
   readonly sha256: string;
   /** What the rows name: entities at times, or requests. */
   readonly timeColumn: string | null;
+  /** What was said of times without a zone, and of dates. */
+  readonly timeZone: string | null;
+  readonly timeAt: TimeAt | null;
   readonly requestColumn: string | null;
   /** The entities that the labels have ids of. */
   readonly keyed: ReadonlySet<SpineEntity>;
@@ -34,7 +44,10 @@ export async function prepareSpine(
   signal: AbortSignal,
 ): Promise<PreparedSpine> {
   const { sha256 } = await contentHash(file.path, signal);
-  const timeColumn = options.timeColumn ?? DEFAULT_TIME_COLUMN;
+  const pinned = options.repeatOf?.spine;
+  const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
+  const said = saidOfTimes(options);
+  const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...entities.flatMap((entity) => entity.keys.map((key) => key.name))]);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
   const columns = await loadSpine(duckdb, file, special, signal);
@@ -42,31 +55,41 @@ export async function prepareSpine(
   const requestColumn = requestColumnOf(options, columns, entities, timeColumn);
   const readings =
     requestColumn === null
-      ? labelReadings(columns, entities, timeColumn)
-      : requestReadings(columns, entities, requestColumn);
+      ? await labelReadings(duckdb, columns, entities, timeColumn, rule)
+      : await requestReadings(duckdb, columns, entities, requestColumn, rule);
   const features = featureColumns(options.service, requestColumn !== null);
   const faults = [
     ...readings.faults,
-    ...(await findBadValues(duckdb, readings, signal)),
+    ...(await stageLabels(duckdb, readings, signal)),
     ...columnClashes(names, features),
   ];
   if (faults.length > 0) throw spineError(file.path, faults);
   const rows =
     requestColumn === null
-      ? await sortLabels(duckdb, entities, readings, signal)
+      ? await sortLabels(duckdb, entities, signal)
       : await requestLabels(duckdb, entities, readings, signal);
   if (rows === 0) throw emptySpine(file.path);
-  const output = outputColumns(columns, entities, readings, file.format !== 'parquet');
+  const isRead = file.format !== 'parquet';
+  // Labels have what they need of it.
+  if (!isRead) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
   return {
     rows,
-    columns: names,
-    output,
+    columns,
+    output: outputColumns(columns, readings, READ_TABLE),
+    isRead,
     sha256,
     timeColumn: requestColumn === null ? timeColumn : null,
+    ...said,
     requestColumn,
     keyed: new Set(requestColumn === null ? entities : keyedEntities(columns, entities)),
     features,
   };
+}
+
+/** As the options say, or the manifest of the export that is repeated. One from before they were said took UTC, and the start of a day. */
+function saidOfTimes({ timeZone, timeAt, repeatOf }: TrainingOptions): Pick<PreparedSpine, 'timeZone' | 'timeAt'> {
+  const { timeZone: zoneThen = 'UTC', timeAt: atThen = 'start' } = repeatOf?.spine ?? { timeZone: null, timeAt: null };
+  return { timeZone: timeZone ?? zoneThen, timeAt: timeAt ?? atThen };
 }
 
 /** The column of request ids where the rows are to be read by it: one that is named, or the usual one where times or keys are lacking. */

@@ -2,6 +2,7 @@ import type { CompiledService } from '../define/compiled-view.ts';
 import { FIRST_SEMANTICS, isRetired } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import type { PreparedSpine } from './prepare-spine.ts';
 import type { ManifestSource, TrainingManifest, TrainingMode } from './training-types.ts';
 
 /**
@@ -11,7 +12,7 @@ import type { ManifestSource, TrainingManifest, TrainingMode } from './training-
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
-  spineSha256: string,
+  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt'>,
   mode: TrainingMode,
 ): void {
   const semantics = manifest.semantics ?? FIRST_SEMANTICS;
@@ -19,20 +20,25 @@ export function checkRepeatable(
   const changed: string[] = [];
   if (manifest.mode !== mode) changed.push(`mode: then "${manifest.mode}", now "${mode}"`);
   if (manifest.service !== service.name) changed.push(`service: then "${manifest.service}", now "${service.name}"`);
-  const then = new Map(manifest.views.map((view) => [view.view, view.fingerprint]));
+  const fingerprints = new Map(manifest.views.map((view) => [view.view, view.fingerprint]));
   for (const view of service.views) {
-    const fingerprint = then.get(view.name);
+    const fingerprint = fingerprints.get(view.name);
     if (fingerprint === undefined) changed.push(`view "${view.name}": not part of the service then`);
     else if (fingerprint !== view.fingerprint) {
       changed.push(
         `view "${view.name}": then fingerprint ${fingerprint.slice(0, 12)}, now ${view.fingerprint.slice(0, 12)}`,
       );
     }
-    then.delete(view.name);
+    fingerprints.delete(view.name);
   }
-  for (const name of then.keys()) changed.push(`view "${name}": no longer part of the service`);
-  if (manifest.spine.sha256 !== spineSha256)
-    changed.push(`spine: then sha-256 ${manifest.spine.sha256}, now ${spineSha256}`);
+  for (const name of fingerprints.keys()) changed.push(`view "${name}": no longer part of the service`);
+  const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
+  if (sha256 !== spine.sha256) changed.push(`spine: then sha-256 ${sha256}, now ${spine.sha256}`);
+  const then = { timeColumn, timeZone, timeAt };
+  for (const name of ['timeColumn', 'timeZone', 'timeAt'] as const) {
+    if (then[name] !== spine[name])
+      changed.push(`${name}: then ${JSON.stringify(then[name])}, now ${JSON.stringify(spine[name])}`);
+  }
   refuse(changed);
 }
 

@@ -1,20 +1,15 @@
 import { VARCHAR, BIGINT } from 'duckdb';
+import type { Reading } from '../values/convert.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import { KEY_SPELLING } from '../values/spelling.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import { entityKeys } from './entity-index.ts';
+import { type LabelColumn, labelReadings, type LabelReadings, REQUEST_PURPOSE } from './label-columns.ts';
+import type { TimeRule } from './label-time.ts';
+import { READ_TABLE, readingOf, type SpineColumn } from './spine-columns.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';
-import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-file.ts';
-import {
-  entityJoin,
-  type LabelColumn,
-  LABELS_TABLE,
-  labelReadings,
-  type LabelReadings,
-  numberEntities,
-  REQUEST_PURPOSE,
-  type SpineEntity,
-} from './spine-labels.ts';
+import { entityJoin, LABELS_TABLE, numberEntities, type SpineEntity } from './spine-labels.ts';
 
 export const DEFAULT_REQUEST_COLUMN = 'request_id';
 
@@ -35,16 +30,22 @@ export function keyedEntities(columns: readonly SpineColumn[], entities: readonl
 }
 
 /** Finds the request id, and the join keys of the entities the spine has all of: they tell the entities of one request apart. */
-export function requestReadings(
+export async function requestReadings(
+  duckdb: DuckDb,
   columns: readonly SpineColumn[],
   entities: readonly SpineEntity[],
   requestColumn: string,
-): LabelReadings {
+  rule: TimeRule,
+): Promise<LabelReadings> {
   const keyed = keyedEntities(columns, entities);
-  const own = labelReadings(columns, keyed, null);
-  const keys = entities.map((entity) => own.keys[keyed.indexOf(entity)] ?? entity.keys.map(() => null));
+  const own = await labelReadings(duckdb, columns, keyed, null, rule);
+  // The keys keep the places that their entities have among all.
+  const keys = entities.map((entity, e) => {
+    const found = own.keys[keyed.indexOf(entity)] ?? entity.keys.map(() => null);
+    return found.map((key, k) => key && { ...key, staged: `e${e}k${k}` });
+  });
   const { request, fault } = requestReading(columns, requestColumn);
-  return { time: null, request, keys, bound: own.bound, faults: fault === null ? own.faults : [fault, ...own.faults] };
+  return { time: null, request, keys, faults: fault === null ? own.faults : [fault, ...own.faults] };
 }
 
 function requestReading(
@@ -56,7 +57,8 @@ function requestReading(
     const known = columns.map((candidate) => candidate.name);
     return { request: null, fault: missingColumn(name, REQUEST_PURPOSE, known) };
   }
-  if (column.type !== 'VARCHAR' && column.type !== 'UUID' && !column.type.startsWith('ENUM(')) {
+  const text = readingOf(column, { kind: 'string' }, KEY_SPELLING);
+  if (text === null || column.type === 'JSON') {
     const fault = {
       code: 'spine-bad-request',
       message: `column "${name}" (${REQUEST_PURPOSE}) is ${column.type}; expected text`,
@@ -64,8 +66,15 @@ function requestReading(
     };
     return { request: null, fault };
   }
-  const reading = { sql: `nullif(CAST(${quoteName(name)} AS VARCHAR), '')`, expected: 'a request id' };
-  return { request: { name, purpose: REQUEST_PURPOSE, reading }, fault: null };
+  const reading: Reading = {
+    ...text,
+    expected: 'a request id',
+    convert: (raw) => (raw === '' ? undefined : text.convert(raw)),
+  };
+  return {
+    request: { column, purpose: REQUEST_PURPOSE, type: { kind: 'string' }, reading, staged: 'request_id' },
+    fault: null,
+  };
 }
 
 /** Makes the table of labels: row number, request id, and the id of each keyed entity; and the keys' texts. Gives the number of rows. */
@@ -78,13 +87,6 @@ export async function requestLabels(
   const present = entities.flatMap((entity, e) =>
     readings.keys[e]?.every((key) => key !== null) ? [{ entity, e }] : [],
   );
-  const keys = present.flatMap(({ e }) => readings.keys[e]!.map((key, k) => `${key?.reading.sql} AS e${e}k${k}`));
-  const columns = [`${ROW_COLUMN} AS row_number`, `${readings.request?.reading.sql} AS request_id`, ...keys];
-  await duckdb.run(
-    `CREATE TABLE training_keys AS SELECT ${columns.join(', ')} FROM ${SPINE_TABLE}`,
-    readings.bound.values,
-    signal,
-  );
   for (const { entity, e } of present) {
     await numberEntities(duckdb, e, entity, signal);
     await stageTexts(duckdb, entity, signal);
@@ -92,11 +94,10 @@ export async function requestLabels(
   const ids = present.map(({ e }) => `, e${e}.id AS id${e}`).join('');
   const joins = present.map(({ entity, e }) => entityJoin(e, entity)).join(' ');
   await duckdb.run(
-    `CREATE TABLE ${LABELS_TABLE} AS SELECT l.row_number, l.request_id${ids} FROM training_keys l ${joins}`,
+    `CREATE TABLE ${LABELS_TABLE} AS SELECT l.row_number, l.request_id${ids} FROM ${READ_TABLE} l ${joins}`,
     [],
     signal,
   );
-  await duckdb.run('DROP TABLE training_keys');
   const counted = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${LABELS_TABLE}`);
   return Number(counted[0]?.n);
 }

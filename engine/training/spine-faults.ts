@@ -22,13 +22,29 @@ const REMEDIES: Readonly<Record<string, string>> = {
   'the request id': 'Name the column of request ids with requestColumn (CLI: --request-column COLUMN).',
 };
 
+/** So many names help to find the one that was meant. */
+const SHOWN_NAMES = 30;
+
 /** The fault of a column the spine needs and does not have. */
 export function missingColumn(column: string, purpose: string, known: readonly string[]): SpineFault {
   const near = known.find((name) => name.toLowerCase() === column.toLowerCase());
-  const found = near === undefined ? `it has: ${known.join(', ')}` : `it has "${near}", and case counts`;
+  const more = known.length > SHOWN_NAMES ? ` and ${known.length - SHOWN_NAMES} more` : '';
+  const all = `it has: ${known.slice(0, SHOWN_NAMES).join(', ')}${more}`;
+  const delimiter = otherDelimiter(known);
   return {
     code: 'spine-column-missing',
-    message: `no column "${column}" (${purpose}); ${found}`,
-    remedy: REMEDIES[purpose] ?? 'Add the column, or rename the one that holds the join key.',
+    message: `no column "${column}" (${purpose}); ${near === undefined ? all : `it has "${near}", and case counts`}`,
+    remedy:
+      delimiter === null
+        ? (REMEDIES[purpose] ?? 'Add the column, or rename the one that holds the join key.')
+        : `The header seems to be delimited by ${delimiter}: a .csv has commas, a .tsv tabs. Write the file anew, or give it the other ending.`,
   };
+}
+
+/** What a header that is one name seems to be delimited by; null where it does not. */
+function otherDelimiter(names: readonly string[]): string | null {
+  const [only] = names;
+  if (names.length !== 1 || only === undefined) return null;
+  const [sign] = /[;\t|,]/.exec(only) ?? [];
+  return sign === undefined ? null : sign === '\t' ? 'tabs' : `"${sign}"`;
 }

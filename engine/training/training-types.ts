@@ -6,6 +6,7 @@ import type { Cut } from '../topic/cut.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { ModeComparison } from './comparison-types.ts';
+import type { TimeAt } from './label-time.ts';
 
 /**
  * `event-time`: every event before the label's time, whenever it came. `as-served`: what serving returned then, or would have: events that came or
@@ -24,6 +25,13 @@ export interface TrainingOptions {
   readonly out: string;
   /** The spine's column of label times. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
+  /** The zone of the spine's times that have none: `UTC` or an IANA name. Left out, such times are refused. With `repeatOf`: as there. */
+  readonly timeZone?: string | undefined;
+  /**
+   * Which instant a date as label time stands for: the first of its day, or of the day after (in `timeZone`, else UTC). Left out, dates are refused.
+   * With `repeatOf`: as there.
+   */
+  readonly timeAt?: TimeAt | undefined;
   readonly mode: TrainingMode;
   /** For `as-served` and `compare`: the database with the catalog, whose commits say what was served when. */
   readonly pool?: pg.Pool | undefined;
@@ -171,6 +179,9 @@ export interface TrainingManifest {
     readonly sha256: string;
     /** Null where the rows name requests. */
     readonly timeColumn: string | null;
+    /** How times without a zone and dates were read; null: there was no saying. Absent from older manifests: UTC, and the start of the day. */
+    readonly timeZone?: string | null | undefined;
+    readonly timeAt?: TimeAt | null | undefined;
     readonly requestColumn?: string | undefined;
     readonly columns: readonly string[];
   };

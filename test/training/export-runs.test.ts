@@ -245,7 +245,7 @@ async function overflowing(): Promise<Partial<TrainingOptions>> {
   }
   await writeFile(
     join(folder, 's.csv'),
-    'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02\n1,2001-06-03\n',
+    'visitor,event_timestamp\n1,2001-06-01T00:00:01Z\n1,2001-06-02T00:00:00Z\n1,2001-06-03T00:00:00Z\n',
   );
   return {
     spine: join(folder, 's.csv'),

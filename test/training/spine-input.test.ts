@@ -88,8 +88,24 @@ describe('bad spines', () => {
     expect(error.remedy).toContain('--time COLUMN');
   });
 
+  test('of very many columns some are named, and another delimiter is seen', async () => {
+    const names = Array.from({ length: 3000 }, (_, index) => `${'x'.repeat(200)}${index}`);
+    const row = Object.fromEntries(names.map((name) => [name, 1]));
+    const error = await refusal('s.jsonl', `${JSON.stringify(row)}\n`);
+    expect(error.message).toContain('and 2970 more');
+    expect(error.message.length).toBeLessThan(20_000);
+    expect(await refusal('s.csv', 'shop;event_timestamp\na;2001-06-01T00:00:00Z\n')).toMatchObject({
+      code: 'spine-column-missing',
+      remedy: expect.stringContaining('delimited by ";"'),
+    });
+    expect((await refusal('s.tsv', 'shop,event_timestamp\n')).remedy).toContain('delimited by ","');
+  });
+
   test('null keys', async () => {
-    const error = await refusal('s.csv', 'shop,event_timestamp\na,2001-06-01\n,2001-06-01\n,2001-06-01\n');
+    const error = await refusal(
+      's.csv',
+      `shop,event_timestamp\n${['a', '', ''].map((shop) => `${shop},2001-06-01T00:00:00Z\n`).join('')}`,
+    );
     expect(error.code).toBe('spine-null-key');
     expect(error.message).toContain('column "shop" (join key of entity "customer"), row 2: null (and 1 more row)');
   });
@@ -100,7 +116,7 @@ describe('bad spines', () => {
       '2001-02-30T00:00:00Z',
       '2001-06-01T24:00:00Z',
       '2001-06-01T00:00:00.1234567Z',
-      '0900-01-01',
+      '0900-01-01T00:00:00Z',
       '1',
     ]
       .map((time) => `{"shop":"a","event_timestamp":"${time}"}\n`)
@@ -108,7 +124,7 @@ describe('bad spines', () => {
     const error = await refusal('s.jsonl', `{"shop":"a","event_timestamp":"2001-06-01T00:00:00Z"}\n${rows}`);
     expect(error.code).toBe('spine-bad-time');
     expect(error.message).toMatch(
-      /"event_timestamp" .*, row 2: expected an ISO 8601 time.*, received "yesterday" \(and 5 more rows\)/,
+      /"event_timestamp" .*, row 2: expected an ISO datetime with Z or an offset, .*, received "yesterday" \(and 5 more rows\)/,
     );
     const typed = await testFolder();
     await withDuckDb((duckdb) =>
@@ -133,14 +149,14 @@ describe('bad spines', () => {
     expect(error.code).toBe('spine-bad-key');
     for (const column of ['kind', 'number', 'big', 'price', 'paid', 'day', 'at'])
       expect(error.message).toContain(`column "${column}"`);
-    expect(error.message).toContain('expected one of web, store, received "phone"');
+    expect(error.message).toContain('expected one of "web", "store", received "phone"');
     const folder = await testFolder();
     await withDuckDb((duckdb) =>
       duckdb.run(`COPY (SELECT 1 AS shop, now() AS event_timestamp) TO '${folder}/s.parquet'`),
     );
     await expect(exportSmall(folder, 's.parquet')).rejects.toMatchObject({
       code: 'spine-bad-key',
-      message: expect.stringContaining('is INTEGER; expected string'),
+      message: expect.stringContaining('is INTEGER; expected text'),
     });
   });
 
@@ -158,7 +174,7 @@ describe('bad spines', () => {
 describe('the place of the output', () => {
   test('an existing file is kept unless overwriting is allowed; a missing folder is named', async () => {
     const folder = await testFolder();
-    await writeFile(join(folder, 's.csv'), 'shop,event_timestamp\na,2001-06-01\n');
+    await writeFile(join(folder, 's.csv'), 'shop,event_timestamp\na,2001-06-01T00:00:00Z\n');
     await writeFile(join(folder, 'out.parquet'), 'mine');
     await expect(exportSmall(folder, 's.csv')).rejects.toMatchObject({ code: 'out-exists', httpStatus: 409 });
     await expect(exportSmall(folder, 's.csv', { out: join(folder, 'no/out.parquet') })).rejects.toMatchObject({
@@ -180,9 +196,10 @@ describe('good spines', () => {
     const times = [
       '2001-06-01T00:00:00Z',
       '2001-06-01T02:00:00.000001+02:00',
-      '2001-06-01 00:00:00.000001',
+      '2001-06-01T00:00:00.000001',
       '2001-06-02',
     ];
+    const said = { timeZone: 'UTC', timeAt: 'start' } as const;
     await writeFile(
       join(folder, 's.jsonl'),
       times.map((t) => `${JSON.stringify({ ...keys, event_timestamp: t, x: { y: [1] } })}\n`).join(''),
@@ -208,7 +225,8 @@ describe('good spines', () => {
       'TIMESTAMP WITH TIME ZONE',
     ];
     for (const spine of ['s.jsonl', 's.csv', 's.parquet']) {
-      await exportSmall(folder, spine, { name: 'wide', overwrite: true });
+      const { spine: read } = await exportSmall(folder, spine, { name: 'wide', overwrite: true, ...said });
+      expect(read).toMatchObject(said);
       const set = await readParquet(join(folder, 'out.parquet'));
       expect([spine, ...set.rows.map((row) => row['by_key__orders'])]).toEqual([spine, ...counts]);
       expect(set.rows.map((row) => row['event_timestamp'])).toEqual([AT, AT + 1, AT + 1, AT + 86_400_000_000]);
@@ -248,14 +266,12 @@ describe('good spines', () => {
   test('columns pass as they are: order, names, types, texts with leading zeros, quotes and line ends, empty texts', async () => {
     const folder = await testFolder();
     const text =
-      'zip,shop,when,e,big,f,b,"a ""quoted"", name",n\n007,a,2001-06-02,"",12345678901234567890,1.5,true,"x\ny",1\n8,b,2001-06-02,,1,2e3,false,,\n';
+      'zip,shop,when,e,big,f,b,"a ""quoted"", name",n\n007,a,2001-06-02,"",12345678901234567890,1.5,true,"x\ny",1\n8,b,2001-06-02,,1,2000.0,false,,\n';
     await writeFile(join(folder, 's.csv'), text);
-    await exportSmall(folder, 's.csv', { timeColumn: 'when' });
+    await exportSmall(folder, 's.csv', { timeColumn: 'when', timeAt: 'start' });
     const set = await readParquet(join(folder, 'out.parquet'));
     expect(set.names.slice(0, 9)).toEqual(['zip', 'shop', 'when', 'e', 'big', 'f', 'b', 'a "quoted", name', 'n']);
-    expect(set.types.slice(0, 9).join()).toBe(
-      'VARCHAR,VARCHAR,TIMESTAMP WITH TIME ZONE,VARCHAR,VARCHAR,DOUBLE,BOOLEAN,VARCHAR,BIGINT',
-    );
+    expect(set.types.slice(0, 9).join()).toBe('VARCHAR,VARCHAR,DATE,VARCHAR,VARCHAR,DOUBLE,BOOLEAN,VARCHAR,BIGINT');
     expect(
       set.rows.map((row) => [row['zip'], row['e'], row['big'], row['f'], row['b'], row['a "quoted", name'], row['n']]),
     ).toEqual([
@@ -271,7 +287,7 @@ describe('good spines', () => {
       [1, NULL] AS l, {'x': 1} AS s, 'b'::BLOB AS b, '123e4567-e89b-12d3-a456-426614174000'::UUID AS id, 1.5::DECIMAL(9, 3) AS d,
       TIMESTAMP_NS '2001-06-02 00:00:00.123456789' AS ns, MAP {'k': 1} AS m`;
     await withDuckDb((duckdb) => duckdb.run(`COPY (${select}) TO '${folder}/s[1]*.parquet'`));
-    await exportSmall(folder, 's[1]*.parquet');
+    await exportSmall(folder, 's[1]*.parquet', { timeZone: 'UTC' });
     await withDuckDb(async (duckdb) => {
       const [then] = await duckdb.query<{ text: string }>(`SELECT CAST(s AS VARCHAR) AS text FROM (${select}) s`);
       const columns = await duckdb.query<{ column_name: string; column_type: string }>(`DESCRIBE ${select}`);
@@ -287,5 +303,15 @@ describe('good spines', () => {
       expect(now.slice(0, 12)).toEqual(columns);
       expect(text).toEqual(then);
     });
+  });
+});
+
+test('a spine too wide for the memory says so', async () => {
+  const folder = await testFolder();
+  const row = Object.fromEntries(Array.from({ length: 12_000 }, (_, index) => [`x${index}`, 1]));
+  await writeFile(join(folder, 's.jsonl'), `${JSON.stringify(row)}\n`);
+  await expect(exportSmall(folder, 's.jsonl', { memoryMb: 110 })).rejects.toMatchObject({
+    code: 'memory-limit-too-small',
+    remedy: expect.stringContaining('memory'),
   });
 });

@@ -1,6 +1,7 @@
 import type { ComparedFeature } from '../../engine/training/comparison-types.ts';
 
 export const EXPORT_MODES = ['event-time', 'as-served'] as const;
+export const TIME_ATS = ['start', 'end'] as const;
 export type ExportMode = (typeof EXPORT_MODES)[number];
 
 /** What `exportTrainingSet` is started with. Relative paths are taken from the folder that holds the definitions folder. */
@@ -10,6 +11,10 @@ export interface ExportInput {
   readonly out: string;
   /** The spine's timestamp column. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
+  /** The zone of the spine's times that have none: `UTC` or an IANA name, as `Europe/Berlin`. Without it they are refused. */
+  readonly timeZone?: string | undefined;
+  /** What a date as label time stands for: the `start` of its day, or the `end`, the midnight after. Without it dates are refused. */
+  readonly timeAt?: (typeof TIME_ATS)[number] | undefined;
   /** `event-time`: what had happened by then · `as-served`: what serving would have answered then, or did. Default event-time. */
   readonly mode?: ExportMode | undefined;
   /** as-served: the spine's column of request ids; its rows get exactly what those requests were served. */

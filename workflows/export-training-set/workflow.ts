@@ -1,6 +1,6 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from '../activity-profiles.ts';
-import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary } from './contract.ts';
+import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary, TIME_ATS } from './contract.ts';
 import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
 import { waitingText } from '../page-text.ts';
@@ -12,6 +12,8 @@ const FIELDS: readonly (keyof ExportInput)[] = [
   'spine',
   'out',
   'timeColumn',
+  'timeZone',
+  'timeAt',
   'mode',
   'requestColumn',
   'missing',
@@ -50,9 +52,10 @@ function running({ service, spine, out }: ExportInput, waiting: Waiting | null):
 function checkInput(input: unknown): asserts input is ExportInput {
   const given = objectOf(input, FIELDS, EXAMPLE);
   for (const name of ['service', 'spine', 'out']) textOf(given, name);
-  for (const name of ['timeColumn', 'repeatOf', 'requestColumn']) optionalTextOf(given, name);
+  for (const name of ['timeColumn', 'timeZone', 'repeatOf', 'requestColumn']) optionalTextOf(given, name);
   for (const name of ['overwrite', 'compare']) optionalFlagOf(given, name);
   const mode = choiceOf(given, 'mode', EXPORT_MODES) ?? ('event-time' satisfies ExportMode);
+  choiceOf(given, 'timeAt', TIME_ATS);
   choiceOf(given, 'missing', ['error', 'null']);
   choiceOf(given, 'onError', ['fail', 'null']);
   if (mode === 'as-served') return;

@@ -208,7 +208,7 @@ class CsvScanner {
     return new CsvFault(
       this.#recordLine,
       `expected ${this.#columns} field${this.#columns === 1 ? '' : 's'} as in the header, found ${this.#fields}`,
-      `Correct the line, or declare the delimiter: history: { csv: { delimiter: ';' } }; a field with a delimiter in it stands in quotes.`,
+      `Correct the line, or the file's delimiter: a history declares another by history: { csv: { delimiter: ';' } }, a spine has commas, or tabs as .tsv. A field with a delimiter in it stands in quotes.`,
     );
   }
 

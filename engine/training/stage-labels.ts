@@ -1,0 +1,182 @@
+import { BIGINT, BOOLEAN, type DuckDBType, type DuckDBValue, VARCHAR } from 'duckdb';
+import { numbersAsWritten } from '../contract/numbers-as-written.ts';
+import { refusal } from '../values/convert.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { rawColumn } from '../duckdb/raw-column.ts';
+import { RowAppender } from '../duckdb/row-appender.ts';
+import { type Decode, type ValueColumn, valueColumn } from '../history/value-column.ts';
+import { columnsToRead, type LabelColumn, type LabelReadings, REQUEST_PURPOSE, TIME_PURPOSE } from './label-columns.ts';
+import { READ_TABLE, ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
+import type { SpineFault } from './spine-faults.ts';
+
+/**
+ * Reads the labels' keys, times and request ids into `READ_TABLE`, in the forms the engine holds them in. Gives every fault there is, each kind in a
+ * column with its first row and how many there are; with any, the table is of no use.
+ */
+export async function stageLabels(duckdb: DuckDb, readings: LabelReadings, signal: AbortSignal): Promise<SpineFault[]> {
+  const columns = columnsToRead(readings).map((label) => new StagedColumn(label));
+  if (columns.length === 0) return [];
+  const definitions = columns.map(({ label, form }) => `, ${label.staged} ${form.type.toString()}`);
+  await duckdb.run(`CREATE TABLE ${READ_TABLE} (row_number BIGINT${definitions.join('')})`);
+  const appender = await RowAppender.open(duckdb, READ_TABLE, [BIGINT, ...columns.map(({ form }) => form.type)]);
+  try {
+    const expressions = columns.map(({ label }) => `, ${label.column.raw.expression}`);
+    const readRow = rawColumn('BIGINT');
+    const rows: number[] = [];
+    const values: DuckDBValue[] = [];
+    for await (const chunk of duckdb.chunks(
+      `SELECT ${ROW_COLUMN}${expressions.join('')} FROM ${SPINE_TABLE}`,
+      [],
+      signal,
+    )) {
+      readRow(chunk, 0, rows);
+      let isSound = true;
+      for (const [index, column] of columns.entries()) {
+        column.read(chunk, index + 1, rows);
+        isSound &&= column.isSound;
+      }
+      if (!isSound) continue;
+      for (let row = 0; row < chunk.rowCount; row++) {
+        values.length = 0;
+        values.push(BigInt(rows[row] as number));
+        for (const column of columns) values.push(column.stored(row));
+        appender.append(...values);
+      }
+    }
+  } finally {
+    appender.close();
+  }
+  return columns.flatMap((column) => column.faults());
+}
+
+/** How a read value is held in DuckDB. */
+interface StagedForm {
+  readonly type: DuckDBType;
+  readonly store: (value: unknown) => DuckDBValue;
+}
+
+const asIs = (value: unknown): DuckDBValue => value as DuckDBValue;
+const asBigint = (value: unknown): DuckDBValue => BigInt(value as number);
+
+/** An exact form that is cheap to compare: decimals and dates as their canonical texts. */
+function stagedForm(type: ScalarType): StagedForm {
+  switch (type.kind) {
+    case 'string':
+    case 'enum':
+    case 'date':
+    case 'decimal':
+      return { type: VARCHAR, store: asIs };
+    case 'boolean':
+      return { type: BOOLEAN, store: asIs };
+    case 'int64':
+      return { type: BIGINT, store: asIs };
+    case 'int':
+    case 'timestamp':
+    case 'double':
+      return { type: BIGINT, store: asBigint };
+  }
+}
+
+/** Rows of one kind of fault. */
+interface FaultyRows {
+  count: number;
+  /** From 0. */
+  first: number;
+  what: string;
+  remedy: string | null;
+}
+
+class StagedColumn {
+  readonly label: LabelColumn;
+  readonly form: StagedForm;
+  readonly #read: ValueColumn;
+  readonly #values: unknown[] = [];
+  readonly #nulls: FaultyRows = { count: 0, first: Number.POSITIVE_INFINITY, what: '', remedy: null };
+  readonly #bad: FaultyRows = { count: 0, first: Number.POSITIVE_INFINITY, what: '', remedy: null };
+  #rows: readonly number[] = [];
+  #remedy: string | null = null;
+
+  constructor(label: LabelColumn) {
+    this.label = label;
+    this.form = stagedForm(label.type);
+    this.#read = valueColumn(label.column.raw.type, this.#decoder());
+  }
+
+  get isSound(): boolean {
+    return this.#nulls.count === 0 && this.#bad.count === 0;
+  }
+
+  /** @param rows The spine's row numbers of the chunk. */
+  read(chunk: Parameters<ValueColumn>[0], column: number, rows: readonly number[]): void {
+    this.#rows = rows;
+    const values = this.#values;
+    this.#read(chunk, column, values, this.#onFault);
+    for (let row = 0; row < chunk.rowCount; row++) if (values[row] === null) this.#note(this.#nulls, row, 'null');
+  }
+
+  stored(row: number): DuckDBValue {
+    return this.form.store(this.#values[row]);
+  }
+
+  /** Null passes: it has a fault of its own. */
+  #decoder(): Decode {
+    const { reading, remedyOf, column } = this.label;
+    const isJson = column.raw.door === 'json';
+    return (raw, reasons) => {
+      if (raw === null) return null;
+      const given: unknown = isJson ? JSON.parse(raw as string) : raw;
+      const value = given === null ? undefined : reading.convert(given);
+      if (value !== undefined) return value;
+      const reason = refusal(reading, given);
+      reasons.push(isJson ? (numbersAsWritten(raw as string, [reason])[0] as string) : reason);
+      this.#remedy = remedyOf?.(given) ?? null;
+      return undefined;
+    };
+  }
+
+  readonly #onFault = (row: number, reasons: readonly string[]): void =>
+    this.#note(this.#bad, row, reasons.join('; '), this.#remedy);
+
+  #note(faulty: FaultyRows, row: number, what: string, remedy: string | null = null): void {
+    faulty.count++;
+    const number = this.#rows[row] as number;
+    if (number >= faulty.first) return;
+    faulty.first = number;
+    faulty.what = what;
+    faulty.remedy = remedy;
+  }
+
+  faults(): SpineFault[] {
+    const { column, purpose } = this.label;
+    const isTime = purpose === TIME_PURPOSE;
+    const ofColumn = isTime ? 'spine-bad-time' : purpose === REQUEST_PURPOSE ? 'spine-bad-request' : null;
+    const fault = ({ count, first, what, remedy }: FaultyRows, code: string, usual: string): SpineFault[] =>
+      count === 0
+        ? []
+        : [
+            {
+              code,
+              message: `column "${column.name}" (${purpose}), row ${first + 1}: ${what}${andMore(count)}`,
+              remedy: remedy ?? usual,
+            },
+          ];
+    return [
+      ...fault(
+        this.#nulls,
+        ofColumn ?? 'spine-null-key',
+        `Fill in or drop the rows without a value in "${column.name}".`,
+      ),
+      ...fault(
+        this.#bad,
+        ofColumn ?? 'spine-bad-key',
+        `Correct or drop these rows of "${column.name}" (row 1 is the first row of labels).`,
+      ),
+    ];
+  }
+}
+
+function andMore(count: number): string {
+  if (count === 1) return '';
+  return count === 2 ? ' (and 1 more row)' : ` (and ${count - 1} more rows)`;
+}
