@@ -70,14 +70,14 @@ const spines: readonly (readonly [string, string, string, string, RegExp])[] = [
   [
     'an infinite time in Parquet',
     's.parquet',
-    `SELECT 'a' AS shop, 'infinity'::TIMESTAMP AS event_timestamp`,
+    `SELECT 'a' AS shop, 'infinity'::TIMESTAMPTZ AS event_timestamp`,
     'spine-bad-time',
     /row 1/,
   ],
   [
     'a time before all times',
     's.parquet',
-    `SELECT 'a' AS shop, TIMESTAMP '0001-01-01' AS event_timestamp`,
+    `SELECT 'a' AS shop, TIMESTAMPTZ '0001-01-01 00:00:00Z' AS event_timestamp`,
     'spine-bad-time',
     /row 1/,
   ],
@@ -89,6 +89,36 @@ const spines: readonly (readonly [string, string, string, string, RegExp])[] = [
     /row 1: .*received "soon" \(and 1 more row\)/,
   ],
   ['seconds for times', 's.jsonl', '{"shop":"a","event_timestamp":991353600}\n', 'spine-bad-time', /row 1|is BIGINT/],
+  [
+    'a column of times without a zone',
+    's.parquet',
+    `SELECT 'a' AS shop, TIMESTAMP '2001-06-01' AS event_timestamp`,
+    'spine-bad-time',
+    /is TIMESTAMP: times without a zone/,
+  ],
+  [
+    'a time without a zone',
+    's.csv',
+    `shop,event_timestamp\na,${TIME}\na,2001-06-01 00:00:00\n`,
+    'spine-bad-time',
+    /row 2: .*received "2001-06-01 00:00:00"; it has no zone/,
+  ],
+  ['a date', 's.jsonl', '{"shop":"a","event_timestamp":"2001-06-01"}\n', 'spine-bad-time', /row 1: .*it is a day/],
+  [
+    'a column that would come out changed',
+    's.parquet',
+    `SELECT 'a' AS shop, now() AS event_timestamp, 1::VARIANT AS v`,
+    'spine-column-altered',
+    /column "v" is VARIANT/,
+  ],
+  [
+    'a column without a name',
+    's.csv',
+    `,shop,event_timestamp\n0,a,${TIME}\n`,
+    'spine-bad-name',
+    /column 1 has no name/,
+  ],
+  ['another delimiter', 's.csv', `shop;event_timestamp\na;${TIME}\n`, 'spine-column-missing', /it has: shop;event_/],
   ['a key and a time at once', 's.csv', 'shop,event_timestamp\n,soon\n', 'spine-invalid', /soon[^]*null/],
 ];
 

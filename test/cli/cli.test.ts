@@ -236,6 +236,26 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     expect(mode.stderr).toContain('Allowed choices are event-time, as-served');
   });
 
+  it('export reads times without a zone, and dates, as it is told, and says so in the manifest', async () => {
+    const spine = join(folder, 'days.csv');
+    writeFileSync(spine, 'person,event_timestamp\nu1,2026-01-02\nu1,2026-01-02 12:00:00\n');
+    const out = join(folder, 'days.parquet');
+    const args = ['export', '--service', `${world.view}_service`, '--spine', spine, '--out', out];
+    const untold = await cli(...args);
+    expect(untold.exitCode).toBe(1);
+    expect(untold.stderr).toContain('error spine-bad-time');
+    expect(untold.stderr).toContain('--time-at');
+    const unknown = await cli(...args, '--time-at', 'end', '--time-zone', '+01:00');
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain('error unknown-time-zone');
+    const choice = await cli(...args, '--time-at', 'noon');
+    expect(choice.stderr).toContain('Allowed choices are start, end');
+    expect(await json(...args, '--time-at', 'end', '--time-zone', 'Europe/Berlin')).toMatchObject({ rows: 2 });
+    expect(JSON.parse(readFileSync(`${out}.manifest.json`, 'utf8'))).toMatchObject({
+      spine: { timeZone: 'Europe/Berlin', timeAt: 'end' },
+    });
+  });
+
   it('pause, resume and a refused command say what became of them', async () => {
     expect(await ok('pause', world.view, '--wait')).toContain('paused');
     const refused = await cli('refresh', world.view);
