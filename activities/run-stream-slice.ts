@@ -18,6 +18,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
   const reader = readerFor(deps, view);
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
   const { shard, shards } = input;
+  const beganMs = deps.clock.monotonicMs();
   const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
     runStream({
       view,
@@ -57,7 +58,15 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
     }),
   );
   const { records, lag, watermarkUs, mostlyInvalid, waiting, ended } = result;
-  const summary = { records, lag, watermarkUs, mostlyInvalid, waiting };
+  const seconds = Math.max(deps.clock.monotonicMs() - beganMs, 1) / 1000;
+  const summary = {
+    records,
+    lag,
+    watermarkUs,
+    recordsPerSecond: Math.round(records / seconds),
+    mostlyInvalid,
+    waiting,
+  };
   if (ended === 'superseded') return { ...summary, ended, generation: await highestGeneration(deps, view.name) };
   if (ended !== 'aborted') return { ...summary, ended };
   const why = cancellationDetails();

@@ -46,6 +46,7 @@ export async function* dedupeIds(
   topic: string,
   partitions: readonly number[],
 ): AsyncGenerator<PackedIds> {
+  if (partitions.length === 0) return;
   const all = catalog
     .selectFrom(DEDUPE_IDS)
     .selectAll()

@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
-import type { TopicBounds } from '../topic/log-reader.ts';
+import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { dedupeIds } from '../postgres/dedupe-ids.ts';
@@ -142,10 +143,12 @@ export class StreamSession {
     const stop = new AbortController();
     const readSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
     const positions = new Map([...this.#runs.values()].map((run) => [run.partition, run.nextOffset]));
-    const intake = new RecordIntake(
-      reader.read({ topic: this.#claim.topic, positions, ends, signal: readSignal }),
-      this.#limits.maxBatchRecords * 2,
-    );
+    // One of more shards than there are partitions has none to read, and waits for the topic to gain some.
+    const batches =
+      positions.size === 0 && ends === undefined
+        ? nothing(readSignal)
+        : reader.read({ topic: this.#claim.topic, positions, ends, signal: readSignal });
+    const intake = new RecordIntake(batches, this.#limits.maxBatchRecords * 2);
     const nudge = (): void => intake.nudge();
     signal?.addEventListener('abort', nudge, { once: true });
     try {
@@ -308,6 +311,11 @@ export class StreamSession {
     const done = (): void => void (this.#reporting = false);
     reader.reportOffsets(`millrace.${view.name}.v${version}`, this.#claim.topic, offsets).then(done, done);
   }
+}
+
+/** Gives no batch, and ends on abort. */
+async function* nothing(signal: AbortSignal): AsyncGenerator<LogBatch> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** Whether a record of the claimed partitions can still repeat an id of the history. */

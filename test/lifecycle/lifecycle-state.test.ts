@@ -50,7 +50,7 @@ describe('the life of a view', () => {
       type: 'slice-ended',
       shard: 1,
       slice: { ended: 'present-end', records: 0, lag: 0, watermarkUs: null },
-      catchUpLag: 10,
+      isCaughtUp: true,
     };
     expect(phaseOf(after([second], first))).toBe('streaming');
   });

@@ -23,6 +23,8 @@ export interface LifecycleOptions {
   readonly sliceSeconds: number;
   /** Records behind the end of the topic up to which a stream counts as caught up. Default 1000. */
   readonly catchUpLag: number;
+  /** So many as a stream works off in this time, in seconds, count as caught up too: on a fast topic more arrive while it is looked. Default 5; 0 where `catchUpLag` is given. */
+  readonly catchUpSeconds: number;
   /** Entities whose state is compared with a backfill before a promoted view counts as streaming. Default 200,000; 0: none. */
   readonly proofEntities: number;
   /** Continue as new after this many history events; null: when the server suggests it. */
@@ -143,6 +145,8 @@ export interface SliceSummary {
   readonly records: number;
   readonly lag: number;
   readonly watermarkUs: number | null;
+  /** How fast its records were worked off; left out by workers of the release before. */
+  readonly recordsPerSecond?: number | undefined;
   /** More than half of the last 20 records of some partition are invalid; left out by workers of the release before. */
   readonly mostlyInvalid?: boolean | undefined;
   /** What it waited for as it ended, null for nothing; left out by workers of the release before. */

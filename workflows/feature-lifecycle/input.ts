@@ -6,6 +6,7 @@ const DEFAULTS: LifecycleOptions = {
   shards: 1,
   sliceSeconds: 1800,
   catchUpLag: 1000,
+  catchUpSeconds: 5,
   proofEntities: 200_000,
   maxHistoryEvents: null,
 };
@@ -13,6 +14,7 @@ const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {
   shards: 1,
   sliceSeconds: 1,
   catchUpLag: 0,
+  catchUpSeconds: 0,
   proofEntities: 0,
   maxHistoryEvents: 20,
 };
@@ -50,10 +52,13 @@ function checkOptions(given: unknown): LifecycleOptions {
   for (const name of Object.keys(given)) {
     if (!(name in LEAST)) throw invalid(`unknown option "${name}"; known: ${Object.keys(LEAST).join(', ')}`);
   }
+  const catchUpLag = whole(given, 'catchUpLag');
   return {
     shards: whole(given, 'shards') ?? DEFAULTS.shards,
     sliceSeconds: whole(given, 'sliceSeconds') ?? DEFAULTS.sliceSeconds,
-    catchUpLag: whole(given, 'catchUpLag') ?? DEFAULTS.catchUpLag,
+    catchUpLag: catchUpLag ?? DEFAULTS.catchUpLag,
+    // Whoever says how many means these.
+    catchUpSeconds: whole(given, 'catchUpSeconds') ?? (catchUpLag === null ? DEFAULTS.catchUpSeconds : 0),
     proofEntities: whole(given, 'proofEntities') ?? DEFAULTS.proofEntities,
     maxHistoryEvents: whole(given, 'maxHistoryEvents'),
   };

@@ -8,6 +8,7 @@ import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAtt
 import { type Machine, StateRunner } from '../state-runner.ts';
 import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
 import { buildVersion } from './build-version.ts';
+import { isCaughtUp } from './caught-up.ts';
 import { discardUnfinished, fence, prove, publish, runSlice, takeFromReaders } from './calls.ts';
 import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceInput, SliceSummary } from './contract.ts';
 import { renderLifecyclePage } from './page.ts';
@@ -251,14 +252,13 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   ): Promise<void> {
     let tries = 0;
     while (!lane.stopping) {
-      const isCaughtUp = this.state.caughtUp.includes(shard);
-      const until = work.kind === 'stream' && isCaughtUp ? 'forever' : 'present-end';
+      const until = work.kind === 'stream' && this.state.caughtUp.includes(shard) ? 'forever' : 'present-end';
       try {
         const mostlyInvalid = work.kind === 'stream' ? this.state.mostlyInvalid.includes(shard) : undefined;
         const waiting = this.state.waiting[streamLane(shard)] ?? null;
         const slice = await this.#slice({ ...work, shard, until, mostlyInvalid, waiting });
         tries = 0;
-        this.apply({ type: 'slice-ended', shard, slice, catchUpLag: this.#options.catchUpLag });
+        this.apply({ type: 'slice-ended', shard, slice, isCaughtUp: isCaughtUp(slice, this.#options) });
         if (work.kind === 'refresh' && slice.ended === 'present-end') return;
       } catch (error) {
         if (!this.#others.gave(error)) throw error;

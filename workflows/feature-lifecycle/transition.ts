@@ -21,7 +21,7 @@ export type LifecycleEvent =
   | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
   | { readonly type: 'build-failing'; readonly failure: Failure }
   | { readonly type: 'clean-up-failed'; readonly failure: Failure }
-  | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly catchUpLag: number }
+  | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly isCaughtUp: boolean }
   | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
   | { readonly type: 'proof-started'; readonly version: number }
   | ({ readonly type: 'proof-ended' } & ProofEnded)
@@ -87,7 +87,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     case 'clean-up-failed':
       return { ...state, notice: leftBehind(event.failure) };
     case 'slice-ended':
-      return sliceEnded(state, event.shard, event.slice, event.catchUpLag);
+      return sliceEnded(state, event.shard, event.slice, event.isCaughtUp);
     case 'stream-ended': {
       const refreshed = event.completed && state.stream?.kind === 'refresh';
       return {
@@ -199,7 +199,7 @@ function noticeAfter({ notice }: LifecycleState): string | null {
   return notice === OTHER_RELEASE ? null : notice;
 }
 
-function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, catchUpLag: number): LifecycleState {
+function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, isCaughtUp: boolean): LifecycleState {
   // The last word of a version that has just been replaced says nothing about the one served now.
   if (state.stream?.version !== state.live?.version) return state;
   const waiting =
@@ -213,7 +213,7 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, c
     ...state,
     generation,
     waiting,
-    caughtUp: slice.lag <= catchUpLag && slice.ended !== 'superseded' ? [...others, shard] : others,
+    caughtUp: isCaughtUp && slice.ended !== 'superseded' ? [...others, shard] : others,
     mostlyInvalid: [
       ...state.mostlyInvalid.filter((other) => other !== shard),
       ...(slice.mostlyInvalid === true ? [shard] : []),
