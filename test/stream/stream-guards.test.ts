@@ -397,32 +397,3 @@ describe('trouble', () => {
     ).rejects.toThrow('heartbeat refused');
   });
 });
-
-test('a shard that has no partition of the topic waits for one, and claims no more meanwhile', async () => {
-  const { broker, options, expectExact } = await prepared(2);
-  await runStream(options());
-  const stop = new AbortController();
-  const seen: StreamProgress[] = [];
-  const running = runStream(
-    options({
-      partitions: (partition) => partition === 2,
-      until: 'forever',
-      signal: stop.signal,
-      onProgress: (progress) => void seen.push(progress),
-    }),
-  );
-  await vi.waitUntil(() => seen.filter(({ state }) => state === 'running').length > 10, { timeout: 60_000 });
-  // A claim that ends by itself is one that failed: it would be made again and again, each time alone.
-  expect(seen.filter(({ state }) => state === 'waiting')).toEqual([]);
-  broker.addPartition(TOPIC);
-  broker.append(TOPIC, 2, [
-    {
-      value: purchaseBytes({ id: 'new', at: new Date(7_000).toISOString(), customer: 'c1', amount: 3 }),
-      timestampUs: 7e6,
-    },
-  ]);
-  await vi.waitUntil(() => seen.at(-1)!.records === 1, { timeout: 60_000 });
-  stop.abort();
-  expect(await running).toMatchObject({ ended: 'aborted', records: 1 });
-  await expectExact();
-});

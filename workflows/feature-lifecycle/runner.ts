@@ -9,8 +9,9 @@ import { type Machine, StateRunner } from '../state-runner.ts';
 import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
 import { buildVersion } from './build-version.ts';
 import { isCaughtUp } from './caught-up.ts';
-import { discardUnfinished, fence, prove, publish, runSlice, takeFromReaders } from './calls.ts';
+import { discardUnfinished, fence, prove, runSlice, takeFromReaders } from './calls.ts';
 import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceInput, SliceSummary } from './contract.ts';
+import { flip } from './flip.ts';
 import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
@@ -155,33 +156,41 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         if (this.state.live !== null && plan.topic !== null)
           await this.#meetThePresent(built.version, plan.fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
-        await this.#others.pass(() => publish(by, view, built.version), this.#waitLane('publish', 'what-passes'));
+        await this.#others.pass(() => flip(by, view, built.version), this.#waitLane('publish', 'what-passes'));
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
     const failure = broken?.failure ?? null;
+    let isTold = false;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
-      else if (during !== LOOKING_UP) await this.#cleanUp(failure);
+      else if (during !== LOOKING_UP) isTold = await this.#cleanUp(failure);
     }
     this.#build = null;
-    this.apply({ type: 'build-ended', failure });
+    // A command may have come meanwhile that lifts what was told.
+    this.apply({ type: 'build-ended', failure: isTold ? this.state.failures.build : failure });
   }
 
-  /** What broke off the build is said first, and stays said: whatever becomes of the clean-up, it is no failure of its own. */
-  async #cleanUp(failure: Failure | null): Promise<void> {
-    if (failure !== null && patched(WAITS)) this.apply({ type: 'build-failing', failure });
+  /**
+   * What broke off the build is said first, and stays said: whatever becomes of the clean-up, it is no failure of its own. True once it is said, as
+   * earlier releases did not.
+   */
+  async #cleanUp(failure: Failure | null): Promise<boolean> {
+    const isTold = failure !== null && patched(WAITS);
+    if (isTold) this.apply({ type: 'build-failing', failure });
     const lane = this.#waitLane('clean-up', 'what-passes');
     for (;;) {
       try {
         await discardUnfinished(this.state.view);
-        return lane.over();
+        lane.over();
+        return isTold;
       } catch (failed) {
         try {
           await lane.retryAfter(failed);
         } catch (error) {
           if (!patched(WAITS)) throw error;
-          return this.apply({ type: 'clean-up-failed', failure: failureOf(error, 'clean-up', Date.now()) });
+          this.apply({ type: 'clean-up-failed', failure: failureOf(error, 'clean-up', Date.now()) });
+          return isTold;
         }
       }
     }
