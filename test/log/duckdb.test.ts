@@ -101,6 +101,17 @@ describe('openDuckDb', () => {
     }
   });
 
+  it('names a spill that has no room', async () => {
+    const duckdb = await openDuckDb({ memoryMb: 64, tempDir: folder, threads: 1 });
+    try {
+      await duckdb.run("SET max_temp_directory_size = '1MB'");
+      const spilling = duckdb.run('CREATE TABLE t AS SELECT md5(i::VARCHAR) AS a FROM range(4000000) r(i) ORDER BY a');
+      await expect(spilling).rejects.toMatchObject({ code: 'spill-folder-full', retryable: true });
+    } finally {
+      await duckdb.close();
+    }
+  });
+
   it('names a fault of its memory limit', async () => {
     const duckdb = await openDuckDb({ memoryMb: 64, tempDir: folder });
     try {
