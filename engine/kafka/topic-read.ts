@@ -5,7 +5,7 @@ import type { LogBatch, RawRecord, ReadOptions } from '../topic/log-reader.ts';
 import { logGap, offsetOutOfRange, topicRecreated } from '../topic/topic-errors.ts';
 import { BatchQueue } from './batch-queue.ts';
 import type { FetchedPartition } from './fetch-response.ts';
-import { kafkaFailure, unreachable } from './kafka-failure.ts';
+import { kafkaFailure } from './kafka-failure.ts';
 import { type FetchLimits, groupByLeader, type KafkaAddress, KafkaLink } from './kafka-link.ts';
 import { errorOfCode } from './kafkajs-internals.ts';
 import { decodeRecordSet } from './record-batch.ts';
@@ -14,9 +14,9 @@ import { decodeRecordSet } from './record-batch.ts';
 export interface ReadLimits extends FetchLimits {
   /** Fetching pauses while this much is read and not yet taken. Memory is about this plus one response per broker, times inflation. */
   readonly queueBytes: number;
-  /** How long a read tries to reach Kafka again before it fails with `service-unreachable`, and a topic that was there is asked for before it counts as deleted. */
+  /** How long a read tries to reach Kafka again before it fails with what keeps it from going on, and a topic that was there is asked for before it counts as deleted. */
   readonly retryForMs: number;
-  /** With lag and no progress of a partition for this long, the read fails with `log-stalled`. */
+  /** With lag and no progress of a partition for this long, the read starts over, and in the end fails with `log-stalled`. */
   readonly stallMs: number;
 }
 
@@ -111,12 +111,7 @@ export class TopicRead {
         const isLost = error.code === 'topic-not-found' && this.#hasRead;
         if (!transient && !isLost) return this.#queue.fail(error);
         const downMs = this.#clock.monotonicMs() - this.#healthyAtMs;
-        if (downMs > this.#limits.retryForMs)
-          return this.#queue.fail(
-            error.code === 'service-unreachable' || isLost
-              ? error
-              : unreachable(this.#address.brokers, `topic ${this.#options.topic}`, error),
-          );
+        if (downMs > this.#limits.retryForMs) return this.#queue.fail(error);
         await this.#pause(Math.min(100 * 2 ** Math.min(attempt, 4), 1_000));
       } finally {
         this.#stop.signal.removeEventListener('abort', closeLink);
@@ -253,7 +248,7 @@ function stalled(topic: string, partition: number, position: number, lag: number
     `${topic}, partition ${partition}: ${lag} records behind, and the broker gives none after ${position}`,
     {
       remedy: 'Check the broker; the read starts over by itself.',
-      retryable: true,
+      waits: true,
       httpStatus: 503,
       details: { topic, partition, position },
     },
