@@ -49,6 +49,7 @@ function rolesOf(variables: NodeJS.ProcessEnv): Role[] {
     `MILLRACE_WORKER_ROLES has "${unknown}"; expected some of ${Object.keys(QUEUE_OF).join(', ')}`,
     {
       remedy: 'Correct it, or unset it: one process then does everything.',
+      httpStatus: 500,
     },
   );
 }
@@ -57,6 +58,7 @@ function needed<T>(value: T | null, variable: string, example: string): T {
   if (value !== null) return value;
   throw new MillraceError('not-configured', `${variable} is not set`, {
     remedy: `Set it, e.g. ${variable}=${example}, or use "millrace dev", which starts the services and a worker.`,
+    httpStatus: 500,
   });
 }
 

@@ -5,6 +5,7 @@ import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { versions } from '../engine/postgres/view-versions.ts';
+import { kafkaNotConfigured, viewNeedsKafka } from '../engine/topic/topic-errors.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
@@ -98,17 +99,12 @@ export function sourceNamed(deps: ActivityDeps, name: string): CompiledSource {
 
 /** The reader of a view that has a topic. Throws `kafka-not-configured`. */
 export function readerFor(deps: ActivityDeps, view: CompiledView): LogReader {
-  return deps.reader ?? noKafka(`view "${view.name}" reads topic "${view.source.topic}"`);
+  if (deps.reader === null) throw viewNeedsKafka(view);
+  return deps.reader;
 }
 
 /** The reader that sees the topic alone. Throws `kafka-not-configured`. */
 export function topicReaderFor(deps: ActivityDeps, source: CompiledSource): LogReader {
-  return deps.topicReader ?? noKafka(`source "${source.name}" has topic "${source.topic}"`);
-}
-
-function noKafka(what: string): never {
-  throw new MillraceError('kafka-not-configured', `${what}, and this worker has no Kafka`, {
-    remedy: 'Set KAFKA_BROKERS for the worker, e.g. 127.0.0.1:9092.',
-    httpStatus: 500,
-  });
+  if (deps.topicReader === null) throw kafkaNotConfigured(`source "${source.name}" has topic "${source.topic}"`);
+  return deps.topicReader;
 }

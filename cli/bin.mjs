@@ -18,8 +18,12 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path));
   if (pinned === undefined) {
-    console.error(`error node-too-old: Millrace needs Node ${NEEDED} or newer, and this is ${process.version}`);
-    console.error('  Install Node 24, or run "npm ci" in the folder of Millrace: it brings the pinned one.');
+    const error = {
+      code: 'node-too-old',
+      message: `Millrace needs Node ${NEEDED} or newer, and this is ${process.version}`,
+      remedy: 'Install Node 24, or run "npm ci" in the folder of Millrace: it brings the pinned one.',
+    };
+    console.error(`error ${error.code}: ${error.message}\n  ${error.remedy}`);
     process.exit(1);
   }
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: 'inherit' });

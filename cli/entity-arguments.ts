@@ -5,11 +5,11 @@ import { nameOfType } from '../engine/values/type-name.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
-/** The join key values of arguments like `origin=LAS`, in layout order. Throws `bad-key`. */
+/** The join key values of arguments like `origin=LAS`, in layout order. Throws `invalid-key`. */
 export function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue[] {
   const expected = layout.keys.map(({ name, type }) => `${name}=<${nameOfType(type)}>`).join(' ');
   const refuse = (message: string): MillraceError =>
-    new MillraceError('bad-key', `${message}; expected ${expected}`, {
+    new MillraceError('invalid-key', `${message}; expected ${expected}`, {
       remedy: 'Give every join key once, as name=value.',
     });
   const values = new Map<string, string>();
@@ -34,11 +34,11 @@ export function keyOf(layout: ViewLayout, given: readonly string[]): ScalarValue
 
 const timeReading = textReading({ kind: 'timestamp' });
 
-/** The time of `--at`, µs. Throws `bad-time`. */
+/** The time of `--at`, µs. Throws `invalid-time`. */
 export function timeOf(text: string): number {
   const atUs = timeReading.convert(text);
   if (atUs === undefined) {
-    throw new MillraceError('bad-time', `--at: ${refusal(timeReading, text)}`, {
+    throw new MillraceError('invalid-time', `--at: ${refusal(timeReading, text)}`, {
       remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
     });
   }

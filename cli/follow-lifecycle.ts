@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { featureWorkflowId, type LifecycleStatus, type Phase } from '../workflows/feature-lifecycle/contract.ts';
 import { fromFailure, queryStatus, type RunningActivity, runningActivities } from './lifecycle-client.ts';
@@ -65,7 +66,7 @@ async function endOf(client: Client, view: string): Promise<LifecycleStatus> {
 
 function failed({ view, error }: LifecycleStatus): MillraceError {
   return new MillraceError(
-    error?.code ?? 'lifecycle-failed',
+    receivedCode(error?.code ?? 'lifecycle-failed'),
     `view "${view}" failed during ${error?.during}: ${error?.message}`,
     {
       remedy: error?.remedy ?? `Send "retry": millrace retry ${view}`,

@@ -9,6 +9,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common';
+import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import {
   type Command,
@@ -125,7 +126,7 @@ export function fromFailure(failure: ApplicationFailure): MillraceError {
     typeof first === 'object' && first !== null && 'remedy' in first && typeof first.remedy === 'string'
       ? first.remedy
       : 'See the workflow in the Temporal UI.';
-  return new MillraceError(failure.type ?? 'workflow-failed', failure.message, {
+  return new MillraceError(receivedCode(failure.type ?? 'workflow-failed'), failure.message, {
     remedy,
     httpStatus: 409,
     cause: failure,

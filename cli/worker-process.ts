@@ -3,6 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { type AnyErrorCode, receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
 const RESTART_AFTER_MS = 1_000;
@@ -106,7 +107,7 @@ export class WorkerProcess {
 
 function started(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refuse = (code: string, message: string, remedy: string): void =>
+    const refuse = (code: AnyErrorCode, message: string, remedy: string): void =>
       reject(new MillraceError(code, message, { remedy, httpStatus: 500 }));
     child.once('error', reject);
     child.once('exit', (code, signal) =>
@@ -123,7 +124,11 @@ function started(child: ChildProcess): Promise<void> {
       }
       const { failed } = message;
       if (failed !== undefined)
-        refuse(failed.code ?? 'worker-did-not-start', failed.message, failed.remedy ?? 'Read the worker log.');
+        refuse(
+          receivedCode(failed.code ?? 'worker-did-not-start'),
+          failed.message,
+          failed.remedy ?? 'Read the worker log.',
+        );
     });
   });
 }

@@ -263,7 +263,7 @@ function badConfiguration(faults: readonly ConfigurationFault[]): MillraceError 
     'bad-configuration',
     `the environment has ${faults.length} wrong variable(s):\n${lines.join('\n')}`,
     {
-      remedy: 'Correct or unset them; what is not set is started locally.',
+      remedy: 'Correct or unset them; what is not set, `millrace dev` starts locally.',
       httpStatus: 500,
       details: { faults },
     },

@@ -35,6 +35,7 @@ export const LAYERS: LayerRules = {
     ['cli'],
     ['demo'],
     ['cli/commands/demo.ts'],
+    ['cli/create-program.ts'],
     ['cli/main.ts'],
     ['cli/bin.mjs'],
     ['soak', 'scripts'],
@@ -50,7 +51,7 @@ export const LAYERS: LayerRules = {
       rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli', 'scripts'],
     },
     { packages: ['esbuild'], rooms: ['engine/code', 'engine/define'] },
-    { packages: ['acorn'], rooms: ['engine/code', 'engine/purity'] },
+    { packages: ['acorn'], rooms: ['engine/code', 'engine/purity', 'scripts'] },
     {
       packages: ['duckdb'],
       rooms: ['engine/duckdb', 'engine/history', 'engine/log', 'engine/archive', 'engine/backfill', 'engine/training'],

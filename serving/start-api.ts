@@ -47,7 +47,7 @@ function listen(server: Server, port: number, host: string): Promise<AddressInfo
     server.once('error', (cause) => {
       reject(
         new MillraceError('address-in-use', `the API cannot listen on ${host}:${port}: ${cause.message}`, {
-          remedy: 'Give another port, or 0 for a free one.',
+          remedy: 'Give another port (MILLRACE_API_PORT, or --api-port of `millrace dev`), or 0 for a free one.',
           httpStatus: 500,
           cause,
         }),

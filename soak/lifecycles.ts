@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type pg from 'pg';
 import { queryStatus, sendCommand, startLifecycle } from '../cli/lifecycle-client.ts';
+import { receivedCode } from '../engine/errors/error-codes.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
@@ -126,7 +127,7 @@ export async function archivesAreWell(client: Client, sources: readonly string[]
 function refuseFailed(what: string, { phase, error }: Pick<LifecycleStatus | ArchiveStatus, 'phase' | 'error'>): void {
   if (phase !== 'failed') return;
   throw new MillraceError(
-    error?.code ?? 'workflow-failed',
+    receivedCode(error?.code ?? 'workflow-failed'),
     `${what} failed during ${error?.during}: ${error?.message}`,
     { remedy: error?.remedy ?? 'See the workflow.' },
   );

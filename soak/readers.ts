@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { receivedCode } from '../engine/errors/error-codes.ts';
 import { internalBug, isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { FeatureClient } from '../engine/online/client.ts';
 import type { FeatureService } from '../engine/define/feature-service.ts';
@@ -149,11 +150,15 @@ export class Readers {
         for (const [view, { errors }] of Object.entries(views)) refuseErrors(view, errors);
       return;
     }
-    throw new MillraceError(answer.code ?? 'no-code', `HTTP ${response.status}: ${answer.message ?? ''}`, {
-      remedy: 'See the message.',
-      retryable: response.status === 503,
-      httpStatus: response.status,
-    });
+    throw new MillraceError(
+      receivedCode(answer.code ?? 'unexpected-error'),
+      `HTTP ${response.status}: ${answer.message ?? ''}`,
+      {
+        remedy: 'See the message.',
+        retryable: response.status === 503,
+        httpStatus: response.status,
+      },
+    );
   }
 }
 

@@ -27,8 +27,8 @@ export async function isPortFree(port: number): Promise<boolean> {
  * @example
  * const port = await freePort(remembered);
  */
-export async function freePort(preferred?: number): Promise<number> {
-  if (preferred !== undefined && (await isPortFree(preferred))) {
+export async function freePort(preferred?: number, isFree = isPortFree): Promise<number> {
+  if (preferred !== undefined && (await isFree(preferred))) {
     handedOut.add(preferred);
     return preferred;
   }
@@ -36,7 +36,7 @@ export async function freePort(preferred?: number): Promise<number> {
     const port = randomInt(LOWEST, HIGHEST);
     if (handedOut.has(port)) continue;
     handedOut.add(port);
-    if (await isPortFree(port)) return port;
+    if (await isFree(port)) return port;
   }
   throw new MillraceError('no-free-port', `no free port of 127.0.0.1 in ${LOWEST}..${HIGHEST} after 1000 attempts`, {
     remedy:

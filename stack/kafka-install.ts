@@ -36,7 +36,7 @@ export function kafkaIsInstalled(variables: NodeJS.ProcessEnv): boolean {
 /**
  * The folder of Kafka's jars, brought by Maven the first time (about 43 MB).
  *
- * @throws MillraceError `missing-tool`, `stack-step-failed`
+ * @throws MillraceError `missing-tools`, `stack-step-failed`
  */
 export async function kafkaJars(
   variables: NodeJS.ProcessEnv,
@@ -49,7 +49,7 @@ export async function kafkaJars(
     async (temporary) => {
       const maven = findOnPath('mvn', variables);
       if (maven === null) {
-        throw new MillraceError('missing-tool', 'mvn is not on PATH: it fetches Kafka the first time', {
+        throw new MillraceError('missing-tools', 'mvn is not on PATH: it fetches Kafka the first time', {
           remedy: 'Install Maven, or set KAFKA_BROKERS to a Kafka that runs already.',
           httpStatus: 500,
         });

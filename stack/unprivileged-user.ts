@@ -4,16 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
+const PLACES = ['/var/lib/millrace', '/var/tmp/millrace', join(tmpdir(), 'millrace')];
+
 export interface UnixUser {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Who Postgres runs as: null (ourselves), or an unprivileged account when we are root, which Postgres refuses. */
-export function postgresUser(): UnixUser | null {
-  if (process.getuid?.() !== 0) return null;
+/**
+ * Who Postgres runs as: null (ourselves), or an unprivileged account when we are root, which Postgres refuses.
+ *
+ * @param passwd the file of accounts
+ * @throws MillraceError `no-unprivileged-user`
+ */
+export function postgresUser(uid = process.getuid?.(), passwd = '/etc/passwd'): UnixUser | null {
+  if (uid !== 0) return null;
   // initdb looks its user up by name: the number alone is not enough.
-  const accounts = readFileSync('/etc/passwd', 'utf8')
+  const accounts = readFileSync(passwd, 'utf8')
     .split('\n')
     .map((line) => line.split(':'))
     .map((fields) => ({ name: fields[0] ?? '', uid: Number(fields[2]), gid: Number(fields[3]) }));
@@ -24,7 +31,7 @@ export function postgresUser(): UnixUser | null {
   if (found) return { uid: found.uid, gid: found.gid };
   throw new MillraceError(
     'no-unprivileged-user',
-    'Postgres cannot run as root, and /etc/passwd has neither uid 65534, nobody nor postgres',
+    `Postgres cannot run as root, and ${passwd} has neither uid 65534, nobody nor postgres`,
     {
       remedy:
         'Run Millrace as an ordinary user, add a user named nobody, or set DATABASE_URL to a Postgres that runs already.',
@@ -46,8 +53,7 @@ export function canEnter(user: UnixUser, directory: string): boolean {
  *
  * @throws MillraceError `no-readable-place`
  */
-export function enterableDirectory(user: UnixUser): string {
-  const candidates = ['/var/lib/millrace', '/var/tmp/millrace', join(tmpdir(), 'millrace')];
+export function enterableDirectory(user: UnixUser, candidates: readonly string[] = PLACES): string {
   for (const candidate of candidates) {
     try {
       mkdirSync(candidate, { recursive: true, mode: 0o755 });

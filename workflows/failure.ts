@@ -1,5 +1,6 @@
 import { bounded } from './bounded.ts';
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import type { MillraceErrorCode } from '../engine/errors/error-codes.ts';
 
 /** What failed, and the way out. */
 export interface Failure {
@@ -11,7 +12,7 @@ export interface Failure {
 }
 
 /** A failure that ends the workflow at once, in the shape activities use: type = code, details = remedy. */
-export function failure(code: string, message: string, remedy: string): ApplicationFailure {
+export function failure(code: MillraceErrorCode, message: string, remedy: string): ApplicationFailure {
   return ApplicationFailure.create({
     message: bounded(message),
     type: code,

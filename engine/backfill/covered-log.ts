@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { streamOffsets } from '../postgres/stream-offsets.ts';
 import { viewVersion } from '../postgres/view-versions.ts';
@@ -71,7 +72,7 @@ export function checkHistoryCovered(covered: CoveredLog, files: readonly { reado
   throw notCovered('history-changed', covered, `the history had ${covered.historyRows} rows and has ${rows}`);
 }
 
-function notCovered(code: string, { view, version }: CoveredLog, what: string): MillraceError {
+function notCovered(code: MillraceErrorCode, { view, version }: CoveredLog, what: string): MillraceError {
   return new MillraceError(
     code,
     `view "${view}": a version built now would hold less of the log than version ${version} does: ${what}`,

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import { viewNeedsKafka } from '../topic/topic-errors.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
@@ -64,7 +64,7 @@ const STATES_SHARE = 0.35;
  * Builds a new version of a view from the whole log up to a cut, and leaves it `built`: complete, and unknown to readers until
  * `publishVersion`. Unpublished versions of earlier runs are swept first. On error or abort nothing of this one stays.
  *
- * @throws MillraceError what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `reader-missing`, `too-many-invalid-records`, `backfill-superseded`,
+ * @throws MillraceError what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `kafka-not-configured`, `too-many-invalid-records`, `backfill-superseded`,
  * and the signal's reason.
  * @example
  * const { version, entities } = await runBackfill({ view, pool, reader, spillDir: '/var/tmp', clock: systemClock, builder: 'me' });
@@ -77,7 +77,7 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillRes
   await sweepAbandonedVersions({ pool, view: view.name });
   let cut: Cut | null = null;
   if (source.topic !== null) {
-    if (reader === null) throw readerMissing(view);
+    if (reader === null) throw viewNeedsKafka(view);
     cut = await takeCut(reader, source.topic, clock);
   }
   const covered = cut === null || options.covers == null ? null : await coveredLog(pool, view.name, options.covers);
@@ -175,12 +175,4 @@ async function buildVersion(
     await states.close();
     await duckdb.close();
   }
-}
-
-function readerMissing(view: CompiledView): MillraceError {
-  return new MillraceError(
-    'reader-missing',
-    `view "${view.name}": its source "${view.source.name}" has the topic "${view.source.topic}", but there is no connection to Kafka`,
-    { remedy: 'Set KAFKA_BROKERS, or remove `topic` from the source.' },
-  );
 }

@@ -1,3 +1,4 @@
+import type { AnyErrorCode } from '../errors/error-codes.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { SourceCompilation } from './compile-source.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
@@ -5,7 +6,7 @@ import type { HistorySample } from './history-sample.ts';
 
 /** Something that keeps a history from being read as its definition says. */
 export interface HistoryFault {
-  readonly code: string;
+  readonly code: AnyErrorCode;
   readonly message: string;
   readonly remedy: string;
   /** The field it is about, where it is about one. */

@@ -129,7 +129,7 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
       const given: unknown = view[part];
       if (!isDefinition(given) || given.kind !== part) {
         report(
-          `no-${part}`,
+          part === 'entity' ? 'no-entity' : 'no-source',
           part,
           `expected what ${part}(...) returns, received ${typeof given}`,
           `Define it with ${part}(...); an import cycle makes it undefined.`,

@@ -1,9 +1,10 @@
+import type { AnyErrorCode } from '../errors/error-codes.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 
 /** One thing wrong with one definition. */
 export interface DefinitionFault {
   /** Stable kebab-case code, e.g. `unknown-field`. */
-  readonly code: string;
+  readonly code: AnyErrorCode;
   /** `entity`, `source`, `feature view`, `feature service`, or `file`. */
   readonly kind: string;
   /** The definition's name. */
@@ -15,7 +16,7 @@ export interface DefinitionFault {
 }
 
 /** Reports a fault of the definition at hand. */
-export type ReportFault = (code: string, path: string, message: string, remedy: string) => void;
+export type ReportFault = (code: AnyErrorCode, path: string, message: string, remedy: string) => void;
 
 /** A reporter that adds to `faults` in the name of one definition. */
 export function faultReporter(faults: DefinitionFault[], kind: string, definition: string): ReportFault {

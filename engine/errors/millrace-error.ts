@@ -1,3 +1,5 @@
+import type { AnyErrorCode } from './error-codes.ts';
+
 /** What a MillraceError carries beside its code and message. */
 export interface MillraceErrorOptions {
   /** What to do about it, as a full sentence. */
@@ -19,14 +21,14 @@ export interface MillraceErrorOptions {
  * throw new MillraceError('unknown-view', 'no view "rout_delays"; known: route_delays', { remedy: 'Correct the name.', httpStatus: 404 });
  */
 export class MillraceError extends Error {
-  readonly code: string;
+  readonly code: AnyErrorCode;
   readonly remedy: string;
   readonly retryable: boolean;
   readonly waits: boolean;
   readonly httpStatus: number;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: string, message: string, options: MillraceErrorOptions) {
+  constructor(code: AnyErrorCode, message: string, options: MillraceErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'MillraceError';
     this.code = code;

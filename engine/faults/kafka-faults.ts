@@ -56,7 +56,7 @@ export const KAFKA_FAULTS: readonly Fault[] = [
       'ILLEGAL_SASL_STATE',
     ],
     says: 'refuses the credentials',
-    remedy: 'Correct the SASL settings of KAFKA_BROKERS.',
+    remedy: 'Correct KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.',
     httpStatus: 502,
   },
   {

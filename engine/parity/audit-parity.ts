@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
-import type { CompiledView } from '../define/compiled-view.ts';
 import { isRetired } from '../define/semantics.ts';
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
 import { insertAudit, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
@@ -14,6 +14,7 @@ import type { HistoryListings } from '../history/history-listing.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
+import { kafkaNotConfigured } from '../topic/topic-errors.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
@@ -42,7 +43,13 @@ const MAX_ENTITY_EVENTS = 5_000_000;
 /** Audits kept per view, the present one included. */
 const KEPT_AUDITS = 200;
 /** What may keep an older version from being replayed; of the live one it is an error. */
-const UNREPLAYABLE = new Set(['commits-missing', 'history-changed', 'offsets-gone', 'log-hole', 'unknown-commit']);
+const UNREPLAYABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
+  'commits-missing',
+  'history-changed',
+  'offsets-gone',
+  'log-hole',
+  'unknown-commit',
+]);
 
 /**
  * Holds what a view serves to what its log says, bit for bit: its stored states at one instant and (kind `audit`, with a serving log) the
@@ -143,7 +150,7 @@ class Audit {
   async #sampleReads(): Promise<Map<number, Map<string, SampledEntity>>> {
     const { view, pool, reader, servedTopic, kind, limits, signal, clock } = this.#options;
     if (kind === 'promotion' || servedTopic === null) return new Map();
-    if (reader === null) throw readerMissing(view, `the serving log is the topic "${servedTopic}"`);
+    if (reader === null) throw kafkaNotConfigured(`view "${view.name}": the serving log is the topic "${servedTopic}"`);
     const sample = new ServedSample({
       layout: view.layout,
       fingerprint: view.fingerprint,
@@ -283,7 +290,8 @@ class Audit {
     await checkHistoryFiles(source, version);
     const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
     const [first] = offsets;
-    if (first !== undefined && reader === null) throw readerMissing(view, `its source has the topic "${first.topic}"`);
+    if (first !== undefined && reader === null)
+      throw kafkaNotConfigured(`view "${view.name}": its source has the topic "${first.topic}"`);
     const scan = scanLog({
       source,
       cut:
@@ -357,10 +365,4 @@ class Audit {
     const { cellsCompared, cellsDiffering } = this.#figures;
     this.#options.onProgress?.({ phase, done, total, cellsCompared, cellsDiffering });
   }
-}
-
-function readerMissing(view: CompiledView, why: string): MillraceError {
-  return new MillraceError('reader-missing', `view "${view.name}": ${why}, but there is no connection to Kafka`, {
-    remedy: 'Set KAFKA_BROKERS.',
-  });
 }

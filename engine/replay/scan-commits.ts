@@ -8,6 +8,7 @@ import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.
 import type { LogReader } from '../topic/log-reader.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
+import { viewNeedsKafka } from '../topic/topic-errors.ts';
 import { TopicScan } from '../topic/topic-scan.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { checkHistoryFiles, checkHistoryRows } from './check-history.ts';
@@ -58,7 +59,7 @@ const DEFAULT_WINDOW_RECORDS = 100_000;
  * micro-batch committed, through the same pipelines as backfill and stream. The state after all batches with `seq <= s` is, byte for byte, the
  * state that was stored at commit `s`.
  *
- * @throws MillraceError (while iterating) `history-changed`, `topic-changed`, `reader-missing`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
+ * @throws MillraceError (while iterating) `history-changed`, `topic-changed`, `kafka-not-configured`, `offsets-gone`, `log-hole`, `topic-recreated`, and what
  * `scanHistory` and the reader throw.
  * @example
  * const scan = scanCommits({ view, version, commits, untilSeq: commits.lastSeq, reader, duckdb, listings });
@@ -157,7 +158,7 @@ class Replay {
     const { view, version, commits, untilSeq, reader, signal, onInvalid } = this.#options;
     const { source } = view;
     if (source.topic === null || (version.cut === null && untilSeq === 0)) return null;
-    if (reader === null) throw readerMissing(view);
+    if (reader === null) throw viewNeedsKafka(view);
     if (version.topic !== source.topic) throw topicChanged(view, version);
     // A version made without a cut begins with its first commit.
     const cut = version.cut ?? {
@@ -249,7 +250,7 @@ class Replay {
       `version ${version.version} of view "${version.view}" cannot be replayed: ${error.message}`,
       {
         remedy:
-          'Archive the source before retention takes its records (archiveSource); what is gone and was not archived cannot be replayed.',
+          'Archive the source before retention takes its records (`millrace archive`); what is gone and was not archived cannot be replayed.',
         httpStatus: 409,
         details: error.details,
         cause: error,
@@ -303,13 +304,5 @@ function topicChanged({ source }: CompiledView, { view, version, topic }: ViewVe
     'topic-changed',
     `version ${version} of view "${view}" was built from ${topic === null ? 'no topic' : `topic "${topic}"`}, source "${source.name}" now has topic "${source.topic}"`,
     { remedy: 'Name the topic of then in the source to replay it.', httpStatus: 409 },
-  );
-}
-
-function readerMissing(view: CompiledView): MillraceError {
-  return new MillraceError(
-    'reader-missing',
-    `view "${view.name}": its source "${view.source.name}" has the topic "${view.source.topic}", but there is no connection to Kafka`,
-    { remedy: 'Set KAFKA_BROKERS.' },
   );
 }

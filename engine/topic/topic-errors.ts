@@ -1,3 +1,4 @@
+import type { CompiledView } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 
 /**
@@ -59,7 +60,8 @@ export function offsetOutOfRange(
     `${topic}, partition ${partition}: offset ${position} is not held by the broker${holds}`,
     {
       remedy:
-        'Retention has passed this position or the topic was made again: back the view up from history with `rebackfill`.',
+        'Retention has passed this position or the topic was made again: build the view anew from a history that has them (`rebackfill`).',
+      httpStatus: 409,
       details: { topic, partition, position },
     },
   );
@@ -72,6 +74,7 @@ export function logGap(topic: string, partition: number, position: number, found
     `${topic}, partition ${partition}: records ${position} to ${found - 1} were deleted before they were read`,
     {
       remedy: "Lengthen the topic's retention and start over with `rebackfill`.",
+      httpStatus: 409,
       details: { topic, partition, position, found },
     },
   );
@@ -80,4 +83,18 @@ export function logGap(topic: string, partition: number, position: number, found
 /** Whether a reader's error says that the topic no longer holds what was asked for: its bounds and the anchor tell why. */
 export function isNotHeld(error: MillraceError): boolean {
   return error.code === 'offset-out-of-range' || error.code === 'log-gap';
+}
+
+/** The error where a topic is to be read and there is no connection to Kafka; `what`: of whom, and which topic. */
+export function kafkaNotConfigured(what: string): MillraceError {
+  return new MillraceError('kafka-not-configured', `${what}, but there is no connection to Kafka`, {
+    remedy: 'Set KAFKA_BROKERS where this runs, e.g. 127.0.0.1:9092.',
+    httpStatus: 500,
+  });
+}
+
+/** The same of a view whose source has a topic. */
+export function viewNeedsKafka(view: CompiledView): MillraceError {
+  const { name, topic } = view.source;
+  return kafkaNotConfigured(`view "${view.name}": its source "${name}" has the topic "${topic}"`);
 }

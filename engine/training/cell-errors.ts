@@ -1,5 +1,6 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import type { ErrorCode } from '../values/cell.ts';
 import { errorsTable } from './feature-staging.ts';
 import type { ViewReading } from './reading.ts';
 import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-columns.ts';
@@ -8,7 +9,7 @@ import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-columns.ts';
 export interface CountedError {
   /** Index into the view's features. */
   readonly feature: number;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly rows: number;
   /** The first of them, from 0. */
   readonly firstRow: number;
@@ -16,7 +17,7 @@ export interface CountedError {
 
 /** The errors among what was read of one view, by feature and code. */
 export async function countErrors(duckdb: DuckDb, table: string, signal: AbortSignal): Promise<CountedError[]> {
-  const rows = await duckdb.query<{ feature: number; code: string; n: bigint; first: bigint }>(
+  const rows = await duckdb.query<{ feature: number; code: ErrorCode; n: bigint; first: bigint }>(
     `SELECT feature, code, count(*) AS n, min(row_number) AS first FROM ${errorsTable(table)} GROUP BY feature, code ORDER BY feature, code`,
     [],
     signal,
@@ -36,7 +37,7 @@ export async function refuseErrors(
   views: readonly { readonly reading: ViewReading; readonly errors: readonly CountedError[] }[],
 ): Promise<void> {
   const lines: string[] = [];
-  const told: { view: string; feature: string; code: string; rows: number; firstRow: number }[] = [];
+  const told: { view: string; feature: string; code: ErrorCode; rows: number; firstRow: number }[] = [];
   for (const { reading, errors } of views) {
     const { layout } = reading.view;
     for (const { feature: index, code, rows, firstRow } of errors) {

@@ -224,7 +224,9 @@ class TrainingExport {
       throw new MillraceError(
         'serving-log-missing',
         `the spine names requests (column "${spine.requestColumn}"), and there is no ${reader === null ? 'connection to Kafka' : 'serving log'} to find them in`,
-        { remedy: 'Set KAFKA_BROKERS and MILLRACE_SERVED_TOPIC, or name a label time (timeColumn).' },
+        {
+          remedy: 'Set KAFKA_BROKERS and MILLRACE_SERVED_TOPIC, or name a label time (timeColumn; CLI: --time COLUMN).',
+        },
       );
     }
     const context = await this.#context(spine);

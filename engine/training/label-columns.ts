@@ -1,3 +1,4 @@
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import type { Reading } from '../values/convert.ts';
 import { parseColumnType } from '../values/column-type.ts';
 import { expectedOf } from '../values/expected-words.ts';
@@ -107,7 +108,7 @@ function keyReading(column: SpineColumn, type: ScalarType, rule: TimeRule): KeyR
 }
 
 function columnFault(
-  code: string,
+  code: MillraceErrorCode,
   { name }: SpineColumn,
   purpose: string,
   { message, remedy }: Omit<SpineFault, 'code'>,

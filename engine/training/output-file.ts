@@ -89,7 +89,7 @@ async function refuseExisting(path: string, overwrite: boolean): Promise<void> {
   if (found === null || (overwrite && found.isFile())) return;
   const what = found.isFile() ? 'the file exists' : 'there is something else of that name';
   throw new MillraceError('out-exists', `cannot write ${path}: ${what}`, {
-    remedy: 'Choose another path, or allow to overwrite the file.',
+    remedy: 'Choose another path, or allow to overwrite the file (overwrite; CLI: --overwrite).',
     httpStatus: 409,
   });
 }

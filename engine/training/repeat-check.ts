@@ -55,14 +55,14 @@ function madeBefore(semantics: number): MillraceError {
   return new MillraceError(
     'semantics-retired',
     `the export was made with semantics ${semantics} of the engine and cannot be repeated with the present ones, ${ENGINE_SEMANTICS}`,
-    { remedy: 'Keep the file that was made then, or export anew without repeatOf.', httpStatus: 409 },
+    { remedy: 'Keep the file that was made then, or export anew without repeatOf (CLI: --repeat).', httpStatus: 409 },
   );
 }
 
 function refuse(changed: readonly string[]): void {
   if (changed.length === 0) return;
   throw new MillraceError('training-set-changed', `the export cannot be repeated exactly: ${changed.join('; ')}`, {
-    remedy: 'Export anew without repeatOf, or go back to the definitions and files of then.',
+    remedy: 'Export anew without repeatOf (CLI: --repeat), or go back to the definitions and files of then.',
     httpStatus: 409,
   });
 }

@@ -59,7 +59,7 @@ function requestReading(
   }
   const text = readingOf(column, { kind: 'string' }, KEY_SPELLING);
   if (text === null || column.type === 'JSON') {
-    const fault = {
+    const fault: SpineFault = {
       code: 'spine-bad-request',
       message: `column "${name}" (${REQUEST_PURPOSE}) is ${column.type}; expected text`,
       remedy: 'Write request ids as they were answered: as text.',

@@ -203,8 +203,8 @@ function notReplayable(foreign: readonly ForeignRows[]): MillraceError {
     `what ${isUpgrade ? 'earlier semantics' : 'another definition'} served cannot be replayed: ${lines.join('; ')}`,
     {
       remedy: isUpgrade
-        ? 'Leave out the label rows of that time, or name requests instead of times (requestColumn): the serving log has what was served.'
-        : 'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn): the serving log has what was served.',
+        ? 'Leave out the label rows of that time, or name requests instead of times (requestColumn; CLI: --request-column): the serving log has what was served.'
+        : 'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn; CLI: --request-column): the serving log has what was served.',
       httpStatus: 409,
       details: {
         versions: foreign.map(({ view, span, fingerprint, commit }) => ({

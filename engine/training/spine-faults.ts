@@ -1,8 +1,9 @@
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 
 /** One thing that is wrong with a spine. */
 export interface SpineFault {
-  readonly code: string;
+  readonly code: MillraceErrorCode;
   readonly message: string;
   readonly remedy: string;
 }

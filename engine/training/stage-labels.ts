@@ -1,4 +1,5 @@
 import { BIGINT, BOOLEAN, type DuckDBType, type DuckDBValue, VARCHAR } from 'duckdb';
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { numbersAsWritten } from '../contract/numbers-as-written.ts';
 import { refusal } from '../values/convert.ts';
 import type { ScalarType } from '../values/field-type.ts';
@@ -151,7 +152,7 @@ class StagedColumn {
     const { column, purpose } = this.label;
     const isTime = purpose === TIME_PURPOSE;
     const ofColumn = isTime ? 'spine-bad-time' : purpose === REQUEST_PURPOSE ? 'spine-bad-request' : null;
-    const fault = ({ count, first, what, remedy }: FaultyRows, code: string, usual: string): SpineFault[] =>
+    const fault = ({ count, first, what, remedy }: FaultyRows, code: MillraceErrorCode, usual: string): SpineFault[] =>
       count === 0
         ? []
         : [

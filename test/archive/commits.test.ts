@@ -58,6 +58,7 @@ describe('a timeline of commits', () => {
     // A clock that was set back does not make a commit visible before an earlier one.
     expect([99, 100, 299, 300].map((at) => commits.seqAt(at))).toEqual([0, 2, 2, 4]);
     expect([0, 1, 2, 3].map((seq) => commits.committedAtUs(seq))).toEqual([-Infinity, 100, 100, 300]);
+    expect(() => commits.committedAtUs(5)).toThrow(expect.objectContaining({ code: 'unknown-commit' }));
     expect(commits.foreignCommits(OWN)).toEqual([
       { seq: 2, fingerprint: 'other', partition: 1, fromOffset: 6, untilOffset: 9 },
     ]);

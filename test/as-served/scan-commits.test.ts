@@ -299,7 +299,7 @@ test('a history of other files, and a log that no longer reaches back, are named
   await expect(replayed(view, version, reader, 10)).resolves.toBeDefined();
   const moved = { ...view, source: { ...view.source, topic: 'moved' } };
   await expect(replayed(moved, version, reader, 10)).rejects.toMatchObject({ code: 'topic-changed' });
-  await expect(replayed(view, version, null, 10)).rejects.toMatchObject({ code: 'reader-missing' });
+  await expect(replayed(view, version, null, 10)).rejects.toMatchObject({ code: 'kafka-not-configured' });
   // The same size, one row fewer.
   await writeFile(path, `${line('a')}\n${' '.repeat(line('z').length)}\n`);
   await expect(replayed(view, version, reader, 10)).rejects.toMatchObject({

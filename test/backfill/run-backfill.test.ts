@@ -184,7 +184,7 @@ describe('runBackfill', () => {
     expect(fromTopic).toEqual(await built(viewOver(await jsonlHistory(rows))));
     const empty = await backfill(topicOnly, { reader: createMemoryLogReader(brokerWith([], 2)) });
     expect(empty).toMatchObject({ rows: 0, entities: 0 });
-    await expect(backfill(topicOnly)).rejects.toMatchObject({ code: 'reader-missing' });
+    await expect(backfill(topicOnly)).rejects.toMatchObject({ code: 'kafka-not-configured' });
   });
 
   it('counts history before until and the topic from it on', async () => {

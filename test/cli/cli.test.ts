@@ -163,7 +163,7 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
   ])('get refuses the key %j', async (key, message) => {
     const { exitCode, stderr } = await cli('get', world.view, ...key);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('error bad-key');
+    expect(stderr).toContain('error invalid-key');
     expect(stderr).toContain(message);
     expect(stderr).toContain('person=<string>');
   });
@@ -231,6 +231,9 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     const unknown = await cli('export', '--service', 'nobody', '--spine', spine, '--out', copy);
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toContain('error unknown-service');
+    const repeated = await cli(...args, '--overwrite', '--repeat', join(folder, 'gone.manifest.json'));
+    expect(repeated.exitCode).toBe(1);
+    expect(repeated.stderr).toContain('error manifest-unreadable');
     const mode = await cli(...args, '--mode', 'guess');
     expect(mode.exitCode).toBe(1);
     expect(mode.stderr).toContain('Allowed choices are event-time, as-served');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { queryArchive, startArchive } from '../../cli/archive-client.ts';
-import { queryStatus } from '../../cli/lifecycle-client.ts';
+import { queryStatus, sendCommand } from '../../cli/lifecycle-client.ts';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
 import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
 
@@ -24,6 +24,8 @@ it('a lifecycle or an archive without a worker has no answer, which is no error'
   expect(await queryStatus(client, view, 1_000)).toBeNull();
   expect(await startArchive(client, view, taskQueue)).toBe(true);
   expect(await queryArchive(client, view, taskQueue)).toBeNull();
+  // Whoever sends a command does want an answer.
+  await expect(sendCommand(client, view, 'pause')).rejects.toMatchObject({ code: 'no-worker', retryable: true });
   for (const id of [workflowId, archiveWorkflowId(view, taskQueue)])
     await client.workflow.getHandle(id).terminate('the test is over');
 });

@@ -32,15 +32,24 @@ export class CliRun {
 
   /** Resolves when standard output has `text`; throws when the command ends before. */
   async printed(text: string): Promise<void> {
+    await this.#has('stdout', text);
+  }
+
+  /** The same of standard error. */
+  async told(text: string): Promise<void> {
+    await this.#has('stderr', text);
+  }
+
+  async #has(stream: 'stdout' | 'stderr', text: string): Promise<void> {
     const seen = new Promise<void>((resolve) => {
       const look = (): void => {
-        if (this.stdout.includes(text)) resolve();
+        if (this[stream].includes(text)) resolve();
       };
-      this.#child.stdout?.on('data', look);
+      this.#child[stream]?.on('data', look);
       look();
     });
     const early = this.ended.then(({ exitCode, stderr }) => {
-      throw new Error(`the command ended with ${exitCode} before it printed "${text}":\n${stderr}`);
+      throw new Error(`the command ended with ${exitCode} before it said "${text}":\n${stderr}`);
     });
     await Promise.race([seen, early]);
   }

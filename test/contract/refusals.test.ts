@@ -132,6 +132,7 @@ test('all faults of a schema come at once', () => {
   const schema = z.object({ a: z.any(), b: z.object({ c: z.date() }), toString: z.int(), d: z.array(z.unknown()) });
   expect(readSchema(schema).faults.map((fault) => fault.path)).toEqual(['a', 'b.c', 'toString', 'd[]']);
   expect(() => compileContract(schema)).toThrow(/b\.c: z\.date/);
+  expect(() => compileContract(schema)).toThrow(expect.objectContaining({ code: 'invalid-contract' }));
   expect(() => compileContract(z.string() as never)).toThrow(/z\.object/);
 });
 
@@ -143,7 +144,11 @@ test('decimal refuses what cannot be', () => {
     [5, -1],
     [1.5, 0],
   ] as const)
-    expect(() => decimal(p, s)).toThrow(/invalid|expected/);
+    expect(() => decimal(p, s)).toThrow(expect.objectContaining({ code: 'invalid-decimal' }));
   const kept = decimal(5, 2).describe('a price');
   expect(compileContract(z.object({ kept })).fields[0]?.type).toEqual({ kind: 'decimal', precision: 5, scale: 2 });
+});
+
+test('an epoch in a unit that is none is refused', () => {
+  expect(() => epoch('minutes' as never)).toThrow(expect.objectContaining({ code: 'invalid-epoch' }));
 });

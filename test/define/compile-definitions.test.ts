@@ -134,6 +134,20 @@ test('every fault of every definition comes at once, with name, path and remedy'
     invalidLimit: { rate: 2, window: 0 },
     history: { path: '', until: 'yesterday' },
   });
+  const badWords = source('bad_words', {
+    schema: z.object({ at: z.iso.datetime() }),
+    eventTime: 'at',
+    topic: 'words',
+    brokerTime: 'mine' as never,
+    history: { path: 'words.csv', until: 'yesterday' },
+  });
+  const noKeys = entity('no_keys', {});
+  const noFunction = featureView('no_function', {
+    entity: shop,
+    source: orders,
+    where: 'paid' as never,
+    features: (f) => ({ n: f.count() }),
+  });
   const noLog = source('no_log', {
     schema: z.object({ at: z.iso.datetime() }),
     eventTime: 'at',
@@ -193,6 +207,9 @@ test('every fault of every definition comes at once, with name, path and remedy'
   const faults = await faultsOf([
     badKeys,
     badSource,
+    badWords,
+    noKeys,
+    noFunction,
     noLog,
     sameTopic,
     otherOrders,
@@ -210,6 +227,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
   }
   expect(briefly(faults).toSorted()).toEqual(
     [
+      'entity no_keys keys: no-keys',
       'entity select keys.found: reserved-name',
       'entity select keys.n: unsupported-type',
       'entity select keys.o: unsupported-type',
@@ -240,6 +258,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
       'feature view cyclic entity: no-entity',
       'feature view cyclic source: no-source',
       'feature view no_features features: no-features',
+      'feature view no_function where: no-function',
       'feature view throwing features: features-failed',
       'source Bad Source dedupeHorizon: invalid-duration',
       'source Bad Source eventId: wrong-field-type',
@@ -249,6 +268,8 @@ test('every fault of every definition comes at once, with name, path and remedy'
       'source Bad Source name: invalid-name',
       'source Bad Source schema.any: unsupported-contract',
       'source Bad Source schema.trimmed: unsupported-contract',
+      'source bad_words brokerTime: invalid-broker-time',
+      'source bad_words history.until: invalid-until',
       'source no_log : no-log',
       'source no_log eventId: unknown-field',
       'source orders name: duplicate-name',
@@ -318,7 +339,7 @@ test('history is looked at where it can be', async () => {
       history: { path: `${name}.parquet` },
     });
   const asked: (string | undefined)[] = [];
-  const fault = { code: 'column-type-mismatch', message: 'the file says otherwise', remedy: 'Change it.' };
+  const fault = { code: 'column-type-mismatch', message: 'the file says otherwise', remedy: 'Change it.' } as const;
   const looks: Record<string, HistoryLook> = {
     s0: { faults: [], sample: { source: 's0', rows: 3, of: 9, invalid: 1, reasons: '1 × n' } },
     s1: {

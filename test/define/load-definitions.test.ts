@@ -121,7 +121,10 @@ test('history is described through the folder', async () => {
   const loading = loadDefinitions(folder, {
     inspectHistory: async ({ history }) => {
       asked.push(history?.path ?? '');
-      return { faults: [{ code: 'c', message: 'matches no file', remedy: 'r', field: null }], sample: null };
+      return {
+        faults: [{ code: 'history-not-found', message: 'matches no file', remedy: 'r', field: null }],
+        sample: null,
+      };
     },
   });
   await expect(loading).rejects.toMatchObject({ message: expect.stringContaining('matches no file') });

@@ -77,6 +77,9 @@ const marker = (base: number, producerId: bigint, kind: 0 | 1): Batch => ({
 const valuesOf = (set: Buffer, position = 0, aborted: { producerId: bigint; firstOffset: number }[] = []) =>
   decodeRecordSet(set, 0, position, aborted).records.map(({ value }) => String(value));
 
+const failing = (code: string, message: RegExp) =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) as unknown });
+
 describe('crc32c', () => {
   test('of the check string, whole and in parts that are no multiple of eight', () => {
     const bytes = Buffer.from('xx123456789');
@@ -159,11 +162,24 @@ describe('decodeRecordSet', () => {
     const set = encode(one(0, 'value'));
     const flipped = Buffer.from(set);
     flipped[set.length - 3]! ^= 1;
-    expect(() => decodeRecordSet(flipped, 0, 0, [])).toThrow(/CRC/);
+    expect(() => decodeRecordSet(flipped, 0, 0, [])).toThrow(failing('log-corrupt', /CRC/));
     const false_ = encode({ base: 0, records: [{ delta: 0, value: Buffer.from('abc') }] });
     false_.writeInt8(120, 61);
     false_.writeUInt32BE(crc32c(false_, 21, false_.length), 17);
-    expect(() => decodeRecordSet(false_, 0, 0, [])).toThrow(/damaged/);
-    expect(() => decodeRecordSet(encode(one(0, 'v', { magic: 1 })), 0, 0, [])).toThrow(/format 1/);
+    expect(() => decodeRecordSet(false_, 0, 0, [])).toThrow(failing('log-corrupt', /damaged/));
+    expect(() => decodeRecordSet(encode(one(0, 'v', { magic: 1 })), 0, 0, [])).toThrow(
+      failing('unsupported-message-format', /format 1/),
+    );
+  });
+
+  test('a codec that is not known, and bytes that are not of the one that is named', () => {
+    const coded = (codec: number): Buffer => {
+      const set = encode(one(0, 'value'));
+      set.writeInt16BE(codec, 21);
+      set.writeUInt32BE(crc32c(set, 21, set.length), 17);
+      return set;
+    };
+    expect(() => decodeRecordSet(coded(7), 0, 0, [])).toThrow(failing('unsupported-codec', /codec 7/));
+    expect(() => decodeRecordSet(coded(1), 0, 0, [])).toThrow(failing('log-corrupt', /does not inflate as gzip/));
   });
 });

@@ -178,19 +178,23 @@ describe('archiveSource', () => {
   });
 
   it.each([
-    [{}, '"source" must be a non-empty string'],
-    [{ source: 'x', colour: 'red' }, 'unknown field "colour"'],
-    [{ source: 'x', options: { sliceSeconds: 0 } }, 'option "sliceSeconds" must be a whole number of at least 1'],
-    [{ source: 'x', options: { shards: 1 } }, 'unknown option "shards"'],
-    [{ source: 'y' }, 'must have the workflow id "archive:y"'],
-    [{ source: 'millrace_served' }, 'must have the workflow id "archive:millrace_served:test-'],
-  ])('ends at once when started with %j', async (input, message) => {
+    [{}, 'invalid-input', '"source" must be a non-empty string'],
+    [{ source: 'x', colour: 'red' }, 'invalid-input', 'unknown field "colour"'],
+    [
+      { source: 'x', options: { sliceSeconds: 0 } },
+      'invalid-input',
+      'option "sliceSeconds" must be a whole number of at least 1',
+    ],
+    [{ source: 'x', options: { shards: 1 } }, 'invalid-input', 'unknown option "shards"'],
+    [{ source: 'y' }, 'workflow-id-mismatch', 'must have the workflow id "archive:y"'],
+    [{ source: 'millrace_served' }, 'workflow-id-mismatch', 'must have the workflow id "archive:millrace_served:test-'],
+  ])('ends at once when started with %j', async (input, type, message) => {
     const handle = await harness.client.workflow.start('archiveSource', {
       workflowId: uniqueView('archive:input'),
       taskQueue: harness.taskQueue,
       args: [input],
     });
     const error: unknown = await handle.result().catch((caught: unknown) => caught);
-    expect(String((error as WorkflowFailedError).cause)).toContain(message);
+    expect((error as WorkflowFailedError).cause).toMatchObject({ type, message: expect.stringContaining(message) });
   });
 });

@@ -70,12 +70,12 @@ describe('featureLifecycle', () => {
   });
 
   it.each([
-    [{}, '"view" must be the name of a view'],
-    [{ view: 'x', colour: 'red' }, 'unknown field "colour"'],
-    [{ view: 'x', options: { shards: 0 } }, 'option "shards" must be a whole number of at least 1'],
-    ['x', 'expected one JSON object'],
-    [{ view: 'y' }, 'must have the workflow id "feature:y"'],
-  ])('ends at once when started with %j', async (input, message) => {
+    [{}, 'invalid-input', '"view" must be the name of a view'],
+    [{ view: 'x', colour: 'red' }, 'invalid-input', 'unknown field "colour"'],
+    [{ view: 'x', options: { shards: 0 } }, 'invalid-input', 'option "shards" must be a whole number of at least 1'],
+    ['x', 'invalid-input', 'expected one JSON object'],
+    [{ view: 'y' }, 'workflow-id-mismatch', 'must have the workflow id "feature:y"'],
+  ])('ends at once when started with %j', async (input, type, message) => {
     const workflowId = uniqueView('feature:input');
     const handle = await harness.client.workflow.start('featureLifecycle', {
       workflowId,
@@ -84,7 +84,7 @@ describe('featureLifecycle', () => {
     });
     const error: unknown = await handle.result().catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(WorkflowFailedError);
-    expect(String((error as WorkflowFailedError).cause)).toContain(message);
+    expect((error as WorkflowFailedError).cause).toMatchObject({ type, message: expect.stringContaining(message) });
   });
 
   it('ends when there is no such view, so that the id is free again', async () => {

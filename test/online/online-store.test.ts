@@ -205,6 +205,26 @@ describe('publishing', () => {
     expect(seen.size).toBeGreaterThan(6);
   });
 
+  it('gives up a read whose view changes its version at every attempt', async () => {
+    const { pool } = database;
+    await publish(pool, shops, rows.slice(0, 10));
+    const changing = new Proxy(pool, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property, target);
+        if (property !== 'query') return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        return async (query: { name?: string }) => {
+          if (query.name?.startsWith('millrace-get-') === true) await publish(pool, shops, rows.slice(0, 10));
+          return target.query(query as never);
+        };
+      },
+    });
+    const store = createOnlineStore({ pool: changing, clock: fixedClock });
+    await expect(store.get('shop_sales', [['north']])).rejects.toMatchObject({
+      code: 'view-changing',
+      retryable: true,
+    });
+  });
+
   it('is idempotent, and refuses what is not built', async () => {
     const { pool } = database;
     const version = await buildVersion(pool, shops, rows);

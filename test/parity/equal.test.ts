@@ -170,7 +170,7 @@ test('an audit refuses what it cannot prove anything of, and says that nothing w
   expect(await world.audit()).toMatchObject({ verdict: 'nothing-compared', cellsCompared: 0 });
   // Where nothing was ever logged there is no topic.
   expect(await world.audit({ servedTopic: 'no.such.topic' })).toMatchObject({ verdict: 'nothing-compared' });
-  await expect(world.audit({ reader: null })).rejects.toMatchObject({ code: 'reader-missing' });
+  await expect(world.audit({ reader: null })).rejects.toMatchObject({ code: 'kafka-not-configured' });
   const changed = spendingView({ topic: 'purchases', fingerprint: 'b'.repeat(64) });
   await expect(world.audit({ view: changed })).rejects.toMatchObject({ code: 'definition-changed' });
   world.append(0, [{ value: purchaseBytes({ id: 'a', at: '1970-01-02T00:00:00Z', customer: 'ana', amount: 1 }) }]);

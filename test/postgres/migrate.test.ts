@@ -44,6 +44,15 @@ async function tables(): Promise<string[]> {
 }
 
 describe('migrations', () => {
+  it('say which of them failed where something stands in the way', async () => {
+    await database.pool.query('CREATE SCHEMA millrace_catalog; CREATE TABLE millrace_catalog.view_version (mine int)');
+    await expect(migrateToLatest(database.url)).rejects.toMatchObject({
+      code: 'migration-failed',
+      message: expect.stringContaining(`migration ${ALL[0]} failed: relation "view_version" already exists`),
+    });
+    expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual(['millrace_catalog.view_version']);
+  });
+
   it('bring an empty database up, and find nothing to do the second time', async () => {
     expect(await migrateToLatest(database.url)).toEqual(ALL);
     expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([

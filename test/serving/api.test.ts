@@ -167,7 +167,8 @@ describe('POST /v1/features', () => {
     }
     const untyped = await post({ features: ['product_sales'], entity }, { 'content-type': 'text/plain' });
     expect(untyped.status).toBe(415);
-    expect((await fetch(`${api.url}/v2`)).status).toBe(404);
+    const nothing = await fetch(`${api.url}/v2`);
+    expect([nothing.status, ((await nothing.json()) as { code: string }).code]).toEqual([404, 'not-found']);
   });
 });
 

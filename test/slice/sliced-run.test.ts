@@ -5,7 +5,7 @@ import type { SliceLimits, SliceOptions, SliceProgress } from '../../engine/slic
 import { type SessionEnd, SlicedRun, type SliceWork } from '../../engine/slice/sliced-run.ts';
 
 const away = new MillraceError('service-unreachable', 'the database is away', { remedy: 'Wait.', retryable: true });
-const broken = new MillraceError('broken', 'for good', { remedy: 'Mend it.' });
+const broken = new MillraceError('log-corrupt', 'for good', { remedy: 'Mend it.' });
 
 /** Work that does a step at each claim, and counts what the loop asks it. */
 class ScriptedWork implements SliceWork {

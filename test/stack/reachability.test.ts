@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { registerSearchAttributes } from '../../config/search-attributes.ts';
 import { freePort } from '../../stack/free-port.ts';
 import { checkReachable, type ServiceAddresses, type UnreachableService } from '../../config/reachability.ts';
 
@@ -53,6 +57,36 @@ describe('checkReachable', () => {
     const temporal = { address: temporalAddress, namespace: temporalNamespace, uiUrl: temporalUiUrl };
     const check = checkReachable({ databaseUrl, kafka: { brokers: kafkaBrokers }, temporal });
     await expect(check).resolves.toBeUndefined();
+  });
+
+  it('says in whose way the search attributes of a namespace are', async () => {
+    const { temporalAddress: address } = inject('stack');
+    const nowhere = { address, namespace: `nowhere-${randomUUID()}`, uiUrl: '' };
+    await expect(registerSearchAttributes(nowhere)).rejects.toMatchObject({
+      code: 'search-attributes-not-registered',
+      remedy: expect.stringContaining(`--namespace ${nowhere.namespace} --name FeatureView --type Keyword`),
+    });
+    const taken = { address, namespace: `taken-${randomUUID()}`, uiUrl: '' };
+    const connection = await Connection.connect({ address });
+    try {
+      await connection.workflowService.registerNamespace({
+        namespace: taken.namespace,
+        workflowExecutionRetentionPeriod: msToTs('1 day'),
+      });
+      const add = (): Promise<unknown> =>
+        connection.operatorService.addSearchAttributes({
+          namespace: taken.namespace,
+          searchAttributes: { FeatureView: 3 },
+        });
+      // A new namespace is known to every part of the server a little later.
+      await vi.waitFor(add, { timeout: 30_000, interval: 200 });
+      await vi.waitFor(
+        () => expect(registerSearchAttributes(taken)).rejects.toMatchObject({ code: 'search-attribute-conflict' }),
+        { timeout: 30_000, interval: 200 },
+      );
+    } finally {
+      await connection.close();
+    }
   });
 
   it('names every service behind closed ports', LIMIT, async () => {

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { viewVersion } from '../../engine/postgres/view-versions.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { checkStatesUnchanged } from '../../engine/stream/check-states.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { createMemoryLogReader, MemoryBroker } from './memory-log.ts';
 import { replayTopic } from './replay.ts';
@@ -48,5 +51,33 @@ test('two runs that share the partitions of a topic, and its entities, lose no u
   ]);
   // Both write all eleven entities: without the check one would have overwritten the other's sums.
   expect(conflicts.some((message) => message.includes('changed the state of'))).toBe(true);
+  const { layout } = view;
+  const key = ['c0'];
+  const states = [0, 1].map((seq) => ({
+    bytes: new Uint8Array(),
+    entry: { keyText: 'c0', key, state: createViewReducer(layout).empty(), touchedBy: 1, seq, bytes: 0 },
+  }));
+  const { stateTable } = (await viewVersion(database.pool, view.name, version))!;
+  await expect(checkStatesUnchanged(database.pool, stateTable, layout, states)).rejects.toMatchObject({
+    code: 'state-conflict',
+    retryable: true,
+  });
   expect(await stateBytes(database.pool, view, version)).toEqual((await replayTopic(view, reader)).states);
+});
+
+test('a version without offsets for its topic is not streamed', async () => {
+  const broker = new MemoryBroker();
+  broker.createTopic(TOPIC, 1);
+  const view = spendingView({ topic: TOPIC });
+  const version = await publishEmptyVersion(database.pool, view, { ...broker.bounds(TOPIC), partitions: [] });
+  const running = runStream({
+    view,
+    version,
+    pool: database.pool,
+    reader: createMemoryLogReader(broker),
+    clock: testClock,
+    until: 'present-end',
+    fence: { generation: 1, attemptMs: 1, owner: 'test' },
+  });
+  await expect(running).rejects.toMatchObject({ code: 'stream-not-prepared' });
 });

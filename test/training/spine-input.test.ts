@@ -180,6 +180,10 @@ describe('the place of the output', () => {
     await expect(exportSmall(folder, 's.csv', { out: join(folder, 'no/out.parquet') })).rejects.toMatchObject({
       code: 'out-folder-missing',
     });
+    // A name that the file system takes, and that of the files beside it does not.
+    await expect(exportSmall(folder, 's.csv', { out: join(folder, 'x'.repeat(250)) })).rejects.toMatchObject({
+      code: 'out-not-writable',
+    });
     await mkdir(join(folder, 'taken'));
     await expect(exportSmall(folder, 's.csv', { out: join(folder, 'taken'), overwrite: true })).rejects.toMatchObject({
       code: 'out-exists',

@@ -1,3 +1,4 @@
+import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { CERTAIN, certain, QUICK, quick, sliceBudgetMs, stream, streamOptions } from '../activity-profiles.ts';
 import { failure, failureOf } from '../failure.ts';
 import { type Lane, openLane, runLane, stopLane } from '../lane.ts';
@@ -34,7 +35,7 @@ const MACHINE: Machine<ArchiveState, ArchiveEvent, ArchivePhase> = {
 };
 
 /** Of a source that was never archived there is nothing to wait for: the workflow ends with it, and its id is free. */
-const FATAL = new Set(['unknown-source', 'source-without-topic']);
+const FATAL: readonly MillraceErrorCode[] = ['unknown-source', 'source-without-topic'];
 
 /** Runs the work of one archive, one thing at a time. */
 export class ArchiveRunner extends StateRunner<ArchiveState, ArchiveEvent, ArchivePhase> {
@@ -70,8 +71,8 @@ export class ArchiveRunner extends StateRunner<ArchiveState, ArchiveEvent, Archi
       },
     );
     const failed = broken?.failure ?? null;
-    if (failed !== null && this.state.plan === null && FATAL.has(failed.code))
-      throw failure(failed.code, failed.message, failed.remedy);
+    const fatal = this.state.plan === null ? FATAL.find((code) => code === failed?.code) : undefined;
+    if (failed !== null && fatal !== undefined) throw failure(fatal, failed.message, failed.remedy);
     this.#lane = null;
     if (lane.stopping || failed !== null) await this.#fence();
     this.apply({ type: 'round-ended', failure: failed });

@@ -1,3 +1,4 @@
+import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { PromotionProof } from './contract.ts';
 import type { Failure } from '../failure.ts';
@@ -6,7 +7,7 @@ import type { Failure } from '../failure.ts';
  * What makes a proof impossible for good: the log that the version was built from is not there any more, by retention or because its
  * history files were changed. That is no difference, and a view must not be kept from its stream for it.
  */
-const UNPROVABLE = new Set([
+const UNPROVABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
   'log-hole',
   'offset-out-of-range',
   'offsets-gone',

@@ -1,11 +1,12 @@
 import type { ApplicationFailure } from '@temporalio/workflow';
+import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { failure } from '../failure.ts';
 import { isRecord } from '../json-input.ts';
 import type { EngineNews, LiveVersion, ViewPlan } from './contract.ts';
 import type { LifecycleState } from './state.ts';
 
 /** What a build is refused for that would silently hold less, or other things, than what is served: a person accepts it, or does not. */
-const FOR_A_PERSON: ReadonlySet<string> = new Set([
+const FOR_A_PERSON: ReadonlySet<string> = new Set<MillraceErrorCode>([
   'definition-changed',
   'offsets-gone',
   'topic-recreated',

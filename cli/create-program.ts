@@ -1,0 +1,37 @@
+import { Command } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import { addArchiveCommand } from './commands/archive.ts';
+import { addAuditCommand } from './commands/audit.ts';
+import { addDeadLettersCommand } from './commands/dead-letters.ts';
+import { addDemoCommand } from './commands/demo.ts';
+import { addDevCommand } from './commands/dev.ts';
+import { addExplainCommand } from './commands/explain.ts';
+import { addExportCommand } from './commands/export.ts';
+import { addGetCommand } from './commands/get.ts';
+import { addLogCommand } from './commands/log.ts';
+import { addPlanCommand } from './commands/plan.ts';
+import { addStartCommand } from './commands/start.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addSteerCommands } from './commands/steer.ts';
+
+/** The command line `millrace` with all its commands, before it is given arguments. */
+export function createProgram(): Command {
+  const program = new Command('millrace')
+    .description(packageJson.description)
+    .version(packageJson.version)
+    .showHelpAfterError('(add --help for what there is)');
+  addDevCommand(program);
+  addPlanCommand(program);
+  addStartCommand(program);
+  addSteerCommands(program);
+  addStatusCommand(program);
+  addGetCommand(program);
+  addExportCommand(program);
+  addArchiveCommand(program);
+  addAuditCommand(program);
+  addExplainCommand(program);
+  addLogCommand(program);
+  addDeadLettersCommand(program);
+  addDemoCommand(program);
+  return program;
+}
