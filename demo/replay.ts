@@ -24,6 +24,8 @@ export class Replay {
     topic: string;
     brokers: readonly string[];
     spillDir: string;
+    /** Ends the producer, even one that is not connected yet. */
+    signal: AbortSignal;
   }): Promise<Replay> {
     const child = fork(
       fileURLToPath(new URL('./producer.ts', import.meta.url)),
@@ -31,8 +33,11 @@ export class Replay {
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         env: { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_NO_WARNINGS: '1' },
+        signal: options.signal,
       },
     );
+    // Who waits for a message hears of it; an abort while nobody does is the caller's own.
+    child.on('error', () => undefined);
     const replay = new Replay(child);
     await replay.#message();
     return replay;
@@ -53,9 +58,9 @@ export class Replay {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.disconnect();
+    if (this.#child.connected) this.#child.disconnect();
     await exited;
   }
 
@@ -63,8 +68,10 @@ export class Replay {
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null): void => reject(internalBug(`the demo's producer ended with code ${code}`));
       this.#child.once('exit', onExit);
+      this.#child.once('error', reject);
       this.#child.once('message', (message: ProducerMessage) => {
         this.#child.off('exit', onExit);
+        this.#child.off('error', reject);
         resolve(message);
       });
     });

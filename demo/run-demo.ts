@@ -116,6 +116,7 @@ async function wholePath(
     topic: TOPIC,
     brokers: session.kafka.brokers,
     spillDir,
+    signal,
   });
   try {
     const liveFromUs = workspace.juneFromUs + BEFORE_CUT_US;

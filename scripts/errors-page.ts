@@ -23,7 +23,8 @@ An error has a **code** (stable; for programs), a message (what, where, expected
 | a program | \`MillraceError\`: \`code\`, \`message\`, \`remedy\`, \`retryable\`, \`httpStatus\`, \`details\` |
 | a reader of features | \`errors\` beside the values: feature to code, \`*\` for all of them (\`value-out-of-range\`, \`state-corrupt\`) |
 
-Exit status: 0 only on success; 1 with an error, with faults in \`plan\`, and where an audit finds something other than equality.
+Exit status: 0 only on success; 1 with an error, with faults in \`plan\`, and where an audit finds something other than equality;
+141, as of SIGPIPE, where nobody reads on (\`millrace plan | head -1\`): what the command does is done all the same.
 *retries*: the same may succeed without a change, and is tried a few times; *waits*: work waits for it, for as long as it takes, and says so. All others stop what met them, until somebody
 does what the remedy says. \`‹name›\` stands for what the message puts in. Faults are told several at once, within \`invalid-definitions\`, \`spine-invalid\` or a workflow's failure.
 Why a record is invalid is no code but words, those of [values.md](values.md).
