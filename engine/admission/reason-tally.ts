@@ -1,13 +1,14 @@
 const MOST_KINDS = 1_000;
 const SHOWN = 3;
-const LONGEST_EXAMPLE = 300;
+/** More than a reason of ours with all that was received; what a row function throws is the user's. */
+const LONGEST_EXAMPLE = 1_000;
 
 interface Kind {
   count: number;
   readonly example: string;
 }
 
-/** What invalid records suffer from, counted by kind: reasons that differ only in what was received are one. */
+/** What invalid records suffer from, counted by kind: reasons that differ only in what was received, or in what is advised on it, are one. */
 export class ReasonTally {
   readonly #kinds = new Map<string, Kind>();
 
@@ -29,8 +30,15 @@ export class ReasonTally {
   }
 }
 
+/** The field, and what was expected of it; of what is said in other words, those without the numbers and texts in them. */
 function kindOf(reason: string): string {
-  return reason.replace(/, received .*$/s, '').replaceAll(/\d+(?:[.:]\d+)*/g, '#');
+  const colon = reason.indexOf(': ') + 1;
+  const field = reason.slice(0, colon).replaceAll(/\[\d+\]/g, '[]');
+  const words = reason.slice(colon);
+  const received = words.indexOf(', received ');
+  if (received < 0) return field + words.replaceAll(/"(?:[^"\\]|\\.)*"|'.'|\d+(?:[.:-]\d+)*/g, '#');
+  // What is expected is the field's own, but for a column that has to be as the file's path says.
+  return field + words.slice(0, received).replace(/expected .* as in/s, 'expected as in');
 }
 
 function shortened(text: string): string {

@@ -190,6 +190,43 @@ describe('a set of numbers', () => {
   });
 });
 
+it('a tally counts by field and expectation, and shows the first of a kind in full', () => {
+  const tally = new ReasonTally();
+  const expected = 'delay_1: expected an integer from -1440 to 2880, received ';
+  const long = 'x'.repeat(250);
+  for (const received of [`${JSON.stringify(long)}; in text …`, '5000', '"007"; no leading zeros', 'null'])
+    tally.add('file.csv, position 3', [expected + received]);
+  for (let n = 0; n < 3; n++) {
+    tally.add('p', [`items[${n}].price: expected a decimal(5,2), received ${n}`]);
+    tally.add('p', [`delay_2: expected an integer from -1440 to 2880, received ${n}`]);
+  }
+  for (const country of ['NL', 'BE'])
+    tally.add('p', [`country: expected "${country}" as in the file's path, received "x" in the file`]);
+  expect(tally.commonest().split(' | ')).toEqual([
+    `4 × file.csv, position 3: ${expected}${JSON.stringify(long)}; in text …`,
+    '3 × p: items[0].price: expected a decimal(5,2), received 0',
+    '3 × p: delay_2: expected an integer from -1440 to 2880, received 0',
+  ]);
+});
+
+it.each([
+  ['at: ahead-of-history: the event time lies 7.5 s after …', 'at: ahead-of-history: the event time lies 12 s after …'],
+  [
+    'country: expected "NL" as in the file\'s path, received "x" in the file',
+    'country: expected "BE" as in the file\'s path, received 7 in the file',
+  ],
+  [
+    'where: the row function threw SyntaxError: Unexpected token \'a\', "ab" is not valid JSON',
+    'where: the row function threw SyntaxError: Unexpected token \'b\', "ba\\"c" is not valid JSON',
+  ],
+  ['record: expected JSON, received nothing', 'record: expected JSON, received 5 bytes that begin with 00'],
+])('%j and %j are one kind', (one, other) => {
+  const tally = new ReasonTally();
+  tally.add('p', [one]);
+  tally.add('q', [other]);
+  expect(tally.commonest()).toBe(`2 × p: ${one}`);
+});
+
 it('a tally stays small however many kinds of reasons there are', () => {
   const tally = new ReasonTally();
   for (let n = 0; n < 5_000; n++) tally.add('p', [`field ${String.fromCharCode(0x4e00 + n)}: no`]);
