@@ -7,7 +7,7 @@ import type { StoredState } from '../postgres/state-table.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { StreamLimit } from './stream-limit.ts';
-import type { ChangedState, DeadLetter, MicroBatch, PartitionAdvance } from './micro-batch.ts';
+import type { ChangedState, MicroBatch, PartitionAdvance } from './micro-batch.ts';
 import type { PartitionRun } from './partition-run.ts';
 import type { CachedState, StateCache } from './state-cache.ts';
 
@@ -34,6 +34,8 @@ export class BatchBuilder {
   readonly #limit: StreamLimit;
   readonly #runs: ReadonlyMap<number, PartitionRun>;
   readonly #pool: Pending[] = [];
+  /** Of the batch that is built. */
+  #deadLetters: MicroBatch['deadLetters'][number][] = [];
   #pending = 0;
   #number = 0;
 
@@ -57,13 +59,13 @@ export class BatchBuilder {
   async build(batches: readonly LogBatch[]): Promise<MicroBatch> {
     this.#number++;
     this.#pending = 0;
-    const deadLetters: DeadLetter[] = [];
+    this.#deadLetters = [];
     let records = 0;
     for (const batch of batches) {
       const run = this.#runs.get(batch.partition);
       if (run === undefined) throw internalBug(`a batch of partition ${batch.partition}, which is not claimed`);
       for (const record of batch.records) {
-        this.#step(record, run, deadLetters);
+        this.#step(record, run);
         if (++records % RECORDS_PER_TURN === 0) await turn();
       }
       run.pass(batch);
@@ -77,10 +79,11 @@ export class BatchBuilder {
       if (advance !== null) advances.push(advance);
     }
     advances.sort((a, b) => a.partition - b.partition);
+    const deadLetters = this.#deadLetters;
     return { number: this.#number, records, applied, invalid: deadLetters.length, advances, states, deadLetters };
   }
 
-  #step(record: RawRecord, run: PartitionRun, deadLetters: DeadLetter[]): void {
+  #step(record: RawRecord, run: PartitionRun): void {
     const { counts } = run;
     const outcome = run.pipeline.step(record);
     countOutcome(counts, outcome);
@@ -94,7 +97,7 @@ export class BatchBuilder {
         else if (prepared === 'null-key') counts.nullKey++;
         else {
           counts.invalid++;
-          return this.#bury(record, run, prepared.invalid, deadLetters);
+          return this.#bury(record, run, prepared.invalid);
         }
         break;
       }
@@ -103,15 +106,21 @@ export class BatchBuilder {
       case 'duplicate':
         break;
       case 'invalid':
-        return this.#bury(record, run, outcome.reasons, deadLetters);
+        return this.#bury(record, run, outcome.reasons);
     }
     run.verdicts.valid();
   }
 
-  #bury(record: RawRecord, run: PartitionRun, reasons: readonly string[], deadLetters: DeadLetter[]): void {
+  #bury(record: RawRecord, run: PartitionRun, reasons: readonly string[]): void {
     this.#limit.invalid(record, run.verdicts, reasons);
     const { partition, offset, value } = record;
-    deadLetters.push({ partition, offset, payload: value, reasons, brokerTimestampUs: brokerTimestampUs(record) });
+    this.#deadLetters.push({
+      partition,
+      offset,
+      payload: value,
+      reasons,
+      brokerTimestampUs: brokerTimestampUs(record),
+    });
   }
 
   #slot(run: PartitionRun): Pending {

@@ -22,9 +22,6 @@ export interface PartitionAdvance {
   readonly newIds: { readonly ids: Uint8Array; readonly newestEventTimeUs: number } | null;
 }
 
-/** An invalid record of the claimed topic. */
-export type DeadLetter = Omit<InvalidRecord, 'topic' | 'file' | 'number'>;
-
 export interface ChangedState {
   readonly entry: CachedState;
   readonly bytes: Uint8Array;
@@ -40,5 +37,6 @@ export interface MicroBatch {
   readonly advances: readonly PartitionAdvance[];
   /** In order of key text. */
   readonly states: readonly ChangedState[];
-  readonly deadLetters: readonly DeadLetter[];
+  /** Of the claimed topic. */
+  readonly deadLetters: readonly Omit<InvalidRecord, 'topic' | 'file' | 'number'>[];
 }

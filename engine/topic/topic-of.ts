@@ -13,7 +13,7 @@ export function topicOf(source: Pick<CompiledSource, 'name' | 'topic'>, purpose:
     'source-without-topic',
     `source "${source.name}" has no topic ${purpose}: its history is its whole log`,
     {
-      remedy: 'Give the source a topic.',
+      remedy: 'Give the source a topic, or leave it as it is.',
       httpStatus: 409,
     },
   );
