@@ -29,6 +29,7 @@ import { checkReachable } from './config/reachability.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
+import { bounded } from './workflows/bounded.ts';
 import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queues.ts';
 
 /** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
@@ -60,6 +61,24 @@ function needed<T>(value: T | null, variable: string, example: string): T {
     remedy: `Set it, e.g. ${variable}=${example}, or use "millrace dev", which starts the services and a worker.`,
     httpStatus: 500,
   });
+}
+
+/** A line of the log, in characters. */
+const LINE_MOST = 16_000;
+
+/** An error with 2,000 faults is one line, and not the whole log. */
+const serializers = {
+  err: (error: Error) => {
+    const { type, message, stack } = pino.stdSerializers.err(error);
+    const known = isMillraceError(error) ? { code: error.code, remedy: error.remedy } : {};
+    return boundedFields({ type, message, stack, ...known });
+  },
+};
+
+function boundedFields(fields: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, text]) => [name, text === undefined ? undefined : bounded(text, LINE_MOST / 4)]),
+  );
 }
 
 /** Messages of the Temporal SDK and of its core go where ours go. */
@@ -188,10 +207,10 @@ async function runOrStopAll(worker: Worker, shutdown: () => void): Promise<void>
 }
 
 async function main(): Promise<void> {
-  let log = pino({ name: 'millrace-worker' });
+  let log = pino({ name: 'millrace-worker', serializers });
   try {
     const env = readEnvironment();
-    log = pino({ name: 'millrace-worker', level: env.logLevel });
+    log = pino({ name: 'millrace-worker', level: env.logLevel, serializers });
     bridgeLogs(log);
     await run(env, log);
     log.info('stopped');
@@ -199,8 +218,8 @@ async function main(): Promise<void> {
     const known = isMillraceError(error)
       ? { code: error.code, remedy: error.remedy }
       : { stack: error instanceof Error ? error.stack : undefined };
-    log.fatal(known, error instanceof Error ? error.message : String(error));
     const message = error instanceof Error ? error.message : String(error);
+    log.fatal(boundedFields(known), bounded(message, LINE_MOST));
     await told({ failed: { message, ...known } });
     // Temporal's runtime, installed but never used by a worker, keeps the process alive and takes SIGTERM for itself.
     process.exit(1);

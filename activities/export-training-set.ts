@@ -7,6 +7,9 @@ import type { ExportInput, ExportSummary } from '../workflows/export-training-se
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
 
+/** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
+const FEATURES_KEPT = 2_000;
+
 /** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
 export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary> {
   const { definitions } = deps;
@@ -54,6 +57,9 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
           pulse.report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
       }),
     );
+    const features = manifest.views.flatMap((view) =>
+      view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
+    );
     return {
       service: service.name,
       mode: manifest.mode,
@@ -62,9 +68,8 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       rows: manifest.rows,
       sizeBytes: manifest.sizeBytes,
       sha256: manifest.sha256,
-      features: manifest.views.flatMap((view) =>
-        view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
-      ),
+      features: features.slice(0, FEATURES_KEPT),
+      ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
       comparison: comparisonOf(manifest, out),
     };
   } finally {
@@ -74,7 +79,8 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
 
 function comparisonOf({ comparison }: TrainingManifest, out: string): ExportSummary['comparison'] {
   if (comparison === undefined) return null;
-  return { ...comparison, json: `${out}.compare.json`, svg: `${out}.compare.svg` };
+  const features = comparison.features.slice(0, FEATURES_KEPT);
+  return { ...comparison, features, json: `${out}.compare.json`, svg: `${out}.compare.svg` };
 }
 
 async function readManifest(path: string): Promise<TrainingManifest> {

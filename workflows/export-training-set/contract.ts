@@ -46,6 +46,8 @@ export interface ExportSummary {
     /** How many of the nulls stand for an error, by its code; missing of a run by an older worker. */
     readonly errors?: Readonly<Record<string, number>> | undefined;
   }[];
+  /** Those that the list above had no room for; the manifest has all. */
+  readonly featuresLeftOut?: number | undefined;
   readonly comparison: {
     readonly labels: number;
     /** Labels of which any feature differs. */

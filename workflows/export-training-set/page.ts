@@ -2,12 +2,13 @@ import { grouped, tableText } from '../page-text.ts';
 import type { ExportSummary } from './contract.ts';
 
 /** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
-export function renderExport({ service, rows, features, out, manifest, sha256, comparison }: ExportSummary): string {
+export function renderExport(summary: ExportSummary): string {
+  const { service, rows, features, featuresLeftOut = 0, out, manifest, sha256, comparison } = summary;
   const lines = [
     `### Training set of ${service}: done`,
     '',
     `- Rows: **${rows}**`,
-    `- Features: **${features.length}**`,
+    `- Features: **${features.length + featuresLeftOut}**`,
     `- File: \`${out}\``,
     `- Manifest: \`${manifest}\``,
     `- SHA-256: \`${sha256}\``,
