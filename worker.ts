@@ -82,7 +82,7 @@ function boundedFields(fields: Readonly<Record<string, string | undefined>>): Re
 }
 
 /** Messages of the Temporal SDK and of its core go where ours go. */
-function bridgeLogs(log: pino.Logger): void {
+function bridgeLogs(log: pino.Logger, metricsAddress: string | null): void {
   Runtime.install({
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
       // Two of our three workers have none, as intended.
@@ -94,7 +94,10 @@ function bridgeLogs(log: pino.Logger): void {
         message,
       );
     }),
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) } },
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
+      ...(metricsAddress === null ? {} : { metrics: { prometheus: { bindAddress: metricsAddress } } }),
+    },
   });
 }
 
@@ -211,7 +214,7 @@ async function main(): Promise<void> {
   try {
     const env = readEnvironment();
     log = pino({ name: 'millrace-worker', level: env.logLevel, serializers });
-    bridgeLogs(log);
+    bridgeLogs(log, env.workerMetrics);
     await run(env, log);
     log.info('stopped');
   } catch (error) {

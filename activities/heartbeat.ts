@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Waiting } from '../engine/slice/wait-watch.ts';
+import { ActivityGauges } from './activity-gauges.ts';
 import { bounded } from '../workflows/bounded.ts';
 
 const EVERY_MS = 2_000;
@@ -34,6 +35,7 @@ export async function withPulse<T>(
 ): Promise<T> {
   const context = Context.current();
   let figures: HeartbeatFigures = {};
+  const gauges = new ActivityGauges(context);
   let reportedMs = performance.now();
   const beat = (): void => {
     if (silentForMs === undefined || performance.now() - reportedMs < silentForMs) context.heartbeat(figures);
@@ -45,11 +47,13 @@ export async function withPulse<T>(
       signal: context.cancellationSignal,
       report: (newest) => {
         figures = newest;
+        gauges.show(newest);
         reportedMs = performance.now();
       },
     });
   } finally {
     clearInterval(timer);
+    gauges.show({});
     context.heartbeat(figures);
   }
 }

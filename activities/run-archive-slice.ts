@@ -33,12 +33,14 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
         ...(input.rollRows === null ? {} : { rows: input.rollRows }),
         ...(input.rollSeconds === null ? {} : { ageMs: input.rollSeconds * 1000 }),
       },
-      onProgress: ({ records, files, lag, recordsPerSecond, state, waitingFor, waiting }) =>
+      onProgress: ({ records, files, buffered, holes, lag, recordsPerSecond, state, waitingFor, waiting }) =>
         pulse.report({
           state,
           records,
           files,
           lag,
+          buffered,
+          holes: holes.length,
           rate: Math.round(recordsPerSecond),
           ...waitingFigures(waitingFor, waiting),
         }),

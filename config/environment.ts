@@ -43,6 +43,8 @@ export interface Environment {
   /** The folder of definitions, as given. */
   readonly features: string | null;
   readonly apiPort: number | null;
+  /** `host:port` at which a worker tells its metrics; null: nowhere. */
+  readonly workerMetrics: string | null;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   readonly memoryMb: number;
   /** All variables as they were, for tools that are started. */
@@ -94,6 +96,7 @@ const variablesSchema = z.object({
   MILLRACE_DATA_DIR: z.string().optional(),
   MILLRACE_ARCHIVE_DIR: z.string().optional(),
   MILLRACE_SPILL_DIR: z.string().optional(),
+  MILLRACE_WORKER_METRICS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
     .regex(/^(?!\.{1,2}$)[\w.-]{1,249}$/, { error: 'a name of a Kafka topic: letters, digits, ".", "_", "-"' })
@@ -166,6 +169,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,
     apiPort: values.MILLRACE_API_PORT ?? null,
+    workerMetrics: values.MILLRACE_WORKER_METRICS ?? null,
     logLevel: values.MILLRACE_LOG_LEVEL,
     memoryMb: values.MILLRACE_MEMORY_MB,
     variables: given,

@@ -143,9 +143,9 @@ export class ClicksWorld {
     return pid;
   }
 
-  async startWorker(): Promise<void> {
+  async startWorker(more: NodeJS.ProcessEnv = {}): Promise<void> {
     this.#worker = await WorkerProcess.start({
-      variables: this.variables,
+      variables: { ...this.variables, ...more },
       logFile: null,
       onLine: (line) => this.workerLines.push(line),
     });

@@ -4,6 +4,7 @@ import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecy
 import { createPool } from '../../engine/postgres/pool.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { ClicksWorld } from './clicks-world.ts';
+import { freePort } from '../../stack/free-port.ts';
 import { eventually, LifecycleHarness } from './lifecycle-harness.ts';
 
 /** Errors nobody had named ended a stream at so many attempts. */
@@ -14,6 +15,7 @@ let world: ClicksWorld;
 /** On another database of the server: its own sessions stay as they are. */
 let admin: pg.Pool;
 let database: string;
+let metricsPort: number;
 
 beforeAll(async () => {
   admin = createPool(inject('stack').databaseUrl, { max: 1 });
@@ -21,7 +23,8 @@ beforeAll(async () => {
   world = await ClicksWorld.open(inject('stack'), harness.taskQueue);
   database = new URL(world.databaseUrl).pathname.slice(1);
   world.writeHistory(world.make(500));
-  await world.startWorker();
+  metricsPort = await freePort();
+  await world.startWorker({ MILLRACE_WORKER_METRICS: `127.0.0.1:${metricsPort}` });
   await startLifecycle(harness.client, world.view, { catchUpLag: 0 }, harness.taskQueue);
   await sendCommand(harness.client, world.view, 'promote');
   await harness.reach(harness.client.workflow.getHandle(`feature:${world.view}`), 'streaming');
@@ -47,6 +50,17 @@ async function rolledBack(): Promise<number> {
     [database],
   );
   return rows[0]!.n;
+}
+
+/** As the worker tells Prometheus of the stream's activity. */
+async function waitingSeconds(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  const line = text
+    .split('\n')
+    .find((one) => one.startsWith('millrace_activity_waiting_seconds') && one.includes('runStreamSlice'));
+  if (line === undefined) throw new Error(`no such metric in ${text}`);
+  expect(line).toContain(`workflow_id="feature:${world.view}"`);
+  return Number(line.split(' ').at(-1));
 }
 
 async function servedInFull(): Promise<void> {
@@ -79,6 +93,7 @@ describe('a database that answers, but read-only', { timeout: 180_000 }, () => {
     expect(activity?.figures['waitingFor']).toContain('read-only');
     expect(activity?.attempt).toBe(1);
     expect((await harness.status(handle)).waitingFor?.sinceMs).toBe(since);
+    expect(await waitingSeconds()).toBeGreaterThan(0);
     // A command is heard meanwhile, and made so once it can be.
     await sendCommand(harness.client, world.view, 'pause');
     expect((await harness.reach(handle, 'pausing')).error).toBeNull();

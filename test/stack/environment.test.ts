@@ -77,6 +77,7 @@ describe('the environment', () => {
       servedTopic: 'reads',
       servedSample: 0.25,
       apiPort: 0,
+      workerMetrics: null,
       memoryMb: 512,
       logLevel: 'debug',
     });
