@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -25,6 +26,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       },
     );
   }
+  const { workflowExecution } = Context.current().info;
   const root = dirname(definitions.folder);
   const out = resolve(root, input.out);
   const withTopic = service.views.find((view) => view.source.topic !== null);
@@ -35,6 +37,9 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         service,
         spine: resolve(root, input.spine),
         out,
+        ...(workflowExecution === undefined
+          ? {}
+          : { exportId: `${workflowExecution.workflowId}/${workflowExecution.runId}` }),
         ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
         timeZone: input.timeZone,
         timeAt: input.timeAt,

@@ -18,7 +18,8 @@ import { contentHash } from './content-hash.ts';
 import { EntityIndex } from './entity-index.ts';
 import { readEventTime, sourcesOf, takeCuts } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
-import { countNulls, OutputFile, writeRows, type WrittenComparison } from './output-file.ts';
+import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
+import { countNulls, writeRows } from './write-rows.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
 import type { ReadContext, Reading, ViewReading } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
@@ -38,11 +39,12 @@ const STATES_SHARE = 0.4;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
- * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
- * After an error or an abort nothing is left behind.
+ * After an error or an abort nothing is left behind; what a killed process left, the next attempt of the same `exportId` removes. One that was
+ * published already is not made again.
  *
  * @example
  * await exportTrainingSet({ service, spine: 'labels.parquet', out: 'training.parquet', mode: 'event-time',
@@ -59,7 +61,10 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
     );
   }
   const file = await findSpineFile(options.spine);
-  const output = await OutputFile.create(options.out, options.overwrite ?? false);
+  const { exportId, overwrite = false } = options;
+  const before = await publishedBefore(options.out, exportId);
+  if (before !== null) return before;
+  const output = await OutputFile.create(options.out, { overwrite, exportId, signal });
   try {
     await mkdir(options.spillDir, { recursive: true });
     const spill = await mkdtemp(join(options.spillDir, 'training-'));
@@ -119,7 +124,7 @@ class TrainingExport {
   }
 
   async run(file: SpineFile, output: OutputFile): Promise<TrainingManifest> {
-    const { service, mode, repeatOf, overwrite = false } = this.#options;
+    const { service, mode, repeatOf, exportId } = this.#options;
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('spine');
     const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
@@ -141,6 +146,7 @@ class TrainingExport {
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
+      ...(exportId === undefined ? {} : { export: exportId }),
       semantics: ENGINE_SEMANTICS,
       mode,
       onError,
@@ -164,7 +170,7 @@ class TrainingExport {
     };
     const written = comparison === null ? null : await writtenComparison(manifest, comparison);
     this.#signal.throwIfAborted();
-    await output.publish(manifest, written, overwrite);
+    await output.publish(manifest, written);
     return manifest;
   }
 

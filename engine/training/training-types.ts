@@ -64,6 +64,11 @@ export interface TrainingOptions {
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+  /**
+   * Whose export this is, the same over all its attempts and nobody else's: an attempt after one that published and died gives what was published.
+   * Left out: each call is an export of its own.
+   */
+  readonly exportId?: string | undefined;
   /** Replaces an existing `out`. Default false: refused with `out-exists`. */
   readonly overwrite?: boolean | undefined;
   /** Cut per source name, from a manifest, to export again as of then. A source left out gets a new cut. */
@@ -163,6 +168,8 @@ export interface ManifestSource {
 export interface TrainingManifest {
   readonly format: 1;
   readonly millrace: string;
+  /** Whose export it is, of one that has attempts. */
+  readonly export?: string | undefined;
   /** Of the engine that made it; where it is not said, the first. */
   readonly semantics?: number | undefined;
   readonly mode: TrainingMode;

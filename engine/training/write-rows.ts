@@ -1,0 +1,51 @@
+import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
+import type { PreparedSpine } from './prepare-spine.ts';
+import { outputSql } from './scalar-sql.ts';
+import { READ_TABLE, ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
+
+const ROW_GROUP_ROWS = 122_880;
+
+/**
+ * Writes the spine's rows in order with their features. The bytes depend on the rows alone: one thread, fixed row groups,
+ * fixed compression, and nothing in the file that tells the time.
+ */
+export async function writeRows(
+  duckdb: DuckDb,
+  path: string,
+  { output, isRead, features }: Pick<PreparedSpine, 'output' | 'isRead' | 'features'>,
+  stagedTables: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const columns = output.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
+  const positions = new Map<string, number>();
+  const wide: string[] = [];
+  for (const { view, feature, column } of features) {
+    const position = positions.get(view) ?? 0;
+    positions.set(view, position + 1);
+    wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quoteName(column)}`);
+  }
+  const row = `${SPINE_TABLE}.${ROW_COLUMN}`;
+  const joined = [...(isRead ? [READ_TABLE] : []), ...stagedTables.values()];
+  const joins = joined.map((table) => `JOIN ${table} ON ${table}.row_number = ${row}`);
+  await duckdb.run('SET threads = 1');
+  await duckdb.run('SET preserve_insertion_order = true');
+  await duckdb.run(
+    `COPY (
+       SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${row}
+     ) TO $1 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    [path],
+    signal,
+  );
+}
+
+/** Nulls per feature of one view, in layout order, and how many rows were staged. */
+export async function countNulls(
+  duckdb: DuckDb,
+  table: string,
+  featureCount: number,
+): Promise<{ rows: number; nulls: number[] }> {
+  const counts = Array.from({ length: featureCount }, (_, f) => `, count(*) - count(f${f}) AS n${f}`).join('');
+  const counted = await duckdb.query<Record<string, bigint>>(`SELECT count(*) AS n${counts} FROM ${table}`);
+  const [rows, ...nulls] = Object.values(counted[0] ?? {}).map(Number);
+  return { rows: rows ?? 0, nulls };
+}
