@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { systemClock } from '../../engine/values/clock.ts';
 import { z } from 'zod';
 import type { ArchiveProgress } from '../../engine/archive/archive-options.ts';
-import { archiveWriteError } from '../../engine/archive/archive-errors.ts';
 import { archiveStatus } from '../../engine/archive/archive-status.ts';
 import { fenceArchive } from '../../engine/archive/fence-archive.ts';
 import { compileContract } from '../../engine/contract/compile-contract.ts';
@@ -217,94 +214,6 @@ describe('runArchive', () => {
     expect(result).toMatchObject({ ended: 'present-end', lag: 0, holes: [] });
     const ranges = await manifestRanges(pool, source.name);
     expect([0, ...ranges.map(({ until }) => until)]).toEqual([...ranges.map(({ from }) => from), 1_000]);
-  });
-
-  test('a folder that cannot be written to is named, and nothing counts as archived', async () => {
-    const { broker, topic, pool, source, reader } = world;
-    appendPurchases(broker, topic, 0, 0, 10);
-    const folder = await mkdtemp(join(tmpdir(), 'millrace-unwritable-'));
-    const file = join(folder, 'a-file');
-    await writeFile(file, '');
-    const half = join(folder, 'half');
-    await mkdir(half);
-    await writeFile(join(half, source.name), 'a file where the folder of the source should be');
-    for (const archiveDir of [file, join(file, 'below'), half]) {
-      await expect(world.archive({ archiveDir })).rejects.toMatchObject({
-        code: 'archive-not-writable',
-        retryable: false,
-      });
-    }
-    expect(await namedFiles(pool, source.name)).toEqual([]);
-    expect((await archiveStatus({ pool, source, reader })).partitions[0]).toMatchObject({ lag: 10, ranges: [] });
-    await rm(folder, { recursive: true });
-    expect(await world.archive()).toMatchObject({ records: 10 });
-  });
-
-  test.each(['ESTALE', 'EIO', 'ENOENT', 'ENOTCONN', 'ETIMEDOUT'])(
-    'a disk that is away (%s) is waited for, and said; nothing is lost and nothing doubled',
-    async (code) => {
-      const { broker, topic, pool, source } = world;
-      appendPurchases(broker, topic, 0, 0, 10);
-      let failed = 0;
-      const seen = new Set<string>();
-      const result = await world.archive({
-        limits: { retryMinMs: 1, retryMaxMs: 2 },
-        failAt: (point) => {
-          const away = Object.assign(new Error(`${code}: a disk that is away`), { code, path: '/archive/x' });
-          if (point === 'after-write' && ++failed <= 12) throw archiveWriteError(away, '/archive/x');
-        },
-        onProgress: ({ state, waiting }) => seen.add(`${state} ${waiting?.code ?? ''}`),
-      });
-      expect(failed).toBe(13);
-      expect(seen).toContain('waiting archive-away');
-      expect(result).toMatchObject({ ended: 'present-end', records: 10, lag: 0, holes: [] });
-      expect(await manifestRanges(pool, source.name)).toMatchObject([{ from: 0, until: 10 }]);
-    },
-  );
-
-  test('a folder that cannot be made ends the run that asks, with what it waits for', async () => {
-    const { broker, topic, pool, source } = world;
-    appendPurchases(broker, topic, 0, 0, 10);
-    const limits = { retryMinMs: 1, retryMaxMs: 2, tellWaitAfterMs: 50 };
-    expect(await world.archive({ archiveDir: '/proc/millrace', limits, waiting: null })).toMatchObject({
-      ended: 'deadline',
-      records: 0,
-      waiting: { code: 'archive-away' },
-    });
-    expect(await namedFiles(pool, source.name)).toEqual([]);
-    expect(await world.archive()).toMatchObject({ records: 10, waiting: null });
-  });
-
-  // Needs the right to mount, as root in a container mostly has.
-  test('a full disk is waited for, and archiving goes on by itself when there is room', async (context) => {
-    const { broker, topic, pool, source } = world;
-    const disk = await mkdtemp(join(tmpdir(), 'millrace-full-'));
-    if (spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status !== 0) {
-      await rm(disk, { recursive: true });
-      context.skip('no right to mount a small disk here');
-    }
-    try {
-      const noise = Array.from({ length: 40 }, () => ({
-        value: Buffer.from(crypto.getRandomValues(new Uint8Array(20_000))),
-      }));
-      broker.append(topic, 0, noise);
-      let waits = 0;
-      const running = world.archive({
-        archiveDir: disk,
-        limits: { retryMinMs: 1, retryMaxMs: 20 },
-        onProgress: ({ state, waiting }) => {
-          if (state !== 'waiting' || waiting?.code !== 'archive-full' || ++waits !== 10) return;
-          expect(spawnSync('/bin/mount', ['-o', 'remount,size=8m', disk]).status).toBe(0);
-        },
-      });
-      expect(await running).toMatchObject({ ended: 'present-end', records: 40, lag: 0 });
-      expect(waits).toBeGreaterThanOrEqual(10);
-      expect((await readdir(join(disk, source.name))).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-      expect(await namedFiles(pool, source.name)).toHaveLength(1);
-    } finally {
-      spawnSync('/bin/umount', [disk]);
-      await rm(disk, { recursive: true });
-    }
   });
 });
 

@@ -169,13 +169,13 @@ async function untilStopped({ budgetMs }: { readonly budgetMs: number }): Promis
 /** A failure as the real activities give it. */
 export function scriptedFailure(
   code: string,
-  engine: { readonly engine?: number } = { engine: 2 },
+  about: { readonly engine?: number; readonly waits?: boolean } = { engine: 2 },
 ): ApplicationFailure {
   return ApplicationFailure.create({
     message: `scripted ${code}`,
     type: code,
     nonRetryable: true,
-    details: [{ remedy: `mend ${code}`, ...engine }],
+    details: [{ remedy: `mend ${code}`, ...about }],
   });
 }
 

@@ -110,6 +110,39 @@ const paths: readonly Path[] = [
   },
 ];
 
+const PASSES = scriptedFailure('service-unreachable', { engine: 2, waits: true });
+
+/** Builds, cleans up, streams and fences after waits. */
+const WAITING: Path = {
+  name: 'waited',
+  async walk(harness, handle, script) {
+    await harness.reach(handle, 'waiting');
+    script.failing = { backfillView: scriptedFailure('history-unreadable'), discardUnfinished: PASSES };
+    await harness.until(handle, ({ error, waitingFor }) => error !== null && waitingFor != null);
+    script.failing = {};
+    await harness.reach(handle, 'failed');
+    await send(handle, 'retry');
+    await harness.reach(handle, 'published');
+    const since = { code: 'database-read-only', message: 'takes no writes', sinceMs: 1_000 };
+    const answer = script.answer;
+    let waits = 3;
+    script.answer = (input) => {
+      if (input.until === 'present-end') return answer(input);
+      if (waits-- > 0)
+        return { ended: 'deadline', records: 0, lag: 0, watermarkUs: null, waiting: waits > 0 ? since : null };
+      return null;
+    };
+    await send(handle, 'promote');
+    await harness.reach(handle, 'streaming');
+    while (script.slices().filter(({ until }) => until === 'forever').length < 4) await delay(50);
+    script.failing = { fenceStream: PASSES };
+    await send(handle, 'pause');
+    await harness.until(handle, ({ phase, waitingFor }) => phase === 'pausing' && waitingFor != null);
+    script.failing = {};
+    await harness.reach(handle, 'paused');
+    await retired(handle);
+  },
+};
 /** What a lifecycle of the release before becomes under workers of this one, as they answer it. */
 const upgrades: readonly (Omit<Path, 'walk'> & {
   walk(harness: LifecycleHarness, handle: WorkflowHandle, fleet: ScriptedFleet): Promise<void>;
@@ -268,11 +301,12 @@ try {
   });
   await harness.startWorker(activitiesOf(scripts));
   try {
-    for (const path of paths.filter(({ name }) => isWanted(name))) {
+    for (const path of [...paths, WAITING].filter(({ name }) => isWanted(name))) {
       const view = path.name.replaceAll('-', '_');
       const script = new ScriptedActivities(view);
       if (path.name === 'failed-retry-rebackfill')
         script.failing = { backfillView: scriptedFailure('history-unreadable') };
+      if (path === WAITING) script.failing = { resolveView: PASSES };
       if (path.name === 'proof-broken-rebackfill')
         script.proof = auditSummary({ view, verdict: 'broken', cellsDiffering: 1, causes: { 'store-corruption': 1 } });
       if (path.name === 'refresh') script.plan = { ...script.plan, refreshMs: 500 };
