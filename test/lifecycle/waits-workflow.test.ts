@@ -142,6 +142,19 @@ describe('what does not pass', { timeout: 120_000 }, () => {
     await handle.result();
   });
 
+  it('a retry that is sent while the clean-up waits is heard, and made so after it', async () => {
+    const { view } = scripted('cleanupretry');
+    broken.set('backfillView', new MillraceError('history-unreadable', 'a damaged page', { remedy: 'Replace it.' }));
+    broken.set('discardUnfinished', away);
+    const handle = await harness.start(view);
+    await harness.until(handle, ({ waitingFor }) => waitingFor != null);
+    await handle.executeUpdate('retry');
+    broken.clear();
+    expect(await harness.reach(handle, 'published')).toMatchObject({ error: null, waitingFor: null });
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+
   it('but must happen, as a fence: says what stands in its way, and happens once it can', async () => {
     const { view } = scripted('fence');
     const handle = await harness.start(view);

@@ -160,37 +160,37 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
         this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
       },
     );
-    const failure = broken?.failure ?? null;
-    let isTold = false;
+    let failure = broken?.failure ?? null;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
-      else if (during !== LOOKING_UP) isTold = await this.#cleanUp(failure);
+      else if (during !== LOOKING_UP) failure = await this.#cleanUp(failure);
     }
     this.#build = null;
-    // A command may have come meanwhile that lifts what was told.
-    this.apply({ type: 'build-ended', failure: isTold ? this.state.failures.build : failure });
+    this.apply({ type: 'build-ended', failure });
   }
 
   /**
-   * What broke off the build is said first, and stays said: whatever becomes of the clean-up, it is no failure of its own. True once it is said, as
-   * earlier releases did not.
+   * Removes what was built. Where that does not go at once, what broke off the build is said before it does: whatever becomes of the clean-up, it is no
+   * failure of its own. Gives the failure the build ends with: none where `retry` was sent meanwhile.
    */
-  async #cleanUp(failure: Failure | null): Promise<boolean> {
-    const isTold = failure !== null && patched(WAITS);
-    if (isTold) this.apply({ type: 'build-failing', failure });
+  async #cleanUp(failure: Failure | null): Promise<Failure | null> {
     const lane = this.#waitLane('clean-up', 'what-passes');
-    for (;;) {
+    for (let isSaid = false; ; ) {
       try {
         await discardUnfinished(this.state.view);
         lane.over();
-        return isTold;
+        return isSaid ? this.state.failures.build : failure;
       } catch (failed) {
+        if (failure !== null && !isSaid && patched(WAITS)) {
+          this.apply({ type: 'build-failing', failure });
+          isSaid = true;
+        }
         try {
           await lane.retryAfter(failed);
         } catch (error) {
           if (!patched(WAITS)) throw error;
           this.apply({ type: 'clean-up-failed', failure: failureOf(error, 'clean-up', Date.now()) });
-          return isTold;
+          return isSaid ? this.state.failures.build : failure;
         }
       }
     }
