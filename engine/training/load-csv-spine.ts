@@ -57,9 +57,11 @@ async function writtenTypes(
     const fixed = `regexp_matches(${c}, '${FIXED_TEXT}') AND NOT regexp_matches(${c}, '^-[0.]*$')`;
     return [
       all(`CAST(TRY_CAST(${c} AS BIGINT) AS VARCHAR) = ${c}`),
-      // The same digits as the double's own, which prints the fewest that mean it: the same value, by its size.
+      // The same digits as the double's own, which prints the fewest that mean it: the same value, by its size. Of 15 digits all are.
       all(
-        `regexp_matches(${c}, '${DOUBLE_TEXT}') AND isfinite(${double}) AND ${digits(c)} = ${digits(`CAST(${double} AS VARCHAR)`)}`,
+        `CASE WHEN NOT regexp_matches(${c}, '${DOUBLE_TEXT}') THEN false
+         WHEN length(${c}) <= 15 AND NOT contains(lower(${c}), 'e') THEN true
+         ELSE isfinite(${double}) AND ${digits(c)} = ${digits(`CAST(${double} AS VARCHAR)`)} END`,
       ),
       all(fixed),
       `min(length(${c}) - strpos(${c}, '.'))`,

@@ -105,6 +105,7 @@ test('text of CSV keeps what it says: a type is given where it prints all values
   expect(await csvColumn(['1', '', '-5'])).toEqual(['BIGINT', '1', null, '-5']);
   expect(await csvColumn(['1', '2.5', '1e-07', '2000.0'])).toEqual(['DOUBLE', '1.0', '2.5', '1e-07', '2000.0']);
   expect(await csvColumn(['0.30000000000000004'])).toEqual(['DOUBLE', '0.30000000000000004']);
+  expect(await csvColumn(['9007199254740993', '1.5'])).toEqual(['VARCHAR', '9007199254740993', '1.5']);
   expect(await csvColumn(['1.9', '1.10'])).toEqual(['VARCHAR', '1.9', '1.10']);
   expect(await csvColumn(['1.50', '2.25', '-0.10'])).toEqual(['DECIMAL(4,2)', '1.50', '2.25', '-0.10']);
   expect(await csvColumn(['12345678901234567890.5'])).toEqual(['DECIMAL(21,1)', '12345678901234567890.5']);
