@@ -12,18 +12,20 @@ import { type SpineFile, unreadableSpine } from './spine-file.ts';
  * Loads the spine into `SPINE_TABLE`, in its order.
  *
  * @param special The columns that may be read as keys, times or request ids: JSON keeps what stands in the file of them.
+ * @param spillDir A folder for what is needed meanwhile.
  * @throws MillraceError `spine-unreadable`, `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `empty-spine`.
  */
 export async function loadSpine(
   duckdb: DuckDb,
   file: SpineFile,
   special: ReadonlySet<string>,
+  spillDir: string,
   signal: AbortSignal,
 ): Promise<SpineColumn[]> {
   try {
     switch (file.format) {
       case 'parquet':
-        return await loadParquetSpine(duckdb, file, signal);
+        return await loadParquetSpine(duckdb, file, spillDir, signal);
       case 'csv':
         return await loadCsvSpine(duckdb, file, signal);
       case 'jsonl':

@@ -50,7 +50,7 @@ export async function prepareSpine(
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...entities.flatMap((entity) => entity.keys.map((key) => key.name))]);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
-  const columns = await loadSpine(duckdb, file, special, signal);
+  const columns = await loadSpine(duckdb, file, special, options.spillDir, signal);
   const names = columns.map((column) => column.name);
   const requestColumn = requestColumnOf(options, columns, entities, timeColumn);
   const readings =

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { exportSmall } from './small-service.ts';
-import { type ParquetFile, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
+import { filesIn, type ParquetFile, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
 
 const TIME = '2001-06-02T00:00:00Z';
 const fixture = (name: string): string => join(import.meta.dirname, '../history/fixtures', name);
@@ -353,5 +353,28 @@ test('a damaged page of Parquet is named, by its checksum too', async () => {
   await expect(exportSmall(folder, 's.parquet')).rejects.toMatchObject({
     code: 'spine-unreadable',
     message: expect.stringMatching(/s\.parquet, column "\w+", row group 0 cannot be read as parquet: /),
+  });
+});
+
+test('nanoseconds in UTC, as pandas writes them, are read to the microsecond, and finer ones refused with their row', async () => {
+  const folder = await testFolder();
+  await copyFile(join(import.meta.dirname, 'fixtures/pandas-nanoseconds.parquet'), join(folder, 's.parquet'));
+  await exportSmall(folder, 's.parquet');
+  const set = await readParquet(join(folder, 'out.parquet'));
+  expect(set.types.slice(2, 5)).toEqual(['TIMESTAMP WITH TIME ZONE', 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMP_NS']);
+  const micros = [-1, 0, 991_440_000_000_000, 991_440_000_123_456];
+  expect(set.rows.map((row) => row['seen'])).toEqual([...micros, null]);
+  expect(set.rows.map((row) => row['event_timestamp'])).toEqual([...micros, 991_440_000_000_000]);
+  // The order, of 2001-06-01, is before the last three.
+  expect(set.rows.map((row) => row['by_shop__spent'])).toEqual([null, null, '1.50', '1.50', '1.50']);
+  expect(await filesIn(folder)).not.toContainEqual(expect.stringMatching(/^spill\/./));
+
+  await copyFile(join(import.meta.dirname, 'fixtures/pandas-finer.parquet'), join(folder, 's.parquet'));
+  await expect(exportSmall(folder, 's.parquet', { overwrite: true })).rejects.toMatchObject({
+    code: 'spine-column-altered',
+    message: expect.stringMatching(
+      /column "seen" has nanoseconds in UTC, row 3: 2001-06-02 00:00:00.123456789 \(and 1 more\)/,
+    ),
+    remedy: expect.stringContaining("floor('us')"),
   });
 });

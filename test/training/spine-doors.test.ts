@@ -175,7 +175,7 @@ async function spineVerdict(folder: string, file: string, type: ScalarType): Pro
   const entity = { name: 'e', keys: [{ name: 'x', type }], table: 'training_entity_0' };
   try {
     const found = await findSpineFile(`${folder}/${file}`);
-    const columns = await loadSpine(duckdb, found, new Set(['x']), signal);
+    const columns = await loadSpine(duckdb, found, new Set(['x']), folder, signal);
     const readings = await labelReadings(duckdb, columns, [entity], null, timeRule('UTC', null));
     const [fault] = [...readings.faults, ...(await stageLabels(duckdb, readings, signal))];
     if (fault !== undefined) {

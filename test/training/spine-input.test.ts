@@ -316,6 +316,6 @@ test('a spine too wide for the memory says so', async () => {
   await writeFile(join(folder, 's.jsonl'), `${JSON.stringify(row)}\n`);
   await expect(exportSmall(folder, 's.jsonl', { memoryMb: 110 })).rejects.toMatchObject({
     code: 'memory-limit-too-small',
-    remedy: expect.stringContaining('memory'),
+    remedy: expect.stringContaining('MEMORY_MB'),
   });
 });
