@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { jsonFault } from '../contract/json-fault.ts';
+import { binaryText } from '../values/binary-text.ts';
 import { describeReceived } from '../values/describe-received.ts';
 import { openBytes } from '../history/file-bytes.ts';
 import { jsonLines } from '../history/json-lines.ts';
@@ -56,16 +57,25 @@ export async function* jsonRows(file: SpineFile, signal: AbortSignal): AsyncGene
 function parseRow(bytes: Buffer): JsonRow | string {
   const text = bytes.toString();
   if (text.includes('\uFFFD') && !isUtf8(bytes)) {
-    return 'it is not UTF-8 (Latin-1 or Windows-1252, perhaps): convert the file by iconv -f WINDOWS-1252 -t UTF-8 IN > OUT';
+    return (
+      binaryFault(bytes) ??
+      'it is not UTF-8 (Latin-1 or Windows-1252, perhaps): convert the file by iconv -f WINDOWS-1252 -t UTF-8 IN > OUT'
+    );
   }
   let value: unknown;
   try {
     value = TELLING_NUMBER.test(text) ? JSON.parse(text, keepTelling) : JSON.parse(text);
   } catch (error) {
-    return error instanceof RangeError ? 'it is nested too deeply' : `expected JSON, ${jsonFault(text)}`;
+    if (error instanceof RangeError) return 'it is nested too deeply';
+    return binaryFault(bytes) ?? `expected JSON, ${jsonFault(text)}`;
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonRow;
   return `expected a JSON object, received ${describeReceived(value)}`;
+}
+
+function binaryFault(bytes: Buffer): string | null {
+  const kind = binaryText(bytes);
+  return kind === null ? null : `it is ${kind}, not text in UTF-8`;
 }
 
 function keepTelling(_: string, value: unknown, context?: { readonly source?: string }): unknown {

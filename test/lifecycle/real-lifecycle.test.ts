@@ -171,6 +171,8 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     };
     const unknown = await refused('unknown', { service: 'nobody' });
     expect(String(unknown.cause?.cause)).toContain('no feature service "nobody"');
+    const noon = await refused('noon', { timeAt: 'noon' });
+    expect(String(noon.cause)).toContain('"timeAt" must be "start" or "end", received "noon"');
     const guessed = await refused('guessed', { onError: 'guess' });
     expect(String(guessed.cause)).toContain('"onError" must be "fail" or "null", received "guess"');
   });

@@ -1,7 +1,6 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { exportSmall } from './small-service.ts';
 import { filesIn, type ParquetFile, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
@@ -274,7 +273,7 @@ test('rows, order and repeats are those of the file, in every format', async () 
     await writeFile(join(folder, 's.json'), JSON.stringify(json));
     await writeFile(
       join(folder, 's.csv.gz'),
-      await promisify(gzip)(`shop,event_timestamp,label\n${some.map((row) => `${row.join()}\n`).join('')}`),
+      gzipSync(`shop,event_timestamp,label\n${some.map((row) => `${row.join()}\n`).join('')}`),
     );
     await withDuckDb((duckdb) =>
       duckdb.run(
@@ -321,6 +320,8 @@ describe('JSON that is none is refused with line and reason', () => {
     ['s.jsonl', `${jsonl([''])}[1]\n`, /line 2 .*expected a JSON object, received a list of 1/],
     ['s.jsonl', jsonl(['"x":NaN']), /line 1 .*NaN is no JSON/],
     ['s.jsonl', Buffer.from(jsonl(['', '"x":"M\u00fc"']), 'latin1'), /line 2 .*it is not UTF-8/],
+    ['s.jsonl', Buffer.from(jsonl(['']), 'utf16le'), /line 1 .*it is UTF-16/],
+    ['s.jsonl', gzipSync(jsonl([''])), /line 1 .*it is gzip/],
     ['s.jsonl', jsonl(['"x":"unclosed']), /line 1 .*expected JSON/],
     ['s.jsonl', jsonl(['', '']).replaceAll('\n', '\r'), /line 1 .*expected JSON/],
     ['s.jsonl', jsonl(['"x":"\\ud800"']), /row 1 .*column "x" has half a surrogate pair/],
