@@ -14,6 +14,8 @@ export interface JsonColumnType {
   readonly isCast: boolean;
 }
 
+/** Lists within lists beyond so many are JSON, as objects are. */
+const MAX_LISTS = 16;
 /** A decimal in DuckDB has at most as many digits. */
 const MAX_DIGITS = 38;
 
@@ -31,14 +33,15 @@ export class JsonColumn {
   #whole = 0;
   #scale = 0;
 
-  add(value: unknown): void {
+  /** @param depth Of lists around the value. */
+  add(value: unknown, depth = 0): void {
     if (typeof value === 'string') this.#hasText = true;
     else if (typeof value === 'number') this.#addNumber(value, null);
     else if (typeof value === 'boolean') this.#hasBoolean = true;
     else if (isRawNumber(value)) this.#addNumber(Number(value.rawJSON), value.rawJSON);
-    else if (Array.isArray(value)) {
+    else if (Array.isArray(value) && depth < MAX_LISTS) {
       this.#item ??= new JsonColumn();
-      for (const item of value) this.#item.add(item);
+      for (const item of value) this.#item.add(item, depth + 1);
     } else if (value !== null) this.#hasObject = true;
   }
 
@@ -96,13 +99,22 @@ const TEXT: JsonColumnType = { name: 'VARCHAR', stored: VARCHAR, store: textOf, 
 const JSON_TEXT: JsonColumnType = {
   name: 'JSON',
   stored: VARCHAR,
-  store: (value) => JSON.stringify(value),
+  store: jsonText,
   isCast: true,
 };
 
 function textOf(value: unknown): string {
   const text = value as string;
   if (!text.isWellFormed()) throw new HalfCharacter();
+  return text;
+}
+
+/** Half a surrogate pair as `JSON.stringify` writes it: escaped, and not by a backslash that is escaped itself. */
+const HALF_ESCAPE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+
+function jsonText(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (HALF_ESCAPE.test(text)) throw new HalfCharacter();
   return text;
 }
 

@@ -23,10 +23,10 @@ const rawJson = JSON as JSON & RawJson;
 export type JsonRow = Readonly<Record<string, unknown>>;
 
 /**
- * Up to 15 digits a double means the number it was read from; with an exponent it may be beyond all doubles, and a whole number that is written
- * with a point is meant for one.
+ * Up to 15 digits a double means the number it was read from; with an exponent it may be beyond all doubles, a whole number that is written with a
+ * point is meant for one, and `JSON.stringify` has no minus zero.
  */
-const TELLING_NUMBER = /\d[\d.]{15}|\d[eE]|\.0+(?!\d)/;
+const TELLING_NUMBER = /\d[\d.]{15}|\d[eE]|\.0+(?!\d)|-0(?![\d.])/;
 
 /** Whether a value of a row is a number kept as it is written. */
 export function isRawNumber(value: unknown): value is RawNumber {

@@ -87,15 +87,24 @@ function storedValues(
     const value = Object.hasOwn(row, name) ? row[name] : null;
     try {
       values.push(value === null ? null : type.store(value));
+      if (isSpecial) values.push(value === null ? null : JSON.stringify(value));
     } catch (error) {
-      if (!(error instanceof HalfCharacter)) throw error;
-      throw unreadableSpine(file, `column "${name}" has half a surrogate pair, which is no text`, {
-        place: `row ${number + 1}`,
-        remedy: 'Correct the text where it is written: such a \\u escape stands for nothing.',
-        cause: error,
-      });
+      throw unstorable(file, name, number, error);
     }
-    if (isSpecial) values.push(value === null ? null : JSON.stringify(value));
   }
   return values;
+}
+
+/** What keeps a value of JSON from being stored, in terms of the file; a fault of another kind as it is. */
+function unstorable(file: SpineFile, name: string, number: number, error: unknown): unknown {
+  const place = `row ${number + 1}`;
+  if (error instanceof HalfCharacter) {
+    return unreadableSpine(file, `column "${name}" has half a surrogate pair, which is no text`, {
+      place,
+      remedy: 'Correct the text where it is written: such a \\u escape stands for nothing.',
+      cause: error,
+    });
+  }
+  if (!(error instanceof RangeError)) return error;
+  return unreadableSpine(file, `column "${name}" is nested too deeply`, { place, cause: error });
 }

@@ -96,6 +96,7 @@ test('all else of JSON comes out as it came in: kinds, lists, objects, what is m
     '{"b":1.5,"a":12345678901234567890,"A":[1e400]}',
   ]);
   expect(await jsonColumn(['"1"', '1', 'true', '[1]'])).toEqual(['JSON', '"1"', '1', 'true', '[1]']);
+  expect(await jsonColumn(['{"a":[-0,-0.0,1.0,1.10]}'])).toEqual(['JSON', '{"a":[-0,-0.0,1.0,1.1]}']);
   expect(await jsonColumn(['[12345678901234567890]'])).toEqual(['JSON', '[12345678901234567890]']);
   expect(await jsonColumn(['null', ''])).toEqual(['VARCHAR', null, null]);
 });
@@ -325,6 +326,7 @@ describe('JSON that is none is refused with line and reason', () => {
     ['s.jsonl', jsonl(['"x":"unclosed']), /line 1 .*expected JSON/],
     ['s.jsonl', jsonl(['', '']).replaceAll('\n', '\r'), /line 1 .*expected JSON/],
     ['s.jsonl', jsonl(['"x":"\\ud800"']), /row 1 .*column "x" has half a surrogate pair/],
+    ['s.jsonl', jsonl(['"x":{"a":["\\\\\\udc00"]}']), /row 1 .*column "x" has half a surrogate pair/],
     ['s.json', `[${jsonl(['']).trim()}`, /never closed/],
     ['s.json', `[${jsonl(['']).trim()}]x`, /something follows the array/],
     ['s.json', `[${jsonl(['']).trim()},]`, /row 2 .*expected JSON/],
@@ -343,6 +345,22 @@ describe('JSON that is none is refused with line and reason', () => {
       expect((await exportOf(file, text)).rows.map((row) => row['x'])).toEqual([1n, 2n]);
     }
   });
+});
+
+test('JSON that is nested more deeply than can be read is refused', async () => {
+  const depth = 200_000;
+  for (const core of ['1e1', '1']) {
+    const nested = `${'['.repeat(depth)}${core}${']'.repeat(depth)}`;
+    await expect(exportOf('s.jsonl', jsonl([`"x":${nested}`]))).rejects.toMatchObject({
+      code: 'spine-unreadable',
+      message: expect.stringMatching(/(?:line|row) 1 .*nested too deeply/),
+    });
+  }
+  const some = `${'['.repeat(40)}1.10${']'.repeat(40)}`;
+  expect(await jsonColumn(['{"a":"\\\\ud800 \\ud83d\\ude00"}'])).toEqual(['JSON', '{"a":"\\\\ud800 😀"}']);
+  const deep = `${'['.repeat(2000)}1${']'.repeat(2000)}`;
+  expect(await jsonColumn([deep])).toEqual(['JSON', deep]);
+  expect(await jsonColumn([some])).toEqual(['JSON', some.replace('1.10', '1.1')]);
 });
 
 test('a damaged page of Parquet is named, by its checksum too', async () => {

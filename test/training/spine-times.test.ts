@@ -175,6 +175,13 @@ test('numbers, digits beyond the microsecond and unknown zones are refused in te
   expect(await refused(folder, 's.csv', { timeAt: 'noon' } as never)).toMatchObject({ code: 'unknown-time-at' });
 });
 
+test('a repeat takes the label time from the column of then', async () => {
+  const folder = await testFolder();
+  await writeFile(join(folder, 's.csv'), 'shop,when\na,2001-06-01T00:00:01Z\n');
+  const then = await exportSmall(folder, 's.csv', { timeColumn: 'when' });
+  expect(await exportSmall(folder, 's.csv', { repeatOf: then, overwrite: true })).toEqual(then);
+});
+
 test('a repeat reads times as then, also those of a manifest from before it was said, and refuses others', async () => {
   const folder = await spineOf('csv', ['2001-05-31T14:00:00', '2001-05-31']);
   const said = { timeZone: 'Europe/Berlin', timeAt: 'end' } as const;
