@@ -23,8 +23,12 @@ There are two readings, and every door uses one of them: it accepts and refuses 
   it is whole and within ±2^53; a FLOAT within ±2^24. Larger ones are sent as text, or as a column of integers.
 - Text is strict: no spaces around it, no \`+\`, no leading zeros, no thousands. Booleans are \`true\` and \`false\`, as \`True\` and \`TRUE\` too. An empty CSV
   cell is null; a quoted empty one is an empty text.
+- Two texts are the same where their bytes are: nothing is trimmed, folded or normalised, so a composed and a decomposed é are two join keys. A column of
+  UUIDs reads as texts in lower case.
+- A field is found by its exact name; where only another case of it is there, that is refused, of an optional field too.
 - A time without a zone counts as UTC where the contract says \`local: true\`, and is refused where not: a text as well as a TIMESTAMP without the UTC flag.
-- Digits finer than a microsecond are zero in every encoding, unless the source says \`finerThanMicros: 'truncate'\`: then they are cut, towards the past.
+- Digits finer than a microsecond are zero in every encoding, unless the source says \`finerThanMicros: 'truncate'\`: then they are cut, towards the past
+  (of nanoseconds with the UTC flag in Parquet from 1970 on only: DuckDB cuts earlier ones otherwise, and such rows are invalid).
 - A join key is read with any offset: \`z.iso.datetime({ offset: true })\` below.
 - Null is null where the field is nullable; in a column it stands for a missing optional field as well. Declared checks (\`min\`, \`regex\`, …) come after, on the row value.
 - INT96 and TIMESTAMPTZ_NS are no types of DuckDB: Parquet times whose finer digits are cut already, and nanoseconds with the UTC flag.
