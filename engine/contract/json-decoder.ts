@@ -8,7 +8,7 @@ import type { CompiledContract, DecodeResult, Row } from './compiled-contract.ts
 import { arrayDecoder, type Decoder, memberDecoder, objectDecoder, scalarDecoder } from './decoder.ts';
 import type { FieldPlan } from './field-plan.ts';
 import { numbersAsWritten } from './numbers-as-written.ts';
-import { encodingFault, framingFault, jsonFault, withNonFinite } from './json-fault.ts';
+import { encodingFault, envelopeFault, framingFault, jsonFault, withNonFinite } from './json-fault.ts';
 
 /** A tab: what JSON begins with is no byte below it. */
 const FIRST_OF_JSON = 9;
@@ -52,6 +52,7 @@ function refused(text: string, bytes: Buffer | null, decode: (value: unknown) =>
 }
 
 function recordDecoder(plans: readonly FieldPlan[], trust: TextTrust): (value: unknown) => DecodeResult {
+  const names = new Set(plans.map(({ spec }) => spec.name));
   const decodeMembers = memberDecoder(
     plans.map((plan) => [plan.spec.name, jsonDecoder(plan, trust)]),
     '',
@@ -62,7 +63,9 @@ function recordDecoder(plans: readonly FieldPlan[], trust: TextTrust): (value: u
     }
     const reasons: string[] = [];
     const row = decodeMembers(value as Row, reasons);
-    return reasons.length === 0 ? { ok: true, row } : { ok: false, reasons };
+    if (reasons.length === 0) return { ok: true, row };
+    const envelope = envelopeFault(value as Row, names);
+    return { ok: false, reasons: envelope === null ? reasons : [envelope, ...reasons] };
   };
 }
 

@@ -31,6 +31,30 @@ export function framingFault(bytes: Buffer): string {
   );
 }
 
+const REMEDIES = {
+  connect: 'write the payload alone (Kafka Connect: value.converter.schemas.enable=false)',
+  debezium: 'write the row alone (Debezium: the transform ExtractNewRecordState)',
+  cloudEvent: 'write the data alone, its attributes as headers (CloudEvents: binary mode)',
+};
+
+/**
+ * Why a record that breaks its contract looks like an envelope around a row; null where it does not.
+ *
+ * @param own The contract's fields: what it asks for is no envelope's.
+ */
+export function envelopeFault(record: Readonly<Record<string, unknown>>, own: ReadonlySet<string>): string | null {
+  const has = (...names: readonly string[]): boolean =>
+    names.every((name) => Object.hasOwn(record, name) && !own.has(name));
+  const found = has('schema', 'payload')
+    ? (['Kafka Connect', REMEDIES.connect] as const)
+    : has('op', 'after') || has('op', 'before')
+      ? (['Debezium', REMEDIES.debezium] as const)
+      : has('specversion', 'data')
+        ? (['CloudEvents', REMEDIES.cloudEvent] as const)
+        : null;
+  return found === null ? null : `record: looks like an envelope of ${found[0]}: ${found[1]}`;
+}
+
 /** Bytes that are no UTF-8, or none that is meant: by what they begin with. */
 export function encodingFault(bytes: Buffer): string {
   const avro = bytes[0] === 0xc3 && bytes[1] === 0x01 ? 'Avro (single-object encoding)' : null;

@@ -72,6 +72,34 @@ test('other framings and encodings are named, not taken for one of these', () =>
   ]);
 });
 
+test('zero bytes and files of other formats are no framing', () => {
+  expect(reasons(Buffer.alloc(40))).toEqual(['record: expected JSON in UTF-8, received zero bytes']);
+  expect(reasons(Buffer.concat([Buffer.from('PAR1'), Buffer.from([0x15, 4, 0xff])]))).toEqual([
+    'record: expected JSON in UTF-8, received Parquet',
+  ]);
+});
+
+test('an envelope is named where what the contract asks for is missing, and only there', () => {
+  const row = { id: 1, x: 2 };
+  const envelopes: [object, RegExp][] = [
+    [
+      { schema: { type: 'struct' }, payload: row },
+      /^record: looks like an envelope of Kafka Connect: .*schemas\.enable=false/,
+    ],
+    [{ before: null, after: row, op: 'c' }, /^record: looks like an envelope of Debezium: .*ExtractNewRecordState/],
+    [{ specversion: '1.0', type: 't', source: 's', data: row }, /^record: looks like an envelope of CloudEvents/],
+  ];
+  for (const [envelope, words] of envelopes) {
+    const [first, ...others] = reasons(JSON.stringify(envelope));
+    expect(first).toMatch(words);
+    expect(others).toHaveLength(2);
+    expect(contract.decodeJson(JSON.stringify({ ...envelope, ...row })).ok).toBe(true);
+  }
+  expect(reasons('{"payload":1}')).toHaveLength(2);
+  const own = compileContract(z.object({ op: z.string(), after: z.int() }));
+  expect(own.decodeJson('{"op":"c","after":"x"}')).toMatchObject({ reasons: [expect.stringMatching(/^after: /)] });
+});
+
 test('a field that is there under another case only is no missing one, required or not', () => {
   const cased = compileContract(
     z.object({ id: z.string(), note: z.string().optional(), o: z.object({ v: z.int().optional() }).optional() }),

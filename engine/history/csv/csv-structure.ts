@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { CsvDialect } from '../../define/compiled-view.ts';
-import { binaryText } from '../../values/binary-text.ts';
+import { type BinaryKind, binaryText } from '../../values/binary-text.ts';
 import { openBytes } from '../file-bytes.ts';
 import { CsvFault } from './csv-fault.ts';
 
@@ -248,15 +248,17 @@ class CsvScanner {
 
 function refuseBinary(bytes: Buffer): void {
   const kind = binaryText(bytes);
-  if (kind === null) return;
-  throw new CsvFault(
-    1,
-    `it is ${kind}, not text in UTF-8`,
-    kind === 'UTF-16'
-      ? 'Convert the file: iconv -f UTF-16 -t UTF-8 IN > OUT.'
-      : 'Unpack the file; of compressed ones only gzip is read, where the name ends in .gz.',
-  );
+  if (kind !== null) throw new CsvFault(1, `it is ${kind}, not text in UTF-8`, binaryRemedies[kind]);
 }
+
+const binaryRemedies: Readonly<Record<BinaryKind, string>> = {
+  'UTF-16': 'Convert the file: iconv -f UTF-16 -t UTF-8 IN > OUT.',
+  gzip: 'Unpack the file, or let its name end in .gz where gzip is read.',
+  Zstandard: 'Unpack the file.',
+  Parquet: 'Let its name end in .parquet.',
+  'a ZIP file (of Excel, perhaps)': 'Unpack it, or save it as CSV in UTF-8.',
+  'zero bytes': 'Repair the file, write it anew, or take it out.',
+};
 
 /** How many bytes at the end begin a character of UTF-8 that goes on. */
 function incompleteBytes(bytes: Buffer): number {
