@@ -1,4 +1,6 @@
 import type { CompiledSource } from '../define/compiled-view.ts';
+import { likelyUnit } from '../values/epoch-time.ts';
+import { UNIT_NAMES } from '../values/expected-words.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 
 /** Why an event time is not believed, as dead letters say it; null where it is. Times are epoch µs. */
@@ -36,9 +38,19 @@ export function topicGuard(source: CompiledSource): TopicGuard {
     if (brokerTimestampUs === 0) return brokerTime === 'none' ? null : missing(' (it is 0)');
     return (
       `${eventTimeField}: ahead-of-broker-time: the event time lies ${seconds(aheadUs)} ahead of the record's own timestamp: ` +
-      `expected at most ${seconds(maxAheadUs)}`
+      `expected at most ${seconds(maxAheadUs)}${otherUnit(brokerTimestampUs)}`
     );
   };
+}
+
+/** Of a record's own timestamp that is no time in Kafka's unit but would be one in another: which. */
+function otherUnit(brokerTimestampUs: number): string {
+  const unit = likelyUnit(brokerTimestampUs / 1000);
+  if (unit === null || unit === 'ms') return '';
+  return (
+    `; that timestamp, ${brokerTimestampUs / 1000}, looks like ${UNIT_NAMES[unit]}, and Kafka's are milliseconds: correct the producer, ` +
+    'or say maxAhead: false on the source'
+  );
 }
 
 /**

@@ -63,6 +63,21 @@ describe('case 22: records without a timestamp', () => {
   });
 });
 
+describe('records whose timestamp is in another unit than milliseconds', () => {
+  it('are told as such, not as decades ahead alone', async () => {
+    const timestampMs = Date.parse(T) / 1000;
+    const records = [{ value: record({ x: 1 }), timestampMs }];
+    const { letters } = await world.play({ define: topicOnly({ invalidLimit: ANY_INVALID }), records });
+    expect(letters.map(({ reasons }) => reasons)).toEqual([
+      expect.stringMatching(
+        `^at: ahead-of-broker-time: .*; that timestamp, ${timestampMs}, looks like seconds, and Kafka's are milliseconds: .*maxAhead: false`,
+      ),
+    ]);
+    const { rows } = await world.play({ define: topicOnly({ maxAhead: false }), records });
+    expect(rows[0]).toMatchObject({ n: 1n, x: 1n });
+  });
+});
+
 describe('case 30: 64-bit ids as JSON numbers', () => {
   const ids = ['1524831183200260097', '1524831183200260096'];
   const big = entity('big', { id: z.int64() });
