@@ -314,8 +314,12 @@ export class StreamSession {
 }
 
 /** Gives no batch, and ends on abort. */
-async function* nothing(signal: AbortSignal): AsyncGenerator<LogBatch> {
-  if (!signal.aborted) await once(signal, 'abort');
+function nothing(signal: AbortSignal): AsyncIterable<LogBatch> {
+  const next = async (): Promise<IteratorReturnResult<undefined>> => {
+    if (!signal.aborted) await once(signal, 'abort');
+    return { done: true, value: undefined };
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }
 
 /** Whether a record of the claimed partitions can still repeat an id of the history. */
