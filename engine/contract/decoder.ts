@@ -114,7 +114,7 @@ export function memberDecoder(
 function inAnotherCase(value: Readonly<Record<string, unknown>>, name: string): string | null {
   // Comparing lengths first keeps this cheap where optional fields are missing from most records.
   for (const other in value) {
-    if (other.length === name.length && other.toLowerCase() === name.toLowerCase()) return other;
+    if (other.length === name.length && other !== name && other.toLowerCase() === name.toLowerCase()) return other;
   }
   return null;
 }

@@ -4,9 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isNotFound } from '../archive/archive-errors.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 
-/** Publishing renames a few files: a lock that is older than this is of a process that died at it. */
-const STALE_MS = 30_000;
-const EVERY_MS = 50;
+export interface PublishLimits {
+  /** Publishing renames a few files: a lock that is older than this is of a process that died at it. */
+  readonly staleMs: number;
+  readonly everyMs: number;
+}
+
+const DEFAULT_LIMITS: PublishLimits = { staleMs: 30_000, everyMs: 50 };
 
 /** Where the lock of a path stands while something is published there. */
 export function lockPath(path: string): string {
@@ -24,10 +28,11 @@ export async function whilePublishing(
   own: string,
   signal: AbortSignal | undefined,
   work: () => Promise<void>,
+  limits: PublishLimits = DEFAULT_LIMITS,
 ): Promise<void> {
   const lock = lockPath(path);
   const mine = join(own, 'lock');
-  await take(lock, mine, signal);
+  await take(lock, mine, signal, limits);
   try {
     await work();
   } finally {
@@ -35,8 +40,13 @@ export async function whilePublishing(
   }
 }
 
-async function take(lock: string, mine: string, signal: AbortSignal | undefined): Promise<void> {
-  for (let tries = 0; tries < (2 * STALE_MS) / EVERY_MS; tries++) {
+async function take(
+  lock: string,
+  mine: string,
+  signal: AbortSignal | undefined,
+  { staleMs, everyMs }: PublishLimits,
+): Promise<void> {
+  for (let tries = 0; tries < (2 * staleMs) / everyMs; tries++) {
     signal?.throwIfAborted();
     // The times of both files are the file system's: no two clocks are compared.
     await writeFile(mine, String(tries));
@@ -45,8 +55,8 @@ async function take(lock: string, mine: string, signal: AbortSignal | undefined)
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
-    await clearStale(lock, mine);
-    await sleep(EVERY_MS, undefined, { signal });
+    await clearStale(lock, mine, staleMs);
+    await sleep(everyMs, undefined, { signal });
   }
   throw new MillraceError('out-busy', `others publish at the same path (${lock})`, {
     remedy: 'Choose another path, or wait for the other exports to end.',
@@ -55,10 +65,10 @@ async function take(lock: string, mine: string, signal: AbortSignal | undefined)
   });
 }
 
-async function clearStale(lock: string, mine: string): Promise<void> {
+async function clearStale(lock: string, mine: string, staleMs: number): Promise<void> {
   try {
     const held = await stat(lock);
-    if ((await stat(mine)).mtimeMs - held.mtimeMs < STALE_MS) return;
+    if ((await stat(mine)).mtimeMs - held.mtimeMs < staleMs) return;
     const stale = `${mine}.stale`;
     await rename(lock, stale);
     // Another may have cleared it first, and have locked: then it is theirs, and goes back.
