@@ -112,6 +112,7 @@ export function memberDecoder(
 
 /** The name under which a value has a field whose exact name is missing: one that differs in case alone. */
 function inAnotherCase(value: Readonly<Record<string, unknown>>, name: string): string | null {
+  if (Object.hasOwn(value, name)) return null;
   // Comparing lengths first keeps this cheap where optional fields are missing from most records.
   for (const other in value) {
     if (other.length === name.length && other !== name && other.toLowerCase() === name.toLowerCase()) return other;
