@@ -53,7 +53,8 @@ function parsed(form: DateTimeForm): Convert {
 
 /** What to say of a datetime that is refused: which declaration would take it. */
 export function dateTimeAdvice(raw: unknown, form: DateTimeForm): string {
-  if (typeof raw === 'number') return 'an epoch number needs epoch(…) in the contract, with its unit';
+  const isEpoch = typeof raw === 'string' && /^\d{9,19}$/.test(raw) && likelyUnit(Number(raw)) !== null;
+  if (typeof raw === 'number' || isEpoch) return 'an epoch number needs epoch(…) in the contract, with its unit';
   if (typeof raw !== 'string') return '';
   const takes = (more: Partial<DateTimeForm>): boolean => {
     const epochUs = parseDateTime(raw, { ...form, ...more });
@@ -62,7 +63,9 @@ export function dateTimeAdvice(raw: unknown, form: DateTimeForm): string {
   if (takes({ offset: true })) return 'a time with an offset needs z.iso.datetime({ offset: true })';
   if (takes({ local: true }))
     return 'a time without a zone needs z.iso.datetime({ local: true }): it then counts as UTC';
-  return takes({ truncate: true }) ? finerAdvice : '';
+  if (takes({ truncate: true })) return finerAdvice;
+  if (form.relaxed || !takes({ relaxed: true, offset: true, local: true, truncate: true })) return '';
+  return 'a typed value is written 2024-05-01T00:00:00Z: with a T, with seconds, an offset as +00:00';
 }
 
 /** What to say of a nanosecond timestamp that is refused. */

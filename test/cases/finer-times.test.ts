@@ -95,6 +95,37 @@ describe('case 8: digits finer than a microsecond, and dates far away', () => {
     expect(rows).toEqual([{ n: 300n, x: 44_850n, seen: Date.parse(T) * 1000 + 299, known: 200n }]);
   });
 
+  it('the same rule holds for times within objects and lists', async () => {
+    const nested = (options: Partial<SourceFacts>): Situation['define'] => {
+      const members = { ...ID_AT, at: LOCAL, x: z.int(), o: z.object({ t: LOCAL }), l: z.array(LOCAL) };
+      return (own) =>
+        featureView(own.name, {
+          entity: user,
+          source: caseSource(own, members, { invalidLimit: ANY_INVALID, ...options }),
+          features: (f) => ({
+            n: f.count(),
+            t: f.min((e) => e.o.t, { type: z.iso.datetime() }),
+            l: f.last((e) => e.l[0] ?? null, { type: z.iso.datetime() }),
+          }),
+        });
+    };
+    const start = Date.parse(T) * 1000;
+    const int96 = { 'h/a.parquet': await fixture('nested-int96') };
+    const utc = { 'h/b.parquet': await fixture('nested-times') };
+    expect((await world.play({ define: nested(CUT), files: int96 })).rows).toEqual([{ n: 2n, t: -1, l: start + 2 }]);
+    // Its second row is of 1969, and cut otherwise.
+    const { rows, counts } = await world.play({ define: nested(CUT), files: { ...int96, ...utc } });
+    expect(rows[0]).toMatchObject({ n: 3n, t: -1 });
+    expect(counts).toMatchObject({ applied: 3, invalid: 1 });
+    const faults = await world.refusals({ define: nested({}), files: int96 });
+    expect(faults.map((fault) => /^(\S+ at \S+):/.exec(fault)?.[1])).toEqual(
+      ['at', 'o', 'l'].map((field) => `column-type-mismatch at schema.${field}`),
+    );
+    expect(await world.refusals({ define: nested({}), files: utc })).toEqual([
+      expect.stringMatching(/^column-type-mismatch at schema\.o: .*finerThanMicros: 'truncate'/),
+    ]);
+  });
+
   it('dates far outside are invalid rows with what they are', async () => {
     for (const name of ['far-us', 'far-ms', 'far-int96']) {
       const files = { 'h/a.parquet': await fixture(name) };

@@ -114,6 +114,8 @@ test('a field that is there under another case only is no missing one, required 
     ok: true,
     row: { id: 'a', note: 'x', o: { v: 1 } },
   });
+  // A value of TypeScript may hold undefined under the very name.
+  expect(cased.decodeValue({ Id: 1, id: 'a', NOTE: 1, note: undefined })).toMatchObject({ ok: true });
   expect(refused('{"id":"a","notes":"x"}')).toEqual({ ok: true, row: { id: 'a', note: null, o: null } });
 });
 
@@ -122,6 +124,20 @@ test('an epoch number of another unit is told as such, beyond 2^53 too', () => {
   expect(millis.decodeJson('{"t":1700000000000000000}')).toMatchObject({
     reasons: [expect.stringMatching(/received 1700000000000000000; looks like nanoseconds$/)],
   });
+});
+
+test('a time in a spelling of text, and an epoch number in text, say what is wanted', () => {
+  const { decodeJson } = compileContract(z.object({ t: z.iso.datetime({ offset: true }) }));
+  const said = (text: string): unknown => {
+    const decoded = decodeJson(JSON.stringify({ t: text }));
+    return decoded.ok ? 'taken' : decoded.reasons[0]!.split('; ')[1];
+  };
+  const written = 'a typed value is written 2024-05-01T00:00:00Z: with a T, with seconds, an offset as +00:00';
+  for (const text of ['2024-05-01 00:00:00Z', '2024-05-01T00:00Z', '2024-05-01 00:00:00+00'])
+    expect(said(text)).toBe(written);
+  for (const text of ['1714521600', '1714521600000', '1714521600000000000'])
+    expect(said(text)).toBe('an epoch number needs epoch(…) in the contract, with its unit');
+  for (const text of ['soon', '42', '20240501T000000Z']) expect(said(text)).toBeUndefined();
 });
 
 test('a number that has lost digits says how to send it', () => {
