@@ -3,15 +3,13 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
-import { bounded, boundedJson } from '../workflows/bounded.ts';
+import { bounded, boundedJson, RESULT_MOST_BYTES } from '../workflows/bounded.ts';
 import { WAITED_BY_WORKFLOW } from '../workflows/waits-mark.ts';
 
 /** Errors nobody named are tried this often in a row before a person is asked: they may pass, and they may be bugs. */
 export const UNNAMED_TRIES = 5;
 /** What has to succeed is tried this often in a row before the workflow says what stands in its way. */
 const SILENT_TRIES = 2;
-/** Temporal refuses 2 MB, and an activity whose result is refused would be run again and again. */
-const RESULT_MOST_BYTES = 1_500_000;
 
 /** `always`: an activity that has to succeed in the end, however long it takes. */
 export type RetryRule = 'by-error' | 'always';

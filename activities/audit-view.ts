@@ -6,6 +6,7 @@ import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
 import type { ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
 import { withPulse } from './heartbeat.ts';
@@ -13,6 +14,9 @@ import { withPulse } from './heartbeat.ts';
 /** What a workflow's history has room for: the whole stands in Postgres. */
 const DIFFERENCES_KEPT = 50;
 const RECORDS_KEPT = 20;
+const CELLS_KEPT = 20;
+/** A text among values, in characters; an explanation may have five times as many. */
+const TEXT_KEPT = 200;
 
 /** Replays a view's log and compares it with what was served and what is stored. */
 export async function auditView(
@@ -23,7 +27,7 @@ export async function auditView(
   if (view === undefined) return notServed(input.view, "this worker's definitions have no such view");
   // An audit on a schedule outlives its view: that is no failure.
   if ((await liveVersion(deps.pool, view.name)) === null) return notServed(view.name, 'it is served to nobody');
-  return summaryOf(await audit(deps, view, 'audit', { reads: input.reads, entities: input.entities }));
+  return auditSummary(await audit(deps, view, 'audit', { reads: input.reads, entities: input.entities }));
 }
 
 /** Compares what a caught-up stream holds with a backfill over the very same log. */
@@ -35,7 +39,7 @@ export async function provePromotion(
   const semantics = await semanticsOf(deps, view, input.fingerprint);
   // Of a version of earlier semantics nothing can be proven, and nothing is wrong: the audit counts it.
   if (semantics === null || !isRetired(semantics)) await viewWithFingerprint(deps, input);
-  return summaryOf(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
+  return auditSummary(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
 }
 
 async function audit(
@@ -74,7 +78,8 @@ async function audit(
   }
 }
 
-function summaryOf(result: AuditResult): AuditSummary {
+/** What Temporal has room for of an audit: the whole stands in Postgres. */
+export function auditSummary(result: AuditResult): AuditSummary {
   return {
     auditId: result.auditId,
     view: result.view,
@@ -88,11 +93,20 @@ function summaryOf(result: AuditResult): AuditSummary {
     cellsDiffering: result.cellsDiffering,
     skipped: result.skipped,
     causes: result.causes,
-    differences: result.differences
-      .slice(0, DIFFERENCES_KEPT)
-      .map((difference) => ({ ...difference, records: difference.records.slice(0, RECORDS_KEPT) })),
+    differences: result.differences.slice(0, DIFFERENCES_KEPT).map((difference) => ({
+      ...difference,
+      detail: bounded(difference.detail, 5 * TEXT_KEPT),
+      cells: difference.cells
+        .slice(0, CELLS_KEPT)
+        .map(({ feature, expected, received }) => ({ feature, expected: kept(expected), received: kept(received) })),
+      records: difference.records.slice(0, RECORDS_KEPT),
+    })),
     seconds: result.seconds,
   };
+}
+
+function kept(value: unknown): unknown {
+  return typeof value === 'string' ? bounded(value, TEXT_KEPT) : value;
 }
 
 function notServed(view: string, reason: string): AuditResultSummary {

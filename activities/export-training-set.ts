@@ -6,6 +6,7 @@ import { exportTrainingSet as runExport } from '../engine/training/export-traini
 import type { TrainingManifest } from '../engine/training/training-types.ts';
 import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
+import { refuseLargeExport } from './export-size.ts';
 import { withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
@@ -26,6 +27,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       },
     );
   }
+  refuseLargeExport(service, input.compare === true);
   const { workflowExecution } = Context.current().info;
   const root = dirname(definitions.folder);
   const out = resolve(root, input.out);

@@ -1,5 +1,7 @@
 /** Temporal takes 2 MB per payload and cuts failures at 4 kB on the way; a person reads less. In characters. */
 const TEXT_MOST = 2_000;
+/** Of an activity's result: Temporal refuses 2 MB, and an activity whose result is refused would be run again and again. */
+export const RESULT_MOST_BYTES = 1_500_000;
 /** Of details and of results, as JSON. */
 const JSON_MOST = 16_000;
 const DEPTH_MOST = 6;

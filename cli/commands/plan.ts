@@ -5,8 +5,10 @@ import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
 import { isRetired } from '../../engine/define/semantics.ts';
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
+import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
+import { refuseLargeExport } from '../../activities/export-size.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
@@ -37,7 +39,10 @@ export function addPlanCommand(program: Command): void {
     const { databaseUrl, temporal } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
     const asked = await runningViews(definitions, databaseUrl, temporal);
-    const rows = describePlan(definitions, asked.running ?? undefined);
+    const rows = describePlan(definitions, asked.running ?? undefined).map((row) => ({
+      ...row,
+      servedRecord: recordSize(definitions.views.get(row.view)!.layout),
+    }));
     if (output.isJson) output.json(rows);
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
     for (const row of rows) print(output, row, unknown);
@@ -60,9 +65,11 @@ async function checkedDefinitions(
   spillDir: string,
 ): Promise<Definitions | null> {
   try {
-    return await withHistoryInspector(sample, spillDir, (inspectHistory) =>
+    const definitions = await withHistoryInspector(sample, spillDir, (inspectHistory) =>
       loadDefinitions(features, { inspectHistory }),
     );
+    for (const service of definitions.services.values()) refuseLargeExport(service, false);
+    return definitions;
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     const faults = error.details['faults'] as readonly DefinitionFault[];
@@ -123,7 +130,7 @@ async function runningViews(
 }
 
 /** @param unknown why it is not known what runs, where it is not */
-function print(output: Output, row: PlanRow, unknown: string): void {
+function print(output: Output, row: PlanRow & { readonly servedRecord: RecordSize }, unknown: string): void {
   const { running } = row;
   const keys = row.keys.map(({ name, type }) => `${name} ${type}`).join(', ');
   output.line(`${row.view}  (fingerprint ${row.shortFingerprint})`);
@@ -134,6 +141,7 @@ function print(output: Output, row: PlanRow, unknown: string): void {
   if (row.sample !== null) output.line(`  sample   ${sampleText(row.sample)}`);
   if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
+  for (const line of logLines(row.servedRecord)) output.line(`  log      ${line}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
     new: 'nothing yet',
     unknown: `not known: ${unknown}`,
@@ -147,6 +155,14 @@ function print(output: Output, row: PlanRow, unknown: string): void {
     ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],
     row.features.map(({ name, aggregate, input, window, hop, type }) => [name, aggregate, input, window, hop, type]),
   );
+}
+
+/** Where texts, or very long names of an enum, may make a read larger than what is logged of it. */
+function logLines({ bytes, texts }: RecordSize): string[] {
+  if (texts.length === 0 && bytes <= MOST_RECORD_BYTES) return [];
+  const named = texts.length > 3 ? `${texts.slice(0, 3).join(', ')} and ${texts.length - 3} more` : texts.join(', ');
+  const what = `a read is up to ${count(bytes)} bytes${texts.length === 0 ? '' : ` and the texts of ${named}`}`;
+  return [`${what}; one of more than ${count(MOST_RECORD_BYTES)} is served, and not logged`];
 }
 
 function sampleText({ rows, of, invalid, reasons }: NonNullable<PlanRow['sample']>): string {

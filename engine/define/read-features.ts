@@ -103,7 +103,7 @@ export function readFeatures(
       'too-many-features',
       'features',
       `${plans.length} features, at most ${most} are allowed: the SQL view of a feature view has a column for each, and Postgres has ${MOST_COLUMNS} at most`,
-      'Divide them among several views; a service takes any number of those.',
+      'Divide them among several views; a service takes several.',
     );
   }
   return plans;

@@ -4,6 +4,7 @@ import type { ScalarValue } from '../values/field-type.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import type { LogWriter, RecordToWrite } from '../topic/log-writer.ts';
+import { MOST_RECORD_BYTES } from './record-size.ts';
 import { type OfferedRead, ReadEncoder, type ReadToLog } from './read-encoder.ts';
 import { isSampled, readKeyText } from './sampled.ts';
 
@@ -44,9 +45,8 @@ export interface ServingLogOptions {
 
 export const DEFAULT_SAMPLE = 0.01;
 
-/** Reads per send, and their bytes: a record batch has to stay below what brokers take (1 MiB). */
+/** Reads per send; their bytes are those that one may have. */
 const SEND_READS = 1_000;
-const SEND_BYTES = 900_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 /** After a send that no repetition would help. */
@@ -181,7 +181,7 @@ export class ServingLog {
           const record = this.#record(reads[from]!);
           if (record === null) continue;
           const size = record.value.length + (record.key?.length ?? 0);
-          if (bytes + size > SEND_BYTES) break;
+          if (bytes + size > MOST_RECORD_BYTES) break;
           bytes += size;
           records.push(record);
         }
@@ -198,7 +198,7 @@ export class ServingLog {
     try {
       const key = Buffer.from(waiting.readKey);
       const value = Buffer.from(this.#encoder.encode(waiting));
-      if (key.length + value.length > SEND_BYTES) {
+      if (key.length + value.length > MOST_RECORD_BYTES) {
         this.#drop('too-large', 1, undefined);
         return null;
       }
