@@ -6,7 +6,7 @@ import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layo
 import { ReadEncoder } from '../../engine/served/read-encoder.ts';
 import { recordSize } from '../../engine/served/record-size.ts';
 import { readKeyText } from '../../engine/served/sampled.ts';
-import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+import type { ScalarType } from '../../engine/values/field-type.ts';
 import { scalarTypes, valuesOf } from '../laws/arbitraries.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
@@ -40,7 +40,7 @@ test('no read weighs more in the log than plan says, but for its texts', () => {
       fc.array(typed, { minLength: 1, maxLength: 4 }),
       fc.array(fc.tuple(typed, fc.boolean()), { maxLength: 12 }),
       (keys, cells) => {
-        const key = keys.map(({ value }) => value as ScalarValue);
+        const key = keys.map(({ value }) => value);
         fc.pre(Buffer.byteLength(keyText(key)) <= MAX_KEY_BYTES);
         const layout = layoutOf(
           keys.map(({ type }) => type),
@@ -61,7 +61,7 @@ test('no read weighs more in the log than plan says, but for its texts', () => {
             fingerprint: 'f'.repeat(64),
             keys: layout.keys,
             features: layout.features,
-            values: cells.map(([{ value }], index) => (failed[index] ? null : value) as ScalarValue),
+            values: cells.map(([{ value }], index) => (failed[index] ? null : value)),
             errors: names.length === 0 ? null : Object.fromEntries(names.map((name) => [name, 'value-out-of-range'])),
             found: true,
             asOfUs: 1,
