@@ -35,6 +35,7 @@ const SERVICES: Readonly<Record<keyof typeof FAULTS, { readonly title: string; r
     begins: 'code of the system or of TLS, or words of the message',
   },
   files: { title: 'The archive’s folder', begins: 'errno, or words of the message' },
+  outputs: { title: 'The folder that a training set is written to', begins: 'errno, or words of the message' },
   duckdb: { title: 'DuckDB', begins: 'words of the message' },
 };
 

@@ -181,6 +181,8 @@ export const ERROR_CODES = {
     'out-folder-missing': 'The folder of the file to write is not there.',
     'out-not-writable': 'The folder of the file to write cannot be written.',
     'out-exists': 'The file to write is there already.',
+    'out-full': 'There is no space left where the file is to be written.',
+    'out-away': 'The disk of the file to write cannot be reached, or fails.',
     'out-busy': 'Other exports publish at the same path, one after the other, for too long.',
     'manifest-unreadable': 'The manifest of the training set to repeat cannot be read.',
     'training-set-changed': 'A training set cannot be repeated: what it was made of is another one now.',

@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors/millrace-error.ts';
 import { DUCKDB_FAULTS } from './duckdb-faults.ts';
 import type { Fault, NamedFault } from './fault.ts';
-import { FILE_FAULTS } from './file-faults.ts';
+import { FILE_FAULTS, OUT_FAULTS } from './file-faults.ts';
 import { KAFKA_FAULTS } from './kafka-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { POSTGRES_FAULTS } from './postgres-faults.ts';
@@ -14,6 +14,7 @@ export const FAULTS = {
   temporal: TEMPORAL_FAULTS,
   network: NETWORK_FAULTS,
   files: FILE_FAULTS,
+  outputs: OUT_FAULTS,
   duckdb: DUCKDB_FAULTS,
 } as const satisfies Readonly<Record<string, readonly Fault[]>>;
 

@@ -20,6 +20,7 @@ import { readEventTime, sourcesOf, takeCuts } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { countNulls, writeRows } from './write-rows.ts';
+import { namingOut } from './out-error.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
 import type { ReadContext, Reading, ViewReading } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
@@ -39,7 +40,7 @@ const STATES_SHARE = 0.4;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
- * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
@@ -142,7 +143,7 @@ class TrainingExport {
     const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];
     for (const view of read) views.push(await this.#manifestView(view.reading, view.errors, spine));
-    await writeRows(this.#duckdb, output.partialPath, spine, tables, this.#signal);
+    await namingOut(output.path, () => writeRows(this.#duckdb, output.partialPath, spine, tables, this.#signal));
     const manifest: TrainingManifest = {
       format: 1,
       millrace: packageJson.version,
@@ -170,7 +171,7 @@ class TrainingExport {
     };
     const written = comparison === null ? null : await writtenComparison(manifest, comparison);
     this.#signal.throwIfAborted();
-    await output.publish(manifest, written);
+    await namingOut(output.path, () => output.publish(manifest, written));
     return manifest;
   }
 

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { syncFile, syncFolder } from '../archive/sync.ts';
 import { contentHash } from './content-hash.ts';
+import { namingOut } from './out-error.ts';
 import { whilePublishing } from './publish-lock.ts';
 import type { TrainingManifest } from './training-types.ts';
 
@@ -46,7 +47,7 @@ export class OutputFile {
     this.#options = options;
   }
 
-  /** Removes what earlier attempts left. Throws `out-folder-missing`, `out-exists`, `out-not-writable`. */
+  /** Removes what earlier attempts left. Throws `out-folder-missing`, `out-exists`, `out-not-writable`, `out-full` and `out-away` (both are waited for). */
   static async create(path: string, options: OutputOptions): Promise<OutputFile> {
     const folder = dirname(path);
     if (!(await stat(folder).catch(() => null))?.isDirectory()) {
@@ -57,17 +58,11 @@ export class OutputFile {
     await refuseExisting(path, options.overwrite);
     const partial = join(folder, `.${basename(path)}.partial-`);
     const own = `${partial}${options.exportId === undefined ? '' : `${markOf(options.exportId)}-`}`;
-    try {
+    return await namingOut(path, async () => {
       const made = await mkdtemp(own);
       await removeAbandoned(partial, options.exportId === undefined ? null : own, made);
       return new OutputFile(path, made, options);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new MillraceError('out-not-writable', `cannot write into ${folder}: ${reason}`, {
-        remedy: 'Allow writing to the folder, or choose another path.',
-        cause,
-      });
-    }
+    });
   }
 
   /** Where the Parquet file is while it is written. */

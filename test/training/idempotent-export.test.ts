@@ -1,7 +1,10 @@
-import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { outError } from '../../engine/training/out-error.ts';
 import { lockPath } from '../../engine/training/publish-lock.ts';
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
 import { exportSmall, ORDER } from './small-service.ts';
@@ -141,5 +144,42 @@ describe('two exports to one path', () => {
     await expect(waiting).rejects.toThrow('stopped by the test');
     await expect(stat(out)).rejects.toMatchObject({ code: 'ENOENT' });
     expect(await hidden()).toEqual(['.train.parquet.publishing']);
+  });
+});
+
+describe('the folder it is written to', () => {
+  // Needs the right to mount, as root in a container mostly has.
+  test('without space is named as such, not as the spill folder, and waited for; an attempt succeeds when there is room', async (context) => {
+    const disk = join(folder, 'disk');
+    await mkdir(disk);
+    if (spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=32k', 'tmpfs', disk]).status !== 0)
+      context.skip('no right to mount a small disk here');
+    try {
+      out = join(disk, 'train.parquet');
+      const lines = Array.from({ length: 5_000 }, () => `a,2001-06-02T00:00:00Z,${randomUUID()}\n`);
+      await writeFile(join(folder, 'spine.csv'), `shop,event_timestamp,label\n${lines.join('')}`);
+      await expect(exported({ exportId: 'export:1/run' })).rejects.toMatchObject({
+        code: 'out-full',
+        waits: true,
+        message: expect.stringContaining(out) as string,
+      });
+      expect(await readdir(disk)).toEqual([]);
+      expect(spawnSync('/bin/mount', ['-o', 'remount,size=8m', disk]).status).toBe(0);
+      expect((await exported({ exportId: 'export:1/run' })).rows).toBe(5_000);
+      await agreed();
+    } finally {
+      spawnSync('/bin/umount', [disk]);
+    }
+  });
+
+  test('which may not be written to, or is away, is told apart', () => {
+    const told = (code: string): unknown => outError(Object.assign(new Error(code), { code }), out);
+    expect(told('EACCES')).toMatchObject({ code: 'out-not-writable', retryable: false });
+    for (const code of ['ESTALE', 'EIO', 'ENOTCONN', 'EROFS'])
+      expect(told(code)).toMatchObject({ code: 'out-away', waits: true });
+    const spill = new MillraceError('spill-folder-full', 'DuckDB could not spill to "/spill/x"', {
+      remedy: 'Free it.',
+    });
+    expect(outError(spill, out)).toBe(spill);
   });
 });
