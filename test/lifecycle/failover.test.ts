@@ -118,4 +118,19 @@ describe('a database that answers, but read-only', { timeout: 180_000 }, () => {
       phase: 'streaming',
     });
   });
+
+  it('is waited for by a build, which is published without anybody once it takes writes again', async () => {
+    const handle = harness.client.workflow.getHandle(`feature:${world.view}`);
+    await setReadOnly(true);
+    await sendCommand(harness.client, world.view, 'rebackfill');
+    const waiting = await harness.reach(handle, 'waiting');
+    expect(waiting).toMatchObject({ version: 1, error: null, waitingFor: { code: 'database-read-only' } });
+    await setReadOnly(false);
+    const built = await harness.until(handle, ({ version, phase, error }) => {
+      if (error !== null) throw new Error(`failed: ${JSON.stringify(error)}`);
+      return version === 2 && phase === 'streaming';
+    });
+    expect(built.waitingFor).toBeNull();
+    await servedInFull();
+  });
 });
