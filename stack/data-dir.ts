@@ -22,6 +22,8 @@ const MARKER = '.millrace-data';
 const LOCK = 'stack.lock';
 const PROCESSES = 'processes.json';
 const PORTS = 'ports.json';
+/** What commands may have put there before any stack was started: the usual places of MILLRACE_SPILL_DIR and MILLRACE_ARCHIVE_DIR. */
+const NOT_OF_A_STACK = new Set(['spill', 'archive']);
 
 /** A data directory that this process holds alone. */
 export interface DataDir {
@@ -107,7 +109,7 @@ function claimDirectory(path: string): void {
   }
   const marker = join(path, MARKER);
   if (existsSync(marker)) return;
-  if (readdirSync(path).length > 0) throw notOurs(path);
+  if (readdirSync(path).some((name) => !NOT_OF_A_STACK.has(name))) throw notOurs(path);
   writeFileSync(
     marker,
     'Millrace keeps the data of its local services here. This file lets it delete them (--reset).\n',

@@ -15,6 +15,7 @@ import { Connection } from '@temporalio/client';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openSpillFolder } from '../../config/spill-folder.ts';
 import { removeDataDir } from '../../stack/data-dir.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { type LocalStack, type StackOf, startStack } from '../../stack/local-stack.ts';
@@ -241,6 +242,14 @@ describe('the local stack', () => {
       code: 'not-a-data-directory',
     });
     expect(readdirSync(foreign)).toEqual(['thesis.txt']);
+  });
+
+  it('starts where a command that needs no services has spilled before', async () => {
+    const dataDir = newDataDir();
+    openSpillFolder(join(dataDir, 'spill')).remove();
+    expect(readdirSync(dataDir)).toEqual(['spill']);
+    const stack = await startStack({ env, dataDir, only: ['postgres'], onProgress: quiet });
+    await stack.stop();
   });
 
   it('works in a directory that the user of Postgres cannot enter', async () => {
