@@ -7,7 +7,7 @@ import {
   archiveStatusQuery,
   archiveWorkflowId,
 } from '../workflows/archive-source/contract.ts';
-import { grpcFailure } from './grpc-error.ts';
+import { grpcFailure } from '../config/temporal-error.ts';
 import { updateWorkflow } from './lifecycle-client.ts';
 
 const ANSWER_WITHIN_MS = 3_000;

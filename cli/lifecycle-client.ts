@@ -19,7 +19,7 @@ import {
   statusQuery,
 } from '../workflows/feature-lifecycle/contract.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
-import { grpcFailure } from './grpc-error.ts';
+import { grpcFailure } from '../config/temporal-error.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
 const EVERY_MS = 250;

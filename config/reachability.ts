@@ -3,8 +3,11 @@ import { connect } from 'node:net';
 import { Connection } from '@temporalio/client';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
+import { kafkaFailure } from '../engine/kafka/kafka-failure.ts';
+import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import type { KafkaSettings } from './environment.ts';
+import { nameTemporalError } from './temporal-error.ts';
 import { type TemporalSettings, temporalConnectionOptions } from './temporal-settings.ts';
 
 /** The services to check; those left out are not. */
@@ -20,6 +23,8 @@ export interface UnreachableService {
   readonly address: string;
   readonly variable: string;
   readonly reason: string;
+  /** What to do where it answers, and refuses; null where it does not answer. */
+  readonly remedy: string | null;
 }
 
 /**
@@ -35,35 +40,43 @@ export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 40
   const checks: Promise<UnreachableService | null>[] = [];
   if (databaseUrl) {
     const subject = { service: 'postgres', address: addressOf(databaseUrl), variable: 'DATABASE_URL' } as const;
-    checks.push(attempt(subject, timeoutMs, () => queryPostgres(databaseUrl, timeoutMs)));
+    const named = (error: unknown): unknown => namePostgresError(error, subject.address);
+    checks.push(attempt(subject, timeoutMs, named, () => queryPostgres(databaseUrl, timeoutMs)));
   }
   if (kafka) {
     const subject = { service: 'kafka', address: kafka.brokers.join(','), variable: 'KAFKA_BROKERS' } as const;
-    checks.push(attempt(subject, timeoutMs, () => describeCluster(kafka, timeoutMs)));
+    const named = (error: unknown): unknown => kafkaFailure(error, kafka.brokers, 'the cluster').error;
+    checks.push(attempt(subject, timeoutMs, named, () => describeCluster(kafka, timeoutMs)));
   }
   if (temporal) {
     const subject = { service: 'temporal', address: temporal.address, variable: 'TEMPORAL_ADDRESS' } as const;
-    checks.push(attempt(subject, timeoutMs, () => describeNamespace(temporal, timeoutMs)));
+    checks.push(attempt(subject, timeoutMs, nameTemporalError, () => describeNamespace(temporal, timeoutMs)));
   }
   const services = (await Promise.all(checks)).filter((fault) => fault !== null);
   if (services.length === 0) return;
   const lines = services.map(
     (fault) => `  ${fault.service} at ${fault.address} (set by ${fault.variable}): ${fault.reason}`,
   );
-  const variables = services.map((fault) => fault.variable).join(', ');
+  const refused = services.flatMap(({ remedy }) => remedy ?? []);
+  const variables = services.filter(({ remedy }) => remedy === null).map(({ variable }) => variable);
   throw new MillraceError('service-unreachable', `cannot reach:\n${lines.join('\n')}`, {
-    remedy: `Start what is down, or correct ${variables}; unset, they let \`millrace dev\` start the services itself.`,
+    remedy: [...(variables.length === 0 ? [] : [startOrCorrect(variables.join(', '))]), ...refused].join('\n'),
     retryable: true,
     httpStatus: 503,
     details: { services },
   });
 }
 
-type Subject = Omit<UnreachableService, 'reason'>;
+function startOrCorrect(variables: string): string {
+  return `Start what is down, or correct ${variables}; unset, they let \`millrace dev\` start the services itself.`;
+}
+
+type Subject = Omit<UnreachableService, 'reason' | 'remedy'>;
 
 async function attempt(
   subject: Subject,
   timeoutMs: number,
+  name: (error: unknown) => unknown,
   work: () => Promise<void>,
 ): Promise<UnreachableService | null> {
   const limit = Promise.withResolvers<never>();
@@ -73,7 +86,9 @@ async function attempt(
     await Promise.race([work(), limit.promise]);
     return null;
   } catch (error) {
-    return { ...subject, reason: reasonOf(error) };
+    const named = name(error);
+    const remedy = isMillraceError(named) && !named.waits ? named.remedy : null;
+    return { ...subject, reason: reasonOf(error), remedy };
   } finally {
     clearTimeout(timer);
   }

@@ -124,6 +124,14 @@ describe('checkReachable', () => {
       temporal: { address: temporalAddress, namespace: 'absent', uiUrl: temporalUiUrl },
     });
     expect(fault?.reason).toContain('absent');
+    expect(fault?.remedy).toContain('the namespace and your rights in it');
+  });
+
+  it('says what to do of a service that answers, and refuses', LIMIT, async () => {
+    const url = new URL(inject('stack').databaseUrl);
+    url.pathname = '/absent';
+    const error: unknown = await checkReachable({ databaseUrl: url.href }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ remedy: 'Check user, password, database and privileges in DATABASE_URL.' });
   });
 
   it('finds the broker that answers in a list where others do not', LIMIT, async () => {
