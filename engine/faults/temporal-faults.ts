@@ -24,7 +24,7 @@ export const TEMPORAL_FAULTS: readonly Fault[] = [
       'DATA_LOSS',
       'UNAUTHENTICATED',
     ],
-    says: 'refused',
+    says: 'answered',
     remedy: 'Check TEMPORAL_ADDRESS, the namespace and your rights in it.',
     httpStatus: 503,
   },
