@@ -134,6 +134,9 @@ function typedAdvice(type: ScalarType, spelling: Spelling): (raw: unknown) => st
   }
 }
 
+/** What to write in place of an INT96. */
+const MICROS = 'Or write INT64 microseconds (Spark: spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS)';
+
 /** What to do about a column whose form can never be a field of this type. */
 export function formAdvice(type: ScalarType, form: ColumnType, spelling: Spelling): string {
   if (form.kind === 'float' && type.kind === 'double') {
@@ -144,13 +147,16 @@ export function formAdvice(type: ScalarType, form: ColumnType, spelling: Spellin
       if (!form.zone && !spelling.local && form.kind === 'timestamp' && form.isCut && !spelling.truncate) {
         return (
           "Declare z.iso.datetime({ local: true }), and finerThanMicros: 'truncate' on the source: an INT96 has no zone (its times then count as " +
-          'UTC), and what is finer than a microsecond in it is cut. Or write INT64 microseconds with the UTC flag.'
+          `UTC), and what is finer than a microsecond in it is cut. ${MICROS} with the UTC flag.`
         );
       }
       if (!form.zone && !spelling.local) {
         return 'Declare z.iso.datetime({ local: true }): its times without a zone then count as UTC. Or write the column with the UTC flag.';
       }
-      return "Give finerThanMicros: 'truncate' on the source: what is finer than a microsecond in an INT96 is cut. Or write INT64 microseconds.";
+      return (
+        "Give finerThanMicros: 'truncate' on the source: what is finer than a microsecond in an INT96 is cut. " +
+        `${MICROS}.`
+      );
     }
     if (type.kind === 'timestamp') return 'Declare z.iso.datetime(): the column is a time already.';
   }

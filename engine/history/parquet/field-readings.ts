@@ -103,7 +103,7 @@ function faultOf(source: CompiledSource, field: FieldSpec, column: ParquetColumn
       {
         remedy:
           altered === 'utc-nanoseconds'
-            ? "Say finerThanMicros: 'truncate' on the source to cut such digits off, or write the column as TIMESTAMP in microseconds."
+            ? "Say finerThanMicros: 'truncate' on the source to cut such digits off, or write the column as TIMESTAMP in microseconds (pandas: to_parquet(…, coerce_timestamps='us'))."
             : 'Write the column another way, e.g. a decimal of at most 38 digits, or members with names of their own.',
         details: { source: source.name, path, column: field.name },
       },
