@@ -47,23 +47,31 @@ function textConversion(type: ScalarType, spelling: Spelling): Convert {
   }
 }
 
+/** How programs write what is not known, where a type has no such word. */
+const UNKNOWN = /^(?:[-+]?(?:nan|inf(?:inity)?)|null|none|nil|n\/?a|<na>|nat|#n\/a|\\n|-)$/i;
+
 function textAdvice(type: ScalarType, spelling: Spelling): (raw: unknown) => string {
+  if (type.kind === 'string') return stringAdvice;
+  const advice = advisedOf(type, spelling);
+  return (raw) =>
+    UNKNOWN.test(String(raw)) ? 'a value that is not known is null, in a CSV an empty cell' : advice(raw);
+}
+
+function advisedOf(type: ScalarType, spelling: Spelling): (raw: unknown) => string {
   switch (type.kind) {
-    case 'string':
-      return stringAdvice;
     case 'boolean':
       return booleanAdvice;
     case 'int':
     case 'int64':
       return integerAdvice(type.kind);
-    case 'double':
-      return (raw) => (/^[-+]?(?:nan|inf(?:inity)?)$/i.test(String(raw)) ? 'a value that is not known is null' : '');
     case 'timestamp': {
       const { epoch } = spelling;
       return epoch === null
         ? (raw) => dateTimeAdvice(raw, { ...spelling, relaxed: true })
         : (raw) => epochAdvice(raw, textInt64, epoch);
     }
+    case 'string':
+    case 'double':
     case 'decimal':
     case 'date':
     case 'enum':

@@ -122,8 +122,28 @@ describe('case 16: CSV as pandas writes it', () => {
       'flag: expected true or false, received "yes"; in text it is written true or false',
       'flag: expected true or false, received "1"; in text it is written true or false',
       'x: expected an integer, received "007"',
-      'd: expected a number, received "nan"; a value that is not known is null',
+      'd: expected a number, received "nan"; a value that is not known is null, in a CSV an empty cell',
       'k: expected a 64-bit integer, received "9007199254740993.0"; with a point or an exponent it counts as a double, which has lost digits beyond 2^53: write all its digits',
     ]);
+  });
+
+  it('tells the words of other programs for what is not known as such; in a text field they are texts', async () => {
+    const words = ['NULL', 'NA', 'None', '\\N', '#N/A', 'NaT', '<NA>'];
+    const cells = words.map((word, n) => `${n},a,${T},${word},,,\n`);
+    const { letters } = await world.play({ define, files: { 'h/a.csv': `${head}${cells.join('')}` } });
+    expect(letters.map(({ reasons }) => reasons)).toEqual(
+      words.map(
+        (word) =>
+          `k: expected a 64-bit integer, received ${JSON.stringify(word)}; a value that is not known is null, in a CSV an empty cell`,
+      ),
+    );
+    const texts: Situation['define'] = (own) =>
+      featureView(own.name, {
+        entity: user,
+        source: caseSource(own, { ...ID_AT, note: z.string().nullable() }),
+        features: (f) => ({ n: f.count('note'), note: f.max('note') }),
+      });
+    const { rows } = await world.play({ define: texts, files: { 'h/a.csv': `id,at,note\na,${T},NULL\na,${T},\n` } });
+    expect(rows).toEqual([{ n: 1n, note: 'NULL' }]);
   });
 });
