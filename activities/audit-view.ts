@@ -9,7 +9,7 @@ import { liveVersion } from '../engine/postgres/view-versions.ts';
 import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
-import { withPulse } from './heartbeat.ts';
+import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in Postgres. */
 const DIFFERENCES_KEPT = 50;
@@ -50,7 +50,7 @@ async function audit(
 ): Promise<AuditResult> {
   const spillDir = await mkdtemp(join(deps.spillDir, 'audit-'));
   try {
-    return await withPulse({}, (pulse) =>
+    return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
       auditParity({
         view,
         pool: deps.pool,

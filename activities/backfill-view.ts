@@ -5,7 +5,7 @@ import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { runBackfill } from '../engine/backfill/run-backfill.ts';
 import type { BackfillInput, BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
-import { withPulse } from './heartbeat.ts';
+import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** Builds a version aside: readers see nothing of it. An attempt that follows a killed one starts over. */
 export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
@@ -13,7 +13,7 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
   const { workflowExecution, attempt } = Context.current().info;
   const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
   try {
-    const result = await withPulse({}, (pulse) =>
+    const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
       runBackfill({
         view,
         pool: deps.pool,

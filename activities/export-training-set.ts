@@ -7,7 +7,7 @@ import type { TrainingManifest } from '../engine/training/training-types.ts';
 import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { refuseLargeExport } from './export-size.ts';
-import { withPulse } from './heartbeat.ts';
+import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
 const FEATURES_KEPT = 2_000;
@@ -34,7 +34,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const withTopic = service.views.find((view) => view.source.topic !== null);
   const spillDir = await mkdtemp(join(deps.spillDir, 'export-'));
   try {
-    const manifest = await withPulse({}, async (pulse) =>
+    const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) =>
       runExport({
         service,
         spine: resolve(root, input.spine),

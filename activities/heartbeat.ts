@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Waiting } from '../engine/slice/wait-watch.ts';
 import { ActivityGauges } from './activity-gauges.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { bounded } from '../workflows/bounded.ts';
 
 const EVERY_MS = 2_000;
@@ -23,34 +24,76 @@ export interface Pulse {
 }
 
 /**
+ * How long a backfill, proof, audit or export may show the same figures. Its longest steps without any (an index over hundreds of millions of
+ * entities, one sort) take minutes.
+ */
+export const STILL_FOR_MS = 3_600_000;
+
+/** Figures that change while nothing moves. */
+const NO_PROGRESS: ReadonlySet<string> = new Set(['rate']);
+
+function movesWith(figures: HeartbeatFigures): string {
+  return JSON.stringify(Object.entries(figures).filter(([name]) => !NO_PROGRESS.has(name)));
+}
+
+function noProgress(figures: HeartbeatFigures, stillForMs: number): MillraceError {
+  return new MillraceError(
+    'no-progress',
+    `nothing moved for ${Math.round(stillForMs / 60_000)} minutes; the last figures: ${bounded(JSON.stringify(figures))}`,
+    {
+      remedy:
+        'It is begun again. Where it stops at the same place, look at what the database and the disks of this worker do.',
+      retryable: true,
+      httpStatus: 500,
+    },
+  );
+}
+
+/**
  * Runs `work` with a heartbeat every 2 s, so that Temporal knows within its timeout when this worker is gone, and people see
  * progress in the UI. `silentForMs`: stop beating when nothing was reported for that long, so that work that hangs is taken over.
+ * `stillForMs`: give work up whose figures have not changed for that long: a promise that never settles would beat on for a day. Its signal is
+ * aborted, it is not waited for any longer, and the error is `no-progress` (retryable).
  *
  * @example
- * return await withPulse({}, (pulse) => runBackfill({ …, signal: pulse.signal, onProgress: (p) => pulse.report({ rows: p.rows }) }));
+ * return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => runBackfill({ …, signal: pulse.signal, onProgress: (p) => pulse.report({ rows: p.rows }) }));
  */
 export async function withPulse<T>(
-  { silentForMs }: { readonly silentForMs?: number | undefined },
+  { silentForMs, stillForMs }: { readonly silentForMs?: number | undefined; readonly stillForMs?: number | undefined },
   work: (pulse: Pulse) => Promise<T>,
 ): Promise<T> {
   const context = Context.current();
   let figures: HeartbeatFigures = {};
   const gauges = new ActivityGauges(context);
   let reportedMs = performance.now();
+  let moved = movesWith(figures);
+  let movedMs = reportedMs;
+  const given = new AbortController();
+  const still = Promise.withResolvers<never>();
   const beat = (): void => {
+    if (stillForMs !== undefined && performance.now() - movedMs >= stillForMs) {
+      const error = noProgress(figures, stillForMs);
+      given.abort(error);
+      still.reject(error);
+      return;
+    }
     if (silentForMs === undefined || performance.now() - reportedMs < silentForMs) context.heartbeat(figures);
   };
   beat();
   const timer = setInterval(beat, EVERY_MS);
   try {
-    return await work({
-      signal: context.cancellationSignal,
+    const working = work({
+      signal: AbortSignal.any([context.cancellationSignal, given.signal]),
       report: (newest) => {
         figures = newest;
         gauges.show(newest);
         reportedMs = performance.now();
+        const now = movesWith(newest);
+        if (now !== moved) movedMs = reportedMs;
+        moved = now;
       },
     });
+    return await Promise.race([working, still.promise]);
   } finally {
     clearInterval(timer);
     gauges.show({});

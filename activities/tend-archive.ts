@@ -4,7 +4,7 @@ import { rollCommits } from '../engine/archive/roll-commits.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import type { ArchiveTended } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
-import { type Pulse, withPulse } from './heartbeat.ts';
+import { type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a page and a history have room for; `millrace log` tells all. */
 const RANGES_KEPT = 20;
@@ -13,7 +13,7 @@ const RANGES_KEPT = 20;
 export async function tendArchive(deps: ActivityDeps, input: { readonly source: string }): Promise<ArchiveTended> {
   const source = sourceNamed(deps, input.source);
   const { pool, archiveDir, clock } = deps;
-  return await withPulse({}, async (pulse) => {
+  return await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
     pulse.report({ phase: 'merging small files' });
     const { merged } = await compactArchive({ source: source.name, pool, archiveDir, clock, signal: pulse.signal });
     const rolledCommits = await rollAll(deps, source.name, pulse);

@@ -132,6 +132,8 @@ export const ERROR_CODES = {
     'no-worker': 'No worker answers for the workflow.',
     'command-refused': 'The workflow does not take that command now.',
     'result-too-large': 'What an activity has to say is more than Temporal takes.',
+    'no-progress':
+      'Nothing of a backfill, proof, audit, export or archive moved for an hour: it was given up, and is begun again.',
     'activity-timeout': 'An activity was not done in time, or its worker gave no sign of life.',
     'definition-changed': 'What runs or was served was built by another definition than the one at hand.',
     'semantics-retired': 'What is asked for belongs to earlier semantics of the engine.',
