@@ -34,7 +34,7 @@ describe('the command line', () => {
       TEMPORAL_NAMESPACE: temporalNamespace,
     });
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/^error temporal-refused: Temporal refused: .*exceeds/m);
+    expect(stderr).toMatch(/^error temporal-refused: Temporal answered: .*exceeds/m);
   });
 
   it('says that a demo was interrupted, and leaves nothing of it running', async () => {
