@@ -88,7 +88,12 @@ export async function openCsv(
   const files: HistoryFile[] = [];
   const present = { values: new Set<number>(), beside: new Set<number>() };
   const table = duckdb.newName('history_csv');
-  const definitions = fields.map((_, index) => `v${index} VARCHAR, b${index} VARCHAR`).join(', ');
+  // Only beside a path column a file may say the same a second time.
+  const fromPath = new Set(source.history?.partitions ?? []);
+  const mayBeBeside = fields.map(({ name }) => fromPath.has(name));
+  const definitions = fields
+    .map((_, index) => (mayBeBeside[index] ? `v${index} VARCHAR, b${index} VARCHAR` : `v${index} VARCHAR`))
+    .join(', ');
   await duckdb.run(`CREATE TABLE ${table} (file_number INTEGER, row_number BIGINT, ${definitions})`);
   const close = (): Promise<void> => duckdb.run(`DROP TABLE ${table}`);
   try {
@@ -98,7 +103,12 @@ export async function openCsv(
       for (const [at, value] of values.entries()) if (value !== null) present.values.add(at);
       for (const [at, value] of beside.entries()) if (value !== null) present.beside.add(at);
       // Beside a path column, a file without one of its own says what its path says.
-      const list = fields.map((_, at) => `${values[at] ?? 'NULL'}, ${beside[at] ?? values[at] ?? 'NULL'}`).join(', ');
+      const list = fields
+        .map((_, at) => {
+          const value = values[at] ?? 'NULL';
+          return mayBeBeside[at] ? `${value}, ${beside[at] ?? value}` : value;
+        })
+        .join(', ');
       if (structure.rows > 0) {
         const scan = `SELECT ${index}, row_number() OVER () - 1, ${list} FROM ${relationOf(csv, dialectOf(source))}`;
         const [inserted] = await readingFile(source.name, file.path, () =>
