@@ -1,5 +1,4 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
-import { contentHash } from './content-hash.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedEntities, requestLabels, requestReadings } from './request-labels.ts';
 import { labelReadings, outputColumns } from './label-columns.ts';
@@ -11,6 +10,7 @@ import { spineError } from './spine-faults.ts';
 import { type SpineEntity, sortLabels } from './spine-labels.ts';
 import { stageLabels } from './stage-labels.ts';
 import type { TrainingOptions } from './training-types.ts';
+import { whileUnchanged } from './unchanged-spine.ts';
 
 export const DEFAULT_TIME_COLUMN = 'event_timestamp';
 
@@ -43,14 +43,15 @@ export async function prepareSpine(
   entities: readonly SpineEntity[],
   signal: AbortSignal,
 ): Promise<PreparedSpine> {
-  const { sha256 } = await contentHash(file.path, signal);
   const pinned = options.repeatOf?.spine;
   const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...entities.flatMap((entity) => entity.keys.map((key) => key.name))]);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
-  const columns = await loadSpine(duckdb, file, special, options.spillDir, signal);
+  const { sha256, result: columns } = await whileUnchanged(file, signal, () =>
+    loadSpine(duckdb, file, special, options.spillDir, signal),
+  );
   const names = columns.map((column) => column.name);
   const requestColumn = requestColumnOf(options, columns, entities, timeColumn);
   const readings =
