@@ -21,6 +21,7 @@ const pure = [
   'test/oracle/**/*.test.ts',
   'test/history/**/*.test.ts',
   'test/waiting/**/*.test.ts',
+  'test/access/**/*.test.ts',
 ];
 
 export default defineConfig({

@@ -10,9 +10,11 @@ import { addExportCommand } from './commands/export.ts';
 import { addGetCommand } from './commands/get.ts';
 import { addLogCommand } from './commands/log.ts';
 import { addPlanCommand } from './commands/plan.ts';
+import { addServeCommand } from './commands/serve.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
+import { addTokenCommand } from './commands/token.ts';
 
 /** The command line `millrace` with all its commands, before it is given arguments. */
 export function createProgram(): Command {
@@ -25,6 +27,8 @@ export function createProgram(): Command {
   addStartCommand(program);
   addSteerCommands(program);
   addStatusCommand(program);
+  addServeCommand(program);
+  addTokenCommand(program);
   addGetCommand(program);
   addExportCommand(program);
   addArchiveCommand(program);

@@ -62,7 +62,8 @@ function endpoint(value: string): boolean {
   return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65535;
 }
 
-function urlOf(protocols: readonly string[]): (value: string) => boolean {
+/** Whether a text is a URL of one of the protocols, each with its colon. */
+export function urlOf(protocols: readonly string[]): (value: string) => boolean {
   return (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol);
 }
 
@@ -252,13 +253,15 @@ function readTemporal(variables: NodeJS.ProcessEnv, faults: ConfigurationFault[]
   }
 }
 
-function shown(variable: string, value: string | undefined): string | null {
+/** A variable's value as an error may show it. */
+export function shown(variable: string, value: string | undefined): string | null {
   if (value === undefined) return null;
   if (variable.endsWith('PASSWORD')) return '***';
   return value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1***@');
 }
 
-function badConfiguration(faults: readonly ConfigurationFault[]): MillraceError {
+/** The error of wrong variables. */
+export function badConfiguration(faults: readonly ConfigurationFault[]): MillraceError {
   const lines = faults.map(
     (fault) =>
       `  ${fault.variable}: received ${fault.received === null ? 'nothing' : `"${fault.received}"`}, expected ${fault.expected}`,

@@ -77,6 +77,7 @@ export const LAYERS: LayerRules = {
     { packages: ['@temporalio/envconfig'], rooms: ['config'] },
     { packages: ['@temporalio/testing'], rooms: ['stack'] },
     { packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'prom-client'], rooms: ['serving'] },
+    { packages: ['jose'], rooms: ['serving'] },
     { packages: ['pino'], rooms: ['serving', 'worker.ts'] },
     { packages: ['commander', 'cli-table3'], rooms: ['cli'] },
   ],

@@ -12,6 +12,9 @@ import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { admit, type AdmittedEnv } from './access/admit.ts';
+import type { Gate } from './access/gate.ts';
+import { mayReadService, mayReadView } from './access/scope.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
   errorSchema,
@@ -38,13 +41,15 @@ export interface ApiDeps {
   readonly servingLog?: ServingLog | undefined;
   /** Makes request ids. */
   readonly newId: () => string;
+  /** Who may ask. */
+  readonly gate: Gate;
   /** Told of faults of our own (answered with 500). */
   readonly onBug: (error: unknown) => void;
 }
 
 /** What a request carries on its way. */
 interface ApiEnv {
-  readonly Variables: { readonly requestId: string };
+  readonly Variables: AdmittedEnv['Variables'] & { readonly requestId: string };
 }
 
 const json = <Schema>(schema: Schema, description: string) => ({
@@ -53,14 +58,20 @@ const json = <Schema>(schema: Schema, description: string) => ({
 });
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
+  401: json(errorSchema, 'No token was given, or none that counts.'),
+  403: json(errorSchema, 'The token does not cover what was asked for.'),
   409: json(errorSchema, 'The view is not published.'),
+  429: json(errorSchema, 'More was asked for a second than may be; `Retry-After` has the seconds to wait.'),
   503: json(errorSchema, 'The database cannot be reached.'),
 };
+/** Every route but health and the document itself: open where the server takes no tokens. */
+const security = [{ bearer: [] }];
 
 const featuresRoute = createRoute({
   method: 'post',
   path: '/v1/features',
   summary: 'Feature values of one or many entities',
+  security,
   request: {
     headers: featuresHeadersSchema,
     body: { required: true, content: { 'application/json': { schema: featuresRequestSchema } } },
@@ -77,8 +88,14 @@ const featuresRoute = createRoute({
 const viewsRoute = createRoute({
   method: 'get',
   path: '/v1/views',
-  summary: 'The views that are served',
-  responses: { 200: json(viewsResponseSchema, 'Live versions by name.'), 503: failures[503] },
+  summary: 'The views that are served, as far as the token covers them',
+  security,
+  responses: {
+    200: json(viewsResponseSchema, 'Live versions by name.'),
+    401: failures[401],
+    429: failures[429],
+    503: failures[503],
+  },
 });
 
 const healthRoute = createRoute({
@@ -95,31 +112,33 @@ const readyRoute = createRoute({
   responses: { 200: json(healthSchema, 'Ready.'), 503: failures[503] },
 });
 
-async function servedViews({ pool, clock }: ApiDeps): Promise<ViewsResponse> {
+async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => boolean): Promise<ViewsResponse> {
   const [live, progress] = await Promise.all([liveVersions(pool), viewProgress(pool)]);
   const nowUs = clock.nowUs();
   return {
-    views: live.map(({ view, version, fingerprint, layout, publishedAtUs }) => {
-      const at = progress.find((one) => one.view === view);
-      const watermarkUs = at?.watermarkUs ?? null;
-      return {
-        view,
-        version,
-        fingerprint,
-        entity: layout.entity,
-        keys: layout.keys.map((key) => ({ name: key.name, type: nameOfType(key.type) })),
-        features: layout.features.map((feature) => ({
-          name: feature.name,
-          aggregate: feature.aggregate,
-          type: nameOfType(feature.result),
-          nullable: feature.nullable,
-          window_us: feature.windowUs,
-        })),
-        published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
-        lag: at?.lag ?? null,
-        freshness_ms: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs) / 1000,
-      };
-    }),
+    views: live
+      .filter(({ view }) => isShown(view))
+      .map(({ view, version, fingerprint, layout, publishedAtUs }) => {
+        const at = progress.find((one) => one.view === view);
+        const watermarkUs = at?.watermarkUs ?? null;
+        return {
+          view,
+          version,
+          fingerprint,
+          entity: layout.entity,
+          keys: layout.keys.map((key) => ({ name: key.name, type: nameOfType(key.type) })),
+          features: layout.features.map((feature) => ({
+            name: feature.name,
+            aggregate: feature.aggregate,
+            type: nameOfType(feature.result),
+            nullable: feature.nullable,
+            window_us: feature.windowUs,
+          })),
+          published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
+          lag: at?.lag ?? null,
+          freshness_ms: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs) / 1000,
+        };
+      }),
   };
 }
 
@@ -146,6 +165,9 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const known = app.routes.some((route) => route.path === c.req.path && route.method !== 'ALL');
     metrics.request(known ? c.req.path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
+  const admission = admit(deps.gate);
+  app.use('/v1/*', admission);
+  app.use('/metrics', admission);
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
@@ -163,6 +185,9 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     if (status === 500 && !(isMillraceError(error) && error.code !== 'internal-bug')) deps.onBug(error);
     // The rest of the body is not read: the connection cannot carry another request.
     if (status === 413) c.header('Connection', 'close');
+    if (status === 401) c.header('WWW-Authenticate', 'Bearer');
+    const retryAfterS = isMillraceError(error) ? error.details['retryAfterS'] : undefined;
+    if (typeof retryAfterS === 'number') c.header('Retry-After', String(retryAfterS));
     return c.json(body, status);
   });
   app.notFound((c) =>
@@ -184,10 +209,19 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const body = c.req.valid('json');
     const requestId = c.get('requestId');
     const onReads = metrics.reads.bind(metrics);
-    const reading = { store, services, nowUs: () => clock.nowUs(), onReads, requestId, servingLog };
+    const { caller, spend } = c.get('admitted');
+    // A body without a length may be as long as any.
+    const bytes = Number(c.req.header('content-length') ?? MAX_BODY_BYTES);
+    const mayRead = (kind: 'view' | 'service', name: string): boolean =>
+      kind === 'view' ? mayReadView(caller.scopes, name, services) : mayReadService(caller.scopes, name, services);
+    const onLookUps = (lookUps: number): void => spend(lookUps, bytes);
+    const reading = { store, services, mayRead, onLookUps, nowUs: () => clock.nowUs(), onReads, requestId, servingLog };
     return c.json(await readRequest(body, reading), 200);
   });
-  app.openapi(viewsRoute, async (c) => c.json(await servedViews(deps), 200));
+  app.openapi(viewsRoute, async (c) => {
+    const { scopes } = c.get('admitted').caller;
+    return c.json(await servedViews(deps, (view) => mayReadView(scopes, view, services)), 200);
+  });
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     await viewProgress(pool);
@@ -201,6 +235,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     );
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });
   });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'Millrace', version: '1', description: 'Feature values, as of now or of a given time.' },

@@ -6,6 +6,7 @@ import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
+import { forbidden } from './access/gate.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
 import { jsonValue, type JsonValue } from '../engine/values/json-values.ts';
 
@@ -19,6 +20,10 @@ export interface ServiceViews {
 export interface ReadDeps {
   readonly store: OnlineStore;
   readonly services: ReadonlyMap<string, ServiceViews>;
+  /** Whether the caller may read a view, or a service as a whole. */
+  readonly mayRead: (kind: 'view' | 'service', name: string) => boolean;
+  /** Told what the request costs (entities times views) before anything is looked up. */
+  readonly onLookUps: (lookUps: number) => void;
   readonly nowUs: () => number;
   readonly onReads: (view: string, reads: readonly ViewRead[]) => void;
   readonly requestId: string;
@@ -26,12 +31,11 @@ export interface ReadDeps {
 }
 
 /** Which features of which views a request wants; undefined: all. In the request's order. */
-function wantedViews(
-  request: FeaturesRequest,
-  services: ReadonlyMap<string, ServiceViews>,
-): Map<string, string[] | undefined> {
+function wantedViews(request: FeaturesRequest, { services, mayRead }: ReadDeps): Map<string, string[] | undefined> {
   const wanted = new Map<string, string[] | undefined>();
   if (request.service !== undefined) {
+    // Before it is looked for: what a token does not cover is not told apart from what is not there.
+    if (!mayRead('service', request.service)) throw forbidden(`read the service "${request.service}"`);
     const service = services.get(request.service);
     if (service === undefined) {
       const known = [...services.keys()].join(', ');
@@ -53,6 +57,7 @@ function wantedViews(
         remedy: 'Correct the name.',
       });
     }
+    if (!mayRead('view', view)) throw forbidden(`read the view "${view}"`);
     const known = wanted.get(view);
     if (feature === undefined || (wanted.has(view) && known === undefined)) wanted.set(view, undefined);
     else if (known === undefined) wanted.set(view, [feature]);
@@ -114,9 +119,10 @@ function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][
 /** Answers `POST /v1/features`: one query per view, whatever the number of entities. */
 export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Promise<FeaturesResponse> {
   const { store, servingLog, requestId } = deps;
-  const wanted = wantedViews(request, deps.services);
+  const wanted = wantedViews(request, deps);
   const views = [...wanted.keys()];
   const entities = request.entities ?? [request.entity ?? {}];
+  deps.onLookUps(entities.length * views.length);
   const atUs = requestTime(request.at, deps.nowUs);
   await refuseStrayKeys(store, views, entities);
   const perView = await Promise.all(

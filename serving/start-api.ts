@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
 import { pino } from 'pino';
 import type pg from 'pg';
@@ -11,6 +12,7 @@ import type { CorruptRead } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
+import { type AccessSettings, checkExposure, openAccess } from './access/open-access.ts';
 import { corruptLogOnStderr } from './corrupt-log.ts';
 import { createApi } from './create-api.ts';
 import type { ServiceViews } from './read-request.ts';
@@ -25,6 +27,10 @@ export type StartApiOptions = ({ readonly databaseUrl: string } | { readonly poo
   readonly port?: number | undefined;
   /** Default 127.0.0.1. */
   readonly host?: string | undefined;
+  /** Who may ask. Default: everybody on a loopback address; on others this must be said. */
+  readonly access?: AccessSettings | undefined;
+  /** PEM of a certificate (with its chain) and its key: HTTPS alone is spoken. Default: HTTP. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   readonly clock?: Clock | undefined;
   readonly onBug?: ((error: unknown) => void) | undefined;
   /** Told of each corrupt state that a read met. Default: they are logged, each once. */
@@ -69,13 +75,15 @@ function drain(server: Server): Promise<void> {
 }
 
 /**
- * Starts the HTTP API. Throws MillraceError `address-in-use`, and `invalid-sample` or `invalid-topic` for settings of a serving log that cannot be. A database that is away is no reason not to start: `/readyz` tells.
+ * Starts the HTTP API. Throws MillraceError `exposed-api`, `invalid-certificate`, `address-in-use`, and `invalid-sample` or `invalid-topic` for settings of a serving log that cannot be. A database that is away is no reason not to start: `/readyz` tells.
  *
  * @example
  * const api = await startApi({ databaseUrl, definitions, port: 8080 });
  * await api.close();
  */
 export async function startApi(options: StartApiOptions): Promise<RunningApi> {
+  const host = options.host ?? '127.0.0.1';
+  checkExposure(host, options.access?.auth ?? 'open', options.access !== undefined);
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
   const { servingLog: given } = options;
@@ -85,6 +93,13 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
       : createServingLog({ clock, newId, onDrop: dropLog(), ...given });
   const own = 'databaseUrl' in options;
   const pool = own ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api' }) : options.pool;
+  const onBug = options.onBug ?? bugLog();
+  const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });
+  const closeAll = async (): Promise<void> => {
+    await access.close();
+    if (servingLog !== given) await servingLog?.close();
+    if (own) await pool.end();
+  };
   const app = createApi({
     store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLogOnStderr() }),
     pool,
@@ -92,27 +107,43 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     services: options.definitions?.services ?? new Map<string, ServiceViews>(),
     servingLog,
     newId,
-    onBug: options.onBug ?? bugLog(),
+    gate: access.gate,
+    onBug,
   });
-  const answer = getRequestListener(app.fetch);
-  const server = createServer((request, response) => void answer(request, response));
-  const host = options.host ?? '127.0.0.1';
   try {
+    const server = serverOf(getRequestListener(app.fetch), options.tls);
     const { port } = await listen(server, options.port ?? 0, host);
     const close = async (): Promise<void> => {
       await drain(server);
-      if (servingLog !== given) await servingLog?.close();
-      if (own) await pool.end();
+      await closeAll();
     };
     let closing: Promise<void> | null = null;
     return {
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      url: `${options.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
       close: () => (closing ??= close()),
     };
   } catch (error) {
-    if (servingLog !== given) await servingLog?.close();
-    if (own) await pool.end();
+    await closeAll();
     throw error;
+  }
+}
+
+/** Throws MillraceError `invalid-certificate`. */
+function serverOf(answer: ReturnType<typeof getRequestListener>, tls: StartApiOptions['tls']): Server {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response);
+  if (tls === undefined) return createServer(listener);
+  try {
+    return createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, listener);
+  } catch (cause) {
+    throw new MillraceError(
+      'invalid-certificate',
+      `the API cannot speak TLS: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        remedy: 'Let MILLRACE_API_TLS_CERT and MILLRACE_API_TLS_KEY name PEM files that belong together.',
+        httpStatus: 500,
+        cause,
+      },
+    );
   }
 }
 

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Reading } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
@@ -10,6 +10,10 @@ import { placeOf } from './entity-key.ts';
 import type { LiveReader } from './live-reader.ts';
 import { ViewLoader } from './view-loader.ts';
 import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
+
+/** How long a name that is no view is not asked for again, and how many such names are remembered. */
+const UNKNOWN_MS = 1_000;
+const MOST_UNKNOWN = 1_000;
 
 /** A view as readers see it now. */
 export interface ServedView {
@@ -56,13 +60,23 @@ export function createOnlineStore(options: {
 }): OnlineStore {
   const { pool, clock, onCorrupt } = options;
   const loaders = new Map<string, ViewLoader>();
+  // Any name may be asked for over HTTP: loaders are kept of views that exist, and the others cost one look-up a second.
+  const unknown = new Map<string, { readonly error: MillraceError; readonly untilMs: number }>();
+  const noteFailure = (view: string, error: unknown): void => {
+    loaders.delete(view);
+    if (!isMillraceError(error) || error.code !== 'unknown-view') return;
+    unknown.delete(view);
+    unknown.set(view, { error, untilMs: clock.monotonicMs() + UNKNOWN_MS });
+    if (unknown.size > MOST_UNKNOWN) unknown.delete(unknown.keys().next().value ?? view);
+  };
   const loaderOf = (view: string): ViewLoader => {
     let loader = loaders.get(view);
     if (loader === undefined) {
+      const known = unknown.get(view);
+      if (known !== undefined && clock.monotonicMs() < known.untilMs) throw known.error;
       loader = new ViewLoader(pool, clock, view, onCorrupt);
       loaders.set(view, loader);
-      // Only views that exist are remembered: any name may be asked for over HTTP.
-      loader.live().catch(() => loaders.delete(view));
+      loader.live().catch((error: unknown) => noteFailure(view, error));
     }
     return loader;
   };

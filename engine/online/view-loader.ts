@@ -37,6 +37,7 @@ export class ViewLoader {
   readonly #view: string;
   readonly #onCorrupt: ((found: CorruptRead) => void) | undefined;
   #reader: LiveReader | null = null;
+  #lookingUp: Promise<LiveReader> | null = null;
   #queue: Request[] = [];
   #inFlight = 0;
   #scheduled = false;
@@ -64,17 +65,25 @@ export class ViewLoader {
   /** The reader of the version live now. Throws MillraceError `unknown-view`, `view-not-published`. */
   async live(): Promise<LiveReader> {
     if (this.#reader !== null) return this.#reader;
-    const version = await liveVersion(this.#pool, this.#view);
-    if (version === null) throw await this.#notServed();
-    // Another batch may have been quicker; what it found is as good.
-    this.#reader ??= new LiveReader(version);
-    return this.#reader;
+    // All who ask meanwhile share one look-up.
+    this.#lookingUp ??= this.#lookUp().finally(() => {
+      this.#lookingUp = null;
+    });
+    return this.#lookingUp;
   }
 
   /** The reader of the version live now, looked up anew. */
   refreshed(): Promise<LiveReader> {
     this.#reader = null;
-    return this.live();
+    return this.#lookUp();
+  }
+
+  async #lookUp(): Promise<LiveReader> {
+    const version = await liveVersion(this.#pool, this.#view);
+    if (version === null) throw await this.#notServed();
+    // Another batch may have been quicker; what it found is as good.
+    this.#reader ??= new LiveReader(version);
+    return this.#reader;
   }
 
   async #notServed(): Promise<MillraceError> {

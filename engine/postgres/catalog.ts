@@ -202,6 +202,19 @@ export interface CatalogTables {
     broker_timestamp_us: number | null;
     created_at: TimeDefault;
   };
+  'millrace_catalog.api_token': {
+    id: string;
+    name: string;
+    hash: Buffer;
+    scopes: Json<readonly string[]>;
+    entities_per_s: number | null;
+    bytes_per_s: number | null;
+    created_by: string;
+    created_at: ColumnType<number, string, string>;
+    expires_at: ColumnType<number | null, string | null, string | null>;
+    revoked_at: ColumnType<number | null, string | null | undefined, string | null>;
+    last_used_at: ColumnType<number | null, string | null | undefined, string | null>;
+  };
   'millrace_catalog.dedupe_ids': {
     view: string;
     version: number;

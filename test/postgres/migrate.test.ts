@@ -57,6 +57,7 @@ describe('migrations', () => {
     expect(await migrateToLatest(database.url)).toEqual(ALL);
     expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([
       'millrace_catalog.accepted_invalid',
+      'millrace_catalog.api_token',
       'millrace_catalog.archive_file',
       'millrace_catalog.archive_hole',
       'millrace_catalog.archive_offset',

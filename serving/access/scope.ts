@@ -1,0 +1,50 @@
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+
+/** What a caller may do. `admin` may do everything. */
+export type Scope =
+  | { readonly kind: 'log' | 'alerts' | 'admin' }
+  /** Of a feature service or a view of that name; `*`: of all. */
+  | { readonly kind: 'read'; readonly name: string };
+
+const NAME = /^[A-Za-z_]\w{0,62}$/;
+
+/**
+ * A scope as it is written: `read:*`, `read:NAME` (a service or a view), `log`, `alerts`, `admin`. Throws MillraceError `invalid-scope`.
+ *
+ * @example
+ * readScope('read:delay_model'); // { kind: 'read', name: 'delay_model' }
+ */
+export function readScope(text: string): Scope {
+  if (text === 'log' || text === 'alerts' || text === 'admin') return { kind: text };
+  const name = text.startsWith('read:') ? text.slice('read:'.length) : '';
+  if (name === '*' || NAME.test(name)) return { kind: 'read', name };
+  throw new MillraceError(
+    'invalid-scope',
+    `"${text}" is no scope; expected read:*, read:NAME of a service or a view, log, alerts or admin`,
+    { remedy: 'Correct it.' },
+  );
+}
+
+/** The views of a service, by its name. */
+export type ServiceNames = ReadonlyMap<string, { readonly views: readonly { readonly name: string }[] }>;
+
+/** Whether scopes let somebody read a view: by its name, by that of a service it is in, or all. */
+export function mayReadView(scopes: readonly Scope[], view: string, services: ServiceNames): boolean {
+  return scopes.some(
+    (scope) =>
+      scope.kind === 'admin' ||
+      (scope.kind === 'read' &&
+        (scope.name === '*' ||
+          scope.name === view ||
+          services.get(scope.name)?.views.some(({ name }) => name === view) === true)),
+  );
+}
+
+/** Whether scopes let somebody read a service: by its name, all, or each of its views. */
+export function mayReadService(scopes: readonly Scope[], service: string, services: ServiceNames): boolean {
+  const named = scopes.some(
+    (scope) => scope.kind === 'admin' || (scope.kind === 'read' && (scope.name === '*' || scope.name === service)),
+  );
+  const views = services.get(service)?.views ?? [];
+  return named || (views.length > 0 && views.every(({ name }) => mayReadView(scopes, name, services)));
+}
