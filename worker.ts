@@ -22,7 +22,7 @@ import { isMillraceError, MillraceError } from './engine/errors/millrace-error.t
 import { systemClock } from './engine/values/clock.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
-import { migrateToLatest } from './engine/postgres/migrate.ts';
+import { ensureMigrated } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
 import { checkReachable } from './config/reachability.ts';
@@ -108,7 +108,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
   const definitions = await loadDefinitions(env.features ?? 'features');
   await checkReachable({ databaseUrl, kafka: env.kafka, temporal });
-  await migrateToLatest(databaseUrl);
+  await ensureMigrated(databaseUrl);
   await registerSearchAttributes(temporal);
 
   const identity = `${hostname()}:${process.pid}`;

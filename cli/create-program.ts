@@ -9,6 +9,7 @@ import { addExplainCommand } from './commands/explain.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addGetCommand } from './commands/get.ts';
 import { addLogCommand } from './commands/log.ts';
+import { addMigrateCommand } from './commands/migrate.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addStartCommand } from './commands/start.ts';
@@ -27,6 +28,7 @@ export function createProgram(): Command {
   addStartCommand(program);
   addSteerCommands(program);
   addStatusCommand(program);
+  addMigrateCommand(program);
   addServeCommand(program);
   addTokenCommand(program);
   addGetCommand(program);

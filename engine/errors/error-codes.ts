@@ -101,6 +101,8 @@ export const ERROR_CODES = {
     'invalid-database-url': '`DATABASE_URL` is no address of a Postgres.',
     'database-refused': 'Postgres refuses the user, the database or a privilege.',
     'startup-parameter-refused': 'A pooler before Postgres refuses the settings that a connection begins with.',
+    'database-behind': 'Migrations have not run, and the user of the database may not run them.',
+    'rights-not-given': 'The user of the database may not make the roles of Millrace, or give them their rights.',
     'database-read-only': 'Postgres takes no writes at present.',
     'database-full': 'Postgres has no space left on its disk.',
     'database-exhausted': 'Postgres is short of memory or of another resource.',

@@ -10,7 +10,9 @@ import * as intake from '../../migrations/0006-intake.ts';
 import * as errors from '../../migrations/0007-errors.ts';
 import * as apiTokens from '../../migrations/0010-api-tokens.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
-import { createPool } from './pool.ts';
+import { createPool, poolAddress } from './pool.ts';
+import { namePostgresError } from './postgres-error.ts';
+import type { Queryable } from './queryable.ts';
 import { withClient } from './transaction.ts';
 
 /**
@@ -44,6 +46,64 @@ function dialectOn(client: pg.PoolClient): PostgresDialect {
   return new PostgresDialect({
     pool: { connect: () => Promise.resolve(borrowed), end: () => Promise.resolve(), options: {} },
   });
+}
+
+/**
+ * The migrations that have not run yet, in order. Needs the right to read the ledgers alone.
+ *
+ * @example
+ * await pendingMigrations(pool); // [] on a database that is up to date
+ */
+export async function pendingMigrations(on: Queryable): Promise<string[]> {
+  const done = new Set<string>();
+  for (const ledger of [FIRST_LEDGER, LATER_LEDGER]) {
+    const name = `millrace_catalog.${ledger}`;
+    const { rows } = await on.query<{ exists: boolean }>({
+      text: "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'millrace_catalog' AND tablename = $1) AS exists",
+      values: [ledger],
+    });
+    if (rows[0]?.exists !== true) continue;
+    const { rows: names } = await on.query<{ name: string }>(`SELECT name FROM ${name}`);
+    for (const row of names) done.add(row.name);
+  }
+  return [...Object.keys(FIRST_MIGRATIONS), ...Object.keys(LATER_MIGRATIONS)].filter((name) => !done.has(name));
+}
+
+/**
+ * For the start of a worker: a database that is up to date is left alone, one that is behind is migrated where the user of the URL may. Throws
+ * MillraceError `database-behind` where it may not, and what `migrateToLatest` throws.
+ */
+export async function ensureMigrated(databaseUrl: string): Promise<string[]> {
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-migrate' });
+  try {
+    const pending = await pendingMigrations(pool);
+    if (pending.length === 0) return [];
+    if (!(await mayMigrate(pool))) {
+      throw new MillraceError(
+        'database-behind',
+        `the database lacks ${pending.join(', ')}, and this user may not change its tables`,
+        {
+          remedy: 'Run "millrace migrate" as the owner, then start again.',
+          httpStatus: 500,
+          details: { pending },
+        },
+      );
+    }
+    return await withClient(pool, (client) => migrateOn(client));
+  } catch (error) {
+    throw namePostgresError(error, poolAddress(pool));
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Whether the user owns the catalog, as itself or as a member of its owner, or may make it. */
+async function mayMigrate(on: Queryable): Promise<boolean> {
+  const { rows } = await on.query<{ may: boolean }>(
+    "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'millrace_catalog'), " +
+      "has_database_privilege(current_database(), 'CREATE')) AS may",
+  );
+  return rows[0]?.may === true;
 }
 
 async function migrateOn(client: pg.PoolClient): Promise<string[]> {

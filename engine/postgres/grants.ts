@@ -1,0 +1,30 @@
+type Rights = { readonly worker?: string; readonly server?: string };
+
+const KEEPS = 'SELECT, INSERT, UPDATE, DELETE';
+
+/**
+ * The matrix of rights: what each role may do with each table of the catalog. The owner may do everything, the reader nothing. A table that is not
+ * here is a fault that a test finds.
+ */
+export const GRANTS: Readonly<Record<string, Rights>> = {
+  view_version: { worker: KEEPS, server: 'SELECT' },
+  stream_offset: { worker: KEEPS, server: 'SELECT' },
+  commit_record: { worker: KEEPS },
+  commit_file: { worker: KEEPS },
+  // Payloads are somebody's records.
+  dead_letter: { worker: KEEPS },
+  dedupe_ids: { worker: KEEPS },
+  history_listing: { worker: KEEPS },
+  accepted_invalid: { worker: KEEPS },
+  archive_source: { worker: KEEPS, server: 'SELECT' },
+  archive_offset: { worker: KEEPS, server: 'SELECT' },
+  archive_file: { worker: KEEPS, server: 'SELECT' },
+  archive_range: { worker: KEEPS, server: 'SELECT' },
+  archive_hole: { worker: KEEPS, server: 'SELECT' },
+  parity_audit: { worker: KEEPS, server: 'SELECT' },
+  parity_difference: { worker: KEEPS },
+  api_token: { server: 'SELECT, UPDATE (last_used_at)' },
+};
+
+/** What migrations wrote down of themselves: a worker looks whether all have run. */
+export const PRIVATE_TABLES: readonly string[] = ['kysely_migration', 'kysely_later_migration'];
