@@ -104,7 +104,9 @@ function bridgeLogs(log: pino.Logger, metricsAddress: string | null): void {
 async function run(env: Environment, log: pino.Logger): Promise<void> {
   const roles = rolesOf(env.variables);
   const taskQueue = taskQueueOf(env.variables);
-  const databaseUrl = needed(env.databaseUrl, 'DATABASE_URL', 'postgres://postgres@127.0.0.1:5432/millrace');
+  // Offsets and states are committed under locks that a session holds.
+  const variable = env.isPooled ? 'DATABASE_DIRECT_URL' : 'DATABASE_URL';
+  const databaseUrl = needed(env.databaseDirectUrl, variable, 'postgres://postgres@127.0.0.1:5432/millrace');
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
   const definitions = await loadDefinitions(env.features ?? 'features');
   await checkReachable({ databaseUrl, kafka: env.kafka, temporal });

@@ -22,7 +22,7 @@ const VARIABLES: Readonly<Record<ServiceField, string>> = {
 export function knownServices(env: Environment): { readonly [Field in ServiceField]: Services[Field] | null } {
   const dev = readConnection(env.dataDir);
   return {
-    databaseUrl: env.databaseUrl ?? dev?.databaseUrl ?? null,
+    databaseUrl: env.databaseDirectUrl ?? dev?.databaseUrl ?? null,
     kafka: env.kafka ?? (dev === null ? null : { brokers: dev.kafkaBrokers }),
     temporal: env.temporal ?? dev?.temporal ?? null,
   };
@@ -40,7 +40,9 @@ export async function neededServices<Field extends ServiceField>(
   fields: readonly Field[],
 ): Promise<Pick<Services, Field>> {
   const known = knownServices(env);
-  const missing = fields.filter((field) => known[field] === null).map((field) => VARIABLES[field]);
+  const missing = fields
+    .filter((field) => known[field] === null)
+    .map((field) => (field === 'databaseUrl' && env.isPooled ? 'DATABASE_DIRECT_URL' : VARIABLES[field]));
   if (missing.length > 0) {
     throw new MillraceError(
       'not-connected',

@@ -26,6 +26,10 @@ export interface KafkaSettings {
 /** The checked environment. What is null is not set, and a local stack starts it. */
 export interface Environment {
   readonly databaseUrl: string | null;
+  /** The database without a pooler in transaction mode before it: for all that needs sessions of its own. */
+  readonly databaseDirectUrl: string | null;
+  /** Whether such a pooler is what `databaseUrl` leads to. */
+  readonly isPooled: boolean;
   readonly kafka: KafkaSettings | null;
   readonly temporal: TemporalSettings | null;
   /** The namespace for a Temporal that is started locally. */
@@ -71,13 +75,14 @@ const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'true or false' })
   .transform((value) => value === 'true' || value === '1');
 
+const databaseUrl = z.string().refine((url) => databaseUrlFault(url) === null, {
+  error: ({ input }) => databaseUrlFault(String(input))?.expected ?? '',
+});
+
 const variablesSchema = z.object({
-  DATABASE_URL: z
-    .string()
-    .refine((url) => databaseUrlFault(url) === null, {
-      error: ({ input }) => databaseUrlFault(String(input))?.expected ?? '',
-    })
-    .optional(),
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_DIRECT_URL: databaseUrl.optional(),
+  MILLRACE_PG_POOLED: flag.default(false),
   KAFKA_BROKERS: z
     .string()
     .transform((value) => value.split(',').map((broker) => broker.trim()))
@@ -160,6 +165,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   const dataDir = resolve(values.MILLRACE_DATA_DIR ?? defaultDataDir(given));
   return {
     databaseUrl: values.DATABASE_URL ?? null,
+    databaseDirectUrl: values.DATABASE_DIRECT_URL ?? (values.MILLRACE_PG_POOLED ? null : (values.DATABASE_URL ?? null)),
+    isPooled: values.MILLRACE_PG_POOLED,
     kafka: kafkaOf(values),
     temporal,
     temporalNamespace: given['TEMPORAL_NAMESPACE'] ?? 'default',

@@ -20,7 +20,14 @@ import type { ServiceViews } from './read-request.ts';
 /** Requests under way get this long once a stop was asked for. */
 const DRAIN_MS = 10_000;
 
-export type StartApiOptions = ({ readonly databaseUrl: string } | { readonly pool: pg.Pool }) & {
+export type StartApiOptions = (
+  | {
+      readonly databaseUrl: string;
+      /** Whether a pooler in transaction mode (PgBouncer) lies between. Default false. */
+      readonly pooled?: boolean | undefined;
+    }
+  | { readonly pool: pg.Pool }
+) & {
   /** Where the feature services that requests may name come from. */
   readonly definitions?: { readonly services: ReadonlyMap<string, ServiceViews> } | undefined;
   /** Default 0: a free one. */
@@ -92,7 +99,9 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
       ? given
       : createServingLog({ clock, newId, onDrop: dropLog(), ...given });
   const own = 'databaseUrl' in options;
-  const pool = own ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api' }) : options.pool;
+  const pool = own
+    ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api', pooled: options.pooled })
+    : options.pool;
   const onBug = options.onBug ?? bugLog();
   const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });
   const closeAll = async (): Promise<void> => {

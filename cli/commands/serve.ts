@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readApiSettings } from '../../config/api-settings.ts';
+import { checkReachable } from '../../config/reachability.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { isLoopback } from '../../serving/access/open-access.ts';
 import { startApi } from '../../serving/start-api.ts';
@@ -29,7 +30,8 @@ export function addServeCommand(program: Command): void {
     const auth = settings.auth ?? (isLoopback(host) ? 'open' : 'tokens');
     const ended = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
-    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const databaseUrl = env.databaseUrl ?? (await neededServices(env, ['databaseUrl'])).databaseUrl;
+    await checkReachable({ databaseUrl });
     const definitions = await loadDefinitions(features);
     const { kafka, servedTopic: topic, servedSample: sample } = env;
     const logs = kafka !== null && (sample > 0 || [...definitions.services.values()].some(isLogged));
@@ -37,6 +39,7 @@ export function addServeCommand(program: Command): void {
     if (logs && !isLogging) output.note(`serving log: off, for there is no topic ${topic}`);
     const api = await startApi({
       databaseUrl,
+      pooled: env.isPooled,
       definitions,
       host,
       port: options.port ?? env.apiPort ?? PORT,

@@ -103,6 +103,7 @@ export const ERROR_CODES = {
     'startup-parameter-refused': 'A pooler before Postgres refuses the settings that a connection begins with.',
     'database-behind': 'Migrations have not run, and the user of the database may not run them.',
     'rights-not-given': 'The user of the database may not make the roles of Millrace, or give them their rights.',
+    'pooled-settings': 'Sessions behind a pooler have settings that results would change with.',
     'database-read-only': 'Postgres takes no writes at present.',
     'database-full': 'Postgres has no space left on its disk.',
     'database-exhausted': 'Postgres is short of memory or of another resource.',

@@ -10,7 +10,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     symptoms: [/unsupported startup parameter/i],
     says: 'is a pooler that refuses a start-up parameter',
     remedy:
-      'Point DATABASE_URL at Postgres itself, or at a pooler in session mode that passes start-up parameters on: Millrace sets the time zone, the form of dates and the digits of doubles with them.',
+      'For clients and `millrace serve` set MILLRACE_PG_POOLED=1 (createClient: pooled: true). All else needs sessions of its own: let DATABASE_URL, or DATABASE_DIRECT_URL beside it, lead to Postgres itself.',
     httpStatus: 503,
   },
   {

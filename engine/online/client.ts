@@ -78,7 +78,14 @@ export interface FeatureClient {
   close(): Promise<void>;
 }
 
-export type ClientOptions = ({ readonly databaseUrl: string } | { readonly pool: pg.Pool }) & {
+export type ClientOptions = (
+  | {
+      readonly databaseUrl: string;
+      /** Whether a pooler in transaction mode (PgBouncer) lies between. Default false. */
+      readonly pooled?: boolean | undefined;
+    }
+  | { readonly pool: pg.Pool }
+) & {
   readonly clock?: Clock | undefined;
   /** Connections at most, where the client opens them. Default 4. */
   readonly maxConnections?: number | undefined;
@@ -148,7 +155,11 @@ export function createClient(options: ClientOptions): FeatureClient {
   const log = given === undefined || given instanceof ServingLog ? given : createServingLog({ clock, newId, ...given });
   const own = 'databaseUrl' in options;
   const pool = own
-    ? createPool(options.databaseUrl, { max: options.maxConnections ?? 4, applicationName: 'millrace-client' })
+    ? createPool(options.databaseUrl, {
+        max: options.maxConnections ?? 4,
+        applicationName: 'millrace-client',
+        pooled: options.pooled,
+      })
     : options.pool;
   const store = createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt });
   const readable = new Map<FeatureView, ReadableView>();

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { isPooled } from '../postgres/pool.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
 import { bindKeys, lateralState, unnestKeys } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
@@ -65,7 +66,7 @@ export class LiveReader {
     const { rows } = await pool.query<
       [number | null, number | null, number, Buffer | null, number | null, number | null]
     >({
-      ...this.#statement,
+      ...(isPooled(pool) ? { text: this.#statement.text } : this.#statement),
       values: [...bindKeys(this.layout, keys), this.version.view, this.version.version],
       rowMode: 'array',
       types: postgresTypes,

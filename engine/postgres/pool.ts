@@ -10,8 +10,31 @@ export interface PoolOptions {
   readonly applicationName?: string | undefined;
   /** A statement that runs longer is cancelled. Default 60 s; bulk loads lift it for themselves. */
   readonly statementTimeoutMs?: number | undefined;
+  /**
+   * Whether a pooler in transaction mode lies between (PgBouncer): statements have no names, and a session begins with nothing but its application's
+   * name, since the next statement may run in another. For reads and single statements alone; limits of time are then the role's own. Default false.
+   */
+  readonly pooled?: boolean | undefined;
   /** Told of connections that broke while idle; the pool replaces them by itself. Default: ignored. */
   readonly onIdleError?: ((error: Error) => void) | undefined;
+}
+
+const POOLED = new WeakSet<pg.Pool>();
+
+/** Whether a pooler in transaction mode lies between: a prepared statement may then be unknown where it is used. */
+export function isPooled(pool: pg.Pool): boolean {
+  return POOLED.has(pool);
+}
+
+/** What a session may not be told, its role must have. Bytes are read in either form, times with any offset; dates that are not ISO are not. */
+async function refuseOtherDates(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ style: string }>("SELECT current_setting('DateStyle') AS style");
+  const style = rows[0]?.style ?? 'unknown';
+  if (style.startsWith('ISO')) return;
+  throw new MillraceError('pooled-settings', `sessions behind the pooler have DateStyle "${style}", expected ISO`, {
+    remedy: "Set it for the role: ALTER ROLE … SET DateStyle = 'ISO'.",
+    httpStatus: 503,
+  });
 }
 
 /**
@@ -29,6 +52,7 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
       httpStatus: 500,
     });
   const { connectionString, options: sessionOptions } = connectionOf(databaseUrl, process.env['PGOPTIONS']);
+  const pooled = options.pooled ?? false;
   const pool = new pg.Pool({
     connectionString,
     max: options.max ?? 10,
@@ -37,10 +61,19 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
-    statement_timeout: options.statementTimeoutMs ?? 60_000,
-    idle_in_transaction_session_timeout: 300_000,
-    options: sessionOptions,
+    ...(pooled
+      ? {
+          verify: (client, done) => {
+            refuseOtherDates(client).then(() => done(), done);
+          },
+        }
+      : {
+          statement_timeout: options.statementTimeoutMs ?? 60_000,
+          idle_in_transaction_session_timeout: 300_000,
+          options: sessionOptions,
+        }),
   });
+  if (pooled) POOLED.add(pool);
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', options.onIdleError ?? (() => {}));
   return pool;

@@ -26,9 +26,19 @@ function safeInteger(text: string): number {
   return value;
 }
 
+/** bytea in either of its forms: behind a pooler the session may have the other one. */
+function bytesOf(text: string): Buffer {
+  if (text.startsWith('\\x')) return Buffer.from(text.slice(2), 'hex');
+  // `escape`: a byte beyond ASCII as three octal digits, a backslash twice.
+  const plain = text.replaceAll(/\\(\\|[0-3][0-7]{2})/g, (_, escaped: string) =>
+    escaped === '\\' ? escaped : String.fromCharCode(Number.parseInt(escaped, 8)),
+  );
+  return Buffer.from(plain, 'latin1');
+}
+
 const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
   [BOOL, (text) => text === 't'],
-  [BYTEA, (text) => Buffer.from(text.slice(2), 'hex')],
+  [BYTEA, bytesOf],
   [INT8, safeInteger],
   [INT2, Number],
   [INT4, Number],
