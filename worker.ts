@@ -140,6 +140,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     servedTopic: env.servedTopic,
     clock: systemClock,
     spillDir,
+    roots: env.roots,
     memoryMb: env.memoryMb,
     identity,
   };

@@ -24,6 +24,8 @@ export interface ActivityDeps {
   readonly clock: Clock;
   /** Folder for spilled data; each activity makes its own inside. */
   readonly spillDir: string;
+  /** The folders that paths in a workflow's input may lie in, absolute; null: everywhere. */
+  readonly roots: readonly string[] | null;
   /** DuckDB's memory limit per activity. */
   readonly memoryMb: number;
   /** Who we are, for people: host and process. */

@@ -1,12 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
 import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { refuseLargeExport } from './export-size.ts';
+import { pathWithin } from './path-roots.ts';
 import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
@@ -30,14 +31,17 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   refuseLargeExport(service, input.compare === true);
   const { workflowExecution } = Context.current().info;
   const root = dirname(definitions.folder);
-  const out = resolve(root, input.out);
+  const pathOf = (path: string): string => pathWithin(root, path, deps.roots);
+  const out = pathOf(input.out);
+  const spine = pathOf(input.spine);
+  const repeatOf = input.repeatOf === undefined ? undefined : pathOf(input.repeatOf);
   const withTopic = service.views.find((view) => view.source.topic !== null);
   const spillDir = await mkdtemp(join(deps.spillDir, 'export-'));
   try {
     const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) =>
       runExport({
         service,
-        spine: resolve(root, input.spine),
+        spine,
         out,
         ...(workflowExecution === undefined
           ? {}
@@ -54,7 +58,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         onError: input.onError,
         compare: input.compare,
         ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
-        ...(input.repeatOf === undefined ? {} : { repeatOf: await readManifest(resolve(root, input.repeatOf)) }),
+        ...(repeatOf === undefined ? {} : { repeatOf: await readManifest(repeatOf) }),
         reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
         memoryMb: deps.memoryMb,
         spillDir,

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -40,6 +40,8 @@ export interface Environment {
   readonly archiveDir: string;
   /** The folder for what does not fit in memory; never one that is memory itself. Absolute. */
   readonly spillDir: string;
+  /** The folders that workflows may be told to read and write in, absolute; null: all. */
+  readonly roots: readonly string[] | null;
   /** The topic of the serving log. */
   readonly servedTopic: string;
   /** The share of entities whose reads are logged, 0 (none) to 1 (all). */
@@ -102,6 +104,13 @@ const variablesSchema = z.object({
   MILLRACE_DATA_DIR: z.string().optional(),
   MILLRACE_ARCHIVE_DIR: z.string().optional(),
   MILLRACE_SPILL_DIR: z.string().optional(),
+  MILLRACE_ROOTS: z
+    .string()
+    .transform((value) => value.split(delimiter).map((root) => root.trim()))
+    .refine((roots) => roots.every((root) => isAbsolute(root)), {
+      error: `absolute folders, with "${delimiter}" between`,
+    })
+    .optional(),
   MILLRACE_WORKER_METRICS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
@@ -173,6 +182,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     dataDir,
     archiveDir: resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive')),
     spillDir: resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill')),
+    roots: values.MILLRACE_ROOTS ?? null,
     servedTopic: values.MILLRACE_SERVED_TOPIC,
     servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,

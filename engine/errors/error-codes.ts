@@ -131,6 +131,7 @@ export const ERROR_CODES = {
     'unknown-source': 'There is no source of that name where it was looked for.',
     'unknown-service': 'There is no feature service of that name where it was looked for.',
     'bad-options': 'Options of a command contradict each other, or one is missing.',
+    'path-outside-roots': 'A workflow was told to read or write outside the folders that workflows may use.',
     'invalid-input': 'A workflow was started with an input it does not take.',
     'workflow-id-mismatch': 'A workflow that must be the only one of its kind was started under another id.',
     'not-started': 'There is no running workflow that could answer.',

@@ -1,3 +1,5 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -120,6 +122,28 @@ describe('the roles of a database', { timeout: TIMEOUT_MS }, () => {
       "SELECT DISTINCT tableowner AS owner FROM pg_tables WHERE schemaname = 'millrace_state'",
     );
     expect(rows).toEqual([{ owner: ROLES.worker }]);
+  });
+
+  it('do not make a worker read and write files outside the folders it is told', async () => {
+    await world.stopWorker();
+    const roots = join(world.folder, 'sets');
+    mkdirSync(roots);
+    writeFileSync(join(roots, 'spine.csv'), 'person,event_timestamp\nu1,2024-03-01T00:00:00Z\n');
+    await world.startWorker({ DATABASE_URL: urlOf('worker'), MILLRACE_ROOTS: roots });
+    const variables = { ...world.variables, DATABASE_URL: urlOf('worker') };
+    const exporting = (spine: string, out: string): ReturnType<typeof runCli> =>
+      runCli(['export', '--service', `${world.view}_service`, '--spine', spine, '--out', out], variables);
+    const outside = join(world.folder, 'outside.parquet');
+    expect(await exporting(join(roots, 'spine.csv'), outside)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('error path-outside-roots'),
+    });
+    expect(existsSync(outside)).toBe(false);
+    expect(await exporting(join(world.folder, 'data', 'clicks.jsonl'), join(roots, 'out.parquet'))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('error path-outside-roots'),
+    });
+    expect(await exporting(join(roots, 'spine.csv'), join(roots, 'out.parquet'))).toMatchObject({ exitCode: 0 });
   });
 
   it('let a worker change nothing of the catalog, and see no token', async () => {

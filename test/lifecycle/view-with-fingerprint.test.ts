@@ -30,6 +30,7 @@ beforeAll(async () => {
     archiveDir: '/',
     servedTopic: 'served',
     clock: systemClock,
+    roots: null,
     spillDir: '/',
     memoryMb: 1,
     identity: 'test',
