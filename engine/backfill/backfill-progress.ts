@@ -10,6 +10,12 @@ export interface BackfillProgress {
   readonly percent: number | null;
   /** Over the scan so far. */
   readonly rowsPerSecond: number;
+  /** Of `rows`, those that an attempt before had passed. */
+  readonly resumedRows: number;
+  /** Of `rows`, those that are saved: another attempt goes on after them. */
+  readonly savedRows: number;
+  /** Why what an attempt before had saved was of no use; null where it was, or there was none. */
+  readonly restarted: string | null;
 }
 
 const REPORT_EVERY_MS = 1000;
@@ -28,6 +34,9 @@ export class ProgressReporter {
   #topic = 0;
   #scanMs: number | null = null;
   #loaded = 0;
+  #resumedRows = 0;
+  #savedRows = 0;
+  #restarted: string | null = null;
   entities = 0;
 
   /** @param topicRows How many offsets the cut covers. @param hasHistory Whether there is a history of a size unknown so far. */
@@ -62,6 +71,23 @@ export class ProgressReporter {
     }
   }
 
+  /** An attempt before had passed so many rows. */
+  resumed(rows: number): void {
+    this.#resumedRows = rows;
+    this.#savedRows = rows;
+  }
+
+  /** What an attempt before had saved is of no use. */
+  restarted(why: string): void {
+    this.#restarted = why;
+  }
+
+  /** All that has passed so far is saved. */
+  saved(): void {
+    this.#savedRows = this.#history.rows + this.#topic;
+    this.#report();
+  }
+
   loaded(entities: number): void {
     this.#loaded = entities;
   }
@@ -78,7 +104,10 @@ export class ProgressReporter {
       rows,
       entities: this.entities,
       percent: this.#percent(rows),
-      rowsPerSecond: ms > 0 ? (rows / ms) * 1000 : 0,
+      rowsPerSecond: ms > 0 ? (Math.max(0, rows - this.#resumedRows) / ms) * 1000 : 0,
+      resumedRows: this.#resumedRows,
+      savedRows: this.#savedRows,
+      restarted: this.#restarted,
     });
   }
 

@@ -3,16 +3,19 @@ import { internalBug } from '../errors/millrace-error.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { dropStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import { dropSavedStates } from './saved-states.ts';
 
 const contents = [
   'millrace_catalog.dedupe_ids',
   'millrace_catalog.commit_record',
   'millrace_catalog.dead_letter',
   'millrace_catalog.stream_offset',
+  'millrace_catalog.backfill_progress',
+  'millrace_catalog.backfill_ids',
 ] as const;
 
 /**
- * Removes a version that was never published: its table, offsets, ids and dead letters. Its row stays, as `discarded`, so that its
+ * Removes a version that was never published: its table, offsets, ids and dead letters, and what was saved while it was built. Its row stays, as `discarded`, so that its
  * number is not given out again. Idempotent; a version that is not there is no error.
  *
  * @throws MillraceError `internal-bug` for a version that is or was served.
@@ -55,6 +58,7 @@ export async function discardVersion(options: {
     for (const name of contents) {
       await run(client, catalog.deleteFrom(name).where('view', '=', view).where('version', '=', version));
     }
+    await dropSavedStates(client, table);
     await dropStateTable(client, table);
   });
 }

@@ -1,6 +1,13 @@
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { GroupLayout, ViewLayout } from '../define/view-layout.ts';
 
+/** What is known of one entity: see `EntityTimes`. -Infinity where nothing is. */
+export interface EntityTimesSeen {
+  readonly newest: number;
+  readonly newestLast: number;
+  readonly newestHere: number;
+}
+
 /**
  * What a backfill knows of entities (small numbers) from the times of their events so far: which events can change a state no more, and
  * which are late. The first needs no order: the state is a function of the set of events. The second is judged in the order of the log.
@@ -58,6 +65,33 @@ export class EntityTimes {
     this.#position = event.offset;
     if (eventTimeUs > (this.#newestHere[entity] as number)) this.#newestHere[entity] = eventTimeUs;
     return this.#isBefore(eventTimeUs, this.#newestHere[entity] as number);
+  }
+
+  /** The position of the history's event before the one to come; -1 where there was none. */
+  get position(): number {
+    return this.#position;
+  }
+
+  seen(entity: number): EntityTimesSeen {
+    return {
+      newest: this.#newest[entity] ?? Number.NEGATIVE_INFINITY,
+      newestLast: this.#newestLast[entity] ?? Number.NEGATIVE_INFINITY,
+      newestHere: this.#newestHere[entity] ?? Number.NEGATIVE_INFINITY,
+    };
+  }
+
+  /** Knows of an entity what another run has seen, beside what it knows already. */
+  recall(entity: number, seen: EntityTimesSeen): void {
+    if (entity >= this.#newest.length) this.#growTo(entity);
+    this.#newest[entity] = Math.max(this.#newest[entity] as number, seen.newest);
+    this.#newestLast[entity] = Math.max(this.#newestLast[entity] as number, seen.newestLast);
+    this.#newestHere[entity] = Math.max(this.#newestHere[entity] as number, seen.newestHere);
+    if (this.#lastSlots !== null) this.#outdated[entity] = this.#outdatedBefore(entity);
+  }
+
+  /** Goes on after the event of another run that stood there. */
+  recallPosition(position: number): void {
+    this.#position = position;
   }
 
   /** Entity numbers begin anew. */

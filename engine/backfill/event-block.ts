@@ -112,6 +112,11 @@ export class EventBlock {
     if (values.length === this.#capacity * this.#places.numberWidth) this.#buffers.push(values);
   }
 
+  /** What is known of the entities' times, for another run to go on from. */
+  get times(): EntityTimes {
+    return this.#times;
+  }
+
   /** Entity numbers begin anew. Only when it is empty. */
   forgetEntities(): void {
     this.#times.clear();

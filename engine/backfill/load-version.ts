@@ -1,17 +1,19 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { internalBug } from '../errors/millrace-error.ts';
 import type { Cut } from '../topic/cut.ts';
 import { PACKED_ID_BYTES, packedTimeUs } from '../admission/id-hash.ts';
 import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogScanFigures } from '../log/scan-log.ts';
-import { catalog, run } from '../postgres/catalog.ts';
 import { insertDedupeIds, type PackedIds } from '../postgres/dedupe-ids.ts';
 import { copyStates, countStates, finishStateTable, type StateRow } from '../postgres/state-table.ts';
 import { insertStreamOffsets } from '../postgres/stream-offsets.ts';
 import { markBuilt } from '../postgres/view-versions.ts';
 import type { ProgressReporter } from './backfill-progress.ts';
+import { holdVersion } from './build-attempt.ts';
+import { deleteProgress } from './saved-progress.ts';
+import { dropSavedStates } from './saved-states.ts';
 
 /** About 1 MB a row. */
 const IDS_PER_ROW = 40_000;
@@ -20,6 +22,8 @@ export interface LoadOptions {
   readonly view: CompiledView;
   readonly version: number;
   readonly stateTable: string;
+  /** Null where no other attempt may go on with it. */
+  readonly attemptMs: number | null;
   readonly cut: Cut | null;
   readonly figures: LogScanFigures;
   readonly counts: LogCounts;
@@ -32,7 +36,7 @@ export interface LoadOptions {
 /** Loads the states and everything the stream starts from; gives the number of entities. To be called inside one transaction. */
 export async function loadVersion(client: pg.PoolClient, options: LoadOptions): Promise<number> {
   const { view, version, cut, figures, counts, progress } = options;
-  await takeVersion(client, view.name, version);
+  await holdVersion(client, { view: view.name, version, attemptMs: options.attemptMs });
   progress.begin('load');
   const entities = await copyStates(client, options.stateTable, view.layout, watched(options));
   await finishStateTable(client, view.layout, options.stateTable);
@@ -49,26 +53,9 @@ export async function loadVersion(client: pg.PoolClient, options: LoadOptions): 
     entities,
     historyWatermarkUs: figures.history?.newestEventTimeUs ?? null,
   });
+  await deleteProgress(client, view.name, version);
+  await dropSavedStates(client, options.stateTable);
   return entities;
-}
-
-/** Holds the version until the transaction ends; refuses when another builder has taken over and swept this one. */
-async function takeVersion(client: pg.PoolClient, view: string, version: number): Promise<void> {
-  const [row] = await run(
-    client,
-    catalog
-      .selectFrom('millrace_catalog.view_version')
-      .select('status')
-      .where('view', '=', view)
-      .where('version', '=', version)
-      .forUpdate(),
-  );
-  if (row?.status === 'building') return;
-  throw new MillraceError(
-    'backfill-superseded',
-    `version ${version} of view "${view}" is ${row?.status ?? 'gone'}: another backfill of the view took over while this one ran`,
-    { remedy: 'Nothing: the other one goes on. Start only one backfill of a view at a time.', httpStatus: 409 },
-  );
 }
 
 async function* watched({ rows, signal, progress }: LoadOptions): AsyncGenerator<StateRow> {

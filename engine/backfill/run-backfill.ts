@@ -4,23 +4,26 @@ import type { Clock } from '../values/clock.ts';
 import { viewNeedsKafka } from '../topic/topic-errors.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
-import type { LogCounts } from '../admission/log-counts.ts';
+import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { SavedLog } from '../log/scan-log.ts';
 import type { LogReader } from '../topic/log-reader.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
 import { catalog, run } from '../postgres/catalog.ts';
-import { createStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
-import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { storedListings } from '../postgres/history-listings.ts';
-import { insertVersion } from '../postgres/view-versions.ts';
+import type { ViewVersion } from '../postgres/view-versions.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
-import { layoutTag } from '../state/layout-tag.ts';
 import { type BackfillProgress, ProgressReporter } from './backfill-progress.ts';
+import { beginBuild, type BegunBuild, startOver } from './begin-build.ts';
+import { type BuildAttempt, holdVersion } from './build-attempt.ts';
 import { checkHistoryCovered, checkTopicCovered, type CoveredLog, coveredLog } from './covered-log.ts';
 import { discardVersion } from './discard-version.ts';
 import { loadVersion } from './load-version.ts';
+import { ProgressSaver, SAVE_PACE, type SavePace } from './progress-saver.ts';
+import { rowsOf, savedLog, type SavedPoint, stretchOf } from './saved-progress.ts';
+import { savedStates } from './saved-states.ts';
 import { scanStates } from './scan-states.ts';
 import { StateBuffer } from './state-buffer.ts';
-import { sweepAbandonedVersions } from './sweep-abandoned-versions.ts';
 
 export interface BackfillOptions {
   readonly view: CompiledView;
@@ -39,6 +42,13 @@ export interface BackfillOptions {
   readonly covers?: number | null | undefined;
   /** Who builds, as the catalog notes it. */
   readonly builder: string;
+  /**
+   * Of which build this is an attempt: what one of them has saved, the next goes on from, and an attempt that fails by what may pass leaves it there.
+   * Left out: no other may go on with it, and on error nothing of it stays.
+   */
+  readonly attempt?: BuildAttempt | undefined;
+  /** How often an attempt saves what it has done. Default: about once a minute, for a twentieth of the time at most. */
+  readonly pace?: SavePace | undefined;
   /** Called at least once a second. */
   readonly onProgress?: ((progress: BackfillProgress) => void) | undefined;
 }
@@ -62,94 +72,122 @@ const STATES_SHARE = 0.35;
 
 /**
  * Builds a new version of a view from the whole log up to a cut, and leaves it `built`: complete, and unknown to readers until
- * `publishVersion`. Unpublished versions of earlier runs are swept first. On error or abort nothing of this one stays.
+ * `publishVersion`. Other unpublished versions of the view are swept first. With `attempt`, it goes on where an attempt of the same build before it
+ * saved last: up to the same cut, over the same files (other files: it begins anew), and what comes of it is to the bit what one attempt would have
+ * come to. An abort, and an error that may pass, leave what is saved; after any other error nothing of the version stays.
  *
  * @throws MillraceError what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `kafka-not-configured`, `too-many-invalid-records`, `backfill-superseded`,
- * and the signal's reason.
+ * `backfill-gets-nowhere`, and the signal's reason.
  * @example
  * const { version, entities } = await runBackfill({ view, pool, reader, spillDir: '/var/tmp', clock: systemClock, builder: 'me' });
  * await publishVersion({ pool, view, version });
  */
 export async function runBackfill(options: BackfillOptions): Promise<BackfillResult> {
-  const { view, pool, reader, clock, signal } = options;
-  const { source } = view;
+  const { view, reader, signal } = options;
   signal?.throwIfAborted();
-  await sweepAbandonedVersions({ pool, view: view.name });
-  let cut: Cut | null = null;
-  if (source.topic !== null) {
-    if (reader === null) throw viewNeedsKafka(view);
-    cut = await takeCut(reader, source.topic, clock);
-  }
-  const covered = cut === null || options.covers == null ? null : await coveredLog(pool, view.name, options.covers);
-  if (cut !== null && covered !== null) checkTopicCovered(covered, cut);
-  const begun = await beginVersion(options, cut);
+  if (view.source.topic !== null && reader === null) throw viewNeedsKafka(view);
+  const begun = await beginBuild({ ...options, attempt: options.attempt });
+  if ('built' in begun) return resultOf(begun.built);
   try {
-    return await buildVersion(options, cut, covered, begun);
+    return await buildOrStartOver(options, begun);
   } catch (error) {
-    try {
-      await discardVersion({ pool, view: view.name, version: begun.version });
-    } catch {
-      // The database is away, too; the version stays `building`, invisible, until the next run sweeps it. The first error tells more.
-    }
+    if (isOver(options, error)) await discardQuietly(options, begun.version);
     throw error;
   }
 }
 
-interface BegunVersion {
-  readonly version: number;
-  readonly stateTable: string;
+/** Whether nobody can go on with what an attempt leaves. */
+function isOver({ attempt, signal }: BackfillOptions, error: unknown): boolean {
+  if (attempt === undefined) return true;
+  if (signal?.aborted === true || !isMillraceError(error) || error.code === 'backfill-superseded') return false;
+  return !error.waits && !error.retryable;
 }
 
-/** The version, its table and its cut stand in the catalog before the first record is read. */
-function beginVersion({ view, pool, builder }: BackfillOptions, cut: Cut | null): Promise<BegunVersion> {
-  const { layout, source } = view;
-  return withTransaction(pool, async (client) => {
-    const begun = await insertVersion(client, {
-      view: view.name,
-      fingerprint: view.fingerprint,
-      layout,
-      layoutTag: layoutTag(layout),
-      source: source.name,
-      topic: source.topic,
-      builder,
-    });
-    await createStateTable(client, layout, begun.stateTable);
+async function discardQuietly({ pool, view }: BackfillOptions, version: number): Promise<void> {
+  try {
+    await discardVersion({ pool, view: view.name, version });
+  } catch {
+    // The database is away, too; the version stays `building`, invisible, until the next run sweeps it. The first error tells more.
+  }
+}
+
+/** What a version is that an attempt before had built, and not told of. */
+function resultOf({ view, version, counts, entities, cut, stateTable }: ViewVersion): BackfillResult {
+  const all = { ...emptyCounts(), ...counts };
+  return { view, version, rows: all.records, entities, counts: all, cut, stateTable };
+}
+
+async function buildOrStartOver(options: BackfillOptions, begun: BegunBuild): Promise<BackfillResult> {
+  try {
+    return await buildVersion(options, begun, null);
+  } catch (error) {
+    if (!isMillraceError(error) || error.code !== 'resume-refused') throw error;
+    return await buildVersion(options, await startOver(options.pool, options.view.name, begun), error.message);
+  }
+}
+
+/** The cut that a build is up to, and the log it is to cover; noted in the catalog before the first record is read. */
+async function cutOf(
+  options: BackfillOptions,
+  { version, attemptMs, saved }: BegunBuild,
+): Promise<{ readonly cut: Cut | null; readonly covered: CoveredLog | null }> {
+  const { view, pool, reader, clock, covers } = options;
+  const { topic } = view.source;
+  if (topic === null || reader === null) return { cut: null, covered: null };
+  const cut = saved === null ? await takeCut(reader, topic, clock) : saved.cut;
+  const covered = cut === null || covers == null ? null : await coveredLog(pool, view.name, covers);
+  if (saved !== null || cut === null) return { cut, covered };
+  if (covered !== null) checkTopicCovered(covered, cut);
+  await withTransaction(pool, async (client) => {
+    await holdVersion(client, { view: view.name, version, attemptMs });
     await run(
       client,
       catalog
         .updateTable('millrace_catalog.view_version')
-        .set({ cut: cut === null ? null : JSON.stringify(cut) })
+        .set({ cut: JSON.stringify(cut) })
         .where('view', '=', view.name)
-        .where('version', '=', begun.version),
+        .where('version', '=', version),
     );
-    return begun;
   });
+  return { cut, covered };
 }
 
+/** @param restarted why what an attempt before had saved is of no use, where it is not */
 async function buildVersion(
   options: BackfillOptions,
-  cut: Cut | null,
-  covered: CoveredLog | null,
-  begun: BegunVersion,
+  begun: BegunBuild,
+  restarted: string | null,
 ): Promise<BackfillResult> {
   const { view, pool, reader, clock, signal, spillDir } = options;
-  const { version, stateTable } = begun;
+  const { version, stateTable, attemptMs, accepted, saved } = begun;
+  const { cut, covered } = await cutOf(options, begun);
   const memoryMb = options.memoryMb ?? DEFAULT_MEMORY_MB;
   const topicRows = cut?.partitions.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0) ?? 0;
   const progress = new ProgressReporter(clock, topicRows, view.source.history !== null, options.onProgress);
+  if (restarted !== null) progress.restarted(restarted);
   const duckdb = await openDuckDb({ memoryMb: memoryMb * DUCKDB_SHARE, tempDir: spillDir });
   const states = new StateBuffer(createViewReducer(view.layout), duckdb, memoryMb * STATES_SHARE * 2 ** 20);
+  const held = { view: view.name, version, attemptMs };
   try {
+    if (saved !== null) progress.resumed(rowsOf(saved.point));
     progress.begin('cut');
+    const log = saved === null ? null : await recall(options, begun, saved.point, states);
+    const pace = options.pace ?? SAVE_PACE;
+    const saver =
+      attemptMs === null
+        ? null
+        : new ProgressSaver({ ...held, pool, stateTable, source: view.source.name, states, clock, pace });
     const { figures, counts, limit } = await scanStates({
       view,
-      version,
+      held,
       cut,
       reader,
       duckdb,
       listings: storedListings(pool, clock),
-      accepted: await acceptedInvalid(pool, view.source.name),
+      accepted,
       states,
+      saved: saved === null || log === null ? null : { log, counts: saved.point.counts },
+      saver,
       pool,
       signal,
       progress,
@@ -160,6 +198,7 @@ async function buildVersion(
         view,
         version,
         stateTable,
+        attemptMs,
         cut,
         figures,
         counts,
@@ -175,4 +214,17 @@ async function buildVersion(
     await states.close();
     await duckdb.close();
   }
+}
+
+/** Takes the states that were saved, and gives the place in the log that the scan goes on from. */
+function recall(
+  { view, pool }: BackfillOptions,
+  { version, stateTable }: BegunBuild,
+  point: SavedPoint,
+  states: StateBuffer,
+): Promise<SavedLog> {
+  return withTransaction(pool, async (client) => {
+    await states.recall(savedStates(client, stateTable), stretchOf(point), point.position);
+    return await savedLog(client, view.name, version, point);
+  });
 }

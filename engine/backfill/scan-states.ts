@@ -4,14 +4,17 @@ import type { Cut } from '../topic/cut.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
-import { type LogScanFigures, scanLog } from '../log/scan-log.ts';
+import { type LogScanFigures, type SavedLog, scanLog } from '../log/scan-log.ts';
 import { BatchLimit } from '../admission/batch-limit.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
-import { insertDeadLetters } from '../postgres/dead-letters.ts';
+import { insertDeadLetters, placedLetters } from '../postgres/dead-letters.ts';
+import { withTransaction } from '../postgres/transaction.ts';
 import type { ProgressReporter } from './backfill-progress.ts';
+import { type HeldVersion, holdVersion } from './build-attempt.ts';
+import type { ProgressSaver } from './progress-saver.ts';
 import type { StateBuffer } from './state-buffer.ts';
 
 const LETTERS_PER_INSERT = 500;
@@ -19,13 +22,17 @@ const LETTER_BYTES_PER_INSERT = 8 << 20;
 
 export interface ScanStatesOptions {
   readonly view: CompiledView;
-  readonly version: number;
+  readonly held: HeldVersion;
   readonly cut: Cut | null;
   readonly reader: LogReader | null;
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;
   readonly accepted: AcceptedInvalid;
   readonly states: StateBuffer;
+  /** What an attempt before had passed, and what it had counted; null: nothing. */
+  readonly saved: { readonly log: SavedLog; readonly counts: LogCounts } | null;
+  /** Null: nothing is saved on the way. */
+  readonly saver: ProgressSaver | null;
   readonly pool: pg.Pool;
   readonly signal: AbortSignal | undefined;
   readonly progress: ProgressReporter;
@@ -40,8 +47,9 @@ export interface ScannedStates {
 
 /** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
 export async function scanStates(options: ScanStatesOptions): Promise<ScannedStates> {
-  const { view, states, progress, signal } = options;
+  const { view, states, progress, signal, saved, saver } = options;
   const letters = new Letters(options);
+  if (saved !== null) await letters.recall();
   const scan = scanLog({
     source: view.source,
     cut: options.cut,
@@ -49,11 +57,13 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     duckdb: options.duckdb,
     listings: options.listings,
     order: 'newest-first',
+    ...(saved === null ? {} : { from: saved.log }),
     signal,
     onProgress: (passed) => progress.scanned(passed),
     onInvalid: (record) => letters.add(record),
   });
-  const counts = emptyCounts();
+  const counts = { ...emptyCounts(), ...saved?.counts };
+  const before = { ...counts };
   const prepared: PreparedEvent = {
     keyText: '',
     key: [],
@@ -63,6 +73,10 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     partition: 0,
     offset: 0,
     inputs: view.layout.slots.map(() => null),
+  };
+  const withStates = (): void => {
+    counts.applied = before.applied + states.counts.applied;
+    counts.late = before.late + states.counts.late;
   };
   for await (const events of scan.batches()) {
     signal?.throwIfAborted();
@@ -80,9 +94,13 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     progress.entities = Math.max(progress.entities, states.heldEntities);
     await states.endBatch();
     await letters.endBatch();
+    if (saver?.isDue === true) {
+      withStates();
+      await saver.save(scan, counts, letters.takeWaiting());
+      progress.saved();
+    }
   }
-  counts.applied += states.counts.applied;
-  counts.late += states.counts.late;
+  withStates();
   addCounts(counts, scan.figures.counts);
   await letters.flush(counts.records);
   return { figures: scan.figures, counts, limit: letters.limit };
@@ -124,6 +142,20 @@ class Letters {
     this.#batch.push(record);
   }
 
+  /** Judges anew what an attempt before had told: the database has it. */
+  async recall(): Promise<void> {
+    const { pool, held } = this.#options;
+    for await (const letter of placedLetters(pool, held.view, held.version)) this.limit.add(letter);
+  }
+
+  /** Those that are not in the database yet; whoever takes them puts them there. */
+  takeWaiting(): InvalidRecord[] {
+    const taken = this.#waiting;
+    this.#waiting = [];
+    this.#bytes = 0;
+    return taken;
+  }
+
   /** Throws `too-many-invalid-records`. */
   async endBatch(): Promise<void> {
     if (this.#batch.length === 0) return;
@@ -145,17 +177,17 @@ class Letters {
 
   async #insert(): Promise<void> {
     if (this.#waiting.length === 0) return;
-    const { view, version, pool } = this.#options;
-    await insertDeadLetters(
-      pool,
-      this.#waiting.map((record) => ({
-        view: view.name,
-        version,
-        source: view.source.name,
-        ...record,
-      })),
-    );
-    this.#waiting = [];
-    this.#bytes = 0;
+    const { view, held, pool } = this.#options;
+    const { version } = held;
+    const letters = this.takeWaiting().map((record) => ({
+      view: view.name,
+      version,
+      source: view.source.name,
+      ...record,
+    }));
+    await withTransaction(pool, async (client) => {
+      await holdVersion(client, held);
+      await insertDeadLetters(client, letters);
+    });
   }
 }

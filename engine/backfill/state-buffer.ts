@@ -9,6 +9,7 @@ import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';
 import { EntityStates } from './entity-states.ts';
 import { EventBlock, type PackedBlock } from './event-block.ts';
+import type { SavedState } from './saved-states.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
 import { StateThread } from './state-thread.ts';
 
@@ -85,6 +86,58 @@ export class StateBuffer {
     if (this.#measuredBytes >= this.#budgetBytes * SPILL_FROM) await this.#spill(states);
   }
 
+  /** The position of the history's last event. */
+  get position(): number {
+    return this.#block.times.position;
+  }
+
+  /** The states in memory, with what is known of their entities, as they are between two batches. They stay. */
+  async *held(stretch: number): AsyncGenerator<SavedState> {
+    const states = await this.#allApplied();
+    const { keys } = this.#entities;
+    const empty = this.#reducer.encode(this.#reducer.empty());
+    for (let from = 0; from < keys.length; from += ENCODED_AT_ONCE) {
+      const encoded = await states.encoded(from, ENCODED_AT_ONCE);
+      for (let entity = from; entity < Math.min(from + ENCODED_AT_ONCE, keys.length); entity++) {
+        const key = keyToText(keys[entity] as readonly ScalarValue[]);
+        // One that was recalled, and of which nothing came since, has none.
+        yield { key, state: encoded[entity - from] ?? empty, times: this.#block.times.seen(entity), stretch };
+      }
+    }
+  }
+
+  /** What was spilled, from the given spill on. */
+  async *spilled(fromSpill: number, stretch: number): AsyncGenerator<SavedState> {
+    if (this.#spillTable === null) return;
+    const sql = `SELECT key, state FROM ${this.#spillTable} WHERE spill >= ${fromSpill}`;
+    for await (const chunk of this.#duckdb.chunks(sql, [])) {
+      const keys = chunk.getColumnVector(0);
+      const states = chunk.getColumnVector(1);
+      for (let index = 0; index < chunk.rowCount; index++) {
+        const { bytes: state } = states.getItem(index) as DuckDBBlobValue;
+        yield { key: keys.getItem(index) as string, state, times: null, stretch };
+      }
+    }
+  }
+
+  /** Takes what another run has saved as spilled, and knows of its entities what that did. Before the first event. */
+  async recall(rows: AsyncIterable<SavedState>, stretch: number, position: number): Promise<void> {
+    const { times: known } = this.#block;
+    const appender = await this.#appendSpill();
+    try {
+      for await (const { key, state, times, stretch: savedIn } of rows) {
+        appender.append(key, this.#spills, blobValue(state));
+        if (times === null) continue;
+        const entity = this.#entities.of(keyFromText(key, this.#reducer.layout));
+        known.recall(entity, savedIn === stretch ? times : { ...times, newestHere: Number.NEGATIVE_INFINITY });
+      }
+    } finally {
+      appender.close();
+    }
+    known.recallPosition(position);
+    this.#spills++;
+  }
+
   /** All states, each entity once, encoded. Nothing may be added any more. */
   async *rows(signal?: AbortSignal): AsyncGenerator<StateRow> {
     const states = await this.#allApplied();
@@ -133,11 +186,7 @@ export class StateBuffer {
   }
 
   async #spill(states: EntityStates | StateThread): Promise<void> {
-    if (this.#spillTable === null) {
-      this.#spillTable = this.#duckdb.newName('spilled_states');
-      await this.#duckdb.run(`CREATE TABLE ${this.#spillTable} (key VARCHAR, spill INTEGER, state BLOB)`);
-    }
-    const appender = await RowAppender.open(this.#duckdb, this.#spillTable, [VARCHAR, INTEGER, BLOB]);
+    const appender = await this.#appendSpill();
     try {
       for await (const { key, state } of this.#held(states))
         appender.append(keyToText(key), this.#spills, blobValue(state));
@@ -151,6 +200,14 @@ export class StateBuffer {
     this.#measuredBytes = 0;
     this.#entitiesThen = 0;
     this.#events = 0;
+  }
+
+  async #appendSpill(): Promise<RowAppender> {
+    if (this.#spillTable === null) {
+      this.#spillTable = this.#duckdb.newName('spilled_states');
+      await this.#duckdb.run(`CREATE TABLE ${this.#spillTable} (key VARCHAR, spill INTEGER, state BLOB)`);
+    }
+    return await RowAppender.open(this.#duckdb, this.#spillTable, [VARCHAR, INTEGER, BLOB]);
   }
 
   async *#merged(table: string, signal: AbortSignal | undefined): AsyncGenerator<StateRow> {

@@ -7,11 +7,16 @@ interface Begun {
   readonly first: Promise<IteratorResult<DuckDBDataChunk>>;
 }
 
-/** The chunks of queries, one after the other, all of each. Leaving the loop early closes the queries. */
+/**
+ * The chunks of queries, one after the other, all of each. Leaving the loop early closes the queries.
+ *
+ * @param onBegin told the place of a query before its first chunk, whether it has one or not
+ */
 export async function* chunksOf(
   queries: readonly string[],
   duckdb: DuckDb,
   signal: AbortSignal | undefined,
+  onBegin: (index: number) => void = () => {},
 ): AsyncGenerator<DuckDBDataChunk> {
   // A query takes some milliseconds to its first chunk: the next one is begun with the one before.
   const begin = (index: number): Begun | null => {
@@ -28,6 +33,7 @@ export async function* chunksOf(
       const { chunks, first }: Begun = next;
       next = begin(index);
       try {
+        onBegin(index - 1);
         const found = await first;
         if (found.done !== true) yield found.value;
         yield* chunks;

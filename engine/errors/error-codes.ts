@@ -148,6 +148,8 @@ export const ERROR_CODES = {
     'version-not-streamable': 'A version that is to be streamed is neither built nor live.',
     'stream-not-prepared': 'A version has no offsets to stream from.',
     'backfill-superseded': 'Another backfill of the view took over.',
+    'backfill-gets-nowhere':
+      'Ten attempts of a backfill in a row were ended before any of them could save what it had done.',
     'state-conflict': 'Another run changed a state that this one was about to write.',
   },
   'Reads, online store and SQL': {
@@ -239,6 +241,8 @@ export const ERROR_CODES = {
   },
   'Internal: faults of Millrace itself, or of a database that something else wrote to': {
     'internal-bug': 'A broken invariant.',
+    'resume-refused':
+      'What an attempt of a backfill had saved is not of the history that is there now: it begins anew.',
     'unexpected-error': 'An error that nobody named.',
     'invalid-identifier': 'A name that cannot be an identifier was about to be used in SQL.',
     'unsafe-integer': 'A BIGINT beyond ±2^53 was about to be read as a number.',

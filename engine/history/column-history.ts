@@ -14,6 +14,7 @@ import { findDuplicates, type Losers } from './history-duplicates.ts';
 import type { HistoryFiles } from './history-files.ts';
 import { newestSlicesFirst } from './history-slices.ts';
 import { HistoryLedger } from './history-ledger.ts';
+import { HistoryPlace } from './history-place.ts';
 import { LoserCursor } from './loser-cursor.ts';
 import { openParquet } from './parquet/open-parquet.ts';
 import { verifyChecksums } from './parquet/page-checksums.ts';
@@ -36,6 +37,7 @@ export async function* columnEvents(run: HistoryRun, found: HistoryFiles): Async
       ledger.counts.duplicates += losers.count;
       ledger.seen(losers.newestEventTimeUs);
     }
+    if (run.from !== undefined) ledger.goOnFrom(run.from.point, run.from.ids);
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, history, losers));
     if (run.order === 'newest-first') {
       const slices = await newestSlicesFirst(history, eventTimeColumn(run, history), duckdb, run.sliceRows);
@@ -84,7 +86,7 @@ async function* streamEvents(
   scans: readonly string[],
   losers: Losers | null,
 ): AsyncGenerator<LogEvent[]> {
-  const { source, ledger, duckdb, signal } = run;
+  const { source, ledger, duckdb, signal, place } = run;
   const { counts } = ledger;
   const decoded = new ColumnRows(source, history.columns);
   const readFile = rawColumn('INTEGER');
@@ -105,15 +107,18 @@ async function* streamEvents(
   const cursor = losers === null ? null : new LoserCursor(losers, duckdb, signal);
   let lastUs = Number.NEGATIVE_INFINITY;
   try {
-    for await (const chunk of chunksOf(scans, duckdb, signal)) {
-      const count = decoded.decode(chunk);
+    const begin = (index: number): void => place.begin(place.firstStretch + index);
+    for await (const chunk of chunksOf(scans.slice(place.firstStretch), duckdb, signal, begin)) {
       readFile(chunk, decoded.width, files);
       readRow(chunk, decoded.width + 1, rowNumbers);
+      const passed = place.pass(chunk.rowCount, positionOf);
+      if (passed === chunk.rowCount) continue;
+      const count = decoded.decode(chunk);
       batch.clear();
-      const lost = cursor === null ? null : await cursor.within(...rangeOf(count, positionOf));
+      const lost = cursor === null ? null : await cursor.within(...rangeOf(passed, count, positionOf));
       counts.records -= lost?.size ?? 0;
       const hasFaults = decoded.reasons.size > 0;
-      for (let index = 0; index < count; index++) {
+      for (let index = passed; index < count; index++) {
         const file = files[index] as number;
         const position = (first[file] as number) + (rowNumbers[index] as number);
         if (lost !== null && lost.has(position)) continue;
@@ -145,7 +150,7 @@ async function* streamEvents(
         }
         batch.add(decoded.rows[index]!, eventTimeUs, id, -1, position, position);
       }
-      counts.records += count;
+      counts.records += count - passed;
       run.onProgress?.(counts.records, total);
       yield batch.events;
     }
@@ -154,11 +159,11 @@ async function* streamEvents(
   }
 }
 
-/** The first and the last position of a chunk; where files of several kinds are scanned its rows come in runs. */
-function rangeOf(count: number, positionOf: (index: number) => number): [first: number, last: number] {
+/** The first and the last position of a chunk's rows from `from` on; where files of several kinds are scanned its rows come in runs. */
+function rangeOf(from: number, count: number, positionOf: (index: number) => number): [first: number, last: number] {
   let first = Number.POSITIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;
-  for (let index = 0; index < count; index++) {
+  for (let index = from; index < count; index++) {
     const position = positionOf(index);
     if (position < first) first = position;
     if (position > last) last = position;
@@ -191,7 +196,8 @@ async function horizonOf(run: HistoryRun, history: ColumnSource, losers: Losers 
       : '';
     const ledger = new HistoryLedger(source);
     if (losers !== null) ledger.seen(losers.newestEventTimeUs);
-    const silent: HistoryRun = { ...run, ledger, order: 'any', onInvalid: () => {}, onProgress: undefined };
+    const place = new HistoryPlace(null);
+    const silent: HistoryRun = { ...run, ledger, place, order: 'any', onInvalid: () => {}, onProgress: undefined };
     const rest = streamEvents(silent, history, [scanSql(history, losers, filter, '')], null);
     for await (const _ of rest);
     const horizon = ledger.horizon();

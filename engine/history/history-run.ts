@@ -5,6 +5,7 @@ import type { CompiledSource } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { HistoryFile } from './history-files.ts';
 import type { HistoryLedger } from './history-ledger.ts';
+import type { HistoryPlace, SavedHistory } from './history-place.ts';
 import type { HistoryListings } from './history-listing.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface HistoryScanOptions {
   readonly listings: HistoryListings;
   /** For tests: how many rows a stretch has at least. */
   readonly sliceRows?: number | undefined;
+  /** What another scan of the same files had passed; left out: nothing. Not in order `event-time`. */
+  readonly from?: SavedHistory | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Rows passed so far, and how many there are (null while unknown). */
   onProgress?: ((rows: number, totalRows: number | null) => void) | undefined;
@@ -34,6 +37,7 @@ export interface HistoryScanOptions {
 /** What both ways of reading a history (columns, lines) are given. */
 export interface HistoryRun extends HistoryScanOptions {
   readonly ledger: HistoryLedger;
+  readonly place: HistoryPlace;
   readonly guard: HistoryGuard;
   readonly within: Within;
   /** Told once the files and their rows are known. */

@@ -6,6 +6,7 @@ import { internalBug, invariant } from '../errors/millrace-error.ts';
 import { columnEvents } from './column-history.ts';
 import { findHistoryFiles } from './history-files.ts';
 import { type HistoryFigures, HistoryLedger } from './history-ledger.ts';
+import { HistoryPlace, type HistoryPoint, resumeRefused } from './history-place.ts';
 import type { HistoryRun, HistoryScanOptions } from './history-run.ts';
 import { lineEvents } from './line-history.ts';
 
@@ -13,6 +14,8 @@ import { lineEvents } from './line-history.ts';
 export interface HistoryScan extends AsyncIterable<LogEvent[]> {
   /** Throws unless the iteration has ended. */
   readonly figures: HistoryFigures;
+  /** Where it stands, between two batches, with the ids claimed since the last call. Throws before the first batch. */
+  point(): { readonly point: HistoryPoint; readonly newIds: Uint8Array };
 }
 
 /**
@@ -29,29 +32,56 @@ export interface HistoryScan extends AsyncIterable<LogEvent[]> {
  */
 export function scanHistory(options: HistoryScanOptions): HistoryScan {
   let figures: HistoryFigures | null = null;
-  const events = scan(options, (final) => {
-    figures = final;
-  });
+  const place = new HistoryPlace(options.from?.point ?? null);
+  const ledger = new HistoryLedger(options.source);
+  let digest: string | null = null;
+  const told: Told = {
+    listed: (found) => {
+      digest = found;
+    },
+    done: (final) => {
+      figures = final;
+    },
+  };
+  const events = scan(options, ledger, place, told);
   return {
     [Symbol.asyncIterator]: () => events,
     get figures(): HistoryFigures {
       if (figures === null) throw internalBug('the figures of a history were read before its scan had ended');
       return figures;
     },
+    point() {
+      if (digest === null) throw internalBug('the point of a history was asked for before its scan had begun');
+      const newIds = ledger.takeNewIds();
+      return { point: { digest, ...place.at, newestUs: ledger.newestUs, counts: { ...ledger.counts } }, newIds };
+    },
   };
 }
 
-async function* scan(options: HistoryScanOptions, done: (figures: HistoryFigures) => void): AsyncGenerator<LogEvent[]> {
+interface Told {
+  listed(digest: string): void;
+  done(figures: HistoryFigures): void;
+}
+
+async function* scan(
+  options: HistoryScanOptions,
+  ledger: HistoryLedger,
+  place: HistoryPlace,
+  told: Told,
+): AsyncGenerator<LogEvent[]> {
   const { source } = options;
   invariant(source.history !== null, `source "${source.name}" has no history to scan`);
   const found = await findHistoryFiles(source.name, source.history.path);
   const listing = listingOf(source.name, source.history.path, found);
+  if (options.from !== undefined && options.from.point.digest !== listing.digest)
+    throw resumeRefused(`source "${source.name}" has other files`);
+  told.listed(listing.digest);
   const guard = historyGuard(source, await options.listings.firstReadAtUs(listing));
-  const ledger = new HistoryLedger(source);
   let files: HistoryFigures['files'] = [];
   const run: HistoryRun = {
     ...options,
     ledger,
+    place,
     guard,
     within: withinUntil(source).history,
     onFiles: (known) => {
@@ -59,5 +89,6 @@ async function* scan(options: HistoryScanOptions, done: (figures: HistoryFigures
     },
   };
   yield* found.format === 'jsonl' ? lineEvents(run, found) : columnEvents(run, found);
-  done(ledger.figures(files));
+  place.end();
+  told.done(ledger.figures(files));
 }

@@ -9,6 +9,7 @@ import { eventIdText } from '../admission/event-id.ts';
 import { type Losers, losersOf } from './history-duplicates.ts';
 import { type HistoryFile, type HistoryFiles, unreadableHistory } from './history-files.ts';
 import { HistoryLedger } from './history-ledger.ts';
+import type { HistoryPlace } from './history-place.ts';
 import { jsonLines } from './json-lines.ts';
 import { type LineDecoder, lineDecoder } from './line-decoder.ts';
 import { LoserCursor } from './loser-cursor.ts';
@@ -32,7 +33,8 @@ interface LineEvent {
 export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LogEvent[]> {
   if (run.source.eventIdField === null && run.order !== 'event-time' && run.beforeEvents === undefined) {
     const batch = new EventBatch();
-    for await (const lines of validLines(run, found)) {
+    if (run.from !== undefined) run.ledger.goOnFrom(run.from.point, run.from.ids);
+    for await (const lines of validLines(run, found, run.place)) {
       batch.clear();
       for (const { row, eventTimeUs, id, position } of lines) batch.add(row, eventTimeUs, id, -1, position, position);
       yield batch.events;
@@ -57,6 +59,7 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
       dropped.push(losers.table);
       ledger.counts.duplicates += losers.count;
     }
+    if (run.from !== undefined) ledger.goOnFrom(run.from.point, run.from.ids);
     const condition = losers === null ? '' : ` WHERE position NOT IN (SELECT position FROM ${losers.table})`;
     if (run.beforeEvents !== undefined) await run.beforeEvents(await horizonOf(run, staged, condition));
     if (run.order === 'event-time') {
@@ -72,8 +75,16 @@ export async function* lineEvents(run: HistoryRun, found: HistoryFiles): AsyncGe
   }
 }
 
-/** Decodes every line once; counts and reports what stops here. */
-async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator<LineEvent[]> {
+/**
+ * Decodes every line once; counts and reports what stops here.
+ *
+ * @param place says which lines were passed before; null: none
+ */
+async function* validLines(
+  run: HistoryRun,
+  found: HistoryFiles,
+  place: HistoryPlace | null,
+): AsyncGenerator<LineEvent[]> {
   const { source, ledger, signal, guard, within } = run;
   const { counts } = ledger;
   const eventTime = eventTimeOf(source);
@@ -85,9 +96,14 @@ async function* validLines(run: HistoryRun, found: HistoryFiles): AsyncGenerator
     try {
       for await (const lines of jsonLines(path, signal)) {
         const valid: LineEvent[] = [];
-        for (const line of lines) {
+        const from = position;
+        position += lines.length;
+        const passed = place?.pass(lines.length, (index) => from + index) ?? 0;
+        if (passed === lines.length) continue;
+        for (let index = passed; index < lines.length; index++) {
+          const line = lines[index] as Buffer;
+          const at = from + index;
           counts.records++;
-          const at = position++;
           const decoded = decode(line);
           if (!decoded.ok) {
             counts.invalid++;
@@ -127,7 +143,7 @@ async function stageLines(run: HistoryRun, found: HistoryFiles): Promise<string>
   await duckdb.run(`CREATE TABLE ${table} (line BLOB, position BIGINT, event_time BIGINT, id VARCHAR, file INTEGER)`);
   const appender = await RowAppender.open(duckdb, table, [BLOB, BIGINT, BIGINT, VARCHAR, INTEGER]);
   try {
-    for await (const lines of validLines(run, found)) {
+    for await (const lines of validLines(run, found, null)) {
       for (const { line, position, eventTimeUs, id, file } of lines) {
         appender.append(blobValue(line), BigInt(position), BigInt(eventTimeUs), id, file);
       }
@@ -165,7 +181,7 @@ async function* stagedEvents(
   sql: string,
   losers: Losers | null,
 ): AsyncGenerator<LogEvent[]> {
-  const { source, ledger, duckdb, signal } = run;
+  const { source, ledger, duckdb, signal, place } = run;
   const batch = new EventBatch();
   const eventTime = eventTimeOf(source);
   const readPosition = rawColumn('BIGINT');
@@ -181,8 +197,11 @@ async function* stagedEvents(
       readFile(chunk, 2, files);
       batch.clear();
       const count = chunk.rowCount;
-      const lost = cursor === null ? null : await cursor.within(positions[0] as number, positions[count - 1] as number);
-      for (let index = 0; index < count; index++) {
+      const passed = place.pass(count, (index) => positions[index] as number);
+      if (passed === count) continue;
+      const range = [positions[passed] as number, positions[count - 1] as number] as const;
+      const lost = cursor === null ? null : await cursor.within(...range);
+      for (let index = passed; index < count; index++) {
         if (lost !== null && lost.has(positions[index] as number)) continue;
         const file = files[index] as number;
         const decode = (decoders[file] ??= lineDecoder(source, found.files[file]!.path));

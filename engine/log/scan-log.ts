@@ -7,10 +7,11 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { EventBatch } from '../admission/event-batch.ts';
 import { eventIdText } from '../admission/event-id.ts';
 import type { HistoryFile } from '../history/history-files.ts';
-import type { HistoryFigures } from '../history/history-ledger.ts';
+import { type HistoryFigures, HistoryLedger } from '../history/history-ledger.ts';
+import type { HistoryPoint } from '../history/history-place.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { ScanOrder } from '../history/history-run.ts';
-import { scanHistory } from '../history/history-scan.ts';
+import { type HistoryScan, scanHistory } from '../history/history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import { mergeByTime } from './merge-by-time.ts';
@@ -18,13 +19,27 @@ import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
-import { type PartitionFigures, TopicScan } from '../topic/topic-scan.ts';
+import { type NewIds, type PartitionFigures, type PartitionPoint, TopicScan } from '../topic/topic-scan.ts';
 
 export interface LogScanProgress {
   readonly phase: 'history' | 'topic';
   readonly rows: number;
   /** Null while unknown. */
   readonly totalRows: number | null;
+}
+
+/** Where a scan of a log stands, in plain JSON: another one over the same files, up to the same cut, goes on from it. */
+export type LogPoint =
+  | { readonly in: 'history'; readonly history: HistoryPoint }
+  | { readonly in: 'topic'; readonly history: PassedHistory | null; readonly topic: readonly PartitionPoint[] };
+
+/** A history that has passed: all of its figures but the ids. */
+export type PassedHistory = Omit<HistoryFigures, 'horizonIds'>;
+
+/** What a scan goes on from: its point, and by partition (-1: the history) the ids claimed before it, packed, in their order. */
+export interface SavedLog {
+  readonly point: LogPoint;
+  readonly ids: ReadonlyMap<number, readonly Uint8Array[]>;
 }
 
 export interface LogScanOptions {
@@ -35,6 +50,8 @@ export interface LogScanOptions {
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;
   readonly order: ScanOrder;
+  /** What another scan had passed; left out: nothing. Not in order `event-time`. */
+  readonly from?: SavedLog | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LogScanProgress) => void) | undefined;
   readonly onInvalid?: ((record: InvalidRecord) => void) | undefined;
@@ -59,6 +76,8 @@ export interface LogScan {
   recordOf(index: number): RawRecord | null;
   /** Throws before the batches have ended. */
   readonly figures: LogScanFigures;
+  /** Where it stands, while a batch is at hand: after it. With the ids claimed since the last call. Not in order `event-time`. */
+  point(): { readonly point: LogPoint; readonly newIds: readonly NewIds[] };
 }
 
 /**
@@ -76,6 +95,7 @@ export function scanLog(options: LogScanOptions): LogScan {
   return {
     batches: () => run.batches(),
     recordOf: (index) => run.recordOf(index),
+    point: () => run.point(),
     get figures(): LogScanFigures {
       return run.figures;
     },
@@ -87,6 +107,8 @@ class Scan {
   /** Of the events of the topic's batch at hand. */
   readonly #records: RawRecord[] = [];
   #figures: LogScanFigures | null = null;
+  #historyScan: HistoryScan | null = null;
+  #topicScan: { readonly scan: TopicScan; readonly history: PassedHistory | null } | null = null;
 
   constructor(options: LogScanOptions) {
     this.#options = options;
@@ -105,15 +127,30 @@ class Scan {
     return this.#records[index] ?? null;
   }
 
+  point(): { readonly point: LogPoint; readonly newIds: readonly NewIds[] } {
+    if (this.#topicScan !== null) {
+      const { scan, history } = this.#topicScan;
+      const { points, newIds } = scan.point();
+      // What the history claimed last came after its last point.
+      const ids = this.#historyScan === null ? [] : [{ partition: -1, ids: this.#historyScan.point().newIds }];
+      return { point: { in: 'topic', history, topic: points }, newIds: [...ids, ...newIds] };
+    }
+    if (this.#historyScan === null) throw internalBug('the point of a log was asked for before its scan had begun');
+    const { point, newIds } = this.#historyScan.point();
+    return { point: { in: 'history', history: point }, newIds: [{ partition: -1, ids: newIds }] };
+  }
+
   async *#inAnyOrder(): AsyncGenerator<LogEvent[]> {
-    let history: HistoryFigures | null = null;
-    if (this.#options.source.history !== null) {
+    let history = this.#passedHistory();
+    if (this.#options.source.history !== null && history === null) {
       const scan = this.#history();
+      this.#historyScan = scan;
       yield* scan;
       history = scan.figures;
     }
     const topic = this.#topic(history);
     if (topic !== null) {
+      this.#topicScan = { scan: topic, history: history === null ? null : passed(history) };
       const events: LogEvent[] = [];
       const accept = (event: LogEvent, record: RawRecord): void => {
         events.push(event);
@@ -156,13 +193,26 @@ class Scan {
     }
   }
 
+  /** The history, where the scan that this one goes on from had passed it. */
+  #passedHistory(): HistoryFigures | null {
+    const { source, from, onProgress } = this.#options;
+    if (from?.point.in !== 'topic' || from.point.history === null) return null;
+    const { history } = from.point;
+    onProgress?.({ phase: 'history', rows: history.rows, totalRows: history.rows });
+    const ledger = new HistoryLedger(source);
+    ledger.goOnFrom({ counts: history.counts, newestUs: history.newestEventTimeUs }, from.ids.get(-1) ?? []);
+    return ledger.figures(history.files);
+  }
+
   #history(beforeEvents?: (horizon: HistoryHorizon) => Promise<void>): ReturnType<typeof scanHistory> {
-    const { source, duckdb, listings, order, signal, onProgress, onInvalid } = this.#options;
+    const { source, duckdb, listings, order, from, signal, onProgress, onInvalid } = this.#options;
+    const point = from?.point.in === 'history' ? from.point.history : null;
     return scanHistory({
       source,
       duckdb,
       listings,
       order,
+      ...(point === null ? {} : { from: { point, ids: from?.ids.get(-1) ?? [] } }),
       signal,
       beforeEvents,
       onProgress: (rows, totalRows) => onProgress?.({ phase: 'history', rows, totalRows }),
@@ -181,7 +231,7 @@ class Scan {
   }
 
   #topic(horizon: HistoryHorizon | null): TopicScan | null {
-    const { source, cut, reader, signal, onProgress, onInvalid } = this.#options;
+    const { source, cut, reader, from, signal, onProgress, onInvalid } = this.#options;
     if (cut === null) return null;
     invariant(source.topic !== null && reader !== null, `source "${source.name}": a cut without a topic or a reader`);
     return new TopicScan(
@@ -190,6 +240,7 @@ class Scan {
         topic: source.topic,
         cut,
         reader,
+        ...(from?.point.in === 'topic' ? { from: { points: from.point.topic, ids: from.ids } } : {}),
         signal,
         onInvalid: (record) => onInvalid?.(record),
         onProgress: (rows, totalRows) => onProgress?.({ phase: 'topic', rows, totalRows }),
@@ -254,4 +305,8 @@ class Scan {
     for (const part of partitions) addCounts(counts, part.counts);
     this.#figures = { counts, files: history?.files ?? [], history, partitions };
   }
+}
+
+function passed({ horizonIds: _, ...history }: HistoryFigures): PassedHistory {
+  return history;
 }

@@ -53,6 +53,7 @@ export interface CatalogTables {
     published_at: ColumnType<number | null, string | null | undefined, string | null>;
     ended_at: ColumnType<number | null, string | null | undefined, string | null>;
     sql_surface: Generated<number>;
+    build: string | null;
   };
   'millrace_catalog.stream_offset': {
     view: string;
@@ -201,6 +202,24 @@ export interface CatalogTables {
     reasons: Json<readonly string[]>;
     broker_timestamp_us: number | null;
     created_at: TimeDefault;
+    number: number | null;
+  };
+  'millrace_catalog.backfill_progress': {
+    view: string;
+    version: number;
+    attempt_ms: number;
+    attempts: Generated<number>;
+    accepted: Json<Readonly<Record<string, number>>>;
+    /** As `engine/backfill/saved-progress.ts` writes it. */
+    point: Json<unknown> | null;
+    saved_at: ColumnType<number | null, string | null | undefined, string | null>;
+  };
+  'millrace_catalog.backfill_ids': {
+    view: string;
+    version: number;
+    partition: number;
+    number: Generated<number>;
+    ids: Buffer;
   };
   'millrace_catalog.api_token': {
     id: string;

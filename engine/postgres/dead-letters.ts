@@ -4,7 +4,7 @@ import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
 const DEAD_LETTERS = 'millrace_catalog.dead_letter';
-/** 11 values a row; Postgres takes 65,535 in one statement. */
+/** 12 values a row; Postgres takes 65,535 in one statement. */
 const ROWS_PER_INSERT = 5_000;
 
 /** An invalid record as it is kept, for the version of a view that met it. */
@@ -15,11 +15,11 @@ export interface DeadLetter extends Omit<InvalidRecord, 'number'> {
   readonly createdAtUs: number;
 }
 
+/** A dead letter before it is kept. `number`: as in `InvalidRecord`. */
+type NewDeadLetter = Omit<DeadLetter, 'createdAtUs'> & { readonly number?: number | undefined };
+
 /** Inserts dead letters; one that is there already (a batch done again) stays as it is. */
-export async function insertDeadLetters(
-  client: Queryable,
-  letters: readonly Omit<DeadLetter, 'createdAtUs'>[],
-): Promise<void> {
+export async function insertDeadLetters(client: Queryable, letters: readonly NewDeadLetter[]): Promise<void> {
   for (let from = 0; from < letters.length; from += ROWS_PER_INSERT) {
     await run(
       client,
@@ -38,6 +38,7 @@ export async function insertDeadLetters(
             payload: letter.payload === null ? null : Buffer.from(letter.payload),
             reasons: JSON.stringify(letter.reasons.map((reason) => reason.replaceAll('\0', '\u2400').toWellFormed())),
             broker_timestamp_us: letter.brokerTimestampUs,
+            number: letter.number ?? null,
           })),
         )
         .onConflict((conflict) => conflict.doNothing()),
@@ -94,6 +95,32 @@ export async function deadLetters(
     brokerTimestampUs: row.broker_timestamp_us,
     createdAtUs: row.created_at,
   }));
+}
+
+/** An invalid record by its place, as the limit of a batch judges it. */
+type PlacedLetter = Pick<InvalidRecord, 'topic' | 'partition' | 'offset' | 'number' | 'file' | 'reasons'>;
+
+const LETTERS_PER_PAGE = 5_000;
+
+/** The invalid records of a version whose places are known, by place; read by the page. */
+export async function* placedLetters(on: Queryable, view: string, version: number): AsyncGenerator<PlacedLetter> {
+  const all = catalog
+    .selectFrom(DEAD_LETTERS)
+    .select(['topic', 'partition', 'offset', 'number', 'file', 'reasons'])
+    .where('view', '=', view)
+    .where('version', '=', version)
+    .orderBy('topic')
+    .orderBy('partition')
+    .orderBy('offset')
+    .limit(LETTERS_PER_PAGE);
+  for (let page = all; ; ) {
+    const rows = await run(on, page);
+    for (const { number, ...row } of rows) if (number !== null) yield { ...row, number };
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < LETTERS_PER_PAGE) return;
+    const { topic, partition, offset } = last;
+    page = all.where((eb) => eb(eb.refTuple('topic', 'partition', 'offset'), '>', eb.tuple(topic, partition, offset)));
+  }
 }
 
 /** How many dead letters a version has. */

@@ -14,6 +14,8 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   // Payloads are somebody's records.
   dead_letter: { worker: KEEPS },
   dedupe_ids: { worker: KEEPS },
+  backfill_progress: { worker: KEEPS },
+  backfill_ids: { worker: KEEPS },
   history_listing: { worker: KEEPS },
   accepted_invalid: { worker: KEEPS },
   archive_source: { worker: KEEPS, server: 'SELECT' },

@@ -8,6 +8,7 @@ import * as archiveAndParity from '../../migrations/0004-archive-and-parity.ts';
 import * as semantics from '../../migrations/0005-semantics.ts';
 import * as intake from '../../migrations/0006-intake.ts';
 import * as errors from '../../migrations/0007-errors.ts';
+import * as backfillProgress from '../../migrations/0008-backfill-progress.ts';
 import * as apiTokens from '../../migrations/0010-api-tokens.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { createPool, poolAddress } from './pool.ts';
@@ -30,6 +31,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-semantics': semantics,
   '0006-intake': intake,
   '0007-errors': errors,
+  '0008-backfill-progress': backfillProgress,
   '0010-api-tokens': apiTokens,
 };
 const FIRST_LEDGER = 'kysely_migration';

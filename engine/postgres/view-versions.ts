@@ -35,6 +35,8 @@ export interface ViewVersion {
   readonly endedAtUs: number | null;
   /** The form of its SQL view and function; of a published version. */
   readonly sqlSurface: number;
+  /** Whose attempts may go on with it while it is built, or take it for built; null: nobody's. */
+  readonly build: string | null;
 }
 
 export interface NewVersion {
@@ -44,8 +46,9 @@ export interface NewVersion {
   readonly layoutTag: number;
   readonly source: string;
   readonly topic: string | null;
-  /** Who builds it, for a later sweep to tell whether it was abandoned. */
+  /** Who builds it, for people. */
   readonly builder: string;
+  readonly build?: string | null | undefined;
 }
 
 export interface BuiltVersion {
@@ -84,6 +87,7 @@ function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
     publishedAtUs: row.published_at,
     endedAtUs: row.ended_at,
     sqlSurface: row.sql_surface,
+    build: row.build ?? null,
   };
 }
 
@@ -122,6 +126,7 @@ export async function insertVersion(
           source: version.source,
           topic: version.topic,
           builder: version.builder,
+          build: version.build ?? null,
         })
         .onConflict((conflict) => conflict.columns(['view', 'version']).doNothing())
         .returning('version'),

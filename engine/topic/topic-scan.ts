@@ -1,6 +1,7 @@
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
 import { internalBug, isMillraceError } from '../errors/millrace-error.ts';
 import { type Anchor, recordDigest } from './anchor.ts';
+import { checkAnchor } from './check-anchor.ts';
 import type { Cut, CutPartition } from './cut.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
@@ -27,11 +28,35 @@ export interface PartitionFigures {
   readonly counts: LogCounts;
 }
 
+/** Where a scan stands in one partition, in plain JSON: another one goes on from it. */
+export interface PartitionPoint extends CutPartition {
+  readonly nextOffset: number;
+  readonly watermarkUs: number | null;
+  readonly begun: boolean;
+  readonly counts: LogCounts;
+  /** The last record passed; its digest in hex. */
+  readonly anchor: { readonly offset: number; readonly digest: string } | null;
+}
+
+/** What a scan goes on from: the points of all partitions of the cut, and by partition the ids claimed before them, packed, in their order. */
+export interface SavedTopic {
+  readonly points: readonly PartitionPoint[];
+  readonly ids: ReadonlyMap<number, readonly Uint8Array[]>;
+}
+
+/** Ids that were claimed in a partition (-1: the history), packed in the order they were. */
+export interface NewIds {
+  readonly partition: number;
+  readonly ids: Uint8Array;
+}
+
 export interface TopicScanOptions {
   readonly source: CompiledSource;
   readonly topic: string;
   readonly cut: Cut;
   readonly reader: LogReader;
+  /** What another scan up to the same cut had passed; left out: nothing. */
+  readonly from?: SavedTopic | undefined;
   readonly signal?: AbortSignal | undefined;
   onProgress?: ((records: number, totalRecords: number) => void) | undefined;
   onInvalid(record: InvalidRecord): void;
@@ -43,7 +68,9 @@ interface Part extends CutPartition {
   readonly dedupe: PartitionDedupe;
   readonly counts: LogCounts;
   nextOffset: number;
+  /** The last record passed by this scan; else the one that the scan it goes on from passed last. */
   last: RawRecord | null;
+  readonly anchor: Anchor | null;
 }
 
 /** One record that became an event, with its bytes. */
@@ -78,12 +105,46 @@ export class TopicScan {
   }
 
   #part(bounds: CutPartition): Part {
-    const { source } = this.#options;
+    const { source, from } = this.#options;
+    const point = from?.points.find(({ partition }) => partition === bounds.partition);
     const dedupe = new PartitionDedupe(source.dedupeHorizonUs, this.#historyIds);
     const historyNewestUs = this.#historyNewestUs;
-    const start = { watermarkUs: historyNewestUs, begun: false, historyNewestUs };
-    const pipeline = new TopicPipeline(source, bounds.partition, dedupe, start);
-    return { ...bounds, pipeline, dedupe, counts: emptyCounts(), nextOffset: bounds.lowOffset, last: null };
+    const { watermarkUs, begun } = point ?? { watermarkUs: historyNewestUs, begun: false };
+    for (const ids of from?.ids.get(bounds.partition) ?? []) dedupe.load(ids);
+    const pipeline = new TopicPipeline(source, bounds.partition, dedupe, { watermarkUs, begun, historyNewestUs });
+    return {
+      ...bounds,
+      pipeline,
+      dedupe,
+      counts: { ...emptyCounts(), ...point?.counts },
+      nextOffset: point?.nextOffset ?? bounds.lowOffset,
+      last: null,
+      anchor: point?.anchor == null ? null : { ...point.anchor, digest: Buffer.from(point.anchor.digest, 'hex') },
+    };
+  }
+
+  /** Where it stands, between two batches, with the ids claimed since the last call. */
+  point(): { readonly points: readonly PartitionPoint[]; readonly newIds: readonly NewIds[] } {
+    const points = this.#parts.map((part): PartitionPoint => {
+      const { partition, lowOffset, endOffset, nextOffset, pipeline, counts } = part;
+      const { watermarkUs, begun } = pipeline;
+      const anchor = anchorOf(part);
+      return {
+        partition,
+        lowOffset,
+        endOffset,
+        nextOffset,
+        watermarkUs,
+        begun,
+        counts: { ...counts },
+        anchor: anchor === null ? null : { ...anchor, digest: Buffer.from(anchor.digest).toString('hex') },
+      };
+    });
+    const newIds = this.#parts.flatMap(({ partition, dedupe }) => {
+      const taken = dedupe.takeNew();
+      return taken === null ? [] : [{ partition, ids: taken.ids }];
+    });
+    return { points, newIds };
   }
 
   /**
@@ -94,12 +155,13 @@ export class TopicScan {
   async *batches(accept: AcceptedRecord): AsyncGenerator<void> {
     const { topic, reader, signal } = this.#options;
     await this.#checkBounds();
+    await this.#checkAnchors();
     const open = this.#parts.filter((part) => part.nextOffset < part.endOffset);
     if (open.length === 0) return;
     const positions = new Map(open.map((part) => [part.partition, part.nextOffset]));
     const ends = new Map(open.map((part) => [part.partition, part.endOffset]));
     const total = open.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0);
-    let passed = 0;
+    let passed = open.reduce((sum, part) => sum + part.nextOffset - part.lowOffset, 0);
     try {
       for await (const batch of reader.read({ topic, positions, ends, signal })) {
         signal?.throwIfAborted();
@@ -123,9 +185,10 @@ export class TopicScan {
   }
 
   figures(): PartitionFigures[] {
-    return this.#parts.map(({ partition, lowOffset, endOffset, pipeline, dedupe, counts, last }) => {
+    return this.#parts.map((part) => {
+      const { partition, lowOffset, endOffset, pipeline, dedupe, counts } = part;
       const { watermarkUs, begun } = pipeline;
-      const anchor = last === null ? null : { offset: last.offset, digest: recordDigest(last) };
+      const anchor = anchorOf(part);
       const dedupeIds = dedupe.snapshot(watermarkUs);
       return { partition, lowOffset, endOffset, watermarkUs, begun, dedupeIds, anchor, counts };
     });
@@ -181,6 +244,17 @@ export class TopicScan {
     return part.nextOffset - from;
   }
 
+  /** Refuses a topic that is another one than the scan that this one goes on from has read. */
+  async #checkAnchors(): Promise<void> {
+    const { topic, reader, from } = this.#options;
+    if (from === undefined) return;
+    const { partitions } = await reader.bounds(topic);
+    for (const { partition, anchor } of this.#parts) {
+      const held = partitions.find((each) => each.partition === partition);
+      if (anchor !== null) await checkAnchor({ reader, topic, partition, held }, anchor);
+    }
+  }
+
   /** Refuses a topic that no longer holds what the cut promises. */
   async #checkBounds(): Promise<void> {
     const { topic, reader, cut } = this.#options;
@@ -198,4 +272,8 @@ export class TopicScan {
         throw offsetsGone(topic, part.partition, part.nextOffset, now.lowOffset);
     }
   }
+}
+
+function anchorOf({ last, anchor }: Part): Anchor | null {
+  return last === null ? anchor : { offset: last.offset, digest: recordDigest(last) };
 }

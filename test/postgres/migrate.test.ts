@@ -63,6 +63,8 @@ describe('migrations', () => {
       'millrace_catalog.archive_offset',
       'millrace_catalog.archive_range',
       'millrace_catalog.archive_source',
+      'millrace_catalog.backfill_ids',
+      'millrace_catalog.backfill_progress',
       'millrace_catalog.commit_file',
       'millrace_catalog.commit_record',
       'millrace_catalog.dead_letter',
@@ -185,6 +187,7 @@ describe('the catalog', () => {
       source: 's',
       topic: 't',
       builder: 'b',
+      build: null,
     };
     const added = await Promise.all(Array.from({ length: 8 }, () => insertVersion(pool, fresh)));
     expect(added.map((one) => one.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
