@@ -2,10 +2,10 @@ import type { Context } from '@temporalio/activity';
 import type { HeartbeatFigures } from './heartbeat.ts';
 
 /** Of the figures of a heartbeat, those that are told as metrics. */
-const SHOWN = ['lag', 'holes', 'buffered'] as const;
+const SHOWN = ['lag', 'held', 'holes', 'buffered'] as const;
 
 /**
- * What an activity reports, as metrics of its worker: `millrace_activity_lag`, `…_holes`, `…_buffered`, and `…_waiting_seconds`, 0 where
+ * What an activity reports, as metrics of its worker: `millrace_activity_lag`, `…_held`, `…_holes`, `…_buffered`, and `…_waiting_seconds`, 0 where
  * nothing is waited for. By `workflow_id` and `activity_type`. An activity that has ended waits for nothing; its other gauges keep what they said last.
  */
 export class ActivityGauges {

@@ -33,12 +33,13 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
         ...(input.rollRows === null ? {} : { rows: input.rollRows }),
         ...(input.rollSeconds === null ? {} : { ageMs: input.rollSeconds * 1000 }),
       },
-      onProgress: ({ records, files, buffered, holes, lag, recordsPerSecond, state, waitingFor, waiting }) =>
+      onProgress: ({ records, files, buffered, holes, lag, held, recordsPerSecond, state, waitingFor, waiting }) =>
         pulse.report({
           state,
           records,
           files,
           lag,
+          held,
           buffered,
           holes: holes.length,
           rate: Math.round(recordsPerSecond),

@@ -37,6 +37,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
       onProgress: ({
         records,
         lag,
+        held,
         watermarkUs,
         recordsPerSecond,
         invalid,
@@ -48,6 +49,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
         pulse.report({
           state,
           lag,
+          held,
           records,
           rate: Math.round(recordsPerSecond),
           watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
@@ -57,11 +59,12 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
         }),
     }),
   );
-  const { records, lag, watermarkUs, mostlyInvalid, waiting, ended } = result;
+  const { records, lag, held, watermarkUs, mostlyInvalid, waiting, ended } = result;
   const seconds = Math.max(deps.clock.monotonicMs() - beganMs, 1) / 1000;
   const summary = {
     records,
     lag,
+    held,
     watermarkUs,
     recordsPerSecond: Math.round(records / seconds),
     mostlyInvalid,

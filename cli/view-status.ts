@@ -3,7 +3,8 @@ import type pg from 'pg';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../engine/admission/log-counts.ts';
 import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
-import type { LogReader } from '../engine/topic/log-reader.ts';
+import { type LogReader, realEnd } from '../engine/topic/log-reader.ts';
+import { heldBack } from '../engine/topic/topic-errors.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
 import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
 import { createPool } from '../engine/postgres/pool.ts';
@@ -37,11 +38,13 @@ export interface ViewStatus {
   /** Of the engine that built what is served; phase `upgrading` where a later one is to take over. */
   readonly semantics: number | null;
   readonly entities: number | null;
-  /** Records between the stream's next offsets and the present end of the topic; null without a topic. */
+  /** Records between the stream's next offsets and the present end of the topic, open transactions included; null without a topic. */
   readonly lag: number | null;
   /** The least watermark of the partitions; ISO UTC. */
   readonly watermark: string | null;
   readonly offsets: readonly { readonly partition: number; readonly nextOffset: number; readonly endOffset: number }[];
+  /** Where open transactions hold it back right now, and whose they are; null where none does. */
+  readonly heldBack: string | null;
   /** Backfill and stream together. */
   readonly counts: Readonly<Record<string, number>>;
   readonly deadLetters: number;
@@ -118,7 +121,7 @@ async function statusOf(
   connected: Connected,
 ): Promise<ViewStatus> {
   const { pool, client } = connected;
-  const { offsets, failure } = await withPresentEnds(
+  const { offsets, held, failure } = await withPresentEnds(
     live === null ? [] : await streamOffsets(pool, view, live.version),
     connected.reader,
   );
@@ -143,6 +146,7 @@ async function statusOf(
         : offsets.reduce((sum, at) => sum + at.endOffset - at.nextOffset, 0),
     watermark: watermarkUs === null ? null : isoMicros(watermarkUs),
     offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
+    heldBack: held,
     counts: { ...counts },
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
     mostlyInvalid: offsets.filter((offset) => offset.mostlyInvalid).map(({ partition }) => partition),
@@ -176,20 +180,34 @@ async function storedParity(pool: pg.Pool, view: string, live: ViewVersion | nul
 async function withPresentEnds(
   offsets: readonly StreamOffset[],
   reader: LogReader,
-): Promise<{ readonly offsets: readonly StreamOffset[]; readonly failure: Failure | null }> {
+): Promise<{
+  readonly offsets: readonly StreamOffset[];
+  readonly held: string | null;
+  readonly failure: Failure | null;
+}> {
   const [first] = offsets;
-  if (first === undefined) return { offsets, failure: null };
+  if (first === undefined) return { offsets, held: null, failure: null };
   try {
-    const ends = new Map((await reader.bounds(first.topic)).partitions.map((at) => [at.partition, at.endOffset]));
-    const present = offsets.map((offset) => ({
-      ...offset,
-      endOffset: Math.max(ends.get(offset.partition) ?? offset.endOffset, offset.nextOffset),
-    }));
-    return { offsets: present, failure: null };
+    let { partitions } = await reader.bounds(first.topic);
+    // Most transactions are over by the second look; of one that is not, it is known whose it is.
+    if (partitions.some((at) => realEnd(at) > at.endOffset)) ({ partitions } = await reader.bounds(first.topic));
+    const ends = new Map(partitions.map((at) => [at.partition, at]));
+    const present = offsets.map((offset) => {
+      const now = ends.get(offset.partition);
+      return now === undefined ? offset : { ...offset, endOffset: Math.max(realEnd(now), offset.nextOffset) };
+    });
+    const held = partitions
+      .filter((at) => realEnd(at) > at.endOffset)
+      .map(({ partition, endOffset, heldBy }) => ({ partition, offset: endOffset, producerId: heldBy }));
+    return { offsets: present, held: held.length === 0 ? null : heldBack(first.topic, held).message, failure: null };
   } catch (error) {
     if (!isMillraceError(error)) throw error;
     const { code, message, remedy } = error;
-    return { offsets, failure: { code, message, remedy, during: 'looking at the topic', atMs: Date.now() } };
+    return {
+      offsets,
+      held: null,
+      failure: { code, message, remedy, during: 'looking at the topic', atMs: Date.now() },
+    };
   }
 }
 

@@ -51,7 +51,7 @@ export class ApiMetrics {
   });
   readonly #lag = new Gauge({
     name: 'millrace_view_lag_records',
-    help: "Records behind the topic's end, as the stream last saw it.",
+    help: "Records behind the topic's real end, open transactions included, as the stream last saw it.",
     labelNames: ['view'],
     registers: [this.#registry],
   });

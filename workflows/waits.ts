@@ -1,9 +1,13 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, patched, sleep } from '@temporalio/workflow';
+import type { MillraceErrorCode } from '../engine/errors/error-codes.ts';
 import { failureOf } from './failure.ts';
 import { isRecord } from './json-input.ts';
 
 /** Marks, in a run's history, where it began to wait by itself for what an activity waits for: what was decided before replays as it was. */
 export const WAITS = 'waits';
+
+/** The code of a slice's wait for an open transaction of its topic (`engine/slice`): it has seen the topic, and nothing fails. */
+export const HELD_BACK = 'held-back' satisfies MillraceErrorCode;
 
 /** What work waits for, since when, and which work. */
 export interface Waiting {

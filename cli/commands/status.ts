@@ -41,6 +41,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
         `${status.view}: most of the last records of partition ${status.mostlyInvalid.join(', ')} are invalid: millrace dead-letters ${status.view}`,
       );
     }
+    if (status.heldBack !== null && status.waitingFor === null) output.line(`${status.view}: ${status.heldBack}`);
     for (const line of status.running) output.line(`${status.view}: ${line}`);
     if (status.waitingFor !== null) {
       const { sinceMs, message } = status.waitingFor;

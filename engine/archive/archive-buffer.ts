@@ -2,7 +2,7 @@ import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckD
 import type { CompiledContract } from '../contract/compiled-contract.ts';
 import { recordDigest } from '../topic/anchor.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
-import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
+import { type LogBatch, type PartitionEnds, type RawRecord, realEnd } from '../topic/log-reader.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
 
 const CHUNK_ROWS = 2048;
@@ -13,6 +13,7 @@ export interface BufferedRange {
   readonly fromOffset: number;
   /** Exclusive. */
   readonly untilOffset: number;
+  /** The topic's real end: what lag counts to. */
   readonly endOffset: number;
   readonly rows: number;
   /** Of the last record; null where there is none. */
@@ -22,16 +23,15 @@ export interface BufferedRange {
 interface OpenRange {
   readonly fromOffset: number;
   nextOffset: number;
-  endOffset: number;
+  ends: PartitionEnds;
   rows: number;
   last: RawRecord | null;
 }
 
 /** Where a buffer begins in a partition. */
-export interface StartOffset {
+export interface StartOffset extends PartitionEnds {
   readonly partition: number;
   readonly nextOffset: number;
-  readonly endOffset: number;
 }
 
 /** Records on their way to a file, in a table of DuckDB, which spills. */
@@ -80,9 +80,9 @@ export class ArchiveBuffer {
     this.#contract = contract;
     this.#columns = columns;
     this.#ranges = new Map(
-      starts.map(({ partition, nextOffset, endOffset }) => [
+      starts.map(({ partition, nextOffset, ...ends }) => [
         partition,
-        { fromOffset: nextOffset, nextOffset, endOffset, rows: 0, last: null },
+        { fromOffset: nextOffset, nextOffset, ends, rows: 0, last: null },
       ]),
     );
   }
@@ -107,23 +107,29 @@ export class ArchiveBuffer {
     range.rows += batch.records.length;
     range.last = batch.records.at(-1) ?? range.last;
     range.nextOffset = batch.nextOffset;
-    range.endOffset = batch.endOffset;
+    range.ends = { endOffset: batch.endOffset, highWatermark: batch.highWatermark };
+  }
+
+  /** Takes note of a partition's ends. */
+  look(partition: number, ends: PartitionEnds): void {
+    const range = this.#ranges.get(partition);
+    if (range !== undefined) range.ends = ends;
   }
 
   /** Where the next buffer begins. */
   offsets(): StartOffset[] {
-    return [...this.#ranges].map(([partition, { nextOffset, endOffset }]) => ({ partition, nextOffset, endOffset }));
+    return [...this.#ranges].map(([partition, { nextOffset, ends }]) => ({ partition, nextOffset, ...ends }));
   }
 
   /** The partitions that have come further. */
   ranges(): BufferedRange[] {
     return [...this.#ranges]
       .filter(([, { fromOffset, nextOffset }]) => nextOffset > fromOffset)
-      .map(([partition, { fromOffset, nextOffset, endOffset, rows, last }]) => ({
+      .map(([partition, { fromOffset, nextOffset, ends, rows, last }]) => ({
         partition,
         fromOffset,
         untilOffset: nextOffset,
-        endOffset,
+        endOffset: Math.max(realEnd(ends), nextOffset),
         rows,
         anchor: last === null ? null : { offset: last.offset, digest: recordDigest(last) },
       }))

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { checkAnchor } from '../topic/check-anchor.ts';
-import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
+import { type PartitionBounds, type PartitionEnds, realEnd, type TopicBounds } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -18,10 +18,9 @@ export interface ArchiveClaim {
   readonly holes: readonly ArchiveHole[];
 }
 
-export interface ClaimedPartition {
+export interface ClaimedPartition extends PartitionEnds {
   readonly partition: number;
   readonly nextOffset: number;
-  readonly endOffset: number;
 }
 
 interface OffsetRow {
@@ -76,7 +75,8 @@ export async function claimArchive(
         await insertHole(client, source.name, bounds.topic, hole);
       }
       await takePartition(client, options, bounds, held, nextOffset);
-      partitions.push({ partition: held.partition, nextOffset, endOffset: held.endOffset });
+      const { partition, endOffset, highWatermark, heldBy } = held;
+      partitions.push({ partition, nextOffset, endOffset, highWatermark, heldBy });
     }
     return { topic: bounds.topic, clusterId: bounds.clusterId, mark: archive.mark, partitions, holes };
   });
@@ -165,7 +165,7 @@ async function takePartition(
   client: pg.PoolClient,
   { source, fence }: RunArchiveOptions,
   { topic, clusterId }: TopicBounds,
-  { partition, endOffset }: PartitionBounds,
+  held: PartitionBounds,
   nextOffset: number,
 ): Promise<void> {
   await runSql(
@@ -173,7 +173,7 @@ async function takePartition(
     sqlText`
     INSERT INTO millrace_catalog.archive_offset
       (source, topic, partition, cluster_id, first_offset, next_offset, end_offset, generation, attempt_ms, owner)
-    VALUES (${source.name}, ${topic}, ${partition}, ${clusterId}, ${nextOffset}, ${nextOffset}, ${endOffset},
+    VALUES (${source.name}, ${topic}, ${held.partition}, ${clusterId}, ${nextOffset}, ${nextOffset}, ${realEnd(held)},
       ${fence.generation}, ${fence.attemptMs}, ${fence.owner})
     ON CONFLICT (source, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, end_offset = EXCLUDED.end_offset,
       generation = EXCLUDED.generation, attempt_ms = EXCLUDED.attempt_ms, owner = EXCLUDED.owner, updated_at = now()`,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { SessionEnd } from '../slice/sliced-run.ts';
-import type { LogBatch } from '../topic/log-reader.ts';
+import type { LogBatch, PartitionBounds } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { ArchiveBuffer, type BufferedRange, type StartOffset } from './archive-buffer.ts';
 import type { ArchiveClaim } from './archive-claim.ts';
@@ -148,12 +148,25 @@ export class ArchiveSession {
       .then(
         ({ partitions }) => {
           this.#partitionCount = partitions.length;
+          this.#look(partitions);
         },
         () => undefined, // the read meets the same broker and tells
       )
       .finally(() => {
         this.#lookingUp = null;
       });
+  }
+
+  /** A read that is given nothing tells of no end: behind an open transaction the topic grows all the same. */
+  #look(partitions: readonly PartitionBounds[]): void {
+    const ends = new Map(
+      partitions.map(({ partition, endOffset, highWatermark, heldBy }) => [
+        partition,
+        { endOffset, highWatermark, heldBy },
+      ]),
+    );
+    for (const [partition, each] of ends) this.#buffer?.look(partition, each);
+    this.#offsets = this.#offsets.map((offset) => ({ ...offset, ...ends.get(offset.partition) }));
   }
 
   #isFull(): boolean {

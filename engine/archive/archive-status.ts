@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { CompiledSource } from '../define/compiled-view.ts';
-import type { LogReader, PartitionBounds } from '../topic/log-reader.ts';
+import { type LogReader, type PartitionBounds, realEnd } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -32,7 +32,7 @@ export interface PartitionArchive {
   readonly holes: readonly StatusHole[];
   /** The next offset to archive; null where archiving has not begun. */
   readonly nextOffset: number | null;
-  /** What the topic holds, as of now where it was asked, else as last seen. */
+  /** What the topic holds, as of now where it was asked, else as last seen; its end is the real one, open transactions included. */
   readonly lowOffset: number | null;
   readonly endOffset: number;
   /** Offsets that are in the topic and not archived. */
@@ -168,7 +168,7 @@ function partitionArchive(
 ): PartitionArchive {
   const nextOffset = offset?.next_offset ?? null;
   const lowOffset = held?.lowOffset ?? null;
-  const endOffset = Math.max(held?.endOffset ?? offset?.end_offset ?? 0, nextOffset ?? 0);
+  const endOffset = Math.max(held === undefined ? (offset?.end_offset ?? 0) : realEnd(held), nextOffset ?? 0);
   const ranges = spans.map(({ from_offset, until_offset, rows }) => ({
     fromOffset: from_offset,
     untilOffset: until_offset,

@@ -3,6 +3,7 @@ import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
 import { lagOf, type SliceOffset, type SliceProgress } from '../slice/slice-options.ts';
+import type { PartitionEnds } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { topicOf } from '../topic/topic-of.ts';
 import type { BufferedRange } from './archive-buffer.ts';
@@ -41,18 +42,18 @@ class ArchiveRun implements SliceWork, ArchiveHost {
   records = 0;
   readonly #options: RunArchiveOptions;
   readonly #limits: ArchiveLimits;
-  readonly #topic: string;
+  readonly topic: string;
   readonly #slice: SlicedRun;
   readonly #holes: ArchiveHole[] = [];
   readonly #archivedUpTo = new Map<number, number>();
-  readonly #topicEnds = new Map<number, number>();
+  readonly #topicEnds = new Map<number, PartitionEnds>();
   #duckdb: DuckDb | null = null;
   #session: ArchiveSession | null = null;
   #files = 0;
 
   constructor(options: RunArchiveOptions) {
     this.#options = options;
-    this.#topic = topicOf(options.source, 'to archive');
+    this.topic = topicOf(options.source, 'to archive');
     this.#limits = { ...DEFAULT_ARCHIVE_LIMITS, ...options.limits };
     this.#slice = new SlicedRun(options, this.#limits, this);
   }
@@ -83,25 +84,24 @@ class ArchiveRun implements SliceWork, ArchiveHost {
 
   archived(ranges: readonly BufferedRange[]): void {
     this.#files += 1;
-    for (const { partition, rows, untilOffset, endOffset } of ranges) {
+    for (const { partition, rows, untilOffset } of ranges) {
       this.records += rows;
       this.#archivedUpTo.set(partition, untilOffset);
-      this.#topicEnds.set(partition, endOffset);
     }
   }
 
   async claimAndRun(): Promise<SessionEnd> {
     const { reader, source } = this.#options;
     const duckdb = (this.#duckdb ??= await this.#openDuckDb());
-    const bounds = await reader.bounds(this.#topic);
+    const bounds = await reader.bounds(this.topic);
     await checkAnchors(this.#options, source.name, bounds);
     const claim = await claimArchive(this.#options, bounds, this.#slice.hasClaimed);
     if (claim === null) return 'superseded';
     const ends = this.#slice.claimed(claim.partitions);
     this.#holes.push(...claim.holes);
-    for (const { partition, nextOffset, endOffset } of claim.partitions) {
+    for (const { partition, nextOffset, ...ends } of claim.partitions) {
       this.#archivedUpTo.set(partition, nextOffset);
-      this.#topicEnds.set(partition, endOffset);
+      this.#topicEnds.set(partition, ends);
     }
     const roll = { ...DEFAULT_ROLL, ...this.#options.roll };
     const columns = archiveColumns(source);
@@ -111,18 +111,17 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     try {
       return await this.#session.run(ends);
     } finally {
-      for (const { partition, endOffset } of this.offsets()) this.#topicEnds.set(partition, endOffset);
+      for (const { partition, nextOffset: _, ...ends } of this.offsets()) this.#topicEnds.set(partition, ends);
       this.#session = null;
     }
   }
 
   offsets(): SliceOffset[] {
-    const read = new Map(this.#session?.readOffsets().map(({ partition, endOffset }) => [partition, endOffset]));
-    return [...this.#archivedUpTo].map(([partition, nextOffset]) => ({
-      partition,
-      nextOffset,
-      endOffset: Math.max(read.get(partition) ?? this.#topicEnds.get(partition) ?? 0, nextOffset),
-    }));
+    const read = new Map(this.#session?.readOffsets().map((offset) => [offset.partition, offset]));
+    return [...this.#archivedUpTo].map(([partition, nextOffset]) => {
+      const { endOffset = 0, highWatermark, heldBy } = read.get(partition) ?? this.#topicEnds.get(partition) ?? {};
+      return { partition, nextOffset, endOffset: Math.max(endOffset, nextOffset), highWatermark, heldBy };
+    });
   }
 
   report(progress: SliceProgress): void {

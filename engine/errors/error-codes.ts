@@ -82,6 +82,7 @@ export const ERROR_CODES = {
     'log-gap': 'Records were deleted while they were about to be read.',
     'log-hole': 'Records are neither in the topic nor in its archive.',
     'log-corrupt': 'What the broker sent is damaged.',
+    'held-back': 'An open transaction holds a partition back: nothing behind its beginning is given out.',
     'log-stalled': 'The broker says there are more records, and gives none.',
     'unsupported-codec': 'A batch is compressed with a codec that is not known.',
     'unsupported-message-format': 'The topic holds messages of a format before Kafka 0.11.',

@@ -33,7 +33,11 @@ export interface FetchLimits {
   readonly maxBytesPerPartition: number;
 }
 
+const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
+
+/** Which bound of a partition is asked for; `real-end`: one past the last record there is, of open transactions too. */
+export type Bound = 'first' | 'last' | 'real-end';
 const TOPIC_RESOURCE = 2;
 
 /** The APIs in use: the version range we can speak (research kafka.md §1.1). */
@@ -106,21 +110,18 @@ export class KafkaLink {
   }
 
   /**
-   * First held or, read-committed, one past the last offset of each partition: never less than what was told before, whoever leads now. Throws
+   * First held, one past the last committed, or one past the last offset of each partition: never less than what was told before, whoever leads now. Throws
    * OFFSET_NOT_AVAILABLE (kafkajs's error) while a new leader cannot tell.
    */
-  async listOffsets(
-    topic: string,
-    leaders: ReadonlyMap<number, number>,
-    end: 'first' | 'last',
-  ): Promise<Map<number, number>> {
+  async listOffsets(topic: string, leaders: ReadonlyMap<number, number>, end: Bound): Promise<Map<number, number>> {
     const timestamp = end === 'first' ? -2 : -1;
+    const isolationLevel = end === 'real-end' ? READ_UNCOMMITTED : READ_COMMITTED;
     const offsets = new Map<number, number>();
     await Promise.all(
       [...groupByLeader(leaders)].map(async ([nodeId, partitions]) => {
         const broker = await this.#cluster.brokerPool.findBroker({ nodeId });
         const listed = (await broker.connectionPool.send({
-          request: encodeListOffsetsRequest({ isolationLevel: READ_COMMITTED, topic, partitions, timestamp }),
+          request: encodeListOffsetsRequest({ isolationLevel, topic, partitions, timestamp }),
           response: {
             decode: async (payload: Buffer) => decodeListOffsetsResponse(payload),
             parse: async (decoded: unknown) => decoded,
@@ -147,12 +148,13 @@ export class KafkaLink {
     );
   }
 
-  /** One Fetch request to one broker, read-committed; partitions in the order given (the first one always makes progress). */
+  /** One Fetch request to one broker, read-committed unless told otherwise; partitions in the order given (the first one always makes progress). */
   async fetch(
     nodeId: number,
     topic: string,
     positions: readonly (readonly [number, number])[],
     limits: FetchLimits,
+    isolation: 'committed' | 'uncommitted' = 'committed',
   ): Promise<FetchResponse> {
     const broker = await this.#cluster.brokerPool.findBroker({ nodeId });
     const request = encodeFetchRequest({
@@ -160,7 +162,7 @@ export class KafkaLink {
       maxWaitTime: limits.maxWaitMs,
       minBytes: 1,
       maxBytes: limits.maxBytes,
-      isolationLevel: READ_COMMITTED,
+      isolationLevel: isolation === 'committed' ? READ_COMMITTED : READ_UNCOMMITTED,
       topics: [
         {
           topic,

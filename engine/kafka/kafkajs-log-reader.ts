@@ -6,6 +6,7 @@ import { kafkaFailure } from './kafka-failure.ts';
 import { type KafkaAddress, KafkaLink } from './kafka-link.ts';
 import { decodeRecordSet } from './record-batch.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits, TopicRead } from './topic-read.ts';
+import { TransactionHolders } from './transaction-holders.ts';
 
 export interface KafkaLogReaderOptions extends KafkaAddress {
   readonly clock?: Clock | undefined;
@@ -39,6 +40,7 @@ class KafkaLogReader implements LogReader {
   readonly #connectForMs: number;
   readonly #checkedTopics = new Set<string>();
   readonly #reads = new Set<AbortController>();
+  readonly #holders = new TransactionHolders();
   #link: Promise<KafkaLink> | null = null;
   #attempts = 0;
 
@@ -53,15 +55,19 @@ class KafkaLogReader implements LogReader {
     return this.#ask(topic, `topic ${topic}`, async (link) => {
       const { clusterId, leaders } = await link.topicLeaders(topic);
       await this.#refuseCompacted(link, topic);
-      // The end first: a low offset read later can only have grown, so `low <= position <= end` never passes by a race.
+      // The real end first: what the readable one, asked for later, is behind it is held back. The low one last: it can only have grown, so
+      // `low <= position <= end` never passes by a race.
+      const realEnds = await link.listOffsets(topic, leaders, 'real-end');
       const ends = await link.listOffsets(topic, leaders, 'last');
       const lows = await link.listOffsets(topic, leaders, 'first');
       const partitions: PartitionBounds[] = [];
       for (const partition of leaders.keys()) {
         const lowOffset = lows.get(partition) ?? 0;
-        partitions.push({ partition, lowOffset, endOffset: Math.max(ends.get(partition) ?? 0, lowOffset) });
+        const endOffset = Math.max(ends.get(partition) ?? 0, lowOffset);
+        const highWatermark = realEnds.get(partition) ?? 0;
+        partitions.push({ partition, lowOffset, endOffset, ...(highWatermark > endOffset ? { highWatermark } : {}) });
       }
-      return { topic, clusterId, partitions };
+      return { topic, clusterId, partitions: await this.#holders.named(link, topic, leaders, partitions) };
     });
   }
 

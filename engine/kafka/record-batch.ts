@@ -36,6 +36,13 @@ const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 const ABORT_MARKER = 0;
 
+/** The producer of the first batch of a record set, which may be cut off after its head; null where there is none, or none with an id. */
+export function producerIdOf(set: Buffer): bigint | null {
+  if (set.length < RECORDS_AT || set.readInt8(MAGIC_AT) !== 2) return null;
+  const producerId = set.readBigInt64BE(PRODUCER_ID_AT);
+  return producerId < 0n ? null : producerId;
+}
+
 /**
  * Decodes the record set a broker returned for one partition, read-committed: records of aborted transactions and control records are
  * passed over but move `nextOffset`. A cut-off batch at the tail is left for the next fetch.

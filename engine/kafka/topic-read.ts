@@ -221,7 +221,13 @@ export class TopicRead {
     if (last !== undefined) read.last = { ...last, key: copy(last.key), value: copy(last.value) };
     const bytes = fetched.recordSet.length + records.length * RECORD_OVERHEAD_BYTES;
     this.#queue.push(
-      { partition, records, nextOffset: read.position, endOffset: Math.max(fetched.lastStableOffset, read.position) },
+      {
+        partition,
+        records,
+        nextOffset: read.position,
+        endOffset: Math.max(fetched.lastStableOffset, read.position),
+        highWatermark: Math.max(fetched.highWatermark, read.position),
+      },
       bytes,
     );
   }

@@ -4,6 +4,7 @@ import { formatDateTime } from '../values/iso-time.ts';
 import { jsonEntity } from '../values/json-values.ts';
 import { keyText } from '../define/key-text.ts';
 import { isRetired, semanticsRetired } from '../define/semantics.ts';
+import { realEnd } from '../topic/log-reader.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
 import { EntityKeys } from '../online/entity-key.ts';
@@ -228,7 +229,7 @@ async function presentLag(
   const taken = new Map(commits.offsetsAt(seq).map(({ partition, endOffset }) => [partition, endOffset]));
   const { partitions } = await reader.bounds(view.source.topic);
   return partitions.reduce(
-    (sum, { partition, lowOffset, endOffset }) => sum + Math.max(0, endOffset - (taken.get(partition) ?? lowOffset)),
+    (sum, ends) => sum + Math.max(0, realEnd(ends) - (taken.get(ends.partition) ?? ends.lowOffset)),
     0,
   );
 }

@@ -11,7 +11,7 @@ export interface StreamOffset {
   readonly topic: string;
   readonly partition: number;
   readonly nextOffset: number;
-  /** End of the partition as last seen; lag is `endOffset - nextOffset`. */
+  /** Real end of the partition as last seen, open transactions included; lag is `endOffset - nextOffset`. */
   readonly endOffset: number;
   readonly generation: number;
   readonly attemptMs: number;

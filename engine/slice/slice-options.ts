@@ -1,3 +1,4 @@
+import { type PartitionEnds, realEnd } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
 import type { Fence } from './fence.ts';
 import type { Waiting } from './wait-watch.ts';
@@ -29,6 +30,8 @@ export interface SliceLimits {
   readonly tellWaitAfterMs: number;
   /** Errors that nobody named end the run at this many in a row: they may pass, and they may be bugs. */
   readonly unnamedTries: number;
+  /** An open transaction that holds a partition back for less than this is no news: producers of transactions have one open at all times. */
+  readonly tellHeldAfterMs: number;
 }
 
 export const DEFAULT_SLICE_LIMITS: SliceLimits = {
@@ -37,13 +40,13 @@ export const DEFAULT_SLICE_LIMITS: SliceLimits = {
   retryMaxMs: 5_000,
   tellWaitAfterMs: 5_000,
   unnamedTries: 1,
+  tellHeldAfterMs: 30_000,
 };
 
-/** Where a run stands in a partition: the next offset to commit, and the topic's end as last seen. */
-export interface SliceOffset {
+/** Where a run stands in a partition: the next offset to commit, and the topic's ends as last seen. */
+export interface SliceOffset extends PartitionEnds {
   readonly partition: number;
   readonly nextOffset: number;
-  readonly endOffset: number;
 }
 
 /** What every run reports of itself. */
@@ -51,6 +54,8 @@ export interface SliceProgress {
   /** Committed by this run. */
   readonly records: number;
   readonly lag: number;
+  /** As `heldOf` counts. */
+  readonly held: number;
   readonly recordsPerSecond: number;
   readonly offsets: readonly SliceOffset[];
   readonly state: 'claiming' | 'running' | 'waiting';
@@ -63,7 +68,12 @@ export interface SliceProgress {
 /** Why a run ended; `superseded`: a newer token holds what it worked on. */
 export type SliceEnd = 'deadline' | 'aborted' | 'present-end' | 'superseded';
 
-/** Records that are in the topic and not committed. */
+/** Records that are in the topic and not committed, those behind an open transaction included. */
 export function lagOf(offsets: readonly SliceOffset[]): number {
-  return offsets.reduce((sum, { nextOffset, endOffset }) => sum + endOffset - nextOffset, 0);
+  return offsets.reduce((sum, offset) => sum + realEnd(offset) - offset.nextOffset, 0);
+}
+
+/** Of these, the ones that nobody is given yet: they stand behind the beginning of an open transaction. */
+export function heldOf(offsets: readonly SliceOffset[]): number {
+  return offsets.reduce((sum, offset) => sum + realEnd(offset) - Math.max(offset.endOffset, offset.nextOffset), 0);
 }

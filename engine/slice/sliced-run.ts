@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { HoldWatch } from './hold-watch.ts';
 import { RateMeter } from './rate-meter.ts';
 import {
+  heldOf,
   lagOf,
   type SliceEnd,
   type SliceLimits,
@@ -16,6 +18,7 @@ export type SessionEnd = 'stopped' | 'read-all' | 'superseded' | 'reclaim';
 
 /** What a run does under its claims. */
 export interface SliceWork {
+  readonly topic: string;
   /** Claims, then works until the claim ends. Calls `SlicedRun.claimed` in between. What it throws ends the claim. */
   claimAndRun(): Promise<SessionEnd>;
   /** Committed by the run so far. */
@@ -43,6 +46,7 @@ export class SlicedRun {
   readonly #startedMs: number;
   readonly #meter = new RateMeter();
   readonly #watch: WaitWatch;
+  readonly #holds: HoldWatch | null;
   #state: SliceProgress['state'] = 'claiming';
   #waitingFor: string | undefined;
   #reportFailure: unknown = null;
@@ -55,6 +59,11 @@ export class SlicedRun {
     this.#work = work;
     this.#startedMs = options.clock.monotonicMs();
     this.#watch = new WaitWatch(options.waiting, limits.tellWaitAfterMs, this.#startedMs);
+    // A run with an end ends at what can be read.
+    this.#holds =
+      options.until === 'present-end'
+        ? null
+        : new HoldWatch(work.topic, options.waiting ?? null, limits.tellHeldAfterMs);
   }
 
   async run(): Promise<SliceEnd> {
@@ -110,14 +119,17 @@ export class SlicedRun {
   report(): void {
     const { records } = this.#work;
     const offsets = this.#work.offsets();
+    this.#lookAtHolds(offsets);
+    const { held } = this.#watch;
     try {
       this.#work.report({
         records,
         lag: lagOf(offsets),
+        held: heldOf(offsets),
         recordsPerSecond: this.#meter.rate(records, this.#options.clock.monotonicMs()),
         offsets,
         state: this.#state,
-        waitingFor: this.#waitingFor,
+        waitingFor: this.#waitingFor ?? held?.message,
         waiting: this.#watch.waiting,
       });
     } catch (error) {
@@ -127,7 +139,16 @@ export class SlicedRun {
 
   #hasTurned(): boolean {
     const { records } = this.#work;
-    return this.#watch.hasTurned({ records, lag: lagOf(this.#work.offsets()) }, this.#options.clock.monotonicMs());
+    const offsets = this.#work.offsets();
+    this.#lookAtHolds(offsets);
+    // Of what can be read.
+    const lag = lagOf(offsets) - heldOf(offsets);
+    return this.#watch.hasTurned({ records, lag }, this.#options.clock.monotonicMs());
+  }
+
+  #lookAtHolds(offsets: readonly SliceOffset[]): void {
+    const { clock } = this.#options;
+    this.#watch.heldBack(this.#holds?.look(offsets, clock.monotonicMs(), Math.floor(clock.nowUs() / 1000)) ?? null);
   }
 
   async #untilItEnds(): Promise<Exclude<SessionEnd, 'reclaim'>> {

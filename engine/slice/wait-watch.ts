@@ -1,3 +1,4 @@
+import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 
 /** What a run waits for: plain JSON. */
@@ -8,9 +9,13 @@ export interface Waiting {
   readonly sinceMs: number;
 }
 
+/** The code of a wait for an open transaction: nothing fails, and nothing behind its beginning is given out. */
+export const HELD_BACK = 'held-back' satisfies MillraceErrorCode;
+
 /** What a watch looks at when it asks whether the wait is over. */
 export interface Progress {
   readonly records: number;
+  /** Of what can be read. */
   readonly lag: number;
 }
 
@@ -22,6 +27,7 @@ export class WaitWatch {
   readonly #known: Waiting | null | undefined;
   readonly #tellAfterMs: number;
   #waiting: Waiting | null;
+  #held: Waiting | null = null;
   /** Monotonic, and since when it is this code that is waited for. */
   #codeSinceMs: number;
   #workingSinceMs: number | null = null;
@@ -34,12 +40,22 @@ export class WaitWatch {
   constructor(known: Waiting | null | undefined, tellAfterMs: number, nowMs: number) {
     this.#known = known;
     this.#tellAfterMs = tellAfterMs;
-    this.#waiting = known ?? null;
+    this.#waiting = known?.code === HELD_BACK ? null : (known ?? null);
     this.#codeSinceMs = nowMs;
   }
 
   get waiting(): Waiting | null {
-    return this.#waiting;
+    return this.#waiting ?? this.#held;
+  }
+
+  /** What holds the run back though nothing fails. */
+  get held(): Waiting | null {
+    return this.#held;
+  }
+
+  /** Says what holds the run back though nothing fails, for so long that it is to be told; null: nothing does. */
+  heldBack(by: Waiting | null): void {
+    this.#held = by;
   }
 
   failed(error: MillraceError, records: number, nowMs: number, epochMs: number): void {
@@ -58,7 +74,7 @@ export class WaitWatch {
     const calmMs = this.#workingSinceMs === null ? null : nowMs - this.#workingSinceMs;
     if (calmMs !== null && (records > this.#recordsBefore || (lag === 0 && calmMs >= this.#tellAfterMs)))
       this.#waiting = null;
-    if (this.#known === undefined || this.#known?.code === this.#waiting?.code) return false;
+    if (this.#known === undefined || this.#known?.code === this.waiting?.code) return false;
     return this.#waiting === null || nowMs - this.#codeSinceMs >= this.#tellAfterMs;
   }
 }

@@ -3,7 +3,7 @@ import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { Anchor } from '../topic/anchor.ts';
-import type { PartitionBounds, TopicBounds } from '../topic/log-reader.ts';
+import { type PartitionBounds, type PartitionEnds, realEnd, type TopicBounds } from '../topic/log-reader.ts';
 import { clusterChanged, offsetsGone, topicRecreated } from '../topic/topic-errors.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -13,10 +13,9 @@ import { mayTake } from '../slice/fence.ts';
 import type { RunStreamOptions } from './stream-options.ts';
 
 /** One partition as the database has it, under our token. */
-export interface ClaimedPartition {
+export interface ClaimedPartition extends PartitionEnds {
   readonly partition: number;
   readonly nextOffset: number;
-  readonly endOffset: number;
   readonly watermarkUs: number | null;
   readonly anchor: Anchor | null;
   readonly counts: LogCounts;
@@ -137,7 +136,7 @@ async function takePartition(
       client,
       sqlText`
       UPDATE millrace_catalog.stream_offset
-      SET generation = ${fence.generation}, attempt_ms = ${fence.attemptMs}, owner = ${fence.owner}, end_offset = ${claimed.endOffset}, updated_at = now()
+      SET generation = ${fence.generation}, attempt_ms = ${fence.attemptMs}, owner = ${fence.owner}, end_offset = ${realEnd(claimed)}, updated_at = now()
       WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic} AND partition = ${claimed.partition}`,
     );
     return;
@@ -147,7 +146,7 @@ async function takePartition(
     sqlText`
     INSERT INTO millrace_catalog.stream_offset
       (view, version, topic, partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, counts, begun)
-    VALUES (${view.name}, ${version}, ${bounds.topic}, ${claimed.partition}, ${claimed.nextOffset}, ${claimed.endOffset},
+    VALUES (${view.name}, ${version}, ${bounds.topic}, ${claimed.partition}, ${claimed.nextOffset}, ${realEnd(claimed)},
       ${fence.generation}, ${fence.attemptMs}, ${fence.owner}, ${claimed.watermarkUs}, ${bounds.clusterId}, ${JSON.stringify(claimed.counts)}, ${claimed.begun})`,
   );
 }
@@ -158,7 +157,7 @@ function claimedPartition(
   historyWatermarkUs: number | null,
   topic: string,
 ): ClaimedPartition {
-  const { partition, lowOffset, endOffset } = held;
+  const { partition, lowOffset, endOffset, highWatermark, heldBy } = held;
   const nextOffset = row?.next_offset ?? 0;
   if (nextOffset < lowOffset) throw offsetsGone(topic, partition, nextOffset, lowOffset);
   if (nextOffset > endOffset) {
@@ -170,6 +169,8 @@ function claimedPartition(
     partition,
     nextOffset,
     endOffset,
+    highWatermark,
+    heldBy,
     watermarkUs: row === undefined ? historyWatermarkUs : row.watermark_us,
     anchor:
       row?.anchor_offset == null || row.anchor_digest === null

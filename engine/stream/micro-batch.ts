@@ -8,6 +8,7 @@ export interface PartitionAdvance {
   readonly partition: number;
   readonly fromOffset: number;
   readonly nextOffset: number;
+  /** The topic's real end: what lag counts to. */
   readonly endOffset: number;
   readonly watermarkUs: number | null;
   readonly anchor: Anchor | null;

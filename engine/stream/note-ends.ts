@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { streamOffsets } from '../postgres/stream-offsets.ts';
-import type { LogReader } from '../topic/log-reader.ts';
+import { type LogReader, realEnd } from '../topic/log-reader.ts';
 
 export interface NotedEnds {
   /** Records behind the stored offsets. */
@@ -31,7 +31,7 @@ export async function noteEnds(options: {
   const [first] = offsets;
   if (first === undefined) return null;
   const { partitions } = await reader.bounds(first.topic);
-  const ends = new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset]));
+  const ends = new Map(partitions.map((each) => [each.partition, realEnd(each)]));
   const { rowCount } = await runSql(
     pool,
     sqlText`

@@ -1,7 +1,7 @@
 import { VerdictRing } from '../admission/verdict-ring.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { recordDigest } from '../topic/anchor.ts';
-import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
+import { type LogBatch, type PartitionEnds, type RawRecord, realEnd } from '../topic/log-reader.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
 import { TopicPipeline } from '../topic/topic-pipeline.ts';
@@ -20,7 +20,8 @@ export class PartitionRun {
   #lastRecord: RawRecord | null = null;
   #moved = false;
   nextOffset: number;
-  endOffset: number;
+  /** What of the topic can be read, and what there is, as last seen. */
+  #ends: PartitionEnds;
   committedOffset: number;
 
   readonly verdicts: VerdictRing;
@@ -44,7 +45,25 @@ export class PartitionRun {
     this.#fromOffset = claimed.nextOffset;
     this.nextOffset = claimed.nextOffset;
     this.committedOffset = claimed.nextOffset;
-    this.endOffset = claimed.endOffset;
+    this.#ends = claimed;
+  }
+
+  /** The topic's ends as last seen: never before what was read. */
+  get ends(): PartitionEnds {
+    const { endOffset, heldBy } = this.#ends;
+    const readable = Math.max(endOffset, this.nextOffset);
+    // Who holds it back is told of the very transaction that does.
+    return { endOffset: readable, highWatermark: this.realEnd, heldBy: readable === endOffset ? heldBy : undefined };
+  }
+
+  /** The end that lag counts to. */
+  get realEnd(): number {
+    return Math.max(realEnd(this.#ends), this.nextOffset);
+  }
+
+  /** Takes note of the partition's ends. */
+  look(ends: PartitionEnds): void {
+    this.#ends = ends;
   }
 
   /** Passes a batch whose records have all been stepped through. */
@@ -56,7 +75,7 @@ export class PartitionRun {
       );
     }
     this.nextOffset = batch.nextOffset;
-    this.endOffset = Math.max(batch.endOffset, batch.nextOffset);
+    this.#ends = { endOffset: batch.endOffset, highWatermark: batch.highWatermark };
     this.#lastRecord = batch.records.at(-1) ?? this.#lastRecord;
     this.#moved = true;
   }
@@ -72,7 +91,7 @@ export class PartitionRun {
       partition: this.partition,
       fromOffset: this.#fromOffset,
       nextOffset: this.nextOffset,
-      endOffset: this.endOffset,
+      endOffset: this.realEnd,
       watermarkUs: this.pipeline.watermarkUs,
       anchor: this.#anchor,
       counts: { ...this.counts },

@@ -1,6 +1,6 @@
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
-import { lagOf, type SliceProgress } from '../slice/slice-options.ts';
+import { heldOf, lagOf, type SliceProgress } from '../slice/slice-options.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { topicOf } from '../topic/topic-of.ts';
@@ -39,7 +39,7 @@ class StreamRun implements SliceWork, SessionHost {
   records = 0;
   readonly #options: RunStreamOptions;
   readonly #limits: StreamLimits;
-  readonly #topic: string;
+  readonly topic: string;
   readonly #slice: SlicedRun;
   #session: StreamSession | null = null;
   #offsets: ReturnType<StreamSession['offsets']> = [];
@@ -50,7 +50,7 @@ class StreamRun implements SliceWork, SessionHost {
 
   constructor(options: RunStreamOptions) {
     this.#options = options;
-    this.#topic = topicOf(options.view.source, 'to stream from');
+    this.topic = topicOf(options.view.source, 'to stream from');
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...options.limits };
     this.reducer = createViewReducer(options.view.layout);
     this.#slice = new SlicedRun(options, this.#limits, this);
@@ -64,6 +64,7 @@ class StreamRun implements SliceWork, SessionHost {
       records: this.records,
       applied: this.#applied,
       lag: lagOf(offsets),
+      held: heldOf(offsets),
       watermarkUs: watermarkOf(offsets),
       mostlyInvalid: this.#mostlyInvalid.size > 0,
       waiting: this.#slice.waiting,
@@ -87,7 +88,7 @@ class StreamRun implements SliceWork, SessionHost {
 
   async claimAndRun(): Promise<SessionEnd> {
     const { reader } = this.#options;
-    const bounds = await reader.bounds(this.#topic);
+    const bounds = await reader.bounds(this.topic);
     const claim = await claimPartitions(this.#options, bounds, this.#slice.hasClaimed);
     if (claim === null) return 'superseded';
     for (const claimed of claim.partitions) this.#note(claimed);
@@ -107,11 +108,9 @@ class StreamRun implements SliceWork, SessionHost {
   }
 
   report(progress: SliceProgress): void {
-    const offsets = this.offsets();
     this.#options.onProgress?.({
       ...progress,
-      offsets: offsets.map(({ partition, nextOffset, endOffset }) => ({ partition, nextOffset, endOffset })),
-      watermarkUs: watermarkOf(offsets),
+      watermarkUs: watermarkOf(this.offsets()),
       invalid: this.#invalid,
       mostlyInvalid: this.#mostlyInvalid.size > 0,
     });

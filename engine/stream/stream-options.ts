@@ -74,7 +74,9 @@ export interface StreamResult {
   /** Records committed by this run, and of these the ones applied to a state. */
   readonly records: number;
   readonly applied: number;
+  /** To the topic's real end, and of it what an open transaction holds back. */
   readonly lag: number;
+  readonly held: number;
   readonly watermarkUs: number | null;
   /** More than half of the last 20 records of some partition are invalid. */
   readonly mostlyInvalid: boolean;

@@ -9,6 +9,7 @@ import { dedupeIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
+import type { SliceOffset } from '../slice/slice-options.ts';
 import type { SessionEnd } from '../slice/sliced-run.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { BatchBuilder } from './batch-builder.ts';
@@ -128,11 +129,11 @@ export class StreamSession {
   }
 
   /** Where the partitions stand, as committed. */
-  offsets(): { partition: number; nextOffset: number; endOffset: number; watermarkUs: number | null }[] {
+  offsets(): (SliceOffset & { readonly watermarkUs: number | null })[] {
     return [...this.#runs.values()].map((run) => ({
       partition: run.partition,
       nextOffset: run.committedOffset,
-      endOffset: Math.max(run.endOffset, run.committedOffset),
+      ...run.ends,
       watermarkUs: run.pipeline.watermarkUs,
     }));
   }
@@ -276,11 +277,11 @@ export class StreamSession {
     this.#bounds = null;
     this.#boundsCheck = null;
     if (bounds.partitions.length !== this.#partitionCount) return 'reclaim';
-    for (const { partition, endOffset } of bounds.partitions) {
-      const run = this.#runs.get(partition);
-      if (run !== undefined) run.endOffset = Math.max(endOffset, run.nextOffset);
-    }
-    return intake.empty && this.#committing === null ? this.#storeEnds() : null;
+    for (const ends of bounds.partitions) this.#runs.get(ends.partition)?.look(ends);
+    if (intake.empty && this.#committing === null) return this.#storeEnds();
+    // Of a partition that is held back no batch tells, however busy the others are.
+    const isHeld = [...this.#runs.values()].some(({ ends, realEnd }) => ends.endOffset < realEnd);
+    return isHeld ? ((await this.#settle()) ?? this.#storeEnds()) : null;
   }
 
   /** While nothing is committed the stored ends would grow stale; it also notices that a newer token stands. */
@@ -292,7 +293,7 @@ export class StreamSession {
         client,
         sqlText`
       UPDATE millrace_catalog.stream_offset o SET end_offset = b.end_offset, updated_at = now()
-      FROM unnest(${runs.map((run) => run.partition)}::int[], ${runs.map((run) => run.endOffset)}::bigint[]) AS b(partition, end_offset)
+      FROM unnest(${runs.map((run) => run.partition)}::int[], ${runs.map((run) => run.realEnd)}::bigint[]) AS b(partition, end_offset)
       WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${this.#claim.topic} AND o.partition = b.partition
         AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
       ),

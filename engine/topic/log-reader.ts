@@ -21,14 +21,29 @@ export interface LogBatch {
   readonly nextOffset: number;
   /** End of the partition (last stable offset) as last seen. */
   readonly endOffset: number;
+  /** As in `PartitionEnds`. */
+  readonly highWatermark?: number | undefined;
 }
 
-export interface PartitionBounds {
+/** Where a partition ends. */
+export interface PartitionEnds {
+  /** One past the last readable (committed) offset. */
+  readonly endOffset: number;
+  /** One past the last record there is: beyond `endOffset` while a transaction is open, and else it may be left out. */
+  readonly highWatermark?: number | undefined;
+  /** The producer id of the transaction that holds the readable end back, where it is known. */
+  readonly heldBy?: string | undefined;
+}
+
+export interface PartitionBounds extends PartitionEnds {
   readonly partition: number;
   /** First offset still held. */
   readonly lowOffset: number;
-  /** One past the last readable (committed) offset. */
-  readonly endOffset: number;
+}
+
+/** The end that lag counts to: one past the last record there is, readable or not. */
+export function realEnd({ endOffset, highWatermark }: PartitionEnds): number {
+  return Math.max(endOffset, highWatermark ?? endOffset);
 }
 
 export interface TopicBounds {

@@ -98,3 +98,30 @@ export function viewNeedsKafka(view: CompiledView): MillraceError {
   const { name, topic } = view.source;
   return kafkaNotConfigured(`view "${view.name}": its source "${name}" has the topic "${topic}"`);
 }
+
+const HELD_NAMED = 3;
+
+/** What is waited for while open transactions hold partitions back: `offset` is where the first of them begins. */
+export function heldBack(
+  topic: string,
+  held: readonly { readonly partition: number; readonly offset: number; readonly producerId: string | undefined }[],
+): MillraceError {
+  const named = held
+    .slice(0, HELD_NAMED)
+    .map(
+      ({ partition, offset, producerId }) =>
+        `partition ${partition} at offset ${offset}${producerId === undefined ? '' : ` (producer ${producerId})`}`,
+    );
+  const more = held.length - named.length;
+  return new MillraceError(
+    'held-back',
+    `${topic} is held back by an open transaction: ${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
+    {
+      remedy:
+        'Nothing behind it is given out until its producer commits or aborts it, or Kafka does after its transaction.timeout.ms. One that hangs beyond that is found and aborted with kafka-transactions.sh.',
+      waits: true,
+      httpStatus: 503,
+      details: { topic, partitions: held.map(({ partition }) => partition).slice(0, HELD_NAMED) },
+    },
+  );
+}

@@ -156,7 +156,7 @@ describe("case 32: a schema registry's framing, and other bytes that are no JSON
 });
 
 describe('case 34: a transactional producer', () => {
-  it('its aborted records are not seen, markers and an open transaction hold nothing up', async () => {
+  it('its aborted records are not seen, batch and stream end before an open one, and lag counts what it holds back', async () => {
     const open: { commit?: () => Promise<void> } = {};
     const send = async (topic: string): Promise<void> => {
       const transaction = async (id: string, xs: readonly number[]) => {
@@ -185,7 +185,8 @@ describe('case 34: a transactional producer', () => {
     const { rows, counts, lag } = await world.play({ define: topicOnly(), send });
     expect(rows).toEqual([{ n: 3n, x: 6n, last: 3n }]);
     expect(counts).toMatchObject({ records: 3, applied: 3 });
-    expect(lag).toBe(0);
+    // The stream has read all that anybody is given; one record stands behind the open transaction's beginning.
+    expect(lag).toBe(1);
     await open.commit!();
   });
 });

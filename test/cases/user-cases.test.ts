@@ -318,9 +318,10 @@ describe('case 22: records without a timestamp', { timeout: TIMEOUT_MS }, () => 
 });
 
 describe('case 34: a transactional producer', { timeout: TIMEOUT_MS }, () => {
-  it('an open transaction holds nothing up: lag 0; once it is committed it counts', async () => {
+  it('an open transaction is waited for by name, behind the real lag; once it is committed it counts', async () => {
     const topic = topicOf('transacted');
-    const producer = kafka.kafka.producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true });
+    const settings = { transactionalId: topic, maxInFlightRequests: 1, transactionTimeout: 600_000 };
+    const producer = kafka.kafka.producer(settings);
     await producer.connect();
     const transaction = async (xs: readonly number[]) => {
       const begun = await producer.transaction();
@@ -330,19 +331,22 @@ describe('case 34: a transactional producer', { timeout: TIMEOUT_MS }, () => {
     await (await transaction([1, 2, 3])).commit();
     await (await transaction([100, 200])).abort();
     const open = await transaction([1000]);
+    // The cut is before it: a batch neither waits for it nor loses it.
     await ok('start', 'transacted', '--wait');
-    expect(await ok('promote', 'transacted', '--wait')).toContain('0 behind');
+    expect(await ok('promote', 'transacted', '--wait')).toContain('1 behind');
     expect(await statusOf('transacted')).toMatchObject({
-      phase: 'streaming',
-      lag: 0,
       counts: { records: 3, applied: 3 },
+      heldBack: expect.stringMatching(/ held back by an open transaction: partition 0 at offset 7 \(producer \d+\)$/),
     });
+    await vi.waitUntil(async () => (await statusOf('transacted')).phase === 'waiting', { timeout: 120_000 });
+    expect(await statusOf('transacted')).toMatchObject({ lag: 1, waitingFor: { code: 'held-back' } });
+    expect(await ok('status', 'transacted')).toMatch(/waits since .*is held back by an open transaction/);
     expect(await valuesOf('transacted', 'id=a')).toEqual({ n: 3, x: 6 });
     await open.commit();
     await producer.disconnect();
-    await vi.waitUntil(async () => (await statusOf('transacted')).counts['records'] === 4, { timeout: 60_000 });
+    await vi.waitUntil(async () => (await statusOf('transacted')).phase === 'streaming', { timeout: 60_000 });
     expect(await valuesOf('transacted', 'id=a')).toEqual({ n: 4, x: 1006 });
-    expect(await statusOf('transacted')).toMatchObject({ lag: 0 });
+    expect(await statusOf('transacted')).toMatchObject({ lag: 0, waitingFor: null, heldBack: null });
   });
 });
 

@@ -21,3 +21,9 @@ it('whoever says how many records means these', () => {
     true,
   );
 });
+
+it('what an open transaction holds back nobody can read: a stream that has read up to it does not look again and again', () => {
+  const options = optionsOf({});
+  expect(isCaughtUp({ lag: 1_000_000, held: 999_500 }, options)).toBe(true);
+  expect(isCaughtUp({ lag: 1_000_000, held: 500_000 }, options)).toBe(false);
+});

@@ -9,6 +9,7 @@ const broken = new MillraceError('log-corrupt', 'for good', { remedy: 'Mend it.'
 
 /** Work that does a step at each claim, and counts what the loop asks it. */
 class ScriptedWork implements SliceWork {
+  readonly topic = 'clicks';
   records = 0;
   claims = 0;
   readonly asked: { failures: number; progressed: boolean }[] = [];
@@ -52,7 +53,15 @@ function sliced(work: SliceWork, options: Partial<SliceOptions> = {}, limits: Pa
   clock.ms = 0;
   return new SlicedRun(
     { fence: { generation: 1, attemptMs: 1, owner: 'test' }, until: 'forever', clock, ...options },
-    { progressEveryMs: 60_000, retryMinMs: 1, retryMaxMs: 4, tellWaitAfterMs: 1_000, unnamedTries: 1, ...limits },
+    {
+      progressEveryMs: 60_000,
+      retryMinMs: 1,
+      retryMaxMs: 4,
+      tellWaitAfterMs: 1_000,
+      unnamedTries: 1,
+      tellHeldAfterMs: 30_000,
+      ...limits,
+    },
     work,
   );
 }
@@ -181,6 +190,73 @@ describe('a caller that asks what is waited for', () => {
     idle.offsets = () => [{ partition: 0, nextOffset: 9, endOffset: 9 }];
     run = sliced(idle, { waiting: since });
     expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toBeNull();
+  });
+
+  test('hears of an open transaction that holds its partitions back, and when it is over; a run with an end does not wait for it', async () => {
+    const message = 'clicks is held back by an open transaction: partition 0 at offset 7';
+    const held = { code: 'held-back', message, sinceMs: 0 };
+    const behind = { partition: 0, nextOffset: 7, endOffset: 7, highWatermark: 9 };
+    let run: SlicedRun;
+    const lasts = (work: ScriptedWork): SessionEnd => {
+      run.working();
+      work.offsets = () => [behind];
+      expect(run.stopping()).toBe(false);
+      clock.ms += 29_999;
+      expect(run.stopping()).toBe(false);
+      run.report();
+      expect(work.reports.at(-1)).toMatchObject({ lag: 2, held: 2, waiting: null });
+      clock.ms += 1;
+      expect(run.stopping()).toBe(true);
+      return 'stopped';
+    };
+    const work = new ScriptedWork([lasts]);
+    work.offsets = () => [];
+    run = sliced(work, { waiting: null });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toEqual(held);
+    expect(work.reports.at(-1)).toMatchObject({ state: 'running', waitingFor: message, waiting: held });
+
+    const ends7 = (work: ScriptedWork): SessionEnd => {
+      run.working();
+      work.offsets = () => [behind];
+      clock.ms += 60_000;
+      expect(run.stopping()).toBe(false);
+      work.offsets = () => [{ ...behind, endOffset: 9 }];
+      expect(run.stopping()).toBe(true);
+      return 'stopped';
+    };
+    const knows = new ScriptedWork([ends7]);
+    knows.offsets = () => [];
+    run = sliced(knows, { waiting: held });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toBeNull();
+
+    const calm = new ScriptedWork([
+      () => {
+        run.working();
+        clock.ms += 1_000;
+        expect(run.stopping()).toBe(true);
+        return 'stopped';
+      },
+    ]);
+    calm.offsets = () => [behind];
+    // It has read all there is to read: what it waited for before is over.
+    run = sliced(calm, { waiting: since });
+    expect(await run.run()).toBe('deadline');
+    expect(run.waiting).toBeNull();
+
+    const bounded = new ScriptedWork([
+      () => {
+        run.working();
+        clock.ms += 60_000;
+        expect(run.stopping()).toBe(false);
+        return 'read-all';
+      },
+    ]);
+    bounded.offsets = () => [behind];
+    run = sliced(bounded, { waiting: null, until: 'present-end' });
+    expect(await run.run()).toBe('present-end');
     expect(run.waiting).toBeNull();
   });
 

@@ -46,6 +46,18 @@ describe('a lifecycle that waits', () => {
     expect(waiting.records).toBe(behind.records + 7);
   });
 
+  test('behind an open transaction waits, with the lag to the real end: it has seen the topic', () => {
+    const message = 'clicks is held back by an open transaction: partition 3 at offset 120 (producer 4001)';
+    const HELD = { code: 'held-back', message, sinceMs: Date.UTC(2026, 5, 1, 12) };
+    const held = after([slice({ waiting: HELD, lag: 70_000, held: 70_000 })], streaming());
+    expect(phaseOf(held)).toBe('waiting');
+    expect(statusOf(held)).toMatchObject({ lag: 70_000, waitingFor: HELD, error: null });
+    expect(renderLifecyclePage(held)).toContain(`(\`held-back\`):\n\n> ${message}`);
+    const over = after([slice({ waiting: null, lag: 0, held: 0 })], held);
+    expect(phaseOf(over)).toBe('streaming');
+    expect(statusOf(over)).toMatchObject({ lag: 0, waitingFor: null });
+  });
+
   test('tells the wait that has lasted longest, and is rid of one when its lane is over', () => {
     const two = after([waits('proof', READ_ONLY), waits('stream 0', AWAY)], streaming());
     expect(statusOf(two).waitingFor).toEqual(AWAY);

@@ -8,7 +8,7 @@ const MEANING: Readonly<Record<ArchivePhase, string>> = {
   starting: 'The source is being looked up.',
   archiving: 'The topic is being copied to Parquet. The pending activity shows how it goes right now.',
   waiting:
-    'Nothing is copied: it waits for what is named below, for as long as it takes, and goes on by itself. What the topic drops meanwhile is a hole.',
+    'Copying waits for what is named below, for as long as it takes, and goes on by itself. What the topic drops meanwhile is a hole.',
   pausing: 'Stopping: once paused, nothing can be added any more, whatever became of the worker.',
   paused: 'Nothing is copied. What the topic drops meanwhile is a hole.',
   failed: 'A person is needed: see the error and its remedy below.',

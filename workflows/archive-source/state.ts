@@ -8,7 +8,7 @@ import {
   type ArchiveTended,
 } from './contract.ts';
 import type { Failure } from '../failure.ts';
-import { longestWait, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
+import { HELD_BACK, longestWait, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import type { Passed } from '../state-runner.ts';
 
 /** The whole of an archive between two instants: plain JSON, carried over continue-as-new. */
@@ -95,8 +95,8 @@ export function archiveTransition(state: ArchiveState, event: ArchiveEvent): Arc
         ...state,
         slices: state.slices + 1,
         records: state.records + records,
-        // One that waits may never have seen the topic.
-        lag: (waiting ?? null) === null ? lag : state.lag,
+        // One that waits may never have seen the topic; one that is held back has.
+        lag: waiting == null || waiting.code === HELD_BACK ? lag : state.lag,
         waiting: waiting === undefined ? state.waiting : withWaiting(state.waiting ?? {}, ARCHIVING, waiting),
         generation: Math.max(state.generation, generation ?? 0),
       };

@@ -143,7 +143,10 @@ export interface SliceInput {
 export interface SliceSummary {
   readonly ended: 'deadline' | 'present-end' | 'aborted' | 'superseded' | 'worker-shutdown';
   readonly records: number;
+  /** Records to the real end of the topic, those behind an open transaction included. */
   readonly lag: number;
+  /** Of these, the ones behind an open transaction: nobody is given them yet. Left out by workers of the release before. */
+  readonly held?: number | undefined;
   readonly watermarkUs: number | null;
   /** How fast its records were worked off; left out by workers of the release before. */
   readonly recordsPerSecond?: number | undefined;
@@ -182,7 +185,7 @@ export interface LifecycleStatus {
   readonly rows: number | null;
   readonly entities: number | null;
   /**
-   * As of the last ended slice, or, of a version that stands still, as a worker last saw it; the live figure is in the running activity's
+   * To the real end of the topic, open transactions included. As of the last ended slice, or, of a version that stands still, as a worker last saw it; the live figure is in the running activity's
    * heartbeat and in `millrace status`.
    */
   readonly lag: number | null;

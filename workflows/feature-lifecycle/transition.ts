@@ -1,6 +1,6 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
-import { type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
+import { HELD_BACK, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import type { BackfillSummary, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
@@ -205,8 +205,8 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, i
   const waiting =
     slice.waiting === undefined ? state.waiting : withWaiting(state.waiting, streamLane(shard), slice.waiting);
   const generation = Math.max(state.generation, slice.generation ?? 0);
-  // One that waits may never have seen the topic.
-  if ((slice.waiting ?? null) !== null)
+  // One that waits may never have seen the topic; one that is held back has.
+  if (slice.waiting != null && slice.waiting.code !== HELD_BACK)
     return { ...state, generation, waiting, records: state.records + slice.records };
   const others = state.caughtUp.filter((other) => other !== shard);
   return {
