@@ -16,6 +16,7 @@ const pure = [
   'test/types/**/*.test.ts',
   'test/slice/**/*.test.ts',
   'test/layers/**/*.test.ts',
+  'test/memory/**/*.test.ts',
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
   'test/oracle/**/*.test.ts',

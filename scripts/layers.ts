@@ -7,6 +7,7 @@ export const LAYERS: LayerRules = {
     ['engine/errors'],
     ['engine/faults'],
     ['engine/values'],
+    ['engine/memory'],
     ['engine/contract'],
     ['engine/code'],
     ['engine/purity'],
