@@ -1,6 +1,7 @@
 import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBVector } from 'duckdb';
 import type { CompiledContract } from '../contract/compiled-contract.ts';
 import { recordDigest } from '../topic/anchor.ts';
+import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import { type LogBatch, type PartitionEnds, type RawRecord, realEnd } from '../topic/log-reader.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
@@ -40,6 +41,7 @@ export class ArchiveBuffer {
   readonly startedMs: number;
   rows = 0;
   bytes = 0;
+  readonly #duckdb: DuckDb;
   readonly #connection: DuckDBConnection;
   readonly #appender: DuckDBAppender;
   readonly #contract: CompiledContract;
@@ -61,10 +63,11 @@ export class ArchiveBuffer {
     await duckdb.run(`CREATE TABLE ${table} (${definitions.join(', ')})`);
     const connection = await duckdb.connect();
     const appender = await connection.createAppender(table);
-    return new ArchiveBuffer(table, connection, appender, contract, columns, starts, nowMs);
+    return new ArchiveBuffer(duckdb, table, connection, appender, contract, columns, starts, nowMs);
   }
 
   private constructor(
+    duckdb: DuckDb,
     table: string,
     connection: DuckDBConnection,
     appender: DuckDBAppender,
@@ -74,6 +77,7 @@ export class ArchiveBuffer {
     nowMs: number,
   ) {
     this.table = table;
+    this.#duckdb = duckdb;
     this.startedMs = nowMs;
     this.#connection = connection;
     this.#appender = appender;
@@ -145,7 +149,7 @@ export class ArchiveBuffer {
   seal(): void {
     if (this.#chunkRows > 0) this.#flush();
     this.#appender.closeSync();
-    this.#connection.closeSync();
+    this.#duckdb.disconnect(this.#connection);
   }
 
   #newChunk(): number {
@@ -165,6 +169,7 @@ export class ArchiveBuffer {
         for (let row = this.#chunkRows; row < CHUNK_ROWS; row++) this.#vectors[column]!.setItem(row, null);
     for (const vector of this.#vectors) vector.flush();
     this.#appender.appendDataChunk(this.#chunk);
+    chunkLeft(this.#chunk);
     this.#chunk = null;
     this.#chunkRows = 0;
   }

@@ -1,35 +1,41 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance, type DuckDBValue } from 'duckdb';
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBValue } from 'duckdb';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { isNamed } from '../faults/fault.ts';
 import { faultError, faultOf, symptomsOf } from '../faults/fault-table.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
+import { chunkLeft } from './chunk-garbage.ts';
+import { type InstanceLease, type InstanceOptions, leaseInstance, OpenInstance } from './duckdb-instance.ts';
 
-export interface DuckDbOptions {
-  /** What DuckDB may hold in memory, MiB; beyond it spills. */
-  readonly memoryMb: number;
-  /** Default: the processors there are. */
-  readonly threads?: number | undefined;
-  /** Folder to spill to; made if missing. The instance keeps to a folder of its own in it, removed on close. */
-  readonly tempDir: string;
-}
+/** A session of the one DuckDB of a budget's process; or, by `memoryMb`, a DuckDB of one's own: for tools that are a process themselves. */
+export type DuckDbOptions = InstanceOptions | { readonly memory: MemoryBudget; readonly tempDir: string };
 
 /**
- * One private DuckDB, in memory and spilling: the scan, dedupe, sort and spill engine. The only place that opens DuckDB, so that every
- * instance has the options its correctness depends on.
+ * A session: tables of its own, which nobody else sees, in memory and spilling; the scan, dedupe, sort and spill engine. The only way to
+ * DuckDB, so that every instance has the options its correctness depends on.
  */
 export class DuckDb {
-  readonly #instance: DuckDBInstance;
+  readonly #lease: InstanceLease;
+  readonly #database: string;
   readonly #main: DuckDBConnection;
-  readonly #spillDir: string;
+  readonly #connections = new Set<DuckDBConnection>();
   #names = 0;
   #closed = false;
 
-  constructor(instance: DuckDBInstance, main: DuckDBConnection, spillDir: string) {
-    this.#instance = instance;
+  private constructor(lease: InstanceLease, database: string, main: DuckDBConnection) {
+    this.#lease = lease;
+    this.#database = database;
     this.#main = main;
-    this.#spillDir = spillDir;
+  }
+
+  /** A session of an instance, which it gives back when it is closed. */
+  static async over(lease: InstanceLease): Promise<DuckDb> {
+    const { opened } = lease;
+    const database = opened.newSession();
+    // In memory, as the instance's own: it spills alike, and detached it is gone with all that is in it.
+    await opened.main.run(`ATTACH ':memory:' AS ${database}`);
+    const main = await opened.instance.connect();
+    await main.run(`USE ${database}`);
+    return new DuckDb(lease, database, main);
   }
 
   /** Runs one statement or several, aborted with the signal. Values are bound by position. */
@@ -67,6 +73,7 @@ export class DuckDb {
         // Handled when it is awaited; until then its failure must not end the process.
         pending.catch(() => {});
         yield chunk;
+        chunkLeft(chunk);
       }
     } catch (error) {
       signal?.throwIfAborted();
@@ -75,13 +82,26 @@ export class DuckDb {
       watch.end();
       connection.interrupt();
       await pending?.catch(() => {});
-      connection.closeSync();
+      this.disconnect(connection);
     }
   }
 
-  /** Another connection to the same database; the caller closes it (`closeSync`). */
-  connect(): Promise<DuckDBConnection> {
-    return this.#instance.connect();
+  /** Another connection to the same tables; the caller ends it (`disconnect`). */
+  async connect(): Promise<DuckDBConnection> {
+    const connection = await this.#lease.opened.instance.connect();
+    await connection.run(`USE ${this.#database}`);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** Ends a connection. */
+  disconnect(connection: DuckDBConnection): void {
+    if (this.#connections.delete(connection)) connection.closeSync();
+  }
+
+  /** Runs `fn` while DuckDB has one thread, so that what it writes is the same bytes on any machine. */
+  withOneThread<T>(fn: () => Promise<T>): Promise<T> {
+    return this.#lease.opened.withOneThread(fn);
   }
 
   /** A table name that is not used yet. */
@@ -90,13 +110,17 @@ export class DuckDb {
     return `${prefix}_${this.#names}`;
   }
 
-  /** Frees memory and spill files. Safe to call twice. */
+  /** Drops the session's tables, frees what they held and ends its connections. Safe to call twice. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const connection of this.#connections) this.disconnect(connection);
     this.#main.closeSync();
-    this.#instance.closeSync();
-    await rm(this.#spillDir, { recursive: true, force: true });
+    try {
+      await this.#lease.opened.main.run(`DETACH ${this.#database}`);
+    } finally {
+      await this.#lease.giveBack();
+    }
   }
 
   async #interruptible<T>(
@@ -136,35 +160,26 @@ function interruptOnAbort(connection: DuckDBConnection, signal: AbortSignal | un
 }
 
 /**
- * The options every instance needs. Without `statistics_propagation` disabled, a prepared statement that runs again after its tables
- * changed returns wrong rows (DuckDB 1.5.5 and 1.5.6; duckdb#24182); `run` with values prepares, too. Extensions are never downloaded.
- */
-export const requiredDuckDbOptions = {
-  disabled_optimizers: 'statistics_propagation',
-  autoinstall_known_extensions: 'false',
-  autoload_known_extensions: 'false',
-} as const;
-
-/**
- * Opens a private DuckDB.
+ * Opens a session of the one DuckDB that a budget has room for, or a DuckDB of one's own. The folder is where it spills; of a shared one,
+ * it is the first session's.
  *
  * @example
- * const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: '/var/tmp/millrace' });
+ * const duckdb = await openDuckDb({ memory: processMemory(), tempDir: '/var/tmp/millrace' });
  * try { await duckdb.run('CREATE TABLE t (a INTEGER)'); } finally { await duckdb.close(); }
  */
 export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
-  await mkdir(options.tempDir, { recursive: true });
-  const spillDir = await mkdtemp(join(options.tempDir, 'duckdb-'));
-  const instance = await DuckDBInstance.create(':memory:', {
-    ...requiredDuckDbOptions,
-    memory_limit: `${Math.max(64, Math.floor(options.memoryMb))}MiB`,
-    temp_directory: spillDir,
-    threads: String(options.threads ?? availableParallelism()),
-  });
-  const main = await instance.connect();
-  // Not an instance option: without it, casts to and from TIMESTAMPTZ follow the machine's zone.
-  await main.run(`SET GLOBAL TimeZone = 'UTC'`);
-  return new DuckDb(instance, main, spillDir);
+  const lease = 'memory' in options ? await leaseInstance(options.memory, options.tempDir) : await ownInstance(options);
+  try {
+    return await DuckDb.over(lease);
+  } catch (error) {
+    await lease.giveBack();
+    throw error;
+  }
+}
+
+async function ownInstance(options: InstanceOptions): Promise<InstanceLease> {
+  const opened = await OpenInstance.open(options);
+  return { opened, giveBack: () => opened.close() };
 }
 
 /** A name as DuckDB SQL takes it. */

@@ -1,10 +1,12 @@
 import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBType, type DuckDBValue } from 'duckdb';
+import { chunkLeft } from './chunk-garbage.ts';
 import { type DuckDb, nameDuckDbError } from './duckdb.ts';
 
 const ROWS_PER_CHUNK = 2048;
 
 /** Fills a DuckDB table row by row, chunk-wise. */
 export class RowAppender {
+  readonly #duckdb: DuckDb;
   readonly #connection: DuckDBConnection;
   readonly #appender: DuckDBAppender;
   readonly #types: readonly DuckDBType[];
@@ -14,10 +16,21 @@ export class RowAppender {
   /** @param types Of all columns of the table, in order. */
   static async open(duckdb: DuckDb, table: string, types: readonly DuckDBType[]): Promise<RowAppender> {
     const connection = await duckdb.connect();
-    return new RowAppender(connection, await connection.createAppender(table), types);
+    try {
+      return new RowAppender(duckdb, connection, await connection.createAppender(table), types);
+    } catch (error) {
+      duckdb.disconnect(connection);
+      throw error;
+    }
   }
 
-  private constructor(connection: DuckDBConnection, appender: DuckDBAppender, types: readonly DuckDBType[]) {
+  private constructor(
+    duckdb: DuckDb,
+    connection: DuckDBConnection,
+    appender: DuckDBAppender,
+    types: readonly DuckDBType[],
+  ) {
+    this.#duckdb = duckdb;
     this.#connection = connection;
     this.#appender = appender;
     this.#types = types;
@@ -43,7 +56,7 @@ export class RowAppender {
     } catch (error) {
       throw nameDuckDbError(error);
     } finally {
-      this.#connection.closeSync();
+      this.#duckdb.disconnect(this.#connection);
     }
   }
 
@@ -51,6 +64,7 @@ export class RowAppender {
     const chunk = DuckDBDataChunk.create(this.#types, this.#rows);
     chunk.setColumns(this.#columns);
     this.#appender.appendDataChunk(chunk);
+    chunkLeft(chunk);
     for (const column of this.#columns) column.length = 0;
     this.#rows = 0;
   }

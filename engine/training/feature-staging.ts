@@ -14,6 +14,7 @@ import {
 } from 'duckdb';
 import { type Cell, isCellError } from '../values/cell.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import { internalBug } from '../errors/millrace-error.ts';
@@ -39,6 +40,7 @@ export async function createErrorsTable(duckdb: DuckDb, table: string): Promise<
  */
 export class FeatureStaging {
   readonly table: string;
+  readonly #duckdb: DuckDb;
   readonly #connection: DuckDBConnection;
   readonly #appender: DuckDBAppender;
   readonly #errors: RowAppender;
@@ -49,6 +51,7 @@ export class FeatureStaging {
   #rows = 0;
 
   private constructor(
+    duckdb: DuckDb,
     connection: DuckDBConnection,
     appender: DuckDBAppender,
     errors: RowAppender,
@@ -56,6 +59,7 @@ export class FeatureStaging {
     features: readonly ScalarType[],
   ) {
     this.table = table;
+    this.#duckdb = duckdb;
     this.#connection = connection;
     this.#appender = appender;
     this.#errors = errors;
@@ -72,7 +76,7 @@ export class FeatureStaging {
     await createErrorsTable(duckdb, table);
     const errors = await RowAppender.open(duckdb, errorsTable(table), [BIGINT, INTEGER, VARCHAR]);
     const connection = await duckdb.connect();
-    return new FeatureStaging(connection, await connection.createAppender(table), errors, table, features);
+    return new FeatureStaging(duckdb, connection, await connection.createAppender(table), errors, table, features);
   }
 
   /** Hot path: one label row's cells. */
@@ -94,7 +98,7 @@ export class FeatureStaging {
   close(): void {
     this.#flush();
     this.#appender.closeSync();
-    this.#connection.closeSync();
+    this.#duckdb.disconnect(this.#connection);
     this.#errors.close();
   }
 
@@ -103,6 +107,7 @@ export class FeatureStaging {
     this.#chunk.rowCount = this.#rows;
     for (const vector of this.#vectors) vector.flush();
     this.#appender.appendDataChunk(this.#chunk);
+    chunkLeft(this.#chunk);
     this.#chunk = DuckDBDataChunk.create(this.#types, CHUNK_ROWS);
     this.#vectors = this.#types.map((_, column) => this.#chunk.getColumnVector(column));
     this.#rows = 0;

@@ -27,14 +27,14 @@ export async function writeRows(
   const row = `${SPINE_TABLE}.${ROW_COLUMN}`;
   const joined = [...(isRead ? [READ_TABLE] : []), ...stagedTables.values()];
   const joins = joined.map((table) => `JOIN ${table} ON ${table}.row_number = ${row}`);
-  await duckdb.run('SET threads = 1');
-  await duckdb.run('SET preserve_insertion_order = true');
-  await duckdb.run(
-    `COPY (
+  await duckdb.withOneThread(() =>
+    duckdb.run(
+      `COPY (
        SELECT ${[...columns, ...wide].join(', ')} FROM ${SPINE_TABLE} ${joins.join(' ')} ORDER BY ${row}
      ) TO $1 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
-    [path],
-    signal,
+      [path],
+      signal,
+    ),
   );
 }
 

@@ -2,8 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { INTEGER } from 'duckdb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDuckDb, requiredDuckDbOptions } from '../../engine/duckdb/duckdb.ts';
+import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
+import { requiredDuckDbOptions } from '../../engine/duckdb/duckdb-instance.ts';
+import { RowAppender } from '../../engine/duckdb/row-appender.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -54,7 +59,7 @@ describe('a prepared statement that runs again after its tables changed', () => 
       expect(rows).toEqual(
         Array.from({ length: 1000 }, (_, i) => [`user_${i}`, BigInt(Math.floor(i / 36)), 1n, BigInt(i)]),
       );
-      connection.closeSync();
+      duckdb.disconnect(connection);
     } finally {
       await duckdb.close();
     }
@@ -68,7 +73,7 @@ describe('openDuckDb', () => {
     const connection = await duckdb.connect();
     const [[zone]] = (await connection.runAndReadAll(`SELECT current_setting('TimeZone')`)).getRows() as [[string]];
     expect(zone).toBe('UTC');
-    connection.closeSync();
+    duckdb.disconnect(connection);
     await duckdb.run(`CREATE TABLE t AS SELECT md5(i::VARCHAR) AS a FROM range(4000000) r(i)`);
     let count = 0;
     let before = '';
@@ -120,5 +125,76 @@ describe('openDuckDb', () => {
     } finally {
       await duckdb.close();
     }
+  });
+});
+
+describe('the sessions of one budget', () => {
+  const memoryOf = (memoryMb: number): MemoryBudget => new MemoryBudget(memoryShares(memoryMb));
+  const instancesIn = async (tempDir: string): Promise<number> => (await readdir(tempDir)).length;
+
+  it('share one instance and its limit, see nothing of each other, and spill into one folder', async () => {
+    const tempDir = join(folder, 'shared');
+    const memory = memoryOf(2048);
+    const first = await openDuckDb({ memory, tempDir });
+    const second = await openDuckDb({ memory, tempDir: join(folder, 'elsewhere') });
+    await first.run('CREATE TABLE t AS SELECT 1 AS a');
+    await second.run('CREATE TABLE t AS SELECT 2 AS a');
+    const appender = await RowAppender.open(second, 't', [INTEGER]);
+    appender.append(3);
+    appender.close();
+    expect(await first.query('SELECT a FROM t')).toEqual([{ a: 1 }]);
+    expect(await second.query('SELECT a FROM t ORDER BY a')).toEqual([{ a: 2 }, { a: 3 }]);
+    expect(await instancesIn(tempDir)).toBe(1);
+    const [limit] = await second.query<{ m: string }>(`SELECT current_setting('memory_limit') AS m`);
+    expect(limit).toEqual({ m: '682.0 MiB' });
+    const other = await openDuckDb({ memory: memoryOf(1024), tempDir });
+    expect(await instancesIn(tempDir)).toBe(2);
+    await other.close();
+    await first.close();
+    expect(await second.query('SELECT count(*)::INTEGER AS n FROM t')).toEqual([{ n: 2 }]);
+    expect(await instancesIn(tempDir)).toBe(1);
+    await second.close();
+    expect(await instancesIn(tempDir)).toBe(0);
+    const again = await openDuckDb({ memory, tempDir });
+    await expect(again.query('SELECT a FROM t')).rejects.toThrow('does not exist');
+    await again.close();
+  });
+
+  it('free what a closed one held, connections left open included', async () => {
+    const memory = memoryOf(1024);
+    const first = await openDuckDb({ memory, tempDir: folder });
+    const second = await openDuckDb({ memory, tempDir: folder });
+    const held = async (): Promise<number> => {
+      const [row] = await first.query<{ n: bigint }>(
+        'SELECT (sum(memory_usage_bytes) + sum(temporary_storage_bytes))::BIGINT AS n FROM duckdb_memory()',
+      );
+      return Number(row?.n);
+    };
+    const before = await held();
+    await second.run('CREATE TABLE t AS SELECT md5(i::VARCHAR) AS a FROM range(1000000) r(i)');
+    const left = await second.connect();
+    await left.run('BEGIN TRANSACTION');
+    await left.run('INSERT INTO t SELECT a FROM t');
+    expect(await held()).toBeGreaterThan(before + 30 * 2 ** 20);
+    await second.close();
+    expect(await held()).toBeLessThan(before + 2 ** 20);
+    await first.close();
+  });
+
+  it('write on one thread while one of them asks for it, and on all again', async () => {
+    const memory = memoryOf(2048);
+    const first = await openDuckDb({ memory, tempDir: folder });
+    const second = await openDuckDb({ memory, tempDir: folder });
+    const threads = async (): Promise<unknown> => await first.query(`SELECT current_setting('threads')::INTEGER AS n`);
+    const all = await threads();
+    const gate = Promise.withResolvers<void>();
+    const one = second.withOneThread(() => gate.promise);
+    await second.withOneThread(async () => expect(await threads()).toEqual([{ n: 1 }]));
+    expect(await threads()).toEqual([{ n: 1 }]);
+    gate.resolve();
+    await one;
+    expect(await threads()).toEqual(all);
+    await first.close();
+    await second.close();
   });
 });
