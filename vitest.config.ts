@@ -1,4 +1,15 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** The manifest's exports name what a build makes: here `millrace` means the sources. */
+const resolve = {
+  alias: [
+    { find: /^millrace$/, replacement: source('index.ts') },
+    { find: /^millrace\/(client|testing)$/, replacement: source('$1.ts') },
+  ],
+};
 
 const common = {
   pool: 'forks' as const,
@@ -23,6 +34,7 @@ const pure = [
   'test/history/**/*.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
+  'test/package/client-graph.test.ts',
 ];
 
 export default defineConfig({
@@ -30,8 +42,9 @@ export default defineConfig({
     // Two cores: more workers only make the services' tests slower and flakier.
     maxWorkers: 2,
     projects: [
-      { test: { ...common, name: 'pure', include: pure } },
+      { resolve, test: { ...common, name: 'pure', include: pure } },
       {
+        resolve,
         test: {
           ...common,
           name: 'services',
@@ -41,6 +54,7 @@ export default defineConfig({
         },
       },
       {
+        resolve,
         test: {
           ...common,
           name: 'browser',

@@ -2,6 +2,7 @@
  * The worker process: reads the configuration, puts the parts together and runs until it is told to stop. Says so when it is ready:
  * by IPC to a parent (`{"ready": true}`), else as a log line.
  */
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
@@ -19,6 +20,7 @@ import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
+import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
@@ -101,6 +103,13 @@ function bridgeLogs(log: pino.Logger, metricsAddress: string | null): void {
   });
 }
 
+/** The package brings the workflows as one file; the clone bundles them as it starts. */
+function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+  if (existsSync(codePath)) return { workflowBundle: { codePath } };
+  return { workflowsPath: fileURLToPath(ownModule('./workflows/index', import.meta.url)) };
+}
+
 async function run(env: Environment, log: pino.Logger): Promise<void> {
   const roles = rolesOf(env.variables);
   const taskQueue = taskQueueOf(env.variables);
@@ -148,7 +157,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
   const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
     workflow: {
-      workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)),
+      ...workflowCode(),
       maxConcurrentActivityTaskExecutions: 20,
       // How long a lifecycle waits for a worker that is gone before another takes it: 10 s would be long for a person.
       stickyQueueScheduleToStartTimeout: '3s',

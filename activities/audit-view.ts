@@ -5,7 +5,7 @@ import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
 import type { ParityKind } from '../engine/postgres/parity-audits.ts';
-import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { liveVersion } from '../engine/postgres/live-version.ts';
 import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';

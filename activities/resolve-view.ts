@@ -1,5 +1,5 @@
 import { catalog, run } from '../engine/postgres/catalog.ts';
-import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { liveVersion } from '../engine/postgres/live-version.ts';
 import type { ViewPlan } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, viewNamed } from './activity-deps.ts';
 

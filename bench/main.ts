@@ -52,6 +52,8 @@ try {
     DATABASE_URL: stack.databaseUrl,
     KAFKA_BROKERS: stack.kafka.brokers.join(','),
     NODE_NO_WARNINGS: '1',
+    // They read features as an application does; what they start themselves does, too.
+    NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${new URL('../scripts/from-source.ts', import.meta.url).href}`,
   };
   for (const part of parts) {
     process.stderr.write(`measuring ${part}\n`);

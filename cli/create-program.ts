@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import packageJson from '../package.json' with { type: 'json' };
+import { RELEASE } from '../engine/installation/release.ts';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addDeadLettersCommand } from './commands/dead-letters.ts';
@@ -20,8 +20,8 @@ import { addTokenCommand } from './commands/token.ts';
 /** The command line `millrace` with all its commands, before it is given arguments. */
 export function createProgram(): Command {
   const program = new Command('millrace')
-    .description(packageJson.description)
-    .version(packageJson.version)
+    .description(RELEASE.description)
+    .version(RELEASE.version)
     .showHelpAfterError('(add --help for what there is)');
   addDevCommand(program);
   addPlanCommand(program);

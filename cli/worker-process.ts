@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type AnyErrorCode, receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { ownModule } from '../engine/installation/own-module.ts';
 
 const RESTART_AFTER_MS = 1_000;
 const STOP_WITHIN_MS = 30_000;
@@ -64,7 +65,7 @@ export class WorkerProcess {
   }
 
   async #launch(): Promise<void> {
-    const child = fork(fileURLToPath(new URL('../worker.ts', import.meta.url)), [], {
+    const child = fork(fileURLToPath(ownModule('../worker', import.meta.url)), [], {
       env: { ...this.#options.variables, NODE_NO_WARNINGS: '1' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

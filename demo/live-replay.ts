@@ -16,7 +16,7 @@ import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog } from '../engine/served/create-serving-log.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
-import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { liveVersion } from '../engine/postgres/live-version.ts';
 import type { ServedRow } from './compare.ts';
 import type { FlightsWorkspace } from './flights-workspace.ts';
 import { Latencies } from './latencies.ts';

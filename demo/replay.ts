@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { internalBug } from '../engine/errors/millrace-error.ts';
+import { ownModule } from '../engine/installation/own-module.ts';
 
 interface ProducerMessage {
   readonly ready?: boolean;
@@ -28,7 +29,7 @@ export class Replay {
     signal: AbortSignal;
   }): Promise<Replay> {
     const child = fork(
-      fileURLToPath(new URL('./producer.ts', import.meta.url)),
+      fileURLToPath(ownModule('./producer', import.meta.url)),
       [options.junePath, options.topic, options.brokers.join(','), options.spillDir],
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { layerFaults } from './layer-faults.ts';
 import { LAYERS } from './layers.ts';
 
-const NOT_OURS = new Set(['node_modules', 'coverage', 'data']);
+const NOT_OURS = new Set(['node_modules', 'coverage', 'data', 'dist']);
 const paths = globSync('**/*.{ts,mjs}', { exclude: (path) => path.startsWith('.') || NOT_OURS.has(path) });
 const sources = new Map(paths.map((path) => [path.replaceAll('\\', '/'), readFileSync(path, 'utf8')]));
 const faults = layerFaults(sources, LAYERS);

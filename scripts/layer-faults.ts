@@ -12,8 +12,8 @@ export interface LayerRules {
   /** Rooms that may import any package, and whose folders may lean on each other. */
   readonly free: readonly string[];
   readonly deployed: { readonly entries: readonly string[]; readonly never: readonly string[] };
-  /** A bare name that stands for a file here. */
-  readonly self: { readonly name: string; readonly file: string };
+  /** Bare names that stand for files here. */
+  readonly self: Readonly<Record<string, string>>;
 }
 
 /** An import of a file by a file. */
@@ -80,7 +80,8 @@ function isTypesOnly(from: string | null, to: string | null, { typesOnly }: Laye
 
 /** The file an import names; null for a package or a builtin. */
 function fileOf(from: string, specifier: string, { self }: LayerRules): string | null {
-  if (specifier === self.name) return self.file;
+  const own = self[specifier];
+  if (own !== undefined) return own;
   return specifier.startsWith('.') ? posix.normalize(posix.join(posix.dirname(from), specifier)) : null;
 }
 

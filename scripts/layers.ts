@@ -5,6 +5,7 @@ export const LAYERS: LayerRules = {
   // Low to high. A room imports those of lower lines and itself, never those beside it.
   levels: [
     ['engine/errors'],
+    ['engine/installation'],
     ['engine/faults'],
     ['engine/values'],
     ['engine/memory'],
@@ -26,8 +27,8 @@ export const LAYERS: LayerRules = {
     ['engine/archive', 'engine/served'],
     ['engine/replay'],
     ['engine/backfill', 'engine/stream', 'engine/online', 'engine/training'],
-    ['engine/parity'],
-    ['index.ts'],
+    ['engine/parity', 'engine/testing'],
+    ['index.ts', 'client.ts', 'testing.ts'],
     ['features', 'workflows'],
     ['config'],
     ['activities', 'serving'],
@@ -39,7 +40,8 @@ export const LAYERS: LayerRules = {
     ['cli/create-program.ts'],
     ['cli/main.ts'],
     ['cli/bin.mjs'],
-    ['soak', 'scripts'],
+    ['scripts'],
+    ['soak'],
     ['test', 'vitest.config.ts'],
     ['bench'],
   ],
@@ -86,9 +88,9 @@ export const LAYERS: LayerRules = {
   free: ['soak', 'test', 'vitest.config.ts', 'bench'],
   // What a deployment runs never loads the local services or what plays with them; `dev` and `demo` load them when they are called.
   deployed: {
-    entries: ['index.ts', 'worker.ts', 'serving/start-api.ts', 'cli/main.ts'],
+    entries: ['index.ts', 'client.ts', 'testing.ts', 'worker.ts', 'serving/start-api.ts', 'cli/main.ts'],
     never: ['stack', 'demo', 'soak', 'bench', 'test'],
   },
-  // The library as definitions name it.
-  self: { name: 'millrace', file: 'index.ts' },
+  // The library as definitions, applications and tests name it.
+  self: { millrace: 'index.ts', 'millrace/client': 'client.ts', 'millrace/testing': 'testing.ts' },
 };

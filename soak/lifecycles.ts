@@ -8,7 +8,7 @@ import type { LogReader } from '../engine/topic/log-reader.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
-import { liveVersion } from '../engine/postgres/view-versions.ts';
+import { liveVersion } from '../engine/postgres/live-version.ts';
 import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../workflows/archive-source/contract.ts';
 import type { Command, LifecycleStatus, Phase } from '../workflows/feature-lifecycle/contract.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';

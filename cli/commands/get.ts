@@ -6,7 +6,7 @@ import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { keyOf, timeOf } from '../entity-arguments.ts';
 import { neededServices } from '../services.ts';

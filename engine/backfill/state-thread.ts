@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import { ownModule } from '../installation/own-module.ts';
 import type { PackedBlock } from './event-block.ts';
 import type { StateAnswer, StateRequest } from './state-worker.ts';
 
@@ -11,7 +12,7 @@ export class StateThread {
   #failure: unknown = null;
 
   constructor(layout: ViewLayout) {
-    this.#worker = new Worker(new URL('./state-worker.ts', import.meta.url), { workerData: layout });
+    this.#worker = new Worker(ownModule('./state-worker', import.meta.url), { workerData: layout });
     this.#worker.on('message', (answer: StateAnswer) => this.#waiting.shift()?.resolve(answer));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) =>

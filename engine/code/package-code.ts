@@ -35,7 +35,7 @@ export async function readPackageCode(outside: readonly OutsideName[], folder: s
     // As Node resolves: esbuild's own preference for "module" would take other files than those that run.
     mainFields: ['main'],
     conditions: ['module-sync', 'node-addons'],
-    external: ['millrace', 'zod', 'zod/*'],
+    external: ['millrace', 'millrace/*', 'zod', 'zod/*'],
     loader: { '.node': 'binary', '.wasm': 'binary' },
     treeShaking: true,
     minifyWhitespace: true,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { ownModule } from '../installation/own-module.ts';
 
 /** An impure use while definitions are imported: where the user's own code stood. */
 export interface ImportUse {
@@ -90,7 +91,7 @@ export function askElsewhere(folder: string): Elsewhere {
 function startProcess(folder: string): ChildProcess {
   const { timeZone, locale } = otherPlace();
   const root = parse(folder).root;
-  const script = fileURLToPath(new URL('elsewhere-process.ts', import.meta.url));
+  const script = fileURLToPath(ownModule('./elsewhere-process', import.meta.url));
   return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, folder], {
     cwd: process.cwd() === root ? tmpdir() : root,
     env: {

@@ -3,13 +3,16 @@ import { createRequire, registerHooks } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { ownModule } from '../installation/own-module.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 
 const installation = import.meta.url;
 /** What definitions need of `millrace`, and all of it, which takes ten times as long to load. */
-const [quickEntry, wholeEntry] = ['./definition-entry.ts', '../../index.ts'].map(
-  (path) => new URL(path, installation).href,
-) as [string, string];
+const quickEntry = ownModule('./definition-entry', installation).href;
+const wholeEntry = ownModule('../../index', installation).href;
+const ENTRIES: ReadonlyMap<string, string> = new Map(
+  ['client', 'testing'].map((part) => [`millrace/${part}`, ownModule(`../../${part}`, installation).href]),
+);
 const loadMark = 'millrace-load';
 const marked = new RegExp(`[?&](${loadMark}=\\d+)$`);
 let hooksInstalled = false;
@@ -97,7 +100,7 @@ async function importFile(
   folder: string,
 ): Promise<Failure | { readonly exports: Readonly<Record<string, unknown>> }> {
   const { importNatively } = createRequire(installation)(
-    './import-natively.ts',
+    fileURLToPath(ownModule('./import-natively', installation)),
   ) as typeof import('./import-natively.ts');
   try {
     return { exports: await importNatively(`${pathToFileURL(file).href}?${loadMark}=${loads}`) };
@@ -126,7 +129,9 @@ function installHooks(): void {
   registerHooks({
     resolve(specifier, context, nextResolve) {
       const mark = marked.exec(context.parentURL ?? '')?.[1];
-      if (specifier === 'millrace') return { url: entry, format: 'module-typescript', shortCircuit: true };
+      if (specifier === 'millrace') return nextResolve(entry, context);
+      const part = ENTRIES.get(specifier);
+      if (part !== undefined) return nextResolve(part, context);
       if (specifier === 'zod' || specifier.startsWith('zod/')) {
         return nextResolve(specifier, { ...context, parentURL: installation });
       }

@@ -93,6 +93,7 @@ export const ERROR_CODES = {
   },
   'Configuration and services': {
     'node-too-old': 'The command line was started with a Node that is older than the one Millrace needs.',
+    'package-missing': 'What was asked for needs a package that is installed only where it is wanted.',
     'bad-configuration': 'A variable of the environment has an impossible value.',
     'not-configured': 'A variable that a worker or the API needs is not set.',
     'not-connected': 'A command needs services, and neither are they named nor does a `millrace dev` run.',
@@ -254,6 +255,8 @@ export const ERROR_CODES = {
     'workflow-failed': 'A workflow failed and does not say why.',
     'log-ended': 'A reader was closed while a stream read on; it is tried again, and shows while it is waited for.',
     'stream-did-not-catch-up': 'In the demo: a stream did not reach the end of its topic in time.',
+    'kafka-client-missing':
+      'The serving log of a bundled application does not find the Kafka client of Millrace beside the bundle.',
     'log-writer-closed': 'A writer was used after it was closed.',
     'dedupe-ids-corrupt': 'Stored dedupe ids are not the bytes that were written.',
     'invalid-ring-corrupt': 'Stored verdicts are not the bytes that were written.',

@@ -6,7 +6,8 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
-import { liveVersion, type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { liveVersion, newestStatus } from '../postgres/live-version.ts';
+import type { ViewVersion } from '../postgres/view-versions.ts';
 import { CorruptState, openStored } from '../state/stored-state.ts';
 import { type Fetched, type FetchedState, LiveReader } from './live-reader.ts';
 import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
@@ -87,18 +88,18 @@ export class ViewLoader {
   }
 
   async #notServed(): Promise<MillraceError> {
-    const [newest] = await versions(this.#pool, this.#view);
-    if (newest === undefined) {
+    const status = await newestStatus(this.#pool, this.#view);
+    if (status === null) {
       return new MillraceError('unknown-view', `no view "${this.#view}" is known here`, {
         remedy: 'Correct the name, or start the view; GET /v1/views and "millrace status" list what is served.',
         details: { view: this.#view },
       });
     }
-    return new MillraceError('view-not-published', `view "${this.#view}" is ${newest.status}, not published`, {
+    return new MillraceError('view-not-published', `view "${this.#view}" is ${status}, not published`, {
       remedy: 'Wait for its lifecycle to publish it, or start it again.',
-      retryable: newest.status === 'building' || newest.status === 'built',
+      retryable: status === 'building' || status === 'built',
       httpStatus: 409,
-      details: { view: this.#view, status: newest.status },
+      details: { view: this.#view, status },
     });
   }
 

@@ -11,7 +11,8 @@ import { bindKeys, lateralState, stateTable, unnestKeys } from '../postgres/stat
 import { type StreamOffset, streamOffsets } from '../postgres/stream-offsets.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
-import { liveVersion, type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { liveVersion } from '../postgres/live-version.ts';
+import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { decodedBytes } from '../state/state-size.ts';
 import { KeySample } from './key-sample.ts';
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
@@ -120,6 +119,8 @@ export async function copyStates(
   layout: ViewLayout,
   rows: AsyncIterable<StateRow> | Iterable<StateRow>,
 ): Promise<number> {
+  // Loaded by who loads: those who only read states are none the slower for it.
+  const { from: copyFrom } = await import('pg-copy-streams');
   const written = { rows: 0 };
   await withoutTimeLimit(client, async () => {
     const copy = client.query(

@@ -1,9 +1,10 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
-import { type CatalogTables, catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
+import { catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
 import type { Cut } from '../topic/cut.ts';
+import { versionOf } from './live-version.ts';
 import type { Queryable } from './queryable.ts';
 import { stateTableName } from './state-table.ts';
 
@@ -62,34 +63,6 @@ export interface BuiltVersion {
 }
 
 const VERSIONS = 'millrace_catalog.view_version';
-
-function fromRow(row: Selectable<CatalogTables[typeof VERSIONS]>): ViewVersion {
-  return {
-    view: row.view,
-    version: row.version,
-    fingerprint: row.fingerprint,
-    layout: row.layout,
-    layoutTag: row.layout_tag,
-    // Readers are upgraded before the workers that migrate: then there is no such column yet.
-    semantics: row.semantics ?? row.layout.semantics,
-    status: row.status,
-    stateTable: row.state_table,
-    source: row.source,
-    topic: row.topic,
-    cut: row.cut,
-    history: row.history,
-    counts: row.counts,
-    entities: row.entities,
-    historyWatermarkUs: row.history_watermark_us,
-    seq: row.seq,
-    builder: row.builder,
-    createdAtUs: row.created_at,
-    publishedAtUs: row.published_at,
-    endedAtUs: row.ended_at,
-    sqlSurface: row.sql_surface,
-    build: row.build ?? null,
-  };
-}
 
 /**
  * Adds the next version of a view in status `building` and returns its number and state table. Inside a transaction it holds
@@ -193,19 +166,10 @@ export async function setSqlSurface(on: Queryable, view: string, version: number
   );
 }
 
-/** The version readers get, or null. */
-export async function liveVersion(on: Queryable, view: string): Promise<ViewVersion | null> {
-  const [row] = await run(
-    on,
-    catalog.selectFrom(VERSIONS).selectAll().where('view', '=', view).where('status', '=', 'live'),
-  );
-  return row === undefined ? null : fromRow(row);
-}
-
 /** The live version of every view, by name. */
 export async function liveVersions(on: Queryable): Promise<ViewVersion[]> {
   const rows = await run(on, catalog.selectFrom(VERSIONS).selectAll().where('status', '=', 'live').orderBy('view'));
-  return rows.map(fromRow);
+  return rows.map(versionOf);
 }
 
 /** One version, or null. */
@@ -214,7 +178,7 @@ export async function viewVersion(on: Queryable, view: string, version: number):
     on,
     catalog.selectFrom(VERSIONS).selectAll().where('view', '=', view).where('version', '=', version),
   );
-  return row === undefined ? null : fromRow(row);
+  return row === undefined ? null : versionOf(row);
 }
 
 /** All versions of a view (of all views without a name), newest first. */
@@ -222,7 +186,7 @@ export async function versions(on: Queryable, view?: string): Promise<ViewVersio
   let query = catalog.selectFrom(VERSIONS).selectAll().orderBy('view').orderBy('version', 'desc');
   if (view !== undefined) query = query.where('view', '=', view);
   const rows = await run(on, query);
-  return rows.map(fromRow);
+  return rows.map(versionOf);
 }
 
 /** Takes the next commit number of a version; the row stays locked until the transaction ends, so commits are numbered in order. */

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import type { KafkaAddress } from '../kafka/kafka-link.ts';
-import { createKafkaLogWriter } from '../kafka/kafkajs-log-writer.ts';
 import type { LogWriter } from '../topic/log-writer.ts';
+import { openKafkaWriter } from './open-kafka-writer.ts';
 import { DEFAULT_SERVED_TOPIC } from './served-source.ts';
 import { ServingLog, type ServingLogOptions } from './serving-log.ts';
 
@@ -46,7 +46,7 @@ export function createServingLog(settings: ServingLogSettings): ServingLog {
   const own = 'kafka' in settings;
   return new ServingLog({
     writer: own
-      ? createKafkaLogWriter({ ...settings.kafka, clientId: settings.kafka.clientId ?? 'millrace-serving-log' })
+      ? openKafkaWriter({ ...settings.kafka, clientId: settings.kafka.clientId ?? 'millrace-serving-log' })
       : settings.writer,
     ownsWriter: own,
     topic,

@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { loadOptional } from '../installation/optional-package.ts';
 import { LAG_KINDS, type ModeComparison } from './comparison-types.ts';
 
 const LABELS: Readonly<Record<string, string>> = {
@@ -19,10 +20,16 @@ const COLORS: Readonly<Record<string, string>> = {
 };
 const KINDS = [...LAG_KINDS, 'several', 'other'] as const;
 
+/** Loaded when a plot is made: it is most of what an export would otherwise have to load. Throws MillraceError `package-missing`. */
+export function loadPlotting(): Promise<[typeof import('vega'), typeof import('vega-lite')]> {
+  return loadOptional('the plot of a comparison', ['vega', 'vega-lite'], () =>
+    Promise.all([import('vega'), import('vega-lite')]),
+  );
+}
+
 /** Stacked bars: per feature, the share of labels that differ, by the kind of lag that did it. As SVG. */
 export async function comparisonPlot(comparison: ModeComparison): Promise<string> {
-  // Loaded when a plot is made: it is most of what an export would otherwise have to load.
-  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
+  const [vega, { compile }] = await loadPlotting();
   const view = new vega.View(vega.parse(compile(specOf(comparison)).spec), { renderer: 'none' });
   try {
     return `${await view.toSVG()}\n`;

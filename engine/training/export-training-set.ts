@@ -1,18 +1,18 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import packageJson from '../../package.json' with { type: 'json' };
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
+import { RELEASE } from '../installation/release.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
 import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
-import { comparisonPlot } from './comparison-plot.ts';
+import { comparisonPlot, loadPlotting } from './comparison-plot.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import { contentHash } from './content-hash.ts';
 import { EntityIndex } from './entity-index.ts';
@@ -146,7 +146,7 @@ class TrainingExport {
     await namingOut(output.path, () => writeRows(this.#duckdb, output.partialPath, spine, tables, this.#signal));
     const manifest: TrainingManifest = {
       format: 1,
-      millrace: packageJson.version,
+      millrace: RELEASE.version,
       ...(exportId === undefined ? {} : { export: exportId }),
       semantics: ENGINE_SEMANTICS,
       mode,
@@ -197,6 +197,8 @@ class TrainingExport {
   /** Labels of entities at times, in one mode or, to compare them, in both. */
   async #readTimes(spine: PreparedSpine): Promise<Read> {
     const { mode, compare = false } = this.#options;
+    // What is missing for the plot is told before the reading, not after it.
+    if (compare) await loadPlotting();
     const context = await this.#context(spine);
     // What was committed is pinned before the cuts are taken: no commit is beyond them.
     const plans = mode === 'as-served' || compare ? await planServed(context) : [];

@@ -7,7 +7,7 @@ import type { ArchiveStatus } from '../../engine/archive/archive-status.ts';
 import type { Explanation } from '../../engine/parity/explanation.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import type { AuditSummary } from '../../workflows/audit-parity/contract.ts';
 import type { ExportSummary } from '../../workflows/export-training-set/contract.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';

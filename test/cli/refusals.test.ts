@@ -24,7 +24,7 @@ describe('the command line', () => {
       { encoding: 'utf8' },
     );
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error node-too-old: Millrace needs Node 24 or newer[^]*\n {2}Install Node 24/);
+    expect(stderr).toMatch(/^error node-too-old: Millrace needs Node 22.18 or newer[^]*\n {2}Install Node 24/);
   });
 
   it('passes on what Temporal refuses', async () => {

@@ -23,7 +23,7 @@ const rules: LayerRules = {
   ],
   free: ['test'],
   deployed: { entries: ['worker.ts', 'cli/main.ts'], never: ['stack'] },
-  self: { name: 'shop', file: 'index.ts' },
+  self: { shop: 'index.ts' },
 };
 
 /** A tree that keeps every rule. */

@@ -7,7 +7,8 @@ import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecy
 import { SQL_SURFACE } from '../../engine/online/sql-surface.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
-import { liveVersion, setSqlSurface, versions } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
+import { setSqlSurface, versions } from '../../engine/postgres/view-versions.ts';
 import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
 import type { ExportSummary } from '../../workflows/export-training-set/contract.ts';
 import { ClicksWorld, type Served } from './clicks-world.ts';

@@ -7,7 +7,7 @@ import { archiveStatus } from '../../engine/archive/archive-status.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { latestAudits } from '../../engine/postgres/parity-audits.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { type ArchiveStatus, archiveStatusQuery, stopArchiveUpdate } from '../../workflows/archive-source/contract.ts';
 import { type AuditResultSummary, auditWorkflowId } from '../../workflows/audit-parity/contract.ts';
 import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';

@@ -7,7 +7,8 @@ import { publishVersion, retireView } from '../../engine/online/publish-version.
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { dropStateTable } from '../../engine/postgres/state-table.ts';
-import { liveVersion, versions } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
+import { versions } from '../../engine/postgres/view-versions.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { eventually } from '../lifecycle/lifecycle-harness.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { buildVersion, compiled, publish, sale, shopSales } from './online-fixture.ts';

@@ -6,7 +6,7 @@ import { publishVersion, renewSqlSurfaces } from '../../engine/online/publish-ve
 import { dropSqlSurface, SQL_SURFACE } from '../../engine/online/sql-surface.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { stateCrc } from '../../engine/state/stored-state.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { buildVersion, compiled, publish, sale, shopSales, shopSalesNext } from './online-fixture.ts';

