@@ -7,12 +7,8 @@ import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions
 import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { Clock } from '../engine/values/clock.ts';
-import {
-  type EngineNews,
-  engineSignal,
-  featureWorkflowId,
-  type Phase,
-} from '../workflows/feature-lifecycle/contract.ts';
+import { type EngineNews, engineSignal, type Phase } from '../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
 
 /** It has heard, and shows how far behind it is: only that is news to it. */

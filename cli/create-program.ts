@@ -1,43 +1,55 @@
 import { Command } from 'commander';
 import { RELEASE } from '../engine/installation/release.ts';
-import { addArchiveCommand } from './commands/archive.ts';
-import { addAuditCommand } from './commands/audit.ts';
-import { addDeadLettersCommand } from './commands/dead-letters.ts';
-import { addDemoCommand } from './commands/demo.ts';
-import { addDevCommand } from './commands/dev.ts';
-import { addExplainCommand } from './commands/explain.ts';
-import { addExportCommand } from './commands/export.ts';
-import { addGetCommand } from './commands/get.ts';
-import { addLogCommand } from './commands/log.ts';
-import { addMigrateCommand } from './commands/migrate.ts';
-import { addPlanCommand } from './commands/plan.ts';
-import { addServeCommand } from './commands/serve.ts';
-import { addStartCommand } from './commands/start.ts';
-import { addStatusCommand } from './commands/status.ts';
-import { addSteerCommands } from './commands/steer.ts';
-import { addTokenCommand } from './commands/token.ts';
 
-/** The command line `millrace` with all its commands, before it is given arguments. */
-export function createProgram(): Command {
+/** Adds commands to the command line. */
+type AddCommands = (program: Command) => void;
+
+/** A module of commands: the names it brings, and how to load it. */
+interface CommandModule {
+  readonly names: readonly string[];
+  readonly load: () => Promise<AddCommands>;
+}
+
+/** In the order of the help. Each is loaded where it is asked for: a command takes longer to load than to do most of what it does. */
+export const COMMAND_MODULES: readonly CommandModule[] = [
+  { names: ['init'], load: async () => (await import('./commands/init.ts')).addInitCommand },
+  { names: ['dev'], load: async () => (await import('./commands/dev.ts')).addDevCommand },
+  { names: ['plan'], load: async () => (await import('./commands/plan.ts')).addPlanCommand },
+  { names: ['start'], load: async () => (await import('./commands/start.ts')).addStartCommand },
+  {
+    names: ['promote', 'pause', 'resume', 'refresh', 'rebackfill', 'retry', 'retire'],
+    load: async () => (await import('./commands/steer.ts')).addSteerCommands,
+  },
+  { names: ['status'], load: async () => (await import('./commands/status.ts')).addStatusCommand },
+  { names: ['worker'], load: async () => (await import('./commands/worker.ts')).addWorkerCommand },
+  { names: ['migrate'], load: async () => (await import('./commands/migrate.ts')).addMigrateCommand },
+  { names: ['serve'], load: async () => (await import('./commands/serve.ts')).addServeCommand },
+  { names: ['token'], load: async () => (await import('./commands/token.ts')).addTokenCommand },
+  { names: ['get'], load: async () => (await import('./commands/get.ts')).addGetCommand },
+  { names: ['export'], load: async () => (await import('./commands/export.ts')).addExportCommand },
+  { names: ['archive'], load: async () => (await import('./commands/archive.ts')).addArchiveCommand },
+  { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAuditCommand },
+  { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplainCommand },
+  { names: ['log'], load: async () => (await import('./commands/log.ts')).addLogCommand },
+  { names: ['dead-letters'], load: async () => (await import('./commands/dead-letters.ts')).addDeadLettersCommand },
+  { names: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemoCommand },
+];
+
+/**
+ * The command line `millrace`, before it is given arguments: with the command of this name alone; where there is none of that name, with all of
+ * them, to help.
+ *
+ * @param name the first word after `millrace`
+ * @example
+ * await (await createProgram(process.argv[2])).parseAsync();
+ */
+export async function createProgram(name?: string): Promise<Command> {
   const program = new Command('millrace')
     .description(RELEASE.description)
     .version(RELEASE.version)
     .showHelpAfterError('(add --help for what there is)');
-  addDevCommand(program);
-  addPlanCommand(program);
-  addStartCommand(program);
-  addSteerCommands(program);
-  addStatusCommand(program);
-  addMigrateCommand(program);
-  addServeCommand(program);
-  addTokenCommand(program);
-  addGetCommand(program);
-  addExportCommand(program);
-  addArchiveCommand(program);
-  addAuditCommand(program);
-  addExplainCommand(program);
-  addLogCommand(program);
-  addDeadLettersCommand(program);
-  addDemoCommand(program);
+  const named = COMMAND_MODULES.filter(({ names }) => name !== undefined && names.includes(name));
+  const added = await Promise.all((named.length > 0 ? named : COMMAND_MODULES).map(({ load }) => load()));
+  for (const add of added) add(program);
   return program;
 }

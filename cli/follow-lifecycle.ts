@@ -3,7 +3,8 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { featureWorkflowId, type LifecycleStatus, type Phase } from '../workflows/feature-lifecycle/contract.ts';
+import type { LifecycleStatus, Phase } from '../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { fromFailure, queryStatus, type RunningActivity, runningActivities } from './lifecycle-client.ts';
 import { count, type Output } from './output.ts';
 

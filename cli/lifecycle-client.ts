@@ -13,11 +13,11 @@ import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import {
   type Command,
-  featureWorkflowId,
   type LifecycleOptions,
   type LifecycleStatus,
   statusQuery,
 } from '../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
 import { grpcFailure } from '../config/temporal-error.ts';
 

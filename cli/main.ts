@@ -1,13 +1,15 @@
 import './quiet-kafkajs.ts';
-import { asMillraceError } from './as-millrace-error.ts';
 import { endedByClosedPipe, outliveClosedPipes } from './closed-pipes.ts';
 import { createProgram } from './create-program.ts';
-import { Output } from './output.ts';
 
 outliveClosedPipes();
 try {
-  await createProgram().parseAsync();
+  await (await createProgram(process.argv[2])).parseAsync();
 } catch (error) {
+  const [{ asMillraceError }, { Output }] = await Promise.all([
+    import('./as-millrace-error.ts'),
+    import('./output.ts'),
+  ]);
   const named = asMillraceError(error);
   if (!endedByClosedPipe(named)) {
     new Output({ json: process.argv.includes('--json') }).error(named);

@@ -12,12 +12,8 @@ import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offs
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import type { KafkaSettings } from '../config/environment.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
-import {
-  type Command,
-  featureWorkflowId,
-  type LifecycleStatus,
-  viewOfWorkflowId,
-} from '../workflows/feature-lifecycle/contract.ts';
+import type { Command, LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId, viewOfWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import type { Failure } from '../workflows/failure.ts';
 import type { Waiting } from '../workflows/waits.ts';
 import { progressOf } from './follow-lifecycle.ts';

@@ -1,14 +1,6 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { Connection } from '@temporalio/client';
-import { Kafka, logLevel } from 'kafkajs';
-import pg from 'pg';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
-import { kafkaFailure } from '../engine/kafka/kafka-failure.ts';
-import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import type { KafkaSettings } from './environment.ts';
-import { nameTemporalError } from './temporal-error.ts';
-import { type TemporalSettings, temporalConnectionOptions } from './temporal-settings.ts';
+import type { TemporalSettings } from './temporal-settings.ts';
 
 /** The services to check; those left out are not. */
 export interface ServiceAddresses {
@@ -38,19 +30,33 @@ export interface UnreachableService {
 export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 4000): Promise<void> {
   const { databaseUrl, kafka, temporal } = addresses;
   const checks: Promise<UnreachableService | null>[] = [];
+  // Each client is loaded by the check that needs it: a command asks for one or two, and they take longer to load than to answer.
   if (databaseUrl) {
     const subject = { service: 'postgres', address: addressOf(databaseUrl), variable: 'DATABASE_URL' } as const;
-    const named = (error: unknown): unknown => namePostgresError(error, subject.address);
-    checks.push(attempt(subject, timeoutMs, named, () => queryPostgres(databaseUrl, timeoutMs)));
+    const load = async (): Promise<Probe> => {
+      const { probePostgres, nameFailure } = await import('./probes/probe-postgres.ts');
+      return {
+        run: () => probePostgres(databaseUrl, timeoutMs),
+        name: (error) => nameFailure(error, subject.address),
+      };
+    };
+    checks.push(attempt(subject, timeoutMs, load));
   }
   if (kafka) {
     const subject = { service: 'kafka', address: kafka.brokers.join(','), variable: 'KAFKA_BROKERS' } as const;
-    const named = (error: unknown): unknown => kafkaFailure(error, kafka.brokers, 'the cluster').error;
-    checks.push(attempt(subject, timeoutMs, named, () => describeCluster(kafka, timeoutMs)));
+    const load = async (): Promise<Probe> => {
+      const { probeKafka, nameFailure } = await import('./probes/probe-kafka.ts');
+      return { run: () => probeKafka(kafka, timeoutMs), name: (error) => nameFailure(error, kafka) };
+    };
+    checks.push(attempt(subject, timeoutMs, load));
   }
   if (temporal) {
     const subject = { service: 'temporal', address: temporal.address, variable: 'TEMPORAL_ADDRESS' } as const;
-    checks.push(attempt(subject, timeoutMs, nameTemporalError, () => describeNamespace(temporal, timeoutMs)));
+    const load = async (): Promise<Probe> => {
+      const { probeTemporal, nameFailure } = await import('./probes/probe-temporal.ts');
+      return { run: () => probeTemporal(temporal, timeoutMs), name: nameFailure };
+    };
+    checks.push(attempt(subject, timeoutMs, load));
   }
   const services = (await Promise.all(checks)).filter((fault) => fault !== null);
   if (services.length === 0) return;
@@ -73,87 +79,30 @@ function startOrCorrect(variables: string): string {
 
 type Subject = Omit<UnreachableService, 'reason' | 'remedy'>;
 
+/** One real operation on a service, and what an error of it means. */
+interface Probe {
+  readonly run: () => Promise<void>;
+  readonly name: (error: unknown) => unknown;
+}
+
 async function attempt(
   subject: Subject,
   timeoutMs: number,
-  name: (error: unknown) => unknown,
-  work: () => Promise<void>,
+  load: () => Promise<Probe>,
 ): Promise<UnreachableService | null> {
+  const probe = await load();
   const limit = Promise.withResolvers<never>();
   // The clients have time limits of their own, per step; this one bounds their sum.
   const timer = setTimeout(() => limit.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs + 500);
   try {
-    await Promise.race([work(), limit.promise]);
+    await Promise.race([probe.run(), limit.promise]);
     return null;
   } catch (error) {
-    const named = name(error);
+    const named = probe.name(error);
     const remedy = isMillraceError(named) && !named.waits ? named.remedy : null;
     return { ...subject, reason: reasonOf(error), remedy };
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function queryPostgres(databaseUrl: string, timeoutMs: number): Promise<void> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-  });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    await client.query('SELECT 1');
-  } finally {
-    // Not awaited: closing a connection that nobody answers would take as long as the check itself.
-    client.end().catch(() => undefined);
-  }
-}
-
-async function describeCluster(kafka: KafkaSettings, timeoutMs: number): Promise<void> {
-  const { brokers, ssl, sasl } = kafka;
-  const admin = new Kafka({
-    clientId: 'millrace-check',
-    brokers: [...brokers],
-    ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl }),
-    logLevel: logLevel.NOTHING,
-    // Each retry takes the next broker of the list: all of them get their turn within the limit.
-    connectionTimeout: Math.max(500, Math.floor(timeoutMs / brokers.length)),
-    requestTimeout: timeoutMs,
-    retry: { retries: brokers.length - 1, initialRetryTime: 50, maxRetryTime: 100 },
-  }).admin();
-  try {
-    await admin.connect();
-    await admin.describeCluster();
-  } finally {
-    admin.disconnect().catch(() => undefined);
-  }
-}
-
-async function describeNamespace(temporal: TemporalSettings, timeoutMs: number): Promise<void> {
-  await openSocket(temporal.address, timeoutMs);
-  const connection = await Connection.connect({ ...temporalConnectionOptions(temporal), connectTimeout: timeoutMs });
-  try {
-    await connection.withDeadline(Date.now() + timeoutMs, () =>
-      connection.workflowService.describeNamespace({ namespace: temporal.namespace }),
-    );
-  } finally {
-    connection.close().catch(() => undefined);
-  }
-}
-
-/** gRPC goes on trying a port that nobody listens on until its time is up, and does not say why it failed. */
-async function openSocket(address: string, timeoutMs: number): Promise<void> {
-  const { hostname, port } = new URL(`tcp://${address}`);
-  const socket = connect({ host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) });
-  try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'AbortError') throw error;
-    throw new Error(`no answer within ${timeoutMs} ms`, { cause: error });
-  } finally {
-    socket.destroy();
   }
 }
 

@@ -7,7 +7,7 @@ import { count, Output } from '../cli/output.ts';
 import { startFormUrl, workflowUrl } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { readEnvironment } from '../config/environment.ts';
-import { featureWorkflowId } from '../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { type AuditFigures, auditViews } from './audit-views.ts';
 import { compareWithServed } from './compare.ts';
 import { exportJune } from './export-june.ts';

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { findJava, findOnPath } from './find-tool.ts';
 import { kafkaIsInstalled } from './kafka-install.ts';
+import { locatePackage } from './postgres-binaries.ts';
 import type { OnProgress } from './progress.ts';
 import { temporalIsInstalled } from './temporal-executable.ts';
 
@@ -11,13 +12,14 @@ const OLDEST_JAVA = 17;
 /**
  * Checks, before anything starts, that the tools a local start needs are there; one line for each that is not.
  *
- * @throws MillraceError `missing-tools` naming all that nothing can replace
+ * @throws MillraceError `package-missing`, `missing-tools` naming all that nothing can replace
  */
 export async function checkTools(
   services: ReadonlySet<string>,
   variables: NodeJS.ProcessEnv,
   onProgress: OnProgress,
 ): Promise<void> {
+  if (services.has('postgres')) locatePackage();
   const missing: string[] = [];
   if (services.has('kafka')) {
     const instead = 'or set KAFKA_BROKERS to a Kafka that runs already (compose.yaml has one)';

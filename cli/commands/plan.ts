@@ -11,15 +11,12 @@ import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import { refuseLargeExport } from '../../activities/export-size.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
-import { asMillraceError } from '../as-millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
-import { queryStatus } from '../lifecycle-client.ts';
 import { count, type Output } from '../output.ts';
 import { knownServices } from '../services.ts';
-import { startFormUrl, withTemporal } from '../with-temporal.ts';
 
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -50,10 +47,12 @@ export function addPlanCommand(program: Command): void {
       output.failure(asked.failure);
       process.exitCode = 1;
     }
-    if (temporal !== null)
+    if (temporal !== null) {
+      const { startFormUrl } = await import('../with-temporal.ts');
       output.line(
         `start one in the Temporal UI: ${startFormUrl(temporal, taskQueueOf(env.variables))}\n  workflow id feature:VIEW, input {"view":"VIEW"}`,
       );
+    }
   });
 }
 
@@ -107,6 +106,10 @@ async function runningViews(
     const live = await liveVersions(pool);
     const phases = new Map<string, string>();
     if (temporal !== null) {
+      const [{ withTemporal }, { queryStatus }] = await Promise.all([
+        import('../with-temporal.ts'),
+        import('../lifecycle-client.ts'),
+      ]);
       await withTemporal(temporal, async (client) => {
         for (const { view } of live) {
           // A view without a lifecycle is served all the same.
@@ -123,6 +126,7 @@ async function runningViews(
     }
     return { running, failure: null };
   } catch (error) {
+    const { asMillraceError } = await import('../as-millrace-error.ts');
     return { running: null, failure: asMillraceError(error) };
   } finally {
     await pool.end();

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';

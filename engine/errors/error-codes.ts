@@ -93,6 +93,8 @@ export const ERROR_CODES = {
   },
   'Configuration and services': {
     'node-too-old': 'The command line was started with a Node that is older than the one Millrace needs.',
+    'invalid-project-name': '`millrace init` was given a name that no project can have.',
+    'folder-not-empty': '`millrace init` found something where the new project would be.',
     'package-missing': 'What was asked for needs a package that is installed only where it is wanted.',
     'bad-configuration': 'A variable of the environment has an impossible value.',
     'not-configured': 'A variable that a worker or the API needs is not set.',

@@ -4,11 +4,14 @@ import { dirname } from 'node:path';
 import { internalBug } from '../errors/millrace-error.ts';
 
 const manifest = findPackageJSON('.', import.meta.url) ?? missing();
-const { version, description, engines, peerDependencies } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+const { version, description, engines, peerDependencies, devDependencies } = JSON.parse(
+  readFileSync(manifest, 'utf8'),
+) as {
   readonly version: string;
   readonly description: string;
   readonly engines: { readonly node: string };
   readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
 };
 
 function missing(): never {
@@ -16,4 +19,11 @@ function missing(): never {
 }
 
 /** This release of Millrace, as its package.json has it. `folder` is that of the package, absolute. */
-export const RELEASE = { folder: dirname(manifest), version, description, engines, peerDependencies } as const;
+export const RELEASE = {
+  folder: dirname(manifest),
+  version,
+  description,
+  engines,
+  peerDependencies,
+  devDependencies,
+} as const;

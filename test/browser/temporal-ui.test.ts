@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startFormUrl, workflowUrl } from '../../cli/with-temporal.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { TASK_QUEUE } from '../../workflows/task-queues.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 

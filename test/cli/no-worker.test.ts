@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { queryArchive, startArchive } from '../../cli/archive-client.ts';
 import { queryStatus, sendCommand } from '../../cli/lifecycle-client.ts';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 
 const view = `nobody_${randomUUID().slice(0, 8)}`;
 const taskQueue = `nobody-${randomUUID()}`;

@@ -38,8 +38,8 @@ test('a code that a test only makes up is not provoked by it', () => {
   ).toEqual(['log-gap', 'not-started']);
 });
 
-test('remedies name commands, options, settings and files that are there', () => {
-  const program = createProgram();
+test('remedies name commands, options, settings and files that are there', async () => {
+  const program = await createProgram();
   const commands = new Map(program.commands.map((command) => [command.name(), optionsOf(command)]));
   const settings = readFileSync('README.md', 'utf8');
   const faults: string[] = [];

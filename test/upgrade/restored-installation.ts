@@ -10,12 +10,8 @@ import { readEnvironment } from '../../config/environment.ts';
 import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { type LocalStack, startStack } from '../../stack/local-stack.ts';
-import {
-  type Command,
-  featureWorkflowId,
-  type LifecycleStatus,
-  statusQuery,
-} from '../../workflows/feature-lifecycle/contract.ts';
+import { type Command, type LifecycleStatus, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import type { TopicRecord } from './events.ts';
 import { unpackTree } from './packed-tree.ts';
 import type { EntityRead } from './release.ts';

@@ -15,7 +15,8 @@ import {
   type ParityReport,
   reportOf,
 } from './contract.ts';
-import { paritySignal, featureWorkflowId } from '../feature-lifecycle/contract.ts';
+import { paritySignal } from '../feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../feature-lifecycle/workflow-id.ts';
 import { renderAudit } from './page.ts';
 import { objectOf, optionalWholeOf, textOf } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';

@@ -1,4 +1,5 @@
-import { featureWorkflowId, type LifecycleOptions } from './contract.ts';
+import type { LifecycleOptions } from './contract.ts';
+import { featureWorkflowId } from './workflow-id.ts';
 import { failure } from '../failure.ts';
 import { type Given, invalid, isRecord, optionalWholeOf, show } from '../json-input.ts';
 

@@ -1,0 +1,2 @@
+/** Everything exported here is a definition that Millrace runs. */
+export * from './orders.ts';
