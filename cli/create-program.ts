@@ -25,6 +25,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['migrate'], load: async () => (await import('./commands/migrate.ts')).addMigrateCommand },
   { names: ['serve'], load: async () => (await import('./commands/serve.ts')).addServeCommand },
   { names: ['token'], load: async () => (await import('./commands/token.ts')).addTokenCommand },
+  { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctorCommand },
   { names: ['get'], load: async () => (await import('./commands/get.ts')).addGetCommand },
   { names: ['export'], load: async () => (await import('./commands/export.ts')).addExportCommand },
   { names: ['archive'], load: async () => (await import('./commands/archive.ts')).addArchiveCommand },

@@ -36,14 +36,11 @@ export async function registerSearchAttributes(settings: TemporalSettings): Prom
     }
   } catch (cause) {
     if (cause instanceof MillraceError) throw cause;
-    const flags = Object.entries(SEARCH_ATTRIBUTES)
-      .map(([name, type]) => `--name ${name} --type ${type === INT ? 'Int' : 'Keyword'}`)
-      .join(' ');
     throw new MillraceError(
       'search-attributes-not-registered',
       `cannot register search attributes in namespace "${settings.namespace}" of Temporal at ${settings.address}: ${String(cause)}`,
       {
-        remedy: `Let an administrator run: temporal operator search-attribute create --namespace ${settings.namespace} ${flags}`,
+        remedy: `Let an administrator run: ${createCommand(settings.namespace, Object.keys(SEARCH_ATTRIBUTES))}`,
         httpStatus: 503,
         cause,
       },
@@ -51,6 +48,22 @@ export async function registerSearchAttributes(settings: TemporalSettings): Prom
   } finally {
     await connection.close();
   }
+}
+
+/**
+ * The search attributes that a namespace lacks, and the command that makes them; null: none. Throws MillraceError `search-attribute-conflict`.
+ */
+export async function missingSearchAttributes(
+  connection: Connection,
+  namespace: string,
+): Promise<{ readonly names: readonly string[]; readonly command: string } | null> {
+  const names = Object.keys(await missingAttributes(connection, namespace));
+  return names.length === 0 ? null : { names, command: createCommand(namespace, names) };
+}
+
+function createCommand(namespace: string, names: readonly string[]): string {
+  const flags = names.map((name) => `--name ${name} --type ${SEARCH_ATTRIBUTES[name] === INT ? 'Int' : 'Keyword'}`);
+  return `temporal operator search-attribute create --namespace ${namespace} ${flags.join(' ')}`;
 }
 
 async function missingAttributes(connection: Connection, namespace: string): Promise<Record<string, number>> {

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { checkReachable } from '../../config/reachability.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { systemClock } from '../../engine/values/clock.ts';
+import { taskQueueOf } from '../../workflows/task-queues.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { checkKafka, type NamedTopic } from '../doctor/check-kafka.ts';
+import { checkMachine } from '../doctor/check-machine.ts';
+import { checkPooler, checkPostgres } from '../doctor/check-postgres.ts';
+import { checkTemporal } from '../doctor/check-temporal.ts';
+import { fine, type Finding, findingsOf, type Level, skipped } from '../doctor/finding.ts';
+import { knownServices } from '../services.ts';
+
+const MARK: Readonly<Record<Level, string>> = { ok: 'ok', warn: 'WARN', fail: 'FAIL', none: '-' };
+
+/** `millrace doctor`: what is wrong, or soon will be, and what to do about it. */
+export function addDoctorCommand(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description(
+      'look at services, rights, topics, folders and clocks; say what is wrong and what to do (exit 1 if anything fails)',
+    );
+  withCommonOptions(command).action(async (options: CommonOptions) => {
+    const { env, features, output } = contextOf(options);
+    const { databaseUrl, kafka, temporal } = knownServices(env);
+    output.progress('looking');
+    const definitions = await findingsAndTopics(features, env.servedSample > 0 ? env.servedTopic : null);
+    const groups = await Promise.all([
+      findingsOf('machine', () => Promise.resolve(checkMachine(env))),
+      Promise.resolve(definitions.findings),
+      databaseUrl === null
+        ? [skipped('postgres', 'not looked at: DATABASE_URL is not set')]
+        : findingsOf('postgres', async () => {
+            await checkReachable({ databaseUrl });
+            return checkPostgres(databaseUrl, () => systemClock.nowUs() / 1000);
+          }),
+      databaseUrl === null || env.databaseUrl === null || !env.isPooled
+        ? []
+        : findingsOf('pooler', () => checkPooler(env.databaseUrl ?? databaseUrl, databaseUrl)),
+      kafka === null
+        ? [skipped('kafka', 'not looked at: KAFKA_BROKERS is not set')]
+        : findingsOf('kafka', async () => {
+            await checkReachable({ kafka });
+            return checkKafka(kafka, definitions.topics);
+          }),
+      temporal === null
+        ? [skipped('temporal', 'not looked at: TEMPORAL_ADDRESS is not set')]
+        : findingsOf('temporal', async () => {
+            await checkReachable({ temporal });
+            return checkTemporal(temporal, taskQueueOf(env.variables));
+          }),
+    ]);
+    const findings = groups.flat();
+    const fails = findings.filter(({ level }) => level === 'fail').length;
+    const warns = findings.filter(({ level }) => level === 'warn').length;
+    if (fails > 0) process.exitCode = 1;
+    if (output.isJson) return output.json({ fails, warns, findings });
+    output.table(
+      ['area', '', 'found'],
+      findings.map(({ area, level, found, remedy }) => [
+        area,
+        MARK[level],
+        remedy === null ? found : `${found}\n→ ${remedy}`,
+      ]),
+    );
+    output.line(`${fails} to mend, ${warns} to look at`);
+  });
+}
+
+async function findingsAndTopics(
+  features: string,
+  servedTopic: string | null,
+): Promise<{ readonly findings: readonly Finding[]; readonly topics: readonly NamedTopic[] }> {
+  const topics: NamedTopic[] = servedTopic === null ? [] : [{ topic: servedTopic, of: 'the serving log' }];
+  const findings = await findingsOf('definitions', async () => {
+    const { views, sources, folder } = await loadDefinitions(features);
+    for (const { name, topic } of sources.values()) if (topic !== null) topics.push({ topic, of: `source ${name}` });
+    return [fine('definitions', `${views.size} view(s) in ${folder}`)];
+  });
+  return { findings, topics };
+}
