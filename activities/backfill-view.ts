@@ -2,15 +2,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
+import type { BackfillProgress } from '../engine/backfill/backfill-progress.ts';
 import { runBackfill } from '../engine/backfill/run-backfill.ts';
 import type { BackfillInput, BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
-import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { bounded } from '../workflows/bounded.ts';
+import { type HeartbeatFigures, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
-/** Builds a version aside: readers see nothing of it. An attempt that follows a killed one starts over. */
+/** Builds a version aside: readers see nothing of it. An attempt goes on from what those of the same build before it have saved. */
 export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
   const view = await viewWithFingerprint(deps, input);
-  const { workflowExecution, attempt } = Context.current().info;
+  const {
+    workflowExecution,
+    activityId,
+    attempt,
+    currentAttemptScheduledTimestampMs: attemptMs,
+  } = Context.current().info;
+  const runId = workflowExecution?.runId ?? 'no-workflow';
   const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
   try {
     const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
@@ -23,9 +31,9 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
         clock: deps.clock,
         signal: pulse.signal,
         covers: input.covers,
-        builder: `${workflowExecution?.runId ?? 'no-workflow'}/${attempt}`,
-        onProgress: ({ phase, rows, entities, percent, rowsPerSecond }) =>
-          pulse.report({ phase, rows, entities, percent, rate: Math.round(rowsPerSecond) }),
+        builder: `${runId}/${attempt}`,
+        attempt: { build: input.build ?? `${runId}/${activityId}`, attemptMs },
+        onProgress: (progress) => pulse.report(figuresOf(progress)),
       }),
     );
     const { version, rows, entities, counts } = result;
@@ -33,4 +41,18 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
   } finally {
     await rm(spillDir, { recursive: true, force: true });
   }
+}
+
+function figuresOf(progress: BackfillProgress): HeartbeatFigures {
+  const { phase, rows, entities, percent, rowsPerSecond, resumedRows, savedRows, restarted } = progress;
+  return {
+    phase,
+    rows,
+    entities,
+    percent,
+    rate: Math.round(rowsPerSecond),
+    ...(savedRows === 0 ? {} : { saved: savedRows }),
+    ...(resumedRows === 0 ? {} : { resumedAt: resumedRows }),
+    ...(restarted === null ? {} : { restarted: bounded(restarted) }),
+  };
 }

@@ -14,7 +14,13 @@ import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
 /** It has heard, and shows how far behind it is: only that is news to it. */
 const HAS_HEARD: ReadonlySet<string> = new Set(['upgrading'] satisfies Phase[]);
 /** It may have heard and does not act before somebody wants it to: it is told less and less often, up to `MOST_RARELY_MS`. */
-const MAY_HAVE_HEARD: ReadonlySet<string> = new Set(['pausing', 'paused', 'failed', 'retiring'] satisfies Phase[]);
+const MAY_HAVE_HEARD: ReadonlySet<string> = new Set([
+  'pausing',
+  'paused',
+  'built',
+  'failed',
+  'retiring',
+] satisfies Phase[]);
 const MOST_RARELY_MS = 600_000;
 
 /** The lifecycles, as whoever tells them sees them. */

@@ -42,8 +42,13 @@ export async function followLifecycle(
     const status = await queryStatus(client, view);
     if (status === null) output.progress(`${view}: waiting for a worker to answer`);
     else {
-      // An upgrade with an error waits for a person.
-      if (status.phase === 'failed' || (status.phase === 'upgrading' && status.error !== null)) throw failed(status);
+      // An upgrade with an error waits for a person, and so does a version that is built and cannot be published.
+      if (
+        status.phase === 'failed' ||
+        status.phase === 'built' ||
+        (status.phase === 'upgrading' && status.error !== null)
+      )
+        throw failed(status);
       if (enough.includes(status.phase) || !ON_THE_WAY.includes(status.phase)) return status;
       const waits = status.waitingFor == null ? [] : [status.waitingFor.message];
       output.progress(
@@ -90,6 +95,9 @@ export function progressOf({ type, attempt, figures, lastFailure }: RunningActiv
   say('entities', 'entities');
   const percent = number('percent');
   if (percent !== null) parts.push(`${percent.toFixed(0)} %`);
+  say('resumedAt', 'of them by an attempt before');
+  say('saved', 'saved');
+  if (typeof figures['restarted'] === 'string') parts.push(`begun anew: ${figures['restarted']}`);
   say('files', 'files');
   say('cellsCompared', 'cells compared');
   if (number('cellsDiffering') !== 0) say('cellsDiffering', 'DIFFER');

@@ -125,7 +125,7 @@ export async function archivesAreWell(client: Client, sources: readonly string[]
 }
 
 function refuseFailed(what: string, { phase, error }: Pick<LifecycleStatus | ArchiveStatus, 'phase' | 'error'>): void {
-  if (phase !== 'failed') return;
+  if (phase !== 'failed' && phase !== 'built') return;
   throw new MillraceError(
     receivedCode(error?.code ?? 'workflow-failed'),
     `${what} failed during ${error?.during}: ${error?.message}`,

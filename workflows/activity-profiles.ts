@@ -28,26 +28,35 @@ export const CERTAIN: ActivityOptions = {
 };
 export const certain = proxyActivities<Activities>(CERTAIN);
 
+const BATCH_RETRY = {
+  initialInterval: '1s',
+  backoffCoefficient: 2,
+  maximumInterval: '1m',
+  nonRetryableErrorTypes,
+} as const;
+
 /**
  * Backfills and exports: hours. The heartbeat tells a dead worker within 20 s. What dies or may
- * pass is tried ten times; each starts over.
+ * pass is tried ten times; each but a backfill starts over.
  */
 const BATCH: ActivityOptions = {
   startToCloseTimeout: '24h',
   heartbeatTimeout: '20s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: {
-    initialInterval: '1s',
-    backoffCoefficient: 2,
-    maximumInterval: '1m',
-    maximumAttempts: 10,
-    nonRetryableErrorTypes,
-  },
+  retry: { ...BATCH_RETRY, maximumAttempts: 10 },
 };
 
 /** The options of a batch activity; its queue belongs to the workflow's. */
 export function batchOptions(summary: string): ActivityOptions {
   return { ...BATCH, taskQueue: batchQueueOf(workflowInfo().taskQueue), summary };
+}
+
+/**
+ * The options of a batch activity whose attempts go on from one another, and which itself refuses to begin where too many in a row got nowhere: a
+ * worker that is replaced every hour is no failure.
+ */
+export function resumableOptions(summary: string): ActivityOptions {
+  return { ...batchOptions(summary), retry: BATCH_RETRY };
 }
 
 /**

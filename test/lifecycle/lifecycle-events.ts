@@ -46,6 +46,11 @@ export const published = {
   atMs: NOW_MS,
 } as const satisfies LifecycleEvent;
 
+export const backfilled = {
+  type: 'backfilled',
+  candidate: { built: published.built, fingerprint: 'f1', topic: 'clicks' },
+} as const satisfies LifecycleEvent;
+
 export function after(
   events: readonly LifecycleEvent[],
   from: LifecycleState = initialState('clicks_1h', 1),
@@ -61,7 +66,7 @@ export function built(more: Partial<ViewPlan> = {}): LifecycleState {
   return after([
     { type: 'build-started' },
     { type: 'resolved', plan: { ...plan, ...more } },
-    { type: 'backfilled' },
+    backfilled,
     published,
     { type: 'build-ended', failure: null },
   ]);

@@ -98,7 +98,7 @@ export class LifecycleHarness {
   /** Waits until the lifecycle is in a phase; fails when it fails instead. */
   async reach(handle: WorkflowHandle, ...phases: Phase[]): Promise<LifecycleStatus> {
     return await this.until(handle, (status) => {
-      if (status.phase === 'failed' && !phases.includes('failed'))
+      if ((status.phase === 'failed' || status.phase === 'built') && !phases.includes(status.phase))
         throw new Error(`failed: ${JSON.stringify(status.error)}`);
       return phases.includes(status.phase);
     });

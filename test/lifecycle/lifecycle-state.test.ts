@@ -5,9 +5,11 @@ import { decide, nextRefreshAtMs } from '../../workflows/feature-lifecycle/decid
 import { initialState } from '../../workflows/feature-lifecycle/state.ts';
 import type { LifecycleEvent } from '../../workflows/feature-lifecycle/transition.ts';
 import { awaitsAcceptance, upgradeOf } from '../../workflows/feature-lifecycle/upgrade.ts';
+import { renderLifecyclePage } from '../../workflows/feature-lifecycle/page.ts';
 import { phaseOf, refusal, statusOf } from '../../workflows/feature-lifecycle/status.ts';
 import {
   after,
+  backfilled,
   built,
   failure,
   NOW_MS,
@@ -196,12 +198,51 @@ describe('refreshing', () => {
   });
 });
 
+describe('what is built and cannot be published', () => {
+  const resolved = after([{ type: 'build-started' }, { type: 'resolved', plan }, backfilled]);
+  const held = after([{ type: 'build-ended', failure: { ...failure, during: 'publish' } }], resolved);
+
+  it('is kept, and says what failed, what is kept and what can be done', () => {
+    expect(phaseOf(held)).toBe('built');
+    expect(decide(held, NOW_MS).build).toBe(false);
+    const { candidate, error, accepts } = statusOf(held);
+    expect(candidate).toEqual({ version: 1, rows: 10, entities: 2 });
+    expect(error).toMatchObject({ code: failure.code, remedy: expect.stringContaining('Version 1 is built and kept') });
+    expect(accepts).toEqual(expect.arrayContaining(['retry', 'rebackfill', 'retire']));
+    expect(renderLifecyclePage(held)).toContain('Built, not served yet: **version 1: 2 entities of 10 rows**');
+  });
+
+  it('is gone on with at retry and after a pause, and of the same build', () => {
+    const again = after([send('retry')], held);
+    expect([decide(again, NOW_MS).build, again.candidate, again.builds]).toEqual([true, held.candidate, held.builds]);
+    const paused = after([send('pause'), { type: 'build-ended', failure: null }, send('resume')], resolved);
+    expect([decide(paused, NOW_MS).build, paused.candidate]).toEqual([true, resolved.candidate]);
+    expect(phaseOf(paused)).not.toBe('built');
+  });
+
+  it('goes where another is wanted, and once it is served', () => {
+    const other = after([send('rebackfill')], held);
+    expect(other).toMatchObject({ candidate: null, builds: held.builds + 1, wants: { build: 'again' } });
+    expect(after([published], held)).toMatchObject({ candidate: null, builds: held.builds + 1 });
+  });
+
+  it('says that its log has gone on without it', () => {
+    const late = after([{ type: 'build-ended', failure: { ...failure, code: 'offsets-gone' } }], resolved);
+    expect(statusOf(late).error?.remedy).toContain('has gone on without it: send "rebackfill"');
+  });
+
+  it('does not hide a stream that has failed too', () => {
+    expect(phaseOf(after([{ type: 'stream-ended', failure, completed: false }], held))).toBe('failed');
+  });
+});
+
 describe('every command, in any state, any number of times', () => {
   const command = fc.constantFrom(...COMMANDS).map(send);
   const others = fc.constantFrom<LifecycleEvent>(
     { type: 'build-started' },
     { type: 'resolved', plan },
-    { type: 'backfilled' },
+    backfilled,
+    { type: 'candidate-gone' },
     published,
     { type: 'build-ended', failure: null },
     { type: 'build-ended', failure },
@@ -254,7 +295,7 @@ describe('every command, in any state, any number of times', () => {
               !state.retired &&
               !state.wants.retired &&
               !state.wants.paused &&
-              (state.failures.build === null || awaitsAcceptance(state)),
+              (state.failures.build === null || (awaitsAcceptance(state) && phaseOf(state) !== 'built')),
           );
           if (work.stream !== null) expect(state.live?.version).toBe(work.stream.version);
           // Carried over continue-as-new as JSON: nothing may be lost on the way.

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/create-activities.ts';
 import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-source/contract.ts';
 import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-parity/contract.ts';
-import type { SliceInput, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
+import type { BackfillInput, SliceInput, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
 
 /** What the scripted activities were asked, in order. */
 export interface Call {
@@ -17,6 +17,8 @@ export class ScriptedActivities {
   plan: ViewPlan;
   /** Throws, or not, per activity: a test sets what fails. */
   failing: Readonly<Record<string, ApplicationFailure>> = {};
+  /** What a backfill does first. */
+  backfilling: ((input: BackfillInput) => Promise<void>) | null = null;
   /** What a slice that runs to the present end, or up to a superseding one, answers. */
   answer: (input: SliceInput) => SliceSummary | null = (input) =>
     input.until === 'present-end' ? { ended: 'present-end', records: 3, lag: 0, watermarkUs: 1_000_000 } : null;
@@ -65,6 +67,7 @@ export class ScriptedActivities {
       },
       backfillView: async (input) => {
         called('backfillView', input);
+        await this.backfilling?.(input);
         this.#version += 1;
         return { version: this.#version, rows: 100, entities: 10, counts: {} };
       },

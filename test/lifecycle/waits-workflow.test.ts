@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { asActivity } from '../../activities/activity-error.ts';
+import type { Activities } from '../../activities/create-activities.ts';
 import { internalBug, MillraceError } from '../../engine/errors/millrace-error.ts';
 import { archiveStatusQuery } from '../../workflows/archive-source/contract.ts';
 import { pauseUpdate, promoteUpdate, retireUpdate } from '../../workflows/feature-lifecycle/contract.ts';
@@ -17,8 +18,8 @@ const scripts = new Map<string, ScriptedActivities>();
 /** Activities that fail as the worker's own would, by name. */
 const broken = new Map<string, MillraceError>();
 
-beforeAll(async () => {
-  harness = await LifecycleHarness.open(inject('stack'));
+/** The scripted activities, those named in `broken` failing. */
+function breakable(): Activities {
   const scripted = activitiesOf(scripts);
   const failing =
     <Input, Result>(name: string, rule: 'by-error' | 'always', run: (input: Input) => Promise<Result>) =>
@@ -28,7 +29,7 @@ beforeAll(async () => {
         if (error !== undefined) throw error;
         return await run(given);
       })(input);
-  await harness.startWorker({
+  return {
     ...scripted,
     resolveView: failing('resolveView', 'by-error', scripted.resolveView),
     backfillView: failing('backfillView', 'by-error', scripted.backfillView),
@@ -36,7 +37,12 @@ beforeAll(async () => {
     discardUnfinished: failing('discardUnfinished', 'by-error', scripted.discardUnfinished),
     fenceStream: failing('fenceStream', 'always', scripted.fenceStream),
     resolveSource: failing('resolveSource', 'by-error', scripted.resolveSource),
-  });
+  };
+}
+
+beforeAll(async () => {
+  harness = await LifecycleHarness.open(inject('stack'));
+  await harness.startWorker(breakable());
 });
 afterAll(() => harness.close());
 
@@ -114,6 +120,29 @@ describe('what passes is waited for, and said', { timeout: 120_000 }, () => {
 });
 
 describe('what does not pass', { timeout: 120_000 }, () => {
+  it('but must happen, as a fence: says what stands in its way, and happens once it can', async () => {
+    const { view } = scripted('fence');
+    const handle = await harness.start(view);
+    await harness.reach(handle, 'published');
+    await handle.executeUpdate(promoteUpdate);
+    await harness.reach(handle, 'streaming');
+    broken.set('fenceStream', new MillraceError('database-refused', 'no privilege', { remedy: 'Grant it.' }));
+    await handle.executeUpdate(pauseUpdate);
+    const pausing = await harness.until(handle, ({ waitingFor }) => waitingFor != null);
+    expect(pausing).toMatchObject({ phase: 'pausing', waitingFor: { code: 'database-refused' } });
+    broken.clear();
+    expect(await harness.reach(handle, 'paused')).toMatchObject({ waitingFor: null });
+    await handle.executeUpdate(retireUpdate);
+    await handle.result();
+  });
+});
+
+describe('the clean-up of a run that began before builds were kept', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    await harness.stopWorker();
+    await harness.startWorker(breakable(), 'kept-builds');
+  });
+
   it("a clean-up's own fault neither hides what broke off the build nor goes on without end", async () => {
     const { view } = scripted('cleanup');
     broken.set('backfillView', new MillraceError('history-unreadable', 'a damaged page', { remedy: 'Replace it.' }));
@@ -151,22 +180,6 @@ describe('what does not pass', { timeout: 120_000 }, () => {
     await handle.executeUpdate('retry');
     broken.clear();
     expect(await harness.reach(handle, 'published')).toMatchObject({ error: null, waitingFor: null });
-    await handle.executeUpdate(retireUpdate);
-    await handle.result();
-  });
-
-  it('but must happen, as a fence: says what stands in its way, and happens once it can', async () => {
-    const { view } = scripted('fence');
-    const handle = await harness.start(view);
-    await harness.reach(handle, 'published');
-    await handle.executeUpdate(promoteUpdate);
-    await harness.reach(handle, 'streaming');
-    broken.set('fenceStream', new MillraceError('database-refused', 'no privilege', { remedy: 'Grant it.' }));
-    await handle.executeUpdate(pauseUpdate);
-    const pausing = await harness.until(handle, ({ waitingFor }) => waitingFor != null);
-    expect(pausing).toMatchObject({ phase: 'pausing', waitingFor: { code: 'database-refused' } });
-    broken.clear();
-    expect(await harness.reach(handle, 'paused')).toMatchObject({ waitingFor: null });
     await handle.executeUpdate(retireUpdate);
     await handle.result();
   });

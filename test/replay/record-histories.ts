@@ -65,6 +65,33 @@ const paths: readonly Path[] = [
     },
   },
   {
+    name: 'built-and-kept',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'built');
+      await send(handle, 'pause');
+      await harness.reach(handle, 'paused');
+      await send(handle, 'resume');
+      script.failing = {};
+      await send(handle, 'retry');
+      await harness.reach(handle, 'published');
+      script.failing = { runStreamSlice: scriptedFailure('offsets-gone') };
+      await send(handle, 'rebackfill');
+      await harness.reach(handle, 'built');
+      script.failing = {};
+      await send(handle, 'rebackfill');
+      await harness.until(handle, ({ version, phase }) => version === 3 && phase === 'published');
+      await retired(handle);
+    },
+  },
+  {
+    name: 'taken-over',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'published');
+      while (script.named('discardUnfinished').length < 1) await delay(50);
+      await retired(handle);
+    },
+  },
+  {
     name: 'refresh',
     async walk(harness, handle, script) {
       await harness.reach(handle, 'published');
@@ -117,9 +144,7 @@ const WAITING: Path = {
   name: 'waited',
   async walk(harness, handle, script) {
     await harness.reach(handle, 'waiting');
-    script.failing = { backfillView: scriptedFailure('history-unreadable'), discardUnfinished: PASSES };
-    await harness.until(handle, ({ error, waitingFor }) => error !== null && waitingFor != null);
-    script.failing = {};
+    script.failing = { backfillView: scriptedFailure('history-unreadable') };
     await harness.reach(handle, 'failed');
     await send(handle, 'retry');
     await harness.reach(handle, 'published');
@@ -304,6 +329,12 @@ try {
     for (const path of [...paths, WAITING].filter(({ name }) => isWanted(name))) {
       const view = path.name.replaceAll('-', '_');
       const script = new ScriptedActivities(view);
+      if (path.name === 'built-and-kept') script.failing = { flipView: scriptedFailure('sql-view-in-use') };
+      if (path.name === 'taken-over')
+        script.plan = {
+          ...script.plan,
+          live: { version: 4, fingerprint: 'fingerprint-1', rows: 1, entities: 1, publishedAtMs: 1 },
+        };
       if (path.name === 'failed-retry-rebackfill')
         script.failing = { backfillView: scriptedFailure('history-unreadable') };
       if (path === WAITING) script.failing = { resolveView: PASSES };

@@ -1,8 +1,8 @@
-import { patched } from '@temporalio/workflow';
+import { patched, workflowInfo } from '@temporalio/workflow';
 import { engineOf, type OtherReleases, UPGRADES } from '../other-release.ts';
 import type { WaitLane } from '../waits.ts';
 import { backfill, lookUp } from './calls.ts';
-import type { BackfillSummary, ViewPlan } from './contract.ts';
+import type { Candidate, ViewPlan } from './contract.ts';
 import type { LifecycleState } from './state.ts';
 import type { LifecycleEvent } from './transition.ts';
 import { definitionChangedToo, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
@@ -30,7 +30,7 @@ export async function buildVersion(
   others: OtherReleases,
   lanes: BuildLanes,
   begun: () => void,
-): Promise<{ readonly plan: ViewPlan; readonly built: BackfillSummary } | null> {
+): Promise<Candidate | null> {
   const { view, wants: asked } = owner.state;
   const mayBeDone = asked.build === 'first' || (asked.build === null && isUpgrading(owner.state));
   for (let tries = 0; ; tries++) {
@@ -55,9 +55,10 @@ export async function buildVersion(
     try {
       const covers = upgraded === null ? {} : { covers: upgraded.version };
       const { fingerprint } = plan;
-      const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), ...covers });
+      const build = `${workflowInfo().firstExecutionRunId}/${owner.state.builds}`;
+      const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), build, ...covers });
       lanes.backfill.over();
-      return { plan, built };
+      return { built, fingerprint, topic: plan.topic };
     } catch (error) {
       // Retired is also what a worker of the release before had planned, for a worker of this one.
       if (engineOf(error) === null ? others.gave(error) : patched(UPGRADES)) await others.wait(tries);

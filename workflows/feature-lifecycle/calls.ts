@@ -1,4 +1,14 @@
-import { batch, batchOptions, CERTAIN, certain, QUICK, quick, stream, streamOptions } from '../activity-profiles.ts';
+import {
+  batch,
+  batchOptions,
+  CERTAIN,
+  certain,
+  QUICK,
+  quick,
+  resumableOptions,
+  stream,
+  streamOptions,
+} from '../activity-profiles.ts';
 import type { AuditSummary } from '../audit-parity/contract.ts';
 import type { BackfillInput, BackfillSummary, LiveVersion, SliceInput, SliceSummary, ViewPlan } from './contract.ts';
 import type { StreamKind } from './state.ts';
@@ -10,7 +20,7 @@ export function lookUp(view: string): Promise<ViewPlan> {
 }
 
 export function backfill(input: BackfillInput): Promise<BackfillSummary> {
-  return batch.backfillView.executeWithOptions(batchOptions(`backfill ${input.view}`), [input]);
+  return batch.backfillView.executeWithOptions(resumableOptions(`backfill ${input.view}`), [input]);
 }
 
 /** @param by `flipView`, which workers of the first release do not have, or `publishView` in runs of that release */

@@ -38,6 +38,7 @@ export type Phase =
   | 'invalid-input'
   | 'pausing'
   | 'paused'
+  | 'built'
   | 'failed'
   | 'retiring'
   | 'retired';
@@ -49,12 +50,12 @@ export type Command = (typeof COMMANDS)[number];
 export const COMMAND_DESCRIPTIONS: Readonly<Record<Command, string>> = {
   promote: 'Stream from the exact offset where the batch stopped, from now on.',
   pause:
-    'Stop every write. A running backfill is given up and starts over on resume; a stream goes on where it stopped.',
+    'Stop every write. On resume a backfill goes on from what it had saved, about a minute before; a stream goes on where it stopped.',
   resume: 'Go on after a pause.',
   refresh: 'Bring a published view up to the present end of its topic, once.',
   rebackfill:
-    'Build a new version aside from the whole log with the present definition, and serve it once it is built.',
-  retry: 'Try again what failed.',
+    'Build a new version aside from the whole log with the present definition, and serve it once it is built. What was built or half built goes.',
+  retry: 'Try again what failed. A version that is built is not built again: it is published.',
   retire: 'Stop for good: nothing is served any more.',
 };
 
@@ -100,6 +101,8 @@ export interface BackfillInput {
   readonly semantics?: number | undefined;
   /** The version whose log the new one must reach back as far as; none: what there is will do. */
   readonly covers?: number | undefined;
+  /** Which build it is an attempt of: those of one go on from one another. One of a release before does not say: then those of its activity do. */
+  readonly build?: string | undefined;
 }
 
 export interface BackfillSummary {
@@ -109,6 +112,13 @@ export interface BackfillSummary {
   readonly counts: Counts;
   /** Of the engine that built it. Workers of the first semantics do not say. */
   readonly semantics?: number | undefined;
+}
+
+/** A version that is built and not served yet. */
+export interface Candidate {
+  readonly built: BackfillSummary;
+  readonly fingerprint: string;
+  readonly topic: string | null;
 }
 
 export interface SliceInput {
@@ -187,6 +197,8 @@ export interface LifecycleStatus {
   readonly parity: ParityReport | null;
   /** What work waits for, and goes on by itself; missing of a lifecycle of the release before. */
   readonly waitingFor?: Waiting | null | undefined;
+  /** The version that is built and not served yet; missing of a lifecycle of the release before. */
+  readonly candidate?: Pick<BackfillSummary, 'version' | 'rows' | 'entities'> | null | undefined;
   readonly error: Failure | null;
   readonly notice: string | null;
   readonly accepts: readonly Command[];

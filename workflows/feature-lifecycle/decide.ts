@@ -29,7 +29,9 @@ export function decide(state: LifecycleState, nowMs: number): Work {
   const dueAtMs = nextRefreshAtMs(state);
   const due = dueAtMs !== null && nowMs >= dueAtMs;
   const upgrading = isUpgrading(state);
-  const build = failures.build === null && (wants.build !== null || upgrading || (due && plan?.topic === null));
+  const build =
+    failures.build === null &&
+    (wants.build !== null || state.candidate !== null || upgrading || (due && plan?.topic === null));
   // No worker goes on with a version of earlier semantics: it stands still at its stored offsets.
   const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null && !upgrading;
   if (!canStream) return { retire: false, build, stream: null, proof: null };

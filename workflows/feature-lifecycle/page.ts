@@ -21,6 +21,8 @@ const MEANING: Readonly<Record<Phase, string>> = {
     'Readers are served, and more than half of the last records of a partition are invalid: the source is broken right now. `millrace dead-letters` shows them; beyond the limit the stream stops.',
   pausing: 'Stopping: once paused, no write can happen any more, whatever became of the worker.',
   paused: 'Nothing is written. Readers are served what there is.',
+  built:
+    'A new version is built, and what was to follow failed: see below. It is kept, and readers are served what they were, until it is published (`retry`) or another is wanted (`rebackfill`).',
   failed: 'A person is needed: see the error and its remedy below.',
   retiring: 'Stopping for good.',
   retired: 'Nothing is served any more.',
@@ -42,6 +44,10 @@ export function renderLifecyclePage(state: LifecycleState): string {
     if (status.upgrade !== null)
       fact('Semantics', `${status.upgrade.from ?? 'earlier ones'}, to be taken over by ${status.upgrade.to}`);
   } else fact('Served version', 'none yet');
+  if (status.candidate != null) {
+    const { version, rows, entities } = status.candidate;
+    fact('Built, not served yet', `version ${version}: ${grouped(entities)} entities of ${grouped(rows)} rows`);
+  }
   if (state.build !== null && state.live !== null) {
     fact('Meanwhile', `a new version is ${state.build.stage}; version ${state.live.version} is served until the flip`);
   }

@@ -1,5 +1,6 @@
 import { CancellationScope, patched } from '@temporalio/workflow';
 import { sliceBudgetMs } from '../activity-profiles.ts';
+import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
 import { type Failure, failureOf } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
@@ -10,7 +11,15 @@ import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
 import { buildVersion } from './build-version.ts';
 import { isCaughtUp } from './caught-up.ts';
 import { discardUnfinished, fence, prove, runSlice, takeFromReaders } from './calls.ts';
-import type { LifecycleOptions, LiveVersion, Phase, PromotionProof, SliceInput, SliceSummary } from './contract.ts';
+import type {
+  Candidate,
+  LifecycleOptions,
+  LiveVersion,
+  Phase,
+  PromotionProof,
+  SliceInput,
+  SliceSummary,
+} from './contract.ts';
 import { flip } from './flip.ts';
 import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
@@ -34,6 +43,12 @@ const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
 };
 
 const LOOKING_UP = 'looking up the definition';
+
+/** Marks, in a run's history, where what broke off is kept: built or half built, it waits for the build to go on. */
+const KEPT = 'kept-builds';
+
+/** What a version is refused with that is not there any more: there is nothing to go on with. */
+const GONE: ReadonlySet<string> = new Set<MillraceErrorCode>(['version-not-built', 'version-not-streamable']);
 
 type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid' | 'waiting'> & {
   readonly kind: StreamKind;
@@ -140,6 +155,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   async #runBuild(lane: Lane, onUnknownView: (error: unknown) => void): Promise<void> {
     const { view } = this.state;
     let during = LOOKING_UP;
+    let isAdopted = false;
     const lanes = {
       lookUp: this.#waitLane('looking up', 'what-passes'),
       backfill: this.#waitLane('backfill', 'what-passes'),
@@ -148,25 +164,46 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => during,
       async () => {
-        const made = await buildVersion(this, this.#others, lanes, () => (during = 'backfill'));
-        if (made === null) return;
-        const { plan, built } = made;
-        this.apply({ type: 'backfilled' });
+        const candidate = this.#kept ?? (await buildVersion(this, this.#others, lanes, () => (during = 'backfill')));
+        if (candidate === null) {
+          isAdopted = true;
+          return;
+        }
+        const { built, fingerprint, topic } = candidate;
+        this.apply({ type: 'backfilled', candidate });
         during = 'publish';
-        if (this.state.live !== null && plan.topic !== null)
-          await this.#meetThePresent(built.version, plan.fingerprint);
+        if (this.state.live !== null && topic !== null) await this.#meetThePresent(built.version, fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
         await this.#others.pass(() => flip(by, view, built.version), this.#waitLane('publish', 'what-passes'));
-        this.apply({ type: 'published', built, fingerprint: plan.fingerprint, atMs: Date.now() });
+        this.apply({ type: 'published', built, fingerprint, atMs: Date.now() });
       },
     );
     let failure = broken?.failure ?? null;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
-      else if (during !== LOOKING_UP) failure = await this.#cleanUp(failure);
+      else if (during !== LOOKING_UP) failure = await this.#keepOrCleanUp(failure);
+    } else if (isAdopted && patched(KEPT)) {
+      // Nobody can come back to what a lifecycle before this one had under way.
+      await this.#cleanUp(null);
     }
     this.#build = null;
     this.apply({ type: 'build-ended', failure });
+  }
+
+  /** What a build before has left for this one to publish. A newer engine publishes what it built itself. */
+  get #kept(): Candidate | null {
+    const { candidate } = this.state;
+    return candidate === null || (candidate.built.semantics ?? 0) < semanticsKnown(this.state) ? null : candidate;
+  }
+
+  /** Leaves what was built, or saved on the way: it is gone on with at the next try. Gives the failure the build ends with. */
+  async #keepOrCleanUp(failure: Failure | null): Promise<Failure | null> {
+    if (!patched(KEPT)) {
+      this.apply({ type: 'candidate-gone' });
+      return await this.#cleanUp(failure);
+    }
+    if (failure !== null && GONE.has(failure.code)) this.apply({ type: 'candidate-gone' });
+    return failure;
   }
 
   /**

@@ -2,7 +2,7 @@ import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import type { Passed } from '../state-runner.ts';
 import type { WaitingLanes } from '../waits.ts';
-import type { LiveVersion, Phase, PromotionProof, ViewPlan } from './contract.ts';
+import type { Candidate, LiveVersion, Phase, PromotionProof, ViewPlan } from './contract.ts';
 
 /** What people asked for. Level-triggered: the workflow makes it so, however often or in what order it was asked. */
 export interface Wants {
@@ -25,6 +25,10 @@ export interface LifecycleState {
   readonly live: LiveVersion | null;
   /** The build lane, while it runs. */
   readonly build: { readonly stage: 'validating' | 'backfilling' | 'publishing' } | null;
+  /** What is built and not served yet: kept until it is published, or somebody says otherwise. */
+  readonly candidate: Candidate | null;
+  /** Builds that are over: published, or given up for another. Attempts of one and the same go on from one another. */
+  readonly builds: number;
   /** The stream lane, while it runs. */
   readonly stream: { readonly kind: StreamKind; readonly version: number } | null;
   /** Shards whose lag has been small since the stream began. */
@@ -71,6 +75,8 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     plan: null,
     live: null,
     build: null,
+    candidate: null,
+    builds: 0,
     stream: null,
     caughtUp: [],
     shards,

@@ -11,6 +11,7 @@ export function phaseOf(state: LifecycleState): Phase {
   if (state.retired) return 'retired';
   if (wants.retired) return 'retiring';
   if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
+  if (isKept(state)) return 'built';
   if (isUpgrading(state)) return failures.build === null || awaitsAcceptance(state) ? 'upgrading' : 'failed';
   const hasFailed = failures.build !== null || failures.stream !== null || failures.proof !== null;
   if (!hasFailed && longestWait(state.waiting) !== null) return 'waiting';
@@ -25,6 +26,11 @@ export function phaseOf(state: LifecycleState): Phase {
     return owesProof(state) ? 'proving' : 'streaming';
   }
   return stream?.kind === 'refresh' || wants.refresh ? 'refreshing' : 'published';
+}
+
+/** True while a version that is built waits for a person, and nothing else does. */
+function isKept({ candidate, failures }: LifecycleState): boolean {
+  return candidate !== null && failures.build !== null && failures.stream === null && failures.proof === null;
 }
 
 /** What a person is told. */
@@ -53,10 +59,17 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     proof: state.proof,
     parity: state.parity,
     waitingFor: longestWait(state.waiting),
+    candidate: candidateOf(state),
     error: state.failures.build ?? state.failures.stream ?? state.failures.proof,
     notice: state.notice,
     accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
   };
+}
+
+function candidateOf({ candidate }: LifecycleState): LifecycleStatus['candidate'] {
+  if (candidate === null) return null;
+  const { version, rows, entities } = candidate.built;
+  return { version, rows, entities };
 }
 
 /** Why a command cannot be accepted now, or null. Commands that ask for what is so already are accepted: nothing happens twice. */

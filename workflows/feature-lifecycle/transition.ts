@@ -1,7 +1,8 @@
+import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import { HELD_BACK, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
-import type { BackfillSummary, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
+import type { BackfillSummary, Candidate, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
 import { engineHeard, isRetiredBy } from './upgrade.ts';
@@ -11,7 +12,8 @@ export type LifecycleEvent =
   | { readonly type: 'command'; readonly command: Command }
   | { readonly type: 'build-started' }
   | { readonly type: 'resolved'; readonly plan: ViewPlan }
-  | { readonly type: 'backfilled' }
+  | { readonly type: 'backfilled'; readonly candidate: Candidate }
+  | { readonly type: 'candidate-gone' }
   | { readonly type: 'published'; readonly built: BackfillSummary; readonly fingerprint: string; readonly atMs: number }
   | { readonly type: 'build-ended'; readonly failure: Failure | null }
   | { readonly type: 'stream-started'; readonly kind: StreamKind; readonly version: number; readonly atMs: number }
@@ -38,7 +40,9 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     case 'resolved':
       return resolved(state, event.plan);
     case 'backfilled':
-      return { ...state, build: { stage: 'publishing' } };
+      return { ...state, build: { stage: 'publishing' }, candidate: event.candidate };
+    case 'candidate-gone':
+      return { ...state, candidate: null };
     case 'published': {
       const { built, fingerprint, atMs } = event;
       const live = {
@@ -53,6 +57,8 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         ...state,
         live,
         build: null,
+        candidate: null,
+        builds: state.builds + 1,
         wants: { ...state.wants, build: null },
         failures: NO_FAILURES,
         // They spoke of the version before.
@@ -67,7 +73,11 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       };
     }
     case 'build-ended':
-      return { ...state, build: null, failures: { ...state.failures, build: event.failure } };
+      return {
+        ...state,
+        build: null,
+        failures: { ...state.failures, build: withWayOut(event.failure, state.candidate) },
+      };
     case 'stream-started':
       return {
         ...state,
@@ -132,7 +142,12 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
       // Without a topic the history is all there is: fresh means built again.
       return state.plan?.topic === null ? wants({ build: 'again' }) : wants({ refresh: true });
     case 'rebackfill':
-      return { ...wants({ build: 'again' }), failures: { ...state.failures, build: null } };
+      return {
+        ...wants({ build: 'again' }),
+        candidate: null,
+        builds: state.builds + (isAnotherBuild(state) ? 1 : 0),
+        failures: { ...state.failures, build: null },
+      };
     case 'retry':
       return { ...wants({}), failures: NO_FAILURES };
     case 'retire':
@@ -177,6 +192,29 @@ function liveAfter(state: LifecycleState, plan: ViewPlan): LiveVersion | null {
   const { live } = state;
   if (live === null || live.version !== plan.live?.version) return live ?? plan.live;
   return plan.live.semantics === undefined ? live : { ...live, semantics: plan.live.semantics };
+}
+
+/** Whether `rebackfill` asks for a build that is not the one at hand: what that had saved or built is given up. */
+function isAnotherBuild({ wants, candidate, failures }: LifecycleState): boolean {
+  return wants.build === null || candidate !== null || failures.build !== null;
+}
+
+/** What keeps a version from being published that no try will mend: its part of the log is gone, or another's. */
+const TOO_OLD: ReadonlySet<string> = new Set<MillraceErrorCode>([
+  'offsets-gone',
+  'offset-out-of-range',
+  'topic-recreated',
+  'cluster-changed',
+]);
+
+/** A failure of what follows the build says that the version is kept, and what can be done with it. */
+function withWayOut(failure: Failure | null, candidate: Candidate | null): Failure | null {
+  if (failure === null || candidate === null) return failure;
+  const { version } = candidate.built;
+  const kept = TOO_OLD.has(failure.code)
+    ? `Version ${version} is built and kept, but the log behind its cut has gone on without it: send "rebackfill".`
+    : `Version ${version} is built and kept: once that is done, send "retry" to publish it; "rebackfill" builds another instead.`;
+  return { ...failure, remedy: `${failure.remedy} ${kept}` };
 }
 
 function leftBehind({ code, message }: Failure): string {
