@@ -307,6 +307,6 @@ class Scan {
   }
 }
 
-function passed({ horizonIds: _, ...history }: HistoryFigures): PassedHistory {
-  return history;
+function passed({ rows, files, newestEventTimeUs, counts }: HistoryFigures): PassedHistory {
+  return { rows, files, newestEventTimeUs, counts };
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -7,20 +7,15 @@ import type { BackfillProgress } from '../../engine/backfill/backfill-progress.t
 import { type BackfillOptions, type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { sweepAbandonedVersions } from '../../engine/backfill/sweep-abandoned-versions.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
-import { formatDateTime } from '../../engine/values/iso-time.ts';
-import type { Clock } from '../../engine/values/clock.ts';
-import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
+import { createMemoryLogReader } from '../stream/memory-log.ts';
 import { openStreamDatabase } from '../stream/stream-fixture.ts';
-import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { buildFacts, expectNothingSaved } from './build-facts.ts';
+import { brokerWith, clockUntil, columns, jsonl, purchases, randomFrom } from './resume-fixture.ts';
 
-const HOUR_US = 3_600_000_000;
-const MINUTE_US = 60_000_000;
-const START_US = -40 * HOUR_US;
 /** After every batch. */
 const ALWAYS = { everyMs: 0, restFactor: 0 };
 const seed = Number(process.env['LAW_SEED'] ?? Math.trunc(Math.random() * 0x7fffffff));
@@ -29,7 +24,6 @@ console.log(`LAW_SEED=${seed}`);
 let database: Awaited<ReturnType<typeof openStreamDatabase>>;
 let pool: pg.Pool;
 let folder: string;
-let histories = 0;
 let builds = 0;
 beforeAll(async () => {
   database = await openStreamDatabase(inject('stack').databaseUrl);
@@ -44,59 +38,6 @@ beforeEach(async () => {
   await sweepAbandonedVersions({ pool, view: 'spending' });
 });
 
-/** In no order of time, with repeats, keys that are null, rows that are dropped or refused by a function, and broken ones. */
-function purchases(count: number, entities = 40): Purchase[] {
-  const first = (n: number): number => (n % 23 === 4 ? n - 4 : n);
-  return Array.from({ length: count }, (_, n) => ({
-    id: `p-${first(n)}`,
-    at: n % 97 === 11 ? 'never' : formatDateTime(START_US + ((first(n) * 7919) % count) * 5 * MINUTE_US),
-    customer: n % 50 === 7 ? null : `customer-${(n * n) % entities}`,
-    amount: n % 13 === 5 ? null : n % 200 === 13 ? 13 : n % 100 === 13 ? 12 : n % 100,
-    kept: n % 17 !== 3,
-  }));
-}
-
-async function jsonl(...files: readonly (readonly Purchase[])[]): Promise<string> {
-  const at = join(folder, `history-${++histories}`);
-  await mkdir(at, { recursive: true });
-  for (const [index, rows] of files.entries())
-    await writeFile(join(at, `part-${index}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return join(at, '*.jsonl');
-}
-
-/** Parquet whose row groups lie in order of time, in themselves in none: it is read in slices, the newest first. CSV of the same rows. */
-async function columns(rows: number): Promise<{ readonly parquet: string; readonly csv: string }> {
-  const at = join(folder, `columns-${++histories}`);
-  await mkdir(at, { recursive: true });
-  const duckdb = await openDuckDb({ memoryMb: 512, tempDir: join(folder, 'spill') });
-  await duckdb.run(`CREATE TABLE rows AS SELECT 'p-' || (CASE WHEN n % 1009 = 7 THEN n - 7 ELSE n END) AS id,
-      make_timestamptz(${START_US} + n * 30000000) AS "at",
-      CASE WHEN n % 101 = 7 THEN NULL ELSE 'customer-' || (n * n) % 300 END AS customer,
-      (CASE WHEN n % 2003 = 5 THEN 13 ELSE n % 100 END)::INTEGER AS amount, n % 17 <> 3 AS kept
-    FROM range(${rows}) r(n) ORDER BY n // 61440, hash(n)`);
-  await duckdb.run(`COPY rows TO '${join(at, 'a.parquet')}' (ROW_GROUP_SIZE 61440)`);
-  await duckdb.run(
-    `COPY (SELECT id, strftime("at" AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS "at", customer, amount, kept FROM rows) TO '${join(at, 'a.csv')}' (HEADER)`,
-  );
-  await duckdb.close();
-  return { parquet: join(at, '*.parquet'), csv: join(at, '*.csv') };
-}
-
-/** Keyed by customer: which events are late is the order of a partition's to say. */
-function brokerWith(rows: readonly Purchase[], partitions: number): MemoryBroker {
-  const broker = new MemoryBroker();
-  broker.createTopic('purchases', partitions);
-  for (const [index, row] of rows.entries()) {
-    const us = Date.parse(row.at) * 1000;
-    const timestampUs = (Number.isNaN(us) ? START_US : us) + HOUR_US;
-    const value = index % 41 === 9 ? null : purchaseBytes(row);
-    const partition = Number(row.customer?.split('-')[1] ?? 0) % partitions;
-    broker.append('purchases', partition, [{ value, timestampUs }]);
-    if (index % 100 === 60) broker.appendControl('purchases', partition);
-  }
-  return broker;
-}
-
 function view(path: string | null, options: { topic?: boolean; ids?: boolean; lifetime?: boolean } = {}): CompiledView {
   const topic = options.topic === true ? 'purchases' : null;
   return spendingView({
@@ -108,18 +49,6 @@ function view(path: string | null, options: { topic?: boolean; ids?: boolean; li
       ...(options.ids === false ? { eventIdField: null } : {}),
     },
   });
-}
-
-/** A clock that ends an attempt when it is asked the time so often: a backfill asks at every batch, and at every saving. */
-function clockUntil(asked: number, abort: () => void): Clock {
-  let left = asked;
-  return {
-    nowUs: () => 1_700_000_000_000_000,
-    monotonicMs: () => {
-      if (--left === 0) abort();
-      return performance.now();
-    },
-  };
 }
 
 interface Outcome {
@@ -164,14 +93,6 @@ async function attemptUntil(given: Given, build: string, attemptMs: number, aske
   }
 }
 
-function randomFrom(start: number): (below: number) => number {
-  let state = start >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
-
 /** Attempt after attempt, each killed after a while, until one is through. */
 async function killedAgainAndAgain(
   given: Given,
@@ -204,10 +125,10 @@ describe('a backfill that is killed', () => {
   it('goes on where it had saved, and comes to the same bytes, whatever the log and wherever it was killed', async () => {
     const random = randomFrom(seed);
     const rows = purchases(9000, 900);
-    const lines = await jsonl(rows.slice(0, 4000), rows.slice(4000));
+    const lines = await jsonl(folder, rows.slice(0, 4000), rows.slice(4000));
     const broker = brokerWith([...rows.slice(3500, 6000), ...rows.slice(5900)], 3);
     const reader = createMemoryLogReader(broker, () => 17 + random(200));
-    const files = await columns(30_000);
+    const files = await columns(folder, 30_000);
     const cases: readonly Given[] = [
       { view: view(lines) },
       { view: view(lines, { ids: false, lifetime: false }) },
@@ -230,7 +151,7 @@ describe('a backfill that is killed', () => {
   });
 
   it('goes on within and between the slices of a history, newest first', async () => {
-    const { parquet } = await columns(620_000);
+    const { parquet } = await columns(folder, 620_000);
     const given = { view: view(parquet, { lifetime: false }) };
     const whole = await factsOfOne(given);
     const { result, resumed } = await killedAgainAndAgain(given, randomFrom(seed), 180);
@@ -241,7 +162,7 @@ describe('a backfill that is killed', () => {
   it('can be killed at every single step', async () => {
     const rows = purchases(700, 60);
     const given = {
-      view: view(await jsonl(rows.slice(0, 300)), { topic: true, lifetime: false }),
+      view: view(await jsonl(folder, rows.slice(0, 300)), { topic: true, lifetime: false }),
       reader: createMemoryLogReader(brokerWith(rows.slice(200), 2), () => 90),
     };
     const whole = await factsOfOne(given);
@@ -258,7 +179,7 @@ describe('a backfill that is killed', () => {
 
   it('comes to the same states where memory had run out on the way', async () => {
     const rows = purchases(9000, 2000);
-    const given = { view: view(await jsonl(rows)), memoryMb: 2 };
+    const given = { view: view(await jsonl(folder, rows)), memoryMb: 2 };
     const { states } = await factsOfOne(given);
     const { result, resumed } = await killedAgainAndAgain(given, randomFrom(seed), 9);
     expect((await buildFacts(pool, given.view, result.version))['states']).toEqual(states);
@@ -300,7 +221,7 @@ describe('a backfill that is killed', () => {
 
   it('begins anew, and says so, where the history is another one or invalid records were accepted', async () => {
     const rows = purchases(6000);
-    const path = await jsonl(rows.slice(0, 3000), rows.slice(3000, 5000));
+    const path = await jsonl(folder, rows.slice(0, 3000), rows.slice(3000, 5000));
     const given = { view: view(path, { ids: false, lifetime: false }) };
     expect((await attemptUntil(given, 'changed', 1, 6)).error).toMatchObject({ message: 'killed' });
     await writeFile(
@@ -325,7 +246,7 @@ describe('a backfill that is killed', () => {
   });
 
   it('is of no use to another build, another definition or another attempt that is older', async () => {
-    const given = { view: view(await jsonl(purchases(5000))) };
+    const given = { view: view(await jsonl(folder, purchases(5000))) };
     await attemptUntil(given, 'mine', 5, 6);
     const [mine] = await versions(pool, 'spending');
     expect(mine).toMatchObject({ build: 'mine', status: 'building' });
@@ -343,7 +264,7 @@ describe('a backfill that is killed', () => {
   });
 
   it('is told that it is built, where it was ended before it could say so', async () => {
-    const given = { view: view(await jsonl(purchases(500))) };
+    const given = { view: view(await jsonl(folder, purchases(500))) };
     const first = await attemptOf(given, 'told', 1);
     expect(await attemptOf(given, 'told', 2)).toEqual(first);
     expect(await versions(pool, 'spending')).toContainEqual(
@@ -383,7 +304,7 @@ describe('a backfill that is killed', () => {
 
   it('gives up after ten attempts in a row that saved nothing, and not after many that got on', async () => {
     const never = { everyMs: 1e9, restFactor: 0 };
-    const given = { view: view(await jsonl(purchases(4000))) };
+    const given = { view: view(await jsonl(folder, purchases(4000))) };
     for (let attempt = 1; attempt <= 10; attempt++) {
       const { error } = await attemptUntil({ ...given, pace: never }, 'nowhere', attempt, 4);
       expect(error).toMatchObject({ message: 'killed' });
