@@ -16,6 +16,7 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
+import { CatalogTender } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
@@ -39,6 +40,9 @@ const BATCHES_AT_ONCE = 2;
 const STREAMS_AT_ONCE = 100;
 /** How often versions of earlier semantics are looked at, while there are any. */
 const TELL_EVERY_MS = 30_000;
+
+/** How often what grows with the log is held to its bounds. */
+const TEND_EVERY_MS = 60_000;
 
 const QUEUE_OF = { workflow: (queue: string) => queue, batch: batchQueueOf, stream: streamQueueOf } as const;
 type Role = keyof typeof QUEUE_OF;
@@ -190,6 +194,15 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });
+  const tender = new CatalogTender({
+    pool,
+    clock: systemClock,
+    bounds: env.catalogBounds,
+    everyMs: TEND_EVERY_MS,
+    onBounded: (bounded) =>
+      log.info({ bounded }, 'old commits were merged, or dead letters dropped, to stay within what is kept'),
+    onError: (error) => log.warn({ err: error }, 'what grows with the log could not be held to its bounds'),
+  });
   const shutdown = (): void => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
@@ -201,10 +214,11 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   );
   process.send?.({ ready: true });
   if (roles.includes('workflow')) teller.start();
+  if (roles.includes('stream')) tender.start();
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
-    await teller.stop();
+    await Promise.all([teller.stop(), tender.stop()]);
     await reader?.close();
     await connection.close();
     await pool.end();

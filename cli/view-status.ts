@@ -6,6 +6,7 @@ import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
 import { type LogReader, realEnd } from '../engine/topic/log-reader.ts';
 import { heldBack } from '../engine/topic/topic-errors.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
+import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
@@ -43,7 +44,10 @@ export interface ViewStatus {
   readonly heldBack: string | null;
   /** Backfill and stream together. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Of the served version, those that a bound has made go included. */
   readonly deadLetters: number;
+  /** What of all its versions is in the database, and what a bound has made go. */
+  readonly kept: Readonly<Record<KeptKind, KeptStatus>>;
   /** Partitions of whose last 20 records more than half are invalid: the source is broken right now. */
   readonly mostlyInvalid: readonly number[];
   /** The last comparison of what is served with the log, as the lifecycle has it, else as the catalog; null where none was made. */
@@ -56,6 +60,18 @@ export interface ViewStatus {
   readonly accepts: readonly Command[];
   /** What its activities are doing. */
   readonly running: readonly string[];
+}
+
+/** By kind: `commits`, `dead-letters`. */
+type KeptKind = KeptSize['kind'];
+
+export interface KeptStatus {
+  readonly rows: number;
+  readonly bytes: number;
+  /** Merged into others (commits), or dropped (dead letters). */
+  readonly droppedRows: number;
+  /** ISO UTC; null where none were. */
+  readonly firstDroppedAt: string | null;
 }
 
 export interface ViewParity {
@@ -145,6 +161,7 @@ async function statusOf(
     heldBack: held,
     counts: { ...counts },
     deadLetters: live === null ? 0 : await countDeadLetters(pool, view, live.version),
+    kept: keptOf(await keptSizes(pool, view)),
     mostlyInvalid: offsets.filter((offset) => offset.mostlyInvalid).map(({ partition }) => partition),
     parity: own === null ? await storedParity(pool, view, live) : reportedParity(own),
     waitingFor: own?.waitingFor ?? null,
@@ -153,6 +170,18 @@ async function statusOf(
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),
   };
+}
+
+function keptOf(sizes: readonly KeptSize[]): Readonly<Record<KeptKind, KeptStatus>> {
+  const of = (kind: KeptKind): KeptStatus => {
+    const own = sizes.filter((size) => size.kind === kind);
+    const sum = (field: 'rows' | 'bytes' | 'droppedRows'): number =>
+      own.reduce((total, size) => total + size[field], 0);
+    const firsts = own.flatMap(({ firstDroppedAtUs }) => firstDroppedAtUs ?? []);
+    const firstDroppedAt = firsts.length === 0 ? null : isoMicros(Math.min(...firsts));
+    return { rows: sum('rows'), bytes: sum('bytes'), droppedRows: sum('droppedRows'), firstDroppedAt };
+  };
+  return { commits: of('commits'), 'dead-letters': of('dead-letters') };
 }
 
 function reportedParity({ parity }: LifecycleStatus): ViewParity | null {

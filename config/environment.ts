@@ -53,6 +53,12 @@ export interface Environment {
   readonly workerMetrics: string | null;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   readonly memoryMb: number;
+  /** What of commits (where no archive keeps them) and dead letters stays in the database, per view. */
+  readonly catalogBounds: {
+    readonly commitBytes: number;
+    readonly deadLetterBytes: number;
+    readonly deadLetterDays: number;
+  };
   /** All variables as they were, for tools that are started. */
   readonly variables: NodeJS.ProcessEnv;
 }
@@ -80,6 +86,15 @@ const flag = z
 const databaseUrl = z.string().refine((url) => databaseUrlFault(url) === null, {
   error: ({ input }) => databaseUrlFault(String(input))?.expected ?? '',
 });
+
+function wholeOf(unit: string) {
+  return z
+    .string()
+    .regex(/^[1-9]\d{0,6}$/, { error: `a whole number of ${unit}, at least 1` })
+    .transform(Number);
+}
+
+const MB = 2 ** 20;
 
 const variablesSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
@@ -140,6 +155,9 @@ const variablesSchema = z.object({
     .transform(Number)
     .refine((memory) => memory >= 256, { error: 'a whole number of MB, at least 256' })
     .default(2048),
+  MILLRACE_COMMITS_MB: wholeOf('MB').default(256),
+  MILLRACE_DEAD_LETTERS_MB: wholeOf('MB').default(256),
+  MILLRACE_DEAD_LETTERS_DAYS: wholeOf('days').default(30),
 });
 
 type Variables = z.output<typeof variablesSchema>;
@@ -192,6 +210,11 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     workerMetrics: values.MILLRACE_WORKER_METRICS ?? null,
     logLevel: values.MILLRACE_LOG_LEVEL,
     memoryMb: values.MILLRACE_MEMORY_MB,
+    catalogBounds: {
+      commitBytes: values.MILLRACE_COMMITS_MB * MB,
+      deadLetterBytes: values.MILLRACE_DEAD_LETTERS_MB * MB,
+      deadLetterDays: values.MILLRACE_DEAD_LETTERS_DAYS,
+    },
     variables: given,
   };
 }

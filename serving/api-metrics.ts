@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
 import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { ViewProgress } from './view-progress.ts';
@@ -13,6 +14,7 @@ export interface ScrapedViews {
   readonly progress: readonly ViewProgress[];
   /** The newest of each view. */
   readonly audits: readonly StoredAudit[];
+  readonly kept: readonly KeptSize[];
 }
 
 /** The metrics of the serving API, in a registry of their own. */
@@ -85,6 +87,18 @@ export class ApiMetrics {
     labelNames: ['view'],
     registers: [this.#registry],
   });
+  readonly #kept = new Gauge({
+    name: 'millrace_view_kept_bytes',
+    help: 'Commit records and dead letters of a view in the database, by kind.',
+    labelNames: ['view', 'kind'],
+    registers: [this.#registry],
+  });
+  readonly #dropped = new Gauge({
+    name: 'millrace_view_dropped_rows',
+    help: 'Commit records that were merged into others, and dead letters that were dropped, to stay within what is kept.',
+    labelNames: ['view', 'kind'],
+    registers: [this.#registry],
+  });
   readonly #databaseUp = new Gauge({
     name: 'millrace_database_up',
     help: '1 where the catalog answered this scrape; 0 leaves what it knows of views out.',
@@ -149,6 +163,8 @@ export class ApiMetrics {
       this.#cells,
       this.#differing,
       this.#auditAge,
+      this.#kept,
+      this.#dropped,
     ];
     for (const gauge of gauges) gauge.reset();
     this.#databaseUp.set(views === null ? 0 : 1);
@@ -162,6 +178,10 @@ export class ApiMetrics {
       this.#cells.set({ view }, cellsCompared);
       this.#differing.set({ view }, cellsDiffering);
       this.#auditAge.set({ view }, Math.max(0, nowUs - finishedAtUs) / 1_000_000);
+    }
+    for (const { view, kind, bytes, droppedRows } of views?.kept ?? []) {
+      this.#kept.inc({ view, kind }, bytes);
+      this.#dropped.inc({ view, kind }, droppedRows);
     }
     return this.#registry.metrics();
   }

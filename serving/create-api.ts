@@ -10,6 +10,7 @@ import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
+import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { liveVersions } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
@@ -29,6 +30,7 @@ import { errorResponse, invalidRequest } from './error-response.ts';
 import { readRequest, type ServiceViews } from './read-request.ts';
 import { viewProgress } from './view-progress.ts';
 
+const UNDEFINED_TABLE = '42P01';
 const MAX_BODY_BYTES = 1 << 20;
 
 export interface ApiDeps {
@@ -111,6 +113,16 @@ const readyRoute = createRoute({
   summary: 'Whether reads can be answered',
   responses: { 200: json(healthSchema, 'Ready.'), 503: failures[503] },
 });
+
+/** A reader is upgraded before the workers that migrate: until then nothing is counted. */
+async function keptSizesIfThere(pool: pg.Pool): Promise<KeptSize[]> {
+  try {
+    return await keptSizes(pool);
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === UNDEFINED_TABLE) return [];
+    throw error;
+  }
+}
 
 async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => boolean): Promise<ViewsResponse> {
   const [live, progress] = await Promise.all([liveVersions(pool), viewProgress(pool)]);
@@ -229,8 +241,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.get('/metrics', async (c) => {
     // A database that is away is a figure of its own, not a failed scrape.
-    const views = await Promise.all([viewProgress(pool), latestAudits(pool)]).then(
-      ([progress, audits]) => ({ progress, audits }),
+    const views = await Promise.all([viewProgress(pool), latestAudits(pool), keptSizesIfThere(pool)]).then(
+      ([progress, audits, kept]) => ({ progress, audits, kept }),
       () => null,
     );
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });

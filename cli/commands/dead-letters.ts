@@ -3,10 +3,11 @@ import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { acceptInvalid } from '../../engine/postgres/accepted-invalid.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { keptSizes } from '../../engine/postgres/kept-sizes.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { isoMicros } from '../output.ts';
+import { count, isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
 
 const SHOWN_CHARS = 60;
@@ -51,6 +52,13 @@ export function addDeadLettersCommand(program: Command): void {
           });
         }
         if (output.isJson) return output.json(letters);
+        const gone = (await keptSizes(pool, view)).filter(
+          ({ kind, droppedRows }) => kind === 'dead-letters' && droppedRows > 0,
+        );
+        for (const { version, droppedRows, firstDroppedAtUs } of gone)
+          output.line(
+            `${view}: of version ${version} the ${count(droppedRows)} oldest were dropped, since ${isoMicros(firstDroppedAtUs ?? 0)}`,
+          );
         if (letters.length === 0) return output.line(`${view}: no dead letters`);
         output.table(
           ['at', 'version', 'where', 'reasons', 'payload'],

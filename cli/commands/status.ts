@@ -19,6 +19,10 @@ export function addStatusCommand(program: Command): void {
   });
 }
 
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MB`;
+}
+
 function print(output: Output, statuses: readonly ViewStatus[], detailed: boolean): void {
   if (statuses.length === 0) return output.line('no view is running or served; start one: millrace start VIEW');
   output.table(
@@ -77,6 +81,12 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       output.line(
         `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)${causes.length === 0 ? '' : `: ${causes.join(', ')}`}`,
       );
+    }
+    for (const [kind, { rows, bytes, droppedRows, firstDroppedAt }] of Object.entries(status.kept)) {
+      if (rows === 0 && droppedRows === 0) continue;
+      const words = kind === 'commits' ? ['commit records', 'merged into others'] : ['dead letters', 'dropped'];
+      const gone = firstDroppedAt === null ? '' : `; ${count(droppedRows)} were ${words[1]} since ${firstDroppedAt}`;
+      output.line(`${words[0]} kept: ${count(rows)}, ${megabytes(bytes)}${gone}`);
     }
     if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
     if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);

@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts';
+import { formatDateTime } from '../values/iso-time.ts';
 
 /** One row of `commit_record`: what one commit took of one partition. */
 export interface CommitRow {
@@ -10,6 +11,15 @@ export interface CommitRow {
   readonly committedAtUs: number;
   /** Of the code that made it; null where it was made before that was noted. */
   readonly fingerprint: string | null;
+}
+
+/** Commits that were merged into their last one: what each of them took, and when, is not told apart any more. */
+export interface MergedCommits {
+  readonly fromSeq: number;
+  /** Inclusive: its rows stand for all of them. */
+  readonly lastSeq: number;
+  /** When the first of them became visible, UTC epoch µs. */
+  readonly beganAtUs: number;
 }
 
 /** What one commit took of a partition; `seq` 0 is the backfill, which ends at the cut. */
@@ -26,7 +36,7 @@ export interface CommittedEnd {
   readonly endOffset: number;
 }
 
-interface PartitionCommits {
+export interface PartitionCommits {
   /** Where the stream began: the cut's end, 0 in a partition the topic has gained. */
   readonly startOffset: number;
   readonly seqs: Float64Array;
@@ -42,7 +52,8 @@ export interface TimelineStart {
 
 /**
  * The commits of one version of a view, complete from the first on: which commit took which offset, and when each became visible. Kept as
- * typed arrays (about 24 bytes a commit and partition) and looked up by binary search.
+ * typed arrays (about 32 bytes a commit and partition) and looked up by binary search. Where old commits were merged into one, what it says is true of that one; whoever
+ * asks about a time or a commit within asks `seqAt` or `mergedAt` first.
  *
  * @example
  * const commits = await loadCommitTimeline({ pool, archiveDir, version });
@@ -51,22 +62,31 @@ export interface TimelineStart {
 export class CommitTimeline {
   /** The newest commit; 0 when there is none but the backfill. */
   readonly lastSeq: number;
+  readonly #of: Pick<TimelineStart, 'view' | 'version'>;
   readonly #partitions: ReadonlyMap<number, PartitionCommits>;
-  /** By seq - 1; never falls, even where the database's clock was set back. */
+  /** Those that are told apart, ascending. */
+  readonly #seqs: Float64Array;
+  /** When each of these became visible; never falls, even where the database's clock was set back. */
   readonly #visibleAtUs: Float64Array;
+  readonly #merged: readonly MergedCommits[];
   readonly #foreign: readonly CommitRow[];
   readonly #fingerprint: string | null;
 
-  /** Use `TimelineBuilder`. */
+  /** Use `TimelineBuilder` (timeline-builder.ts). */
   constructor(
+    of: Pick<TimelineStart, 'view' | 'version'>,
     partitions: ReadonlyMap<number, PartitionCommits>,
-    visibleAtUs: Float64Array,
+    { seqs, visibleAtUs }: { readonly seqs: Float64Array; readonly visibleAtUs: Float64Array },
+    merged: readonly MergedCommits[],
     fingerprint: string | null,
     foreign: readonly CommitRow[],
   ) {
-    this.lastSeq = visibleAtUs.length;
+    this.#of = of;
+    this.lastSeq = seqs.at(-1) ?? 0;
     this.#partitions = partitions;
+    this.#seqs = seqs;
     this.#visibleAtUs = visibleAtUs;
+    this.#merged = merged;
     this.#fingerprint = fingerprint;
     this.#foreign = foreign;
   }
@@ -99,15 +119,20 @@ export class CommitTimeline {
     });
   }
 
-  /** The newest commit that was visible at a time (UTC epoch µs); 0 before the first. */
+  /** The newest commit that was visible at a time (UTC epoch µs); 0 before the first. Throws `commits-merged` where that is not told apart any more. */
   seqAt(timeUs: number): number {
-    return countUpTo(this.#visibleAtUs, timeUs);
+    const count = countUpTo(this.#visibleAtUs, timeUs);
+    const next = this.#seqs[count];
+    const merged = this.#merged.find(({ lastSeq }) => lastSeq === next);
+    if (merged !== undefined && timeUs >= merged.beganAtUs)
+      throw commitsMerged(this.#of, merged, this.#visibleAtUs[count] as number);
+    return count === 0 ? 0 : (this.#seqs[count - 1] as number);
   }
 
-  /** When a commit became visible, UTC epoch µs; -Infinity for 0. Throws `unknown-commit`. */
+  /** When a commit became visible, UTC epoch µs; of one that was merged, by when it had; -Infinity for 0. Throws `unknown-commit`. */
   committedAtUs(seq: number): number {
     if (seq === 0) return Number.NEGATIVE_INFINITY;
-    const atUs = this.#visibleAtUs[seq - 1];
+    const atUs = this.#visibleAtUs[this.#seqs[seq - 1] === seq ? seq - 1 : countUpTo(this.#seqs, seq - 0.5)];
     if (atUs === undefined) {
       throw new MillraceError('unknown-commit', `no commit ${seq}; the newest is ${this.lastSeq}`, {
         remedy: 'Name a commit from 0 to the newest, or load the timeline again.',
@@ -115,6 +140,25 @@ export class CommitTimeline {
       });
     }
     return atUs;
+  }
+
+  /** Since when a commit may have been visible: the time it was, and of one that others were merged into, the time the first of them was. */
+  visibleSinceUs(seq: number): number {
+    return this.#merged.find((each) => each.lastSeq === seq)?.beganAtUs ?? this.committedAtUs(seq);
+  }
+
+  /** The commit that this one was merged into; null where it is told apart. */
+  mergedInto(seq: number): number | null {
+    return this.#merged.find(({ fromSeq, lastSeq }) => seq >= fromSeq && seq < lastSeq)?.lastSeq ?? null;
+  }
+
+  /** The times of which it is not told any more which commits were visible: from (inclusive) and until, UTC epoch µs. */
+  mergedTimes(): { readonly fromUs: number; readonly untilUs: number; readonly merged: MergedCommits }[] {
+    return this.#merged.map((merged) => ({
+      fromUs: merged.beganAtUs,
+      untilUs: this.committedAtUs(merged.lastSeq),
+      merged,
+    }));
   }
 
   /** Commits that other code than `fingerprint`'s made, by seq; those made before that was noted are not among them. */
@@ -138,98 +182,6 @@ export class CommitTimeline {
   }
 }
 
-/** Collects the commits of a version in order of seq and makes their timeline. */
-export class TimelineBuilder {
-  readonly #of: TimelineStart;
-  readonly #fingerprint: string | null;
-  readonly #partitions = new Map<number, { startOffset: number; end: number; seqs: Growing; untils: Growing }>();
-  readonly #times = new Growing();
-  readonly #foreign: CommitRow[] = [];
-
-  constructor(of: TimelineStart, fingerprint: string | null) {
-    this.#of = of;
-    this.#fingerprint = fingerprint;
-    for (const { partition, endOffset } of of.cut?.partitions ?? []) this.#begin(partition, endOffset);
-  }
-
-  /** Adds a row; rows come by seq. Throws `commits-missing` where one was lost: a timeline with a hole would place records wrongly. */
-  add(row: CommitRow): void {
-    const { seq, partition, fromOffset, untilOffset, committedAtUs } = row;
-    const newest = this.#times.length;
-    if (seq === newest + 1) this.#times.push(Math.max(committedAtUs, newest === 0 ? committedAtUs : this.#times.last));
-    else if (seq !== newest) throw this.#missing(`commit ${newest + 1} is not there, and ${seq} is`);
-    // A version without a cut on record may have begun anywhere.
-    const commits = this.#partitions.get(partition) ?? this.#begin(partition, this.#of.cut === null ? fromOffset : 0);
-    if (fromOffset !== commits.end) {
-      throw this.#missing(
-        `commit ${seq} took partition ${partition} from ${fromOffset} on, the one before ended at ${commits.end}`,
-      );
-    }
-    commits.end = untilOffset;
-    commits.seqs.push(seq);
-    commits.untils.push(untilOffset);
-    if (row.fingerprint !== null && row.fingerprint !== this.#fingerprint) this.#foreign.push(row);
-  }
-
-  /** Throws `commits-missing` unless the commits reach up to `seq`. */
-  expectLast(seq: number): void {
-    if (this.#times.length < seq)
-      throw this.#missing(`commits ${this.#times.length + 1} to ${seq} were made and are not there`);
-  }
-
-  build(): CommitTimeline {
-    const partitions = [...this.#partitions].sort(([a], [b]) => a - b);
-    return new CommitTimeline(
-      new Map(
-        partitions.map(([partition, { startOffset, seqs, untils }]) => [
-          partition,
-          { startOffset, seqs: seqs.values(), untils: untils.values() },
-        ]),
-      ),
-      this.#times.values(),
-      this.#fingerprint,
-      this.#foreign,
-    );
-  }
-
-  #begin(partition: number, startOffset: number) {
-    const commits = { startOffset, end: startOffset, seqs: new Growing(), untils: new Growing() };
-    this.#partitions.set(partition, commits);
-    return commits;
-  }
-
-  #missing(what: string): MillraceError {
-    return new MillraceError('commits-missing', `${this.#of.view}, version ${this.#of.version}: ${what}`, {
-      remedy:
-        'Commit records were deleted by hand: what this version served can no longer be told. Build a new version with `rebackfill`.',
-      httpStatus: 409,
-    });
-  }
-}
-
-/** A Float64Array that grows. */
-class Growing {
-  #values = new Float64Array(256);
-  length = 0;
-
-  get last(): number {
-    return this.#values[this.length - 1] as number;
-  }
-
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const grown = new Float64Array(this.length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
-    }
-    this.#values[this.length++] = value;
-  }
-
-  values(): Float64Array {
-    return this.#values.slice(0, this.length);
-  }
-}
-
 /** How many of the ascending values are at most `value`. */
 function countUpTo(ascending: Float64Array, value: number): number {
   let low = 0;
@@ -240,4 +192,23 @@ function countUpTo(ascending: Float64Array, value: number): number {
     else high = middle;
   }
   return low;
+}
+
+/** The error of what is asked about commits that were merged. */
+export function commitsMerged(
+  { view, version }: Pick<TimelineStart, 'view' | 'version'>,
+  { fromSeq, lastSeq, beganAtUs }: MergedCommits,
+  endedAtUs: number,
+  more = '',
+): MillraceError {
+  return new MillraceError(
+    'commits-merged',
+    `${view}, version ${version}: commits ${fromSeq} to ${lastSeq} (${formatDateTime(beganAtUs)} to ${formatDateTime(endedAtUs)}) were merged into one, to stay within what is kept: which of them a reader of that time saw is not told any more${more}`,
+    {
+      remedy:
+        'Ask for a later time or an earlier one, or use the mode "event-time". So that it is told for good, archive the source (`millrace archive`), or keep more (MILLRACE_COMMITS_MB).',
+      httpStatus: 409,
+      details: { view, version, fromSeq, lastSeq },
+    },
+  );
 }

@@ -6,7 +6,8 @@ import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { commitsOf, openCommitDuckDb } from './commit-file.ts';
-import { type CommitRow, type CommitTimeline, TimelineBuilder } from './commit-timeline.ts';
+import type { CommitRow, CommitTimeline, MergedCommits } from './commit-timeline.ts';
+import { TimelineBuilder } from './timeline-builder.ts';
 import { verifyFile } from './verify-file.ts';
 
 const PAGE_COMMITS = 50_000;
@@ -26,20 +27,37 @@ export async function loadCommitTimeline(options: {
   readonly version: ViewVersion;
 }): Promise<CommitTimeline> {
   const { pool, archiveDir, version } = options;
-  const builder = new TimelineBuilder(version, version.fingerprint);
-  await withTransaction(
+  return withTransaction(
     pool,
     async (client) => {
       const lastSeq = await newestSeq(client, version);
+      const merged = await mergedCommits(client, version);
+      const builder = new TimelineBuilder(version, version.fingerprint, merged);
       const files = await commitFiles(client, version);
       await addFiles(builder, files, archiveDir, version);
-      for (let after = (files.at(-1)?.untilSeq ?? 1) - 1; after < lastSeq; after += PAGE_COMMITS)
+      // Of commits that were merged only the last has rows.
+      const first = Math.max(files.at(-1)?.untilSeq ?? 1, merged.at(-1)?.lastSeq ?? 1);
+      for (let after = first - 1; after < lastSeq; after += PAGE_COMMITS)
         for (const row of await commitRows(client, version, after)) builder.add(row);
       builder.expectLast(lastSeq);
+      return builder.build();
     },
     { isolation: 'repeatable read' },
   );
-  return builder.build();
+}
+
+async function mergedCommits(client: pg.PoolClient, { view, version }: ViewVersion): Promise<MergedCommits[]> {
+  const { rows } = await runSql<{ from_seq: number; last_seq: number; began_at: number }>(
+    client,
+    sqlText`
+    SELECT from_seq, last_seq, began_at FROM millrace_catalog.commit_merge
+    WHERE view = ${view} AND version = ${version} ORDER BY from_seq`,
+  );
+  return rows.map(({ from_seq, last_seq, began_at }) => ({
+    fromSeq: from_seq,
+    lastSeq: last_seq,
+    beganAtUs: began_at,
+  }));
 }
 
 interface CommitFile {

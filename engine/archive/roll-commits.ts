@@ -45,7 +45,7 @@ export interface RollCommitsOptions {
  */
 export async function rollCommits(options: RollCommitsOptions): Promise<number> {
   const { pool, view, version } = options;
-  const rolled = await oneAtATime(pool, `millrace.archive.commits.${view}.${version}`, async () => {
+  const rolled = await oneAtATime(pool, commitsLock(view, version), async () => {
     let total = 0;
     for (;;) {
       const rows = await rollFile(options);
@@ -54,6 +54,11 @@ export async function rollCommits(options: RollCommitsOptions): Promise<number> 
     }
   });
   return rolled ?? 0;
+}
+
+/** Whoever moves old commit records of a version, or merges them, holds this lock. */
+export function commitsLock(view: string, version: number): string {
+  return `millrace.archive.commits.${view}.${version}`;
 }
 
 interface Span {

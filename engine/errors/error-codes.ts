@@ -222,6 +222,8 @@ export const ERROR_CODES = {
     'archive-file-missing': 'A file of the archive is gone.',
     'archive-file-damaged': 'A file of the archive is not the one that was written.',
     'commits-missing': 'The record of what a version committed has gaps.',
+    'commits-merged':
+      'Old commits were merged into one, to stay within what is kept: what readers of their time saw is not told any more.',
     'unknown-commit': 'There is no commit of that number.',
     'served-read-mismatch': 'A logged read does not fit the layout it is read with.',
     'not-served-then': 'The view was not served at the time that is asked about.',

@@ -196,7 +196,7 @@ class Audit {
     const isStoreCompared = this.#maxEntities > 0;
     const entities = new Map<string, AuditedEntity>();
     for (const [text, { key, reads: own }] of reads) {
-      const committed = this.#committed(own, version.seq);
+      const committed = this.#committed(own, commits, version.seq, rows.get(text)?.seq ?? null);
       if (committed.length > 0)
         entities.set(text, auditedEntity(text, key, committed, rows.get(text) ?? null, isStoreCompared));
     }
@@ -233,7 +233,7 @@ class Audit {
       const commits = await loadCommitTimeline({ pool, archiveDir, version });
       const entities = new Map<string, AuditedEntity>();
       for (const [text, { key, reads: own }] of reads) {
-        const committed = this.#committed(own, commits.lastSeq);
+        const committed = this.#committed(own, commits, commits.lastSeq, null);
         if (committed.length > 0) entities.set(text, auditedEntity(text, key, committed, null, false));
       }
       const replay = new EntityReplay({
@@ -257,11 +257,25 @@ class Audit {
     }
   }
 
-  /** Those of commits that were made; others cannot have been served by this database. */
-  #committed(reads: SampledEntity['reads'], lastSeq: number): SampledEntity['reads'] {
+  /**
+   * Those of commits that were made, others cannot have been served by this database; and that are told apart. A row that its entity still has was not changed since,
+   * so that a read of it is one of the commit that its own was merged into.
+   */
+  #committed(
+    reads: SampledEntity['reads'],
+    commits: CommitTimeline,
+    lastSeq: number,
+    presentSeq: number | null,
+  ): SampledEntity['reads'] {
     const committed = reads.filter(({ seq }) => seq === null || seq <= lastSeq);
     skip(this.#skipped, 'not-committed', reads.length - committed.length);
-    return committed;
+    const told = committed.flatMap((read) => {
+      const into = read.seq === null ? null : commits.mergedInto(read.seq);
+      if (into === null) return [read];
+      return read.seq === presentSeq ? [{ ...read, seq: into }] : [];
+    });
+    skip(this.#skipped, 'commits-merged', committed.length - told.length);
+    return told;
   }
 
   #committedEvents(

@@ -160,7 +160,7 @@ export class EntityReplay {
     for (const read of entity.reads) {
       if (read.seq !== null) break;
       if (entity.firstSeq === 0) this.#compare(entity, read, null);
-      else if (entity.firstSeq < 0 || (commits?.committedAtUs(entity.firstSeq) ?? 0) > read.served.servedAtUs)
+      else if (entity.firstSeq < 0 || (commits?.visibleSinceUs(entity.firstSeq) ?? 0) > read.served.servedAtUs)
         this.#compare(entity, read, this.#nothing);
       else skip(skipped, 'not-found-around-first-commit');
     }

@@ -112,6 +112,23 @@ export interface CatalogTables {
     sha256: Buffer;
     created_at: TimeDefault;
   };
+  'millrace_catalog.commit_merge': {
+    view: string;
+    version: number;
+    from_seq: number;
+    last_seq: number;
+    began_at: TimeDefault;
+  };
+  'millrace_catalog.kept_size': {
+    kind: 'commits' | 'dead-letters';
+    view: string;
+    version: number;
+    rows: Generated<number>;
+    bytes: Generated<number>;
+    dropped_rows: Generated<number>;
+    dropped_bytes: Generated<number>;
+    first_dropped_at: ColumnType<number | null, string | null | undefined, string | null>;
+  };
   'millrace_catalog.archive_source': {
     source: string;
     mark: Generated<string>;

@@ -123,13 +123,14 @@ export async function* placedLetters(on: Queryable, view: string, version: numbe
   }
 }
 
-/** How many dead letters a version has. */
+/** How many dead letters a version has had, those that a bound has made go included. */
 export async function countDeadLetters(on: Queryable, view: string, version: number): Promise<number> {
   const [row] = await run(
     on,
     catalog
-      .selectFrom(DEAD_LETTERS)
-      .select((eb) => eb.fn.countAll<number>().as('letters'))
+      .selectFrom('millrace_catalog.kept_size')
+      .select(sql<number>`rows + dropped_rows`.as('letters'))
+      .where('kind', '=', 'dead-letters')
       .where('view', '=', view)
       .where('version', '=', version),
   );

@@ -11,6 +11,8 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   stream_offset: { worker: KEEPS, server: 'SELECT' },
   commit_record: { worker: KEEPS },
   commit_file: { worker: KEEPS },
+  commit_merge: { worker: KEEPS },
+  kept_size: { worker: KEEPS, server: 'SELECT' },
   // Payloads are somebody's records.
   dead_letter: { worker: KEEPS },
   dedupe_ids: { worker: KEEPS },

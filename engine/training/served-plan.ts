@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { CommitTimeline } from '../archive/commit-timeline.ts';
+import { commitsMerged, type CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { isRetired } from '../define/semantics.ts';
@@ -45,7 +45,7 @@ export function poolOf({ options }: Pick<ReadContext, 'options'>): pg.Pool {
 /**
  * Finds, for each view, which version readers got at the labels' times and how far its commits go.
  *
- * Throws `view-not-published`, `semantics-retired`, `definition-changed`, `commits-missing`, `training-set-changed`.
+ * Throws `view-not-published`, `semantics-retired`, `definition-changed`, `commits-missing`, `commits-merged`, `training-set-changed`.
  */
 export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
   const { options } = context;
@@ -66,6 +66,7 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
         continue;
       }
       const commits = await loadCommitTimeline({ pool, archiveDir: options.archiveDir ?? null, version: span.stored });
+      await checkTold(context, view, span, commits);
       const untilSeq = span.untilSeq ?? commits.seqAt(span.newestLabelUs);
       checkSeq(view, span, commits, untilSeq);
       const strange = commits.foreignCommits(span.fingerprint).find(({ seq }) => seq <= untilSeq);
@@ -159,6 +160,27 @@ function checkSeq(view: CompiledView, span: Span, commits: CommitTimeline, until
     `the export cannot be repeated exactly: it saw commit ${untilSeq} of version ${span.version} of view "${view.name}", the newest is ${commits.lastSeq}`,
     { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
   );
+}
+
+/** Throws `commits-merged` where a label is of a time of which it is not told any more what was visible. */
+async function checkTold(
+  { duckdb }: ReadContext,
+  view: CompiledView,
+  { version, fromUs, untilUs }: Span,
+  commits: CommitTimeline,
+): Promise<void> {
+  for (const times of commits.mergedTimes()) {
+    const range = { fromUs: Math.max(fromUs, times.fromUs), untilUs: Math.min(untilUs, times.untilUs) };
+    if (range.fromUs >= range.untilUs) continue;
+    const { rows } = await labelsWithin(duckdb, range);
+    if (rows > 0)
+      throw commitsMerged(
+        { view: view.name, version },
+        times.merged,
+        times.untilUs,
+        `, and ${rows} label rows are of that time`,
+      );
+  }
 }
 
 async function labelsWithin(duckdb: DuckDb, range: TimeRange): Promise<{ rows: number; newestUs: number }> {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { type CommitRow, TimelineBuilder } from '../../engine/archive/commit-timeline.ts';
+import type { CommitRow } from '../../engine/archive/commit-timeline.ts';
+import { TimelineBuilder } from '../../engine/archive/timeline-builder.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { auditedEntity } from '../../engine/parity/audited-entity.ts';
 import { checkStored } from '../../engine/parity/check-stored.ts';

@@ -210,7 +210,14 @@ describe('the other routes', () => {
     };
     await insertAudit(database.pool, { ...figures, verdict: 'equal', cellsDiffering: 0 }, []);
     await insertAudit(database.pool, { ...figures, verdict: 'broken', cellsDiffering: 2 }, []);
+    await database.pool.query(
+      `INSERT INTO millrace_catalog.kept_size (kind, view, version, rows, bytes, dropped_rows)
+       VALUES ('commits', 'shop_sales', 1, 10, 1000, 4), ('commits', 'shop_sales', 2, 1, 100, 0), ('dead-letters', 'shop_sales', 1, 2, 300, 5)`,
+    );
     const text = await (await fetch(`${api.url}/metrics`)).text();
+    expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="commits"\} 1100\n/);
+    expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="dead-letters"\} 300\n/);
+    expect(text).toMatch(/millrace_view_dropped_rows\{view="shop_sales",kind="dead-letters"\} 5\n/);
     expect(text).toMatch(/millrace_parity_cells_compared\{view="shop_sales"\} 6/);
     expect(text).toMatch(/millrace_parity_cells_differing\{view="shop_sales"\} 2/);
     expect(text).toMatch(/millrace_parity_audit_age_seconds\{view="shop_sales"\} 60\n/);
@@ -220,6 +227,12 @@ describe('the other routes', () => {
     expect(text).toMatch(/millrace_view_lag_records\{view="shop_sales"\} 0/);
     expect(text).toMatch(/millrace_view_freshness_seconds\{view="shop_sales"\} \d/);
     expect(text).toMatch(/millrace_database_up 1/);
+    // Of a database that no worker has migrated yet it tells what is there.
+    await database.pool.query('ALTER TABLE millrace_catalog.kept_size RENAME TO not_yet');
+    const before = await (await fetch(`${api.url}/metrics`)).text();
+    await database.pool.query('ALTER TABLE millrace_catalog.not_yet RENAME TO kept_size');
+    expect(before).toMatch(/millrace_database_up 1/);
+    expect(before).not.toContain('millrace_view_kept_bytes{');
   });
 
   it('describes itself', async () => {

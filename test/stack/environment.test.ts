@@ -55,6 +55,9 @@ describe('the environment', () => {
       MILLRACE_SERVED_SAMPLE: '0.25',
       MILLRACE_API_PORT: '0',
       MILLRACE_MEMORY_MB: '512',
+      MILLRACE_COMMITS_MB: '3',
+      MILLRACE_DEAD_LETTERS_MB: '5',
+      MILLRACE_DEAD_LETTERS_DAYS: '7',
       MILLRACE_LOG_LEVEL: 'debug',
     });
     expect(environment).toMatchObject({
@@ -79,6 +82,7 @@ describe('the environment', () => {
       apiPort: 0,
       workerMetrics: null,
       memoryMb: 512,
+      catalogBounds: { commitBytes: 3 * 2 ** 20, deadLetterBytes: 5 * 2 ** 20, deadLetterDays: 7 },
       logLevel: 'debug',
     });
   });
@@ -93,6 +97,8 @@ describe('the environment', () => {
         TEMPORAL_ADDRESS: 'nowhere',
         MILLRACE_API_PORT: '70000',
         MILLRACE_MEMORY_MB: '12',
+        MILLRACE_COMMITS_MB: '0',
+        MILLRACE_DEAD_LETTERS_DAYS: '1.5',
         MILLRACE_LOG_LEVEL: 'loud',
         MILLRACE_TEMPORAL_UI: 'ui',
         MILLRACE_SERVED_TOPIC: 'two words',
@@ -107,6 +113,8 @@ describe('the environment', () => {
       TEMPORAL_ADDRESS: 'nowhere',
       MILLRACE_API_PORT: '70000',
       MILLRACE_MEMORY_MB: '12',
+      MILLRACE_COMMITS_MB: '0',
+      MILLRACE_DEAD_LETTERS_DAYS: '1.5',
       MILLRACE_LOG_LEVEL: 'loud',
       MILLRACE_TEMPORAL_UI: 'ui',
       MILLRACE_SERVED_TOPIC: 'two words',
