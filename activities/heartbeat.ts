@@ -16,6 +16,11 @@ export function waitingFigures(waitingFor: string | undefined, waiting: Waiting 
   return { waitingFor: bounded(waitingFor), ...(since === null ? {} : { waitingSince: since }) };
 }
 
+/** What a run waits for, as a history has room for. */
+export function boundedWaiting(waiting: Waiting | null): Waiting | null {
+  return waiting === null ? null : { ...waiting, message: bounded(waiting.message) };
+}
+
 /** What an activity reports its progress to. */
 export interface Pulse {
   readonly signal: AbortSignal;

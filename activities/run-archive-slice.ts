@@ -3,7 +3,7 @@ import { runArchive } from '../engine/archive/run-archive.ts';
 import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
 import { UNNAMED_TRIES } from './activity-error.ts';
-import { waitingFigures, withPulse } from './heartbeat.ts';
+import { boundedWaiting, waitingFigures, withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -48,7 +48,7 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
     }),
   );
   const { records, files, lag, waiting, ended } = result;
-  const summary = { records, files, lag, waiting };
+  const summary = { records, files, lag, waiting: boundedWaiting(waiting) };
   if (ended === 'superseded') return { ...summary, ended, generation: await archiveGeneration(deps, source.name) };
   if (ended !== 'aborted') return { ...summary, ended };
   const why = cancellationDetails();

@@ -3,7 +3,7 @@ import { runStream } from '../engine/stream/run-stream.ts';
 import type { SliceInput, SliceSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { UNNAMED_TRIES } from './activity-error.ts';
-import { waitingFigures, withPulse } from './heartbeat.ts';
+import { boundedWaiting, waitingFigures, withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -68,7 +68,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
     watermarkUs,
     recordsPerSecond: Math.round(records / seconds),
     mostlyInvalid,
-    waiting,
+    waiting: boundedWaiting(waiting),
   };
   if (ended === 'superseded') return { ...summary, ended, generation: await highestGeneration(deps, view.name) };
   if (ended !== 'aborted') return { ...summary, ended };

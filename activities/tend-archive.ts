@@ -1,12 +1,13 @@
-import { archiveStatus } from '../engine/archive/archive-status.ts';
+import { archiveStatus, type PartitionArchive } from '../engine/archive/archive-status.ts';
 import { compactArchive } from '../engine/archive/compact-archive.ts';
 import { rollCommits } from '../engine/archive/roll-commits.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
-import type { ArchiveTended } from '../workflows/archive-source/contract.ts';
+import type { ArchiveSums, ArchiveTended } from '../workflows/archive-source/contract.ts';
+import { worstPartitions } from '../workflows/archive-source/worst-partitions.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
 import { type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
-/** What a page and a history have room for; `millrace log` tells all. */
+/** Of one partition, what a page and a history have room for; `millrace log` tells all. */
 const RANGES_KEPT = 20;
 
 /** Merges small files, rolls old commit records of the source's views to Parquet, and says what there is. Safe to repeat. */
@@ -19,23 +20,47 @@ export async function tendArchive(deps: ActivityDeps, input: { readonly source: 
     const rolledCommits = await rollAll(deps, source.name, pulse);
     pulse.report({ phase: 'looking' });
     const { partitions } = await archiveStatus({ pool, source, reader: topicReaderFor(deps, source) });
+    const worst = new Set(worstPartitions(partitions.map(ranked)).map(({ partition }) => partition));
     return {
       mergedFiles: merged,
       rolledCommits,
-      partitions: partitions.map(({ partition, ranges, rows, files, holes, lag }) => ({
-        partition,
-        ranges: ranges
-          .slice(-RANGES_KEPT)
-          .map(({ fromOffset, untilOffset }) => ({ from: fromOffset, until: untilOffset })),
-        rows,
-        files,
-        holes: holes
-          .slice(-RANGES_KEPT)
-          .map(({ fromOffset, untilOffset, reason }) => ({ from: fromOffset, until: untilOffset, reason })),
-        lag,
-      })),
+      sums: sumsOf(partitions),
+      partitions: partitions
+        .filter(({ partition }) => worst.has(partition))
+        .map(({ partition, ranges, rows, files, holes, lag }) => ({
+          partition,
+          ranges: ranges
+            .slice(-RANGES_KEPT)
+            .map(({ fromOffset, untilOffset }) => ({ from: fromOffset, until: untilOffset })),
+          rows,
+          files,
+          holes: holes
+            .slice(-RANGES_KEPT)
+            .map(({ fromOffset, untilOffset, reason }) => ({ from: fromOffset, until: untilOffset, reason })),
+          lag,
+        })),
     };
   });
+}
+
+function ranked({ partition, lag, holes }: PartitionArchive) {
+  return {
+    partition,
+    lag,
+    holes: holes.map(({ fromOffset, untilOffset }) => ({ from: fromOffset, until: untilOffset })),
+  };
+}
+
+function sumsOf(partitions: readonly PartitionArchive[]): ArchiveSums {
+  const holes = partitions.flatMap((partition) => partition.holes);
+  return {
+    partitions: partitions.length,
+    rows: partitions.reduce((sum, { rows }) => sum + rows, 0),
+    lag: partitions.reduce((sum, { lag }) => sum + lag, 0),
+    behind: partitions.filter(({ lag }) => lag > 0).length,
+    holes: holes.length,
+    lost: holes.reduce((sum, { fromOffset, untilOffset }) => sum + untilOffset - fromOffset, 0),
+  };
 }
 
 async function rollAll({ pool, archiveDir }: ActivityDeps, source: string, pulse: Pulse): Promise<number> {

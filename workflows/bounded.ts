@@ -1,5 +1,7 @@
 /** Temporal takes 2 MB per payload and cuts failures at 4 kB on the way; a person reads less. In characters. */
 const TEXT_MOST = 2_000;
+/** Of a page in Temporal's UI, which is read by people: more is a list that nobody reads to its end. In characters. */
+const PAGE_MOST = 40_000;
 /** Of an activity's result: Temporal refuses 2 MB, and an activity whose result is refused would be run again and again. */
 export const RESULT_MOST_BYTES = 1_500_000;
 /** Of details and of results, as JSON. */
@@ -13,6 +15,11 @@ export function bounded(text: string, most = TEXT_MOST): string {
   const note = ` … [${text.length - most} characters left out] … `;
   const tail = Math.floor(most / 4);
   return `${text.slice(0, most - tail)}${note}${text.slice(text.length - tail)}`;
+}
+
+/** A page for Temporal's UI that fits. */
+export function boundedPage(text: string): string {
+  return bounded(text, PAGE_MOST);
 }
 
 /** A value as JSON can carry it (bigints as strings), with its texts, lists and fields bounded, and said to be. */

@@ -41,6 +41,6 @@ export function failureOf(error: unknown, during: string, atMs: number): Failure
       atMs,
     };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = bounded(error instanceof Error ? error.message : String(error));
   return { code: 'unexpected-error', message, remedy: 'Read the worker\'s log, then send "retry".', during, atMs };
 }

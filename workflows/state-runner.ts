@@ -1,4 +1,5 @@
 import type { SearchAttributeUpdatePair } from '@temporalio/common';
+import { boundedPage } from './bounded.ts';
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 
 const PASSED_SHOWN = 12;
@@ -59,7 +60,7 @@ export abstract class StateRunner<State extends { readonly passed: Passed<Phase>
     if (passed.at(-1)?.phase !== phase) {
       this.#state = { ...this.#state, passed: [...passed, { phase, atMs: Date.now() }].slice(-PASSED_SHOWN) };
     }
-    setCurrentDetails(renderPage(this.#state));
+    setCurrentDetails(boundedPage(renderPage(this.#state)));
     for (const [index, group] of attributesOf(this.#state, phase).entries()) {
       const values = group.map(({ value }) => value);
       const text = JSON.stringify(values);

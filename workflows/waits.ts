@@ -1,5 +1,6 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, patched, sleep } from '@temporalio/workflow';
 import type { MillraceErrorCode } from '../engine/errors/error-codes.ts';
+import { bounded } from './bounded.ts';
 import { failureOf } from './failure.ts';
 import { isRecord } from './json-input.ts';
 
@@ -19,10 +20,17 @@ export interface Waiting {
 /** What waits, by its lane: plain JSON. */
 export type WaitingLanes = Readonly<Record<string, Waiting>>;
 
+/** So many lanes say in full what they wait for; of a thousand shards that wait for one broker the others say it shortly. */
+const TOLD_IN_FULL = 5;
+const IN_FULL_MOST = 2_000;
+const SHORTLY_MOST = 60;
+
 /** The lanes with this one's wait begun, or over. */
 export function withWaiting(lanes: WaitingLanes, lane: string, waiting: Waiting | null): WaitingLanes {
   const { [lane]: _, ...others } = lanes;
-  return waiting === null ? others : { ...others, [lane]: waiting };
+  if (waiting === null) return others;
+  const most = Object.keys(others).length < TOLD_IN_FULL ? IN_FULL_MOST : SHORTLY_MOST;
+  return { ...others, [lane]: { ...waiting, message: bounded(waiting.message, most) } };
 }
 
 /** The wait that has lasted longest; null where nothing waits. */

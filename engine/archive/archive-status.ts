@@ -122,6 +122,8 @@ export async function archiveStatus(options: {
   const offsets = new Map(stored.offsets.rows.map((row) => [row.partition, row]));
   const held = new Map(bounds?.partitions.map((each) => [each.partition, each]));
   const partitions = [...new Set([...offsets.keys(), ...held.keys()])].sort((a, b) => a - b);
+  const spans = Map.groupBy(stored.spans.rows, (row) => row.partition);
+  const holes = Map.groupBy(stored.holes.rows, (row) => row.partition);
   const total = stored.files.rows[0]!;
   const updated = stored.offsets.rows.map((row) => row.updated_at);
   return {
@@ -132,17 +134,15 @@ export async function archiveStatus(options: {
     rows: total.rows,
     sizeBytes: total.bytes,
     updatedAtUs: updated.length === 0 ? null : Math.max(...updated),
-    partitions: partitions.map((partition) => {
-      const mine = <Row extends { readonly partition: number }>(rows: readonly Row[]): Row[] =>
-        rows.filter((row) => row.partition === partition);
-      return partitionArchive(
+    partitions: partitions.map((partition) =>
+      partitionArchive(
         partition,
         offsets.get(partition),
-        mine(stored.spans.rows),
-        mine(stored.holes.rows),
+        spans.get(partition) ?? [],
+        holes.get(partition) ?? [],
         held.get(partition),
-      );
-    }),
+      ),
+    ),
   };
 }
 

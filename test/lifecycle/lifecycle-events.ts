@@ -72,9 +72,9 @@ export function built(more: Partial<ViewPlan> = {}): LifecycleState {
   ]);
 }
 
-export function slice(more: Partial<SliceSummary> = {}): LifecycleEvent {
+export function slice(more: Partial<SliceSummary> = {}, shard = 0): LifecycleEvent {
   const summary: SliceSummary = { ended: 'present-end', records: 5, lag: 0, watermarkUs: 7, ...more };
-  return { type: 'slice-ended', shard: 0, slice: summary, isCaughtUp: summary.lag <= 10 };
+  return { type: 'slice-ended', shard, slice: summary, isCaughtUp: summary.lag <= 10 };
 }
 
 export const streamStarted = {

@@ -93,9 +93,24 @@ export interface ArchivedPartition {
   readonly lag: number | null;
 }
 
+/** Over all partitions of a topic. */
+export interface ArchiveSums {
+  readonly partitions: number;
+  readonly rows: number;
+  readonly lag: number;
+  /** Partitions that are behind. */
+  readonly behind: number;
+  /** Holes, and the offsets in them. */
+  readonly holes: number;
+  readonly lost: number;
+}
+
 /** What the housekeeping between two slices did and found. */
 export interface ArchiveTended {
+  /** Of a topic of many the twenty that are furthest behind, or have lost most. */
   readonly partitions: readonly ArchivedPartition[];
+  /** Missing in what a worker of an earlier release says, whose `partitions` are all there are. */
+  readonly sums?: ArchiveSums | undefined;
   /** Small files that were merged into larger ones. */
   readonly mergedFiles: number;
   /** Commit records of the source's views that went from Postgres to Parquet. */
@@ -111,7 +126,9 @@ export interface ArchiveStatus {
   readonly records: number;
   /** As of the last ended slice; the live figures are in the running activity's heartbeat and in `millrace log`. */
   readonly lag: number | null;
+  /** As in `ArchiveTended`; `millrace log` tells of all. */
   readonly partitions: readonly ArchivedPartition[];
+  readonly sums?: ArchiveSums | undefined;
   readonly mergedFiles: number;
   readonly rolledCommits: number;
   /** What it waits for, and goes on by itself; missing of an archive of the release before. */

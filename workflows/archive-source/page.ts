@@ -25,8 +25,14 @@ export function renderArchivePage(state: ArchiveState): string {
   if (status.lag !== null) lines.push(`- Lag when the last slice ended: **${grouped(status.lag)}**`);
   lines.push(`- Small files merged: **${grouped(status.mergedFiles)}**`);
   lines.push(`- Commit records rolled to Parquet: **${grouped(status.rolledCommits)}**`);
+  const { sums } = status;
   if (status.partitions.length > 0) {
     lines.push('', '**As of the end of the last slice**:', '');
+    if (sums !== undefined && sums.partitions > status.partitions.length)
+      lines.push(
+        `${grouped(sums.rows)} rows of ${grouped(sums.partitions)} partitions; ${grouped(sums.behind)} are behind, by ${grouped(sums.lag)} records; ${grouped(sums.holes)} holes of ${grouped(sums.lost)} offsets. These are furthest behind, or have lost most:`,
+        '',
+      );
     lines.push(...tableText(['partition', 'offsets', 'rows', 'files', 'holes', 'lag'], status.partitions.map(row)));
   }
   if (status.waitingFor != null) lines.push('', ...waitingText(status.waitingFor));

@@ -7,6 +7,7 @@ import {
   type ArchiveStatus,
   type ArchiveTended,
 } from './contract.ts';
+import { boundedTended } from './worst-partitions.ts';
 import type { Failure } from '../failure.ts';
 import { HELD_BACK, longestWait, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import type { Passed } from '../state-runner.ts';
@@ -72,6 +73,11 @@ export function initialArchiveState(source: string): ArchiveState {
   };
 }
 
+/** The state an earlier run handed on; one of an earlier release told of every partition. */
+export function carriedArchiveState(carried: ArchiveState): ArchiveState {
+  return { ...carried, tended: carried.tended === null ? null : boundedTended(carried.tended) };
+}
+
 /** Why a command cannot be accepted now, or null. */
 export function archiveRefusal({ source, wants, failure }: ArchiveState, command: ArchiveCommand): string | null {
   if (wants.stopped && command !== 'stop') return `the archive of "${source}" is being stopped; start it anew to go on`;
@@ -104,7 +110,7 @@ export function archiveTransition(state: ArchiveState, event: ArchiveEvent): Arc
     case 'waiting':
       return { ...state, waiting: withWaiting(state.waiting ?? {}, event.lane, event.waiting) };
     case 'tended': {
-      const { tended } = event;
+      const tended = boundedTended(event.tended);
       return {
         ...state,
         tended,
@@ -160,6 +166,7 @@ export function archiveStatusOf(state: ArchiveState): ArchiveStatus {
     records: state.records,
     lag: state.lag,
     partitions: state.tended?.partitions ?? [],
+    sums: state.tended?.sums,
     mergedFiles: state.mergedFiles,
     rolledCommits: state.rolledCommits,
     waitingFor: longestWait(state.waiting ?? {}),

@@ -13,7 +13,14 @@ import {
 } from './contract.ts';
 import { checkArchiveInput } from './input.ts';
 import { ArchiveRunner } from './runner.ts';
-import { archiveRefusal, type ArchiveState, archiveStatusOf, initialArchiveState, shouldArchive } from './state.ts';
+import {
+  archiveRefusal,
+  type ArchiveState,
+  archiveStatusOf,
+  carriedArchiveState,
+  initialArchiveState,
+  shouldArchive,
+} from './state.ts';
 
 const UPDATES = {
   pause: pauseArchiveUpdate,
@@ -30,7 +37,10 @@ const UPDATES = {
 export async function archiveSource(input: ArchiveInput, carried?: ArchiveState): Promise<ArchiveStatus> {
   const { workflowId, taskQueue } = workflowInfo();
   const { source, options } = checkArchiveInput(input, workflowId, taskQueue);
-  const runner = new ArchiveRunner(carried ?? initialArchiveState(source), options);
+  const runner = new ArchiveRunner(
+    carried === undefined ? initialArchiveState(source) : carriedArchiveState(carried),
+    options,
+  );
   answerCommands({
     updates: UPDATES,
     descriptions: ARCHIVE_COMMAND_DESCRIPTIONS,

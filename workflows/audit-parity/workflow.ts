@@ -1,3 +1,4 @@
+import { boundedPage } from '../bounded.ts';
 import {
   ApplicationFailure,
   getExternalWorkflowHandle,
@@ -45,7 +46,7 @@ export async function auditParity(input: AuditInput): Promise<AuditResultSummary
     () => batch.auditView.executeWithOptions(batchOptions(`audit ${view}`), [{ view, ...bounds }]),
     new WaitLane('audit', 'what-passes', (_, waiting) => running(waiting)),
   );
-  setCurrentDetails(renderAudit(result));
+  setCurrentDetails(boundedPage(renderAudit(result)));
   if (result.verdict === 'not-served') return result;
   const report = reportOf(result, 'audit', bounds, Date.now());
   upsertSearchAttributes([{ key: FEATURE_PARITY, value: parityAttribute(report) }]);

@@ -1,3 +1,4 @@
+import { boundedPage } from '../bounded.ts';
 import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from '../activity-profiles.ts';
 import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary, TIME_ATS } from './contract.ts';
@@ -37,7 +38,7 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
     () => batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]),
     new WaitLane('export', 'what-passes', (_, waiting) => setCurrentDetails(running(input, waiting))),
   );
-  setCurrentDetails(renderExport(summary));
+  setCurrentDetails(boundedPage(renderExport(summary)));
   return summary;
 }
 

@@ -74,6 +74,7 @@ export interface ViewPlan {
   readonly source: string;
   readonly topic: string | null;
   readonly history: string | null;
+  /** Of many, a lifecycle keeps the first, and says how many more there are. */
   readonly features: readonly string[];
   /** Period of the scheduled refresh in ms, or null. */
   readonly refreshMs: number | null;

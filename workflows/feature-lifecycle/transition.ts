@@ -166,7 +166,7 @@ function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
   const cannotStream = state.wants.streaming && plan.topic === null;
   return {
     ...state,
-    plan,
+    plan: { ...plan, features: shown(plan.features) },
     live,
     engine: isRetired ? Math.max(state.engine ?? 0, plan.semantics ?? 0) : state.engine,
     build: { stage: 'backfilling' },
@@ -185,6 +185,14 @@ function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
           ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
           : state.notice,
   };
+}
+
+/** The page shows them, and every history carries them. */
+const FEATURES_SHOWN = 50;
+
+function shown(features: readonly string[]): readonly string[] {
+  const more = features.length - FEATURES_SHOWN;
+  return more > 0 ? [...features.slice(0, FEATURES_SHOWN), `and ${more} more`] : features;
 }
 
 /** What is served, with what a worker that notes semantics says of it. */
