@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import { featureWorkflowId, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
+import { statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
+import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { UserWorld } from './user-world.ts';
 
