@@ -9,7 +9,7 @@ import { startTestStack } from '../stack/test-stack.ts';
 
 type Figures = Readonly<Record<string, unknown>>;
 
-const PARTS = ['backfill', 'training', 'get', 'served', 'stream', 'archive', 'audit'] as const;
+const PARTS = ['backfill', 'training', 'get', 'served', 'stream', 'archive', 'audit', 'start'] as const;
 type Part = (typeof PARTS)[number];
 
 function run(part: Part, env: NodeJS.ProcessEnv): Promise<Figures> {

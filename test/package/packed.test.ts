@@ -193,7 +193,7 @@ describe.each(['this Node', OLDEST])('without the optional packages, on %s', (wh
         const answer = await fetch(`${url}/v1/features`, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ view, entities: [{ customer_id: 'c01' }] }),
+          body: JSON.stringify({ features: [view], entity: { customer_id: 'c01' } }),
         });
         expect(await answer.text()).toContain(`"spent_30d":"${values.spent_30d}"`);
         expect(await settled.millrace('retire', view, '--wait')).toMatchObject({ status: 0 });
