@@ -34,7 +34,7 @@ const pure = [
   'test/history/**/*.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
-  'test/package/client-graph.test.ts',
+  'test/package/{client-graph,init,installation}.test.ts',
 ];
 
 export default defineConfig({

@@ -1,7 +1,9 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
+import { isNotFound, packageMissing } from '../engine/installation/optional-package.ts';
+import { RELEASE } from '../engine/installation/release.ts';
 
 const DAY_US = 86_400_000_000;
 const REPLAY_FROM = '2001-06-01';
@@ -34,7 +36,7 @@ export async function prepareFlights(folder: string, nowUs: number): Promise<Fli
   const featuresDir = join(folder, 'features');
   const junePath = join(folder, 'june.parquet');
   await mkdir(featuresDir, { recursive: true });
-  const exampleDir = fileURLToPath(new URL('../features', import.meta.url));
+  const exampleDir = join(RELEASE.folder, 'features');
   for (const file of await readdir(exampleDir)) {
     if (file.endsWith('.ts')) await copyFile(join(exampleDir, file), join(featuresDir, file));
   }
@@ -50,15 +52,25 @@ export async function prepareFlights(folder: string, nowUs: number): Promise<Fli
   }
 }
 
+/** The flights, in the package that brings them. Throws MillraceError `package-missing`. */
+function flightsPath(): string {
+  try {
+    // The package hides its data behind `exports`; its entry lies in <package>/build.
+    const entry = createRequire(import.meta.url).resolve('vega-datasets');
+    return join(dirname(dirname(entry)), 'data', 'flights-3m.parquet');
+  } catch (cause) {
+    if (!isNotFound(cause)) throw cause;
+    throw packageMissing('the demo', ['vega-datasets'], cause);
+  }
+}
+
 /** Writes January to May into `historyDir` (a Parquet file a month) and June to `junePath`, shifted by whole days to end now. */
 export async function writeFlights(
   duckdb: DuckDb,
   { historyDir, junePath, nowUs }: { readonly historyDir: string; readonly junePath: string; readonly nowUs: number },
 ): Promise<WrittenFlights> {
   await mkdir(historyDir, { recursive: true });
-  const flights = quoteText(
-    fileURLToPath(new URL('../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url)),
-  );
+  const flights = quoteText(flightsPath());
   const [bounds] = await duckdb.query<{ newest: bigint }>(`SELECT epoch_us(max(date)) AS newest FROM ${flights}`);
   const newestUs = Number(bounds?.newest);
   const shiftDays = Math.floor((nowUs - newestUs) / DAY_US);

