@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -143,4 +144,18 @@ describe('what a new project depends on', () => {
     expect(millraceDependency(installed('^0.1.0'))).toBe(RELEASE.version);
     expect(millraceDependency('/usr/lib/node_modules/millrace')).toBe(RELEASE.version);
   });
+});
+
+test('the example of docs/project.md is a test that passes on a new project', () => {
+  const [, example = ''] = /```ts\n([^]*?testView[^]*?)```/.exec(readFileSync('docs/project.md', 'utf8')) ?? [];
+  expect(example).toContain("from '../features/orders.ts'");
+  const features = join(RELEASE.folder, 'cli/new-project/files/features/orders.ts');
+  writeFileSync(join(folder, 'example.test.ts'), example.replace('../features/orders.ts', features));
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ['--import', join(RELEASE.folder, 'scripts/from-source.ts'), '--test', join(folder, 'example.test.ts')],
+    { encoding: 'utf8', env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1' } },
+  );
+  expect(stdout).toMatch(/pass 1\b[^]*fail 0\b/);
+  expect(status).toBe(0);
 });

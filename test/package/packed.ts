@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 export const ROOT = join(import.meta.dirname, '../..');
-const OURS = /^(?:DATABASE_URL$|KAFKA|TEMPORAL_|MILLRACE_(?!CACHE_DIR$)|NODE_|npm_|VITEST)/;
+const OURS =
+  /^(?:DATABASE_URL$|KAFKA|TEMPORAL_|MILLRACE_(?!CACHE_DIR$)|NODE_(?!EXTRA_CA_CERTS$)|npm_(?!config_registry$)|VITEST)/;
 
 /** What `npm pack` tells of the package. */
 export interface Packed {
@@ -72,15 +73,15 @@ export class UserFolder {
   }
 
   /** Installs with npm what it is given, and what package.json names. */
-  async install(...packages: string[]): Promise<void> {
+  async install(...args: string[]): Promise<void> {
     const { status, stderr } = await this.run('npm', [
       'install',
       '--no-audit',
       '--no-fund',
       '--prefer-offline',
-      ...packages,
+      ...args,
     ]);
-    if (status !== 0) throw new Error(`npm install ${packages.join(' ')} failed:\n${stderr}`);
+    if (status !== 0) throw new Error(`npm install ${args.join(' ')} failed:\n${stderr}`);
   }
 
   #environment(): NodeJS.ProcessEnv {
