@@ -1,65 +1,105 @@
-import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { createGunzip, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import { compressSync, uncompressSync } from 'snappy';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { decompressedSize, snappyBlocks } from './decompressed-size.ts';
 
 /** The compression of a record batch, as its attributes carry it. */
 export type CodecId = 0 | 1 | 2 | 3 | 4;
 
 export const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
-/** The stream header of snappy-java, which Java producers write around raw snappy blocks. */
-const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
-const XERIAL_HEADER_BYTES = 16;
+/** Room beyond the end: an inflation that just fits would ask for as much again to learn that it is over. */
+const SPARE_BYTES = 64;
 
 /**
- * Inflates the records section of a batch. Throws `unsupported-codec` for a codec id Kafka has not defined, and `log-corrupt` for bytes
+ * Inflates the records section of a batch into at most `mostBytes` (see `sizeOf`), in one piece. Null: there is more than that, which of
+ * what `sizeOf` tells only gzip's can be. Throws `unsupported-codec` for a codec id Kafka has not defined, and `log-corrupt` for bytes
  * the codec does not understand.
+ *
+ * @example
+ * const records = decompress(4, section, sizeOf(4, section));
  */
-export function decompress(codec: number, bytes: Buffer): Buffer {
+export function decompress(codec: number, bytes: Buffer, mostBytes: number): Buffer | null {
+  const room = { chunkSize: Math.max(mostBytes + SPARE_BYTES, 64), maxOutputLength: Math.max(mostBytes, 1) };
   try {
     switch (codec) {
       case 0:
         return bytes;
       case 1:
-        return gunzipSync(bytes);
+        return fitted(gunzipSync(bytes, room), mostBytes);
       case 2:
-        return uncompressSnappy(bytes);
+        return uncompressSnappy(bytes, mostBytes);
       case 3:
-        return decompressFrameSync(bytes);
+        return fitted(decompressFrameSync(bytes), mostBytes);
       case 4:
-        return zstdDecompressSync(bytes);
+        return fitted(zstdDecompressSync(bytes, room), mostBytes);
     }
   } catch (cause) {
-    throw new MillraceError(
-      'log-corrupt',
-      `a record batch does not inflate as ${codecNames[codec as CodecId]}: ${String(cause)}`,
-      {
-        remedy: 'Check the producer of this topic and the broker disks; the batch cannot be read by any consumer.',
-        cause,
-      },
-    );
+    if (isTooLarge(cause)) return null;
+    throw doesNotInflate(codec, cause);
   }
   throw new MillraceError('unsupported-codec', `a record batch is compressed with codec ${codec}; known: 0 to 4`, {
     remedy: 'Produce with gzip, snappy, lz4, zstd or no compression.',
   });
 }
 
-function uncompressSnappy(bytes: Buffer): Buffer {
-  if (bytes.length < XERIAL_HEADER_BYTES || !bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC))
-    return uncompressBlock(bytes);
-  const blocks: Buffer[] = [];
-  let at = XERIAL_HEADER_BYTES;
-  while (at < bytes.length) {
-    const length = bytes.readInt32BE(at);
-    at += 4;
-    if (length < 0 || at + length > bytes.length)
-      throw new RangeError(`snappy block of ${length} bytes at ${at} of ${bytes.length}`);
-    blocks.push(uncompressBlock(bytes.subarray(at, at + length)));
-    at += length;
+/**
+ * Counts what a gzip section inflates to, without holding it: for one of several members, of which only the last one's size is written at its end.
+ * Stops counting beyond `mostBytes`. Throws `log-corrupt`.
+ */
+export async function gzipBytes(section: Buffer, mostBytes: number): Promise<number> {
+  const inflated = Readable.from([section]).pipe(createGunzip());
+  let bytes = 0;
+  try {
+    for await (const chunk of inflated) {
+      bytes += (chunk as Buffer).length;
+      if (bytes > mostBytes) break;
+    }
+  } catch (cause) {
+    throw doesNotInflate(1, cause);
   }
-  return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks);
+  return bytes;
+}
+
+/** What a compressed section takes inflated (`decompressedSize`). Throws `log-corrupt`. */
+export function sizeOf(codec: number, section: Buffer): number {
+  try {
+    return decompressedSize(codec, section);
+  } catch (cause) {
+    throw doesNotInflate(codec, cause);
+  }
+}
+
+/** What is far smaller than the room made for it is moved into one that fits. */
+function fitted(plain: Buffer, mostBytes: number): Buffer {
+  return plain.length * 2 < mostBytes ? Buffer.from(plain) : plain;
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+}
+
+function doesNotInflate(codec: number, cause: unknown): MillraceError {
+  return new MillraceError(
+    'log-corrupt',
+    `a record batch does not inflate as ${codecNames[codec as CodecId]}: ${String(cause)}`,
+    {
+      remedy: 'Check the producer of this topic and the broker disks; the batch cannot be read by any consumer.',
+      cause,
+    },
+  );
+}
+
+function uncompressSnappy(bytes: Buffer, size: number): Buffer {
+  const blocks = [...snappyBlocks(bytes)];
+  if (blocks.length === 1) return uncompressBlock(blocks[0]!);
+  const plain = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const block of blocks) at += uncompressBlock(block).copy(plain, at);
+  return plain.subarray(0, at);
 }
 
 function uncompressBlock(bytes: Buffer): Buffer {
@@ -76,8 +116,13 @@ interface ProducerCodec {
 function producerCodec(codec: CodecId, compress: (bytes: Buffer) => Buffer): () => ProducerCodec {
   return () => ({
     compress: async (encoder) => compress(encoder.buffer),
-    decompress: async (bytes) => decompress(codec, bytes),
+    decompress: async (bytes) => whole(codec, bytes),
   });
+}
+
+async function whole(codec: CodecId, bytes: Buffer): Promise<Buffer> {
+  const plain = decompress(codec, bytes, sizeOf(codec, bytes));
+  return plain ?? decompress(codec, bytes, await gzipBytes(bytes, Number.POSITIVE_INFINITY)) ?? bytes;
 }
 
 let registered = false;

@@ -16,6 +16,8 @@ export interface MemoryShares {
   readonly oldSpaceBytes: number;
   /** What may be reserved. */
   readonly limits: MemoryAmount;
+  /** What may be reserved for records on their way in, beside that: `intakeMemory`. */
+  readonly intake: MemoryAmount;
 }
 
 /** What a worker can do with less is not worth having. */
@@ -30,10 +32,12 @@ const OLD_SPACE_SHARE = 0.35;
 /** Of the old space: what code and the libraries take, and what garbage may stand for before it is collected. */
 const HEAP_BASE_MB = 48;
 const HEAP_LIVE_SHARE = 0.75;
+/** Of what may be reserved. */
+const INTAKE_SHARE = 0.25;
 
 /**
  * Shares out the memory of a process (MiB): DuckDB min(M/3, M − 640), at least 128; V8's old space 0.35 M; the rest is for buffers outside
- * of both. Of the old space only what leaves room for code and garbage can be reserved.
+ * of both. Of the old space only what leaves room for code and garbage can be reserved. A quarter of what can be is for records on their way in.
  *
  * @param heapLimitBytes V8's limit where the process runs already: what the heap cannot hold is not counted on.
  * @example
@@ -44,7 +48,9 @@ export function memoryShares(memoryMb: number, heapLimitBytes = Number.POSITIVE_
   const oldSpaceBytes = Math.floor(Math.min(memoryMb * OLD_SPACE_SHARE * MB, heapLimitBytes));
   const buffers = Math.max(0, memoryMb * MB - duckDbMb * MB - oldSpaceBytes);
   const heap = Math.max(0, Math.floor(oldSpaceBytes * HEAP_LIVE_SHARE) - HEAP_BASE_MB * MB);
-  return { totalBytes: memoryMb * MB, duckDbBytes: duckDbMb * MB, oldSpaceBytes, limits: { heap, buffers } };
+  const intake = { heap: Math.floor(heap * INTAKE_SHARE), buffers: Math.floor(buffers * INTAKE_SHARE) };
+  const limits = { heap: heap - intake.heap, buffers: buffers - intake.buffers };
+  return { totalBytes: memoryMb * MB, duckDbBytes: duckDbMb * MB, oldSpaceBytes, limits, intake };
 }
 
 /** The old space for `--max-old-space-size` of a process with so much memory, MiB. */
