@@ -83,6 +83,7 @@ export const ERROR_CODES = {
     'log-hole': 'Records are neither in the topic nor in its archive.',
     'log-corrupt': 'What the broker sent is damaged.',
     'held-back': 'An open transaction holds a partition back: nothing behind its beginning is given out.',
+    'record-batch-too-large': 'A batch of records takes more memory than there is for records on their way in.',
     'log-stalled': 'The broker says there are more records, and gives none.',
     'unsupported-codec': 'A batch is compressed with a codec that is not known.',
     'unsupported-message-format': 'The topic holds messages of a format before Kafka 0.11.',

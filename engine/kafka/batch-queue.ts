@@ -1,14 +1,9 @@
 import type { LogBatch } from '../topic/log-reader.ts';
 
-interface Queued {
-  readonly batch: LogBatch;
-  readonly bytes: number;
-}
-
-/** A bounded queue between the fetch loops and the one reader of a log: full, it holds the fetching back. */
+/** A queue between the fetch loops and the one reader of a log, bounded by what its batches take of memory: full, it holds the fetching back. */
 export class BatchQueue {
   readonly #limitBytes: number;
-  readonly #items: Queued[] = [];
+  readonly #items: LogBatch[] = [];
   #bytes = 0;
   #ended = false;
   #failure: unknown = null;
@@ -23,11 +18,16 @@ export class BatchQueue {
     return this.#ended;
   }
 
-  push(batch: LogBatch, bytes: number): void {
-    if (this.#ended) return;
-    this.#items.push({ batch, bytes });
-    this.#bytes += bytes;
+  /** Adds a batch, and counts its memory; false, and it is given back, where the queue is closed. */
+  push(batch: LogBatch): boolean {
+    if (this.#ended) {
+      batch.memory?.release();
+      return false;
+    }
+    this.#items.push(batch);
+    this.#bytes += batch.memory?.bytes ?? 0;
     this.#wake();
+    return true;
   }
 
   /** Resolves when less than the limit is queued, or the queue is closed. */
@@ -36,15 +36,15 @@ export class BatchQueue {
       await new Promise<void>((resolve) => this.#pushers.push(resolve));
   }
 
-  /** The next batch; null at the end. What was queued before the end is still given; after a failure or abort it is not. */
+  /** The next batch, whose memory is the taker's from here on; null at the end. What was queued before the end is still given; after a failure or abort it is not. */
   async take(): Promise<LogBatch | null> {
     for (;;) {
       if (this.#failure !== null) throw this.#failure;
-      const item = this.#items.shift();
-      if (item !== undefined) {
-        this.#bytes -= item.bytes;
+      const batch = this.#items.shift();
+      if (batch !== undefined) {
+        this.#bytes -= batch.memory?.bytes ?? 0;
         this.#wake();
-        return item.batch;
+        return batch;
       }
       if (this.#ended) return null;
       await new Promise<void>((resolve) => this.#takers.push(resolve));
@@ -59,14 +59,21 @@ export class BatchQueue {
 
   /** Ends at once, dropping what is queued. */
   abort(): void {
-    this.#items.length = 0;
+    this.#drop();
     this.end();
   }
 
   fail(error: unknown): void {
     if (this.#ended) return;
     this.#failure = error;
+    this.#drop();
     this.end();
+  }
+
+  #drop(): void {
+    for (const batch of this.#items) batch.memory?.release();
+    this.#items.length = 0;
+    this.#bytes = 0;
   }
 
   #wake(): void {

@@ -17,6 +17,8 @@ export interface FetchResponse {
   readonly clientSideThrottleTime: number;
   readonly errorCode: number;
   readonly partitions: readonly FetchedPartition[];
+  /** What the whole takes of memory; the record sets are parts of it. */
+  readonly bytes: number;
 }
 
 /** Decodes the body of a Fetch response, version 11, of one topic. */
@@ -66,5 +68,5 @@ export function decodeFetchResponse(payload: Buffer): FetchResponse {
       });
     }
   }
-  return { clientSideThrottleTime, errorCode, partitions };
+  return { clientSideThrottleTime, errorCode, partitions, bytes: payload.length };
 }

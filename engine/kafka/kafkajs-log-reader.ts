@@ -2,15 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, TopicBounds } from '../topic/log-reader.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
+import { intakeMemory } from '../memory/intake-memory.ts';
+import { processMemory } from '../memory/process-memory.ts';
+import { fetchRecord } from './fetch-record.ts';
 import { kafkaFailure } from './kafka-failure.ts';
 import { type KafkaAddress, KafkaLink } from './kafka-link.ts';
-import { decodeRecordSet } from './record-batch.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits, TopicRead } from './topic-read.ts';
 import { TransactionHolders } from './transaction-holders.ts';
 
 export interface KafkaLogReaderOptions extends KafkaAddress {
   readonly clock?: Clock | undefined;
   readonly limits?: Partial<ReadLimits> | undefined;
+  /** What is reserved from while records are on their way in. Default that of the process. */
+  readonly memory?: MemoryBudget | undefined;
   /** How long one of the short calls (bounds, recordAt) tries to reach Kafka. Default 6 s. */
   readonly connectForMs?: number | undefined;
 }
@@ -23,7 +28,7 @@ const UNKNOWN_TOPIC_TRIES = 5;
  * no rebalance, no committed offset and no reset policy that could move a position (docs/adr/0003-log-reader.md).
  *
  * Throws (from its methods) `service-unreachable` (retryable), `topic-not-found`, `compacted-topic`, `offset-out-of-range`, `log-gap`,
- * `log-stalled` (retryable), `log-corrupt`, `topic-recreated`, `unsupported-broker`, `kafka-not-authorized`, `kafka-authentication-failed`.
+ * `log-stalled` (retryable), `log-corrupt`, `record-batch-too-large`, `topic-recreated`, `unsupported-broker`, `kafka-not-authorized`, `kafka-authentication-failed`.
  *
  * @example
  * const reader = createKafkaLogReader({ brokers: ['127.0.0.1:9092'], clientId: 'millrace' });
@@ -38,6 +43,7 @@ class KafkaLogReader implements LogReader {
   readonly #clock: Clock;
   readonly #limits: ReadLimits;
   readonly #connectForMs: number;
+  readonly #intake: MemoryBudget;
   readonly #checkedTopics = new Set<string>();
   readonly #reads = new Set<AbortController>();
   readonly #holders = new TransactionHolders();
@@ -49,6 +55,7 @@ class KafkaLogReader implements LogReader {
     this.#clock = options.clock ?? systemClock;
     this.#limits = { ...DEFAULT_READ_LIMITS, ...options.limits };
     this.#connectForMs = options.connectForMs ?? 6_000;
+    this.#intake = intakeMemory(options.memory ?? processMemory());
   }
 
   async bounds(topic: string): Promise<TopicBounds> {
@@ -77,7 +84,7 @@ class KafkaLogReader implements LogReader {
     this.#reads.add(closed);
     const signal = options.signal === undefined ? closed.signal : AbortSignal.any([options.signal, closed.signal]);
     try {
-      yield* new TopicRead(this.#address, { ...options, signal }, this.#limits, this.#clock).batches();
+      yield* new TopicRead(this.#address, { ...options, signal }, this.#limits, this.#clock, this.#intake).batches();
     } finally {
       this.#reads.delete(closed);
     }
@@ -88,8 +95,8 @@ class KafkaLogReader implements LogReader {
       const { leaders } = await link.topicLeaders(topic);
       const leader = leaders.get(partition);
       if (leader === undefined) return null;
-      const response = await link.fetch(leader, topic, [[partition, offset]], { ...this.#limits, maxWaitMs: 0 });
-      const fetched = response.partitions[0];
+      const place = { nodeId: leader, topic, partition, offset };
+      const { fetched, record } = await fetchRecord(link, place, this.#limits, this.#intake);
       if (fetched === undefined || fetched.errorCode === OFFSET_OUT_OF_RANGE) return null;
       if (fetched.errorCode !== 0)
         throw new MillraceError(
@@ -97,7 +104,6 @@ class KafkaLogReader implements LogReader {
           `partition ${partition} answers with error ${fetched.errorCode}`,
           { remedy: 'Check the broker.', retryable: true, httpStatus: 503 },
         );
-      const record = decodeRecordSet(fetched.recordSet, partition, offset, fetched.aborted).records[0];
       return record?.offset === offset ? record : null;
     });
   }

@@ -1,18 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
+import { type Anchor, recordDigest } from '../topic/anchor.ts';
 import type { LogBatch, RawRecord, ReadOptions } from '../topic/log-reader.ts';
 import { logGap, offsetOutOfRange, topicRecreated } from '../topic/topic-errors.ts';
 import { BatchQueue } from './batch-queue.ts';
-import type { FetchedPartition } from './fetch-response.ts';
+import { fetchRecord } from './fetch-record.ts';
+import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
+import { FetchSize, mostBatchBytes } from './fetch-size.ts';
 import { kafkaFailure } from './kafka-failure.ts';
 import { type FetchLimits, groupByLeader, type KafkaAddress, KafkaLink } from './kafka-link.ts';
 import { errorOfCode } from './kafkajs-internals.ts';
-import { decodeRecordSet } from './record-batch.ts';
+import { firstBaseOffset } from './record-batch.ts';
+import { readRecordSet, RoomNeeded, type SetMemory, tooLargeBatch } from './record-set.ts';
+import { ResponseMemory } from './response-memory.ts';
 
 /** Limits of one read; the defaults suit a topic of small records. */
 export interface ReadLimits extends FetchLimits {
-  /** Fetching pauses while this much is read and not yet taken. Memory is about this plus one response per broker, times inflation. */
+  /** Fetching pauses while this much is read and not yet taken, in bytes of memory; at most a sixteenth of what there is for records on their way in. */
   readonly queueBytes: number;
   /** How long a read tries to reach Kafka again before it fails with what keeps it from going on, and a topic that was there is asked for before it counts as deleted. */
   readonly retryForMs: number;
@@ -24,21 +30,21 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
   maxWaitMs: 500,
   maxBytes: 8 * 1024 * 1024,
   maxBytesPerPartition: 2 * 1024 * 1024,
-  queueBytes: 16 * 1024 * 1024,
+  queueBytes: 8 * 1024 * 1024,
   retryForMs: 20_000,
   stallMs: 60_000,
 };
 
 const OFFSET_OUT_OF_RANGE = 1;
 const OFFSET_NOT_AVAILABLE = 78;
-const RECORD_OVERHEAD_BYTES = 64;
+const QUEUE_SHARE = 1 / 16;
 
 interface PartitionRead {
   readonly partition: number;
   readonly end: number;
   position: number;
-  /** A copy of the last record given out: proof, after a reconnect, that the topic is still the same one. */
-  last: RawRecord | null;
+  /** The last record given out: proof, after a reconnect, that the topic is still the same one. */
+  last: Anchor | null;
   progressAtMs: number;
 }
 
@@ -48,18 +54,21 @@ export class TopicRead {
   readonly #options: ReadOptions;
   readonly #limits: ReadLimits;
   readonly #clock: Clock;
+  readonly #intake: MemoryBudget;
   readonly #queue: BatchQueue;
   readonly #partitions: PartitionRead[];
   readonly #stop = new AbortController();
   #healthyAtMs: number;
   #hasRead = false;
 
-  constructor(address: KafkaAddress, options: ReadOptions, limits: ReadLimits, clock: Clock) {
+  /** @param intake what is there for records on their way in */
+  constructor(address: KafkaAddress, options: ReadOptions, limits: ReadLimits, clock: Clock, intake: MemoryBudget) {
     this.#address = address;
     this.#options = options;
     this.#limits = limits;
     this.#clock = clock;
-    this.#queue = new BatchQueue(limits.queueBytes);
+    this.#intake = intake;
+    this.#queue = new BatchQueue(Math.min(limits.queueBytes, intake.limits.buffers * QUEUE_SHARE));
     this.#healthyAtMs = clock.monotonicMs();
     this.#partitions = [...options.positions].map(([partition, position]) => ({
       partition,
@@ -83,8 +92,13 @@ export class TopicRead {
     try {
       for (;;) {
         const batch = await this.#queue.take();
-        if (batch === null || signal?.aborted) return;
-        yield batch;
+        if (batch === null) return;
+        try {
+          if (signal?.aborted) return;
+          yield batch;
+        } finally {
+          batch.memory?.passed();
+        }
       }
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -140,7 +154,21 @@ export class TopicRead {
     await this.#checkSameTopic(link, wanted);
     const now = this.#clock.monotonicMs();
     for (const partition of this.#partitions) partition.progressAtMs = now;
-    await Promise.all([...groups].map(([nodeId, ids]) => this.#fetchFrom(link, nodeId, new Set(ids))));
+    await this.#untilAllEnd(link, groups);
+  }
+
+  /** One that fails ends the others: none may read on beside those that come after it. Throws what the first one threw. */
+  async #untilAllEnd(link: KafkaLink, groups: ReadonlyMap<number, readonly number[]>): Promise<void> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, failed.signal]);
+    const fail = (error: unknown): void => {
+      failed.abort(error);
+      link.close().catch(() => undefined); // it ends the requests under way, and is not used again
+    };
+    await Promise.all(
+      [...groups].map(([nodeId, ids]) => this.#fetchFrom(link, nodeId, new Set(ids), signal).catch(fail)),
+    );
+    if (failed.signal.aborted) throw failed.signal.reason;
   }
 
   /** After a reconnect: the last record we gave out must still be there, or have gone by retention. */
@@ -148,18 +176,14 @@ export class TopicRead {
     for (const { partition, last } of this.#open()) {
       if (last === null) continue;
       const { topic } = this.#options;
-      const response = await link.fetch(leaders.get(partition)!, topic, [[partition, last.offset]], {
-        ...this.#limits,
-        maxWaitMs: 0,
-      });
-      const fetched = response.partitions[0];
+      const place = { nodeId: leaders.get(partition)!, topic, partition, offset: last.offset };
+      const { fetched, record } = await fetchRecord(link, place, this.#limits, this.#intake, this.#stop.signal);
       if (fetched === undefined || (fetched.errorCode !== 0 && fetched.errorCode !== OFFSET_OUT_OF_RANGE))
         throw errorOfCode(fetched?.errorCode ?? 5);
       if (fetched.errorCode === OFFSET_OUT_OF_RANGE) continue; // the fetch loop decides: gone by retention, or made again
       // A new leader does not give out what it has until it knows how far that is: then the same request gives it.
       if (fetched.lastStableOffset <= last.offset) throw errorOfCode(OFFSET_NOT_AVAILABLE);
-      const found = decodeRecordSet(fetched.recordSet, partition, last.offset, fetched.aborted).records[0];
-      if (found === undefined || !sameRecord(found, last)) {
+      if (record === null || Buffer.compare(recordDigest(record), last.digest) !== 0) {
         throw topicRecreated(
           `${topic}, partition ${partition}: offset ${last.offset} holds another record than a moment ago`,
           { details: { topic, partition, offset: last.offset } },
@@ -168,10 +192,13 @@ export class TopicRead {
     }
   }
 
-  async #fetchFrom(link: KafkaLink, nodeId: number, ids: ReadonlySet<number>): Promise<void> {
+  async #fetchFrom(link: KafkaLink, nodeId: number, ids: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
     const mine = this.#partitions.filter(({ partition }) => ids.has(partition));
+    const size = new FetchSize(this.#intake, this.#limits.maxBytes);
     for (let round = 0; ; round++) {
+      const startedMs = this.#clock.monotonicMs();
       await this.#queue.room();
+      signal.throwIfAborted();
       if (this.#queue.closed) return;
       const open = mine.filter((partition) => partition.position < partition.end);
       if (open.length === 0) return;
@@ -179,73 +206,99 @@ export class TopicRead {
       const turn = round % open.length;
       const order = [...open.slice(turn), ...open.slice(0, turn)];
       const positions = order.map(({ partition, position }) => [partition, position] as const);
-      const response = await link.fetch(nodeId, this.#options.topic, positions, this.#limits);
-      if (this.#queue.closed) return;
-      for (const fetched of response.partitions) {
-        const read = open.find(({ partition }) => partition === fetched.partition);
-        if (read !== undefined) this.#accept(read, fetched);
+      // Nothing of what was fetched is held here but what the reader of this log works off: a wait for memory ends.
+      const reserved = await this.#intake.reserve(size.reserve, `reading ${this.#options.topic}`, { signal });
+      const memory = new ResponseMemory(reserved);
+      try {
+        this.#forgive(mine, startedMs);
+        const { maxBytesPerPartition } = this.#limits;
+        const response = await link.fetch(nodeId, this.#options.topic, positions, {
+          ...this.#limits,
+          maxBytes: size.ask,
+          maxBytesPerPartition: Math.min(maxBytesPerPartition, size.ask),
+        });
+        if (this.#queue.closed) return;
+        await this.#acceptAll(order, response, memory, size, signal);
+      } finally {
+        memory.close();
       }
       this.#healthyAtMs = this.#clock.monotonicMs();
       this.#hasRead = true;
     }
   }
 
-  #accept(read: PartitionRead, fetched: FetchedPartition): void {
-    const { topic } = this.#options;
+  /** While we wait for room or memory no partition makes progress, and none is to blame. */
+  #forgive(mine: readonly PartitionRead[], sinceMs: number): void {
+    const waitedMs = this.#clock.monotonicMs() - sinceMs;
+    for (const read of mine) read.progressAtMs += waitedMs;
+  }
+
+  async #acceptAll(
+    order: readonly PartitionRead[],
+    response: FetchResponse,
+    memory: ResponseMemory,
+    size: FetchSize,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { bytes } = response;
+    const mostBytes = mostBatchBytes(this.#intake);
+    if (!memory.take('buffers', bytes)) {
+      const [first] = order as [PartitionRead];
+      if (bytes > mostBytes)
+        throw tooLargeBatch(this.#options.topic, first.partition, first.position, bytes, mostBytes);
+      return size.tooLarge(bytes);
+    }
+    const set: SetMemory = { response: memory, payload: { bytes, users: 1 }, mostBytes };
+    try {
+      for (const fetched of response.partitions) {
+        const read = order.find(({ partition }) => partition === fetched.partition);
+        if (read !== undefined) await this.#accept(read, fetched, set, signal);
+      }
+      size.worked(bytes);
+    } catch (error) {
+      if (!(error instanceof RoomNeeded)) throw error;
+      size.needsRoom(error.bytes);
+    } finally {
+      memory.done(set.payload);
+    }
+  }
+
+  async #accept(read: PartitionRead, fetched: FetchedPartition, memory: SetMemory, signal: AbortSignal): Promise<void> {
+    const { topic, headers = false } = this.#options;
     const { partition, position } = read;
     if (fetched.errorCode === OFFSET_OUT_OF_RANGE) {
       const { logStartOffset: low, highWatermark: end } = fetched;
       throw offsetOutOfRange(topic, partition, position, low < 0 ? null : { low, end });
     }
     if (fetched.errorCode !== 0) throw errorOfCode(fetched.errorCode);
-    const { records, nextOffset, firstBaseOffset } = decodeRecordSet(
-      fetched.recordSet,
-      partition,
-      position,
-      fetched.aborted,
-      this.#options.headers,
-    );
-    if (firstBaseOffset !== null && firstBaseOffset > position && fetched.logStartOffset > position)
-      throw logGap(topic, partition, position, firstBaseOffset);
-    const nowMs = this.#clock.monotonicMs();
-    if (nextOffset === position) {
-      const lag = fetched.lastStableOffset - position;
-      if (lag <= 0) read.progressAtMs = nowMs;
-      else if (nowMs - read.progressAtMs > this.#limits.stallMs) throw stalled(topic, partition, position, lag);
-      return;
+    const { recordSet, aborted, lastStableOffset } = fetched;
+    const first = firstBaseOffset(recordSet);
+    if (first !== null && first > position && fetched.logStartOffset > position)
+      throw logGap(topic, partition, position, first);
+    let last: RawRecord | undefined;
+    for await (const stretch of readRecordSet(
+      { topic, partition, bytes: recordSet, position, aborted, headers },
+      memory,
+    )) {
+      const { records, nextOffset } = stretch;
+      while (records.length > 0 && records.at(-1)!.offset >= read.end) records.pop();
+      read.position = Math.min(nextOffset, read.end);
+      last = records.at(-1) ?? last;
+      const endOffset = Math.max(lastStableOffset, read.position);
+      const highWatermark = Math.max(fetched.highWatermark, read.position);
+      const batch = { partition, records, nextOffset: read.position, endOffset, highWatermark, memory: stretch.memory };
+      if (!this.#queue.push(batch)) return;
+      if (read.position === read.end) break;
+      await this.#queue.room();
+      signal.throwIfAborted();
+      if (this.#queue.closed) return;
     }
-    while (records.length > 0 && records.at(-1)!.offset >= read.end) records.pop();
-    read.position = Math.min(nextOffset, read.end);
-    read.progressAtMs = nowMs;
-    const last = records.at(-1);
-    if (last !== undefined) read.last = { ...last, key: copy(last.key), value: copy(last.value) };
-    const bytes = fetched.recordSet.length + records.length * RECORD_OVERHEAD_BYTES;
-    this.#queue.push(
-      {
-        partition,
-        records,
-        nextOffset: read.position,
-        endOffset: Math.max(fetched.lastStableOffset, read.position),
-        highWatermark: Math.max(fetched.highWatermark, read.position),
-      },
-      bytes,
-    );
+    const nowMs = this.#clock.monotonicMs();
+    if (last !== undefined) read.last = { offset: last.offset, digest: recordDigest(last) };
+    const lag = lastStableOffset - position;
+    if (read.position > position || lag <= 0) read.progressAtMs = nowMs;
+    else if (nowMs - read.progressAtMs > this.#limits.stallMs) throw stalled(topic, partition, position, lag);
   }
-}
-
-function copy(bytes: Uint8Array | null): Uint8Array | null {
-  return bytes === null ? null : Uint8Array.from(bytes);
-}
-
-function sameRecord(a: RawRecord, b: RawRecord): boolean {
-  return (
-    a.offset === b.offset && a.timestampUs === b.timestampUs && sameBytes(a.key, b.key) && sameBytes(a.value, b.value)
-  );
-}
-
-function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  if (a === null || b === null) return a === b;
-  return Buffer.compare(a, b) === 0;
 }
 
 function stalled(topic: string, partition: number, position: number, lag: number): MillraceError {

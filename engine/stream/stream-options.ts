@@ -8,6 +8,7 @@ import {
   type SliceProgress,
 } from '../slice/slice-options.ts';
 import type { Waiting } from '../slice/wait-watch.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
 /** Bounds of a stream's work; each has a default. */
@@ -18,6 +19,8 @@ export interface StreamLimits extends SliceLimits {
   readonly batchMs: number;
   /** Under backlog a micro-batch grows up to this many records. */
   readonly maxBatchRecords: number;
+  /** A micro-batch closes at this much memory of records, or one record; at most a sixteenth of what there is for records on their way in. */
+  readonly batchBytes: number;
   /** Encoded bytes of entity states kept in memory, where they take 10 to 25 times that (engine/state/state-size.ts). */
   readonly cacheBytes: number;
   /** How often the ends of the partitions are looked up while nothing arrives, for lag and for new partitions. */
@@ -33,6 +36,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   batchRecords: 2_000,
   batchMs: 50,
   maxBatchRecords: 20_000,
+  batchBytes: 16 * 1024 * 1024,
   cacheBytes: 96 * 1024 * 1024,
   boundsEveryMs: 5_000,
   reportEveryMs: 5_000,
@@ -58,6 +62,8 @@ export interface RunStreamOptions extends SliceOptions {
   /** Called every `progressEveryMs`, whatever the run waits for. What it throws ends the run. */
   readonly onProgress?: ((progress: StreamProgress) => void) | undefined;
   readonly limits?: Partial<StreamLimits> | undefined;
+  /** What states, ids and records are counted in. Default that of the process. */
+  readonly memory?: MemoryBudget | undefined;
   /** For tests. */
   readonly failAt?: ((point: FailPoint) => void | Promise<void>) | undefined;
 }

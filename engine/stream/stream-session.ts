@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
-import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
+import { intakeMemory } from '../memory/intake-memory.ts';
+import { processMemory } from '../memory/process-memory.ts';
+import type { BatchMemory, LogBatch, TopicBounds } from '../topic/log-reader.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { dedupeIds } from '../postgres/dedupe-ids.ts';
@@ -33,6 +35,9 @@ export interface SessionHost {
   readonly reducer: ViewReducer;
 }
 
+/** Of what there is for records on their way in, what a micro-batch may hold, and what waits to be one. */
+const BATCH_SHARE = 1 / 16;
+
 type CommitOutcome =
   | { readonly kind: 'committed' | 'superseded' }
   | { readonly kind: 'failed'; readonly error: unknown };
@@ -57,6 +62,9 @@ export class StreamSession {
   #expiredAtMs: number;
   #batchRecords: number;
   #committedBatch = 0;
+  readonly #batchBytes: number;
+  /** Of records that are not committed. */
+  readonly #taken = new Set<BatchMemory>();
 
   private constructor(
     options: RunStreamOptions,
@@ -75,6 +83,8 @@ export class StreamSession {
     this.#partitionCount = partitionCount;
     this.#cache = new StateCache(limits.cacheBytes);
     this.#batchRecords = limits.batchRecords;
+    const intake = intakeMemory(options.memory ?? processMemory());
+    this.#batchBytes = Math.min(limits.batchBytes, intake.limits.buffers * BATCH_SHARE);
     const now = options.clock.monotonicMs();
     this.#boundsAtMs = now;
     this.#reportedAtMs = now;
@@ -149,7 +159,10 @@ export class StreamSession {
       positions.size === 0 && ends === undefined
         ? nothing(readSignal)
         : reader.read({ topic: this.#claim.topic, positions, ends, signal: readSignal });
-    const intake = new RecordIntake(batches, this.#limits.maxBatchRecords * 2);
+    const intake = new RecordIntake(batches, {
+      records: this.#limits.maxBatchRecords * 2,
+      bytes: this.#batchBytes,
+    });
     const nudge = (): void => intake.nudge();
     signal?.addEventListener('abort', nudge, { once: true });
     try {
@@ -159,6 +172,7 @@ export class StreamSession {
       stop.abort();
       await intake.stop();
       await this.#committing;
+      for (const memory of this.#taken) memory.release();
       await this.#boundsCheck;
     }
   }
@@ -169,17 +183,19 @@ export class StreamSession {
       if (this.#host.stopping()) return this.#end('stopped');
       await intake.waitForAny(Math.min(limits.boundsEveryMs, this.#host.leftMs()));
       if (!intake.empty) {
-        await intake.waitForRecords(this.#batchRecords, Math.min(limits.batchMs, this.#host.leftMs()));
+        const amount = { records: this.#batchRecords, bytes: this.#batchBytes };
+        await intake.waitForRecords(amount, Math.min(limits.batchMs, this.#host.leftMs()));
         if (this.#host.stopping()) return this.#end('stopped');
-        const taken = intake.take(this.#batchRecords);
+        const taken = intake.take(amount);
+        for (const memory of taken.memory) this.#taken.add(memory);
         await this.#options.failAt?.('after-fetch');
         // Here and nowhere else: a batch being built counts on the states it has found.
         this.#cache.trim(this.#committedBatch);
-        const batch = await this.#builder.build(taken);
-        this.#adapt(intake, batch);
+        const batch = await this.#builder.build(taken.batches);
+        this.#adapt(taken.isFull && intake.holds(amount));
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
-        this.#commit(batch, intake);
+        this.#commit(batch, taken.memory, intake);
       } else {
         // Nothing to overlap with: see the last commit through.
         const outcome = await this.#settle();
@@ -198,15 +214,14 @@ export class StreamSession {
   }
 
   /** Under backlog larger transactions cost less per record; without it small ones are fresher. */
-  #adapt(intake: RecordIntake, batch: MicroBatch): void {
+  #adapt(isBehind: boolean): void {
     const { batchRecords, maxBatchRecords } = this.#limits;
-    const backlog = intake.records >= this.#batchRecords && batch.records >= this.#batchRecords;
-    this.#batchRecords = backlog
+    this.#batchRecords = isBehind
       ? Math.min(this.#batchRecords * 2, maxBatchRecords)
       : Math.max(batchRecords, Math.ceil(this.#batchRecords / 2));
   }
 
-  #commit(batch: MicroBatch, intake: RecordIntake): void {
+  #commit(batch: MicroBatch, memory: readonly BatchMemory[], intake: RecordIntake): void {
     const target = {
       options: this.#options,
       topic: this.#claim.topic,
@@ -220,6 +235,7 @@ export class StreamSession {
           intake.nudge();
           return { kind: 'superseded' };
         }
+        this.#release(memory);
         for (const advance of batch.advances) this.#runs.get(advance.partition)!.committedOffset = advance.nextOffset;
         this.#committedBatch = batch.number;
         this.#host.committed(batch);
@@ -230,6 +246,14 @@ export class StreamSession {
         return { kind: 'failed', error };
       },
     );
+  }
+
+  /** Their dead letters are stored, too: nothing refers to those records any more. */
+  #release(memory: readonly BatchMemory[]): void {
+    for (const each of memory) {
+      each.release();
+      this.#taken.delete(each);
+    }
   }
 
   /** Waits for the transaction under way, if any. Null: go on. */

@@ -14,6 +14,21 @@ export interface RawRecord {
   readonly headers?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
+/**
+ * What the records of a batch hold of counted memory. It is given back when the next batch is asked for; who keeps the records longer says so, and
+ * works them off without waiting for more of them: others may wait for what they hold.
+ */
+export interface BatchMemory {
+  /** Of buffers that batches share, each counts the whole. */
+  readonly bytes: number;
+  /** Holds it until `release`. */
+  keep(): void;
+  /** The next batch is asked for: gives it back unless it is kept. */
+  passed(): void;
+  /** Gives it back. Safe to call twice. */
+  release(): void;
+}
+
 /** A run of records of one partition, in offset order. `nextOffset` also passes trailing control or compacted records. */
 export interface LogBatch {
   readonly partition: number;
@@ -23,6 +38,8 @@ export interface LogBatch {
   readonly endOffset: number;
   /** As in `PartitionEnds`. */
   readonly highWatermark?: number | undefined;
+  /** Left out: nobody counts it. */
+  readonly memory?: BatchMemory | undefined;
 }
 
 /** Where a partition ends. */

@@ -68,9 +68,8 @@ interface Part extends CutPartition {
   readonly dedupe: PartitionDedupe;
   readonly counts: LogCounts;
   nextOffset: number;
-  /** The last record passed by this scan; else the one that the scan it goes on from passed last. */
-  last: RawRecord | null;
-  readonly anchor: Anchor | null;
+  /** Of the last record passed by this scan; else of the one that the scan it goes on from passed last. */
+  anchor: Anchor | null;
 }
 
 /** One record that became an event, with its bytes. */
@@ -118,7 +117,6 @@ export class TopicScan {
       dedupe,
       counts: { ...emptyCounts(), ...point?.counts },
       nextOffset: point?.nextOffset ?? bounds.lowOffset,
-      last: null,
       anchor: point?.anchor == null ? null : { ...point.anchor, digest: Buffer.from(point.anchor.digest, 'hex') },
     };
   }
@@ -126,9 +124,8 @@ export class TopicScan {
   /** Where it stands, between two batches, with the ids claimed since the last call. */
   point(): { readonly points: readonly PartitionPoint[]; readonly newIds: readonly NewIds[] } {
     const points = this.#parts.map((part): PartitionPoint => {
-      const { partition, lowOffset, endOffset, nextOffset, pipeline, counts } = part;
+      const { partition, lowOffset, endOffset, nextOffset, pipeline, counts, anchor } = part;
       const { watermarkUs, begun } = pipeline;
-      const anchor = anchorOf(part);
       return {
         partition,
         lowOffset,
@@ -185,10 +182,8 @@ export class TopicScan {
   }
 
   figures(): PartitionFigures[] {
-    return this.#parts.map((part) => {
-      const { partition, lowOffset, endOffset, pipeline, dedupe, counts } = part;
+    return this.#parts.map(({ partition, lowOffset, endOffset, pipeline, dedupe, counts, anchor }) => {
       const { watermarkUs, begun } = pipeline;
-      const anchor = anchorOf(part);
       const dedupeIds = dedupe.snapshot(watermarkUs);
       return { partition, lowOffset, endOffset, watermarkUs, begun, dedupeIds, anchor, counts };
     });
@@ -208,7 +203,6 @@ export class TopicScan {
         );
       }
       part.nextOffset = record.offset + 1;
-      part.last = record;
       const number = counts.records;
       const outcome = pipeline.step(record);
       countOutcome(counts, outcome);
@@ -240,6 +234,9 @@ export class TopicScan {
         `topic "${topic}", partition ${part.partition}: a batch went on to ${batch.nextOffset}, not between ${part.nextOffset} and ${part.endOffset}`,
       );
     }
+    const last = batch.records.at(-1);
+    // Not the record itself, which would hold all that was fetched with it.
+    if (last !== undefined) part.anchor = { offset: last.offset, digest: recordDigest(last) };
     part.nextOffset = batch.nextOffset;
     return part.nextOffset - from;
   }
@@ -272,8 +269,4 @@ export class TopicScan {
         throw offsetsGone(topic, part.partition, part.nextOffset, now.lowOffset);
     }
   }
-}
-
-function anchorOf({ last, anchor }: Part): Anchor | null {
-  return last === null ? anchor : { offset: last.offset, digest: recordDigest(last) };
 }

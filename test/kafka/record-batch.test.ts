@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../engine/kafka/crc32c.ts';
-import { decodeRecordSet } from '../../engine/kafka/record-batch.ts';
+import { type AbortedTransaction, firstBaseOffset } from '../../engine/kafka/record-batch.ts';
+import { readRecordSet } from '../../engine/kafka/record-set.ts';
+import { ResponseMemory } from '../../engine/kafka/response-memory.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
+import type { RawRecord } from '../../engine/topic/log-reader.ts';
 
 interface Batch {
   readonly base: number;
@@ -74,8 +79,35 @@ const marker = (base: number, producerId: bigint, kind: 0 | 1): Batch => ({
   producerId,
   records: [{ delta: 0, key: Buffer.from([0, 0, 0, kind]), value: Buffer.alloc(6) }],
 });
-const valuesOf = (set: Buffer, position = 0, aborted: { producerId: bigint; firstOffset: number }[] = []) =>
-  decodeRecordSet(set, 0, position, aborted).records.map(({ value }) => String(value));
+/** Reads a whole set, and looks that nothing stays counted. */
+async function readSet(
+  bytes: Buffer,
+  position: number,
+  aborted: readonly AbortedTransaction[] = [],
+  partition = 0,
+): Promise<{ records: RawRecord[]; nextOffset: number }> {
+  const budget = new MemoryBudget(memoryShares(1024));
+  const response = new ResponseMemory(await budget.reserve({ heap: 1 << 20, buffers: bytes.length }, 'test'));
+  const payload = { bytes: bytes.length, users: 1 };
+  const records: RawRecord[] = [];
+  let nextOffset = position;
+  try {
+    expect(response.take('buffers', bytes.length)).toBe(true);
+    const set = { topic: 't', partition, bytes, position, aborted, headers: false };
+    for await (const stretch of readRecordSet(set, { response, payload, mostBytes: 64 << 20 })) {
+      for (const record of stretch.records) records.push(record);
+      nextOffset = stretch.nextOffset;
+      stretch.memory.release();
+    }
+  } finally {
+    response.done(payload);
+    response.close();
+    expect(budget.usedBytes).toBe(0);
+  }
+  return { records, nextOffset };
+}
+const valuesOf = async (set: Buffer, position = 0, aborted: AbortedTransaction[] = []) =>
+  (await readSet(set, position, aborted)).records.map(({ value }) => String(value));
 
 const failing = (code: string, message: RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(message) as unknown });
@@ -88,8 +120,8 @@ describe('crc32c', () => {
   });
 });
 
-describe('decodeRecordSet', () => {
-  test('offsets, timestamps (create and append time, deltas beyond 32 bits and negative), keys and values', () => {
+describe('a record set', () => {
+  test('offsets, timestamps (create and append time, deltas beyond 32 bits and negative), keys and values', async () => {
     const far = 40_000_000_000;
     const set = Buffer.concat([
       encode({
@@ -101,39 +133,40 @@ describe('decodeRecordSet', () => {
       }),
       encode({ base: 9, appendTimeMs: 77, records: [{ delta: 0, value: Buffer.alloc(0) }] }),
     ]);
-    const { records, nextOffset, firstBaseOffset } = decodeRecordSet(set, 4, 5, []);
+    const { records, nextOffset } = await readSet(set, 5, [], 4);
     expect(records.map(({ offset }) => offset)).toEqual([5, 8, 9]);
     expect(records.map(({ timestampUs }) => timestampUs)).toEqual([(1_000_000 + far) * 1000, 999_993_000, 77_000]);
     expect(records[1]).toMatchObject({ partition: 4, value: null });
     expect(String(records[1]?.key)).toBe('k');
     expect(records[2]?.value?.length).toBe(0);
-    expect([nextOffset, firstBaseOffset]).toEqual([10, 5]);
+    expect([nextOffset, firstBaseOffset(set)]).toEqual([10, 5]);
   });
 
-  test('a position inside a batch; a cut-off batch at the tail waits for the next fetch', () => {
+  test('a position inside a batch; a cut-off batch at the tail waits for the next fetch', async () => {
     const set = Buffer.concat([
       encode({ base: 0, records: [0, 1, 2].map((delta) => ({ delta, value: Buffer.from(`v${delta}`) })) }),
       encode(one(3, 'tail')),
     ]);
-    expect(valuesOf(set, 1)).toEqual(['v1', 'v2', 'tail']);
-    const cut = decodeRecordSet(set.subarray(0, set.length - 1), 0, 1, []);
+    expect(await valuesOf(set, 1)).toEqual(['v1', 'v2', 'tail']);
+    const cut = await readSet(set.subarray(0, set.length - 1), 1);
     expect(cut.nextOffset).toBe(3);
-    expect(decodeRecordSet(set.subarray(0, 40), 0, 1, [])).toMatchObject({ records: [], nextOffset: 1 });
+    expect(await readSet(set.subarray(0, 40), 1)).toMatchObject({ records: [], nextOffset: 1 });
+    expect(firstBaseOffset(set.subarray(0, 40))).toBeNull();
   });
 
-  test('K8: a batch that compaction emptied moves the position', () => {
+  test('K8: a batch that compaction emptied moves the position', async () => {
     const set = Buffer.concat([encode({ base: 0, lastDelta: 9, records: [] }), encode(one(10, 'after'))]);
-    expect(decodeRecordSet(set, 0, 0, [])).toMatchObject({ nextOffset: 11 });
-    expect(valuesOf(encode({ base: 0, lastDelta: 9, records: [] }))).toEqual([]);
-    expect(decodeRecordSet(encode({ base: 0, lastDelta: 9, records: [] }), 0, 0, []).nextOffset).toBe(10);
+    expect(await readSet(set, 0)).toMatchObject({ nextOffset: 11 });
+    expect(await valuesOf(encode({ base: 0, lastDelta: 9, records: [] }))).toEqual([]);
+    expect((await readSet(encode({ base: 0, lastDelta: 9, records: [] }), 0)).nextOffset).toBe(10);
   });
 
-  test('K9: a batch of 200,000 records', () => {
+  test('K9: a batch of 200,000 records', async () => {
     const records = Array.from({ length: 200_000 }, (_, delta) => ({ delta, value: Buffer.from('x') }));
-    expect(decodeRecordSet(encode({ base: 0, records }), 0, 0, []).records).toHaveLength(200_000);
+    expect((await readSet(encode({ base: 0, records }), 0)).records).toHaveLength(200_000);
   });
 
-  test('K6, K7: overlapping aborted transactions of two producers, four-zero-byte keys, a committed one between', () => {
+  test('K6, K7: overlapping aborted transactions of two producers, four-zero-byte keys, a committed one between', async () => {
     const transactional = (base: number, value: string, producerId: bigint): Buffer =>
       encode(one(base, value, { transactional: true, producerId }));
     const set = Buffer.concat([
@@ -153,33 +186,33 @@ describe('decodeRecordSet', () => {
       { producerId: 2n, firstOffset: 1 },
       { producerId: 1n, firstOffset: 0 },
     ];
-    expect(valuesOf(set, 0, aborted)).toEqual(['c2', 'plain', 'a7']);
-    expect(valuesOf(set, 4, aborted)).toEqual(['a7']);
-    expect(decodeRecordSet(set, 0, 0, aborted).nextOffset).toBe(11);
+    expect(await valuesOf(set, 0, aborted)).toEqual(['c2', 'plain', 'a7']);
+    expect(await valuesOf(set, 4, aborted)).toEqual(['a7']);
+    expect((await readSet(set, 0, aborted)).nextOffset).toBe(11);
   });
 
-  test('damage is never read past: a flipped bit, a false length, an old format', () => {
+  test('damage is never read past: a flipped bit, a false length, an old format', async () => {
     const set = encode(one(0, 'value'));
     const flipped = Buffer.from(set);
     flipped[set.length - 3]! ^= 1;
-    expect(() => decodeRecordSet(flipped, 0, 0, [])).toThrow(failing('log-corrupt', /CRC/));
+    await expect(readSet(flipped, 0)).rejects.toEqual(failing('log-corrupt', /CRC/));
     const false_ = encode({ base: 0, records: [{ delta: 0, value: Buffer.from('abc') }] });
     false_.writeInt8(120, 61);
     false_.writeUInt32BE(crc32c(false_, 21, false_.length), 17);
-    expect(() => decodeRecordSet(false_, 0, 0, [])).toThrow(failing('log-corrupt', /damaged/));
-    expect(() => decodeRecordSet(encode(one(0, 'v', { magic: 1 })), 0, 0, [])).toThrow(
+    await expect(readSet(false_, 0)).rejects.toEqual(failing('log-corrupt', /damaged/));
+    await expect(readSet(encode(one(0, 'v', { magic: 1 })), 0)).rejects.toEqual(
       failing('unsupported-message-format', /format 1/),
     );
   });
 
-  test('a codec that is not known, and bytes that are not of the one that is named', () => {
+  test('a codec that is not known, and bytes that are not of the one that is named', async () => {
     const coded = (codec: number): Buffer => {
       const set = encode(one(0, 'value'));
       set.writeInt16BE(codec, 21);
       set.writeUInt32BE(crc32c(set, 21, set.length), 17);
       return set;
     };
-    expect(() => decodeRecordSet(coded(7), 0, 0, [])).toThrow(failing('unsupported-codec', /codec 7/));
-    expect(() => decodeRecordSet(coded(1), 0, 0, [])).toThrow(failing('log-corrupt', /does not inflate as gzip/));
+    await expect(readSet(coded(7), 0)).rejects.toEqual(failing('unsupported-codec', /codec 7/));
+    await expect(readSet(coded(1), 0)).rejects.toEqual(failing('log-corrupt', /does not inflate as gzip/));
   });
 });
