@@ -2,18 +2,24 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { PACKED_ID_BYTES, packId, packedTimeUs } from './id-hash.ts';
 import { IdSegment } from './id-segment.ts';
 
-/** Ids of a segment, beyond which all are split: what one id can hold up, by having a segment made anew. */
+/** Ids of a segment on average, beyond which one is split: what one id can hold up, by having a segment made anew. */
 const SEGMENT_IDS = 1024;
 
+/** The most that an id takes in a table, but for the first few: what is reserved for those that are about to be loaded. */
+export const MOST_BYTES_PER_ID = 34;
+
 /**
- * Hashed ids with the event time each was first seen at, at most 32 bytes an id. It grows by segments, so that no id waits for the whole of it, and no
- * more than a segment is ever held twice.
+ * Hashed ids with the event time each was first seen at, at most 32 bytes an id. It grows by a segment at a time (linear hashing: Litwin, 1980), so that
+ * no id waits for the whole of it, and no more than a segment is ever held twice.
  */
 export class IdTable {
-  /** As many as a power of two: an id's is named by its first bits. */
-  #segments = [new IdSegment()];
+  /** An id's is named by the lower bits of its first word: `#bits` of them, and one more for those segments that were split since all were. */
+  readonly #segments = [new IdSegment()];
   #bits = 0;
+  /** Segments before this one were split. */
+  #next = 0;
   #size = 0;
+  #bytes = this.#segments[0]!.bytes;
 
   /** How many ids it holds. */
   get size(): number {
@@ -22,7 +28,7 @@ export class IdTable {
 
   /** What it takes of memory: at most 32 an id, but for the first few. */
   get bytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    return this.#bytes;
   }
 
   /** The event time (µs) of an id, NaN where it is unknown. */
@@ -43,9 +49,11 @@ export class IdTable {
   /** Keeps only ids first seen at or after `floorUs`. */
   dropBefore(floorUs: number): void {
     this.#size = 0;
+    this.#bytes = 0;
     for (const segment of this.#segments) {
       segment.dropBefore(floorUs);
       this.#size += segment.size;
+      this.#bytes += segment.bytes;
     }
   }
 
@@ -86,21 +94,28 @@ export class IdTable {
   }
 
   #segmentOf(a: number): IdSegment {
-    // Shifted by 32, a number stays as it is.
-    return this.#segments[this.#bits === 0 ? 0 : a >>> (32 - this.#bits)] as IdSegment;
+    const at = a & ((1 << this.#bits) - 1);
+    return this.#segments[at < this.#next ? a & ((2 << this.#bits) - 1) : at] as IdSegment;
   }
 
   #put(a: number, b: number, c: number, d: number, timeUs: number, floorUs: number): void {
     const segment = this.#segmentOf(a);
     const before = segment.size;
+    const bytesBefore = segment.bytes;
     segment.set(a, b, c, d, timeUs, floorUs);
     this.#size += segment.size - before;
+    this.#bytes += segment.bytes - bytesBefore;
     if (this.#size > SEGMENT_IDS * this.#segments.length) this.#split();
   }
 
   #split(): void {
+    const segment = this.#segments[this.#next]!;
+    const [stays, goes] = segment.split(1 << this.#bits);
+    this.#segments[this.#next] = stays;
+    this.#segments.push(goes);
+    this.#bytes += stays.bytes + goes.bytes - segment.bytes;
+    if (++this.#next < 1 << this.#bits) return;
     this.#bits++;
-    const bit = 1 << (32 - this.#bits);
-    this.#segments = this.#segments.flatMap((segment) => segment.split(bit));
+    this.#next = 0;
   }
 }

@@ -38,6 +38,11 @@ export class HistoryIds {
     return this.#table.size;
   }
 
+  /** What they take of memory. */
+  get bytes(): number {
+    return this.#table.bytes;
+  }
+
   /** The event time (µs) an id was first seen at, NaN where it is unknown. */
   get(words: Uint32Array): number {
     return this.#table.get(words);
@@ -99,6 +104,11 @@ export class PartitionDedupe {
   /** Loads packed own ids, oldest rows first: an id claimed again later stands with its later time. */
   load(packed: Uint8Array): void {
     this.#own.load(packed);
+  }
+
+  /** What its own ids take of memory, those included that `takeNew` has not given out yet. */
+  get bytes(): number {
+    return this.#own.bytes + this.#fresh.byteLength;
   }
 
   /** Forgets ids that no record can be a duplicate of any more. Changes no judgement. */

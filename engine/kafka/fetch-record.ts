@@ -69,5 +69,5 @@ export async function fetchRecord(
 }
 
 function copy(bytes: Uint8Array | null): Uint8Array | null {
-  return bytes === null ? null : Uint8Array.from(bytes);
+  return bytes === null ? null : Buffer.from(bytes);
 }

@@ -242,12 +242,10 @@ export class TopicRead {
   ): Promise<void> {
     const { bytes } = response;
     const mostBytes = mostBatchBytes(this.#intake);
-    if (!memory.take('buffers', bytes)) {
-      const [first] = order as [PartitionRead];
-      if (bytes > mostBytes)
-        throw tooLargeBatch(this.#options.topic, first.partition, first.position, bytes, mostBytes);
-      return size.tooLarge(bytes);
-    }
+    // More than was asked for is one batch, of the first partition.
+    const [first] = order as [PartitionRead];
+    if (bytes > mostBytes) throw tooLargeBatch(this.#options.topic, first.partition, first.position, bytes, mostBytes);
+    if (!memory.take('buffers', bytes)) return size.tooLarge(bytes);
     const set: SetMemory = { response: memory, payload: { bytes, users: 1 }, mostBytes };
     try {
       for (const fetched of response.partitions) {

@@ -1,3 +1,4 @@
+import { PACKED_ID_BYTES } from '../admission/id-hash.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
@@ -33,6 +34,28 @@ export async function insertDedupeIds(client: Queryable, packs: readonly PackedI
       }),
     );
   }
+}
+
+/** How many ids the given partitions have stored, those that were claimed again counted twice. */
+export async function storedIds(
+  on: Queryable,
+  view: string,
+  version: number,
+  topic: string,
+  partitions: readonly number[],
+): Promise<number> {
+  if (partitions.length === 0) return 0;
+  const [row] = await run(
+    on,
+    catalog
+      .selectFrom(DEDUPE_IDS)
+      .select(({ fn }) => fn.sum<string | null>(fn<number>('octet_length', ['ids'])).as('bytes'))
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('topic', '=', topic)
+      .where('partition', 'in', partitions),
+  );
+  return Number(row?.bytes ?? 0) / PACKED_ID_BYTES;
 }
 
 /** About 1 MB a row at most. */

@@ -116,6 +116,40 @@ export class SlicedRun {
     this.#watch.working(this.#options.clock.monotonicMs());
   }
 
+  /**
+   * Waits under a claim for what has a turn of its own, with progress reported all the while; given up when the run is to end.
+   *
+   * @param wait calls `waits` once it has to, with what for
+   * @throws what `wait` throws; where it was given up, what it waited for
+   */
+  async waitTurn<Result>(
+    wait: (signal: AbortSignal, waits: (error: MillraceError) => void) => Promise<Result>,
+  ): Promise<Result> {
+    const given = new AbortController();
+    const { signal } = this.#options;
+    const either = signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]);
+    const look = setInterval(() => {
+      try {
+        if (this.stopping()) given.abort();
+      } catch (error) {
+        given.abort(error);
+      }
+    }, this.#limits.progressEveryMs);
+    let waitedFor: MillraceError | null = null;
+    try {
+      const result = await wait(either, (error) => {
+        waitedFor = error;
+        this.#waits(error);
+      });
+      this.#state = 'claiming';
+      return result;
+    } catch (error) {
+      throw either.aborted ? (waitedFor ?? error) : error;
+    } finally {
+      clearInterval(look);
+    }
+  }
+
   report(): void {
     const { records } = this.#work;
     const offsets = this.#work.offsets();
@@ -180,12 +214,17 @@ export class SlicedRun {
     return failures + 1 < this.#limits.unnamedTries ? failures + 1 : null;
   }
 
-  async #wait(error: MillraceError, failures: number): Promise<void> {
-    const { clock, signal } = this.#options;
+  #waits(error: MillraceError): void {
+    const { clock } = this.#options;
     this.#state = 'waiting';
     this.#waitingFor = error.message;
     this.#watch.failed(error, this.#work.records, clock.monotonicMs(), Math.floor(clock.nowUs() / 1000));
     this.report();
+  }
+
+  async #wait(error: MillraceError, failures: number): Promise<void> {
+    const { signal } = this.#options;
+    this.#waits(error);
     const { retryMinMs, retryMaxMs } = this.#limits;
     const ms = Math.min(retryMinMs * 2 ** Math.min(failures - 1, 16), retryMaxMs, this.leftMs());
     // Rejects on abort only, and the loop looks at the signal next.

@@ -44,6 +44,26 @@ function rowsBytes({ cells, refs }: TileRows): number {
   return bytes;
 }
 
+/**
+ * What one state takes of memory, with its entry in a map and its key's text; long texts by their length.
+ *
+ * @example
+ * held += stateBytes(state, keyText);
+ */
+export function stateBytes(state: EntityState, keyText: string): number {
+  let bytes = BYTES_PER_ENTITY + textBytes(keyText);
+  for (const rows of (state as TileState).groups) {
+    bytes += rowsBytes(rows);
+    for (const ref of rows.refs) if (typeof ref === 'string') bytes += textBytes(ref);
+  }
+  return bytes;
+}
+
+/** What a text takes beyond what is counted for every one. */
+function textBytes(text: string): number {
+  return text.length > BYTES_PER_HELD_REF / 2 ? text.length * 2 : 0;
+}
+
 /** The most bytes that one event adds to a state: a row in every group. */
 export function eventBytes(layout: ViewLayout): number {
   return createTileGroups(layout).reduce(

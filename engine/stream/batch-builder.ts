@@ -140,9 +140,12 @@ export class BatchBuilder {
 
   async #loadMissing(): Promise<void> {
     const missing = new Map<string, readonly ScalarValue[]>();
+    let restored = 0;
     for (let index = 0; index < this.#pending; index++) {
       const { keyText, key } = this.#pool[index]!.event;
-      if (this.#cache.get(keyText) === undefined) missing.set(keyText, key);
+      if (this.#cache.get(keyText) !== undefined) continue;
+      if (!this.#cache.restore(keyText, key)) missing.set(keyText, key);
+      else if (++restored % RECORDS_PER_TURN === 0) await turn();
     }
     if (missing.size === 0) return;
     const stored = await this.#load([...missing.values()]);
@@ -150,14 +153,7 @@ export class BatchBuilder {
     for (const [keyText, key] of missing) {
       const row = stored[at++] ?? null;
       const state = row === null ? this.#reducer.empty() : this.#reducer.decode(row.state);
-      this.#cache.add({
-        keyText,
-        key: [...key],
-        state,
-        touchedBy: 0,
-        seq: row?.seq ?? null,
-        bytes: row?.state.length ?? 0,
-      });
+      this.#cache.add(keyText, key, state, row?.seq ?? null);
       if (at % RECORDS_PER_TURN === 0) await turn();
     }
   }
@@ -184,7 +180,7 @@ export class BatchBuilder {
     const states: ChangedState[] = [];
     for (const entry of changed) {
       const bytes = this.#reducer.encode(entry.state);
-      this.#cache.resize(entry, bytes.length);
+      this.#cache.measure(entry);
       states.push({ entry, bytes });
       if (states.length % RECORDS_PER_TURN === 0) await turn();
     }

@@ -86,6 +86,12 @@ class StreamRun implements SliceWork, SessionHost {
     for (const advance of batch.advances) this.#note(advance);
   }
 
+  waitTurn<Result>(
+    wait: (signal: AbortSignal, waits: (error: MillraceError) => void) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#slice.waitTurn(wait);
+  }
+
   async claimAndRun(): Promise<SessionEnd> {
     const { reader } = this.#options;
     const bounds = await reader.bounds(this.topic);

@@ -1,5 +1,8 @@
+import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { stateBytes } from '../state/state-size.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import type { EntityState } from '../state/view-reducer.ts';
+import { EncodedStates } from './encoded-states.ts';
+import type { CacheMemory } from './stream-memory.ts';
 
 /** One entity's state in memory, which is ahead of the database until the micro-batch `touchedBy` is committed. */
 export interface CachedState {
@@ -10,54 +13,112 @@ export interface CachedState {
   touchedBy: number;
   /** The commit that wrote the stored state; null: none is stored. */
   seq: number | null;
-  /** Encoded size when last read or written. */
+  /** What it took of memory when last measured. */
   bytes: number;
 }
 
+/** Bounds of what is kept, bytes of memory. */
+export interface CacheLimits {
+  /** Of decoded states, which take up to 25 times their encoding. */
+  readonly decoded: number;
+  /** Of encoded ones. */
+  readonly encoded: number;
+}
+
 /**
- * The states of the entities seen lately, least recently used first. The fence makes it safe: while our token stands nobody else writes.
- * An entity whose last change is not committed is never evicted, since the database does not have it yet.
+ * The states of the entities seen lately. Those seen last are decoded; those before them, least recently used first, are kept as they are encoded, outside
+ * the heap, as far as there is memory. The fence makes it safe: while our token stands nobody else writes. An entity whose last change is not committed
+ * stays decoded, since the database does not have it yet.
  */
 export class StateCache {
-  readonly #limitBytes: number;
-  readonly #entries = new Map<string, CachedState>();
+  readonly #limits: CacheLimits;
+  readonly #reducer: ViewReducer;
+  readonly #memory: CacheMemory;
+  readonly #decoded = new Map<string, CachedState>();
+  readonly #encoded: EncodedStates;
+  /** Of decoded states, and what of it is reserved. */
   #bytes = 0;
 
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
+  constructor(limits: CacheLimits, reducer: ViewReducer, memory: CacheMemory) {
+    this.#limits = limits;
+    this.#reducer = reducer;
+    this.#memory = memory;
+    const most = limits.encoded;
+    this.#encoded = new EncodedStates({
+      take: (bytes) => this.#encoded.bytes + bytes <= most && memory.growBuffers(bytes),
+      give: (bytes) => memory.shrinkBuffers(bytes),
+    });
   }
 
+  /** Bytes of memory of the decoded states, and of the encoded ones. */
+  get bytes(): { readonly decoded: number; readonly encoded: number } {
+    return { decoded: this.#bytes, encoded: this.#encoded.bytes };
+  }
+
+  /** A state at hand, decoded. */
   get(keyText: string): CachedState | undefined {
-    return this.#entries.get(keyText);
+    return this.#decoded.get(keyText);
   }
 
-  add(entry: CachedState): void {
-    this.#entries.set(entry.keyText, entry);
-    this.#bytes += entry.bytes;
+  /** Decodes a state that is kept encoded; false where it is not. */
+  restore(keyText: string, key: readonly ScalarValue[]): boolean {
+    const found = this.#encoded.take(keyText);
+    if (found === null) return false;
+    this.add(keyText, key, this.#reducer.decode(found.bytes), found.seq);
+    return true;
+  }
+
+  /**
+   * Adds a state that is not there.
+   *
+   * @param seq the commit that wrote it; null: none is stored
+   */
+  add(keyText: string, key: readonly ScalarValue[], state: EntityState, seq: number | null): void {
+    const bytes = stateBytes(state, keyText);
+    this.#decoded.set(keyText, { keyText, key: [...key], state, touchedBy: 0, seq, bytes });
+    this.#bytes += bytes;
   }
 
   /** Marks a change by a micro-batch; true when it is the first one by it. */
   touch(entry: CachedState, batch: number): boolean {
     if (entry.touchedBy === batch) return false;
     entry.touchedBy = batch;
-    this.#entries.delete(entry.keyText);
-    this.#entries.set(entry.keyText, entry);
+    this.#decoded.delete(entry.keyText);
+    this.#decoded.set(entry.keyText, entry);
     return true;
   }
 
-  resize(entry: CachedState, bytes: number): void {
+  /** Measures a state that was changed. */
+  measure(entry: CachedState): void {
+    const bytes = stateBytes(entry.state, entry.keyText);
     this.#bytes += bytes - entry.bytes;
     entry.bytes = bytes;
   }
 
-  /** Evicts down to the limit, sparing what micro-batches after `committedBatch` changed. */
+  /** Evicts down to what may be held, sparing what micro-batches after `committedBatch` changed, and gives back what others wait for. */
   trim(committedBatch: number): void {
-    if (this.#bytes <= this.#limitBytes) return;
-    for (const entry of this.#entries.values()) {
-      if (this.#bytes <= this.#limitBytes) return;
+    const memory = this.#memory;
+    const wanted = memory.wantedBuffers();
+    if (wanted > 0) this.#encoded.forget(wanted);
+    const limit = Math.min(this.#limits.decoded, memory.heapFor(Math.min(this.#bytes, this.#limits.decoded)));
+    if (this.#bytes > limit) this.#evict(limit, committedBatch);
+    memory.settleHeap(this.#bytes);
+  }
+
+  /** Forgets encoded states that take so many bytes, or all. */
+  forget(bytes: number): void {
+    this.#encoded.forget(bytes);
+  }
+
+  #evict(limit: number, committedBatch: number): void {
+    for (const entry of this.#decoded.values()) {
+      if (this.#bytes <= limit) return;
       if (entry.touchedBy > committedBatch) continue;
-      this.#entries.delete(entry.keyText);
+      this.#decoded.delete(entry.keyText);
       this.#bytes -= entry.bytes;
+      // One that is not stored anywhere is empty: it is looked up again.
+      if (entry.seq !== null && this.#limits.encoded > 0)
+        this.#encoded.put(entry.keyText, entry.seq, this.#reducer.encode(entry.state));
     }
   }
 }

@@ -10,6 +10,7 @@ import {
 import type { Waiting } from '../slice/wait-watch.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
+import type { CacheLimits } from './state-cache.ts';
 
 /** Bounds of a stream's work; each has a default. */
 export interface StreamLimits extends SliceLimits {
@@ -21,8 +22,8 @@ export interface StreamLimits extends SliceLimits {
   readonly maxBatchRecords: number;
   /** A micro-batch closes at this much memory of records, or one record; at most a sixteenth of what there is for records on their way in. */
   readonly batchBytes: number;
-  /** Encoded bytes of entity states kept in memory, where they take 10 to 25 times that (engine/state/state-size.ts). */
-  readonly cacheBytes: number;
+  /** Bytes of memory of the entity states that are kept decoded, and of those that are kept encoded, as far as the budget has them. */
+  readonly cache: CacheLimits;
   /** How often the ends of the partitions are looked up while nothing arrives, for lag and for new partitions. */
   readonly boundsEveryMs: number;
   /** How often offsets are reported to Kafka's group, for lag tools. */
@@ -37,7 +38,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   batchMs: 50,
   maxBatchRecords: 20_000,
   batchBytes: 16 * 1024 * 1024,
-  cacheBytes: 96 * 1024 * 1024,
+  cache: { decoded: 128 * 1024 * 1024, encoded: 512 * 1024 * 1024 },
   boundsEveryMs: 5_000,
   reportEveryMs: 5_000,
   expireEveryMs: 60_000,

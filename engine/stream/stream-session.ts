@@ -7,7 +7,8 @@ import { processMemory } from '../memory/process-memory.ts';
 import type { BatchMemory, LogBatch, TopicBounds } from '../topic/log-reader.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
-import { dedupeIds } from '../postgres/dedupe-ids.ts';
+import { MOST_BYTES_PER_ID } from '../admission/id-table.ts';
+import { dedupeIds, storedIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
@@ -23,6 +24,7 @@ import { RecordIntake } from './record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
+import { StreamMemory, waitsForMemory } from './stream-memory.ts';
 import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
 
 /** What the session tells its run, and asks it. */
@@ -32,6 +34,10 @@ export interface SessionHost {
   /** Monotonic ms left until the deadline. */
   leftMs(): number;
   committed(batch: MicroBatch): void;
+  /** Waits for what has a turn of its own, and says so: `SlicedRun.waitTurn`. */
+  waitTurn<Result>(
+    wait: (signal: AbortSignal, waits: (error: MillraceError) => void) => Promise<Result>,
+  ): Promise<Result>;
   readonly reducer: ViewReducer;
 }
 
@@ -49,6 +55,8 @@ export class StreamSession {
   readonly #claim: Claim;
   readonly #host: SessionHost;
   readonly #runs: ReadonlyMap<number, PartitionRun>;
+  readonly #history: HistoryIds;
+  readonly #memory: StreamMemory;
   readonly #cache: StateCache;
   readonly #builder: BatchBuilder;
   readonly #partitionCount: number;
@@ -71,17 +79,21 @@ export class StreamSession {
     limits: StreamLimits,
     claim: Claim,
     runs: ReadonlyMap<number, PartitionRun>,
+    history: HistoryIds,
     partitionCount: number,
     accepted: AcceptedInvalid,
     host: SessionHost,
+    memory: StreamMemory,
   ) {
     this.#options = options;
     this.#limits = limits;
     this.#claim = claim;
     this.#host = host;
     this.#runs = runs;
+    this.#history = history;
     this.#partitionCount = partitionCount;
-    this.#cache = new StateCache(limits.cacheBytes);
+    this.#memory = memory;
+    this.#cache = new StateCache(limits.cache, host.reducer, memory);
     this.#batchRecords = limits.batchRecords;
     const intake = intakeMemory(options.memory ?? processMemory());
     this.#batchBytes = Math.min(limits.batchBytes, intake.limits.buffers * BATCH_SHARE);
@@ -117,25 +129,39 @@ export class StreamSession {
     }
     const ids = claim.partitions.map(({ partition }) => partition);
     if (needsHistoryIds(claim, source.dedupeHorizonUs)) ids.push(-1);
-    const history = new HistoryIds();
-    const dedupes = new Map(
-      claim.partitions.map(({ partition }) => [partition, new PartitionDedupe(source.dedupeHorizonUs, history)]),
+    const stored = await withClient(pool, (client) => storedIds(client, view.name, version, claim.topic, ids));
+    const budget = options.memory ?? processMemory();
+    const what = `stream of ${view.name}, version ${version}`;
+    const memory = await host.waitTurn((signal, waits) =>
+      StreamMemory.reserve(budget, what, stored * MOST_BYTES_PER_ID, {
+        signal,
+        onWait: (text) => waits(waitsForMemory(what, text)),
+      }),
     );
-    await withClient(pool, async (client) => {
-      for await (const pack of dedupeIds(client, view.name, version, claim.topic, ids)) {
-        if (pack.partition === -1) history.load(pack.ids);
-        else dedupes.get(pack.partition)?.load(pack.ids);
+    try {
+      const history = new HistoryIds();
+      const dedupes = new Map(
+        claim.partitions.map(({ partition }) => [partition, new PartitionDedupe(source.dedupeHorizonUs, history)]),
+      );
+      await withClient(pool, async (client) => {
+        for await (const pack of dedupeIds(client, view.name, version, claim.topic, ids)) {
+          if (pack.partition === -1) history.load(pack.ids);
+          else dedupes.get(pack.partition)?.load(pack.ids);
+        }
+      });
+      const accepted = await withClient(pool, (client) => acceptedInvalid(client, source.name));
+      const runs = new Map<number, PartitionRun>();
+      for (const claimed of claim.partitions) {
+        const run = new PartitionRun(source, claimed, dedupes.get(claimed.partition)!, claim.historyWatermarkUs);
+        // The ring was stored before its records were accepted.
+        run.verdicts.accept(accepted.get(claimed.partition) ?? 0);
+        runs.set(claimed.partition, run);
       }
-    });
-    const accepted = await withClient(pool, (client) => acceptedInvalid(client, source.name));
-    const runs = new Map<number, PartitionRun>();
-    for (const claimed of claim.partitions) {
-      const run = new PartitionRun(source, claimed, dedupes.get(claimed.partition)!, claim.historyWatermarkUs);
-      // The ring was stored before its records were accepted.
-      run.verdicts.accept(accepted.get(claimed.partition) ?? 0);
-      runs.set(claimed.partition, run);
+      return new StreamSession(options, limits, claim, runs, history, bounds.partitions.length, accepted, host, memory);
+    } catch (error) {
+      memory.release();
+      throw error;
     }
-    return new StreamSession(options, limits, claim, runs, bounds.partitions.length, accepted, host);
   }
 
   /** Where the partitions stand, as committed. */
@@ -173,6 +199,7 @@ export class StreamSession {
       await intake.stop();
       await this.#committing;
       for (const memory of this.#taken) memory.release();
+      this.#memory.release();
       await this.#boundsCheck;
     }
   }
@@ -192,7 +219,8 @@ export class StreamSession {
         // Here and nowhere else: a batch being built counts on the states it has found.
         this.#cache.trim(this.#committedBatch);
         const batch = await this.#builder.build(taken.batches);
-        this.#adapt(taken.isFull && intake.holds(amount));
+        this.#memory.countIds(this.#idBytes(), (bytes) => this.#cache.forget(bytes));
+        this.#adapt(batch, taken.isFull && intake.holds(amount));
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
         this.#commit(batch, taken.memory, intake);
@@ -200,6 +228,8 @@ export class StreamSession {
         // Nothing to overlap with: see the last commit through.
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
+        // Others may wait for what is cached.
+        this.#cache.trim(this.#committedBatch);
         // An abort ends the reader as well.
         if (intake.drained && !this.#host.stopping()) return bounded ? 'read-all' : readerEnded(this.#claim.topic);
       }
@@ -213,12 +243,24 @@ export class StreamSession {
     return (await this.#settle()) ?? end;
   }
 
-  /** Under backlog larger transactions cost less per record; without it small ones are fresher. */
-  #adapt(isBehind: boolean): void {
+  /**
+   * Under backlog larger transactions cost less per record; without it small ones are fresher. The states of one must be held decoded, all of them: where
+   * they take more than there is, the next one has fewer records.
+   */
+  #adapt(batch: MicroBatch, isBehind: boolean): void {
     const { batchRecords, maxBatchRecords } = this.#limits;
-    this.#batchRecords = isBehind
+    const grown = isBehind
       ? Math.min(this.#batchRecords * 2, maxBatchRecords)
       : Math.max(batchRecords, Math.ceil(this.#batchRecords / 2));
+    const stateBytes = batch.states.reduce((sum, { entry }) => sum + entry.bytes, 0);
+    const fitting = Math.floor((batch.records * this.#memory.heapBytes) / Math.max(stateBytes, 1));
+    this.#batchRecords = Math.max(1, Math.min(grown, fitting));
+  }
+
+  #idBytes(): number {
+    let bytes = this.#history.bytes;
+    for (const run of this.#runs.values()) bytes += run.idBytes;
+    return bytes;
   }
 
   #commit(batch: MicroBatch, memory: readonly BatchMemory[], intake: RecordIntake): void {

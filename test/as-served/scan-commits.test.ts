@@ -74,7 +74,12 @@ async function streamed(
         clock: testClock,
         until: 'present-end',
         fence: { generation, attemptMs: life + 1, owner: 'replay' },
-        limits: { batchRecords, maxBatchRecords: batchRecords * 2, batchMs: 1, cacheBytes: 2_000 },
+        limits: {
+          batchRecords,
+          maxBatchRecords: batchRecords * 2,
+          batchMs: 1,
+          cache: { decoded: 2_000, encoded: 4_000_000 },
+        },
         failAt: async (point) => {
           if (point === 'after-commit') {
             const { seq, states } = await storedStates(view, version);

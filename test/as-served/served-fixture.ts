@@ -79,7 +79,7 @@ export async function stream(
     clock: testClock,
     until: 'present-end',
     fence: { generation: ++generations, attemptMs: 1, owner: 'as-served' },
-    limits: { batchRecords, maxBatchRecords: batchRecords, batchMs: 1, cacheBytes: 2_000 },
+    limits: { batchRecords, maxBatchRecords: batchRecords, batchMs: 1, cache: { decoded: 2_000, encoded: 4_000_000 } },
     failAt: async (point) => {
       if (point === 'after-commit') await onCommit();
     },

@@ -26,11 +26,11 @@ test(`a stream that dies anywhere, again and again, ends in the state of a plain
   const crashes = fc.array(fc.record({ point: fc.constantFrom(...POINTS), after: fc.nat(6) }), { maxLength: 6 });
   const shape = fc.record({
     batchRecords: fc.integer({ min: 8, max: 60 }),
-    cacheBytes: fc.constantFrom(0, 500, 1e9),
+    cache: fc.record({ decoded: fc.constantFrom(0, 5_000, 1e9), encoded: fc.constantFrom(0, 1_100_000, 1e9) }),
     fetch: fc.integer({ min: 1, max: 30 }),
   });
   await fc.assert(
-    fc.asyncProperty(randomLog(120), crashes, shape, async (log, deaths, { batchRecords, cacheBytes, fetch }) => {
+    fc.asyncProperty(randomLog(120), crashes, shape, async (log, deaths, { batchRecords, cache, fetch }) => {
       const broker = new MemoryBroker();
       broker.createTopic(TOPIC, log.partitions);
       const reader = createMemoryLogReader(broker, () => fetch);
@@ -52,7 +52,7 @@ test(`a stream that dies anywhere, again and again, ends in the state of a plain
             clock: testClock,
             until: 'present-end',
             fence: { generation: 1, attemptMs: life + 1, owner: `life-${life}` },
-            limits: { batchRecords, maxBatchRecords: batchRecords * 2, batchMs: 1, cacheBytes },
+            limits: { batchRecords, maxBatchRecords: batchRecords * 2, batchMs: 1, cache },
             failAt: (point) => {
               if (point === death?.point && passed++ === death.after) throw new Crash();
             },

@@ -94,7 +94,12 @@ async function build(
         clock: testClock,
         until: 'present-end',
         fence: { generation: versions, attemptMs: life + 1, owner: 'cut' },
-        limits: { batchRecords, maxBatchRecords: batchRecords * 2, batchMs: 1, cacheBytes: 2_000 },
+        limits: {
+          batchRecords,
+          maxBatchRecords: batchRecords * 2,
+          batchMs: 1,
+          cache: { decoded: 2_000, encoded: 4_000_000 },
+        },
         failAt: (point) => {
           if (point === death?.point && passed++ === death.after) throw new Crash();
         },

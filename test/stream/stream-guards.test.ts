@@ -378,7 +378,9 @@ describe('trouble', () => {
     // Each batch finds some of its entities in memory and loads others, and the commit before it ends meanwhile.
     fill(broker, 2, 0, 9000, 450);
     expect(
-      await runStream(options({ limits: { batchRecords: 300, maxBatchRecords: 300, cacheBytes: 0 } })),
+      await runStream(
+        options({ limits: { batchRecords: 300, maxBatchRecords: 300, cache: { decoded: 0, encoded: 0 } } }),
+      ),
     ).toMatchObject({ records: 9000 });
     await expectExact();
   });
