@@ -64,7 +64,7 @@ export async function* readRecordSet(set: RecordSet, memory: SetMemory): AsyncGe
   await response.takeHeap(STRETCH_HEAP_BYTES);
   const sealed = (nextOffset: number): Stretch => {
     const heapBytes = records.length * RECORD_HEAP_BYTES;
-    const stretch = { records, nextOffset, memory: response.batch([...shared], heapBytes) };
+    const stretch = { records, nextOffset, memory: response.batch([...shared], heapBytes, bytes) };
     response.give('heap', STRETCH_HEAP_BYTES - heapBytes);
     records = [];
     shared = new Set();

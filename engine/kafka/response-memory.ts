@@ -51,11 +51,14 @@ export class ResponseMemory {
     if (!this.#isOpen) this.#settle();
   }
 
-  /** The memory of records that are a user of each of `shared`, and for which so many bytes of the heap have been taken. */
-  batch(shared: readonly SharedBytes[], heapBytes: number): BatchMemory {
+  /**
+   * The memory of records that are a user of each of `shared`, and for which so many bytes of the heap have been taken.
+   *
+   * @param ownBytes their part of what they share
+   */
+  batch(shared: readonly SharedBytes[], heapBytes: number, ownBytes: number): BatchMemory {
     this.#batches++;
-    const bytes = shared.reduce((sum, each) => sum + each.bytes, heapBytes);
-    return new RecordsMemory(bytes, () => {
+    return new RecordsMemory(heapBytes + ownBytes, () => {
       this.#batches--;
       for (const each of shared) this.done(each);
       this.give('heap', heapBytes);

@@ -13,6 +13,7 @@ export interface TakenRecords {
   readonly batches: readonly LogBatch[];
   /** To be released once these records, and all that were taken before, are done with. */
   readonly memory: readonly BatchMemory[];
+  readonly bytes: number;
   /** Whether it is all that was asked for. */
   readonly isFull: boolean;
 }
@@ -93,7 +94,12 @@ export class RecordIntake {
     this.#records -= records - left;
     this.#bytes -= bytes - leftBytes;
     this.#wake();
-    return { batches, memory, isFull: left <= 0 || leftBytes <= 0 || this.#buffer.length > 0 };
+    return {
+      batches,
+      memory,
+      bytes: bytes - leftBytes,
+      isFull: left <= 0 || leftBytes <= 0 || this.#buffer.length > 0,
+    };
   }
 
   /** Takes the first batch, or so much of it as may be taken; null where that is nothing. */

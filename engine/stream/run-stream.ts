@@ -34,6 +34,8 @@ export async function runStream(options: RunStreamOptions): Promise<StreamResult
   return new StreamRun(options).run();
 }
 
+const NOTHING_HELD = { intake: 0, states: 0, ids: 0 };
+
 class StreamRun implements SliceWork, SessionHost {
   readonly reducer;
   records = 0;
@@ -119,6 +121,7 @@ class StreamRun implements SliceWork, SessionHost {
       watermarkUs: watermarkOf(this.offsets()),
       invalid: this.#invalid,
       mostlyInvalid: this.#mostlyInvalid.size > 0,
+      memory: this.#session?.memoryUse() ?? NOTHING_HELD,
     });
   }
 

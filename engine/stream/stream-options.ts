@@ -74,6 +74,17 @@ export interface StreamProgress extends SliceProgress {
   readonly invalid: number;
   /** More than half of the last 20 records of some partition are invalid. */
   readonly mostlyInvalid: boolean;
+  readonly memory: StreamMemoryUse;
+}
+
+/** What a stream holds of memory, in counted bytes. */
+export interface StreamMemoryUse {
+  /** Records that were read and are not committed. */
+  readonly intake: number;
+  /** States of entities, decoded and encoded. */
+  readonly states: number;
+  /** Ids of events, remembered to tell duplicates. */
+  readonly ids: number;
 }
 
 export interface StreamResult {

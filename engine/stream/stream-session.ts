@@ -4,7 +4,7 @@ import { checkAnchor } from '../topic/check-anchor.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
 import { intakeMemory } from '../memory/intake-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
-import type { BatchMemory, LogBatch, TopicBounds } from '../topic/log-reader.ts';
+import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { MOST_BYTES_PER_ID } from '../admission/id-table.ts';
@@ -20,12 +20,12 @@ import type { Claim } from './claim.ts';
 import { commitBatch } from './commit-batch.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { PartitionRun } from './partition-run.ts';
-import { RecordIntake } from './record-intake.ts';
+import { RecordIntake, type TakenRecords } from './record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
 import { StreamMemory, waitsForMemory } from './stream-memory.ts';
-import type { RunStreamOptions, StreamLimits } from './stream-options.ts';
+import type { RunStreamOptions, StreamLimits, StreamMemoryUse } from './stream-options.ts';
 
 /** What the session tells its run, and asks it. */
 export interface SessionHost {
@@ -60,6 +60,7 @@ export class StreamSession {
   readonly #cache: StateCache;
   readonly #builder: BatchBuilder;
   readonly #partitionCount: number;
+  #intake: RecordIntake | null = null;
   #committing: Promise<CommitOutcome> | null = null;
   #boundsCheck: Promise<void> | null = null;
   #bounds: TopicBounds | null = null;
@@ -72,7 +73,7 @@ export class StreamSession {
   #committedBatch = 0;
   readonly #batchBytes: number;
   /** Of records that are not committed. */
-  readonly #taken = new Set<BatchMemory>();
+  readonly #taken = new Set<TakenRecords>();
 
   private constructor(
     options: RunStreamOptions,
@@ -174,6 +175,14 @@ export class StreamSession {
     }));
   }
 
+  /** What it holds of memory now. */
+  memoryUse(): StreamMemoryUse {
+    const { decoded, encoded } = this.#cache.bytes;
+    let intake = this.#intake?.bytes ?? 0;
+    for (const { bytes } of this.#taken) intake += bytes;
+    return { intake, states: decoded + encoded, ids: this.#idBytes() };
+  }
+
   /** Runs until it is to stop. Throws what ends the claim: the caller may claim again. */
   async run(ends: ReadonlyMap<number, number> | undefined): Promise<SessionEnd> {
     const { reader, signal } = this.#options;
@@ -189,6 +198,7 @@ export class StreamSession {
       records: this.#limits.maxBatchRecords * 2,
       bytes: this.#batchBytes,
     });
+    this.#intake = intake;
     const nudge = (): void => intake.nudge();
     signal?.addEventListener('abort', nudge, { once: true });
     try {
@@ -198,7 +208,7 @@ export class StreamSession {
       stop.abort();
       await intake.stop();
       await this.#committing;
-      for (const memory of this.#taken) memory.release();
+      for (const taken of this.#taken) this.#release(taken);
       this.#memory.release();
       await this.#boundsCheck;
     }
@@ -214,7 +224,7 @@ export class StreamSession {
         await intake.waitForRecords(amount, Math.min(limits.batchMs, this.#host.leftMs()));
         if (this.#host.stopping()) return this.#end('stopped');
         const taken = intake.take(amount);
-        for (const memory of taken.memory) this.#taken.add(memory);
+        this.#taken.add(taken);
         await this.#options.failAt?.('after-fetch');
         // Here and nowhere else: a batch being built counts on the states it has found.
         this.#cache.trim(this.#committedBatch);
@@ -223,7 +233,7 @@ export class StreamSession {
         this.#adapt(batch, taken.isFull && intake.holds(amount));
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
-        this.#commit(batch, taken.memory, intake);
+        this.#commit(batch, taken, intake);
       } else {
         // Nothing to overlap with: see the last commit through.
         const outcome = await this.#settle();
@@ -263,7 +273,7 @@ export class StreamSession {
     return bytes;
   }
 
-  #commit(batch: MicroBatch, memory: readonly BatchMemory[], intake: RecordIntake): void {
+  #commit(batch: MicroBatch, taken: TakenRecords, intake: RecordIntake): void {
     const target = {
       options: this.#options,
       topic: this.#claim.topic,
@@ -277,7 +287,7 @@ export class StreamSession {
           intake.nudge();
           return { kind: 'superseded' };
         }
-        this.#release(memory);
+        this.#release(taken);
         for (const advance of batch.advances) this.#runs.get(advance.partition)!.committedOffset = advance.nextOffset;
         this.#committedBatch = batch.number;
         this.#host.committed(batch);
@@ -291,11 +301,9 @@ export class StreamSession {
   }
 
   /** Their dead letters are stored, too: nothing refers to those records any more. */
-  #release(memory: readonly BatchMemory[]): void {
-    for (const each of memory) {
-      each.release();
-      this.#taken.delete(each);
-    }
+  #release(taken: TakenRecords): void {
+    for (const memory of taken.memory) memory.release();
+    this.#taken.delete(taken);
   }
 
   /** Waits for the transaction under way, if any. Null: go on. */

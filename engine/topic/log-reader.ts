@@ -19,7 +19,7 @@ export interface RawRecord {
  * works them off without waiting for more of them: others may wait for what they hold.
  */
 export interface BatchMemory {
-  /** Of buffers that batches share, each counts the whole. */
+  /** Of its records. What they are parts of is given back with the last one of all that share it. */
   readonly bytes: number;
   /** Holds it until `release`. */
   keep(): void;
