@@ -2,11 +2,20 @@ import type { Context } from '@temporalio/activity';
 import type { HeartbeatFigures } from './heartbeat.ts';
 
 /** Of the figures of a heartbeat, those that are told as metrics. */
-const SHOWN = ['lag', 'held', 'holes', 'buffered'] as const;
+const SHOWN = [
+  { figure: 'lag', name: 'lag', unit: 'records' },
+  { figure: 'held', name: 'held', unit: 'records' },
+  { figure: 'holes', name: 'holes', unit: 'records' },
+  { figure: 'buffered', name: 'buffered', unit: 'records' },
+  { figure: 'intakeBytes', name: 'memory_intake_bytes', unit: 'bytes' },
+  { figure: 'stateBytes', name: 'memory_states_bytes', unit: 'bytes' },
+  { figure: 'idBytes', name: 'memory_ids_bytes', unit: 'bytes' },
+] as const;
 
 /**
- * What an activity reports, as metrics of its worker: `millrace_activity_lag`, `…_held`, `…_holes`, `…_buffered`, and `…_waiting_seconds`, 0 where
- * nothing is waited for. By `workflow_id` and `activity_type`. An activity that has ended waits for nothing; its other gauges keep what they said last.
+ * What an activity reports, as metrics of its worker: `millrace_activity_lag`, `…_held`, `…_holes`, `…_buffered`, of a stream `…_memory_intake_bytes`,
+ * `…_memory_states_bytes` and `…_memory_ids_bytes`, and `…_waiting_seconds`, 0 where nothing is waited for. By `workflow_id` and `activity_type`. An
+ * activity that has ended waits for nothing; its other gauges keep what they said last.
  */
 export class ActivityGauges {
   readonly #gauges;
@@ -18,16 +27,16 @@ export class ActivityGauges {
       workflow_id: workflowExecution?.workflowId ?? '',
       activity_type: activityType,
     });
-    this.#gauges = SHOWN.map((name) => ({
-      name,
-      gauge: meter.createGauge(`millrace_activity_${name}`, 'int', 'records'),
+    this.#gauges = SHOWN.map(({ figure, name, unit }) => ({
+      figure,
+      gauge: meter.createGauge(`millrace_activity_${name}`, 'int', unit),
     }));
     this.#waiting = meter.createGauge('millrace_activity_waiting_seconds', 'float', 's');
   }
 
   show(figures: HeartbeatFigures): void {
-    for (const { name, gauge } of this.#gauges) {
-      const value = figures[name];
+    for (const { figure, gauge } of this.#gauges) {
+      const value = figures[figure];
       if (typeof value === 'number') gauge.set(value);
     }
     const since = figures['waitingSince'];

@@ -5,6 +5,7 @@ import { createViewReducer } from '../state/create-view-reducer.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { topicOf } from '../topic/topic-of.ts';
 import { claimPartitions } from './claim.ts';
+import type { WaitTurn } from './load-session.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import {
   DEFAULT_STREAM_LIMITS,
@@ -88,11 +89,7 @@ class StreamRun implements SliceWork, SessionHost {
     for (const advance of batch.advances) this.#note(advance);
   }
 
-  waitTurn<Result>(
-    wait: (signal: AbortSignal, waits: (error: MillraceError) => void) => Promise<Result>,
-  ): Promise<Result> {
-    return this.#slice.waitTurn(wait);
-  }
+  readonly waitTurn: WaitTurn = (wait) => this.#slice.waitTurn(wait);
 
   async claimAndRun(): Promise<SessionEnd> {
     const { reader } = this.#options;

@@ -1,14 +1,9 @@
 import { once } from 'node:events';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { checkAnchor } from '../topic/check-anchor.ts';
-import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
+import type { HistoryIds } from '../admission/partition-dedupe.ts';
 import { intakeMemory } from '../memory/intake-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
-import type { AcceptedInvalid } from '../admission/batch-limit.ts';
-import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
-import { MOST_BYTES_PER_ID } from '../admission/id-table.ts';
-import { dedupeIds, storedIds } from '../postgres/dedupe-ids.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
@@ -19,12 +14,13 @@ import { BatchBuilder } from './batch-builder.ts';
 import type { Claim } from './claim.ts';
 import { commitBatch } from './commit-batch.ts';
 import type { MicroBatch } from './micro-batch.ts';
-import { PartitionRun } from './partition-run.ts';
+import { type LoadedSession, loadSession, type WaitTurn } from './load-session.ts';
+import type { PartitionRun } from './partition-run.ts';
 import { RecordIntake, type TakenRecords } from './record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
-import { StreamMemory, waitsForMemory } from './stream-memory.ts';
+import type { StreamMemory } from './stream-memory.ts';
 import type { RunStreamOptions, StreamLimits, StreamMemoryUse } from './stream-options.ts';
 
 /** What the session tells its run, and asks it. */
@@ -35,9 +31,7 @@ export interface SessionHost {
   leftMs(): number;
   committed(batch: MicroBatch): void;
   /** Waits for what has a turn of its own, and says so: `SlicedRun.waitTurn`. */
-  waitTurn<Result>(
-    wait: (signal: AbortSignal, waits: (error: MillraceError) => void) => Promise<Result>,
-  ): Promise<Result>;
+  readonly waitTurn: WaitTurn;
   readonly reducer: ViewReducer;
 }
 
@@ -79,12 +73,9 @@ export class StreamSession {
     options: RunStreamOptions,
     limits: StreamLimits,
     claim: Claim,
-    runs: ReadonlyMap<number, PartitionRun>,
-    history: HistoryIds,
+    { runs, history, accepted, memory }: LoadedSession,
     partitionCount: number,
-    accepted: AcceptedInvalid,
     host: SessionHost,
-    memory: StreamMemory,
   ) {
     this.#options = options;
     this.#limits = limits;
@@ -121,48 +112,8 @@ export class StreamSession {
     bounds: TopicBounds,
     host: SessionHost,
   ): Promise<StreamSession> {
-    const { view, version, pool, reader } = options;
-    const { source } = view;
-    for (const { partition, anchor } of claim.partitions) {
-      if (anchor === null) continue;
-      const held = bounds.partitions.find((candidate) => candidate.partition === partition);
-      await checkAnchor({ reader, topic: claim.topic, partition, held }, anchor);
-    }
-    const ids = claim.partitions.map(({ partition }) => partition);
-    if (needsHistoryIds(claim, source.dedupeHorizonUs)) ids.push(-1);
-    const stored = await withClient(pool, (client) => storedIds(client, view.name, version, claim.topic, ids));
-    const budget = options.memory ?? processMemory();
-    const what = `stream of ${view.name}, version ${version}`;
-    const memory = await host.waitTurn((signal, waits) =>
-      StreamMemory.reserve(budget, what, stored * MOST_BYTES_PER_ID, {
-        signal,
-        onWait: (text) => waits(waitsForMemory(what, text)),
-      }),
-    );
-    try {
-      const history = new HistoryIds();
-      const dedupes = new Map(
-        claim.partitions.map(({ partition }) => [partition, new PartitionDedupe(source.dedupeHorizonUs, history)]),
-      );
-      await withClient(pool, async (client) => {
-        for await (const pack of dedupeIds(client, view.name, version, claim.topic, ids)) {
-          if (pack.partition === -1) history.load(pack.ids);
-          else dedupes.get(pack.partition)?.load(pack.ids);
-        }
-      });
-      const accepted = await withClient(pool, (client) => acceptedInvalid(client, source.name));
-      const runs = new Map<number, PartitionRun>();
-      for (const claimed of claim.partitions) {
-        const run = new PartitionRun(source, claimed, dedupes.get(claimed.partition)!, claim.historyWatermarkUs);
-        // The ring was stored before its records were accepted.
-        run.verdicts.accept(accepted.get(claimed.partition) ?? 0);
-        runs.set(claimed.partition, run);
-      }
-      return new StreamSession(options, limits, claim, runs, history, bounds.partitions.length, accepted, host, memory);
-    } catch (error) {
-      memory.release();
-      throw error;
-    }
+    const loaded = await loadSession(options, claim, bounds, (wait) => host.waitTurn(wait));
+    return new StreamSession(options, limits, claim, loaded, bounds.partitions.length, host);
   }
 
   /** Where the partitions stand, as committed. */
@@ -395,12 +346,6 @@ function nothing(signal: AbortSignal): AsyncIterable<LogBatch> {
     return { done: true, value: undefined };
   };
   return { [Symbol.asyncIterator]: () => ({ next }) };
-}
-
-/** Whether a record of the claimed partitions can still repeat an id of the history. */
-function needsHistoryIds({ partitions, historyWatermarkUs }: Claim, horizonUs: number): boolean {
-  if (historyWatermarkUs === null) return false;
-  return partitions.some(({ watermarkUs }) => watermarkUs === null || watermarkUs <= historyWatermarkUs + horizonUs);
 }
 
 function readerEnded(topic: string): never {

@@ -53,11 +53,11 @@ async function rolledBack(): Promise<number> {
 }
 
 /** As the worker tells Prometheus of the stream's activity. */
-async function waitingSeconds(): Promise<number> {
+async function streamMetric(name: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   const line = text
     .split('\n')
-    .find((one) => one.startsWith('millrace_activity_waiting_seconds') && one.includes('runStreamSlice'));
+    .find((one) => one.startsWith(`millrace_activity_${name}{`) && one.includes('runStreamSlice'));
   if (line === undefined) throw new Error(`no such metric in ${text}`);
   expect(line).toContain(`workflow_id="feature:${world.view}"`);
   return Number(line.split(' ').at(-1));
@@ -93,7 +93,7 @@ describe('a database that answers, but read-only', { timeout: 180_000 }, () => {
     expect(activity?.figures['waitingFor']).toContain('read-only');
     expect(activity?.attempt).toBe(1);
     expect((await harness.status(handle)).waitingFor?.sinceMs).toBe(since);
-    expect(await waitingSeconds()).toBeGreaterThan(0);
+    expect(await streamMetric('waiting_seconds')).toBeGreaterThan(0);
     // A command is heard meanwhile, and made so once it can be.
     await sendCommand(harness.client, world.view, 'pause');
     expect((await harness.reach(handle, 'pausing')).error).toBeNull();

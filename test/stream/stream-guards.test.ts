@@ -10,6 +10,7 @@ import { catalogRows, openStreamDatabase, publishEmptyVersion, stateBytes, testC
 import { purchaseBytes, spendingView } from './stream-view.ts';
 
 const TOPIC = 'purchases';
+const NO_CACHE = { decoded: 0, encoded: 0 };
 let database: Awaited<ReturnType<typeof openStreamDatabase>>;
 beforeAll(async () => {
   database = await openStreamDatabase(inject('stack').databaseUrl);
@@ -378,9 +379,7 @@ describe('trouble', () => {
     // Each batch finds some of its entities in memory and loads others, and the commit before it ends meanwhile.
     fill(broker, 2, 0, 9000, 450);
     expect(
-      await runStream(
-        options({ limits: { batchRecords: 300, maxBatchRecords: 300, cache: { decoded: 0, encoded: 0 } } }),
-      ),
+      await runStream(options({ limits: { batchRecords: 300, maxBatchRecords: 300, cache: NO_CACHE } })),
     ).toMatchObject({ records: 9000 });
     await expectExact();
   });
