@@ -9,8 +9,8 @@ import * as semantics from '../../migrations/0005-semantics.ts';
 import * as intake from '../../migrations/0006-intake.ts';
 import * as errors from '../../migrations/0007-errors.ts';
 import * as backfillProgress from '../../migrations/0008-backfill-progress.ts';
-import * as apiTokens from '../../migrations/0010-api-tokens.ts';
-import * as keptSizes from '../../migrations/0011-kept-sizes.ts';
+import * as apiTokens from '../../migrations/0009-api-tokens.ts';
+import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { createPool, poolAddress } from './pool.ts';
 import { namePostgresError } from './postgres-error.ts';
@@ -33,8 +33,8 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0006-intake': intake,
   '0007-errors': errors,
   '0008-backfill-progress': backfillProgress,
-  '0010-api-tokens': apiTokens,
-  '0011-kept-sizes': keptSizes,
+  '0009-api-tokens': apiTokens,
+  '0010-kept-sizes': keptSizes,
 };
 const FIRST_LEDGER = 'kysely_migration';
 const LATER_LEDGER = 'kysely_later_migration';

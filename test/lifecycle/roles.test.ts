@@ -215,12 +215,12 @@ describe('the roles of a database', { timeout: TIMEOUT_MS }, () => {
 
   it('do not let a worker start on a database that is behind, and it says who may', async () => {
     await world.stopWorker();
-    await world.pool.query("DELETE FROM millrace_catalog.kysely_later_migration WHERE name = '0010-api-tokens'");
+    await world.pool.query("DELETE FROM millrace_catalog.kysely_later_migration WHERE name = '0009-api-tokens'");
     await expect(world.startWorker({ DATABASE_URL: urlOf('worker') })).rejects.toMatchObject({
-      message: expect.stringContaining('the database lacks 0010-api-tokens, and this user may not change its tables'),
+      message: expect.stringContaining('the database lacks 0009-api-tokens, and this user may not change its tables'),
     });
     await world.pool.query(
-      "INSERT INTO millrace_catalog.kysely_later_migration SELECT '0010-api-tokens', max(timestamp) FROM millrace_catalog.kysely_later_migration",
+      "INSERT INTO millrace_catalog.kysely_later_migration SELECT '0009-api-tokens', max(timestamp) FROM millrace_catalog.kysely_later_migration",
     );
   });
 });
