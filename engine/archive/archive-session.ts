@@ -31,6 +31,7 @@ export class ArchiveSession {
   readonly #duckdb: DuckDb;
   readonly #columns: readonly ArchiveColumn[];
   readonly #host: ArchiveHost;
+  readonly #checkFolder: () => Promise<void>;
   readonly #newId: () => string;
   #buffer: ArchiveBuffer | null = null;
   #offsets: StartOffset[];
@@ -49,6 +50,8 @@ export class ArchiveSession {
     duckdb: DuckDb,
     columns: readonly ArchiveColumn[],
     host: ArchiveHost,
+    /** Throws where the archive's disk is not mounted. */
+    checkFolder: () => Promise<void>,
   ) {
     this.#options = options;
     this.#limits = limits;
@@ -57,6 +60,7 @@ export class ArchiveSession {
     this.#duckdb = duckdb;
     this.#columns = columns;
     this.#host = host;
+    this.#checkFolder = checkFolder;
     this.#newId = options.newId ?? (() => crypto.randomUUID());
     this.#offsets = claim.partitions.map((partition) => ({ ...partition }));
     this.#boundsAtMs = options.clock.monotonicMs();
@@ -233,6 +237,7 @@ export class ArchiveSession {
         rows,
       }));
       const metadata = { source: source.name, topic, clusterId, ranges: held };
+      await this.#checkFolder();
       const file = await writeDraft(this.#duckdb, archiveDir, path, buffer.select(), metadata);
       await failAt?.('after-write');
       await publishDraft(file);

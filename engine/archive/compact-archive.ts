@@ -6,6 +6,7 @@ import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archivedPart } from './archive-errors.ts';
+import { openArchiveFolder } from './archive-mark.ts';
 import { archiveFiles, archiveRanges } from './archive-manifest.ts';
 import { archivePath } from './archive-session.ts';
 import { insertArchiveFile } from './commit-archive.ts';
@@ -65,6 +66,7 @@ async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptio
   let into = 0;
   let swept = 0;
   if (known !== null) {
+    await openArchiveFolder(options.pool, archiveDir);
     await makeFolder(join(archiveDir, '.spill'));
     const duckdb = await openDuckDb({ memoryMb: options.memoryMb ?? 768, tempDir: join(archiveDir, '.spill') });
     try {

@@ -6,6 +6,7 @@ import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockSource } from './archive-claim.ts';
+import { openArchiveFolder } from './archive-mark.ts';
 import { isNotFound } from './archive-errors.ts';
 import { openCommitDuckDb, stageCommits, type StoredCommit } from './commit-file.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -72,6 +73,7 @@ async function rollFile(options: RollCommitsOptions): Promise<number> {
   const { pool, archiveDir, view, version, failAt } = options;
   const span = await oldestSpan(options);
   if (span === null) return 0;
+  await openArchiveFolder(pool, archiveDir);
   const { mark } = await withTransaction(pool, (client) => lockSource(client, COMMITS_ARCHIVE));
   const id = options.newId?.() ?? crypto.randomUUID();
   const prefix = `${mark}-${view}-v${version}-`;

@@ -7,6 +7,7 @@ import type { PartitionEnds } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { topicOf } from '../topic/topic-of.ts';
 import type { BufferedRange } from './archive-buffer.ts';
+import { openArchiveFolder } from './archive-mark.ts';
 import { checkAnchors, claimArchive } from './archive-claim.ts';
 import { archiveColumns } from './archive-columns.ts';
 import { archiveWriteError } from './archive-errors.ts';
@@ -92,6 +93,7 @@ class ArchiveRun implements SliceWork, ArchiveHost {
 
   async claimAndRun(): Promise<SessionEnd> {
     const { reader, source } = this.#options;
+    const isStillThere = await openArchiveFolder(this.#options.pool, this.#options.archiveDir);
     const duckdb = (this.#duckdb ??= await this.#openDuckDb());
     const bounds = await reader.bounds(this.topic);
     await checkAnchors(this.#options, source.name, bounds);
@@ -105,7 +107,7 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     }
     const roll = { ...DEFAULT_ROLL, ...this.#options.roll };
     const columns = archiveColumns(source);
-    this.#session = new ArchiveSession(this.#options, this.#limits, roll, claim, duckdb, columns, this);
+    this.#session = new ArchiveSession(this.#options, this.#limits, roll, claim, duckdb, columns, this, isStillThere);
     this.#slice.working();
     this.#slice.report();
     try {
