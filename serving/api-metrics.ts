@@ -4,6 +4,7 @@ import type { ViewRead } from '../engine/online/view-read.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
 import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
+import type { ArchiveProgress } from './archive-progress.ts';
 import type { ViewProgress } from './view-progress.ts';
 
 /** From a coalesced hit to a request that waited for a flip, in seconds. */
@@ -15,6 +16,7 @@ export interface ScrapedViews {
   /** The newest of each view. */
   readonly audits: readonly StoredAudit[];
   readonly kept: readonly KeptSize[];
+  readonly archives: readonly ArchiveProgress[];
 }
 
 /** The metrics of the serving API, in a registry of their own. */
@@ -99,6 +101,30 @@ export class ApiMetrics {
     labelNames: ['view', 'kind'],
     registers: [this.#registry],
   });
+  readonly #archiveLag = new Gauge({
+    name: 'millrace_archive_lag_records',
+    help: "Records behind the topic's real end, as the archiver last saw it.",
+    labelNames: ['source'],
+    registers: [this.#registry],
+  });
+  readonly #archiveHoles = new Gauge({
+    name: 'millrace_archive_holes',
+    help: 'Stretches that the topic deleted before they were archived.',
+    labelNames: ['source'],
+    registers: [this.#registry],
+  });
+  readonly #archiveLost = new Gauge({
+    name: 'millrace_archive_lost_offsets',
+    help: 'Offsets in these stretches.',
+    labelNames: ['source'],
+    registers: [this.#registry],
+  });
+  readonly #archiveAge = new Gauge({
+    name: 'millrace_archive_age_seconds',
+    help: 'Since an archiver last added a file or took its partitions: it grows where none runs, and where nothing arrives.',
+    labelNames: ['source'],
+    registers: [this.#registry],
+  });
   readonly #databaseUp = new Gauge({
     name: 'millrace_database_up',
     help: '1 where the catalog answered this scrape; 0 leaves what it knows of views out.',
@@ -165,6 +191,10 @@ export class ApiMetrics {
       this.#auditAge,
       this.#kept,
       this.#dropped,
+      this.#archiveLag,
+      this.#archiveHoles,
+      this.#archiveLost,
+      this.#archiveAge,
     ];
     for (const gauge of gauges) gauge.reset();
     this.#databaseUp.set(views === null ? 0 : 1);
@@ -182,6 +212,12 @@ export class ApiMetrics {
     for (const { view, kind, bytes, droppedRows } of views?.kept ?? []) {
       this.#kept.inc({ view, kind }, bytes);
       this.#dropped.inc({ view, kind }, droppedRows);
+    }
+    for (const { source, lag, holes, lost, updatedAtUs } of views?.archives ?? []) {
+      this.#archiveLag.set({ source }, lag);
+      this.#archiveHoles.set({ source }, holes);
+      this.#archiveLost.set({ source }, lost);
+      this.#archiveAge.set({ source }, Math.max(0, nowUs - updatedAtUs) / 1_000_000);
     }
     return this.#registry.metrics();
   }

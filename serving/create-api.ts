@@ -16,6 +16,7 @@ import { liveVersions } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import type { Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
+import { archiveProgress } from './archive-progress.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
   errorSchema,
@@ -241,8 +242,13 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.get('/metrics', async (c) => {
     // A database that is away is a figure of its own, not a failed scrape.
-    const views = await Promise.all([viewProgress(pool), latestAudits(pool), keptSizesIfThere(pool)]).then(
-      ([progress, audits, kept]) => ({ progress, audits, kept }),
+    const views = await Promise.all([
+      viewProgress(pool),
+      latestAudits(pool),
+      keptSizesIfThere(pool),
+      archiveProgress(pool),
+    ]).then(
+      ([progress, audits, kept, archives]) => ({ progress, audits, kept, archives }),
       () => null,
     );
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });

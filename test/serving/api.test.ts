@@ -214,7 +214,20 @@ describe('the other routes', () => {
       `INSERT INTO millrace_catalog.kept_size (kind, view, version, rows, bytes, dropped_rows)
        VALUES ('commits', 'shop_sales', 1, 10, 1000, 4), ('commits', 'shop_sales', 2, 1, 100, 0), ('dead-letters', 'shop_sales', 1, 2, 300, 5)`,
     );
+    await database.pool.query(
+      `INSERT INTO millrace_catalog.archive_offset (source, topic, partition, cluster_id, first_offset, next_offset, end_offset, generation, attempt_ms, updated_at)
+       VALUES ('sales', 't', 0, 'c', 0, 10, 15, 1, 1, to_timestamp($1)), ('sales', 't', 1, 'c', 0, 10, 10, 1, 1, to_timestamp($1 - 60))`,
+      [NOW_US / 1_000_000 - 30],
+    );
+    await database.pool.query(
+      `INSERT INTO millrace_catalog.archive_hole (source, topic, partition, from_offset, until_offset, reason)
+       VALUES ('sales', 't', 0, 0, 3, 'retention'), ('sales', 't', 1, 5, 9, 'retention')`,
+    );
     const text = await (await fetch(`${api.url}/metrics`)).text();
+    expect(text).toMatch(/millrace_archive_lag_records\{source="sales"\} 5\n/);
+    expect(text).toMatch(/millrace_archive_holes\{source="sales"\} 2\n/);
+    expect(text).toMatch(/millrace_archive_lost_offsets\{source="sales"\} 7\n/);
+    expect(text).toMatch(/millrace_archive_age_seconds\{source="sales"\} 30\n/);
     expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="commits"\} 1100\n/);
     expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="dead-letters"\} 300\n/);
     expect(text).toMatch(/millrace_view_dropped_rows\{view="shop_sales",kind="dead-letters"\} 5\n/);
