@@ -24,8 +24,12 @@ export function boundedWaiting(waiting: Waiting | null): Waiting | null {
 /** What an activity reports its progress to. */
 export interface Pulse {
   readonly signal: AbortSignal;
-  /** Takes the newest figures; they are sent by the timer. */
-  report(figures: HeartbeatFigures): void;
+  /**
+   * Takes the newest figures; they are sent by the timer.
+   *
+   * @param turns how often the work's loop has come round, where its figures may rightly stay as they are
+   */
+  report(figures: HeartbeatFigures, turns?: number): void;
 }
 
 /**
@@ -33,6 +37,12 @@ export interface Pulse {
  * entities, one sort) take minutes.
  */
 export const STILL_FOR_MS = 3_600_000;
+
+/**
+ * How long the loop of a slice may not come round. It does so every few seconds, whatever it waits for; its longest steps (loading ids at a claim,
+ * a batch that waits for memory) take minutes.
+ */
+export const SLICE_STILL_FOR_MS = 1_200_000;
 
 /** Figures that change while nothing moves. */
 const NO_PROGRESS: ReadonlySet<string> = new Set(['rate']);
@@ -89,11 +99,11 @@ export async function withPulse<T>(
   try {
     const working = work({
       signal: AbortSignal.any([context.cancellationSignal, given.signal]),
-      report: (newest) => {
+      report: (newest, turns = 0) => {
         figures = newest;
         gauges.show(newest);
         reportedMs = performance.now();
-        const now = movesWith(newest);
+        const now = `${movesWith(newest)} ${turns}`;
         if (now !== moved) movedMs = reportedMs;
         moved = now;
       },

@@ -3,7 +3,7 @@ import { runArchive } from '../engine/archive/run-archive.ts';
 import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-source/contract.ts';
 import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
 import { UNNAMED_TRIES } from './activity-error.ts';
-import { boundedWaiting, waitingFigures, withPulse } from './heartbeat.ts';
+import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -16,7 +16,7 @@ const SILENT_FOR_MS = 60_000;
 export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInput): Promise<ArchiveSliceSummary> {
   const source = sourceNamed(deps, input.source);
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
-  const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
+  const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
     runArchive({
       source,
       reader: topicReaderFor(deps, source),
@@ -33,18 +33,33 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
         ...(input.rollRows === null ? {} : { rows: input.rollRows }),
         ...(input.rollSeconds === null ? {} : { ageMs: input.rollSeconds * 1000 }),
       },
-      onProgress: ({ records, files, buffered, holes, lag, held, recordsPerSecond, state, waitingFor, waiting }) =>
-        pulse.report({
-          state,
-          records,
-          files,
-          lag,
-          held,
-          buffered,
-          holes: holes.length,
-          rate: Math.round(recordsPerSecond),
-          ...waitingFigures(waitingFor, waiting),
-        }),
+      onProgress: ({
+        records,
+        files,
+        buffered,
+        holes,
+        lag,
+        held,
+        recordsPerSecond,
+        turns,
+        state,
+        waitingFor,
+        waiting,
+      }) =>
+        pulse.report(
+          {
+            state,
+            records,
+            files,
+            lag,
+            held,
+            buffered,
+            holes: holes.length,
+            rate: Math.round(recordsPerSecond),
+            ...waitingFigures(waitingFor, waiting),
+          },
+          turns,
+        ),
     }),
   );
   const { records, files, lag, waiting, ended } = result;

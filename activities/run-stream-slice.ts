@@ -3,7 +3,7 @@ import { runStream } from '../engine/stream/run-stream.ts';
 import type { SliceInput, SliceSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { UNNAMED_TRIES } from './activity-error.ts';
-import { boundedWaiting, waitingFigures, withPulse } from './heartbeat.ts';
+import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -19,7 +19,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
   const { shard, shards } = input;
   const beganMs = deps.clock.monotonicMs();
-  const result = await withPulse({ silentForMs: SILENT_FOR_MS }, (pulse) =>
+  const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
     runStream({
       view,
       version: input.version,
@@ -43,24 +43,28 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
         invalid,
         mostlyInvalid,
         memory,
+        turns,
         state,
         waitingFor,
         waiting,
       }) =>
-        pulse.report({
-          state,
-          lag,
-          held,
-          records,
-          rate: Math.round(recordsPerSecond),
-          watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
-          invalid,
-          intakeBytes: memory.intake,
-          stateBytes: memory.states,
-          idBytes: memory.ids,
-          ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
-          ...waitingFigures(waitingFor, waiting),
-        }),
+        pulse.report(
+          {
+            state,
+            lag,
+            held,
+            records,
+            rate: Math.round(recordsPerSecond),
+            watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
+            invalid,
+            intakeBytes: memory.intake,
+            stateBytes: memory.states,
+            idBytes: memory.ids,
+            ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
+            ...waitingFigures(waitingFor, waiting),
+          },
+          turns,
+        ),
     }),
   );
   const { records, lag, held, watermarkUs, mostlyInvalid, waiting, ended } = result;

@@ -57,6 +57,8 @@ export interface SliceProgress {
   /** As `heldOf` counts. */
   readonly held: number;
   readonly recordsPerSecond: number;
+  /** How often the run's loop has come round: a report alone says only that the process lives. */
+  readonly turns: number;
   readonly offsets: readonly SliceOffset[];
   readonly state: 'claiming' | 'running' | 'waiting';
   /** While waiting: the message of what failed. */

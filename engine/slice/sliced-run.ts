@@ -52,6 +52,7 @@ export class SlicedRun {
   #reportFailure: unknown = null;
   #ends: ReadonlyMap<number, number> | undefined;
   #hasClaimed = false;
+  #turns = 0;
 
   constructor(options: SliceOptions, limits: SliceLimits, work: SliceWork) {
     this.#options = options;
@@ -81,6 +82,7 @@ export class SlicedRun {
 
   /** True when the run is to end (abort, deadline, a wait begun or over that its caller is to hear of). Throws what reporting threw. */
   stopping(): boolean {
+    this.#turns++;
     if (this.#reportFailure !== null) throw this.#reportFailure;
     return this.#options.signal?.aborted === true || this.leftMs() <= 0 || this.#hasTurned();
   }
@@ -161,6 +163,7 @@ export class SlicedRun {
         lag: lagOf(offsets),
         held: heldOf(offsets),
         recordsPerSecond: this.#meter.rate(records, this.#options.clock.monotonicMs()),
+        turns: this.#turns,
         offsets,
         state: this.#state,
         waitingFor: this.#waitingFor ?? held?.message,

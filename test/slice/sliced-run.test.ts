@@ -126,6 +126,25 @@ describe('SlicedRun', () => {
     expect(none.claims).toBe(0);
   });
 
+  test('counts how often its loop comes round: reports of one that hangs say the same number', async () => {
+    let run: SlicedRun;
+    const turnsOf = (work: ScriptedWork): number => work.reports.at(-1)!.turns;
+    const work = new ScriptedWork([
+      (own) => {
+        run.report();
+        const before = turnsOf(own);
+        for (let tick = 0; tick < 5; tick++) run.report();
+        expect(turnsOf(own)).toBe(before);
+        run.stopping();
+        run.report();
+        expect(turnsOf(own)).toBe(before + 1);
+        return 'read-all';
+      },
+    ]);
+    run = sliced(work);
+    expect(await run.run()).toBe('present-end');
+  });
+
   test('what reporting throws ends the run', async () => {
     const deaf = new Error('nobody listens');
     const work = new ScriptedWork([fails(away), ends('read-all')]);

@@ -49,3 +49,19 @@ test('work that moves, however slowly, is not', async () => {
   vi.advanceTimersByTime(2 * MINUTE_MS);
   expect(await ended).toMatchObject({ code: 'no-progress' });
 });
+
+test('a loop that comes round moves, though its figures stay as they are; one that hangs does not, though it is reported', async () => {
+  const { pulse, ended } = started(10 * MINUTE_MS);
+  const idle = { state: 'running', lag: 0, records: 5 };
+  for (let turns = 0; turns < 30; turns++) {
+    pulse.report(idle, turns);
+    vi.advanceTimersByTime(9 * MINUTE_MS);
+    expect(pulse.signal.aborted).toBe(false);
+  }
+  for (let minute = 0; minute < 12; minute++) {
+    pulse.report(idle, 30);
+    vi.advanceTimersByTime(MINUTE_MS);
+  }
+  expect(await ended).toMatchObject({ code: 'no-progress', retryable: true });
+  expect(pulse.signal.aborted).toBe(true);
+});
