@@ -36,6 +36,8 @@ export const ${view} = featureView('${view}', { entity: who, source: ${source}, 
 afterAll(async () => {
   await world?.close();
   await client?.connection.close();
+  // A thousand of them are a load to the broker, which other tests share.
+  await kafka?.admin.deleteTopics({ topics: [topic] });
   await kafka?.close();
 }, TIMEOUT_MS);
 

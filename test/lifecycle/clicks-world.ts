@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
 import type pg from 'pg';
+import { vi } from 'vitest';
 import { WorkerProcess } from '../../cli/worker-process.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { systemClock } from '../../engine/values/clock.ts';
@@ -103,7 +104,10 @@ export class ClicksWorld {
       { pool, databaseUrl, admin, producer, drop: () => database.drop() },
     );
     const topics = [world.topic, world.servedTopic].map((topic) => ({ topic, numPartitions: PARTITIONS }));
-    await admin.createTopics({ topics, waitForLeaders: true });
+    // kafkajs's own wait for leaders gives up where a broker that is busy does not know the new topic yet.
+    await admin.createTopics({ topics, waitForLeaders: false });
+    const names = topics.map(({ topic }) => topic);
+    await vi.waitUntil(() => haveLeaders(admin, names), { timeout: 60_000 });
     world.define('');
     return world;
   }
@@ -256,4 +260,11 @@ export class ClicksWorld {
     );
     return Object.fromEntries(reads.map((read, index) => [users[index] ?? '', read.values]));
   }
+}
+
+async function haveLeaders(admin: Admin, topics: string[]): Promise<boolean> {
+  // It fails while one is not known.
+  const metadata = await admin.fetchTopicMetadata({ topics }).catch(() => null);
+  const partitions = metadata?.topics.flatMap((topic) => topic.partitions) ?? [];
+  return partitions.length === topics.length * PARTITIONS && partitions.every(({ leader }) => leader >= 0);
 }
