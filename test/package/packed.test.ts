@@ -26,11 +26,17 @@ beforeAll(async () => {
   project = await init('shop');
   // As an image is made: npm keeps an optional peer that package.json names, even with --omit=dev.
   manifest = readFileSync(join(project.path, 'package.json'), 'utf8');
-  expect(await project.run('npm', ['pkg', 'delete', 'devDependencies'])).toMatchObject({ status: 0 });
+  await project.done('npm', 'pkg', 'delete', 'devDependencies');
   await project.install();
   const tools = new UserFolder(join(folder.path, 'tools'));
-  tools.write('package.json', '{ "private": true }');
-  await tools.install(`node-${process.platform}-${process.arch}@${OLDEST}`, 'pnpm@12.21.0');
+  tools.write(
+    'package.json',
+    JSON.stringify({
+      private: true,
+      dependencies: { [`node-${process.platform}-${process.arch}`]: OLDEST, pnpm: '12.21.0' },
+    }),
+  );
+  await tools.install();
   oldNode = join(tools.path, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
   pnpm = join(tools.path, 'node_modules/pnpm/bin/pnpm.mjs');
 }, LIMIT_MS);
@@ -45,7 +51,7 @@ async function init(name: string): Promise<UserFolder> {
   first.write('package.json', JSON.stringify({ dependencies: { millrace: `file:${packed.path}` } }));
   const home = join(first.path, 'node_modules/millrace');
   mkdirSync(home, { recursive: true });
-  await first.run('tar', ['-xzf', packed.path, '-C', home, '--strip-components=1']);
+  await first.done('tar', '-xzf', packed.path, '-C', home, '--strip-components=1');
   symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
   const made = await first.run('node', [join(home, 'cli/bin.mjs'), 'init', name]);
   expect(made).toMatchObject({ status: 0, stdout: expect.stringContaining('npm run dev') as string });

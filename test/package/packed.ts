@@ -72,16 +72,15 @@ export class UserFolder {
     return new RunningCommand(spawn(bin, args, { cwd: this.path, env: this.#environment() }));
   }
 
-  /** Installs with npm what it is given, and what package.json names. */
-  async install(...args: string[]): Promise<void> {
-    const { status, stderr } = await this.run('npm', [
-      'install',
-      '--no-audit',
-      '--no-fund',
-      '--prefer-offline',
-      ...args,
-    ]);
-    if (status !== 0) throw new Error(`npm install ${args.join(' ')} failed:\n${stderr}`);
+  /** Runs a program that has to succeed. */
+  async done(command: string, ...args: string[]): Promise<void> {
+    const { status, stdout, stderr } = await this.run(command, args);
+    if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
+  }
+
+  /** Installs with npm what package.json names. */
+  install(): Promise<void> {
+    return this.done('npm', 'install', '--no-audit', '--no-fund', '--prefer-offline');
   }
 
   #environment(): NodeJS.ProcessEnv {
