@@ -73,7 +73,7 @@ export async function* readRecordSet(set: RecordSet, memory: SetMemory): AsyncGe
     return stretch;
   };
   let holdsHeap = true;
-  let needed: RoomNeeded | null = null;
+  let failure = null as { readonly error: unknown } | null;
   try {
     let nextOffset = passed;
     for (const batch of recordBatches(set.bytes, set.partition, set.position, set.aborted)) {
@@ -81,11 +81,11 @@ export async function* readRecordSet(set: RecordSet, memory: SetMemory): AsyncGe
         nextOffset = batch.lastOffset + 1;
         continue;
       }
-      const found = await inflate(set.topic, batch, memory);
-      if (found instanceof RoomNeeded) {
-        needed = found;
-        break;
-      }
+      const found = await inflate(set.topic, batch, memory).catch((error: unknown) => {
+        failure = { error };
+        return null;
+      });
+      if (found === null) break;
       nextOffset = batch.lastOffset + 1;
       const [plain, inflated] = found;
       try {
@@ -113,7 +113,7 @@ export async function* readRecordSet(set: RecordSet, memory: SetMemory): AsyncGe
       yield sealed(nextOffset);
     }
     // After what was there before it: so each request gets further.
-    if (needed !== null) throw needed;
+    if (failure !== null) throw failure.error;
   } finally {
     for (const each of shared) response.done(each);
     if (holdsHeap) response.give('heap', STRETCH_HEAP_BYTES);
@@ -125,7 +125,7 @@ async function inflate(
   topic: string,
   batch: RecordBatch,
   { response, payload, mostBytes }: SetMemory,
-): Promise<[Buffer, SharedBytes] | RoomNeeded> {
+): Promise<[Buffer, SharedBytes]> {
   const { codec, section, partition, baseOffset } = batch;
   if (codec === 0) {
     payload.users++;
@@ -134,7 +134,7 @@ async function inflate(
   let most = sizeOf(codec, section);
   for (;;) {
     if (most > mostBytes) throw tooLargeBatch(topic, partition, baseOffset, most, mostBytes);
-    if (!response.take('buffers', most)) return new RoomNeeded(most);
+    if (!response.take('buffers', most)) throw new RoomNeeded(most);
     let taken = most;
     try {
       const plain = decompress(codec, section, most);
