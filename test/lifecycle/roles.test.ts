@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
 import { GRANTS, PRIVATE_TABLES } from '../../engine/postgres/grants.ts';
+import { ensureMigrated } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { ROLES } from '../../engine/postgres/roles.ts';
 import { ident } from '../../engine/postgres/sql.ts';
@@ -216,6 +217,7 @@ describe('the roles of a database', { timeout: TIMEOUT_MS }, () => {
   it('do not let a worker start on a database that is behind, and it says who may', async () => {
     await world.stopWorker();
     await world.pool.query("DELETE FROM millrace_catalog.kysely_later_migration WHERE name = '0009-api-tokens'");
+    await expect(ensureMigrated(urlOf('worker'))).rejects.toMatchObject({ code: 'database-behind' });
     await expect(world.startWorker({ DATABASE_URL: urlOf('worker') })).rejects.toMatchObject({
       message: expect.stringContaining('the database lacks 0009-api-tokens, and this user may not change its tables'),
     });
