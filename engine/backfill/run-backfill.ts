@@ -20,7 +20,7 @@ import { checkHistoryCovered, checkTopicCovered, type CoveredLog, coveredLog } f
 import { discardVersion } from './discard-version.ts';
 import { loadVersion } from './load-version.ts';
 import { ProgressSaver, SAVE_PACE, type SavePace } from './progress-saver.ts';
-import { rowsOf, savedLog, type SavedPoint, stretchOf } from './saved-progress.ts';
+import { rowsOf, savedLog, type SavedPoint, stretchOf, uncountAttempt } from './saved-progress.ts';
 import { savedStates } from './saved-states.ts';
 import { scanStates } from './scan-states.ts';
 import { StateBuffer } from './state-buffer.ts';
@@ -92,6 +92,7 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillRes
     return await buildOrStartOver(options, begun);
   } catch (error) {
     if (isOver(options, error)) await discardQuietly(options, begun.version);
+    else if (isMillraceError(error) && error.waits) await uncountQuietly(options, begun);
     throw error;
   }
 }
@@ -108,6 +109,15 @@ async function discardQuietly({ pool, view }: BackfillOptions, version: number):
     await discardVersion({ pool, view: view.name, version });
   } catch {
     // The database is away, too; the version stays `building`, invisible, until the next run sweeps it. The first error tells more.
+  }
+}
+
+/** An attempt that ended because something has to be waited for is none that got nowhere. */
+async function uncountQuietly({ pool, view }: BackfillOptions, begun: BegunBuild): Promise<void> {
+  try {
+    await uncountAttempt(pool, { view: view.name, ...begun });
+  } catch {
+    // The database is what is away: no attempt begins before it is back.
   }
 }
 

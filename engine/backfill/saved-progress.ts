@@ -6,6 +6,7 @@ import type { LogPoint, SavedLog } from '../log/scan-log.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import type { NewIds } from '../topic/topic-scan.ts';
+import type { HeldVersion } from './build-attempt.ts';
 
 const PROGRESS = 'millrace_catalog.backfill_progress';
 const IDS = 'millrace_catalog.backfill_ids';
@@ -46,6 +47,20 @@ export async function writePoint(client: Queryable, view: string, version: numbe
       .set({ point: JSON.stringify(point), attempts: 0, saved_at: sql<string>`clock_timestamp()` })
       .where('view', '=', view)
       .where('version', '=', version),
+  );
+}
+
+/** Takes an attempt back from those that are counted as having saved nothing; where a later one has begun, nothing. */
+export async function uncountAttempt(on: Queryable, { view, version, attemptMs }: HeldVersion): Promise<void> {
+  if (attemptMs === null) return;
+  await run(
+    on,
+    catalog
+      .updateTable(PROGRESS)
+      .set({ attempts: sql<number>`greatest(attempts - 1, 0)` })
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('attempt_ms', '=', attemptMs),
   );
 }
 

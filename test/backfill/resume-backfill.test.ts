@@ -324,6 +324,16 @@ describe('a backfill that is killed', () => {
     expect(attempts).toBeLessThan(steps);
   });
 
+  it('does not count the attempts that ended because something has to be waited for', async () => {
+    const away = new MillraceError('service-unreachable', 'Kafka is away', { remedy: 'Wait.', waits: true });
+    const inner = createMemoryLogReader(brokerWith(purchases(100), 1));
+    const given = { view: view(null, { topic: true }) };
+    const reader: LogReader = { ...inner, bounds: () => Promise.reject(away) };
+    for (let attempt = 1; attempt <= 15; attempt++)
+      await expect(attemptOf({ ...given, reader }, 'waited', attempt)).rejects.toBe(away);
+    expect((await attemptOf({ ...given, reader: inner }, 'waited', 16)).rows).toBe(100);
+  });
+
   it('leaves what it has saved where what failed may pass, and nothing where it was refused', async () => {
     const inner = createMemoryLogReader(brokerWith(purchases(3000), 1), () => 100);
     const failing = (error: unknown): LogReader => ({
