@@ -22,6 +22,8 @@ export interface BeginOptions {
   readonly pool: pg.Pool;
   readonly builder: string;
   readonly attempt: BuildAttempt | undefined;
+  /** Asked before a version is begun, and not where one is gone on with: throws where it would come to nothing, before it has a number. */
+  readonly check?: (() => Promise<void>) | undefined;
 }
 
 /** A version that is being built, by an attempt that may write to it. */
@@ -47,7 +49,10 @@ export async function beginBuild(options: BeginOptions): Promise<BegunBuild | { 
   await sweepAbandonedVersions({ pool, view: view.name, keepVersion: own?.version });
   if (own?.status === 'built') return { built: own };
   const accepted = await acceptedInvalid(pool, view.source.name);
-  if (own === null || attempt === undefined) return await begin(options, accepted);
+  if (own === null || attempt === undefined) {
+    await options.check?.();
+    return await begin(options, accepted);
+  }
   const begun = await withTransaction(pool, (client) => goOn(client, own, attempt, accepted));
   if (begun === 'gets-nowhere') throw getsNowhere(own);
   return begun;

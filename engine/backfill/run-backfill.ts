@@ -86,7 +86,7 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillRes
   const { view, reader, signal } = options;
   signal?.throwIfAborted();
   if (view.source.topic !== null && reader === null) throw viewNeedsKafka(view);
-  const begun = await beginBuild({ ...options, attempt: options.attempt });
+  const begun = await beginBuild({ ...options, attempt: options.attempt, check: () => refuseUncovered(options) });
   if ('built' in begun) return resultOf(begun.built);
   try {
     return await buildOrStartOver(options, begun);
@@ -95,6 +95,15 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillRes
     else if (isMillraceError(error) && error.waits) await uncountQuietly(options, begun);
     throw error;
   }
+}
+
+/** A version that cannot cover the log it is to cover is not even begun. What is read later is checked by its own cut. */
+async function refuseUncovered({ view, pool, reader, clock, covers }: BackfillOptions): Promise<void> {
+  const { topic } = view.source;
+  if (covers == null || topic === null || reader === null) return;
+  const cut = await takeCut(reader, topic, clock);
+  const covered = cut === null ? null : await coveredLog(pool, view.name, covers);
+  if (cut !== null && covered !== null) checkTopicCovered(covered, cut);
 }
 
 /** Whether nobody can go on with what an attempt leaves. */
