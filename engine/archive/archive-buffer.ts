@@ -3,7 +3,7 @@ import type { CompiledContract } from '../contract/compiled-contract.ts';
 import { recordDigest } from '../topic/anchor.ts';
 import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
-import { type LogBatch, type PartitionEnds, type RawRecord, realEnd } from '../topic/log-reader.ts';
+import { type LogBatch, type PartitionEnds, realEnd } from '../topic/log-reader.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
 
 const CHUNK_ROWS = 2048;
@@ -26,7 +26,7 @@ interface OpenRange {
   nextOffset: number;
   ends: PartitionEnds;
   rows: number;
-  last: RawRecord | null;
+  anchor: BufferedRange['anchor'];
 }
 
 /** Where a buffer begins in a partition. */
@@ -86,7 +86,7 @@ export class ArchiveBuffer {
     this.#ranges = new Map(
       starts.map(({ partition, nextOffset, ...ends }) => [
         partition,
-        { fromOffset: nextOffset, nextOffset, ends, rows: 0, last: null },
+        { fromOffset: nextOffset, nextOffset, ends, rows: 0, anchor: null },
       ]),
     );
   }
@@ -109,7 +109,9 @@ export class ArchiveBuffer {
     }
     this.rows += batch.records.length;
     range.rows += batch.records.length;
-    range.last = batch.records.at(-1) ?? range.last;
+    const last = batch.records.at(-1);
+    // Not the record itself, which would hold all that was fetched with it.
+    if (last !== undefined) range.anchor = { offset: last.offset, digest: recordDigest(last) };
     range.nextOffset = batch.nextOffset;
     range.ends = { endOffset: batch.endOffset, highWatermark: batch.highWatermark };
   }
@@ -129,13 +131,13 @@ export class ArchiveBuffer {
   ranges(): BufferedRange[] {
     return [...this.#ranges]
       .filter(([, { fromOffset, nextOffset }]) => nextOffset > fromOffset)
-      .map(([partition, { fromOffset, nextOffset, ends, rows, last }]) => ({
+      .map(([partition, { fromOffset, nextOffset, ends, rows, anchor }]) => ({
         partition,
         fromOffset,
         untilOffset: nextOffset,
         endOffset: Math.max(realEnd(ends), nextOffset),
         rows,
-        anchor: last === null ? null : { offset: last.offset, digest: recordDigest(last) },
+        anchor,
       }))
       .sort((a, b) => a.partition - b.partition);
   }

@@ -246,10 +246,11 @@ export class TopicRead {
     const [first] = order as [PartitionRead];
     if (bytes > mostBytes) throw tooLargeBatch(this.#options.topic, first.partition, first.position, bytes, mostBytes);
     if (!memory.take('buffers', bytes)) return size.tooLarge(bytes);
+    const reads = new Map(order.map((read) => [read.partition, read]));
     const set: SetMemory = { response: memory, payload: { bytes, users: 1 }, mostBytes };
     try {
       for (const fetched of response.partitions) {
-        const read = order.find(({ partition }) => partition === fetched.partition);
+        const read = reads.get(fetched.partition);
         if (read !== undefined) await this.#accept(read, fetched, set, signal);
       }
       size.worked(bytes);
