@@ -6,6 +6,7 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { versions } from '../engine/postgres/view-versions.ts';
 import { kafkaNotConfigured, viewNeedsKafka } from '../engine/topic/topic-errors.ts';
+import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
@@ -22,12 +23,12 @@ export interface ActivityDeps {
   /** The topic of the serving log. */
   readonly servedTopic: string;
   readonly clock: Clock;
-  /** Folder for spilled data; each activity makes its own inside. */
+  /** Folder for spilled data: of the one DuckDB of this process. */
   readonly spillDir: string;
   /** The folders that paths in a workflow's input may lie in, absolute; null: everywhere. */
   readonly roots: readonly string[] | null;
-  /** DuckDB's memory limit per activity. */
-  readonly memoryMb: number;
+  /** What all activities of this process share. */
+  readonly memory: MemoryBudget;
   /** Who we are, for people: host and process. */
   readonly identity: string;
 }

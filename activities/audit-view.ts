@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
@@ -9,7 +7,7 @@ import { liveVersion } from '../engine/postgres/live-version.ts';
 import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
-import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in Postgres. */
 const DIFFERENCES_KEPT = 50;
@@ -48,34 +46,30 @@ async function audit(
   kind: ParityKind,
   limits: AuditLimits,
 ): Promise<AuditResult> {
-  const spillDir = await mkdtemp(join(deps.spillDir, 'audit-'));
-  try {
-    return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
-      auditParity({
-        view,
-        pool: deps.pool,
-        reader: view.source.topic === null ? deps.reader : readerFor(deps, view),
-        archiveDir: deps.archiveDir,
-        servedTopic: deps.reader === null || kind === 'promotion' ? null : deps.servedTopic,
-        kind,
-        limits,
-        spillDir,
-        memoryMb: deps.memoryMb,
-        clock: deps.clock,
-        signal: pulse.signal,
-        onProgress: ({ phase, done, total, cellsCompared, cellsDiffering }) =>
-          pulse.report({
-            phase,
-            records: done,
-            percent: total === null || total === 0 ? null : Math.min(100, (done / total) * 100),
-            cellsCompared,
-            cellsDiffering,
-          }),
-      }),
-    );
-  } finally {
-    await rm(spillDir, { recursive: true, force: true });
-  }
+  return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
+    auditParity({
+      view,
+      pool: deps.pool,
+      reader: view.source.topic === null ? deps.reader : readerFor(deps, view),
+      archiveDir: deps.archiveDir,
+      servedTopic: deps.reader === null || kind === 'promotion' ? null : deps.servedTopic,
+      kind,
+      limits,
+      spillDir: deps.spillDir,
+      memory: deps.memory,
+      clock: deps.clock,
+      signal: pulse.signal,
+      onWait: (text) => pulse.report(waitingForMemory(text)),
+      onProgress: ({ phase, done, total, cellsCompared, cellsDiffering }) =>
+        pulse.report({
+          phase,
+          records: done,
+          percent: total === null || total === 0 ? null : Math.min(100, (done / total) * 100),
+          cellsCompared,
+          cellsDiffering,
+        }),
+    }),
+  );
 }
 
 /** What Temporal has room for of an audit: the whole stands in Postgres. */

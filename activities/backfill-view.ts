@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import type { BackfillProgress } from '../engine/backfill/backfill-progress.ts';
@@ -7,7 +5,7 @@ import { runBackfill } from '../engine/backfill/run-backfill.ts';
 import type { BackfillInput, BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { bounded } from '../workflows/bounded.ts';
-import { type HeartbeatFigures, STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { type HeartbeatFigures, STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
 
 /** Builds a version aside: readers see nothing of it. An attempt goes on from what those of the same build before it have saved. */
 export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
@@ -19,28 +17,24 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
     currentAttemptScheduledTimestampMs: attemptMs,
   } = Context.current().info;
   const runId = workflowExecution?.runId ?? 'no-workflow';
-  const spillDir = await mkdtemp(join(deps.spillDir, 'backfill-'));
-  try {
-    const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
-      runBackfill({
-        view,
-        pool: deps.pool,
-        reader: view.source.topic === null ? null : readerFor(deps, view),
-        spillDir,
-        memoryMb: deps.memoryMb,
-        clock: deps.clock,
-        signal: pulse.signal,
-        covers: input.covers,
-        builder: `${runId}/${attempt}`,
-        attempt: { build: input.build ?? `${runId}/${activityId}`, attemptMs },
-        onProgress: (progress) => pulse.report(figuresOf(progress)),
-      }),
-    );
-    const { version, rows, entities, counts } = result;
-    return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS };
-  } finally {
-    await rm(spillDir, { recursive: true, force: true });
-  }
+  const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
+    runBackfill({
+      view,
+      pool: deps.pool,
+      reader: view.source.topic === null ? null : readerFor(deps, view),
+      spillDir: deps.spillDir,
+      memory: deps.memory,
+      clock: deps.clock,
+      signal: pulse.signal,
+      covers: input.covers,
+      builder: `${runId}/${attempt}`,
+      attempt: { build: input.build ?? `${runId}/${activityId}`, attemptMs },
+      onWait: (text) => pulse.report(waitingForMemory(text)),
+      onProgress: (progress) => pulse.report(figuresOf(progress)),
+    }),
+  );
+  const { version, rows, entities, counts } = result;
+  return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS };
 }
 
 function figuresOf(progress: BackfillProgress): HeartbeatFigures {

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
@@ -8,7 +8,7 @@ import type { ExportInput, ExportSummary } from '../workflows/export-training-se
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { refuseLargeExport } from './export-size.ts';
 import { pathWithin } from './path-roots.ts';
-import { STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
 const FEATURES_KEPT = 2_000;
@@ -36,56 +36,52 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const spine = pathOf(input.spine);
   const repeatOf = input.repeatOf === undefined ? undefined : pathOf(input.repeatOf);
   const withTopic = service.views.find((view) => view.source.topic !== null);
-  const spillDir = await mkdtemp(join(deps.spillDir, 'export-'));
-  try {
-    const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) =>
-      runExport({
-        service,
-        spine,
-        out,
-        ...(workflowExecution === undefined
-          ? {}
-          : { exportId: `${workflowExecution.workflowId}/${workflowExecution.runId}` }),
-        ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
-        timeZone: input.timeZone,
-        timeAt: input.timeAt,
-        mode: input.mode ?? 'event-time',
-        pool: deps.pool,
-        archiveDir: deps.archiveDir,
-        servedTopic: deps.reader === null ? null : deps.servedTopic,
-        requestColumn: input.requestColumn,
-        missing: input.missing,
-        onError: input.onError,
-        compare: input.compare,
-        ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
-        ...(repeatOf === undefined ? {} : { repeatOf: await readManifest(repeatOf) }),
-        reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
-        memoryMb: deps.memoryMb,
-        spillDir,
-        clock: deps.clock,
-        signal: pulse.signal,
-        onProgress: ({ phase, rows, totalRows, percent, eventsPerSecond }) =>
-          pulse.report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
-      }),
-    );
-    const features = manifest.views.flatMap((view) =>
-      view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
-    );
-    return {
-      service: service.name,
-      mode: manifest.mode,
+  const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) =>
+    runExport({
+      service,
+      spine,
       out,
-      manifest: `${out}.manifest.json`,
-      rows: manifest.rows,
-      sizeBytes: manifest.sizeBytes,
-      sha256: manifest.sha256,
-      features: features.slice(0, FEATURES_KEPT),
-      ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
-      comparison: comparisonOf(manifest, out),
-    };
-  } finally {
-    await rm(spillDir, { recursive: true, force: true });
-  }
+      ...(workflowExecution === undefined
+        ? {}
+        : { exportId: `${workflowExecution.workflowId}/${workflowExecution.runId}` }),
+      ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
+      timeZone: input.timeZone,
+      timeAt: input.timeAt,
+      mode: input.mode ?? 'event-time',
+      pool: deps.pool,
+      archiveDir: deps.archiveDir,
+      servedTopic: deps.reader === null ? null : deps.servedTopic,
+      requestColumn: input.requestColumn,
+      missing: input.missing,
+      onError: input.onError,
+      compare: input.compare,
+      ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
+      ...(repeatOf === undefined ? {} : { repeatOf: await readManifest(repeatOf) }),
+      reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
+      memory: deps.memory,
+      spillDir: deps.spillDir,
+      clock: deps.clock,
+      signal: pulse.signal,
+      onWait: (text) => pulse.report(waitingForMemory(text)),
+      onProgress: ({ phase, rows, totalRows, percent, eventsPerSecond }) =>
+        pulse.report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
+    }),
+  );
+  const features = manifest.views.flatMap((view) =>
+    view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
+  );
+  return {
+    service: service.name,
+    mode: manifest.mode,
+    out,
+    manifest: `${out}.manifest.json`,
+    rows: manifest.rows,
+    sizeBytes: manifest.sizeBytes,
+    sha256: manifest.sha256,
+    features: features.slice(0, FEATURES_KEPT),
+    ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
+    comparison: comparisonOf(manifest, out),
+  };
 }
 
 function comparisonOf({ comparison }: TrainingManifest, out: string): ExportSummary['comparison'] {

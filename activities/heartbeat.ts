@@ -21,6 +21,11 @@ export function boundedWaiting(waiting: Waiting | null): Waiting | null {
   return waiting === null ? null : { ...waiting, message: bounded(waiting.message) };
 }
 
+/** That an activity has not begun, for others have the memory it needs. */
+export function waitingForMemory(text: string): HeartbeatFigures {
+  return { phase: 'waiting', waitingFor: bounded(text), waitingSince: new Date().toISOString() };
+}
+
 /** What an activity reports its progress to. */
 export interface Pulse {
   readonly signal: AbortSignal;
@@ -86,6 +91,8 @@ export async function withPulse<T>(
   const given = new AbortController();
   const still = Promise.withResolvers<never>();
   const beat = (): void => {
+    // Whom it waits for is watched for itself.
+    if (figures['phase'] === 'waiting') movedMs = performance.now();
     if (stillForMs !== undefined && performance.now() - movedMs >= stillForMs) {
       const error = noProgress(figures, stillForMs);
       given.abort(error);

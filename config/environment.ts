@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { DEFAULT_MEMORY_MB, LEAST_MEMORY_MB } from '../engine/memory/memory-shares.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { databaseUrlFault } from '../engine/postgres/database-url.ts';
 import type { TemporalSettings } from './temporal-settings.ts';
@@ -96,6 +97,7 @@ function wholeOf(unit: string) {
 
 const MB = 2 ** 20;
 
+const MEMORY = `a whole number of MB, at least ${LEAST_MEMORY_MB}`;
 const variablesSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_DIRECT_URL: databaseUrl.optional(),
@@ -151,10 +153,10 @@ const variablesSchema = z.object({
     .default('info'),
   MILLRACE_MEMORY_MB: z
     .string()
-    .regex(/^\d{1,7}$/, { error: 'a whole number of MB, at least 256' })
+    .regex(/^\d{1,7}$/, { error: MEMORY })
     .transform(Number)
-    .refine((memory) => memory >= 256, { error: 'a whole number of MB, at least 256' })
-    .default(2048),
+    .refine((memory) => memory >= LEAST_MEMORY_MB, { error: MEMORY })
+    .default(DEFAULT_MEMORY_MB),
   MILLRACE_COMMITS_MB: wholeOf('MB').default(256),
   MILLRACE_DEAD_LETTERS_MB: wholeOf('MB').default(256),
   MILLRACE_DEAD_LETTERS_DAYS: wholeOf('days').default(30),

@@ -7,6 +7,7 @@ import { systemClock } from '../../engine/values/clock.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainedFeature, ExplainedRecord, Explanation } from '../../engine/parity/explanation.ts';
+import { setProcessMemory } from '../../engine/memory/process-memory.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { openSpillFolder } from '../../config/spill-folder.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
@@ -48,7 +49,7 @@ export function addExplainCommand(program: Command): void {
         key,
         ...(atUs === undefined ? {} : { atUs }),
         spillDir,
-        memoryMb: env.memoryMb,
+        memory: setProcessMemory(env.memoryMb),
         clock: systemClock,
         onProgress: (done, total) =>
           output.progress(`reading the log: ${count(done)}${total === null ? '' : ` of ${count(total)}`} records`),

@@ -25,14 +25,11 @@ export const DEFAULT_ROLL: RollLimits = { rows: 500_000, bytes: 64 * 1024 * 1024
 export interface ArchiveLimits extends SliceLimits {
   /** How often the topic is looked at for new partitions. */
   readonly boundsEveryMs: number;
-  /** What DuckDB may hold in memory; beyond it spills into the archive's folder. */
-  readonly memoryMb: number;
 }
 
 export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   ...DEFAULT_SLICE_LIMITS,
   boundsEveryMs: 10_000,
-  memoryMb: 768,
 };
 
 /** Points of the loop at which a test may make it fail: what is thrown there is treated as the process dying there. */

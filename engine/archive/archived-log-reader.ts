@@ -4,6 +4,7 @@ import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, Topi
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
@@ -17,8 +18,6 @@ export interface WithArchiveOptions {
   readonly archiveDir: string;
   /** Folder for DuckDB's own files. */
   readonly duckdbTempDir: string;
-  /** What DuckDB may hold in memory. Default 512 MiB. */
-  readonly memoryMb?: number | undefined;
 }
 
 /**
@@ -248,8 +247,7 @@ class ArchivedLogReader implements LogReader {
   }
 
   #openDuckDb(): Promise<DuckDb> {
-    const { memoryMb, duckdbTempDir } = this.#options;
-    this.#duckdb ??= openDuckDb({ memoryMb: memoryMb ?? 512, tempDir: duckdbTempDir });
+    this.#duckdb ??= openDuckDb({ memory: processMemory(), tempDir: this.#options.duckdbTempDir });
     return this.#duckdb;
   }
 }

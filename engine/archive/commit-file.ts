@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { BIGINT, INTEGER, TIMESTAMPTZ, DuckDBTimestampTZValue, VARCHAR } from 'duckdb';
 import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { CommitRow } from './commit-timeline.ts';
@@ -66,7 +67,7 @@ export async function* commitsOf(duckdb: DuckDb, file: string): AsyncGenerator<C
   }
 }
 
-/** A small DuckDB for commits; it needs no room to spill. */
+/** A session for commits; alone, it spills where temporary files go. */
 export function openCommitDuckDb(): Promise<DuckDb> {
-  return openDuckDb({ memoryMb: 256, tempDir: tmpdir() });
+  return openDuckDb({ memory: processMemory(), tempDir: tmpdir() });
 }

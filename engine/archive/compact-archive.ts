@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archivedPart } from './archive-errors.ts';
@@ -28,7 +29,6 @@ export interface CompactArchiveOptions {
   readonly targetBytes?: number | undefined;
   /** Temporary files older than this are taken for abandoned. Default 1 h. */
   readonly temporaryForMs?: number | undefined;
-  readonly memoryMb?: number | undefined;
   readonly newId?: (() => string) | undefined;
   /** For tests: what is thrown there is treated as the process dying there. */
   readonly failAt?: ((point: 'after-rename' | 'before-commit' | 'after-commit') => void | Promise<void>) | undefined;
@@ -68,7 +68,7 @@ async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptio
   if (known !== null) {
     await openArchiveFolder(options.pool, archiveDir);
     await makeFolder(join(archiveDir, '.spill'));
-    const duckdb = await openDuckDb({ memoryMb: options.memoryMb ?? 768, tempDir: join(archiveDir, '.spill') });
+    const duckdb = await openDuckDb({ memory: processMemory(), tempDir: join(archiveDir, '.spill') });
     try {
       for (const { topic, clusterId } of known.topics) {
         const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));

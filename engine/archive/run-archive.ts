@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
 import { lagOf, type SliceOffset, type SliceProgress } from '../slice/slice-options.ts';
@@ -141,7 +142,7 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     const tempDir = join(archiveDir, '.spill');
     await makeFolder(tempDir);
     try {
-      return await openDuckDb({ memoryMb: this.#limits.memoryMb, tempDir });
+      return await openDuckDb({ memory: processMemory(), tempDir });
     } catch (error) {
       throw archiveWriteError(error, tempDir);
     }

@@ -94,6 +94,11 @@ export class EntityTimes {
     this.#position = position;
   }
 
+  /** What it takes outside of the heap. */
+  get bytes(): number {
+    return this.#newest.byteLength * 4;
+  }
+
   /** Entity numbers begin anew. */
   clear(): void {
     this.#newest.fill(Number.NEGATIVE_INFINITY);
@@ -126,7 +131,7 @@ export class EntityTimes {
   }
 
   #growTo(entity: number): void {
-    const length = Math.max(entity + 1, this.#newest.length * 2);
+    const length = Math.max(entity + 1, Math.ceil(this.#newest.length * 1.5));
     const grown = (times: Float64Array): Float64Array => {
       const longer = noTimes(length);
       longer.set(times);

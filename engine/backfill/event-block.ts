@@ -66,6 +66,21 @@ export class EventBlock {
     return this.#size === 0;
   }
 
+  /** What two blocks take outside of the heap, with what is known of the entities. */
+  get bytes(): number {
+    return this.#values.byteLength * 2 + this.#last.byteLength + this.#times.bytes;
+  }
+
+  /** What the texts of two blocks take of the heap, about. */
+  get heapBytes(): number {
+    return this.#capacity * (this.#places.bytesPerEvent - this.#places.numberWidth * 8) * 2;
+  }
+
+  /** Events it holds at most, as long as it need not grow. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
   /** Time to take it: full, or nearly. It goes on to take events, and grows when it must. */
   get isFull(): boolean {
     return this.#size >= this.#capacity * 0.9;
@@ -156,7 +171,7 @@ export class EventBlock {
   }
 
   #growTo(entity: number): void {
-    const length = Math.max(entity + 1, this.#last.length * 2);
+    const length = Math.max(entity + 1, Math.ceil(this.#last.length * 1.5));
     const last = new Int32Array(length).fill(NONE);
     last.set(this.#last);
     this.#last = last;

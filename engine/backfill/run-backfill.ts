@@ -8,6 +8,9 @@ import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { SavedLog } from '../log/scan-log.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
+import type { MemoryBudget, MemoryReservation } from '../memory/memory-budget.ts';
+import type { MemoryAmount } from '../memory/memory-shares.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { storedListings } from '../postgres/history-listings.ts';
@@ -24,6 +27,7 @@ import { rowsOf, savedLog, type SavedPoint, stretchOf, uncountAttempt } from './
 import { savedStates } from './saved-states.ts';
 import { scanStates } from './scan-states.ts';
 import { StateBuffer } from './state-buffer.ts';
+import { LEAST_BACKFILL_MEMORY, StateMemory } from './state-memory.ts';
 
 export interface BackfillOptions {
   readonly view: CompiledView;
@@ -33,8 +37,10 @@ export interface BackfillOptions {
   readonly reader: LogReader | null;
   /** Folder for what does not fit in memory. */
   readonly spillDir: string;
-  /** Memory to stay within, MiB, DuckDB's share included. Default 2048. */
-  readonly memoryMb?: number | undefined;
+  /** What it shares with the rest of the process; it waits for its least of it. Default: the process's own. */
+  readonly memory?: MemoryBudget | undefined;
+  /** For tests: what states may take before they are spilled. */
+  readonly mostMemory?: Partial<MemoryAmount> | undefined;
   readonly clock: Clock;
   /** Honoured between batches. */
   readonly signal?: AbortSignal | undefined;
@@ -49,6 +55,8 @@ export interface BackfillOptions {
   readonly attempt?: BuildAttempt | undefined;
   /** How often an attempt saves what it has done. Default: about once a minute, for a twentieth of the time at most. */
   readonly pace?: SavePace | undefined;
+  /** Called where it waits for memory, with what for. */
+  readonly onWait?: ((text: string) => void) | undefined;
   /** Called at least once a second. */
   readonly onProgress?: ((progress: BackfillProgress) => void) | undefined;
 }
@@ -65,31 +73,42 @@ export interface BackfillResult {
   readonly stateTable: string;
 }
 
-const DEFAULT_MEMORY_MB = 2048;
-/** Of the memory: what DuckDB may take, and the states. The rest is for chunks on their way, and for Node. */
-const DUCKDB_SHARE = 0.45;
-const STATES_SHARE = 0.35;
-
 /**
  * Builds a new version of a view from the whole log up to a cut, and leaves it `built`: complete, and unknown to readers until
  * `publishVersion`. Other unpublished versions of the view are swept first. With `attempt`, it goes on where an attempt of the same build before it
  * saved last: up to the same cut, over the same files (other files: it begins anew), and what comes of it is to the bit what one attempt would have
  * come to. An abort, and an error that may pass, leave what is saved; after any other error nothing of the version stays.
  *
- * @throws MillraceError what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `kafka-not-configured`, `too-many-invalid-records`, `backfill-superseded`,
+ * @throws MillraceError `memory-limit-too-small`, what `scanLog` and `takeCut` throw; with `covers` `offsets-gone`, `topic-recreated`, `cluster-changed`, `history-changed`; `kafka-not-configured`, `too-many-invalid-records`, `backfill-superseded`,
  * `backfill-gets-nowhere`, and the signal's reason.
  * @example
  * const { version, entities } = await runBackfill({ view, pool, reader, spillDir: '/var/tmp', clock: systemClock, builder: 'me' });
  * await publishVersion({ pool, view, version });
  */
 export async function runBackfill(options: BackfillOptions): Promise<BackfillResult> {
-  const { view, reader, signal } = options;
+  const { view, signal, onWait, memory = processMemory() } = options;
   signal?.throwIfAborted();
+  const reserved = await memory.reserve(LEAST_BACKFILL_MEMORY, `backfill of ${view.name}`, { signal, onWait });
+  try {
+    return await backfillWithin(options, { memory, reserved });
+  } finally {
+    reserved.release();
+  }
+}
+
+/** What a backfill has of its process's memory. */
+interface OwnMemory {
+  readonly memory: MemoryBudget;
+  readonly reserved: MemoryReservation;
+}
+
+async function backfillWithin(options: BackfillOptions, own: OwnMemory): Promise<BackfillResult> {
+  const { view, reader } = options;
   if (view.source.topic !== null && reader === null) throw viewNeedsKafka(view);
   const begun = await beginBuild({ ...options, attempt: options.attempt, check: () => refuseUncovered(options) });
   if ('built' in begun) return resultOf(begun.built);
   try {
-    return await buildOrStartOver(options, begun);
+    return await buildOrStartOver(options, own, begun);
   } catch (error) {
     if (isOver(options, error)) await discardQuietly(options, begun.version);
     else if (isMillraceError(error) && error.waits) await uncountQuietly(options, begun);
@@ -136,12 +155,12 @@ function resultOf({ view, version, counts, entities, cut, stateTable }: ViewVers
   return { view, version, rows: all.records, entities, counts: all, cut, stateTable };
 }
 
-async function buildOrStartOver(options: BackfillOptions, begun: BegunBuild): Promise<BackfillResult> {
+async function buildOrStartOver(options: BackfillOptions, own: OwnMemory, begun: BegunBuild): Promise<BackfillResult> {
   try {
-    return await buildVersion(options, begun, null);
+    return await buildVersion(options, own, begun, null);
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'resume-refused') throw error;
-    return await buildVersion(options, await startOver(options.pool, options.view.name, begun), error.message);
+    return await buildVersion(options, own, await startOver(options.pool, options.view.name, begun), error.message);
   }
 }
 
@@ -174,18 +193,19 @@ async function cutOf(
 /** @param restarted why what an attempt before had saved is of no use, where it is not */
 async function buildVersion(
   options: BackfillOptions,
+  own: OwnMemory,
   begun: BegunBuild,
   restarted: string | null,
 ): Promise<BackfillResult> {
   const { view, pool, reader, clock, signal, spillDir } = options;
   const { version, stateTable, attemptMs, accepted, saved } = begun;
   const { cut, covered } = await cutOf(options, begun);
-  const memoryMb = options.memoryMb ?? DEFAULT_MEMORY_MB;
   const topicRows = cut?.partitions.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0) ?? 0;
   const progress = new ProgressReporter(clock, topicRows, view.source.history !== null, options.onProgress);
   if (restarted !== null) progress.restarted(restarted);
-  const duckdb = await openDuckDb({ memoryMb: memoryMb * DUCKDB_SHARE, tempDir: spillDir });
-  const states = new StateBuffer(createViewReducer(view.layout), duckdb, memoryMb * STATES_SHARE * 2 ** 20);
+  const duckdb = await openDuckDb({ memory: own.memory, tempDir: spillDir });
+  const memory = new StateMemory(own.reserved, options.mostMemory);
+  const states = new StateBuffer(createViewReducer(view.layout), duckdb, memory);
   const held = { view: view.name, version, attemptMs };
   try {
     if (saved !== null) progress.resumed(rowsOf(saved.point));

@@ -4,30 +4,30 @@ import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
-import { BYTES_PER_ENTITY, eventBytes } from '../state/state-size.ts';
+import { encodedEventBytes } from '../state/state-size.ts';
+import type { MemoryAmount } from '../memory/memory-shares.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';
 import { EntityStates } from './entity-states.ts';
 import { EventBlock, type PackedBlock } from './event-block.ts';
 import type { SavedState } from './saved-states.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
-import { StateThread } from './state-thread.ts';
+import type { StateMemory } from './state-memory.ts';
+import { StateThread, THREAD_HEAP_BYTES } from './state-thread.ts';
 
-/** A measured size this close to the budget is not worth waiting for. */
-const SPILL_FROM = 0.8;
-/** What of the budget the events waiting to be applied may take. */
-const BLOCK_SHARE = 0.15;
+/** What the events waiting to be applied, and those being applied, may take. */
+const BLOCK_BYTES = 32 << 20;
 const ENCODED_AT_ONCE = 1024;
 
 /**
- * The states of a backfill. Beyond the budget they go to DuckDB as encoded partial states, and are merged by key when they are read: the
- * bytes are those of a run that never spilled, since states merge whatever the split. When there is more than one block of events, the
+ * The states of a backfill. Where memory for more cannot be had they go to DuckDB as encoded partial states, and are merged by key when they
+ * are read: the bytes are those of a run that never spilled, since states merge whatever the split. When there is more than one block of events, the
  * states live in a thread of their own.
  */
 export class StateBuffer {
   readonly #reducer: ViewReducer;
   readonly #duckdb: DuckDb;
-  readonly #budgetBytes: number;
+  readonly #memory: StateMemory;
   readonly #bytesPerEvent: number;
   readonly #entities = new EntityNumbers();
   readonly #block: EventBlock;
@@ -36,17 +36,18 @@ export class StateBuffer {
   #applying: Promise<void> = Promise.resolve();
   #spillTable: string | null = null;
   #spills = 0;
-  /** Size at the last measurement, and what was added since, at most. */
-  #measuredBytes = 0;
+  /** What the states took once a block was applied, and the events that are not in it yet. */
+  #statesBytes = 0;
   #events = 0;
-  #entitiesThen = 0;
+  #eventsApplying = 0;
 
-  constructor(reducer: ViewReducer, duckdb: DuckDb, budgetBytes: number) {
+  /** @param blockBytes for tests */
+  constructor(reducer: ViewReducer, duckdb: DuckDb, memory: StateMemory, blockBytes = BLOCK_BYTES) {
     this.#reducer = reducer;
     this.#duckdb = duckdb;
-    this.#block = new EventBlock(reducer.layout, budgetBytes * BLOCK_SHARE);
-    this.#budgetBytes = budgetBytes * (1 - BLOCK_SHARE);
-    this.#bytesPerEvent = eventBytes(reducer.layout);
+    this.#block = new EventBlock(reducer.layout, blockBytes);
+    this.#memory = memory;
+    this.#bytesPerEvent = encodedEventBytes(reducer.layout);
   }
 
   /** Entities held at the moment; those spilled before may be among them again. */
@@ -70,20 +71,22 @@ export class StateBuffer {
     this.#block.add(this.#entities.of(event.key), event);
   }
 
-  /** To be called between batches: hands a full block on, and spills when the budget is used up. */
+  /** What all of it takes, at most: events that are still to be applied count as what they can add to a state. */
+  get needed(): MemoryAmount {
+    const { bytes, heapBytes } = this.#block;
+    const added = (this.#events + this.#eventsApplying) * this.#bytesPerEvent;
+    return { heap: THREAD_HEAP_BYTES + heapBytes + this.#entities.bytes, buffers: bytes + this.#statesBytes + added };
+  }
+
+  /** To be called between batches: hands a full block on, and spills where no more memory can be had. */
   async endBatch(): Promise<void> {
     if (this.#block.isFull) {
       this.#states ??= new StateThread(this.#reducer.layout);
       await this.#pass(this.#states);
     }
-    const entities = this.heldEntities;
-    const added = this.#events * this.#bytesPerEvent + (entities - this.#entitiesThen) * BYTES_PER_ENTITY;
-    if (this.#measuredBytes + added < this.#budgetBytes) return;
+    if (this.#memory.holds(this.needed) || this.heldEntities === 0) return;
     const states = await this.#allApplied();
-    this.#measuredBytes = await states.estimateBytes();
-    this.#entitiesThen = entities;
-    this.#events = 0;
-    if (this.#measuredBytes >= this.#budgetBytes * SPILL_FROM) await this.#spill(states);
+    if (!this.#memory.holds(this.needed)) await this.#spill(states);
   }
 
   /** The position of the history's last event. */
@@ -158,13 +161,16 @@ export class StateBuffer {
   async #pass(states: EntityStates | StateThread): Promise<void> {
     await this.#applying;
     const block = this.#block.take();
+    this.#eventsApplying = this.#events;
+    this.#events = 0;
     this.#applying = this.#applied(states, block);
     // Whoever waits for it next is told; until then its failure must not end the process.
     this.#applying.catch(() => {});
   }
 
   async #applied(states: EntityStates | StateThread, block: PackedBlock): Promise<void> {
-    await states.apply(block);
+    this.#statesBytes = await states.apply(block);
+    this.#eventsApplying = 0;
     this.#block.giveBack(block);
   }
 
@@ -178,7 +184,7 @@ export class StateBuffer {
   async *#held(states: EntityStates | StateThread): AsyncGenerator<StateRow> {
     const { keys } = this.#entities;
     for (let from = 0; from < keys.length; from += ENCODED_AT_ONCE) {
-      const encoded = await states.encoded(from, ENCODED_AT_ONCE);
+      const encoded = await states.encoded(from, Math.min(ENCODED_AT_ONCE, keys.length - from));
       for (const [index, state] of encoded.entries()) {
         yield { key: keys[from + index] as readonly ScalarValue[], state };
       }
@@ -194,12 +200,12 @@ export class StateBuffer {
       appender.close();
     }
     this.#spills++;
-    await states.clear();
+    const { isWanted } = this.#memory;
+    await states.clear(!isWanted);
     this.#entities.clear();
     this.#block.forgetEntities();
-    this.#measuredBytes = 0;
-    this.#entitiesThen = 0;
-    this.#events = 0;
+    this.#statesBytes = 0;
+    if (isWanted) this.#memory.giveBack();
   }
 
   async #appendSpill(): Promise<RowAppender> {

@@ -1,9 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import type { ViewLayout } from '../define/view-layout.ts';
-import { internalBug } from '../errors/millrace-error.ts';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { ownModule } from '../installation/own-module.ts';
 import type { PackedBlock } from './event-block.ts';
 import type { StateAnswer, StateRequest } from './state-worker.ts';
+
+/** The old space of the thread: decoded states, the texts of a block, and what is not collected yet. */
+export const THREAD_HEAP_BYTES = 48 << 20;
 
 /** The states in a thread of their own; the calls of `EntityStates`, answered in order. */
 export class StateThread {
@@ -12,28 +15,29 @@ export class StateThread {
   #failure: unknown = null;
 
   constructor(layout: ViewLayout) {
-    this.#worker = new Worker(ownModule('./state-worker', import.meta.url), { workerData: layout });
+    this.#worker = new Worker(ownModule('./state-worker', import.meta.url), {
+      workerData: layout,
+      // Of the heap's share, not beside it.
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_BYTES / 2 ** 20, maxYoungGenerationSizeMb: 32 },
+    });
     this.#worker.on('message', (answer: StateAnswer) => this.#waiting.shift()?.resolve(answer));
-    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('error', (error) => this.#fail(namedHeapFault(error, layout)));
     this.#worker.on('exit', (code) =>
       this.#fail(internalBug(`the thread of a backfill's states ended with code ${code}`)),
     );
   }
 
-  async apply(block: PackedBlock): Promise<void> {
-    await this.#ask({ ask: 'apply', block });
-  }
-
-  async estimateBytes(): Promise<number> {
-    return (await this.#ask({ ask: 'estimate' })) as number;
+  /** Gives what the states take outside of the heap, in bytes. */
+  async apply(block: PackedBlock): Promise<number> {
+    return (await this.#ask({ ask: 'apply', block })) as number;
   }
 
   async encoded(from: number, count: number): Promise<Uint8Array[]> {
     return (await this.#ask({ ask: 'encode', from, count })) as Uint8Array[];
   }
 
-  async clear(): Promise<void> {
-    await this.#ask({ ask: 'clear' });
+  async clear(keepsMemory: boolean): Promise<void> {
+    await this.#ask({ ask: 'clear', keepsMemory });
   }
 
   async close(): Promise<void> {
@@ -57,4 +61,17 @@ export class StateThread {
     for (const waiting of this.#waiting) waiting.reject(this.#failure);
     this.#waiting = [];
   }
+}
+
+function namedHeapFault(error: unknown, layout: ViewLayout): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')) return error;
+  return new MillraceError(
+    'memory-limit-too-small',
+    `the states of view "${layout.view}" that one block of events touches do not fit into the ${THREAD_HEAP_BYTES / 2 ** 20} MB of heap that a backfill's thread has: a state of it is very large`,
+    {
+      remedy: 'Keep less per entity: shorter windows or wider hops, no long texts in first and last.',
+      httpStatus: 500,
+      cause: error,
+    },
+  );
 }

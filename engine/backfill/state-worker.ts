@@ -8,11 +8,10 @@ import type { PackedBlock } from './event-block.ts';
 /** What the main thread asks; each is answered once, in order. */
 export type StateRequest =
   | { readonly ask: 'apply'; readonly block: PackedBlock }
-  | { readonly ask: 'estimate' }
   | { readonly ask: 'encode'; readonly from: number; readonly count: number }
-  | { readonly ask: 'clear' };
+  | { readonly ask: 'clear'; readonly keepsMemory: boolean };
 
-/** Null, a number of bytes, or encoded states, as asked. */
+/** Bytes outside of the heap, encoded states, or null, as asked. */
 export type StateAnswer = null | number | Uint8Array[];
 
 invariant(parentPort !== null, 'state-worker.ts runs as a worker thread only');
@@ -22,14 +21,11 @@ const states = new EntityStates(workerData as ViewLayout);
 function answer(request: StateRequest): StateAnswer {
   switch (request.ask) {
     case 'apply':
-      states.apply(request.block);
-      return null;
-    case 'estimate':
-      return states.estimateBytes();
+      return states.apply(request.block);
     case 'encode':
       return states.encoded(request.from, request.count);
     case 'clear':
-      states.clear();
+      states.clear(request.keepsMemory);
       return null;
   }
 }

@@ -17,6 +17,8 @@ import { scanServedReads } from '../served/scan-served-reads.ts';
 import { kafkaNotConfigured } from '../topic/topic-errors.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
+import type { MemoryAmount } from '../memory/memory-shares.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
 import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
 import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
@@ -29,10 +31,12 @@ import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './ser
 const DEFAULT_READS = 100_000;
 const DEFAULT_ENTITIES = { audit: 10_000, promotion: 200_000 } as const;
 const DEFAULT_DIFFERENCES = 100;
-const DEFAULT_MEMORY_MB = 2048;
-/** Of the memory: what DuckDB may take, and the states. */
-const DUCKDB_SHARE = 0.35;
-const STATES_SHARE = 0.35;
+/** What an audit begins with, the heap it takes where it can have it, and of its heap the states' part. */
+const LEAST_MEMORY: MemoryAmount = { heap: 72 << 20, buffers: 32 << 20 };
+const MORE_HEAP_BYTES = 512 << 20;
+const STATES_SHARE = 0.6;
+/** Of the heap, what an event held for the diagnosis takes, about. */
+const BYTES_PER_HELD_EVENT = 300;
 /** Versions before the live one whose reads are replayed: each costs a scan of the log. */
 const MAX_OLDER_VERSIONS = 3;
 /** Events held for the diagnosis, and applied in its course, at most. */
@@ -63,20 +67,26 @@ const UNREPLAYABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
  *   spillDir, clock: systemClock });
  */
 export async function auditParity(options: AuditOptions): Promise<AuditResult> {
-  const duckdb = await openDuckDb({
-    memoryMb: (options.memoryMb ?? DEFAULT_MEMORY_MB) * DUCKDB_SHARE,
-    tempDir: options.spillDir,
-  });
+  const { view, memory = processMemory(), signal, onWait, spillDir } = options;
+  const held = await memory.reserve(LEAST_MEMORY, `audit of ${view.name}`, { signal, onWait });
   try {
-    return await new Audit(options, duckdb).run();
+    // All, a half, a quarter of it: the sample is as large as its memory.
+    for (let more = MORE_HEAP_BYTES; more > 1 << 20 && !held.grow('heap', more); ) more /= 2;
+    const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+    try {
+      return await new Audit(options, duckdb, held.heap).run();
+    } finally {
+      await duckdb.close();
+    }
   } finally {
-    await duckdb.close();
+    held.release();
   }
 }
 
 class Audit {
   readonly #options: AuditOptions;
   readonly #duckdb: DuckDb;
+  readonly #heapBytes: number;
   readonly #listings: HistoryListings;
   readonly #figures = { entities: 0, reads: 0, cellsCompared: 0, cellsDiffering: 0 };
   readonly #skipped: Record<string, number> = {};
@@ -85,7 +95,8 @@ class Audit {
   #notDiagnosed = 0;
   #startedUs = 0;
 
-  constructor(options: AuditOptions, duckdb: DuckDb) {
+  constructor(options: AuditOptions, duckdb: DuckDb, heapBytes: number) {
+    this.#heapBytes = heapBytes;
     this.#options = options;
     this.#duckdb = duckdb;
     this.#listings = storedListings(options.pool, options.clock);
@@ -177,7 +188,7 @@ class Audit {
   }
 
   async #snapshot(sampled: ReadonlyMap<number, ReadonlyMap<string, SampledEntity>>): Promise<LiveSnapshot> {
-    const { view, pool, memoryMb } = this.#options;
+    const { view, pool } = this.#options;
     const live = await auditedVersion(pool, view);
     const reads = sampled.get(live.version) ?? new Map<string, SampledEntity>();
     return readSnapshot({
@@ -185,7 +196,7 @@ class Audit {
       view,
       keys: this.#maxEntities === 0 ? new Map() : new Map([...reads].map(([text, { key }]) => [text, key])),
       maxEntities: this.#maxEntities,
-      stateBytes: (memoryMb ?? DEFAULT_MEMORY_MB) * STATES_SHARE * 2 ** 20,
+      stateBytes: this.#heapBytes * STATES_SHARE,
     });
   }
 
@@ -347,7 +358,7 @@ class Audit {
       view,
       this.#committedEvents(version, commits, 'diagnosis'),
       new Set(chosen.map(({ keyText }) => keyText)),
-      MAX_HELD_EVENTS,
+      Math.min(MAX_HELD_EVENTS, Math.floor((this.#heapBytes * (1 - STATES_SHARE)) / BYTES_PER_HELD_EVENT)),
       signal,
     );
     const reducer = createViewReducer(view.layout);

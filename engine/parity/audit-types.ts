@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { Clock } from '../values/clock.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { ParityDifference, ParityKind, StoredAudit } from '../postgres/parity-audits.ts';
 
@@ -27,8 +28,10 @@ export interface AuditOptions {
   readonly limits?: AuditLimits | undefined;
   /** Folder for what does not fit in memory. */
   readonly spillDir: string;
-  /** Memory to stay within, MiB. Default 2048. Fewer entities are taken where their states would not fit. */
-  readonly memoryMb?: number | undefined;
+  /** What it shares with the rest of the process; it waits for its least of it, and takes fewer entities where their states would not fit. Default: the process's own. */
+  readonly memory?: MemoryBudget | undefined;
+  /** Called where it waits for memory, with what for. */
+  readonly onWait?: ((text: string) => void) | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
   /** Called at least once a second while records pass. */

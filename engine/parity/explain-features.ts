@@ -7,6 +7,7 @@ import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { realEnd } from '../topic/log-reader.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { EntityKeys } from '../online/entity-key.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
@@ -23,7 +24,6 @@ import { emptyPrepared } from './replay-entities.ts';
 
 const DEFAULT_RECORDS = 20;
 const DEFAULT_TILES = 50;
-const DEFAULT_MEMORY_MB = 1024;
 
 /**
  * What stands behind the feature values of one entity: the tiles in each window, the records in those tiles, the commit and the lag. Without
@@ -35,12 +35,12 @@ const DEFAULT_MEMORY_MB = 1024;
  * const { features } = await explainFeatures({ view, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
  */
 export async function explainFeatures(options: ExplainOptions): Promise<Explanation> {
-  const { view, pool, archiveDir, spillDir, memoryMb } = options;
+  const { view, pool, archiveDir, spillDir, memory = processMemory() } = options;
   const key = new EntityKeys(view.layout).check(options.key);
   const subject = options.atUs === undefined ? await presentRow(options, key) : await servedThen(options, options.atUs);
   const commits = await loadCommitTimeline({ pool, archiveDir, version: subject.version });
   const seq = options.atUs === undefined ? subject.version.seq : commits.seqAt(options.atUs);
-  const duckdb = await openDuckDb({ memoryMb: memoryMb ?? DEFAULT_MEMORY_MB, tempDir: spillDir });
+  const duckdb = await openDuckDb({ memory, tempDir: spillDir });
   try {
     return await explain(options, key, { ...subject, commits, seq }, duckdb);
   } finally {

@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
 import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
@@ -21,7 +22,8 @@ export interface ExplainOptions {
   /** Tiles listed per feature at most, newest first. Default 50. */
   readonly maxTiles?: number | undefined;
   readonly spillDir: string;
-  readonly memoryMb?: number | undefined;
+  /** Default: the process's own. */
+  readonly memory?: MemoryBudget | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number | null) => void) | undefined;

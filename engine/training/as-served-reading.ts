@@ -61,7 +61,7 @@ async function sweepVersion(context: ReadContext, sweep: ViewSweep, version: Ser
     entities: context.indexes,
     entityOf: new Map([[sweep, entityOf(context, sweep.view)]]),
     duckdb,
-    stateBudgetBytes: context.stateBudgetBytes,
+    memory: context.memory,
     signal,
     labels: version,
     scan: (onFraction) => inCommitOrder(context, sweep, version, onFraction),

@@ -72,7 +72,7 @@ async function sweepLog(
     entities: context.indexes,
     entityOf: new Map(views.map((sweep) => [sweep, entityOf(context, sweep.view)])),
     duckdb,
-    stateBudgetBytes: context.stateBudgetBytes,
+    memory: context.memory,
     signal,
     scan: (onFraction) =>
       inTimeOrder({

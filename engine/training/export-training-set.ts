@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { processMemory } from '../memory/process-memory.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
 import { RELEASE } from '../installation/release.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
@@ -28,10 +28,10 @@ import { readRequests } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, type SpineEntity } from './spine-labels.ts';
+import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
 import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
 
 const MIB = 2 ** 20;
-const STATES_SHARE = 0.4;
 
 /**
  * Writes a training set: the spine's rows in their order, with what every feature of the service was at each row's time, as Parquet, and a
@@ -49,7 +49,7 @@ const STATES_SHARE = 0.4;
  *
  * @example
  * await exportTrainingSet({ service, spine: 'labels.parquet', out: 'training.parquet', mode: 'event-time',
- *   reader, memoryMb: 2048, spillDir: '/var/tmp', clock: systemClock });
+ *   reader, spillDir: '/var/tmp', clock: systemClock });
  */
 export async function exportTrainingSet(options: TrainingOptions): Promise<TrainingManifest> {
   const signal = options.signal ?? new AbortController().signal;
@@ -68,12 +68,7 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   const output = await OutputFile.create(options.out, { overwrite, exportId, signal });
   try {
     await mkdir(options.spillDir, { recursive: true });
-    const spill = await mkdtemp(join(options.spillDir, 'training-'));
-    try {
-      return await exportWithin(options, signal, file, output, spill);
-    } finally {
-      await rm(spill, { recursive: true, force: true });
-    }
+    return await exportWithin(options, signal, file, output);
   } catch (error) {
     // An interrupted query fails in DuckDB's words; the caller asked for it in his own.
     signal.throwIfAborted();
@@ -88,14 +83,19 @@ async function exportWithin(
   signal: AbortSignal,
   file: SpineFile,
   output: OutputFile,
-  spill: string,
 ): Promise<TrainingManifest> {
-  const statesMb = options.statesMb ?? options.memoryMb * STATES_SHARE;
-  const duckdb = await openDuckDb({ memoryMb: Math.max(64, Math.floor(options.memoryMb - statesMb)), tempDir: spill });
+  const { memory = processMemory(), statesMb, onWait } = options;
+  const held = await memory.reserve(LEAST_EXPORT_MEMORY, `export of ${options.service.name}`, { signal, onWait });
   try {
-    return await new TrainingExport(options, signal, duckdb, statesMb * MIB).run(file, output);
+    const duckdb = await openDuckDb({ memory, tempDir: options.spillDir });
+    try {
+      const sweepMemory = new SweepMemory(held, statesMb === undefined ? undefined : statesMb * MIB);
+      return await new TrainingExport(options, signal, duckdb, sweepMemory).run(file, output);
+    } finally {
+      await duckdb.close();
+    }
   } finally {
-    await duckdb.close();
+    held.release();
   }
 }
 
@@ -111,15 +111,15 @@ class TrainingExport {
   readonly #options: TrainingOptions;
   readonly #signal: AbortSignal;
   readonly #duckdb: DuckDb;
-  readonly #stateBudgetBytes: number;
+  readonly #memory: SweepMemory;
   readonly #progress: ExportProgress;
   readonly #entities: readonly SpineEntity[];
 
-  constructor(options: TrainingOptions, signal: AbortSignal, duckdb: DuckDb, stateBudgetBytes: number) {
+  constructor(options: TrainingOptions, signal: AbortSignal, duckdb: DuckDb, memory: SweepMemory) {
     this.#options = options;
     this.#signal = signal;
     this.#duckdb = duckdb;
-    this.#stateBudgetBytes = stateBudgetBytes;
+    this.#memory = memory;
     this.#progress = new ExportProgress(options.clock, options.onProgress);
     this.#entities = entitiesOf(options.service);
   }
@@ -187,7 +187,7 @@ class TrainingExport {
       duckdb: this.#duckdb,
       listings: pool === undefined ? listingsOfProcess(clock) : storedListings(pool, clock),
       accepted: async (source) => (pool === undefined ? new Map() : acceptedInvalid(pool, source)),
-      stateBudgetBytes: this.#stateBudgetBytes,
+      memory: this.#memory,
       progress: this.#progress,
       indexes,
       rows: spine.rows,

@@ -41,7 +41,7 @@ export async function stageLags(
     indexes.push(await EntityIndex.open(duckdb, { ...entity, table: entityTable }));
   }
   const keys = indexes.reduce((sum, index) => sum + index.size, 0);
-  for (const range of evenRanges(keys, context.stateBudgetBytes / BYTES_PER_HELD_KEY)) {
+  for (const range of evenRanges(keys, context.memory.forKeys(keys * BYTES_PER_HELD_KEY) / BYTES_PER_HELD_KEY)) {
     for (const index of indexes) await index.load(duckdb, range, signal);
     if (indexes.every((index) => index.heldCount === 0)) continue;
     const stages: LagStage[] = [];

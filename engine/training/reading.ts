@@ -7,6 +7,7 @@ import type { CompiledView } from '../define/compiled-view.ts';
 import type { EntityIndex } from './entity-index.ts';
 import type { ExportProgress } from './export-progress.ts';
 import { FeatureStaging } from './feature-staging.ts';
+import type { SweepMemory } from './sweep-memory.ts';
 import type { ManifestLogged, ManifestServed, ManifestSource, TrainingOptions } from './training-types.ts';
 
 /** What every way of reading a spine's labels needs. */
@@ -17,7 +18,7 @@ export interface ReadContext {
   readonly listings: HistoryListings;
   /** The invalid records of a source that were accepted. */
   accepted(source: string): Promise<AcceptedInvalid>;
-  readonly stateBudgetBytes: number;
+  readonly memory: SweepMemory;
   readonly progress: ExportProgress;
   /** Of the service's entities, in the order of the labels' ids. */
   readonly indexes: readonly EntityIndex[];

@@ -3,7 +3,11 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { BYTES_PER_HELD_KEY, type EntityIndex } from './entity-index.ts';
 import { evenRanges, halves, type HashRange } from './hash-range.ts';
 import { LabelCursor, type TimeRange } from './spine-labels.ts';
+import type { SweepMemory } from './sweep-memory.ts';
 import type { ViewSweep } from './view-sweep.ts';
+
+/** Events applied between two looks at what the states take. */
+const CHECK_EVERY = 16_384;
 
 /** A part of a source's work: the entities of a range, from a label on. */
 interface Pass {
@@ -43,7 +47,7 @@ export interface SweepOptions<Figures> {
   readonly entities: readonly EntityIndex[];
   readonly entityOf: ReadonlyMap<ViewSweep, number>;
   readonly duckdb: DuckDb;
-  readonly stateBudgetBytes: number;
+  readonly memory: SweepMemory;
   readonly signal: AbortSignal;
   /** The labels to read; all where left out. */
   readonly labels?: TimeRange | undefined;
@@ -60,14 +64,17 @@ export interface SweepOptions<Figures> {
 export async function sweepSource<Figures>(options: SweepOptions<Figures>): Promise<Figures> {
   const used = usedEntities(options);
   const keyCount = used.reduce((sum, index) => sum + index.size, 0);
-  const perPass = options.stateBudgetBytes / 2 / BYTES_PER_HELD_KEY;
+  const { views, memory } = options;
+  const perPass = memory.forKeys(keyCount * BYTES_PER_HELD_KEY) / BYTES_PER_HELD_KEY;
+  const decodedBytes = memory.decodedBytes(views.length);
+  for (const view of views) view.begin(decodedBytes, memory.slabBytes);
   const waiting: Pass[] = evenRanges(keyCount, perPass).map((range) => ({ range, fromLabel: 0 }));
   let figures: { readonly of: Figures } | null = null;
   for (let number = 1; ; number++) {
     const pass = waiting.shift();
     if (pass === undefined) break;
     for (const index of used) await index.load(options.duckdb, pass.range, options.signal);
-    for (const view of options.views) view.clear();
+    for (const view of views) view.clear();
     const isFirst = figures === null;
     if (!isFirst && used.every((index) => index.heldCount === 0)) continue;
     let fraction: number | null = null;
@@ -79,7 +86,7 @@ export async function sweepSource<Figures>(options: SweepOptions<Figures>): Prom
     waiting.push(...(await runPass(options, used, scan, pass, isFirst, report)));
     figures ??= { of: scan.figures };
   }
-  for (const view of options.views) view.clear();
+  for (const view of views) view.begin(0, 0);
   return figures!.of;
 }
 
@@ -96,13 +103,12 @@ async function runPass(
   isFirst: boolean,
   report: (rows: number, events: number, deferred: number) => void,
 ): Promise<Pass[]> {
-  const { views, signal } = options;
+  const { views, signal, memory } = options;
   const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
   const counters = views.map((view) => (isFirst ? view.counts : null));
   const labels = await LabelCursor.open(options.duckdb, options.entities.length, signal, options.labels);
   const deferred: Pass[] = [];
   let range = pass.range;
-  const checkEvery = Math.min(32_768, Math.max(256, Math.floor(options.stateBudgetBytes / 2048)));
   let sinceCheck = 0;
 
   const readLabel = (): void => {
@@ -116,7 +122,8 @@ async function runPass(
   /** Lets half of the entities go while the states are beyond the budget. */
   const keepBudget = (): void => {
     sinceCheck = 0;
-    while (views.reduce((sum, view) => sum + view.estimateBytes(), 0) > options.stateBudgetBytes) {
+    const bytes = (): number => views.reduce((sum, view) => sum + view.bytes(CHECK_EVERY), 0);
+    while (!memory.holdsStates(bytes())) {
       const parts = halves(range);
       if (parts === null || used.every((index) => index.heldCount <= 1)) return;
       const [kept, later] = parts;
@@ -125,6 +132,8 @@ async function runPass(
           for (const { view, entity } of readers) if (options.entities[entity] === index) view.drop(id);
         });
       }
+      for (const view of views) view.pack();
+      memory.settle(bytes());
       deferred.push({ range: later, fromLabel: Math.max(pass.fromLabel, labels.position) });
       range = kept;
     }
@@ -140,7 +149,7 @@ async function runPass(
           if (!labels.advance()) await labels.fill();
         }
         for (let v = 0; v < views.length; v++) if (views[v]!.apply(event, counters[v]!)) sinceCheck++;
-        if (sinceCheck >= checkEvery) keepBudget();
+        if (sinceCheck >= CHECK_EVERY) keepBudget();
       }
       report(labels.position, events.length, deferred.length);
       // A later pass needs no more than the labels ask for; the first one also counts the whole log.

@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
 import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
@@ -55,11 +56,13 @@ export interface TrainingOptions {
   readonly compare?: boolean | undefined;
   /** Reads the topics of the sources (`withArchive`: as far back as was archived); `null` exports from history alone. */
   readonly reader: LogReader | null;
-  /** Memory for DuckDB and entity states together, in MiB. Spills and extra passes keep it. */
-  readonly memoryMb: number;
-  /** The share of `memoryMb` that entity states may take, in MiB. Default: 40 %. */
+  /** What it shares with the rest of the process; it waits for its least of it, and makes further passes where it cannot have more. Default: the process's own. */
+  readonly memory?: MemoryBudget | undefined;
+  /** For tests: what keys and states may take, in MiB. */
   readonly statesMb?: number | undefined;
-  /** A folder for spilled data; the export makes a folder of its own in it and removes that again. */
+  /** Called where it waits for memory, with what for. */
+  readonly onWait?: ((text: string) => void) | undefined;
+  /** A folder for spilled data, which outlives the export: DuckDB is shared by all of the process, and spills into the folder of the first. */
   readonly spillDir: string;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;

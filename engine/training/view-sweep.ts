@@ -2,8 +2,9 @@ import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../define/compiled-view.ts';
 import type { Cell } from '../values/cell.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
-import { statesBytes } from '../state/state-size.ts';
-import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { HeldStates } from '../state/held-states.ts';
+import { encodedEventBytes } from '../state/state-size.ts';
+import type { ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';
 import type { FeatureStaging } from './feature-staging.ts';
@@ -21,12 +22,14 @@ export class ViewSweep {
   readonly #staging: FeatureStaging;
   readonly #prepared: PreparedEvent;
   readonly #emptyCells: readonly Cell[];
-  #states: (EntityState | undefined)[] = [];
-  #stateCount = 0;
+  readonly #bytesPerEvent: number;
+  #states: HeldStates;
 
   constructor(view: CompiledView, index: EntityIndex, staging: FeatureStaging) {
     this.view = view;
     this.#reducer = createViewReducer(view.layout);
+    this.#bytesPerEvent = encodedEventBytes(view.layout);
+    this.#states = new HeldStates(this.#reducer, 0);
     this.#index = index;
     this.#staging = staging;
     this.#prepared = {
@@ -42,16 +45,23 @@ export class ViewSweep {
     this.#emptyCells = this.#reducer.read(this.#reducer.empty(), 0);
   }
 
+  /** Forgets all states; the next sweep begins, which lets so much of the heap be taken by decoded ones. */
+  begin(decodedBytes: number, slabBytes: number): void {
+    this.#states = new HeldStates(this.#reducer, decodedBytes, slabBytes);
+  }
+
   /** Forgets all states; the next pass begins. */
   clear(): void {
-    this.#states = [];
-    this.#stateCount = 0;
+    this.#states.clear(true);
   }
 
   drop(id: number): void {
-    if (this.#states[id] === undefined) return;
-    this.#states[id] = undefined;
-    this.#stateCount--;
+    this.#states.delete(id);
+  }
+
+  /** Makes room where states were dropped. */
+  pack(): void {
+    this.#states.pack();
   }
 
   /** Hot path: applies one event to its entity's state, if the spine asks for that entity. True where it did. */
@@ -65,13 +75,7 @@ export class ViewSweep {
     if (counts !== null) counts.applied++;
     const id = this.#index.idOf(prepared.keyText);
     if (id === undefined) return false;
-    let state = this.#states[id];
-    if (state === undefined) {
-      state = this.#reducer.empty();
-      this.#states[id] = state;
-      this.#stateCount++;
-    }
-    this.#reducer.apply(state, prepared);
+    this.#reducer.apply(this.#states.toChange(id), prepared);
     return true;
   }
 
@@ -88,7 +92,7 @@ export class ViewSweep {
 
   /** Hot path: reads the features of one label. */
   read(id: number, timeUs: number, rowNumber: number): void {
-    const state = this.#states[id];
+    const state = this.#states.toRead(id);
     if (state === undefined) {
       this.rowsWithoutState++;
       this.#staging.append(rowNumber, this.#emptyCells);
@@ -97,8 +101,8 @@ export class ViewSweep {
     this.#staging.append(rowNumber, this.#reducer.read(state, timeUs));
   }
 
-  /** About how many bytes of memory the states take. */
-  estimateBytes(): number {
-    return statesBytes(this.#states, this.#stateCount);
+  /** What the states take outside of the heap, and so many events more can add to them. */
+  bytes(events: number): number {
+    return this.#states.bytes + events * this.#bytesPerEvent;
   }
 }

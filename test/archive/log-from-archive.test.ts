@@ -25,7 +25,6 @@ async function backfilled(reader: LogReader): Promise<string[]> {
     pool: world.pool,
     reader,
     spillDir: join(world.archiveDir, '..', 'spill'),
-    memoryMb: 256,
     clock: systemClock,
     builder: 'test',
   });

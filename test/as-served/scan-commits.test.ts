@@ -207,7 +207,6 @@ test(`the states of every commit, byte for byte, from the log alone (seed ${seed
           pool: database.pool,
           reader,
           spillDir: folder,
-          memoryMb: 256,
           clock: testClock,
           builder: 'replay',
         });

@@ -53,7 +53,6 @@ export async function publish({ pool, reader, folder }: ServedWorld, view: Compi
     pool,
     reader,
     spillDir: folder,
-    memoryMb: 256,
     clock: testClock,
     builder: 'as-served',
   });
@@ -145,7 +144,6 @@ export async function exportSpine(
     pool,
     archiveDir: null,
     reader,
-    memoryMb: 256,
     spillDir: join(folder, 'spill'),
     clock: systemClock,
     overwrite: true,

@@ -64,7 +64,6 @@ function attemptOf(given: Given, build: string, attemptMs: number): Promise<Back
     pool,
     reader: null,
     spillDir: join(folder, 'spill'),
-    memoryMb: 512,
     clock: clockUntil(Number.POSITIVE_INFINITY, () => {}),
     builder: 'test',
     attempt: { build, attemptMs },
@@ -179,7 +178,7 @@ describe('a backfill that is killed', () => {
 
   it('comes to the same states where memory had run out on the way', async () => {
     const rows = purchases(9000, 2000);
-    const given = { view: view(await jsonl(folder, rows)), memoryMb: 2 };
+    const given = { view: view(await jsonl(folder, rows)), mostMemory: { heap: 0 } };
     const { states } = await factsOfOne(given);
     const { result, resumed } = await killedAgainAndAgain(given, randomFrom(seed), 9);
     expect((await buildFacts(pool, given.view, result.version))['states']).toEqual(states);

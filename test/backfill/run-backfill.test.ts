@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { BackfillProgress } from '../../engine/backfill/backfill-progress.ts';
 import { discardVersion } from '../../engine/backfill/discard-version.ts';
 import { type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
@@ -20,6 +20,8 @@ import { versions, viewVersion } from '../../engine/postgres/view-versions.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { openStreamDatabase, stateBytes } from '../stream/stream-fixture.ts';
 import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
 
 const HOUR_US = 3_600_000_000;
 const START_US = -40 * HOUR_US;
@@ -75,7 +77,6 @@ function backfill(
     pool,
     reader: null,
     spillDir: join(folder, 'spill'),
-    memoryMb: 512,
     clock: systemClock,
     builder: 'test',
     ...options,
@@ -129,10 +130,32 @@ describe('runBackfill', () => {
     const path = await jsonlHistory(rows);
     const whole = await built(viewOver(path));
     const progress: BackfillProgress[] = [];
-    // About 350 kB for states of some 600 bytes an entity.
-    expect(await built(viewOver(path), { memoryMb: 1, onProgress: (at) => progress.push(at) })).toEqual(whole);
+    const mostMemory = { heap: 0 };
+    expect(await built(viewOver(path), { mostMemory, onProgress: (at) => progress.push(at) })).toEqual(whole);
     expect(progress.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['cut', 'history', 'load', 'verify']));
     expect(progress.at(-1)).toMatchObject({ phase: 'verify', percent: 100, rows: 6000 });
+  });
+
+  it('waits for its least of the memory, saying for what, and gives all of it back, also where it fails', async () => {
+    const path = await jsonlHistory(purchases(300));
+    const memory = new MemoryBudget(memoryShares(2048));
+    const held = await memory.reserve(memory.limits, 'export of everything');
+    const waits: string[] = [];
+    const running = built(viewOver(path), { memory, onWait: (text) => waits.push(text) });
+    await vi.waitFor(() => expect(waits).toHaveLength(1));
+    expect(waits[0]).toMatch(/^waiting for 120 MB of memory: it is held by export of everything \(\d+ MB\)$/);
+    held.release();
+    expect(await running).toEqual(await built(viewOver(path), { memory }));
+    await expect(built(viewOver(join(folder, 'nowhere-*.jsonl')), { memory })).rejects.toMatchObject({
+      code: 'history-not-found',
+    });
+    const given = new AbortController();
+    const all = await memory.reserve(memory.limits, 'export of everything');
+    const aborted = built(viewOver(path), { memory, signal: given.signal });
+    given.abort(new Error('enough'));
+    await expect(aborted).rejects.toThrow('enough');
+    all.release();
+    expect(memory.usedBytes).toBe(0);
   });
 
   it('takes the topic up to the cut, and leaves all the stream starts from', async () => {

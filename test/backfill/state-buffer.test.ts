@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { StateBuffer } from '../../engine/backfill/state-buffer.ts';
+import { LEAST_BACKFILL_MEMORY, StateMemory } from '../../engine/backfill/state-memory.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { type MemoryAmount, memoryShares } from '../../engine/memory/memory-shares.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
@@ -63,6 +66,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+function memory(most: Partial<MemoryAmount>): StateMemory {
+  const held = new MemoryBudget(memoryShares(2048)).tryReserve(LEAST_BACKFILL_MEMORY, 'backfill');
+  return new StateMemory(held!, most);
+}
+
 const keys: readonly ScalarValue[][] = [
   ['a', 1n, true],
   ['a', 1n, false],
@@ -105,8 +113,8 @@ it('gives the states of all events, byte for byte the same however often and whe
       async (used, steps, every) => {
         const reducer = createViewReducer(used);
         const direct = new Map<string, ReturnType<typeof reducer.empty>>();
-        const inMemory = new StateBuffer(reducer, duckdb, Number.POSITIVE_INFINITY);
-        const spilling = new StateBuffer(reducer, duckdb, 1);
+        const inMemory = new StateBuffer(reducer, duckdb, memory({}));
+        const spilling = new StateBuffer(reducer, duckdb, memory({ heap: 0 }), 1);
         let late = 0;
         for (const [offset, one] of steps.entries()) {
           const prepared = event(used, one, offset);
@@ -139,7 +147,9 @@ it('gives the states of all events, byte for byte the same however often and whe
 
 it('keeps within its budget: a tenth of the memory needs several spills', async () => {
   const reducer = createViewReducer(layout);
-  const buffer = new StateBuffer(reducer, duckdb, 2_000_000);
+  // An empty one's, and some 2 MB for keys; the states are in their thread, by blocks of 512 events.
+  const { heap } = new StateBuffer(reducer, duckdb, memory({}), 1).needed;
+  const buffer = new StateBuffer(reducer, duckdb, memory({ heap: heap + 2_000_000 }), 1);
   let most = 0;
   for (let n = 0; n < 60_000; n++) {
     const key = [`entity-${n % 20_000}`, BigInt(n % 20_000), true];
@@ -154,4 +164,5 @@ it('keeps within its budget: a tenth of the memory needs several spills', async 
   let rows = 0;
   for await (const _ of buffer.rows()) rows++;
   expect(rows).toBe(20_000);
+  await buffer.close();
 });

@@ -210,7 +210,6 @@ test('every bad record becomes what it should, once, in stream and backfill alik
     pool: database.pool,
     reader: kafka.reader,
     spillDir: folder,
-    memoryMb: 512,
     clock: systemClock,
     builder: 'test',
   });

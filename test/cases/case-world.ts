@@ -187,7 +187,6 @@ export class CaseWorld {
         pool,
         reader,
         spillDir: this.folder,
-        memoryMb: 512,
         clock: systemClock,
         builder: 'test',
       });
@@ -232,7 +231,6 @@ export class CaseWorld {
       out: join(folder, 'training.parquet'),
       mode: 'event-time',
       reader,
-      memoryMb: 256,
       spillDir: join(this.folder, 'spill'),
       clock: systemClock,
     });

@@ -59,7 +59,6 @@ async function exported(service: 'people' | 'items', folder: string, spine: stri
     out: join(folder, 'out.parquet'),
     mode: 'event-time',
     reader: null,
-    memoryMb: 256,
     spillDir: join(folder, 'spill'),
     clock: systemClock,
   });

@@ -245,7 +245,6 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
         pool: database.pool,
         archiveDir: null,
         reader: createMemoryLogReader(broker),
-        memoryMb: 256,
         spillDir: folder,
         clock: fixedClock,
         ...more,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { type ActivityDeps, viewWithFingerprint } from '../../activities/activity-deps.ts';
+import { processMemory } from '../../engine/memory/process-memory.ts';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { MemoryBroker } from '../stream/memory-log.ts';
@@ -32,7 +33,7 @@ beforeAll(async () => {
     clock: systemClock,
     roots: null,
     spillDir: '/',
-    memoryMb: 1,
+    memory: processMemory(),
     identity: 'test',
   };
 });

@@ -44,7 +44,6 @@ test('400 routes of three million flights, backfilled and served, read what the 
       pool,
       reader: null,
       spillDir: join(folder, 'spill'),
-      memoryMb: 1024,
       clock: systemClock,
       builder: 'test',
     });

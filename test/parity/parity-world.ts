@@ -94,7 +94,6 @@ export class ParityWorld {
       pool: this.pool,
       reader: this.reader,
       spillDir: this.folder,
-      memoryMb: 256,
       clock: this.clock,
       builder: 'parity-test',
     });
@@ -172,7 +171,6 @@ export class ParityWorld {
       servedTopic: SERVED_TOPIC,
       kind: 'audit',
       spillDir: this.folder,
-      memoryMb: 256,
       clock: this.clock,
       ...options,
     });

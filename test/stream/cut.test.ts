@@ -75,7 +75,6 @@ async function build(
     pool,
     reader,
     spillDir: folder,
-    memoryMb: 256,
     clock: testClock,
     builder: 'cut',
   });

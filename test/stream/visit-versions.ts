@@ -84,7 +84,6 @@ export async function openVisitBuilder(databaseUrl: string): Promise<VisitBuilde
       pool,
       reader,
       spillDir: folder,
-      memoryMb: 256,
       clock,
       builder: 'visits',
     });

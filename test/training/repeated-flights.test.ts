@@ -108,7 +108,6 @@ test(`${LABELS} labels on three million real flights whose ids repeat read what 
     out,
     mode: 'event-time',
     reader: null,
-    memoryMb: 1024,
     spillDir: join(folder, 'spill'),
     clock: systemClock,
   });

@@ -92,7 +92,6 @@ export async function exportSmall(
     out: join(folder, 'out.parquet'),
     mode: 'event-time',
     reader: null,
-    memoryMb: 256,
     spillDir: join(folder, 'spill'),
     clock: systemClock,
     ...options,

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exportSmall, ORDER, type SmallService } from './small-service.ts';
 import { filesIn, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
 
 const AT = Date.UTC(2001, 5, 1) * 1000;
 
@@ -314,7 +316,8 @@ test('a spine too wide for the memory says so', async () => {
   const folder = await testFolder();
   const row = Object.fromEntries(Array.from({ length: 12_000 }, (_, index) => [`x${index}`, 1]));
   await writeFile(join(folder, 's.jsonl'), `${JSON.stringify(row)}\n`);
-  await expect(exportSmall(folder, 's.jsonl', { memoryMb: 110 })).rejects.toMatchObject({
+  const memory = new MemoryBudget({ ...memoryShares(2048), duckDbBytes: 64 << 20 });
+  await expect(exportSmall(folder, 's.jsonl', { memory })).rejects.toMatchObject({
     code: 'memory-limit-too-small',
     remedy: expect.stringContaining('MEMORY_MB'),
   });

@@ -79,7 +79,6 @@ async function expectSet(
     out,
     mode: 'event-time',
     reader: createMemoryLogReader(broker),
-    memoryMb: 256,
     statesMb,
     onError: 'null',
     spillDir: join(folder, 'spill'),
