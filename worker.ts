@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { getHeapStatistics } from 'node:v8';
 import { Client } from '@temporalio/client';
 import {
   DefaultLogger,
@@ -16,6 +17,7 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
+import { MemoryGauges } from './activities/memory-gauges.ts';
 import { CatalogTender } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
@@ -23,21 +25,25 @@ import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
 import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
+import { openDuckDb } from './engine/duckdb/duckdb.ts';
+import type { MemoryBudget } from './engine/memory/memory-budget.ts';
+import { setProcessMemory } from './engine/memory/process-memory.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
 import { ensureMigrated } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
 import { checkReachable } from './config/reachability.ts';
+import { streamSlots } from './config/worker-memory.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
 import { bounded } from './workflows/bounded.ts';
 import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queues.ts';
 
-/** Backfills and exports at once in this process; each may use MILLRACE_MEMORY_MB. */
+/** Backfills and exports at once in this process; they share its memory, or one waits for it. */
 const BATCHES_AT_ONCE = 2;
-const STREAMS_AT_ONCE = 100;
+const SHOW_MEMORY_EVERY_MS = 5_000;
 /** How often versions of earlier semantics are looked at, while there are any. */
 const TELL_EVERY_MS = 30_000;
 
@@ -126,6 +132,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   await ensureMigrated(databaseUrl);
   await registerSearchAttributes(temporal);
 
+  const memory = setProcessMemory(env.memoryMb);
   const identity = `${hostname()}:${process.pid}`;
   const spill = openSpillFolder(env.spillDir);
   const spillDir = spill.path;
@@ -154,10 +161,13 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     clock: systemClock,
     spillDir,
     roots: env.roots,
-    memoryMb: env.memoryMb,
+    memory,
     identity,
   };
   const activities = createActivities(deps);
+  const streams = streamSlots(memory, roles.includes('batch'));
+  // Held as long as the process lives: whoever comes shares it, and it spills here.
+  const duckdb = await openDuckDb({ memory, tempDir: spillDir });
   const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
   const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
     workflow: {
@@ -167,7 +177,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
       stickyQueueScheduleToStartTimeout: '3s',
     },
     batch: { maxConcurrentActivityTaskExecutions: BATCHES_AT_ONCE },
-    stream: { maxConcurrentActivityTaskExecutions: STREAMS_AT_ONCE },
+    stream: { maxConcurrentActivityTaskExecutions: streams },
   };
   const workers = await Promise.all(
     roles.map((role) =>
@@ -208,8 +218,17 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   };
   // A parent that is gone takes us with it, or a killed `millrace dev` would leave its worker behind.
   process.on('disconnect', shutdown);
+  const gauges = new MemoryGauges(Runtime.instance().metricMeter, memory);
+  const showing = setInterval(() => gauges.show(), SHOW_MEMORY_EVERY_MS);
   log.info(
-    { taskQueue, roles, views: [...definitions.views.keys()], folder: definitions.folder, temporal: temporal.address },
+    {
+      taskQueue,
+      roles,
+      views: [...definitions.views.keys()],
+      folder: definitions.folder,
+      temporal: temporal.address,
+      memory: memoryFigures(memory, streams),
+    },
     'READY',
   );
   process.send?.({ ready: true });
@@ -218,12 +237,27 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
+    clearInterval(showing);
     await Promise.all([teller.stop(), tender.stop()]);
     await reader?.close();
+    await duckdb.close();
     await connection.close();
     await pool.end();
     spill.remove();
   }
+}
+
+/** What this process keeps within, how it is shared out, and what it takes before it has any work: its base. */
+function memoryFigures({ shares }: MemoryBudget, streams: number): Record<string, number> {
+  const mb = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  return {
+    memoryMb: mb(shares.totalBytes),
+    idleRssMb: mb(process.memoryUsage.rss()),
+    duckDbMb: mb(shares.duckDbBytes),
+    oldSpaceMb: mb(shares.oldSpaceBytes),
+    heapLimitMb: mb(getHeapStatistics().heap_size_limit),
+    streams,
+  };
 }
 
 /** A worker that fails takes the others along: half a worker would look alive. */

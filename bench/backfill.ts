@@ -126,7 +126,6 @@ async function runOnce(runner: Runner, folder: string): Promise<void> {
       pool,
       reader: null,
       spillDir: join(folder, 'spill'),
-      memoryMb: MEMORY_MB,
       clock: systemClock,
       builder: 'bench',
     });

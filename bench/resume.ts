@@ -86,7 +86,6 @@ async function attempt(
     pool,
     reader: null,
     spillDir: join(tmpdir(), 'millrace-bench-resume-spill'),
-    memoryMb: MEMORY_MB,
     clock: systemClock,
     builder: 'bench',
     attempt: { build, attemptMs },

@@ -67,7 +67,6 @@ async function exportWithMillrace(folder: string, out: string): Promise<void> {
     timeZone: 'UTC',
     mode: 'event-time',
     reader: null,
-    memoryMb: MEMORY_MB,
     spillDir: join(folder, 'spill'),
     clock: systemClock,
     overwrite: true,

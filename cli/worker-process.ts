@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type AnyErrorCode, receivedCode } from '../engine/errors/error-codes.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { memoryFlags } from '../config/worker-memory.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { ownModule } from '../engine/installation/own-module.ts';
 
@@ -67,6 +69,7 @@ export class WorkerProcess {
   async #launch(): Promise<void> {
     const child = fork(fileURLToPath(ownModule('../worker', import.meta.url)), [], {
       env: { ...this.#options.variables, NODE_NO_WARNINGS: '1' },
+      execArgv: [...process.execArgv, ...memoryFlags(readEnvironment(this.#options.variables).memoryMb)],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;

@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { ownModule } from '../../engine/installation/own-module.ts';
 
 /** `millrace worker`: the worker process, by the environment. */
 export function addWorkerCommand(program: Command): void {
@@ -10,6 +12,22 @@ export function addWorkerCommand(program: Command): void {
     .option('--features <dir>', 'folder of definitions (default: MILLRACE_FEATURES, else ./features)')
     .action(async ({ features }: { readonly features?: string }) => {
       if (features !== undefined) process.env['MILLRACE_FEATURES'] = features;
-      await import('../../worker.ts');
+      const { readEnvironment } = await import('../../config/environment.ts');
+      const { memoryFlags } = await import('../../config/worker-memory.ts');
+      const worker = ownModule('../../worker', import.meta.url);
+      // V8 takes the size of its heap at its start only: this process becomes the worker, with the heap that MILLRACE_MEMORY_MB leaves it. One that
+      // has a channel to its parent would lose that, and Windows has no such call.
+      if (process.platform === 'win32' || process.connected) await import(worker.href);
+      else {
+        const flags = memoryFlags(readEnvironment().memoryMb);
+        const command = [process.execPath, ...process.execArgv, ...flags, fileURLToPath(worker)];
+        process.execve?.(process.execPath, command, definedOf(process.env));
+      }
     });
+}
+
+function definedOf(variables: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }

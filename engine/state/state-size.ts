@@ -40,11 +40,6 @@ export function statesBytes(states: readonly (EntityState | undefined)[], held: 
   return held * (BYTES_PER_ENTITY + (sampled === 0 ? 0 : bytes / sampled));
 }
 
-/** About how many bytes of memory one state takes, in the same way. */
-export function stateBytes(state: EntityState): number {
-  return BYTES_PER_ENTITY + ofRows(state);
-}
-
 function ofRows(state: EntityState): number {
   let bytes = 0;
   for (const rows of (state as TileState).groups) bytes += rowsBytes(rows);
@@ -63,7 +58,7 @@ function rowsBytes({ cells, refs }: TileRows): number {
  * @example
  * held += stateBytes(state, keyText);
  */
-export function stateBytes(state: EntityState, keyText: string): number {
+export function stateBytes(state: EntityState, keyText = ''): number {
   let bytes = BYTES_PER_ENTITY + textBytes(keyText);
   for (const rows of (state as TileState).groups) {
     bytes += rowsBytes(rows);

@@ -23,7 +23,6 @@ const result = await runBackfill({
   pool: createPool(config.databaseUrl, { max: 3, applicationName: 'backfill-child' }),
   reader: createKafkaLogReader({ brokers: config.brokers, clientId: 'child' }),
   spillDir: config.spillDir,
-  memoryMb: 512,
   clock: systemClock,
   builder: `child-${process.pid}`,
   attempt: { build, attemptMs },

@@ -1,0 +1,33 @@
+import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
+import { STREAM_LEAST } from '../engine/stream/stream-memory.ts';
+import { type MemoryAmount, oldSpaceMb } from '../engine/memory/memory-shares.ts';
+
+/** Left for one backfill, export or audit, where this worker does such work: streams never end. */
+const BATCH_LEAST: MemoryAmount = { heap: 72 << 20, buffers: 48 << 20 };
+const MOST_STREAMS = 100;
+/** V8 would let its young objects take three times 64 MB. */
+const SEMI_SPACE_MB = 16;
+
+/**
+ * How many streams a worker takes on: as many as have room to begin with, beside a backfill or an export.
+ *
+ * @example
+ * streamSlots(setProcessMemory(2048), true);
+ */
+export function streamSlots({ limits }: MemoryBudget, hasBatches: boolean): number {
+  const slots = (['heap', 'buffers'] as const).map((place) => {
+    const room = limits[place] - (hasBatches ? BATCH_LEAST[place] : 0);
+    return Math.floor(room / STREAM_LEAST[place]);
+  });
+  return Math.max(1, Math.min(MOST_STREAMS, ...slots));
+}
+
+/**
+ * What a process that is to keep within so much memory is started with: V8's old space is a share of it. V8 takes it at its start only.
+ *
+ * @example
+ * fork('worker.ts', [], { execArgv: memoryFlags(2048) });
+ */
+export function memoryFlags(memoryMb: number): string[] {
+  return [`--max-old-space-size=${oldSpaceMb(memoryMb)}`, `--max-semi-space-size=${SEMI_SPACE_MB}`];
+}
