@@ -35,6 +35,8 @@ export class OpenInstance {
   #sessions = 0;
   /** How many want one thread. */
   #single = 0;
+  /** The last of those that want the memory for themselves. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(instance: DuckDBInstance, main: DuckDBConnection, spillDir: string, threads: number) {
     this.instance = instance;
@@ -73,6 +75,14 @@ export class OpenInstance {
     } finally {
       if (--this.#single === 0) await this.main.run(`SET threads = ${this.#threads}`);
     }
+  }
+
+  /** Runs `fn` after all others that were asked to run alone: of queries that need most of the memory, two would leave neither enough. */
+  alone<T>(fn: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(fn);
+    // Whoever comes next only waits for the end of this one.
+    this.#last = mine.catch(() => {});
+    return mine;
   }
 
   /** Frees memory and spill files. */

@@ -104,6 +104,11 @@ export class DuckDb {
     return this.#lease.opened.withOneThread(fn);
   }
 
+  /** Runs `fn`, a query that needs most of DuckDB's memory, after those of other sessions that do. Not from within one. */
+  alone<T>(fn: () => Promise<T>): Promise<T> {
+    return this.#lease.opened.alone(fn);
+  }
+
   /** A table name that is not used yet. */
   newName(prefix: string): string {
     this.#names++;

@@ -27,11 +27,8 @@ export async function repeatedHashes(
   const candidates = found === null ? null : await stage(found, duckdb);
   const condition = candidates === null ? '' : ` WHERE k IN (SELECT k FROM ${candidates})`;
   const repeated = duckdb.newName('repeated');
-  await duckdb.run(
-    `CREATE TABLE ${repeated} AS SELECT k FROM (${sql})${condition} GROUP BY k HAVING count(*) > 1`,
-    [],
-    signal,
-  );
+  const counting = `CREATE TABLE ${repeated} AS SELECT k FROM (${sql})${condition} GROUP BY k HAVING count(*) > 1`;
+  await duckdb.alone(() => duckdb.run(counting, [], signal));
   if (candidates !== null) await duckdb.run(`DROP TABLE ${candidates}`);
   const [counted] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${repeated}`);
   if (counted !== undefined && counted.n > 0n) return repeated;
