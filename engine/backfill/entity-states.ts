@@ -20,9 +20,10 @@ export class EntityStates {
   /** By row of the block at hand; where an id cannot matter, whatever stood there before. */
   readonly #idOf: (string | null)[] = [];
 
-  constructor(layout: ViewLayout) {
+  /** @param decodedBytes what decoded states may take of the heap they are in */
+  constructor(layout: ViewLayout, decodedBytes = DECODED_BYTES) {
     this.#reducer = createViewReducer(layout);
-    this.#states = new HeldStates(this.#reducer, DECODED_BYTES, undefined, CROWDED_BYTES);
+    this.#states = new HeldStates(this.#reducer, decodedBytes, undefined, CROWDED_BYTES);
     this.#places = new SlotPlaces(layout);
     const inputs = layout.slots.map(() => null);
     this.#event = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };

@@ -1,9 +1,8 @@
-import { sql } from 'kysely';
 import type pg from 'pg';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogPoint, SavedLog } from '../log/scan-log.ts';
-import { catalog, run } from '../postgres/catalog.ts';
+import { catalog, CLOCK, run } from '../postgres/catalog.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import type { NewIds } from '../topic/topic-scan.ts';
 import type { HeldVersion } from './build-attempt.ts';
@@ -44,7 +43,7 @@ export async function writePoint(client: Queryable, view: string, version: numbe
     client,
     catalog
       .updateTable(PROGRESS)
-      .set({ point: JSON.stringify(point), attempts: 0, saved_at: sql<string>`clock_timestamp()` })
+      .set({ point: JSON.stringify(point), attempts: 0, saved_at: CLOCK })
       .where('view', '=', view)
       .where('version', '=', version),
   );
@@ -57,7 +56,7 @@ export async function uncountAttempt(on: Queryable, { view, version, attemptMs }
     on,
     catalog
       .updateTable(PROGRESS)
-      .set({ attempts: sql<number>`greatest(attempts - 1, 0)` })
+      .set((eb) => ({ attempts: eb.fn<number>('greatest', [eb('attempts', '-', 1), eb.lit(0)]) }))
       .where('view', '=', view)
       .where('version', '=', version)
       .where('attempt_ms', '=', attemptMs),

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
 import { BinaryWriter } from '../postgres/binary-writer.ts';
+import { copyIn } from '../postgres/copy-in.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { ident } from '../postgres/sql.ts';
 import { withoutTimeLimit } from '../postgres/time-limit.ts';
@@ -72,10 +70,7 @@ export async function copySavedStates(
 ): Promise<number> {
   const written = { rows: 0 };
   await withoutTimeLimit(client, async () => {
-    const copy = client.query(
-      copyFrom(`COPY ${savedTable(stateTable, table)} (${COLUMNS}) FROM STDIN (FORMAT binary)`),
-    );
-    await pipeline(Readable.from(copyChunks(rows, written)), copy);
+    await copyIn(client, `${savedTable(stateTable, table)} (${COLUMNS})`, copyChunks(rows, written));
   });
   return written.rows;
 }

@@ -13,7 +13,7 @@ import { EventBlock, type PackedBlock } from './event-block.ts';
 import type { SavedState } from './saved-states.ts';
 import { keyFromText, keyToText } from './spilled-key.ts';
 import type { StateMemory } from './state-memory.ts';
-import { StateThread, THREAD_HEAP_BYTES } from './state-thread.ts';
+import { MORE_THREAD_HEAP_BYTES, StateThread, THREAD_HEAP_BYTES } from './state-thread.ts';
 
 /** What the events waiting to be applied, and those being applied, may take. */
 const BLOCK_BYTES = 32 << 20;
@@ -32,6 +32,7 @@ export class StateBuffer {
   readonly #entities = new EntityNumbers();
   readonly #block: EventBlock;
   #states: EntityStates | StateThread | null = null;
+  #threadHeapBytes = THREAD_HEAP_BYTES;
   /** The block being applied. */
   #applying: Promise<void> = Promise.resolve();
   #spillTable: string | null = null;
@@ -75,18 +76,26 @@ export class StateBuffer {
   get needed(): MemoryAmount {
     const { bytes, heapBytes } = this.#block;
     const added = (this.#events + this.#eventsApplying) * this.#bytesPerEvent;
-    return { heap: THREAD_HEAP_BYTES + heapBytes + this.#entities.bytes, buffers: bytes + this.#statesBytes + added };
+    return {
+      heap: this.#threadHeapBytes + heapBytes + this.#entities.bytes,
+      buffers: bytes + this.#statesBytes + added,
+    };
   }
 
   /** To be called between batches: hands a full block on, and spills where no more memory can be had. */
   async endBatch(): Promise<void> {
     if (this.#block.isFull) {
-      this.#states ??= new StateThread(this.#reducer.layout);
+      this.#states ??= this.#newThread();
       await this.#pass(this.#states);
     }
     if (this.#memory.holds(this.needed) || this.heldEntities === 0) return;
     const states = await this.#allApplied();
     if (!this.#memory.holds(this.needed)) await this.#spill(states);
+  }
+
+  #newThread(): StateThread {
+    if (this.#memory.keepHeap(MORE_THREAD_HEAP_BYTES)) this.#threadHeapBytes += MORE_THREAD_HEAP_BYTES;
+    return new StateThread(this.#reducer.layout, this.#threadHeapBytes);
   }
 
   /** The position of the history's last event. */

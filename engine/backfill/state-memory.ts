@@ -10,6 +10,7 @@ const STEP_BYTES = 8 << 20;
 export class StateMemory {
   readonly #held: MemoryReservation;
   readonly #most: MemoryAmount;
+  #keptHeap = 0;
 
   /** @param most For tests: never more than that. */
   constructor(held: MemoryReservation, most: Partial<MemoryAmount> = {}) {
@@ -22,10 +23,20 @@ export class StateMemory {
     return this.#holds('heap', bytes.heap) && this.#holds('buffers', bytes.buffers);
   }
 
-  /** Gives back all beyond what it began with. */
+  /** Takes more of the heap for as long as the backfill runs, if it can be had and nobody waits for it; what it needs is so much more from then on. */
+  keepHeap(bytes: number): boolean {
+    const held = this.#held;
+    if (this.#most.heap !== Number.POSITIVE_INFINITY || held.wanted('heap') > 0 || !held.grow('heap', bytes))
+      return false;
+    this.#keptHeap += bytes;
+    return true;
+  }
+
+  /** Gives back all beyond what it began with, and what it has taken for good. */
   giveBack(): void {
-    for (const place of ['heap', 'buffers'] as const)
-      this.#held.shrink(place, Math.max(0, this.#held[place] - LEAST_BACKFILL_MEMORY[place]));
+    const { heap, buffers } = LEAST_BACKFILL_MEMORY;
+    this.#held.shrink('heap', Math.max(0, this.#held.heap - heap - this.#keptHeap));
+    this.#held.shrink('buffers', Math.max(0, this.#held.buffers - buffers));
   }
 
   /** Whether somebody waits for what it has taken beyond its least. */

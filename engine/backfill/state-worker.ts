@@ -5,6 +5,13 @@ import { invariant } from '../errors/millrace-error.ts';
 import { EntityStates } from './entity-states.ts';
 import type { PackedBlock } from './event-block.ts';
 
+/** What the thread is begun with. */
+export interface StateWorkerData {
+  readonly layout: ViewLayout;
+  /** What decoded states may take of its heap. */
+  readonly decodedBytes: number;
+}
+
 /** What the main thread asks; each is answered once, in order. */
 export type StateRequest =
   | { readonly ask: 'apply'; readonly block: PackedBlock }
@@ -16,7 +23,8 @@ export type StateAnswer = null | number | Uint8Array[];
 
 invariant(parentPort !== null, 'state-worker.ts runs as a worker thread only');
 const port = parentPort;
-const states = new EntityStates(workerData as ViewLayout);
+const { layout, decodedBytes } = workerData as StateWorkerData;
+const states = new EntityStates(layout, decodedBytes);
 
 function answer(request: StateRequest): StateAnswer {
   switch (request.ask) {

@@ -64,11 +64,16 @@ export class DuckDb {
     let pending: Promise<DuckDBDataChunk | null> | null = null;
     try {
       signal?.throwIfAborted();
+      // Only a transaction tells afterwards whether what was read in it went well.
+      await connection.run('BEGIN TRANSACTION');
       const result = await connection.stream(sql, values);
       pending = result.fetchChunk();
       for (;;) {
         const chunk: DuckDBDataChunk | null = await pending;
-        if (chunk === null || chunk.rowCount === 0) return;
+        if (chunk === null || chunk.rowCount === 0) {
+          await refuseFalseEnd(connection);
+          return;
+        }
         pending = result.fetchChunk();
         // Handled when it is awaited; until then its failure must not end the process.
         pending.catch(() => {});
@@ -143,6 +148,28 @@ export class DuckDb {
     } finally {
       watch.end();
     }
+  }
+}
+
+/**
+ * DuckDB 1.5.6 ends a query that ran out of memory, now and then, as if there were no more rows: without its error, which only its transaction knows
+ * of. Throws MillraceError `query-given-up`.
+ */
+async function refuseFalseEnd(connection: DuckDBConnection): Promise<void> {
+  try {
+    await connection.run('SELECT 1');
+  } catch (cause) {
+    throw new MillraceError(
+      'query-given-up',
+      'DuckDB gave a query up, and ended its rows as if there were no more: most likely it ran out of memory',
+      {
+        remedy:
+          'It is tried again; if it stays, raise MILLRACE_MEMORY_MB, or give the spill folder (MILLRACE_SPILL_DIR) more room.',
+        retryable: true,
+        httpStatus: 500,
+        cause,
+      },
+    );
   }
 }
 

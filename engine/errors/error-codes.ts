@@ -127,6 +127,7 @@ export const ERROR_CODES = {
     'exposed-api': 'The API would be reached by other machines and ask nobody who they are.',
     'invalid-certificate': 'The certificate or the key of the API is none, or they do not belong together.',
     'memory-in-use': 'Others hold the memory that a stream needs to begin or to go on.',
+    'query-given-up': 'DuckDB ended a query early without saying so.',
     'memory-limit-too-small': 'A step of DuckDB needs more memory than it has.',
     'spill-folder-not-writable': 'The folder to spill to cannot be written.',
     'spill-folder-full': 'There is no space left to spill to.',

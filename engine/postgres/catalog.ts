@@ -7,6 +7,8 @@ import {
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  type RawBuilder,
+  sql,
 } from 'kysely';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
@@ -278,6 +280,9 @@ export const catalog: Kysely<CatalogTables> = new Kysely<CatalogTables>({
     createQueryCompiler: () => new PostgresQueryCompiler(),
   },
 });
+
+/** The database's clock, at the moment that a statement sets it. */
+export const CLOCK: RawBuilder<string> = sql<string>`clock_timestamp()`;
 
 /** Sends a built query and returns its rows, parsed by `postgresTypes` whatever the pool's own parsers. */
 export async function run<Row>(on: Queryable, query: { compile(): CompiledQuery<Row> }): Promise<Row[]> {

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { hasWrongCrc, stateCrc } from '../state/stored-state.ts';
 import { BinaryWriter } from './binary-writer.ts';
+import { copyIn } from './copy-in.ts';
 import { type ColumnFormat, columnFormat, writeBinaryArray } from './column-types.ts';
 import type { Queryable } from './queryable.ts';
 import { withoutTimeLimit } from './time-limit.ts';
@@ -119,15 +118,9 @@ export async function copyStates(
   layout: ViewLayout,
   rows: AsyncIterable<StateRow> | Iterable<StateRow>,
 ): Promise<number> {
-  // Loaded by who loads: those who only read states are none the slower for it.
-  const { from: copyFrom } = await import('pg-copy-streams');
   const written = { rows: 0 };
-  await withoutTimeLimit(client, async () => {
-    const copy = client.query(
-      copyFrom(`COPY ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) FROM STDIN (FORMAT binary)`),
-    );
-    await pipeline(Readable.from(copyChunks(keyFormats(layout), rows, written)), copy);
-  });
+  const target = `${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc)`;
+  await withoutTimeLimit(client, () => copyIn(client, target, copyChunks(keyFormats(layout), rows, written)));
   return written.rows;
 }
 

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DuckDBResult } from 'duckdb';
 import { INTEGER } from 'duckdb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { requiredDuckDbOptions } from '../../engine/duckdb/duckdb-instance.ts';
 import { RowAppender } from '../../engine/duckdb/row-appender.ts';
@@ -101,6 +102,52 @@ describe('openDuckDb', () => {
         break;
       }
       expect(await duckdb.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    } finally {
+      await duckdb.close();
+    }
+  });
+
+  it('tells that a query was given up where DuckDB ends its rows as if there were no more', async () => {
+    const duckdb = await openDuckDb({ memoryMb: 256, tempDir: folder });
+    // Seen of sorts that ran out of memory, about once in forty: the error is lost, and the rows end.
+    const fetch = Reflect.get<DuckDBResult, 'fetchChunk'>(DuckDBResult.prototype, 'fetchChunk');
+    const losing = vi.spyOn(DuckDBResult.prototype, 'fetchChunk').mockImplementation(async function (
+      this: DuckDBResult,
+    ) {
+      return fetch.call(this).catch(() => null);
+    });
+    try {
+      const failing = "SELECT CASE WHEN i = 900000 THEN error('lost') ELSE i END AS i FROM range(1000000) r(i)";
+      const read = async (sql: string): Promise<number> => {
+        let rows = 0;
+        for await (const chunk of duckdb.chunks(sql)) rows += chunk.rowCount;
+        return rows;
+      };
+      await expect(read(failing)).rejects.toMatchObject({ code: 'query-given-up', retryable: true });
+      expect(await read('SELECT * FROM range(10000)')).toBe(10_000);
+      expect(await read('SELECT * FROM range(0)')).toBe(0);
+    } finally {
+      losing.mockRestore();
+      await duckdb.close();
+    }
+  });
+
+  it('gives all rows of a sort that runs out of memory, or an error', { timeout: 240_000 }, async () => {
+    const duckdb = await openDuckDb({ memoryMb: 128, threads: 2, tempDir: folder });
+    try {
+      const sql = `SELECT i, repeat(md5(i::VARCHAR), 12) AS a FROM range(1000000) r(i) ORDER BY hash(i)`;
+      for (let round = 0; round < 10; round++) {
+        let rows = 0;
+        try {
+          for await (const chunk of duckdb.chunks(sql)) rows += chunk.rowCount;
+        } catch (error) {
+          expect(['memory-limit-too-small', 'spill-folder-full', 'query-given-up']).toContain(
+            (error as { code: string }).code,
+          );
+          continue;
+        }
+        expect(rows).toBe(1_000_000);
+      }
     } finally {
       await duckdb.close();
     }
