@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: every claim beside its baseline in one run, as ratios, with peak memory. Each part is a process of its own that
+ * `npm run bench [PART …]`: every claim beside its baseline in one run, as ratios, with peak memory. Each part is a process of its own that
  * prints its figures as one JSON object in its last line.
  */
 import { spawn } from 'node:child_process';
@@ -10,7 +10,9 @@ import { startTestStack } from '../stack/test-stack.ts';
 type Figures = Readonly<Record<string, unknown>>;
 
 const PARTS = ['backfill', 'training', 'get', 'served', 'stream', 'archive', 'audit', 'start'] as const;
-type Part = (typeof PARTS)[number];
+/** Half an hour, and several GB on disk: run where they are asked for by name. */
+const LONG_PARTS = ['memory', 'memory/stream'] as const;
+type Part = (typeof PARTS)[number] | (typeof LONG_PARTS)[number];
 
 function run(part: Part, env: NodeJS.ProcessEnv): Promise<Figures> {
   return new Promise((resolve, reject) => {
@@ -43,7 +45,7 @@ function* rowsOf(figures: Figures, prefix = ''): Generator<[name: string, value:
 }
 
 const asked = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-const parts = PARTS.filter((part) => asked.length === 0 || asked.includes(part));
+const parts = asked.length === 0 ? PARTS : [...PARTS, ...LONG_PARTS].filter((part) => asked.includes(part));
 const stack = await startTestStack((line) => process.stderr.write(`${line}\n`));
 const all: Record<string, Figures> = {};
 try {

@@ -80,7 +80,6 @@ class Replay {
   #counts: LogCounts | null = null;
   #historyRows = 0;
   #topicTotal = 0;
-  #topicDone = 0;
 
   constructor(options: CommitScanOptions) {
     this.#options = options;
@@ -176,7 +175,7 @@ class Replay {
         reader,
         signal,
         onInvalid: (record) => onInvalid?.(record),
-        onProgress: (records) => this.#report(this.#historyRows + this.#topicDone + records, false),
+        onProgress: (records) => this.#report(this.#historyRows + records, false),
       },
       horizon,
     );
@@ -195,12 +194,11 @@ class Replay {
       events.length = 0;
       brokerTimesUs.length = 0;
     }
-    this.#topicDone = recordsUpTo(this.#options.version, this.#options.commits, 0);
   }
 
   /** Commits 1 to the last: a window of several is read from all partitions, put in order, and handed on commit by commit. */
   async *#committed(topic: TopicScan, publishedAtUs: number): AsyncGenerator<CommittedEvents> {
-    const { version, commits, untilSeq, signal } = this.#options;
+    const { commits, untilSeq, signal } = this.#options;
     const windows = new CommitWindows(commits, this.#options.windowRecords ?? DEFAULT_WINDOW_RECORDS);
     const lookup = new CommitLookup(commits);
     let visibleAtUs = publishedAtUs;
@@ -212,7 +210,6 @@ class Replay {
         held.push({ seq: lookup.seqOf(event.partition, event.offset), event, brokerTimeUs: record.timestampUs });
       };
       for await (const _ of topic.batches(accept));
-      this.#topicDone = recordsUpTo(version, commits, lastSeq);
       held.sort(inOrder);
       let at = 0;
       for (let seq = firstSeq; seq <= lastSeq; seq++) {

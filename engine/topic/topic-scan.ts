@@ -58,6 +58,7 @@ export interface TopicScanOptions {
   /** What another scan up to the same cut had passed; left out: nothing. */
   readonly from?: SavedTopic | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of offsets passed since the beginning of the cut, of how many; in all partitions, whoever passed them. */
   onProgress?: ((records: number, totalRecords: number) => void) | undefined;
   onInvalid(record: InvalidRecord): void;
 }
@@ -157,8 +158,8 @@ export class TopicScan {
     if (open.length === 0) return;
     const positions = new Map(open.map((part) => [part.partition, part.nextOffset]));
     const ends = new Map(open.map((part) => [part.partition, part.endOffset]));
-    const total = open.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0);
-    let passed = open.reduce((sum, part) => sum + part.nextOffset - part.lowOffset, 0);
+    const total = this.#parts.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0);
+    let passed = this.#parts.reduce((sum, part) => sum + part.nextOffset - part.lowOffset, 0);
     try {
       for await (const batch of reader.read({ topic, positions, ends, signal })) {
         signal?.throwIfAborted();
