@@ -35,6 +35,7 @@ export class OpenInstance {
   #sessions = 0;
   /** How many want one thread. */
   #single = 0;
+  #threadsSet: Promise<unknown> = Promise.resolve();
   /** The last of those that want the memory for themselves. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -69,12 +70,22 @@ export class OpenInstance {
 
   /** Runs `fn` while all queries have one thread; those of others, too: the setting is the instance's. */
   async withOneThread<T>(fn: () => Promise<T>): Promise<T> {
-    if (this.#single++ === 0) await this.main.run('SET threads = 1');
+    if (this.#single++ === 0) this.#setThreads(1);
     try {
+      // Who comes while it is being set waits for it, too.
+      await this.#threadsSet;
       return await fn();
     } finally {
-      if (--this.#single === 0) await this.main.run(`SET threads = ${this.#threads}`);
+      if (--this.#single === 0) this.#setThreads(this.#threads);
+      await this.#threadsSet;
     }
+  }
+
+  /** After all that was set before; whoever asks next sets it anew, should this fail. */
+  #setThreads(threads: number): void {
+    this.#threadsSet = this.#threadsSet.catch(() => {}).then(() => this.main.run(`SET threads = ${threads}`));
+    // It is told to those who wait for it.
+    this.#threadsSet.catch(() => {});
   }
 
   /** Runs `fn` after all others that were asked to run alone: of queries that need most of the memory, two would leave neither enough. */

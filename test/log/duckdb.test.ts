@@ -236,6 +236,7 @@ describe('the sessions of one budget', () => {
     const all = await threads();
     const gate = Promise.withResolvers<void>();
     const one = second.withOneThread(() => gate.promise);
+    // At once, while it is still being set for the one before.
     await second.withOneThread(async () => expect(await threads()).toEqual([{ n: 1 }]));
     expect(await threads()).toEqual([{ n: 1 }]);
     gate.resolve();
