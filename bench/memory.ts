@@ -48,7 +48,9 @@ function measure(row: string, settingMb: number, folder: string, databaseUrl: st
     });
     running.once('error', reject);
     running.once('close', (code) => {
-      if (code !== 0) return reject(new Error(`${row} at ${settingMb} MB ended with code ${code}`));
+      // The rest of the table is of use all the same.
+      const failed = { rssMb: 0, anonMb: 0, seconds: 0, did: `ENDED WITH CODE ${code}`, isWithin: false };
+      if (code !== 0) return resolve({ row, settingMb, ...failed });
       const found = JSON.parse(text) as Omit<Measured, 'row' | 'settingMb' | 'isWithin'>;
       resolve({ row, settingMb, ...found, isWithin: found.rssMb <= settingMb + BESIDE_MB });
     });

@@ -8,6 +8,7 @@ import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { SavedLog } from '../log/scan-log.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
+import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import type { MemoryBudget, MemoryReservation } from '../memory/memory-budget.ts';
 import type { MemoryAmount } from '../memory/memory-shares.ts';
 import { processMemory } from '../memory/process-memory.ts';
@@ -88,12 +89,10 @@ export interface BackfillResult {
 export async function runBackfill(options: BackfillOptions): Promise<BackfillResult> {
   const { view, signal, onWait, memory = processMemory() } = options;
   signal?.throwIfAborted();
-  const reserved = await memory.reserve(LEAST_BACKFILL_MEMORY, `backfill of ${view.name}`, { signal, onWait });
-  try {
-    return await backfillWithin(options, { memory, reserved });
-  } finally {
-    reserved.release();
-  }
+  const what = `backfill of ${view.name}`;
+  return await withBatchMemory(memory, LEAST_BACKFILL_MEMORY, what, { signal, onWait }, (reserved) =>
+    backfillWithin(options, { memory, reserved }),
+  );
 }
 
 /** What a backfill has of its process's memory. */

@@ -17,6 +17,7 @@ import { scanServedReads } from '../served/scan-served-reads.ts';
 import { kafkaNotConfigured } from '../topic/topic-errors.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
+import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import type { MemoryAmount } from '../memory/memory-shares.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
@@ -68,8 +69,7 @@ const UNREPLAYABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
  */
 export async function auditParity(options: AuditOptions): Promise<AuditResult> {
   const { view, memory = processMemory(), signal, onWait, spillDir } = options;
-  const held = await memory.reserve(LEAST_MEMORY, `audit of ${view.name}`, { signal, onWait });
-  try {
+  return await withBatchMemory(memory, LEAST_MEMORY, `audit of ${view.name}`, { signal, onWait }, async (held) => {
     // All, a half, a quarter of it: the sample is as large as its memory.
     for (let more = MORE_HEAP_BYTES; more > 1 << 20 && !held.grow('heap', more); ) more /= 2;
     const duckdb = await openDuckDb({ memory, tempDir: spillDir });
@@ -78,9 +78,7 @@ export async function auditParity(options: AuditOptions): Promise<AuditResult> {
     } finally {
       await duckdb.close();
     }
-  } finally {
-    held.release();
-  }
+  });
 }
 
 class Audit {

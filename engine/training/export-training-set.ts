@@ -3,6 +3,7 @@ import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
 import { RELEASE } from '../installation/release.ts';
@@ -85,8 +86,8 @@ async function exportWithin(
   output: OutputFile,
 ): Promise<TrainingManifest> {
   const { memory = processMemory(), statesMb, onWait } = options;
-  const held = await memory.reserve(LEAST_EXPORT_MEMORY, `export of ${options.service.name}`, { signal, onWait });
-  try {
+  const what = `export of ${options.service.name}`;
+  return await withBatchMemory(memory, LEAST_EXPORT_MEMORY, what, { signal, onWait }, async (held) => {
     const duckdb = await openDuckDb({ memory, tempDir: options.spillDir });
     try {
       const sweepMemory = new SweepMemory(held, statesMb === undefined ? undefined : statesMb * MIB);
@@ -94,9 +95,7 @@ async function exportWithin(
     } finally {
       await duckdb.close();
     }
-  } finally {
-    held.release();
-  }
+  });
 }
 
 /** What was read, and what the manifest says of how. */

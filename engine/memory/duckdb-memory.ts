@@ -1,0 +1,46 @@
+import { MemoryBudget, type MemoryReservation, type ReserveOptions } from './memory-budget.ts';
+import type { MemoryAmount } from './memory-shares.ts';
+
+/** What a backfill, export or audit may need of DuckDB's memory: two sorts that share less run out of it, where one would spill. */
+const BATCH_DUCKDB_BYTES = 300 << 20;
+
+const ofBudgets = new WeakMap<MemoryBudget, MemoryBudget>();
+
+/** Whose turn it is at DuckDB's memory: a budget of its own, for its limit is DuckDB's and not ours to count. */
+function duckDbMemory(memory: MemoryBudget): MemoryBudget {
+  let duckDb = ofBudgets.get(memory);
+  if (duckDb === undefined) {
+    duckDb = new MemoryBudget({ ...memory.shares, limits: { heap: 0, buffers: memory.shares.duckDbBytes } });
+    ofBudgets.set(memory, duckDb);
+  }
+  return duckDb;
+}
+
+/**
+ * Runs `work` with the least memory of a batch reserved, and a turn at DuckDB: as many batches at once as its memory goes round, one at least. The turn
+ * is waited for first, by all alike, so that none waits for another that waits for it. Not from within one.
+ *
+ * @throws MillraceError `memory-limit-too-small`; the signal's reason; what `work` throws
+ * @example
+ * await withBatchMemory(memory, LEAST_BACKFILL_MEMORY, 'backfill of route_delays', { signal, onWait }, (held) => run(held));
+ */
+export async function withBatchMemory<T>(
+  memory: MemoryBudget,
+  least: MemoryAmount,
+  what: string,
+  options: ReserveOptions,
+  work: (held: MemoryReservation) => Promise<T>,
+): Promise<T> {
+  const buffers = Math.min(BATCH_DUCKDB_BYTES, memory.shares.duckDbBytes);
+  const turn = await duckDbMemory(memory).reserve({ buffers }, what, options);
+  try {
+    const held = await memory.reserve(least, what, options);
+    try {
+      return await work(held);
+    } finally {
+      held.release();
+    }
+  } finally {
+    turn.release();
+  }
+}
