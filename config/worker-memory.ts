@@ -1,22 +1,21 @@
+import { LEAST_BACKFILL_MEMORY } from '../engine/backfill/state-memory.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import { STREAM_LEAST } from '../engine/stream/stream-memory.ts';
-import { type MemoryAmount, oldSpaceMb } from '../engine/memory/memory-shares.ts';
+import { oldSpaceMb } from '../engine/memory/memory-shares.ts';
 
-/** Left for one backfill, export or audit, where this worker does such work: streams never end. */
-const BATCH_LEAST: MemoryAmount = { heap: 72 << 20, buffers: 48 << 20 };
 const MOST_STREAMS = 100;
 /** V8 would let its young objects take three times 64 MB. */
 const SEMI_SPACE_MB = 16;
 
 /**
- * How many streams a worker takes on: as many as have room to begin with, beside a backfill or an export.
+ * How many streams a worker takes on: as many as have room to begin with, beside one backfill where it does such work: streams never end.
  *
  * @example
  * streamSlots(setProcessMemory(2048), true);
  */
 export function streamSlots({ limits }: MemoryBudget, hasBatches: boolean): number {
   const slots = (['heap', 'buffers'] as const).map((place) => {
-    const room = limits[place] - (hasBatches ? BATCH_LEAST[place] : 0);
+    const room = limits[place] - (hasBatches ? LEAST_BACKFILL_MEMORY[place] : 0);
     return Math.floor(room / STREAM_LEAST[place]);
   });
   return Math.max(1, Math.min(MOST_STREAMS, ...slots));

@@ -5,7 +5,7 @@ import { createPool } from '../../engine/postgres/pool.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { openStreamDatabase, publishEmptyVersion } from '../../test/stream/stream-fixture.ts';
-import { statusMb, watchMemory } from './peak-memory.ts';
+import { statusMb, watchMemory } from '../../test/memory/peak-memory.ts';
 import { streamView } from './stream-topics.ts';
 
 const [topic = '', memoryMb = ''] = process.argv.slice(2);
