@@ -41,7 +41,7 @@ test('a code that a test only makes up is not provoked by it', () => {
 test('remedies name commands, options, settings and files that are there', async () => {
   const program = await createProgram();
   const commands = new Map(program.commands.map((command) => [command.name(), optionsOf(command)]));
-  const settings = readFileSync('README.md', 'utf8');
+  const settings = readFileSync('docs/configuration.md', 'utf8');
   const faults: string[] = [];
   for (const { code, path, remedies } of sites) {
     for (const remedy of remedies) {
