@@ -34,6 +34,7 @@ const pure = [
   'test/history/**/*.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
+  'test/installation/{installation-names,installation-literals}.test.ts',
   'test/package/{client-graph,init,installation}.test.ts',
 ];
 

@@ -15,7 +15,7 @@ export async function archiveGeneration({ pool }: ActivityDeps, source: string):
   const [row] = await run(
     pool,
     catalog
-      .selectFrom('millrace_catalog.archive_offset')
+      .selectFrom('archive_offset')
       .select((eb) => eb.fn.max('generation').as('generation'))
       .where('source', '=', source),
   );

@@ -39,8 +39,8 @@ export async function highestGeneration({ pool }: ActivityDeps, view: string): P
   const [row] = await run(
     pool,
     catalog
-      .selectFrom('millrace_catalog.stream_offset as at')
-      .innerJoin('millrace_catalog.view_version as of', (join) =>
+      .selectFrom('stream_offset as at')
+      .innerJoin('view_version as of', (join) =>
         join.onRef('of.view', '=', 'at.view').onRef('of.version', '=', 'at.version'),
       )
       .select((eb) => eb.fn.max('at.generation').as('generation'))

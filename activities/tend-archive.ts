@@ -67,7 +67,7 @@ async function rollAll({ pool, archiveDir }: ActivityDeps, source: string, pulse
   const versions = await run(
     pool,
     catalog
-      .selectFrom('millrace_catalog.view_version')
+      .selectFrom('view_version')
       .select(['view', 'version'])
       .where('source', '=', source)
       // What was ever read: also of versions whose states are gone long ago.

@@ -24,7 +24,7 @@ export async function newestCommits(databaseUrl: string, view: string, limit: nu
     const rows = await run(
       pool,
       catalog
-        .selectFrom('millrace_catalog.commit_record')
+        .selectFrom('commit_record')
         .selectAll()
         .where('view', '=', view)
         .orderBy('version', 'desc')

@@ -1,12 +1,13 @@
 import { type Kysely, sql } from 'kysely';
+import { CATALOG, STATE, SURFACE } from './names.ts';
 
 /** The catalog (versions, offsets, commits, dead letters, dedupe ids), the state schema and the schema users read. */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`CREATE SCHEMA IF NOT EXISTS millrace`.execute(db);
-  await sql`CREATE SCHEMA IF NOT EXISTS millrace_catalog`.execute(db);
-  await sql`CREATE SCHEMA IF NOT EXISTS millrace_state`.execute(db);
+  await sql`CREATE SCHEMA IF NOT EXISTS ${SURFACE}`.execute(db);
+  await sql`CREATE SCHEMA IF NOT EXISTS ${CATALOG}`.execute(db);
+  await sql`CREATE SCHEMA IF NOT EXISTS ${STATE}`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.view_version (
+    CREATE TABLE ${CATALOG}.view_version (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       fingerprint text NOT NULL,
@@ -31,11 +32,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       published_at timestamptz,
       PRIMARY KEY (view, version)
     )`.execute(db);
-  await sql`CREATE UNIQUE INDEX view_version_one_live ON millrace_catalog.view_version (view) WHERE status = 'live'`.execute(
+  await sql`CREATE UNIQUE INDEX view_version_one_live ON ${CATALOG}.view_version (view) WHERE status = 'live'`.execute(
     db,
   );
   await sql`
-    CREATE TABLE millrace_catalog.stream_offset (
+    CREATE TABLE ${CATALOG}.stream_offset (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       topic text COLLATE "C" NOT NULL,
@@ -55,10 +56,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       counts jsonb NOT NULL DEFAULT '{}',
       updated_at timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (view, version, topic, partition),
-      FOREIGN KEY (view, version) REFERENCES millrace_catalog.view_version ON DELETE CASCADE
+      FOREIGN KEY (view, version) REFERENCES ${CATALOG}.view_version ON DELETE CASCADE
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.commit_record (
+    CREATE TABLE ${CATALOG}.commit_record (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       seq bigint NOT NULL,
@@ -71,7 +72,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (view, version, seq, topic, partition)
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.dead_letter (
+    CREATE TABLE ${CATALOG}.dead_letter (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       source text NOT NULL,
@@ -87,7 +88,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (view, version, topic, partition, "offset")
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.dedupe_ids (
+    CREATE TABLE ${CATALOG}.dedupe_ids (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       topic text COLLATE "C" NOT NULL,

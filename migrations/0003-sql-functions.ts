@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { INNER_SQL, READER } from './names.ts';
 
 const LOWEST_BLOCK = -17;
 const HIGHEST_BLOCK = 17;
@@ -22,24 +23,24 @@ function doublePowers(): string[] {
  * They only turn bytes into numbers, so that everyone may run them.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`CREATE SCHEMA IF NOT EXISTS millrace_sql`.execute(db);
+  await sql`CREATE SCHEMA IF NOT EXISTS ${INNER_SQL}`.execute(db);
   const blocks: string[] = [];
   for (let block = LOWEST_BLOCK; block <= HIGHEST_BLOCK; block++) blocks.push(powerText(block * BLOCK_BITS));
   const units: string[] = [];
   for (let e = 0; e < BLOCK_BITS; e++) units.push(powerText(e));
   // Exact for -1088 <= e < 1152: numeric multiplication rounds nothing here. The array's first index is 1: block -17.
   await sql`
-    CREATE FUNCTION millrace_sql.power_of_two(e int) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ${sql.raw(
+    CREATE FUNCTION ${INNER_SQL}.power_of_two(e int) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ${sql.raw(
       `$$ SELECT ('{${blocks.join(',')}}'::numeric[])[(e >> 6) + ${1 - LOWEST_BLOCK}] * ('{${units.join(',')}}'::numeric[])[(e & 63) + 1] $$`,
     )}`.execute(db);
   // As a double, for -1074 <= e <= 1023; pow() is not promised to be exact everywhere.
   await sql`
-    CREATE FUNCTION millrace_sql.double_power_of_two(e int) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ${sql.raw(
+    CREATE FUNCTION ${INNER_SQL}.double_power_of_two(e int) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ${sql.raw(
       `$$ SELECT ('{${doublePowers().join(',')}}'::double precision[])[e + 1075] $$`,
     )}`.execute(db);
   // u(n) of engine/state/README.md, of any length: eight groups of seven bits at a time.
   await sql`
-    CREATE FUNCTION millrace_sql.unsigned_at(bytes bytea, start int) RETURNS numeric LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    CREATE FUNCTION ${INNER_SQL}.unsigned_at(bytes bytea, start int) RETURNS numeric LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
     DECLARE
       total numeric := 0;
       weight numeric := 1;
@@ -67,8 +68,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     DO $$
     BEGIN
-      IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'millrace_reader') THEN
-        GRANT USAGE ON SCHEMA millrace_sql TO millrace_reader;
+      IF EXISTS (SELECT FROM pg_roles WHERE rolname = '${READER}') THEN
+        GRANT USAGE ON SCHEMA ${INNER_SQL} TO ${READER};
       END IF;
     END $$`.execute(db);
 }

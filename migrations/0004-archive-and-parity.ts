@@ -1,25 +1,24 @@
 import { type Kysely, sql } from 'kysely';
+import { CATALOG, STATE } from './names.ts';
 
 /**
  * The archive's manifest, what the commit records lacked to be a history (whose code, until when a version was read), checksums of stored
  * states, and the results of parity audits.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`ALTER TABLE millrace_catalog.view_version ADD COLUMN ended_at timestamptz`.execute(db);
+  await sql`ALTER TABLE ${CATALOG}.view_version ADD COLUMN ended_at timestamptz`.execute(db);
   await sql`
-    COMMENT ON COLUMN millrace_catalog.view_version.ended_at IS 'when readers stopped getting this version'`.execute(
-    db,
-  );
+    COMMENT ON COLUMN ${CATALOG}.view_version.ended_at IS 'when readers stopped getting this version'`.execute(db);
   await sql`
-    UPDATE millrace_catalog.view_version v
+    UPDATE ${CATALOG}.view_version v
     SET ended_at = coalesce(
-      (SELECT min(next.published_at) FROM millrace_catalog.view_version next
+      (SELECT min(next.published_at) FROM ${CATALOG}.view_version next
         WHERE next.view = v.view AND next.published_at > v.published_at), now())
     WHERE v.published_at IS NOT NULL AND v.status <> 'live'`.execute(db);
   // The fingerprint of the code that made the commit; null where it was made before this migration.
-  await sql`ALTER TABLE millrace_catalog.commit_record ADD COLUMN fingerprint text`.execute(db);
+  await sql`ALTER TABLE ${CATALOG}.commit_record ADD COLUMN fingerprint text`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.commit_file (
+    CREATE TABLE ${CATALOG}.commit_file (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       from_seq bigint NOT NULL,
@@ -34,7 +33,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (view, version, from_seq)
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.archive_source (
+    CREATE TABLE ${CATALOG}.archive_source (
       source text COLLATE "C" PRIMARY KEY,
       -- begins the names of this archive's files, so that two databases that share a folder never touch each other's
       mark text NOT NULL DEFAULT substr(md5(gen_random_uuid()::text), 1, 8),
@@ -42,7 +41,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       generation bigint NOT NULL DEFAULT 0
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.archive_offset (
+    CREATE TABLE ${CATALOG}.archive_offset (
       source text COLLATE "C" NOT NULL,
       topic text COLLATE "C" NOT NULL,
       partition int NOT NULL,
@@ -62,7 +61,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (source, topic, partition)
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.archive_file (
+    CREATE TABLE ${CATALOG}.archive_file (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       source text COLLATE "C" NOT NULL,
       topic text COLLATE "C" NOT NULL,
@@ -75,7 +74,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at timestamptz NOT NULL DEFAULT now()
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.archive_range (
+    CREATE TABLE ${CATALOG}.archive_range (
       source text COLLATE "C" NOT NULL,
       topic text COLLATE "C" NOT NULL,
       partition int NOT NULL,
@@ -83,12 +82,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- exclusive; offsets in between that hold no record (control records) are covered
       until_offset bigint NOT NULL CHECK (until_offset > from_offset),
       rows bigint NOT NULL,
-      file_id bigint NOT NULL REFERENCES millrace_catalog.archive_file ON DELETE CASCADE,
+      file_id bigint NOT NULL REFERENCES ${CATALOG}.archive_file ON DELETE CASCADE,
       PRIMARY KEY (source, topic, partition, from_offset)
     )`.execute(db);
-  await sql`CREATE INDEX archive_range_file ON millrace_catalog.archive_range (file_id)`.execute(db);
+  await sql`CREATE INDEX archive_range_file ON ${CATALOG}.archive_range (file_id)`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.archive_hole (
+    CREATE TABLE ${CATALOG}.archive_hole (
       source text COLLATE "C" NOT NULL,
       topic text COLLATE "C" NOT NULL,
       partition int NOT NULL,
@@ -99,7 +98,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (source, topic, partition, from_offset)
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.parity_audit (
+    CREATE TABLE ${CATALOG}.parity_audit (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
@@ -119,10 +118,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       started_at timestamptz NOT NULL,
       finished_at timestamptz NOT NULL
     )`.execute(db);
-  await sql`CREATE INDEX parity_audit_view ON millrace_catalog.parity_audit (view, id)`.execute(db);
+  await sql`CREATE INDEX parity_audit_view ON ${CATALOG}.parity_audit (view, id)`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.parity_difference (
-      audit_id bigint NOT NULL REFERENCES millrace_catalog.parity_audit ON DELETE CASCADE,
+    CREATE TABLE ${CATALOG}.parity_difference (
+      audit_id bigint NOT NULL REFERENCES ${CATALOG}.parity_audit ON DELETE CASCADE,
       number int NOT NULL,
       entity jsonb NOT NULL,
       seq bigint,
@@ -139,7 +138,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   // State tables have one shape per version; those that exist get the column, null: not known.
   const { rows } = await sql<{ name: string }>`
     SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'millrace_state' AND c.relkind = 'r'`.execute(db);
-  for (const { name } of rows)
-    await sql`ALTER TABLE millrace_state.${sql.ref(name)} ADD COLUMN state_crc int`.execute(db);
+    WHERE n.nspname = '${STATE}' AND c.relkind = 'r'`.execute(db);
+  for (const { name } of rows) await sql`ALTER TABLE ${STATE}.${sql.ref(name)} ADD COLUMN state_crc int`.execute(db);
 }

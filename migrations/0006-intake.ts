@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { CATALOG } from './names.ts';
 
 /**
  * What a record's way leaves behind: when a history's files were first read, which invalid records were accepted, and beside each partition's offset
@@ -6,7 +7,7 @@ import { type Kysely, sql } from 'kysely';
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
-    CREATE TABLE millrace_catalog.history_listing (
+    CREATE TABLE ${CATALOG}.history_listing (
       source text COLLATE "C" NOT NULL,
       -- hex sha-256 of the files' names below the history's fixed folder, and their sizes
       digest text COLLATE "C" NOT NULL,
@@ -17,7 +18,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (source, digest)
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.accepted_invalid (
+    CREATE TABLE ${CATALOG}.accepted_invalid (
       source text COLLATE "C" NOT NULL,
       -- -1: history, by position
       partition int NOT NULL,
@@ -27,16 +28,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (source, partition)
     )`.execute(db);
   await sql`
-    ALTER TABLE millrace_catalog.stream_offset
+    ALTER TABLE ${CATALOG}.stream_offset
       ADD COLUMN begun boolean NOT NULL DEFAULT true,
       ADD COLUMN verdicts bytea,
       ADD COLUMN mostly_invalid boolean NOT NULL DEFAULT false`.execute(db);
   await sql`
-    COMMENT ON COLUMN millrace_catalog.stream_offset.begun IS 'whether a record of the partition has reached dedupe'`.execute(
+    COMMENT ON COLUMN ${CATALOG}.stream_offset.begun IS 'whether a record of the partition has reached dedupe'`.execute(
     db,
   );
   await sql`
-    COMMENT ON COLUMN millrace_catalog.stream_offset.verdicts IS 'the last records by verdict (engine/admission/verdict-ring.ts); null: none yet'`.execute(
+    COMMENT ON COLUMN ${CATALOG}.stream_offset.verdicts IS 'the last records by verdict (engine/admission/verdict-ring.ts); null: none yet'`.execute(
     db,
   );
 }

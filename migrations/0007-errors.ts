@@ -1,4 +1,6 @@
 import { type Kysely, sql } from 'kysely';
+import { OPEN_NAMES } from '../engine/installation/open-names.ts';
+import { CATALOG, INNER_SQL } from './names.ts';
 
 /** The table of CRC-32 (reflected, polynomial edb88320), as Postgres before 18 has to be told it. */
 function crcTable(): number[] {
@@ -33,17 +35,17 @@ export function stateCrcFunction(name: string, isBuiltIn: boolean): string {
 
 /** What the SQL surface needs to hold states to their checksums and never to raise, and which form of it a live version has. */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`ALTER TABLE millrace_catalog.view_version ADD COLUMN sql_surface int NOT NULL DEFAULT 1`.execute(db);
+  await sql`ALTER TABLE ${CATALOG}.view_version ADD COLUMN sql_surface int NOT NULL DEFAULT 1`.execute(db);
   await sql`
-    COMMENT ON COLUMN millrace_catalog.view_version.sql_surface IS 'the form of the SQL view and function of a published version; older forms are made anew at the start of a worker'`.execute(
+    COMMENT ON COLUMN ${CATALOG}.view_version.sql_surface IS 'the form of the SQL view and function of a published version; older forms are made anew at the start of a worker'`.execute(
     db,
   );
   const { rows } = await sql<{ isBuiltIn: boolean }>`
     SELECT to_regprocedure('pg_catalog.crc32(bytea)') IS NOT NULL AS "isBuiltIn"`.execute(db);
-  await sql.raw(stateCrcFunction('millrace_sql.state_crc', rows[0]?.isBuiltIn === true)).execute(db);
+  await sql.raw(stateCrcFunction(`${OPEN_NAMES.sql}.state_crc`, rows[0]?.isBuiltIn === true)).execute(db);
   // length(bytea, 'UTF8') refuses U+0000, which a state's texts may have: what lies between is held to UTF-8 piece by piece.
   await sql`
-    CREATE FUNCTION millrace_sql.utf8_length(bytes bytea) RETURNS int LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    CREATE FUNCTION ${INNER_SQL}.utf8_length(bytes bytea) RETURNS int LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $$
     DECLARE
       rest bytea := bytes;
       total int := 0;

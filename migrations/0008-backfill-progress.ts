@@ -1,19 +1,20 @@
 import { type Kysely, sql } from 'kysely';
+import { CATALOG } from './names.ts';
 
 /**
  * What a backfill has saved on its way, for another attempt of the same build to go on from. The states stand in tables of their own beside the
  * version's (`engine/backfill/saved-states.ts`).
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`ALTER TABLE millrace_catalog.view_version ADD COLUMN build text`.execute(db);
+  await sql`ALTER TABLE ${CATALOG}.view_version ADD COLUMN build text`.execute(db);
   await sql`
-    COMMENT ON COLUMN millrace_catalog.view_version.build IS 'whose attempts may go on with it, or take it for built; null: nobody''s'`.execute(
+    COMMENT ON COLUMN ${CATALOG}.view_version.build IS 'whose attempts may go on with it, or take it for built; null: nobody''s'`.execute(
     db,
   );
   // Its place among the records of its partition; of a row of history, its position. Null where it was written before this was noted.
-  await sql`ALTER TABLE millrace_catalog.dead_letter ADD COLUMN number bigint`.execute(db);
+  await sql`ALTER TABLE ${CATALOG}.dead_letter ADD COLUMN number bigint`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.backfill_progress (
+    CREATE TABLE ${CATALOG}.backfill_progress (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       -- the fence: when the attempt that may write was scheduled, epoch ms
@@ -26,10 +27,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       point jsonb,
       saved_at timestamptz,
       PRIMARY KEY (view, version),
-      FOREIGN KEY (view, version) REFERENCES millrace_catalog.view_version ON DELETE CASCADE
+      FOREIGN KEY (view, version) REFERENCES ${CATALOG}.view_version ON DELETE CASCADE
     )`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.backfill_ids (
+    CREATE TABLE ${CATALOG}.backfill_ids (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       -- -1: ids of the history

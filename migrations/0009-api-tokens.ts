@@ -1,9 +1,10 @@
 import { type Kysely, sql } from 'kysely';
+import { CATALOG } from './names.ts';
 
 /** Who may ask the HTTP API for what. Of a token only its hash is kept. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
-    CREATE TABLE millrace_catalog.api_token (
+    CREATE TABLE ${CATALOG}.api_token (
       -- the beginning of the hash, in hex: what logs and lists name it by
       id text COLLATE "C" PRIMARY KEY,
       name text NOT NULL,
@@ -20,7 +21,5 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       revoked_at timestamptz,
       last_used_at timestamptz
     )`.execute(db);
-  await sql`CREATE UNIQUE INDEX api_token_name ON millrace_catalog.api_token (name) WHERE revoked_at IS NULL`.execute(
-    db,
-  );
+  await sql`CREATE UNIQUE INDEX api_token_name ON ${CATALOG}.api_token (name) WHERE revoked_at IS NULL`.execute(db);
 }

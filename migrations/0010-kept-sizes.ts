@@ -1,4 +1,6 @@
 import { type Kysely, sql } from 'kysely';
+import { OPEN_NAMES } from '../engine/installation/open-names.ts';
+import { CATALOG } from './names.ts';
 
 /** The tables that grow with the log, by the kind under which their size is kept. */
 const KINDS = [
@@ -11,7 +13,7 @@ const KINDS = [
   {
     kind: 'dead-letters',
     table: 'dead_letter',
-    bytes: 'millrace_catalog.letter_bytes(view, topic, payload, reasons)',
+    bytes: `${OPEN_NAMES.catalog}.letter_bytes(view, topic, payload, reasons)`,
   },
 ] as const;
 
@@ -21,7 +23,7 @@ const KINDS = [
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
-    CREATE TABLE millrace_catalog.kept_size (
+    CREATE TABLE ${CATALOG}.kept_size (
       kind text COLLATE "C" NOT NULL,
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
@@ -34,7 +36,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (kind, view, version)
     ) WITH (fillfactor = 50)`.execute(db);
   await sql`
-    CREATE TABLE millrace_catalog.commit_merge (
+    CREATE TABLE ${CATALOG}.commit_merge (
       view text COLLATE "C" NOT NULL,
       version int NOT NULL,
       from_seq bigint NOT NULL,
@@ -44,15 +46,15 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       began_at timestamptz NOT NULL,
       PRIMARY KEY (view, version, from_seq)
     )`.execute(db);
-  await sql`CREATE INDEX dead_letter_by_age ON millrace_catalog.dead_letter (view, created_at)`.execute(db);
+  await sql`CREATE INDEX dead_letter_by_age ON ${CATALOG}.dead_letter (view, created_at)`.execute(db);
   // Of the payload as it was sent: what is dropped is counted as it was when it came.
   await sql`
-    CREATE FUNCTION millrace_catalog.letter_bytes(view text, topic text, payload bytea, reasons jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE
+    CREATE FUNCTION ${CATALOG}.letter_bytes(view text, topic text, payload bytea, reasons jsonb) RETURNS bigint IMMUTABLE PARALLEL SAFE
     RETURN 200 + 2 * (octet_length(view) + octet_length(topic)) + coalesce(octet_length(payload), 0) + octet_length(reasons::text)`.execute(
     db,
   );
   for (const { kind, table, bytes } of KINDS) {
-    const on = `millrace_catalog.${table}`;
+    const on = `${OPEN_NAMES.catalog}.${table}`;
     for (const [event, name, sign] of [
       ['INSERT', 'inserted', ''],
       ['DELETE', 'deleted', '-'],
@@ -60,9 +62,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       const trigger = `${table}_${name}`;
       await sql
         .raw(`
-        CREATE FUNCTION millrace_catalog.${trigger}() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION ${OPEN_NAMES.catalog}.${trigger}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-          INSERT INTO millrace_catalog.kept_size AS k (kind, view, version, rows, bytes)
+          INSERT INTO ${OPEN_NAMES.catalog}.kept_size AS k (kind, view, version, rows, bytes)
           SELECT '${kind}', view, version, ${sign}count(*), ${sign}sum(${bytes})::bigint FROM changed GROUP BY view, version ORDER BY view, version
           ON CONFLICT (kind, view, version) DO UPDATE SET rows = k.rows + excluded.rows, bytes = k.bytes + excluded.bytes;
           RETURN NULL;
@@ -72,13 +74,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       await sql
         .raw(`
         CREATE TRIGGER ${trigger} AFTER ${event} ON ${on} REFERENCING ${transition} TABLE AS changed
-        FOR EACH STATEMENT EXECUTE FUNCTION millrace_catalog.${trigger}()`)
+        FOR EACH STATEMENT EXECUTE FUNCTION ${OPEN_NAMES.catalog}.${trigger}()`)
         .execute(db);
     }
     // Both stand before anything else is written: creating a trigger holds writers back until the migration is through.
     await sql
       .raw(`
-      INSERT INTO millrace_catalog.kept_size (kind, view, version, rows, bytes)
+      INSERT INTO ${OPEN_NAMES.catalog}.kept_size (kind, view, version, rows, bytes)
       SELECT '${kind}', view, version, count(*), sum(${bytes})::bigint FROM ${on} GROUP BY view, version`)
       .execute(db);
   }

@@ -7,7 +7,12 @@ export interface LayerRules {
   /** Low to high. */
   readonly levels: readonly (readonly string[])[];
   /** Rooms (or folders of rooms) of which another takes types alone, and those even from above. */
-  readonly typesOnly: readonly { readonly from: string; readonly to: readonly string[] }[];
+  readonly typesOnly: readonly {
+    readonly from: string;
+    readonly to: readonly string[];
+    /** Rooms among them that are taken as any lower one. */
+    readonly except?: readonly string[];
+  }[];
   readonly packages: readonly { readonly packages: readonly string[]; readonly rooms: readonly string[] }[];
   /** Rooms that may import any package, and whose folders may lean on each other. */
   readonly free: readonly string[];
@@ -75,7 +80,10 @@ function isIn(path: string, folder: string): boolean {
 }
 
 function isTypesOnly(from: string | null, to: string | null, { typesOnly }: LayerRules): boolean {
-  return typesOnly.some((rule) => rule.from === from && rule.to.some((name) => to !== null && isIn(to, name)));
+  return typesOnly.some(
+    (rule) =>
+      rule.from === from && to !== null && rule.to.some((name) => isIn(to, name)) && rule.except?.includes(to) !== true,
+  );
 }
 
 /** The file an import names; null for a package or a builtin. */

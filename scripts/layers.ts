@@ -4,6 +4,7 @@ import type { LayerRules } from './layer-faults.ts';
 export const LAYERS: LayerRules = {
   // Low to high. A room imports those of lower lines and itself, never those beside it.
   levels: [
+    ['engine/installation/installation-names.ts'],
     ['engine/errors'],
     ['engine/installation'],
     ['engine/faults'],
@@ -46,7 +47,14 @@ export const LAYERS: LayerRules = {
     ['bench'],
   ],
   // Workflow code is deterministic, and bundled: of these it takes types alone, wherever they stand.
-  typesOnly: [{ from: 'workflows', to: ['activities', 'engine'] }],
+  typesOnly: [
+    {
+      from: 'workflows',
+      to: ['activities', 'engine'],
+      // Names alone: a workflow has to make the very ones that all others make.
+      except: ['engine/installation/installation-names.ts'],
+    },
+  ],
   // A package is for these rooms and no others.
   packages: [
     {

@@ -1,4 +1,5 @@
 import type { Queryable } from '../engine/postgres/queryable.ts';
+import { CATALOG } from '../engine/postgres/schemas.ts';
 import { postgresTypes } from '../engine/postgres/type-parsers.ts';
 
 /** How far the archive of a source is, as the catalog knows. */
@@ -18,9 +19,9 @@ export async function archiveProgress(on: Queryable): Promise<ArchiveProgress[]>
   const { rows } = await on.query<{ source: string; lag: number; holes: number; lost: number; updated_at: number }>({
     text: `
       SELECT o.source, sum(greatest(o.end_offset - o.next_offset, 0))::bigint AS lag, max(o.updated_at) AS updated_at,
-        (SELECT count(*) FROM millrace_catalog.archive_hole h WHERE h.source = o.source)::bigint AS holes,
-        (SELECT coalesce(sum(h.until_offset - h.from_offset), 0) FROM millrace_catalog.archive_hole h WHERE h.source = o.source)::bigint AS lost
-      FROM millrace_catalog.archive_offset o GROUP BY o.source ORDER BY o.source`,
+        (SELECT count(*) FROM ${CATALOG.text}.archive_hole h WHERE h.source = o.source)::bigint AS holes,
+        (SELECT coalesce(sum(h.until_offset - h.from_offset), 0) FROM ${CATALOG.text}.archive_hole h WHERE h.source = o.source)::bigint AS lost
+      FROM ${CATALOG.text}.archive_offset o GROUP BY o.source ORDER BY o.source`,
     types: postgresTypes,
   });
   return rows.map(({ source, lag, holes, lost, updated_at }) => ({

@@ -1,4 +1,5 @@
 import type { Queryable } from '../engine/postgres/queryable.ts';
+import { CATALOG } from '../engine/postgres/schemas.ts';
 import { postgresTypes } from '../engine/postgres/type-parsers.ts';
 
 /** How far a live view is, as the catalog knows. */
@@ -38,8 +39,8 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
         ) AS watermark_us,
         count(*) FILTER (WHERE (to_jsonb(o)->>'mostly_invalid')::boolean)::int AS mostly_invalid,
         (v.layout->>'semantics')::int AS semantics
-      FROM millrace_catalog.view_version v
-      LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version
+      FROM ${CATALOG.text}.view_version v
+      LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version
       WHERE v.status = 'live'
       GROUP BY v.view, v.history_watermark_us, v.layout->>'semantics'
       ORDER BY v.view`,

@@ -35,10 +35,7 @@ export async function deleteArchived(pool: pg.Pool, brokers: readonly string[], 
   try {
     const archived = await run(
       pool,
-      catalog
-        .selectFrom('millrace_catalog.archive_offset')
-        .select(['partition', 'next_offset'])
-        .where('topic', '=', topic),
+      catalog.selectFrom('archive_offset').select(['partition', 'next_offset']).where('topic', '=', topic),
     );
     if (archived.length === 0) return 0;
     await admin.connect();

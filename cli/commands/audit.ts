@@ -110,7 +110,7 @@ function print(output: Output, result: AuditSummary): void {
   const all = Object.values(result.causes).reduce((sum, entities) => sum + entities, 0);
   if (all > result.differences.length)
     output.line(
-      `${count(result.differences.length)} of ${count(all)} are shown; all that were looked into stand in millrace_catalog.parity_difference, audit_id ${result.auditId}`,
+      `${count(result.differences.length)} of ${count(all)} are shown; all that were looked into stand in the catalog's parity_difference, audit_id ${result.auditId}`,
     );
 }
 

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { pendingMigrations } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { CATALOG, INNER_SQL, STATE, SURFACE } from '../../engine/postgres/schemas.ts';
+import { installationOf } from '../../engine/postgres/settled-queries.ts';
 import { failed, fine, type Finding, warned } from './finding.ts';
 
 const AREA = 'postgres';
@@ -80,12 +82,14 @@ async function skew(pool: pg.Pool, wallMs: () => number): Promise<Finding> {
 }
 
 async function rights(pool: pg.Pool): Promise<readonly Finding[]> {
-  const { rows } = await pool.query<{ makes: boolean; writes: boolean; owns: boolean; roles: number }>(
-    "SELECT has_schema_privilege('millrace_state', 'CREATE') AND has_schema_privilege('millrace', 'CREATE') AND has_schema_privilege('millrace_sql', 'CREATE') AS makes, " +
-      "has_table_privilege('millrace_catalog.view_version', 'INSERT, UPDATE, DELETE') AS writes, " +
-      "pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'millrace_catalog'), 'USAGE') AS owns, " +
-      "(SELECT count(*)::int FROM pg_roles WHERE rolname IN ('millrace_owner', 'millrace_worker', 'millrace_server', 'millrace_reader')) AS roles",
-  );
+  const { rows } = await pool.query<{ makes: boolean; writes: boolean; owns: boolean; roles: number }>({
+    text:
+      `SELECT has_schema_privilege('${STATE.text}', 'CREATE') AND has_schema_privilege('${SURFACE.text}', 'CREATE') AND has_schema_privilege('${INNER_SQL.text}', 'CREATE') AS makes, ` +
+      `has_table_privilege('${CATALOG.text}.view_version', 'INSERT, UPDATE, DELETE') AS writes, ` +
+      `pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = '${CATALOG.text}'), 'USAGE') AS owns, ` +
+      '(SELECT count(*)::int FROM pg_roles WHERE rolname = ANY($1)) AS roles',
+    values: [Object.values(installationOf(pool).roles)],
+  });
   const { makes, writes, owns, roles } = rows[0]!;
   const may = owns
     ? 'an owner'
@@ -112,7 +116,7 @@ async function rights(pool: pg.Pool): Promise<readonly Finding[]> {
 /** Records that no replay will ever see. */
 async function holes(pool: pg.Pool): Promise<readonly Finding[]> {
   const { rows } = await pool.query<{ source: string; holes: number; records: string }>(
-    'SELECT source, count(*)::int AS holes, sum(until_offset - from_offset)::text AS records FROM millrace_catalog.archive_hole ' +
+    `SELECT source, count(*)::int AS holes, sum(until_offset - from_offset)::text AS records FROM ${CATALOG.text}.archive_hole ` +
       "WHERE reason <> 'before-archiving' GROUP BY source ORDER BY source",
   );
   if (rows.length === 0) return [fine('archive', 'no holes: nothing was deleted before it was archived')];
@@ -136,7 +140,7 @@ export async function checkPooler(pooledUrl: string, directUrl: string): Promise
 async function medianReadUs(url: string, pooled: boolean): Promise<number> {
   const pool = createPool(url, { max: 1, applicationName: 'millrace-doctor', pooled });
   try {
-    const text = 'SELECT view, version FROM millrace_catalog.view_version WHERE view = $1';
+    const text = `SELECT view, version FROM ${CATALOG.text}.view_version WHERE view = $1`;
     const takenUs: number[] = [];
     for (let read = 0; read < PRICE_READS; read++) {
       const startMs = performance.now();

@@ -149,7 +149,7 @@ function varints(packed: Uint8Array): number[] {
 
 function corrupt(): MillraceError {
   return new MillraceError('invalid-ring-corrupt', 'the stored verdicts of a partition cannot be read', {
-    remedy: 'The row in millrace_catalog.stream_offset was damaged: build the view anew (rebackfill).',
+    remedy: 'The row in table stream_offset of the catalog was damaged: build the view anew (rebackfill).',
     httpStatus: 500,
   });
 }

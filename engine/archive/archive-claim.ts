@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { type PartitionBounds, type PartitionEnds, realEnd, type TopicBounds } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { archivedTopicRecreated, RECREATED_REMEDY } from './archive-errors.ts';
@@ -54,14 +55,14 @@ export async function claimArchive(
       client,
       sqlText`
       SELECT partition, cluster_id, next_offset, generation, attempt_ms, owner, anchor_offset, anchor_digest
-      FROM millrace_catalog.archive_offset
+      FROM ${CATALOG}.archive_offset
       WHERE source = ${source.name} AND topic = ${bounds.topic} ORDER BY partition FOR UPDATE`,
     );
     if (rows.some((row) => !mayTake(row, fence, renew))) return null;
     checkTopic(bounds, rows);
     await runSql(
       client,
-      sqlText`UPDATE millrace_catalog.archive_source SET generation = ${fence.generation} WHERE source = ${source.name}`,
+      sqlText`UPDATE ${CATALOG}.archive_source SET generation = ${fence.generation} WHERE source = ${source.name}`,
     );
     const known = new Map(rows.map((row) => [row.partition, row]));
     const holes: ArchiveHole[] = [];
@@ -94,7 +95,7 @@ export async function checkAnchors(
   const { rows } = await runSql<AnchorRow>(
     options.pool,
     sqlText`
-    SELECT partition, anchor_offset, anchor_digest FROM millrace_catalog.archive_offset
+    SELECT partition, anchor_offset, anchor_digest FROM ${CATALOG}.archive_offset
     WHERE source = ${source} AND topic = ${bounds.topic} AND cluster_id = ${bounds.clusterId} AND anchor_offset IS NOT NULL`,
   );
   for (const { partition, anchor_offset, anchor_digest } of rows) {
@@ -117,11 +118,11 @@ export async function lockSource(
 ): Promise<{ readonly mark: string; readonly generation: number }> {
   await runSql(
     client,
-    sqlText`INSERT INTO millrace_catalog.archive_source (source) VALUES (${source}) ON CONFLICT DO NOTHING`,
+    sqlText`INSERT INTO ${CATALOG}.archive_source (source) VALUES (${source}) ON CONFLICT DO NOTHING`,
   );
   const { rows } = await runSql<{ mark: string; generation: number }>(
     client,
-    sqlText`SELECT mark, generation FROM millrace_catalog.archive_source WHERE source = ${source} FOR UPDATE`,
+    sqlText`SELECT mark, generation FROM ${CATALOG}.archive_source WHERE source = ${source} FOR UPDATE`,
   );
   return rows[0]!;
 }
@@ -156,7 +157,7 @@ async function insertHole(client: pg.PoolClient, source: string, topic: string, 
   await runSql(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.archive_hole (source, topic, partition, from_offset, until_offset, reason)
+    INSERT INTO ${CATALOG}.archive_hole (source, topic, partition, from_offset, until_offset, reason)
     VALUES (${source}, ${topic}, ${hole.partition}, ${hole.fromOffset}, ${hole.untilOffset}, ${hole.reason})`,
   );
 }
@@ -171,7 +172,7 @@ async function takePartition(
   await runSql(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.archive_offset
+    INSERT INTO ${CATALOG}.archive_offset
       (source, topic, partition, cluster_id, first_offset, next_offset, end_offset, generation, attempt_ms, owner)
     VALUES (${source.name}, ${topic}, ${held.partition}, ${clusterId}, ${nextOffset}, ${nextOffset}, ${realEnd(held)},
       ${fence.generation}, ${fence.attemptMs}, ${fence.owner})

@@ -1,5 +1,6 @@
 import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 
 /** A file of archived records, as the manifest names it. */
@@ -111,7 +112,7 @@ export async function archiveFiles(
   const { rows } = await runSql<FileRow>(
     on,
     sqlText`
-    SELECT id, source, path, size_bytes, sha256 FROM millrace_catalog.archive_file
+    SELECT id, source, path, size_bytes, sha256 FROM ${CATALOG}.archive_file
     WHERE topic = ${topic} AND cluster_id = ${clusterId} AND (${source}::text IS NULL OR source = ${source})`,
   );
   return new Map(
@@ -125,7 +126,7 @@ export async function archiveRanges(on: Queryable, files: ReadonlyMap<number, Ar
   const { rows } = await runSql<RangeRow>(
     on,
     sqlText`
-    SELECT partition, from_offset, until_offset, rows, file_id FROM millrace_catalog.archive_range
+    SELECT partition, from_offset, until_offset, rows, file_id FROM ${CATALOG}.archive_range
     WHERE file_id = ANY(${[...files.keys()]}::bigint[])`,
   );
   return rows.map(({ partition, from_offset, until_offset, rows: count, file_id }) => ({
@@ -144,7 +145,7 @@ export const NO_FILES = 'none';
 export async function manifestStamp(on: Queryable, topic: string): Promise<string> {
   const { rows } = await runSql<{ stamp: string | null }>(
     on,
-    sqlText`SELECT count(*) || ':' || max(id) AS stamp FROM millrace_catalog.archive_file WHERE topic = ${topic}`,
+    sqlText`SELECT count(*) || ':' || max(id) AS stamp FROM ${CATALOG}.archive_file WHERE topic = ${topic}`,
   );
   return rows[0]?.stamp ?? NO_FILES;
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archiveWriteError, isNotFound } from './archive-errors.ts';
 import { makeFolder } from './parquet-file.ts';
@@ -40,7 +41,7 @@ export async function openArchiveFolder(pool: pg.Pool, archiveDir: string): Prom
 async function storedMark(pool: pg.Pool): Promise<string | null> {
   const { rows } = await runSql<{ mark: string }>(
     pool,
-    sqlText`SELECT mark FROM millrace_catalog.archive_source WHERE source = ${FOLDER}`,
+    sqlText`SELECT mark FROM ${CATALOG}.archive_source WHERE source = ${FOLDER}`,
   );
   return rows[0]?.mark ?? null;
 }
@@ -54,7 +55,7 @@ async function firstMark(pool: pg.Pool, archiveDir: string): Promise<string> {
   await writeMark(file);
   await runSql(
     pool,
-    sqlText`INSERT INTO millrace_catalog.archive_source (source, mark) VALUES (${FOLDER}, ${mark}) ON CONFLICT DO NOTHING`,
+    sqlText`INSERT INTO ${CATALOG}.archive_source (source, mark) VALUES (${FOLDER}, ${mark}) ON CONFLICT DO NOTHING`,
   );
   const stored = (await storedMark(pool)) ?? mark;
   if (stored !== mark) await rm(file, { force: true });
@@ -87,8 +88,8 @@ async function holdsNewest(pool: pg.Pool, archiveDir: string): Promise<boolean |
     pool,
     sqlText`
     SELECT path FROM (
-      (SELECT path, created_at FROM millrace_catalog.archive_file ORDER BY created_at DESC LIMIT 1)
-      UNION ALL (SELECT path, created_at FROM millrace_catalog.commit_file ORDER BY created_at DESC LIMIT 1)) newest
+      (SELECT path, created_at FROM ${CATALOG}.archive_file ORDER BY created_at DESC LIMIT 1)
+      UNION ALL (SELECT path, created_at FROM ${CATALOG}.commit_file ORDER BY created_at DESC LIMIT 1)) newest
     ORDER BY created_at DESC LIMIT 1`,
   );
   const [newest] = rows;

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { type LogReader, type PartitionBounds, realEnd } from '../topic/log-reader.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 
@@ -99,21 +100,21 @@ export async function archiveStatus(options: {
       offsets: await runSql<OffsetRow>(
         client,
         sqlText`
-        SELECT partition, cluster_id, first_offset, next_offset, end_offset, updated_at FROM millrace_catalog.archive_offset
+        SELECT partition, cluster_id, first_offset, next_offset, end_offset, updated_at FROM ${CATALOG}.archive_offset
         WHERE source = ${name} AND topic = ${topic} ORDER BY partition`,
       ),
       spans: await runSql<SpanRow>(client, spansOf(name, topic)),
       holes: await runSql<HoleRow>(
         client,
         sqlText`
-        SELECT partition, from_offset, until_offset, reason, noticed_at FROM millrace_catalog.archive_hole
+        SELECT partition, from_offset, until_offset, reason, noticed_at FROM ${CATALOG}.archive_hole
         WHERE source = ${name} AND topic = ${topic} ORDER BY partition, from_offset`,
       ),
       files: await runSql<{ files: number; rows: number; bytes: number }>(
         client,
         sqlText`
         SELECT count(*) AS files, coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(size_bytes), 0)::bigint AS bytes
-        FROM millrace_catalog.archive_file WHERE source = ${name} AND topic = ${topic}`,
+        FROM ${CATALOG}.archive_file WHERE source = ${name} AND topic = ${topic}`,
       ),
     }),
     { isolation: 'repeatable read' },
@@ -154,7 +155,7 @@ function spansOf(source: string, topic: string | null) {
     FROM (
       SELECT *, sum(begins) OVER (PARTITION BY partition ORDER BY from_offset) AS span FROM (
         SELECT *, CASE WHEN lag(until_offset) OVER (PARTITION BY partition ORDER BY from_offset) = from_offset THEN 0 ELSE 1 END AS begins
-        FROM millrace_catalog.archive_range WHERE source = ${source} AND topic = ${topic}
+        FROM ${CATALOG}.archive_range WHERE source = ${source} AND topic = ${topic}
       ) marked
     ) numbered GROUP BY partition, span ORDER BY partition, from_offset`;
 }

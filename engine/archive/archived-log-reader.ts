@@ -6,6 +6,7 @@ import { isNotHeld } from '../topic/topic-errors.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { archivedTopicRecreated, logHole, RECREATED_REMEDY } from './archive-errors.ts';
@@ -168,7 +169,7 @@ class ArchivedLogReader implements LogReader {
   async #wasReplaced(error: unknown, topic: string, fileId: number): Promise<boolean> {
     if (!isMillraceError(error) || error.code !== 'archive-file-missing') return false;
     this.#manifests.delete(topic);
-    const { rows } = await this.#query(sqlText`SELECT 1 FROM millrace_catalog.archive_file WHERE id = ${fileId}`);
+    const { rows } = await this.#query(sqlText`SELECT 1 FROM ${CATALOG}.archive_file WHERE id = ${fileId}`);
     return rows.length === 0;
   }
 
@@ -178,7 +179,7 @@ class ArchivedLogReader implements LogReader {
     const untilOffset = Math.min(manifest.nextAfter(partition, position) ?? low, low);
     const { rows } = await this.#query<{ reason: string }>(
       sqlText`
-      SELECT reason FROM millrace_catalog.archive_hole
+      SELECT reason FROM ${CATALOG}.archive_hole
       WHERE topic = ${topic} AND partition = ${partition} AND from_offset <= ${position} AND until_offset > ${position}`,
     );
     return logHole({ topic, partition, fromOffset: position, untilOffset }, rows[0]?.reason ?? null);
@@ -217,7 +218,7 @@ class ArchivedLogReader implements LogReader {
     const { topic, clusterId } = bounds;
     const { rows } = await this.#query<AnchorRow & { next_offset: number; source: string }>(
       sqlText`
-      SELECT source, partition, next_offset, anchor_offset, anchor_digest FROM millrace_catalog.archive_offset
+      SELECT source, partition, next_offset, anchor_offset, anchor_digest FROM ${CATALOG}.archive_offset
       WHERE topic = ${topic} AND cluster_id = ${clusterId} AND anchor_offset IS NOT NULL`,
     );
     for (const anchor of rows) {

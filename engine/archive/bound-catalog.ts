@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { VersionStatus } from '../postgres/catalog.ts';
 import { dropDeadLetters } from '../postgres/drop-dead-letters.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import type { Clock } from '../values/clock.ts';
 import { mergeCommits } from './merge-commits.ts';
@@ -52,7 +53,7 @@ interface VersionSize {
  * await boundCatalog({ pool, clock: systemClock, bounds: { commitBytes: 2 ** 28, deadLetterBytes: 2 ** 28, deadLetterDays: 30 } });
  */
 export async function boundCatalog(options: BoundCatalogOptions): Promise<Bounded[]> {
-  return (await oneAtATime(options.pool, 'millrace.bound-catalog', () => boundAll(options))) ?? [];
+  return (await oneAtATime(options.pool, 'bound-catalog', () => boundAll(options))) ?? [];
 }
 
 async function boundAll({ pool, clock, bounds, signal }: BoundCatalogOptions): Promise<Bounded[]> {
@@ -86,13 +87,13 @@ async function versionSizes(pool: pg.Pool): Promise<VersionSize[]> {
     sqlText`
     SELECT v.view, v.version, v.status, coalesce(c.bytes, 0) AS commit_bytes, coalesce(l.bytes, 0) AS letter_bytes,
       CASE WHEN l.rows > 0 THEN (
-        SELECT min(created_at) FROM millrace_catalog.dead_letter d WHERE d.view = v.view) END AS oldest_letter,
+        SELECT min(created_at) FROM ${CATALOG}.dead_letter d WHERE d.view = v.view) END AS oldest_letter,
       EXISTS (
-        SELECT FROM millrace_catalog.archive_offset a
+        SELECT FROM ${CATALOG}.archive_offset a
         WHERE a.source = v.source AND a.topic = v.topic AND a.updated_at > now() - ${ARCHIVE_ALIVE_FOR}::interval) AS is_archived
-    FROM millrace_catalog.view_version v
-    LEFT JOIN millrace_catalog.kept_size c ON c.kind = 'commits' AND c.view = v.view AND c.version = v.version
-    LEFT JOIN millrace_catalog.kept_size l ON l.kind = 'dead-letters' AND l.view = v.view AND l.version = v.version
+    FROM ${CATALOG}.view_version v
+    LEFT JOIN ${CATALOG}.kept_size c ON c.kind = 'commits' AND c.view = v.view AND c.version = v.version
+    LEFT JOIN ${CATALOG}.kept_size l ON l.kind = 'dead-letters' AND l.view = v.view AND l.version = v.version
     WHERE c.rows > 0 OR l.rows > 0
     ORDER BY v.view, v.status = 'live' DESC, v.version DESC`,
   );

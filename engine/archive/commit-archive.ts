@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { internalBug } from '../errors/millrace-error.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import type { BufferedRange } from './archive-buffer.ts';
@@ -50,13 +51,13 @@ export async function insertArchiveFile(
   const inserted = await runSql<{ id: number }>(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.archive_file (source, topic, cluster_id, path, rows, size_bytes, sha256)
+    INSERT INTO ${CATALOG}.archive_file (source, topic, cluster_id, path, rows, size_bytes, sha256)
     VALUES (${source}, ${topic}, ${clusterId}, ${file.path}, ${rows}, ${file.sizeBytes}, ${file.sha256}) RETURNING id`,
   );
   await runSql(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.archive_range (source, topic, partition, from_offset, until_offset, rows, file_id)
+    INSERT INTO ${CATALOG}.archive_range (source, topic, partition, from_offset, until_offset, rows, file_id)
     SELECT ${source}, ${topic}, r.partition, r.from_offset, r.until_offset, r.rows, ${inserted.rows[0]!.id}
     FROM unnest(${ranges.map((r) => r.partition)}::int[], ${ranges.map((r) => r.fromOffset)}::bigint[],
       ${ranges.map((r) => r.untilOffset)}::bigint[], ${ranges.map((r) => r.rows)}::bigint[]) AS r(partition, from_offset, until_offset, rows)`,
@@ -74,7 +75,7 @@ async function advance(
   const { rowCount } = await runSql(
     client,
     sqlText`
-    UPDATE millrace_catalog.archive_offset o
+    UPDATE ${CATALOG}.archive_offset o
     SET next_offset = r.until_offset, end_offset = r.end_offset, anchor_offset = coalesce(r.anchor_offset, o.anchor_offset),
       anchor_digest = coalesce(decode(r.anchor_digest, 'hex'), o.anchor_digest), updated_at = clock_timestamp()
     FROM unnest(${partitions}::int[], ${column((r) => r.fromOffset)}::bigint[], ${column((r) => r.untilOffset)}::bigint[],
@@ -88,7 +89,7 @@ async function advance(
   const { rows } = await runSql<{ generation: number; attempt_ms: number }>(
     client,
     sqlText`
-    SELECT generation, attempt_ms FROM millrace_catalog.archive_offset
+    SELECT generation, attempt_ms FROM ${CATALOG}.archive_offset
     WHERE source = ${source.name} AND topic = ${topic} AND partition = ANY(${partitions}::int[])`,
   );
   const ours = rows.every((row) => row.generation === fence.generation && row.attempt_ms === fence.attemptMs);

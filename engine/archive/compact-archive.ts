@@ -5,6 +5,7 @@ import type { Clock } from '../values/clock.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archivedPart } from './archive-errors.ts';
 import { openArchiveFolder } from './archive-mark.ts';
@@ -55,7 +56,7 @@ export interface CompactResult {
 export async function compactArchive(options: CompactArchiveOptions): Promise<CompactResult> {
   const { pool, source } = options;
   // Every statement is on the connection that holds the lock: were it lost, nothing more could be written.
-  const done = await oneAtATime(pool, `millrace.archive.compact.${source}`, (client) => compactLocked(client, options));
+  const done = await oneAtATime(pool, `archive.compact.${source}`, (client) => compactLocked(client, options));
   return done ?? { merged: 0, into: 0, swept: 0 };
 }
 
@@ -106,13 +107,13 @@ async function archiveOf(
 ): Promise<{ readonly mark: string; readonly topics: readonly { topic: string; clusterId: string }[] } | null> {
   const marks = await runSql<{ mark: string }>(
     client,
-    sqlText`SELECT mark FROM millrace_catalog.archive_source WHERE source = ${source}`,
+    sqlText`SELECT mark FROM ${CATALOG}.archive_source WHERE source = ${source}`,
   );
   const mark = marks.rows[0]?.mark;
   if (mark === undefined) return null;
   const { rows } = await runSql<{ topic: string; cluster_id: string }>(
     client,
-    sqlText`SELECT DISTINCT topic, cluster_id FROM millrace_catalog.archive_file WHERE source = ${source} ORDER BY topic, cluster_id`,
+    sqlText`SELECT DISTINCT topic, cluster_id FROM ${CATALOG}.archive_file WHERE source = ${source} ORDER BY topic, cluster_id`,
   );
   return { mark, topics: rows.map(({ topic, cluster_id }) => ({ topic, clusterId: cluster_id })) };
 }
@@ -161,12 +162,12 @@ async function mergeFiles(
   await client.query('BEGIN');
   const gone = await runSql(
     client,
-    sqlText`DELETE FROM millrace_catalog.archive_range WHERE file_id = ANY(${ids}::bigint[])`,
+    sqlText`DELETE FROM ${CATALOG}.archive_range WHERE file_id = ANY(${ids}::bigint[])`,
   );
   const expected = group.reduce((sum, each) => sum + each.ranges.length, 0);
   if (gone.rowCount !== expected)
     throw internalBug(`archive of ${source}: ${gone.rowCount} ranges to merge, expected ${expected}`);
-  await runSql(client, sqlText`DELETE FROM millrace_catalog.archive_file WHERE id = ANY(${ids}::bigint[])`);
+  await runSql(client, sqlText`DELETE FROM ${CATALOG}.archive_file WHERE id = ANY(${ids}::bigint[])`);
   await insertArchiveFile(client, { source, topic, clusterId }, draft, ranges);
   await failAt?.('before-commit');
   await client.query('COMMIT');

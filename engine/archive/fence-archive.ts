@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockSource } from './archive-claim.ts';
@@ -18,16 +19,16 @@ export async function fenceArchive(options: { pool: pg.Pool; source: string; gen
     await lockSource(client, source);
     await runSql(
       client,
-      sqlText`UPDATE millrace_catalog.archive_source SET generation = ${generation} WHERE source = ${source} AND generation < ${generation}`,
+      sqlText`UPDATE ${CATALOG}.archive_source SET generation = ${generation} WHERE source = ${source} AND generation < ${generation}`,
     );
     await runSql(
       client,
-      sqlText`SELECT 1 FROM millrace_catalog.archive_offset WHERE source = ${source} ORDER BY topic, partition FOR UPDATE`,
+      sqlText`SELECT 1 FROM ${CATALOG}.archive_offset WHERE source = ${source} ORDER BY topic, partition FOR UPDATE`,
     );
     await runSql(
       client,
       sqlText`
-      UPDATE millrace_catalog.archive_offset SET generation = ${generation}, attempt_ms = 0, owner = NULL, updated_at = now()
+      UPDATE ${CATALOG}.archive_offset SET generation = ${generation}, attempt_ms = 0, owner = NULL, updated_at = now()
       WHERE source = ${source} AND generation < ${generation}`,
     );
   });

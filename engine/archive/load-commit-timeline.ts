@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
@@ -50,7 +51,7 @@ async function mergedCommits(client: pg.PoolClient, { view, version }: ViewVersi
   const { rows } = await runSql<{ from_seq: number; last_seq: number; began_at: number }>(
     client,
     sqlText`
-    SELECT from_seq, last_seq, began_at FROM millrace_catalog.commit_merge
+    SELECT from_seq, last_seq, began_at FROM ${CATALOG}.commit_merge
     WHERE view = ${view} AND version = ${version} ORDER BY from_seq`,
   );
   return rows.map(({ from_seq, last_seq, began_at }) => ({
@@ -78,7 +79,7 @@ async function commitFiles(client: pg.PoolClient, { view, version }: ViewVersion
   }>(
     client,
     sqlText`
-    SELECT from_seq, until_seq, path, size_bytes, sha256 FROM millrace_catalog.commit_file
+    SELECT from_seq, until_seq, path, size_bytes, sha256 FROM ${CATALOG}.commit_file
     WHERE view = ${view} AND version = ${version} ORDER BY from_seq`,
   );
   return rows.map(({ from_seq, until_seq, path, size_bytes, sha256 }) => ({
@@ -123,7 +124,7 @@ async function addFiles(
 async function newestSeq(client: pg.PoolClient, { view, version }: ViewVersion): Promise<number> {
   const { rows } = await runSql<{ seq: number }>(
     client,
-    sqlText`SELECT seq FROM millrace_catalog.view_version WHERE view = ${view} AND version = ${version}`,
+    sqlText`SELECT seq FROM ${CATALOG}.view_version WHERE view = ${view} AND version = ${version}`,
   );
   return rows[0]?.seq ?? 0;
 }
@@ -142,7 +143,7 @@ async function commitRows(client: pg.PoolClient, { view, version }: ViewVersion,
     client,
     sqlText`
     SELECT seq, partition, from_offset, until_offset, fingerprint, (extract(epoch FROM committed_at) * 1000000)::bigint AS committed_at_us
-    FROM millrace_catalog.commit_record
+    FROM ${CATALOG}.commit_record
     WHERE view = ${view} AND version = ${version} AND seq > ${after} AND seq <= ${after + PAGE_COMMITS}
     ORDER BY seq, partition`,
   );

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -51,10 +52,10 @@ async function mergeStep(options: MergeCommitsOptions): Promise<number> {
       client,
       sqlText`
       WITH gone AS (
-        DELETE FROM millrace_catalog.commit_record
+        DELETE FROM ${CATALOG}.commit_record
         WHERE view = ${view} AND version = ${version} AND seq >= ${fromSeq} AND seq <= ${lastSeq} RETURNING *),
       stay AS (
-        INSERT INTO millrace_catalog.commit_record
+        INSERT INTO ${CATALOG}.commit_record
           (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint)
         SELECT ${view}, ${version}, ${lastSeq}, topic, partition, min(from_offset), max(until_offset),
           (array_agg(watermark_us ORDER BY seq DESC))[1], (SELECT max(committed_at) FROM gone),
@@ -69,7 +70,7 @@ async function mergeStep(options: MergeCommitsOptions): Promise<number> {
     await runSql(
       client,
       sqlText`
-      UPDATE millrace_catalog.kept_size
+      UPDATE ${CATALOG}.kept_size
       SET dropped_rows = dropped_rows + ${gone - stay}, dropped_bytes = dropped_bytes + ${(gone - stay) * span.rowBytes}::bigint,
         first_dropped_at = coalesce(first_dropped_at, now())
       WHERE kind = 'commits' AND view = ${view} AND version = ${version}`,
@@ -104,7 +105,7 @@ async function oldestSpan(
   const { rows: sizes } = await runSql<{ rows: number; bytes: number; fingerprint: string }>(
     client,
     sqlText`
-    SELECT k.rows, k.bytes, v.fingerprint FROM millrace_catalog.kept_size k JOIN millrace_catalog.view_version v USING (view, version)
+    SELECT k.rows, k.bytes, v.fingerprint FROM ${CATALOG}.kept_size k JOIN ${CATALOG}.view_version v USING (view, version)
     WHERE k.kind = 'commits' AND k.view = ${view} AND k.version = ${version}`,
   );
   const size = sizes[0];
@@ -114,12 +115,12 @@ async function oldestSpan(
   const { rows } = await runSql<{ from_seq: number; last_seq: number; rows: number; partitions: number }>(
     client,
     sqlText`
-    WITH mine AS (SELECT seq, topic, partition FROM millrace_catalog.commit_record WHERE view = ${view} AND version = ${version}),
+    WITH mine AS (SELECT seq, topic, partition FROM ${CATALOG}.commit_record WHERE view = ${view} AND version = ${version}),
     -- what stands for them has a row per partition: beyond these, as many as are to go
     partitions AS (
       SELECT greatest(
         (SELECT count(*) FROM mine WHERE seq = (SELECT min(seq) FROM mine)),
-        (SELECT count(*) FROM millrace_catalog.stream_offset WHERE view = ${view} AND version = ${version})) AS n),
+        (SELECT count(*) FROM ${CATALOG}.stream_offset WHERE view = ${view} AND version = ${version})) AS n),
     last_to_go AS (
       SELECT seq FROM mine ORDER BY seq OFFSET ${Math.min(excess, stepRows) - 1} + (SELECT n FROM partitions) LIMIT 1)
     SELECT min(seq) AS from_seq, max(seq) AS last_seq, count(*) AS rows, count(DISTINCT (topic, partition)) AS partitions
@@ -141,15 +142,15 @@ async function noteMerged(
   const { rowCount } = await runSql(
     client,
     sqlText`
-    UPDATE millrace_catalog.commit_merge SET last_seq = ${lastSeq}
+    UPDATE ${CATALOG}.commit_merge SET last_seq = ${lastSeq}
     WHERE view = ${view} AND version = ${version} AND last_seq = ${fromSeq}`,
   );
   if (rowCount !== 0) return;
   await runSql(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.commit_merge (view, version, from_seq, last_seq, began_at)
-    SELECT ${view}, ${version}, ${fromSeq}, ${lastSeq}, min(committed_at) FROM millrace_catalog.commit_record
+    INSERT INTO ${CATALOG}.commit_merge (view, version, from_seq, last_seq, began_at)
+    SELECT ${view}, ${version}, ${fromSeq}, ${lastSeq}, min(committed_at) FROM ${CATALOG}.commit_record
     WHERE view = ${view} AND version = ${version} AND seq = ${fromSeq}`,
   );
 }

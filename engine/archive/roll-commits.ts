@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { type Clock, systemClock } from '../values/clock.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockSource } from './archive-claim.ts';
@@ -59,7 +60,7 @@ export async function rollCommits(options: RollCommitsOptions): Promise<number> 
 
 /** Whoever moves old commit records of a version, or merges them, holds this lock. */
 export function commitsLock(view: string, version: number): string {
-  return `millrace.archive.commits.${view}.${version}`;
+  return `archive.commits.${view}.${version}`;
 }
 
 interface Span {
@@ -108,14 +109,14 @@ async function commitSpan(
       const { rowCount } = await runSql(
         client,
         sqlText`
-      DELETE FROM millrace_catalog.commit_record
+      DELETE FROM ${CATALOG}.commit_record
       WHERE view = ${view} AND version = ${version} AND seq >= ${span.fromSeq} AND seq < ${span.untilSeq}`,
       );
       if (rowCount !== span.rows) throw new RolledByAnother();
       await runSql(
         client,
         sqlText`
-      INSERT INTO millrace_catalog.commit_file (view, version, from_seq, until_seq, path, rows, size_bytes, sha256)
+      INSERT INTO ${CATALOG}.commit_file (view, version, from_seq, until_seq, path, rows, size_bytes, sha256)
       VALUES (${view}, ${version}, ${span.fromSeq}, ${span.untilSeq}, ${path}, ${span.rows}, ${draft.sizeBytes}, ${draft.sha256})`,
       );
       await failAt?.('before-commit');
@@ -136,7 +137,7 @@ async function oldestSpan(options: RollCommitsOptions): Promise<Span | null> {
   const { rows } = await runSql<{ from_seq: number; until_seq: number; rows: number }>(
     pool,
     sqlText`
-    WITH mine AS (SELECT seq FROM millrace_catalog.commit_record WHERE view = ${view} AND version = ${version}),
+    WITH mine AS (SELECT seq FROM ${CATALOG}.commit_record WHERE view = ${view} AND version = ${version}),
     -- the row that is the first beyond the newest: its commit, and those after it, stay
     kept AS (SELECT seq FROM mine ORDER BY seq DESC OFFSET ${Math.max(keepRows - 1, 0)} LIMIT 1),
     -- beyond a file's worth of the oldest
@@ -170,7 +171,7 @@ async function* pagesOf({ pool, view, version }: RollCommitsOptions, span: Span)
       sqlText`
       SELECT seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint,
         (extract(epoch FROM committed_at) * 1000000)::bigint AS committed_at_us
-      FROM millrace_catalog.commit_record
+      FROM ${CATALOG}.commit_record
       WHERE view = ${view} AND version = ${version} AND seq >= ${from} AND seq < ${Math.min(from + PAGE_ROWS, span.untilSeq)}
       ORDER BY seq, topic, partition`,
     );
@@ -203,7 +204,7 @@ async function sweepCommits(
   const { rows } = await runSql<{ path: string; from_seq: number; until_seq: number }>(
     pool,
     sqlText`
-    SELECT path, from_seq, until_seq FROM millrace_catalog.commit_file
+    SELECT path, from_seq, until_seq FROM ${CATALOG}.commit_file
     WHERE view = ${view} AND version = ${version} ORDER BY from_seq`,
   );
   const named = new Set(rows.map(({ path }) => path));

@@ -4,6 +4,7 @@ import type { Queryable } from '../postgres/queryable.ts';
 import type { Clock } from '../values/clock.ts';
 import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { isNotFound } from './archive-errors.ts';
 import { removeFile } from './parquet-file.ts';
@@ -38,13 +39,13 @@ export async function sweepArchive(on: Queryable, duckdb: DuckDb, options: Sweep
   if (found.length === 0) return 0;
   const { rows: named } = await runSql<{ path: string }>(
     on,
-    sqlText`SELECT path FROM millrace_catalog.archive_file WHERE source = ${source}`,
+    sqlText`SELECT path FROM ${CATALOG}.archive_file WHERE source = ${source}`,
   );
   const { rows: ranges } = await runSql<HeldRange>(
     on,
     sqlText`
     SELECT f.topic, f.cluster_id, r.partition, r.from_offset, r.until_offset
-    FROM millrace_catalog.archive_range r JOIN millrace_catalog.archive_file f ON f.id = r.file_id
+    FROM ${CATALOG}.archive_range r JOIN ${CATALOG}.archive_file f ON f.id = r.file_id
     WHERE f.source = ${source} ORDER BY r.partition, r.from_offset`,
   );
   const paths = new Set(named.map(({ path }) => path));

@@ -88,7 +88,7 @@ function begin({ view, pool, builder, attempt }: BeginOptions, accepted: Accepte
       await createSavedStates(client, begun.stateTable);
       await run(
         client,
-        catalog.insertInto('millrace_catalog.backfill_progress').values({
+        catalog.insertInto('backfill_progress').values({
           view: view.name,
           version: begun.version,
           attempt_ms: attempt.attemptMs,
@@ -114,7 +114,7 @@ async function goOn(
   const [found] = await run(
     client,
     catalog
-      .selectFrom('millrace_catalog.backfill_progress')
+      .selectFrom('backfill_progress')
       .select(['attempt_ms', 'attempts', 'accepted', 'point'])
       .where('view', '=', view)
       .where('version', '=', version),
@@ -128,7 +128,7 @@ async function goOn(
   await run(
     client,
     catalog
-      .updateTable('millrace_catalog.backfill_progress')
+      .updateTable('backfill_progress')
       .set({ attempt_ms: attemptMs, attempts: getsNowhere ? 0 : found.attempts + 1 })
       .where('view', '=', view)
       .where('version', '=', version),
@@ -159,12 +159,12 @@ async function forgetSaved(
 ): Promise<void> {
   await emptySavedStates(client, stateTable, 'held');
   await emptySavedStates(client, stateTable, 'parts');
-  for (const table of ['millrace_catalog.backfill_ids', 'millrace_catalog.dead_letter'] as const)
+  for (const table of ['backfill_ids', 'dead_letter'] as const)
     await run(client, catalog.deleteFrom(table).where('view', '=', view).where('version', '=', version));
   await run(
     client,
     catalog
-      .updateTable('millrace_catalog.backfill_progress')
+      .updateTable('backfill_progress')
       .set({ point: null, accepted: JSON.stringify(acceptedJson(accepted)) })
       .where('view', '=', view)
       .where('version', '=', version),

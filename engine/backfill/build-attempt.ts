@@ -25,7 +25,7 @@ export async function holdVersion(client: Queryable, { view, version, attemptMs 
   const [row] = await run(
     client,
     catalog
-      .selectFrom('millrace_catalog.view_version')
+      .selectFrom('view_version')
       .select('status')
       .where('view', '=', view)
       .where('version', '=', version)
@@ -37,7 +37,7 @@ export async function holdVersion(client: Queryable, { view, version, attemptMs 
   const [held] = await run(
     client,
     catalog
-      .selectFrom('millrace_catalog.backfill_progress')
+      .selectFrom('backfill_progress')
       .select('attempt_ms')
       .where('view', '=', view)
       .where('version', '=', version),

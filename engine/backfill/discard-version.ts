@@ -6,12 +6,12 @@ import { withTransaction } from '../postgres/transaction.ts';
 import { dropSavedStates } from './saved-states.ts';
 
 const contents = [
-  'millrace_catalog.dedupe_ids',
-  'millrace_catalog.commit_record',
-  'millrace_catalog.dead_letter',
-  'millrace_catalog.stream_offset',
-  'millrace_catalog.backfill_progress',
-  'millrace_catalog.backfill_ids',
+  'dedupe_ids',
+  'commit_record',
+  'dead_letter',
+  'stream_offset',
+  'backfill_progress',
+  'backfill_ids',
 ] as const;
 
 /**
@@ -33,7 +33,7 @@ export async function discardVersion(options: {
     const [row] = await run(
       client,
       catalog
-        .selectFrom('millrace_catalog.view_version')
+        .selectFrom('view_version')
         .select(['status', 'state_table'])
         .where('view', '=', view)
         .where('version', '=', version)
@@ -46,7 +46,7 @@ export async function discardVersion(options: {
     await run(
       client,
       catalog
-        .updateTable('millrace_catalog.view_version')
+        .updateTable('view_version')
         .set({ status: 'discarded' })
         .where('view', '=', view)
         .where('version', '=', version),

@@ -70,7 +70,7 @@ export interface BackfillResult {
   readonly entities: number;
   readonly counts: LogCounts;
   readonly cut: Cut | null;
-  /** Name of the table in schema `millrace_state`. */
+  /** Name of the table in the schema of states. */
   readonly stateTable: string;
 }
 
@@ -180,7 +180,7 @@ async function cutOf(
     await run(
       client,
       catalog
-        .updateTable('millrace_catalog.view_version')
+        .updateTable('view_version')
         .set({ cut: JSON.stringify(cut) })
         .where('view', '=', view.name)
         .where('version', '=', version),

@@ -7,8 +7,8 @@ import type { Queryable } from '../postgres/queryable.ts';
 import type { NewIds } from '../topic/topic-scan.ts';
 import type { HeldVersion } from './build-attempt.ts';
 
-const PROGRESS = 'millrace_catalog.backfill_progress';
-const IDS = 'millrace_catalog.backfill_ids';
+const PROGRESS = 'backfill_progress';
+const IDS = 'backfill_ids';
 /** About 1 MB a row. */
 const ID_BYTES_PER_ROW = 40_000 * 24;
 

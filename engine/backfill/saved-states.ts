@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { BinaryWriter } from '../postgres/binary-writer.ts';
 import { copyIn } from '../postgres/copy-in.ts';
 import type { Queryable } from '../postgres/queryable.ts';
+import { STATE } from '../postgres/schemas.ts';
 import { ident } from '../postgres/sql.ts';
 import { withoutTimeLimit } from '../postgres/time-limit.ts';
 import type { EntityTimesSeen } from './entity-times.ts';
@@ -30,7 +31,7 @@ const ROWS_PER_FETCH = 2_000;
 /** The tables beside a version's own; no view's can have such a name, for theirs end in their number. */
 function savedTable(stateTable: string, table: SavedTable): string {
   const digest = createHash('sha256').update(stateTable).digest('hex').slice(0, 24);
-  return ident('millrace_state', `saved_${digest}_${table}`);
+  return `${STATE.text}.${ident(`saved_${digest}_${table}`)}`;
 }
 
 /** Creates the empty tables that a version's states are saved to while it is built. */

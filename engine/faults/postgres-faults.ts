@@ -82,7 +82,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
   {
     verdict: 'stop',
     code: 'database-not-prepared',
-    symptoms: [/relation "millrace_catalog\.[^"]*" does not exist/],
+    symptoms: [/relation "millrace(_[a-z0-9]+)?_catalog\.[^"]*" does not exist/],
     says: 'is not prepared for Millrace',
     remedy:
       'Point "millrace dev" or a worker at it: they bring it up to date when they start. Or correct DATABASE_URL.',

@@ -3,6 +3,7 @@ import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { isPooled } from '../postgres/pool.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
 import { bindKeys, lateralState, unnestKeys } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
@@ -47,11 +48,11 @@ export class LiveReader {
       name: `millrace-get-${version.stateTable}`,
       // A partition that lags holds the watermark back; where none does, the newest event of any counts.
       text:
-        `SELECT (SELECT v.version FROM millrace_catalog.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
+        `SELECT (SELECT v.version FROM ${CATALOG.text}.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
         '(SELECT coalesce(CASE WHEN bool_or(o.next_offset < o.end_offset) ' +
         'THEN min(coalesce(o.watermark_us, v.history_watermark_us)) FILTER (WHERE o.next_offset < o.end_offset) ' +
         'ELSE max(o.watermark_us) END, v.history_watermark_us) ' +
-        'FROM millrace_catalog.view_version v LEFT JOIN millrace_catalog.stream_offset o ON o.view = v.view AND o.version = v.version ' +
+        `FROM ${CATALOG.text}.view_version v LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version ` +
         `WHERE v.view = $${first} AND v.version = $${first + 1} GROUP BY v.history_watermark_us), ` +
         `wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable)}`,
     };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
+import { CATALOG, LOCKS } from '../postgres/schemas.ts';
 import { dropStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import {
@@ -43,7 +44,7 @@ async function betweenReaders<T>(pool: pg.Pool, work: (client: pg.PoolClient) =>
 /** Takes the view's lock until the transaction ends and gives its versions, newest first. */
 async function lockView(client: Queryable, view: string): Promise<ViewVersion[]> {
   await client.query({
-    text: "SELECT pg_advisory_xact_lock(hashtextextended('millrace publish ' || $1, 0))",
+    text: `SELECT pg_advisory_xact_lock(hashtextextended('${LOCKS.text} publish ' || $1, 0))`,
     values: [view],
   });
   const all = await versions(client, view);
@@ -59,11 +60,11 @@ async function lockView(client: Queryable, view: string): Promise<ViewVersion[]>
 /** Drops what a version nobody reads takes up, and fences its stream; its catalog rows stay as history. */
 async function dropContent(client: Queryable, view: string, version: number, stateTable: string): Promise<void> {
   await client.query({
-    text: 'UPDATE millrace_catalog.stream_offset SET generation = $3 WHERE view = $1 AND version = $2',
+    text: `UPDATE ${CATALOG.text}.stream_offset SET generation = $3 WHERE view = $1 AND version = $2`,
     values: [view, version, LAST_GENERATION],
   });
   await client.query({
-    text: 'DELETE FROM millrace_catalog.dedupe_ids WHERE view = $1 AND version = $2',
+    text: `DELETE FROM ${CATALOG.text}.dedupe_ids WHERE view = $1 AND version = $2`,
     values: [view, version],
   });
   await dropStateTable(client, stateTable);

@@ -2,6 +2,7 @@ import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ErrorCode } from '../values/cell.ts';
 import { ALL_CORRUPT } from '../values/feature-errors.ts';
+import { INNER_SQL } from '../postgres/schemas.ts';
 import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 import {
   CORRUPT,
@@ -62,7 +63,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     'BEGIN',
     "b := state_bytes || '\\x'::bytea;",
     'size := length(b);',
-    `IF substring(b FROM 1 FOR 5) <> ${header} OR millrace_sql.state_crc(b) <> state_crc THEN ${CORRUPT} END IF;`,
+    `IF substring(b FROM 1 FOR 5) <> ${header} OR ${INNER_SQL.text}.state_crc(b) <> state_crc THEN ${CORRUPT} END IF;`,
     'IF size > 5 THEN',
     ...SIGNED,
     `newest := ${zigzag('v')};`,
@@ -177,7 +178,7 @@ function slotStatements(
       ...SIGNED,
       `v := ${zigzag('v')};`,
       `IF mod(x, 2) = 0 OR v NOT BETWEEN -1074 AND 1100 THEN ${CORRUPT} END IF;`,
-      'x := x * millrace_sql.power_of_two(v::int);',
+      `x := x * ${INNER_SQL.text}.power_of_two(v::int);`,
       'END IF;',
     ];
     return [
@@ -258,7 +259,7 @@ function resultStatements(
     const total = `${name}::double precision`;
     if (feature.aggregate === 'sum') return some([unless(isHuge, total)]);
     // Postgres refuses to underflow to zero, which is what the division gives where 2·|total| <= n·2^-1074.
-    const tiny = `abs(d) < 1 AND abs(d) + abs(d) <= ${name}_n * millrace_sql.double_power_of_two(-1074)`;
+    const tiny = `abs(d) < 1 AND abs(d) + abs(d) <= ${name}_n * ${INNER_SQL.text}.double_power_of_two(-1074)`;
     return some([
       `d := CASE WHEN NOT ${isHuge} THEN ${total} END;`,
       unless('d IS NULL', `CASE WHEN ${tiny} THEN 0 ELSE d / ${name}_n END`),

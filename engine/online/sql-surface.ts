@@ -4,14 +4,12 @@ import { SQL_VIEW_COLUMNS } from '../define/names.ts';
 import { columnFormat } from '../postgres/column-types.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
+import { installationOf } from '../postgres/settled-queries.ts';
+import { INNER_SQL, READER, SURFACE } from '../postgres/schemas.ts';
 import { ident } from '../postgres/sql.ts';
 import { stateTable } from '../postgres/state-table.ts';
 import { decoderBody } from './sql-decoder.ts';
-import { literal } from './sql-values.ts';
-
-const PUBLIC_SCHEMA = 'millrace';
-const INNER_SCHEMA = 'millrace_sql';
-const READER_ROLE = 'millrace_reader';
+import { quoted } from './sql-values.ts';
 
 /**
  * The form of the surface, raised whenever the same version would get another one: `view_version.sql_surface` says which form a live version has.
@@ -41,11 +39,11 @@ interface Names {
 
 function namesOf(view: string): Names {
   return {
-    view: ident(PUBLIC_SCHEMA, view),
-    at: ident(PUBLIC_SCHEMA, `${view}_at`),
-    entities: ident(INNER_SCHEMA, `${view}_entities`),
-    read: ident(INNER_SCHEMA, `${view}_read`),
-    readEntity: ident(INNER_SCHEMA, `${view}_read_entity`),
+    view: `${SURFACE.text}.${ident(view)}`,
+    at: `${SURFACE.text}.${ident(`${view}_at`)}`,
+    entities: `${INNER_SQL.text}.${ident(`${view}_entities`)}`,
+    read: `${INNER_SQL.text}.${ident(`${view}_read`)}`,
+    readEntity: `${INNER_SQL.text}.${ident(`${view}_read_entity`)}`,
   };
 }
 
@@ -75,13 +73,13 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
   const outNames = [...features.map((_, index) => `o${index}`), 'ahead', 'errors'].join(', ');
   return [
     `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, state_crc int, at_time timestamptz, ${signature}) RETURNS record ` +
-      `LANGUAGE plpgsql IMMUTABLE PARALLEL ${parallel} COST 1000 AS ${literal(decoderBody(layout, layoutTag))}`,
+      `LANGUAGE plpgsql IMMUTABLE PARALLEL ${parallel} COST 1000 AS ${quoted(decoderBody(layout, layoutTag))}`,
     // The columns that stand beside the features come last: a surface from before there were errors is replaced in place, too.
     `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead, r.errors ` +
       `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, s.state_crc, now()) r`,
     `CREATE OR REPLACE FUNCTION ${names.readEntity}(${keyTypes}, timestamptz, ${signature}) RETURNS record ` +
       'LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog COST 1000 AS ' +
-      literal(
+      quoted(
         `DECLARE found_bytes bytea; found_crc int;\nBEGIN\nSELECT s.state, s.state_crc INTO found_bytes, found_crc FROM ${stateTable(table)} s WHERE ${keyMatch};\n` +
           `SELECT r.* INTO ${outNames} FROM ${names.read}(found_bytes, found_crc, $${keys.length + 1}) r;\nEND`,
       ),
@@ -90,7 +88,7 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
     // are the view's, as only so its texts have the key columns' collation, without which the key's index would not be used.
     `CREATE OR REPLACE FUNCTION ${names.at}(timestamptz) RETURNS SETOF ${names.view} ` +
       'LANGUAGE sql STABLE AS ' +
-      literal(
+      quoted(
         `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead, r.errors ` +
           `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r`,
       ),
@@ -109,8 +107,8 @@ function accessStatements(layout: ViewLayout, readerExists: boolean, callers: re
     ...callers.map((role) => `GRANT EXECUTE ON FUNCTION ${lookUp} TO ${role}`),
     ...(readerExists
       ? [
-          ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${READER_ROLE}`),
-          `GRANT SELECT ON ${names.view}, ${names.entities} TO ${READER_ROLE}`,
+          ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${READER.text}`),
+          `GRANT SELECT ON ${names.view}, ${names.entities} TO ${READER.text}`,
         ]
       : []),
   ];
@@ -134,7 +132,7 @@ export async function dropSqlSurface(client: Queryable, layout: ViewLayout): Pro
     if (sqlState(error) !== '2BP01') throw error;
     throw new MillraceError(
       'sql-view-in-use',
-      `millrace.${layout.view} cannot be replaced: ${error instanceof Error ? error.message : 'something depends on it'}`,
+      `${installationOf(client).schemas.surface}.${layout.view} cannot be replaced: ${error instanceof Error ? error.message : 'something depends on it'}`,
       {
         remedy: 'Its columns change: drop what stands on it first, and make it again afterwards.',
         httpStatus: 409,
@@ -155,21 +153,20 @@ async function dropOldForm(client: Queryable, layout: ViewLayout): Promise<reado
     text:
       'SELECT DISTINCT a.grantee::regrole::text AS grantee FROM pg_proc p ' +
       "LEFT JOIN LATERAL aclexplode(p.proacl) a ON a.grantee <> 0 AND a.privilege_type = 'EXECUTE' " +
-      "WHERE p.oid = to_regprocedure($1) AND NOT 'errors' = ANY(p.proargnames)",
-    values: [signature],
+      `WHERE p.oid = to_regprocedure(${quoted(signature)}) AND NOT 'errors' = ANY(p.proargnames)`,
   });
   if (rows.length > 0) await client.query(`DROP FUNCTION ${signature}`);
   return rows.flatMap(({ grantee }) => grantee ?? []);
 }
 
 /** Features and join keys that a surface of this form cannot have as columns: it has such columns itself. */
-function refuseReserved(layout: ViewLayout): void {
+function refuseReserved(layout: ViewLayout, schema: string): void {
   const names = [...layout.keys, ...layout.features].map(({ name }) => name);
   const taken = names.find((name) => SQL_VIEW_COLUMNS.includes(name));
   if (taken === undefined) return;
   throw new MillraceError(
     'reserved-name',
-    `view "${layout.view}": "${taken}" cannot be a column of millrace.${layout.view}, which has a column of that name beside its features`,
+    `view "${layout.view}": "${taken}" cannot be a column of ${schema}.${layout.view}, which has a column of that name beside its features`,
     { remedy: 'Rename it in the definition, and rebackfill the view.', httpStatus: 409 },
   );
 }
@@ -185,11 +182,10 @@ export async function installSqlSurface(
   version: SurfaceVersion,
   previous: ViewLayout | null,
 ): Promise<void> {
-  refuseReserved(version.layout);
+  refuseReserved(version.layout, installationOf(client).schemas.surface);
   const { rows } = await client.query<{ exists: boolean; parallel: boolean }>({
     // Before 17 no function that handles errors may run in a parallel worker.
-    text: "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists, current_setting('server_version_num')::int >= 170000 AS parallel",
-    values: [READER_ROLE],
+    text: `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '${READER.text}') AS exists, current_setting('server_version_num')::int >= 170000 AS parallel`,
   });
   const parallel = rows[0]?.parallel === true ? 'SAFE' : 'RESTRICTED';
   if (previous !== null && !sameColumns(previous, version.layout)) await dropSqlSurface(client, previous);

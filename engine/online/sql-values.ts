@@ -1,4 +1,5 @@
 import { escapeLiteral } from 'pg';
+import { INNER_SQL } from '../postgres/schemas.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { compareUtf8 } from '../values/compare.ts';
@@ -44,7 +45,7 @@ export function zigzag(expression: string): string {
 export const WIDE_UNSIGNED: readonly string[] = [
   'start := p;',
   ...varint(' OR p - start > 400'),
-  'IF p - start > 8 THEN x := millrace_sql.unsigned_at(b, start); ELSE x := v; END IF;',
+  `IF p - start > 8 THEN x := ${INNER_SQL.text}.unsigned_at(b, start); ELSE x := v; END IF;`,
 ];
 
 /** Undoes the zigzag of numeric `x`. */
@@ -55,7 +56,7 @@ export const TEXT: readonly string[] = [
   `IF p + v > size THEN ${CORRUPT} END IF;`,
   'z := substring(b FROM p + 1 FOR v::int); p := p + v::int;',
   // The built-in one refuses U+0000.
-  "e := CASE WHEN position('\\x00'::bytea IN z) = 0 THEN length(z, 'UTF8') ELSE millrace_sql.utf8_length(z) END;",
+  `e := CASE WHEN position('\\x00'::bytea IN z) = 0 THEN length(z, 'UTF8') ELSE ${INNER_SQL.text}.utf8_length(z) END;`,
 ];
 
 /** How an optional value of a type is read, held and given out in the generated PL/pgSQL. */
@@ -75,7 +76,12 @@ export function decimalUnit(scale: number): string {
   return scale === 0 ? '1::numeric' : `0.${'1'.padStart(scale, '0')}`;
 }
 
-/** A text literal. Throws MillraceError `unstorable-text` for NUL. */
+/** A text of ours as a literal; it may leave names open. */
+export function quoted(text: string): string {
+  return escapeLiteral(text);
+}
+
+/** A text of a definition as a literal. Throws MillraceError `unstorable-text` for NUL. */
 export function literal(text: string): string {
   if (text.includes('\0')) {
     throw new MillraceError(
@@ -160,7 +166,7 @@ export function sqlValue(type: ScalarType): SqlValue {
           `    v := ${zigzag('v')};`,
           `    IF (y & 1) = 0 OR v NOT BETWEEN -1074 AND 1023 THEN ${CORRUPT} END IF;`,
           // Beyond the doubles the product fails: the state is corrupt.
-          '    d := y::double precision * millrace_sql.double_power_of_two(v::int);',
+          `    d := y::double precision * ${INNER_SQL.text}.double_power_of_two(v::int);`,
           '  END IF;',
           'END IF;',
         ],

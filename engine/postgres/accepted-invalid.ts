@@ -3,7 +3,7 @@ import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-const ACCEPTED = 'millrace_catalog.accepted_invalid';
+const ACCEPTED = 'accepted_invalid';
 
 /** The invalid records of a source that no driver stops at again. */
 export async function acceptedInvalid(on: Queryable, source: string): Promise<AcceptedInvalid> {

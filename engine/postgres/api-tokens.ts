@@ -5,7 +5,7 @@ import { catalog, run } from './catalog.ts';
 import { sqlState } from './postgres-error.ts';
 import type { Queryable } from './queryable.ts';
 
-const TOKENS = 'millrace_catalog.api_token';
+const TOKENS = 'api_token';
 const UNIQUE_VIOLATION = '23505';
 
 /** A token as the catalog keeps it: never the token itself. Times are UTC epoch µs. */

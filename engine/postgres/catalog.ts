@@ -13,6 +13,7 @@ import {
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import type { HistoryFile } from '../history/history-files.ts';
+import { OPEN_NAMES } from '../installation/open-names.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { Queryable } from './queryable.ts';
 import { postgresTypes } from './type-parsers.ts';
@@ -33,7 +34,7 @@ export interface StoredHistory {
 
 /** The tables of `migrations/`, column for column. */
 export interface CatalogTables {
-  'millrace_catalog.view_version': {
+  view_version: {
     view: string;
     version: number;
     fingerprint: string;
@@ -57,7 +58,7 @@ export interface CatalogTables {
     sql_surface: Generated<number>;
     build: string | null;
   };
-  'millrace_catalog.stream_offset': {
+  stream_offset: {
     view: string;
     version: number;
     topic: string;
@@ -77,20 +78,20 @@ export interface CatalogTables {
     verdicts: Buffer | null;
     mostly_invalid: Generated<boolean>;
   };
-  'millrace_catalog.history_listing': {
+  history_listing: {
     source: string;
     digest: string;
     first_read_at_us: number;
     files: number;
     bytes: number;
   };
-  'millrace_catalog.accepted_invalid': {
+  accepted_invalid: {
     source: string;
     partition: number;
     until_offset: number;
     accepted_at: TimeDefault;
   };
-  'millrace_catalog.commit_record': {
+  commit_record: {
     view: string;
     version: number;
     seq: number;
@@ -103,7 +104,7 @@ export interface CatalogTables {
     /** Of the code that made the commit; null where it was made before this was noted. */
     fingerprint: string | null;
   };
-  'millrace_catalog.commit_file': {
+  commit_file: {
     view: string;
     version: number;
     from_seq: number;
@@ -114,14 +115,14 @@ export interface CatalogTables {
     sha256: Buffer;
     created_at: TimeDefault;
   };
-  'millrace_catalog.commit_merge': {
+  commit_merge: {
     view: string;
     version: number;
     from_seq: number;
     last_seq: number;
     began_at: TimeDefault;
   };
-  'millrace_catalog.kept_size': {
+  kept_size: {
     kind: 'commits' | 'dead-letters';
     view: string;
     version: number;
@@ -131,12 +132,12 @@ export interface CatalogTables {
     dropped_bytes: Generated<number>;
     first_dropped_at: ColumnType<number | null, string | null | undefined, string | null>;
   };
-  'millrace_catalog.archive_source': {
+  archive_source: {
     source: string;
     mark: Generated<string>;
     generation: Generated<number>;
   };
-  'millrace_catalog.archive_offset': {
+  archive_offset: {
     source: string;
     topic: string;
     partition: number;
@@ -151,7 +152,7 @@ export interface CatalogTables {
     anchor_digest: Buffer | null;
     updated_at: TimeDefault;
   };
-  'millrace_catalog.archive_file': {
+  archive_file: {
     id: Generated<number>;
     source: string;
     topic: string;
@@ -162,7 +163,7 @@ export interface CatalogTables {
     sha256: Buffer;
     created_at: TimeDefault;
   };
-  'millrace_catalog.archive_range': {
+  archive_range: {
     source: string;
     topic: string;
     partition: number;
@@ -171,7 +172,7 @@ export interface CatalogTables {
     rows: number;
     file_id: number;
   };
-  'millrace_catalog.archive_hole': {
+  archive_hole: {
     source: string;
     topic: string;
     partition: number;
@@ -180,7 +181,7 @@ export interface CatalogTables {
     reason: string;
     noticed_at: TimeDefault;
   };
-  'millrace_catalog.parity_audit': {
+  parity_audit: {
     id: Generated<number>;
     view: string;
     version: number;
@@ -197,7 +198,7 @@ export interface CatalogTables {
     started_at: ColumnType<number, string, string>;
     finished_at: ColumnType<number, string, string>;
   };
-  'millrace_catalog.parity_difference': {
+  parity_difference: {
     audit_id: number;
     number: number;
     entity: Json<Readonly<Record<string, unknown>>>;
@@ -209,7 +210,7 @@ export interface CatalogTables {
     cells: Json<readonly unknown[]>;
     records: Json<readonly unknown[]>;
   };
-  'millrace_catalog.dead_letter': {
+  dead_letter: {
     view: string;
     version: number;
     source: string;
@@ -223,7 +224,7 @@ export interface CatalogTables {
     created_at: TimeDefault;
     number: number | null;
   };
-  'millrace_catalog.backfill_progress': {
+  backfill_progress: {
     view: string;
     version: number;
     attempt_ms: number;
@@ -233,14 +234,14 @@ export interface CatalogTables {
     point: Json<unknown> | null;
     saved_at: ColumnType<number | null, string | null | undefined, string | null>;
   };
-  'millrace_catalog.backfill_ids': {
+  backfill_ids: {
     view: string;
     version: number;
     partition: number;
     number: Generated<number>;
     ids: Buffer;
   };
-  'millrace_catalog.api_token': {
+  api_token: {
     id: string;
     name: string;
     hash: Buffer;
@@ -253,7 +254,7 @@ export interface CatalogTables {
     revoked_at: ColumnType<number | null, string | null | undefined, string | null>;
     last_used_at: ColumnType<number | null, string | null | undefined, string | null>;
   };
-  'millrace_catalog.dedupe_ids': {
+  dedupe_ids: {
     view: string;
     version: number;
     topic: string;
@@ -270,7 +271,7 @@ export interface CatalogTables {
  * the same query works alone and inside a transaction.
  *
  * @example
- * const rows = await run(pool, catalog.selectFrom('millrace_catalog.view_version').selectAll().where('view', '=', view));
+ * const rows = await run(pool, catalog.selectFrom('view_version').selectAll().where('view', '=', view));
  */
 export const catalog: Kysely<CatalogTables> = new Kysely<CatalogTables>({
   dialect: {
@@ -279,7 +280,7 @@ export const catalog: Kysely<CatalogTables> = new Kysely<CatalogTables>({
     createIntrospector: (db) => new PostgresIntrospector(db),
     createQueryCompiler: () => new PostgresQueryCompiler(),
   },
-});
+}).withSchema(OPEN_NAMES.catalog);
 
 /** The database's clock, at the moment that a statement sets it. */
 export const CLOCK: RawBuilder<string> = sql<string>`clock_timestamp()`;

@@ -3,7 +3,7 @@ import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-const DEAD_LETTERS = 'millrace_catalog.dead_letter';
+const DEAD_LETTERS = 'dead_letter';
 /** 12 values a row; Postgres takes 65,535 in one statement. */
 const ROWS_PER_INSERT = 5_000;
 
@@ -128,7 +128,7 @@ export async function countDeadLetters(on: Queryable, view: string, version: num
   const [row] = await run(
     on,
     catalog
-      .selectFrom('millrace_catalog.kept_size')
+      .selectFrom('kept_size')
       .select(sql<number>`rows + dropped_rows`.as('letters'))
       .where('kind', '=', 'dead-letters')
       .where('view', '=', view)

@@ -2,7 +2,7 @@ import { PACKED_ID_BYTES } from '../admission/id-hash.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-const DEDUPE_IDS = 'millrace_catalog.dedupe_ids';
+const DEDUPE_IDS = 'dedupe_ids';
 
 /** Ids first seen in one micro-batch (or chunk of the history), packed 24 bytes each (see migrations/0001). */
 export interface PackedIds {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runSql } from './run-sql.ts';
+import { CATALOG } from './schemas.ts';
 import { sqlText } from './sql.ts';
 import { withTransaction } from './transaction.ts';
 
@@ -41,17 +42,17 @@ async function dropStep(client: pg.PoolClient, { view, keepBytes, beforeUs }: Dr
     sqlText`
     WITH kept AS (
       SELECT coalesce(sum(k.bytes), 0) - ${keepBytes}::bigint AS excess
-      FROM millrace_catalog.kept_size k JOIN millrace_catalog.view_version v USING (view, version)
+      FROM ${CATALOG}.kept_size k JOIN ${CATALOG}.view_version v USING (view, version)
       WHERE k.kind = 'dead-letters' AND k.view = ${view} AND v.status <> 'building'),
     oldest AS (
       SELECT d.version, d.topic, d.partition, d."offset", d.created_at,
-        millrace_catalog.letter_bytes(d.view, d.topic, d.payload, d.reasons) AS bytes
-      FROM millrace_catalog.dead_letter d JOIN millrace_catalog.view_version v USING (view, version)
+        ${CATALOG}.letter_bytes(d.view, d.topic, d.payload, d.reasons) AS bytes
+      FROM ${CATALOG}.dead_letter d JOIN ${CATALOG}.view_version v USING (view, version)
       WHERE d.view = ${view} AND v.status <> 'building' ORDER BY d.created_at LIMIT ${STEP_ROWS}),
     summed AS (
       SELECT *, sum(bytes) OVER (ORDER BY created_at, version, topic, partition, "offset") - bytes AS before FROM oldest),
     gone AS (
-      DELETE FROM millrace_catalog.dead_letter d USING summed s
+      DELETE FROM ${CATALOG}.dead_letter d USING summed s
       WHERE d.view = ${view} AND d.version = s.version AND d.topic = s.topic AND d.partition = s.partition AND d."offset" = s."offset"
         AND s.before < ${STEP_BYTES}
         AND (s.before < (SELECT excess FROM kept) OR s.created_at < to_timestamp(${beforeUs}::bigint / 1000000.0))
@@ -66,7 +67,7 @@ async function dropStep(client: pg.PoolClient, { view, keepBytes, beforeUs }: Dr
     await runSql(
       client,
       sqlText`
-      UPDATE millrace_catalog.kept_size
+      UPDATE ${CATALOG}.kept_size
       SET dropped_rows = dropped_rows + ${dropped}, dropped_bytes = dropped_bytes + ${bytes}, first_dropped_at = coalesce(first_dropped_at, now())
       WHERE kind = 'dead-letters' AND view = ${view} AND version = ${version}`,
     );

@@ -3,7 +3,7 @@ import type { Clock } from '../values/clock.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-const LISTINGS = 'millrace_catalog.history_listing';
+const LISTINGS = 'history_listing';
 
 /**
  * The listings of an installation: the first to read one notes when, and everyone after takes that.

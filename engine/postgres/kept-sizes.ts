@@ -17,7 +17,7 @@ export interface KeptSize {
 
 /** Of every version of a view, or of all views. */
 export async function keptSizes(on: Queryable, view?: string): Promise<KeptSize[]> {
-  const all = catalog.selectFrom('millrace_catalog.kept_size').selectAll().orderBy('view').orderBy('version');
+  const all = catalog.selectFrom('kept_size').selectAll().orderBy('view').orderBy('version');
   const rows = await run(on, view === undefined ? all : all.where('view', '=', view));
   return rows.map((row) => ({
     kind: row.kind,

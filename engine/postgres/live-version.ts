@@ -2,11 +2,12 @@ import type { Selectable } from 'kysely';
 import type { CatalogTables, VersionStatus } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 import { runSql } from './run-sql.ts';
+import { CATALOG } from './schemas.ts';
 import { sqlText } from './sql.ts';
 import type { ViewVersion } from './view-versions.ts';
 
 /** A version as the catalog's row has it. */
-export type VersionRow = Selectable<CatalogTables['millrace_catalog.view_version']>;
+export type VersionRow = Selectable<CatalogTables['view_version']>;
 
 /** A row of the catalog as the rest of the engine knows it. */
 export function versionOf(row: VersionRow): ViewVersion {
@@ -43,7 +44,7 @@ export function versionOf(row: VersionRow): ViewVersion {
 export async function liveVersion(on: Queryable, view: string): Promise<ViewVersion | null> {
   const { rows } = await runSql<VersionRow>(
     on,
-    sqlText`SELECT * FROM millrace_catalog.view_version WHERE view = ${view} AND status = 'live'`,
+    sqlText`SELECT * FROM ${CATALOG}.view_version WHERE view = ${view} AND status = 'live'`,
   );
   return rows[0] === undefined ? null : versionOf(rows[0]);
 }
@@ -52,7 +53,7 @@ export async function liveVersion(on: Queryable, view: string): Promise<ViewVers
 export async function newestStatus(on: Queryable, view: string): Promise<VersionStatus | null> {
   const { rows } = await runSql<Pick<VersionRow, 'status'>>(
     on,
-    sqlText`SELECT status FROM millrace_catalog.view_version WHERE view = ${view} ORDER BY version DESC LIMIT 1`,
+    sqlText`SELECT status FROM ${CATALOG}.view_version WHERE view = ${view} ORDER BY version DESC LIMIT 1`,
   );
   return rows[0]?.status ?? null;
 }

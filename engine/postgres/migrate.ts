@@ -12,9 +12,12 @@ import * as backfillProgress from '../../migrations/0008-backfill-progress.ts';
 import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
-import { createPool, poolAddress } from './pool.ts';
+import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
+import { createPool, type PoolOptions, poolAddress } from './pool.ts';
 import { namePostgresError } from './postgres-error.ts';
 import type { Queryable } from './queryable.ts';
+import { CATALOG, LOCKS } from './schemas.ts';
+import { installationOf } from './settled-queries.ts';
 import { withClient } from './transaction.ts';
 
 /**
@@ -39,8 +42,14 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
 const FIRST_LEDGER = 'kysely_migration';
 const LATER_LEDGER = 'kysely_later_migration';
 
-/** Any constant: all Millrace processes take the same lock of the database while they migrate. */
+/** Any constant: all processes of an installation take the same lock of the database while they migrate. */
 const LOCK_KEY = 5_120_011;
+
+function lockKey(on: Queryable): string {
+  return installationOf(on).name === DEFAULT_INSTALLATION
+    ? `${LOCK_KEY}`
+    : `hashtextextended('${LOCKS.text} migrate', 0)`;
+}
 
 function dialectOn(client: pg.PoolClient): PostgresDialect {
   const borrowed: PostgresPoolClient = {
@@ -61,9 +70,9 @@ function dialectOn(client: pg.PoolClient): PostgresDialect {
 export async function pendingMigrations(on: Queryable): Promise<string[]> {
   const done = new Set<string>();
   for (const ledger of [FIRST_LEDGER, LATER_LEDGER]) {
-    const name = `millrace_catalog.${ledger}`;
+    const name = `${CATALOG.text}.${ledger}`;
     const { rows } = await on.query<{ exists: boolean }>({
-      text: "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'millrace_catalog' AND tablename = $1) AS exists",
+      text: `SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = '${CATALOG.text}' AND tablename = $1) AS exists`,
       values: [ledger],
     });
     if (rows[0]?.exists !== true) continue;
@@ -77,8 +86,11 @@ export async function pendingMigrations(on: Queryable): Promise<string[]> {
  * For the start of a worker: a database that is up to date is left alone, one that is behind is migrated where the user of the URL may. Throws
  * MillraceError `database-behind` where it may not, and what `migrateToLatest` throws.
  */
-export async function ensureMigrated(databaseUrl: string): Promise<string[]> {
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-migrate' });
+export async function ensureMigrated(
+  databaseUrl: string,
+  installation?: PoolOptions['installation'],
+): Promise<string[]> {
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-migrate', installation });
   try {
     const pending = await pendingMigrations(pool);
     if (pending.length === 0) return [];
@@ -104,7 +116,7 @@ export async function ensureMigrated(databaseUrl: string): Promise<string[]> {
 /** Whether the user owns the catalog, as itself or as a member of its owner, or may make it. */
 async function mayMigrate(on: Queryable): Promise<boolean> {
   const { rows } = await on.query<{ may: boolean }>(
-    "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'millrace_catalog'), " +
+    `SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = '${CATALOG.text}'), ` +
       "has_database_privilege(current_database(), 'CREATE')) AS may",
   );
   return rows[0]?.may === true;
@@ -112,22 +124,22 @@ async function mayMigrate(on: Queryable): Promise<boolean> {
 
 async function migrateOn(client: pg.PoolClient): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
-  await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+  await client.query(`SELECT pg_advisory_lock(${lockKey(client)})`);
   try {
     const first = await runLedger(client, FIRST_LEDGER, FIRST_MIGRATIONS);
     const later = { ...LATER_MIGRATIONS, ...(await ofLaterReleases(client)) };
     return [...first, ...(await runLedger(client, LATER_LEDGER, later))];
   } finally {
-    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]);
+    await client.query(`SELECT pg_advisory_unlock(${lockKey(client)})`);
   }
 }
 
 /** What a later release has run already: it only added, and is none of ours. */
 async function ofLaterReleases(client: pg.PoolClient): Promise<Record<string, Migration>> {
-  const ledger = `millrace_catalog.${LATER_LEDGER}`;
-  const { rows: found } = await client.query<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [
-    ledger,
-  ]);
+  const ledger = `${CATALOG.text}.${LATER_LEDGER}`;
+  const { rows: found } = await client.query<{ exists: boolean }>(
+    `SELECT to_regclass('${ledger}') IS NOT NULL AS exists`,
+  );
   if (found[0]?.exists !== true) return {};
   const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${ledger}`);
   const unknown = rows.map(({ name }) => name).filter((name) => !(name in LATER_MIGRATIONS));
@@ -146,7 +158,7 @@ async function runLedger(
     const migrator = new Migrator({
       db,
       provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
-      migrationTableSchema: 'millrace_catalog',
+      migrationTableSchema: installationOf(client).schemas.catalog,
       migrationTableName: ledger,
       migrationLockTableName: `${ledger}_lock`,
     });
@@ -177,9 +189,12 @@ async function runLedger(
  * @example
  * await migrateToLatest('postgres://postgres@127.0.0.1:5432/millrace'); // ['0001-catalog', …]
  */
-export async function migrateToLatest(database: pg.Pool | string): Promise<string[]> {
+export async function migrateToLatest(
+  database: pg.Pool | string,
+  installation?: PoolOptions['installation'],
+): Promise<string[]> {
   if (typeof database !== 'string') return withClient(database, (client) => migrateOn(client));
-  const pool = createPool(database, { max: 1, applicationName: 'millrace-migrate' });
+  const pool = createPool(database, { max: 1, applicationName: 'millrace-migrate', installation });
   try {
     return await withClient(pool, (client) => migrateOn(client));
   } finally {

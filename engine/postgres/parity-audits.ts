@@ -86,8 +86,8 @@ export interface StoredAudit extends AuditFigures {
   readonly auditId: number;
 }
 
-const AUDIT = 'millrace_catalog.parity_audit';
-const DIFFERENCE = 'millrace_catalog.parity_difference';
+const AUDIT = 'parity_audit';
+const DIFFERENCE = 'parity_difference';
 const DIFFERENCES_PER_INSERT = 500;
 
 /** Writes an audit with its differences and gives its id. To be called inside one transaction. */

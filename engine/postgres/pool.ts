@@ -1,11 +1,15 @@
 import pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { type InstallationNames, installationNames } from '../installation/installation-names.ts';
 import { connectionOf, databaseUrlFault } from './database-url.ts';
+import { settleQueries } from './settled-queries.ts';
 import { postgresTypes } from './type-parsers.ts';
 
 export interface PoolOptions {
   /** Connections at most. Default 10. */
   readonly max?: number | undefined;
+  /** Whose schemas the statements are about. Default: those of the installation `default`. */
+  readonly installation?: InstallationNames | undefined;
   /** As `pg_stat_activity` shows it. Default `millrace`. */
   readonly applicationName?: string | undefined;
   /** A statement that runs longer is cancelled. Default 60 s; bulk loads lift it for themselves. */
@@ -74,6 +78,7 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
         }),
   });
   if (pooled) POOLED.add(pool);
+  settleQueries(pool, options.installation ?? installationNames());
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', options.onIdleError ?? (() => {}));
   return pool;

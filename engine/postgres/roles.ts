@@ -2,30 +2,19 @@ import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { GRANTS, PRIVATE_TABLES } from './grants.ts';
 import { sqlState } from './postgres-error.ts';
+import type { InstallationNames } from '../installation/installation-names.ts';
 import type { Queryable } from './queryable.ts';
+import { installationOf } from './settled-queries.ts';
 import { ident } from './sql.ts';
 
-/** The roles a database has for the processes of Millrace. None can log in: logins are made members of them. */
-export const ROLES = {
-  /** Owns schemas and catalog, and migrates. */
-  owner: 'millrace_owner',
-  /** Makes and owns state tables, SQL views and functions; writes the catalog, and changes none of its tables. */
-  worker: 'millrace_worker',
-  /** Reads states and catalog. */
-  server: 'millrace_server',
-  /** Uses the SQL views and functions. */
-  reader: 'millrace_reader',
-} as const;
-
 const INSUFFICIENT_PRIVILEGE = '42501';
-const SCHEMAS = ['millrace', 'millrace_catalog', 'millrace_state', 'millrace_sql'] as const;
 
 interface Owned {
   readonly kind: 'TABLE' | 'VIEW' | 'FUNCTION';
   /** Quoted, a function's with its argument types. */
   readonly name: string;
   readonly owner: string;
-  readonly schema: (typeof SCHEMAS)[number];
+  readonly schema: string;
 }
 
 /** Everything in our schemas, with its owner. Sequences of identity columns go with their tables. */
@@ -42,12 +31,12 @@ const OWNED_SQL = `
   ORDER BY 2`;
 
 /** Whose an object is to be: what a worker makes for a view is the worker's, all else the owner's. */
-function ownerOf({ kind, name, schema }: Owned): string {
+function ownerOf({ kind, name, schema }: Owned, { schemas, roles }: InstallationNames): string {
   const isOfView =
-    schema === 'millrace' ||
-    schema === 'millrace_state' ||
-    (schema === 'millrace_sql' && (kind === 'VIEW' || /_read(_entity)?"?\(/.test(name)));
-  return isOfView ? ROLES.worker : ROLES.owner;
+    schema === schemas.surface ||
+    schema === schemas.state ||
+    (schema === schemas.sql && (kind === 'VIEW' || /_read(_entity)?"?\(/.test(name)));
+  return isOfView ? roles.worker : roles.owner;
 }
 
 /**
@@ -58,24 +47,28 @@ function ownerOf({ kind, name, schema }: Owned): string {
  * const statements = await roleStatements(pool);
  */
 export async function roleStatements(on: Queryable): Promise<string[]> {
+  const names = installationOf(on);
+  const { roles, schemas } = names;
+  const { surface, catalog, state, sql } = schemas;
+  const all = [surface, catalog, state, sql];
   const { rows: present } = await on.query<{ name: string }>({
     text: 'SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1)',
-    values: [Object.values(ROLES)],
+    values: [Object.values(roles)],
   });
   const { rows: about } = await on.query<{ me: string; database: string; ownerMayCreate: boolean }>({
     text:
       'SELECT current_user AS me, current_database() AS database, EXISTS (SELECT FROM pg_roles ' +
       `WHERE rolname = $1 AND has_database_privilege(oid, current_database(), 'CREATE')) AS "ownerMayCreate"`,
-    values: [ROLES.owner],
+    values: [roles.owner],
   });
   const { me = '', database = '', ownerMayCreate = false } = about[0] ?? {};
   const { rows: owners } = await on.query<{ schema: string; owner: string }>({
     text: 'SELECT nspname AS schema, pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = ANY($1)',
-    values: [SCHEMAS],
+    values: [all],
   });
-  const { rows: objects } = await on.query<Owned>({ text: OWNED_SQL, values: [SCHEMAS] });
-  const missing = Object.values(ROLES).filter((role) => !present.some(({ name }) => name === role));
-  const { owner, worker, server, reader } = ROLES;
+  const { rows: objects } = await on.query<Owned>({ text: OWNED_SQL, values: [all] });
+  const missing = Object.values(roles).filter((role) => !present.some(({ name }) => name === role));
+  const { owner, worker, server, reader } = roles;
   const isSettled = missing.length === 0 && (await isMember(on, me, owner)) && (await isMember(on, owner, worker));
   return [
     ...missing.map((role) => `CREATE ROLE ${ident(role)} NOLOGIN`),
@@ -86,27 +79,25 @@ export async function roleStatements(on: Queryable): Promise<string[]> {
     ...owners
       .filter((schema) => schema.owner !== owner)
       .map(({ schema }) => `ALTER SCHEMA ${ident(schema)} OWNER TO ${ident(owner)}`),
-    ...SCHEMAS.flatMap((schema) => [
+    ...all.flatMap((schema) => [
       `REVOKE ALL ON SCHEMA ${ident(schema)} FROM PUBLIC`,
       `GRANT USAGE ON SCHEMA ${ident(schema)} TO ${ident(worker)}`,
     ]),
-    ...['millrace', 'millrace_state', 'millrace_sql'].map(
-      (schema) => `GRANT CREATE ON SCHEMA ${ident(schema)} TO ${ident(worker)}`,
-    ),
-    `GRANT USAGE ON SCHEMA millrace_catalog, millrace_state TO ${ident(server)}`,
-    `GRANT USAGE ON SCHEMA millrace TO ${ident(reader)}`,
+    ...[surface, state, sql].map((schema) => `GRANT CREATE ON SCHEMA ${ident(schema)} TO ${ident(worker)}`),
+    `GRANT USAGE ON SCHEMA ${ident(catalog)}, ${ident(state)} TO ${ident(server)}`,
+    `GRANT USAGE ON SCHEMA ${ident(surface)} TO ${ident(reader)}`,
     ...objects
-      .filter((object) => object.owner !== ownerOf(object))
-      .map((object) => `ALTER ${object.kind} ${object.name} OWNER TO ${ident(ownerOf(object))}`),
+      .filter((object) => object.owner !== ownerOf(object, names))
+      .map((object) => `ALTER ${object.kind} ${object.name} OWNER TO ${ident(ownerOf(object, names))}`),
     ...Object.entries(GRANTS).flatMap(([table, grants]) => [
-      `REVOKE ALL ON millrace_catalog.${ident(table)} FROM PUBLIC, ${ident(worker)}, ${ident(server)}`,
+      `REVOKE ALL ON ${ident(catalog, table)} FROM PUBLIC, ${ident(worker)}, ${ident(server)}`,
       ...Object.entries(grants).map(
-        ([role, rights]) => `GRANT ${rights} ON millrace_catalog.${ident(table)} TO ${ident(ROLES[role as 'worker'])}`,
+        ([role, rights]) => `GRANT ${rights} ON ${ident(catalog, table)} TO ${ident(roles[role as 'worker'])}`,
       ),
     ]),
-    ...PRIVATE_TABLES.map((table) => `GRANT SELECT ON millrace_catalog.${ident(table)} TO ${ident(worker)}`),
-    `GRANT SELECT ON ALL TABLES IN SCHEMA millrace_state TO ${ident(server)}`,
-    `ALTER DEFAULT PRIVILEGES FOR ROLE ${ident(worker)} IN SCHEMA millrace_state GRANT SELECT ON TABLES TO ${ident(server)}`,
+    ...PRIVATE_TABLES.map((table) => `GRANT SELECT ON ${ident(catalog, table)} TO ${ident(worker)}`),
+    `GRANT SELECT ON ALL TABLES IN SCHEMA ${ident(state)} TO ${ident(server)}`,
+    `ALTER DEFAULT PRIVILEGES FOR ROLE ${ident(worker)} IN SCHEMA ${ident(state)} GRANT SELECT ON TABLES TO ${ident(server)}`,
   ];
 }
 

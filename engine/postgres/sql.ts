@@ -58,7 +58,7 @@ export function identSql(...path: readonly string[]): SqlText {
  *
  * @example
  * const where = sqlText`WHERE view = ${'route_delays'}`;
- * await client.query(sqlText`SELECT * FROM ${identSql('millrace_catalog', 'view_version')} ${where} LIMIT ${10}`);
+ * await client.query(sqlText`SELECT * FROM ${CATALOG}.view_version ${where} LIMIT ${10}`);
  */
 export function sqlText(strings: TemplateStringsArray, ...holes: readonly unknown[]): SqlText {
   const parts: string[] = [''];

@@ -9,6 +9,7 @@ import { copyIn } from './copy-in.ts';
 import { type ColumnFormat, columnFormat, writeBinaryArray } from './column-types.ts';
 import type { Queryable } from './queryable.ts';
 import { withoutTimeLimit } from './time-limit.ts';
+import { STATE } from './schemas.ts';
 import { ident } from './sql.ts';
 import { postgresTypes } from './type-parsers.ts';
 
@@ -25,7 +26,6 @@ export interface StoredState {
   readonly seq: number;
 }
 
-const STATE_SCHEMA = 'millrace_state';
 const BYTEA_OID = 17;
 const INT4_OID = 23;
 /** COPY goes out in pieces of this size: large enough to be few, small enough to keep memory flat. */
@@ -39,9 +39,9 @@ export function stateTableName(view: string, version: number): string {
   return `${view.slice(0, 30)}_${createHash('sha256').update(view).digest('hex').slice(0, 16)}${suffix}`;
 }
 
-/** The table's full name, quoted. */
+/** The table's full name, quoted, in the schema of whoever sends it. */
 export function stateTable(table: string): string {
-  return ident(STATE_SCHEMA, table);
+  return `${STATE.text}.${ident(table)}`;
 }
 
 function keyFormats(layout: ViewLayout): readonly ColumnFormat[] {
@@ -180,7 +180,7 @@ function changedState(table: string, layout: ViewLayout, key: readonly ScalarVal
   const named = layout.keys.map(({ name }, index) => `${name}=${String(key[index])}`).join(' ');
   return new MillraceError(
     'state-corrupt',
-    `${stateTable(table)}, ${named}: the state of commit ${seq} is not the bytes that were written: its checksum differs`,
+    `state table ${ident(table)}, ${named}: the state of commit ${seq} is not the bytes that were written: its checksum differs`,
     {
       remedy: `Something else changed the table. "millrace audit ${layout.view}" tells what differs; "millrace rebackfill ${layout.view}" builds it anew from the log.`,
       httpStatus: 500,

@@ -2,7 +2,7 @@ import type { LogCounts } from '../admission/log-counts.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
-const OFFSETS = 'millrace_catalog.stream_offset';
+const OFFSETS = 'stream_offset';
 
 /** Where the stream of one version stands in one partition. */
 export interface StreamOffset {

@@ -18,7 +18,7 @@ export interface ViewVersion {
   /** Of the engine that built it; see `engine/define/semantics.ts`. */
   readonly semantics: number;
   readonly status: VersionStatus;
-  /** Name of its table in schema `millrace_state`. */
+  /** Name of its table in the schema of states. */
   readonly stateTable: string;
   readonly source: string;
   readonly topic: string | null;
@@ -62,7 +62,7 @@ export interface BuiltVersion {
   readonly historyWatermarkUs: number | null;
 }
 
-const VERSIONS = 'millrace_catalog.view_version';
+const VERSIONS = 'view_version';
 
 /**
  * Adds the next version of a view in status `building` and returns its number and state table. Inside a transaction it holds

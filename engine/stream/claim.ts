@@ -5,6 +5,7 @@ import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { Anchor } from '../topic/anchor.ts';
 import { type PartitionBounds, type PartitionEnds, realEnd, type TopicBounds } from '../topic/log-reader.ts';
 import { clusterChanged, offsetsGone, topicRecreated } from '../topic/topic-errors.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -82,7 +83,7 @@ export async function claimPartitions(
       client,
       sqlText`
       SELECT fingerprint, semantics, status, state_table, topic, history_watermark_us
-      FROM millrace_catalog.view_version WHERE view = ${view.name} AND version = ${version}`,
+      FROM ${CATALOG}.view_version WHERE view = ${view.name} AND version = ${version}`,
     );
     const row = found.rows[0];
     checkVersion(options, row);
@@ -90,7 +91,7 @@ export async function claimPartitions(
       client,
       sqlText`
       SELECT partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, anchor_offset, anchor_digest, counts, begun, verdicts, mostly_invalid
-      FROM millrace_catalog.stream_offset
+      FROM ${CATALOG}.stream_offset
       WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic}
       ORDER BY partition FOR UPDATE`,
     );
@@ -135,7 +136,7 @@ async function takePartition(
     await runSql(
       client,
       sqlText`
-      UPDATE millrace_catalog.stream_offset
+      UPDATE ${CATALOG}.stream_offset
       SET generation = ${fence.generation}, attempt_ms = ${fence.attemptMs}, owner = ${fence.owner}, end_offset = ${realEnd(claimed)}, updated_at = now()
       WHERE view = ${view.name} AND version = ${version} AND topic = ${bounds.topic} AND partition = ${claimed.partition}`,
     );
@@ -144,7 +145,7 @@ async function takePartition(
   await runSql(
     client,
     sqlText`
-    INSERT INTO millrace_catalog.stream_offset
+    INSERT INTO ${CATALOG}.stream_offset
       (view, version, topic, partition, next_offset, end_offset, generation, attempt_ms, owner, watermark_us, cluster_id, counts, begun)
     VALUES (${view.name}, ${version}, ${bounds.topic}, ${claimed.partition}, ${claimed.nextOffset}, ${realEnd(claimed)},
       ${fence.generation}, ${fence.attemptMs}, ${fence.owner}, ${claimed.watermarkUs}, ${bounds.clusterId}, ${JSON.stringify(claimed.counts)}, ${claimed.begun})`,

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import { expireDedupeIds, insertDedupeIds } from '../postgres/dedupe-ids.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { type SqlText, sqlText } from '../postgres/sql.ts';
 import { upsertStates } from '../postgres/state-table.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -76,7 +77,7 @@ async function advanceOffsets(
   const { rowCount } = await runSql(
     client,
     sqlText`
-    UPDATE millrace_catalog.stream_offset o
+    UPDATE ${CATALOG}.stream_offset o
     SET next_offset = b.next_offset, end_offset = b.end_offset, watermark_us = b.watermark_us, anchor_offset = b.anchor_offset,
       anchor_digest = decode(b.anchor_digest, 'hex'), counts = b.counts::jsonb, begun = b.begun, verdicts = decode(b.verdicts, 'hex'),
       mostly_invalid = b.mostly_invalid, updated_at = clock_timestamp()
@@ -94,7 +95,7 @@ async function advanceOffsets(
   const { rows } = await runSql<{ generation: number; attempt_ms: number }>(
     client,
     sqlText`
-    SELECT generation, attempt_ms FROM millrace_catalog.stream_offset
+    SELECT generation, attempt_ms FROM ${CATALOG}.stream_offset
     WHERE view = ${view.name} AND version = ${version} AND topic = ${topic} AND partition = ANY(${column((a) => a.partition)}::int[])`,
   );
   const ours =
@@ -112,7 +113,7 @@ async function takeSeq(client: pg.PoolClient, { view, version }: RunStreamOption
   const { rows } = await runSql<{ seq: number }>(
     client,
     sqlText`
-    UPDATE millrace_catalog.view_version SET seq = seq + 1
+    UPDATE ${CATALOG}.view_version SET seq = seq + 1
     WHERE view = ${view.name} AND version = ${version} AND status IN ('built', 'live', 'superseded') RETURNING seq`,
   );
   const row = rows[0];
@@ -135,7 +136,7 @@ function commitRecordInsert(
   { options, topic }: CommitTarget,
 ): SqlText {
   return sqlText`
-    INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint)
+    INSERT INTO ${CATALOG}.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint)
     SELECT ${options.view.name}, ${options.version}, ${seq}::bigint, ${topic}, c.partition, c.from_offset, c.until_offset, c.watermark_us,
       ${options.view.fingerprint}
     FROM unnest(

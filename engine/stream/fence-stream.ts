@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -24,12 +25,12 @@ export async function fenceStream(options: {
     await runSql(
       client,
       sqlText`
-      SELECT 1 FROM millrace_catalog.stream_offset WHERE view = ${view} AND version = ${version} ORDER BY topic, partition FOR UPDATE`,
+      SELECT 1 FROM ${CATALOG}.stream_offset WHERE view = ${view} AND version = ${version} ORDER BY topic, partition FOR UPDATE`,
     );
     await runSql(
       client,
       sqlText`
-      UPDATE millrace_catalog.stream_offset SET generation = ${generation}, attempt_ms = 0, owner = NULL, updated_at = now()
+      UPDATE ${CATALOG}.stream_offset SET generation = ${generation}, attempt_ms = 0, owner = NULL, updated_at = now()
       WHERE view = ${view} AND version = ${version} AND generation < ${generation}`,
     );
   });

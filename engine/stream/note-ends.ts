@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { streamOffsets } from '../postgres/stream-offsets.ts';
 import { type LogReader, realEnd } from '../topic/log-reader.ts';
@@ -35,11 +36,11 @@ export async function noteEnds(options: {
   const { rowCount } = await runSql(
     pool,
     sqlText`
-    UPDATE millrace_catalog.stream_offset o SET end_offset = e.end_offset, updated_at = now()
+    UPDATE ${CATALOG}.stream_offset o SET end_offset = e.end_offset, updated_at = now()
     FROM unnest(${[...ends.keys()]}::int[], ${[...ends.values()]}::bigint[]) AS e(partition, end_offset)
     WHERE o.view = ${view} AND o.version = ${version} AND o.topic = ${first.topic} AND o.partition = e.partition
       AND o.end_offset < e.end_offset AND NOT EXISTS (
-        SELECT FROM millrace_catalog.stream_offset n
+        SELECT FROM ${CATALOG}.stream_offset n
         WHERE n.view = o.view AND n.version = o.version AND n.updated_at >= now() - make_interval(secs => ${freshMs / 1000}))`,
   );
   const lag = offsets.reduce(

@@ -1,3 +1,4 @@
+import { LOCKS } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -8,11 +9,14 @@ import { runSql } from '../postgres/run-sql.ts';
  * sees every partition row there is. The token in the rows, not this lock, is what keeps zombies out.
  */
 
-const lockName = (view: string, version: number): string => `millrace.stream.${view}.${version}`;
+const lockName = (view: string, version: number): string => `stream.${view}.${version}`;
 
 /** Waits for the micro-batches under way, and holds later ones back until the transaction ends. */
 export async function lockForClaim(client: Queryable, view: string, version: number): Promise<void> {
-  await runSql(client, sqlText`SELECT pg_advisory_xact_lock(hashtextextended(${lockName(view, version)}, 0))`);
+  await runSql(
+    client,
+    sqlText`SELECT pg_advisory_xact_lock(hashtextextended('${LOCKS}.' || ${lockName(view, version)}, 0))`,
+  );
 }
 
 /** Begins a micro-batch. A writer that freezes in it holds the lock, and its rows, for 15 s at most. */
@@ -20,6 +24,6 @@ export async function lockForBatch(client: Queryable, view: string, version: num
   await runSql(
     client,
     sqlText`SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
-      pg_advisory_xact_lock_shared(hashtextextended(${lockName(view, version)}, 0))`,
+      pg_advisory_xact_lock_shared(hashtextextended('${LOCKS}.' || ${lockName(view, version)}, 0))`,
   );
 }

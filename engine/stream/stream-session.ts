@@ -4,6 +4,7 @@ import type { HistoryIds } from '../admission/partition-dedupe.ts';
 import { intakeMemory } from '../memory/intake-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
+import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
@@ -317,7 +318,7 @@ export class StreamSession {
       runSql(
         client,
         sqlText`
-      UPDATE millrace_catalog.stream_offset o SET end_offset = b.end_offset, updated_at = now()
+      UPDATE ${CATALOG}.stream_offset o SET end_offset = b.end_offset, updated_at = now()
       FROM unnest(${runs.map((run) => run.partition)}::int[], ${runs.map((run) => run.realEnd)}::bigint[]) AS b(partition, end_offset)
       WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${this.#claim.topic} AND o.partition = b.partition
         AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,

@@ -1,3 +1,4 @@
+import { CATALOG } from '../../engine/postgres/schemas.ts';
 import type pg from 'pg';
 import { internalBug } from '../../engine/errors/millrace-error.ts';
 import { pauseView } from '../lifecycles.ts';
@@ -29,7 +30,7 @@ export async function plantOtherCode(site: FaultSite): Promise<PlantedFault> {
 }
 
 async function setFingerprint(pool: pg.Pool, version: number, fingerprint: string): Promise<void> {
-  await pool.query('UPDATE millrace_catalog.view_version SET fingerprint = $1 WHERE view = $2 AND version = $3', [
+  await pool.query(`UPDATE ${CATALOG.text}.view_version SET fingerprint = $1 WHERE view = $2 AND version = $3`, [
     fingerprint,
     VIEW,
     version,

@@ -4,15 +4,17 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { GRANTS, PRIVATE_TABLES } from '../../engine/postgres/grants.ts';
 import { ensureMigrated } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
-import { ROLES } from '../../engine/postgres/roles.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { startApi } from '../../serving/start-api.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { ClicksWorld } from './clicks-world.ts';
 import { LifecycleHarness } from './lifecycle-harness.ts';
+
+const ROLES = installationNames().roles;
 
 const TIMEOUT_MS = 180_000;
 

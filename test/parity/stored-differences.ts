@@ -7,11 +7,7 @@ import { formatDateTime } from '../../engine/values/iso-time.ts';
 export async function storedDifferences(on: Queryable, auditId: number): Promise<ParityDifference[]> {
   const rows = await run(
     on,
-    catalog
-      .selectFrom('millrace_catalog.parity_difference')
-      .selectAll()
-      .where('audit_id', '=', auditId)
-      .orderBy('number'),
+    catalog.selectFrom('parity_difference').selectAll().where('audit_id', '=', auditId).orderBy('number'),
   );
   return rows.map((row) => ({
     number: row.number,

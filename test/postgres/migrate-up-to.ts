@@ -9,7 +9,7 @@ const FOLDER = new URL('../../migrations/', import.meta.url);
 /** The names of all migrations there are, in order: what the hand-written list must hold. */
 export async function migrationNames(): Promise<string[]> {
   return (await readdir(FOLDER))
-    .filter((each) => each.endsWith('.ts'))
+    .filter((each) => /^\d.*\.ts$/.test(each))
     .toSorted()
     .map((each) => basename(each, '.ts'));
 }

@@ -91,7 +91,7 @@ export async function stateBytes(pool: pg.Pool, view: CompiledView, version: num
   const [row] = await run(
     pool,
     catalog
-      .selectFrom('millrace_catalog.view_version')
+      .selectFrom('view_version')
       .select('state_table')
       .where('view', '=', view.name)
       .where('version', '=', version),

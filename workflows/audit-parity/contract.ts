@@ -46,7 +46,7 @@ export interface AuditDifference {
   }[];
 }
 
-/** What a comparison came to. All its differences stand in Postgres, `millrace_catalog.parity_difference`; here are the first. */
+/** What a comparison came to. All its differences stand in the catalog's table `parity_difference`; here are the first. */
 export interface AuditSummary {
   readonly auditId: number;
   readonly view: string;
