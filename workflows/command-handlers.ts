@@ -33,18 +33,17 @@ function refuse(command: string, reason: string | null): void {
 }
 
 /**
- * Runs `work` to its own end. Cancelling the workflow calls `onCancel`, which makes the work end; the workflow then counts as cancelled,
- * with the message `cancelled`.
+ * Runs `work` to its own end. Cancelling the workflow calls `onCancel`. Where that answers `ends` it makes the work end, and the workflow then counts
+ * as cancelled, with the message `cancelled`; where it answers `goes-on` the end of the work is as it would have been.
  */
-export async function endingOnCancel(
-  onCancel: () => void,
+export async function hearingCancel(
+  onCancel: () => 'ends' | 'goes-on',
   cancelled: string,
   work: () => Promise<void>,
 ): Promise<void> {
   let isCancelled = false;
   CancellationScope.current().cancelRequested.catch(() => {
-    isCancelled = true;
-    onCancel();
+    isCancelled = onCancel() === 'ends';
   });
   await CancellationScope.nonCancellable(async () => {
     await work();

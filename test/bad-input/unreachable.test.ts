@@ -49,7 +49,7 @@ const commands: readonly (readonly [string, readonly (keyof typeof VARIABLES)[]]
   ['plan', ['DATABASE_URL', 'TEMPORAL_ADDRESS']],
   ['start route_delays', TEMPORAL],
   ['promote route_delays', TEMPORAL],
-  ['retire route_delays', TEMPORAL],
+  ['retire route_delays --yes', TEMPORAL],
   ['status', ALL],
   ['status --json', ALL],
   ['get route_delays origin=LAS destination=PHL', DATABASE],

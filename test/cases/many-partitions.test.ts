@@ -5,6 +5,7 @@ import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../..
 import { statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
 import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
+import { pageOf } from '../lifecycle/lifecycle-harness.ts';
 import { UserWorld } from './user-world.ts';
 
 const PARTITIONS = 1_000;
@@ -67,12 +68,6 @@ async function largestPayload(handle: WorkflowHandle): Promise<number> {
   return largest;
 }
 
-/** The page in Temporal's UI. */
-async function pageOf(handle: WorkflowHandle): Promise<string> {
-  const metadata = await handle.query<{ readonly currentDetails?: string }>('__temporal_workflow_metadata');
-  return metadata.currentDetails ?? '';
-}
-
 describe('a topic of 1,000 partitions', { timeout: TIMEOUT_MS }, () => {
   it('is backfilled, streamed over shards and archived, and nothing that Temporal keeps of it is large', async () => {
     await toEach(1);
@@ -111,6 +106,6 @@ describe('a topic of 1,000 partitions', { timeout: TIMEOUT_MS }, () => {
     ])
       expect(size).toBeLessThan(WARNS_AT / 4);
     await ok('archive', source, '--stop');
-    await ok('retire', view);
+    await ok('retire', view, '--yes');
   });
 });

@@ -287,7 +287,10 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
       const status = await json<{ phase: string; lag: number }>('status', world.view);
       if (status.phase === 'streaming' && status.lag === 0) break;
     }
-    const retired = await cli('retire', world.view, '--wait');
+    const unasked = await cli('retire', world.view);
+    expect(unasked).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`retire ${world.view} --yes`) });
+    expect(await json('status', world.view)).toMatchObject({ phase: 'streaming' });
+    const retired = await cli('retire', world.view, '--yes', '--wait');
     expect(retired.stdout).toContain('retired');
     const gone = await cli('get', world.view, 'person=u3');
     expect(gone.stderr).toContain('error unknown-view');

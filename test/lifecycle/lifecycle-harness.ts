@@ -113,6 +113,12 @@ export class LifecycleHarness {
   }
 }
 
+/** The page in Temporal's UI. */
+export async function pageOf(handle: WorkflowHandle): Promise<string> {
+  const metadata = await handle.query<{ readonly currentDetails?: string }>('__temporal_workflow_metadata');
+  return metadata.currentDetails ?? '';
+}
+
 /** Polls until `condition` gives something; the test's own timeout bounds it. */
 export async function eventually<T>(
   condition: () => T | null | undefined | false | Promise<T | null | undefined | false>,

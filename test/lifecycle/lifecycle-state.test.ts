@@ -242,6 +242,7 @@ describe('every command, in any state, any number of times', () => {
     { type: 'build-started' },
     { type: 'resolved', plan },
     backfilled,
+    { type: 'cancelled' },
     { type: 'candidate-gone' },
     published,
     { type: 'build-ended', failure: null },

@@ -1,5 +1,4 @@
 import { WorkflowFailedError, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
-import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   type BackfillInput,
@@ -167,18 +166,6 @@ describe('featureLifecycle', () => {
     expect(script.slices().every((slice) => slice.until === 'present-end')).toBe(true);
     await handle.executeUpdate(retireUpdate);
     await handle.result();
-  });
-
-  it('retires when it is cancelled, and says that it was', async () => {
-    const { view, script } = scripted('cancelled');
-    const handle = await harness.start(view);
-    await handle.executeUpdate(promoteUpdate);
-    await harness.reach(handle, 'streaming');
-    await handle.cancel();
-    const error: unknown = await handle.result().catch((caught: unknown) => caught);
-    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
-    expect(script.named('fenceStream').length).toBeGreaterThan(0);
-    expect(script.named('retireView')).toHaveLength(1);
   });
 
   it('carries everything over continue-as-new, with a stream under way', async () => {

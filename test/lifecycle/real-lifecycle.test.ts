@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { CancelledFailure } from '@temporalio/common';
+import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
 import { SQL_SURFACE } from '../../engine/online/sql-surface.ts';
@@ -178,11 +177,15 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect(String(guessed.cause)).toContain('"onError" must be "fail" or "null", received "guess"');
   });
 
-  it('is retired when its workflow is cancelled, and started anew from nothing', async () => {
-    const first = lifecycle();
-    await first.cancel();
-    const error: unknown = await first.result().catch((caught: unknown) => caught);
-    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+  it('serves on, paused, when its workflow is cancelled; is retired, and started anew from nothing', async () => {
+    const served = await world.served();
+    const { runId } = await lifecycle().describe();
+    await lifecycle().cancel();
+    await eventually(async () => (await lifecycle().describe()).runId !== runId);
+    await harness.reach(lifecycle(), 'paused');
+    expect(await world.served()).toEqual(served);
+    await send('retire');
+    await lifecycle().result();
     await expect(world.served()).rejects.toMatchObject({ code: 'view-not-published' });
     await start();
     await harness.reach(lifecycle(), 'published');

@@ -214,7 +214,7 @@ describe.each(['this Node', OLDEST])('without the optional packages, on %s', (wh
           body: JSON.stringify({ features: [view], entity: { customer_id: 'c01' } }),
         });
         expect(await answer.text()).toContain(`"spent_30d":"${values.spent_30d}"`);
-        expect(await settled.millrace('retire', view, '--wait')).toMatchObject({ status: 0 });
+        expect(await settled.millrace('retire', view, '--yes', '--wait')).toMatchObject({ status: 0 });
         expect(await serve.stop()).toBe(0);
         expect(await worker.stop()).toBe(0);
       } finally {

@@ -37,6 +37,15 @@ async function retired(handle: WorkflowHandle): Promise<void> {
   await handle.result();
 }
 
+/** Cancels the newest run, and waits for the next. */
+async function cancelled(harness: LifecycleHarness, { workflowId }: WorkflowHandle): Promise<void> {
+  const handle = harness.client.workflow.getHandle(workflowId);
+  const { runId } = await handle.describe();
+  await handle.cancel();
+  while ((await handle.describe()).runId === runId) await delay(50);
+  await harness.reach(handle, 'paused');
+}
+
 const paths: readonly Path[] = [
   {
     name: 'stream-pause-resume-retire',
@@ -102,13 +111,17 @@ const paths: readonly Path[] = [
     },
   },
   {
-    name: 'two-shards-cancelled',
+    name: 'cancelled-twice',
     options: { shards: 2 },
     async walk(harness, handle) {
       await send(handle, 'promote');
       await harness.reach(handle, 'streaming');
-      await handle.cancel();
-      await handle.result().catch(() => {});
+      await cancelled(harness, handle);
+      await cancelled(harness, handle);
+      const latest = harness.client.workflow.getHandle(handle.workflowId);
+      await send(latest, 'resume');
+      await harness.reach(latest, 'streaming');
+      await retired(latest);
     },
   },
   {

@@ -1,5 +1,5 @@
 import { allHandlersFinished, condition, makeContinueAsNewFunc, setHandler, workflowInfo } from '@temporalio/workflow';
-import { answerCommands, endingOnCancel } from '../command-handlers.ts';
+import { answerCommands, hearingCancel } from '../command-handlers.ts';
 import {
   ARCHIVE_COMMAND_DESCRIPTIONS,
   type ArchiveCommand,
@@ -51,8 +51,11 @@ export async function archiveSource(input: ArchiveInput, carried?: ArchiveState)
   setHandler(archiveStatusQuery, () => archiveStatusOf(runner.state), {
     description: 'What is archived, and what the archive accepts.',
   });
-  await endingOnCancel(
-    () => runner.apply({ type: 'command', command: 'stop' }),
+  await hearingCancel(
+    () => {
+      runner.apply({ type: 'command', command: 'stop' });
+      return 'ends';
+    },
     `the archive of "${source}" was stopped by cancelling its workflow`,
     () => archive(runner, { source, ...(input.options === undefined ? {} : { options: input.options }) }),
   );

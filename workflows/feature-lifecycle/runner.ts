@@ -68,6 +68,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   #proof: { readonly lane: Lane; readonly version: number } | null = null;
   /** Set when something changed since the reconciler last looked. */
   changed = true;
+  #isCancelled = false;
 
   constructor(state: LifecycleState, options: LifecycleOptions) {
     super(MACHINE, state, options.maxHistoryEvents);
@@ -77,6 +78,21 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   override apply(event: LifecycleEvent): void {
     super.apply(event);
     this.changed = true;
+  }
+
+  /** Pauses, and lets this run end for the next: Temporal hears a second cancel in a new run only. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.apply({ type: 'cancelled' });
+  }
+
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  /** The state, as what is to go on now follows from it. A cancelled run stands still whatever was asked since: that is for the next run. */
+  get toDecideOn(): LifecycleState {
+    return this.#isCancelled ? { ...this.state, wants: { ...this.state.wants, paused: true } } : this.state;
   }
 
   /** True while something runs that has an end of its own and would start over in a new run: it keeps this one open. */

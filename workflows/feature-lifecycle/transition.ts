@@ -10,6 +10,7 @@ import { engineHeard, isRetiredBy } from './upgrade.ts';
 /** What happened, as the lanes report it. */
 export type LifecycleEvent =
   | { readonly type: 'command'; readonly command: Command }
+  | { readonly type: 'cancelled' }
   | { readonly type: 'build-started' }
   | { readonly type: 'resolved'; readonly plan: ViewPlan }
   | { readonly type: 'backfilled'; readonly candidate: Candidate }
@@ -35,6 +36,8 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
   switch (event.type) {
     case 'command':
       return commanded(state, event.command);
+    case 'cancelled':
+      return state.wants.retired ? state : { ...commanded(state, 'pause'), notice: cancelled(state.view) };
     case 'build-started':
       return { ...state, build: { stage: 'validating' }, failures: { ...state.failures, build: null } };
     case 'resolved':
@@ -223,6 +226,10 @@ function withWayOut(failure: Failure | null, candidate: Candidate | null): Failu
     ? `Version ${version} is built and kept, but the log behind its cut has gone on without it: send "rebackfill".`
     : `Version ${version} is built and kept: once that is done, send "retry" to publish it; "rebackfill" builds another instead.`;
   return { ...failure, remedy: `${failure.remedy} ${kept}` };
+}
+
+function cancelled(view: string): string {
+  return `Cancelled, which pauses: nothing is written any more, and readers are served what there is. Send \`resume\` to go on. To stop for good and drop what is served, send \`retire\`, or run \`millrace retire ${view}\`.`;
 }
 
 function leftBehind({ code, message }: Failure): string {

@@ -6,7 +6,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { answerCommands, endingOnCancel } from '../command-handlers.ts';
+import { answerCommands, hearingCancel } from '../command-handlers.ts';
 import { failure } from '../failure.ts';
 import { UPGRADES } from '../other-release.ts';
 import {
@@ -32,6 +32,9 @@ import { carriedState, initialState, type LifecycleState } from './state.ts';
 import { decide, nextRefreshAtMs } from './decide.ts';
 import { refusal, statusOf } from './status.ts';
 
+/** Marks, in a run's history, that cancelling it paused: it retired the view, and dropped what was served, without a word. */
+const CANCEL_PAUSES = 'cancel-pauses';
+
 const UPDATES = {
   promote: promoteUpdate,
   pause: pauseUpdate,
@@ -45,7 +48,7 @@ const UPDATES = {
 /**
  * Owns one feature view through its life: validate → backfill → published → (promote) → catching up → proving → streaming, until it
  * is retired. Started with `{"view": "route_delays"}` on task queue `millrace`, workflow id `feature:route_delays`. `carried` is
- * for continue-as-new only. Cancelling the workflow retires the view. Returns the last status.
+ * for continue-as-new only. Cancelling the workflow pauses the view, and goes on in a new run: only `retire` drops anything. Returns the last status.
  */
 export async function featureLifecycle(input: LifecycleInput, carried?: LifecycleState): Promise<LifecycleStatus> {
   const { view, options: asked } = checkLifecycleInput(input, workflowInfo().workflowId);
@@ -74,8 +77,15 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
     description: 'Where the view is in its life, and what it accepts.',
   });
 
-  await endingOnCancel(
-    () => runner.apply({ type: 'command', command: 'retire' }),
+  await hearingCancel(
+    () => {
+      if (patched(CANCEL_PAUSES)) {
+        runner.cancel();
+        return 'goes-on';
+      }
+      runner.apply({ type: 'command', command: 'retire' });
+      return 'ends';
+    },
     `view "${view}" was retired by cancelling its workflow`,
     () => reconcile(runner, { view, ...(input.options === undefined ? {} : { options: input.options }) }),
   );
@@ -93,9 +103,9 @@ async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promis
     runner.changed = false;
     const ended = fatal as { readonly error: unknown } | null;
     if (ended !== null) throw endOf(ended.error);
-    const work = decide(runner.state, Date.now());
+    const work = decide(runner.toDecideOn, Date.now());
     // While a run draws to its close nothing new is started: a running build or proof keeps it open.
-    const closing = runner.carryOnDue() && !runner.isBound;
+    const closing = (runner.isCancelled || runner.carryOnDue()) && !runner.isBound;
     if (!work.build) runner.stopBuild();
     else if (!closing) runner.startBuild(onUnknownView);
     if (work.stream === null) runner.stopStream();
