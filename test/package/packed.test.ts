@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { RELEASE } from '../../engine/installation/release.ts';
 import { createTestDatabase } from '../../stack/test-stack.ts';
-import { pack, type Packed, ROOT, RunningCommand, temporaryFolder, UserFolder } from './packed.ts';
+import { newProject, pack, type Packed, ROOT, RunningCommand, temporaryFolder, UserFolder } from './packed.ts';
 
 const LIMIT_MS = 300_000;
 const OLDEST = '22.18.0';
@@ -23,7 +23,7 @@ let pnpm: string;
 
 beforeAll(async () => {
   packed = await pack(folder.path);
-  project = await init('shop');
+  project = await newProject(folder.path, packed, 'shop');
   // As an image is made: npm keeps an optional peer that package.json names, even with --omit=dev.
   manifest = readFileSync(join(project.path, 'package.json'), 'utf8');
   await project.done('npm', 'pkg', 'delete', 'devDependencies');
@@ -44,19 +44,6 @@ afterAll(async () => {
   for (const command of running) await command.kill();
   folder.remove();
 });
-
-/** Runs the packed `init` before anything is installed: with the packages of the clone, which are the same. */
-async function init(name: string): Promise<UserFolder> {
-  const first = new UserFolder(join(folder.path, 'first'));
-  first.write('package.json', JSON.stringify({ dependencies: { millrace: `file:${packed.path}` } }));
-  const home = join(first.path, 'node_modules/millrace');
-  mkdirSync(home, { recursive: true });
-  await first.done('tar', '-xzf', packed.path, '-C', home, '--strip-components=1');
-  symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
-  const made = await first.run('node', [join(home, 'cli/bin.mjs'), 'init', name]);
-  expect(made).toMatchObject({ status: 0, stdout: expect.stringContaining('npm run dev') as string });
-  return new UserFolder(join(first.path, name), { MILLRACE_DATA_DIR: join(folder.path, 'state') });
-}
 
 function started(command: RunningCommand): RunningCommand {
   running.push(command);

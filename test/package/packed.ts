@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -151,4 +151,16 @@ export async function pack(folder: string): Promise<Packed> {
     { readonly filename: string; readonly unpackedSize: number; readonly files: Packed['files'] },
   ];
   return { path: join(folder, told.filename), unpackedSize: told.unpackedSize, files: told.files };
+}
+
+/** Runs the packed `init` before anything is installed: with the packages of the clone, which are the same. */
+export async function newProject(folder: string, packed: Packed, name: string): Promise<UserFolder> {
+  const first = new UserFolder(join(folder, 'first'));
+  first.write('package.json', JSON.stringify({ dependencies: { millrace: `file:${packed.path}` } }));
+  const home = join(first.path, 'node_modules/millrace');
+  mkdirSync(home, { recursive: true });
+  await first.done('tar', '-xzf', packed.path, '-C', home, '--strip-components=1');
+  symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
+  await first.done('node', join(home, 'cli/bin.mjs'), 'init', name);
+  return new UserFolder(join(first.path, name), { MILLRACE_DATA_DIR: join(folder, 'state') });
 }
