@@ -129,7 +129,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
   const definitions = await loadDefinitions(env.features ?? 'features');
   await checkReachable({ databaseUrl, kafka: env.kafka, temporal });
-  await ensureMigrated(databaseUrl);
+  await ensureMigrated(databaseUrl, env.installation);
   await registerSearchAttributes(temporal);
 
   const memory = setProcessMemory(env.memoryMb);
@@ -139,6 +139,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   const pool = createPool(databaseUrl, {
     max: 20,
     applicationName: 'millrace-worker',
+    installation: env.installation,
     onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
   });
   const surfaces = await renewSqlSurfaces(pool);
@@ -200,7 +201,7 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
     reader: topicReader,
     views: definitions.views,
     clock: systemClock,
-    lifecycles: lifecyclesOver(new Client({ connection, namespace: temporal.namespace, identity })),
+    lifecycles: lifecyclesOver(new Client({ connection, namespace: temporal.namespace, identity }), env.installation),
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });

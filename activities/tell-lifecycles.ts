@@ -3,12 +3,12 @@ import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@tempor
 import type pg from 'pg';
 import { isRetired } from '../engine/define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
+import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { type EngineNews, engineSignal, type Phase } from '../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
 
 /** It has heard, and shows how far behind it is: only that is news to it. */
@@ -31,14 +31,14 @@ export interface Lifecycles {
   tell(view: string, news: EngineNews): Promise<void>;
 }
 
-/** The lifecycles of a Temporal namespace. */
-export function lifecyclesOver(client: Client): Lifecycles {
+/** The lifecycles of an installation in a Temporal namespace. */
+export function lifecyclesOver(client: Client, names: InstallationNames): Lifecycles {
   const over = async <Result>(
     view: string,
     ask: (handle: WorkflowHandle) => Promise<Result>,
   ): Promise<Result | null> => {
     try {
-      return await ask(client.workflow.getHandle(featureWorkflowId(view)));
+      return await ask(client.workflow.getHandle(names.lifecycleId(view)));
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return null;
       throw error;

@@ -1,5 +1,6 @@
 import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
-import { type AuditInput, auditScheduleId, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
+import type { AuditInput } from '../workflows/audit-parity/contract.ts';
+import { namesOf } from './with-temporal.ts';
 
 /**
  * Audits a view every `everyMs`, by a Temporal Schedule: seen, paused and triggered in the Temporal UI. An audit that takes longer than
@@ -16,18 +17,18 @@ export async function scheduleAudit(
   const action = {
     type: 'startWorkflow',
     workflowType: 'auditParity',
-    workflowId: auditWorkflowId(view, 'scheduled'),
+    workflowId: namesOf(client).auditId(view, 'scheduled'),
     taskQueue,
     args: [input],
   } as const;
   const policies = { overlap: ScheduleOverlapPolicy.SKIP };
   try {
-    await client.schedule.create({ scheduleId: auditScheduleId(view), spec, action, policies });
+    await client.schedule.create({ scheduleId: namesOf(client).auditScheduleId(view), spec, action, policies });
     return true;
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await client.schedule
-      .getHandle(auditScheduleId(view))
+      .getHandle(namesOf(client).auditScheduleId(view))
       .update((before) => ({ ...before, spec, action, policies: { ...before.policies, ...policies } }));
     return false;
   }
@@ -36,7 +37,7 @@ export async function scheduleAudit(
 /** Ends the scheduled audits of a view; false where there were none. */
 export async function removeAuditSchedule(client: Client, view: string): Promise<boolean> {
   try {
-    await client.schedule.getHandle(auditScheduleId(view)).delete();
+    await client.schedule.getHandle(namesOf(client).auditScheduleId(view)).delete();
     return true;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return false;

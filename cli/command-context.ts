@@ -6,6 +6,7 @@ import { Output } from './output.ts';
 export interface CommonOptions {
   readonly features?: string | undefined;
   readonly json?: boolean | undefined;
+  readonly installation?: string | undefined;
 }
 
 /** What every command works with. */
@@ -16,15 +17,21 @@ export interface CommandContext {
   readonly features: string;
 }
 
+/** What `--installation` is for. */
+export const INSTALLATION_HELP = 'whose schemas, workflows and topics (default: MILLRACE_INSTALLATION, else default)';
+
 /** Adds the common options to a command. */
 export function withCommonOptions(command: Command): Command {
   return command
     .option('--features <dir>', 'folder of definitions (default: MILLRACE_FEATURES, else ./features)')
+    .option('--installation <name>', INSTALLATION_HELP)
     .option('--json', 'print the result as JSON');
 }
 
 /** Throws MillraceError `bad-configuration`. */
 export function contextOf(options: CommonOptions): CommandContext {
-  const env = readEnvironment();
+  const env = readEnvironment(
+    options.installation === undefined ? process.env : { ...process.env, MILLRACE_INSTALLATION: options.installation },
+  );
   return { env, output: new Output(options), features: options.features ?? env.features ?? 'features' };
 }

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { isMillraceError, type MillraceError } from '../engine/errors/millrace-error.ts';
+import { type InstallationNames, installationOfQueue } from '../engine/installation/installation-names.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
@@ -44,6 +45,7 @@ export interface DevSession {
   readonly kafka: KafkaSettings;
   readonly temporal: TemporalSettings;
   readonly apiUrl: string;
+  readonly installation: InstallationNames;
   /** Where its worker takes workflows from. */
   readonly taskQueue: string;
   /** Absolute. */
@@ -85,7 +87,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     });
     stops.push(() => stack.stop());
     const { databaseUrl, kafka, temporal } = stack;
-    const migrations = await migrateToLatest(databaseUrl);
+    const migrations = await migrateToLatest(databaseUrl, env.installation);
     if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
     const sources = [...definitions.sources.values()].filter(({ topic }) => topic !== null);
     const logsServed = env.servedSample > 0;
@@ -112,6 +114,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     stops.push(() => worker.stop());
     const api = await startApi({
       databaseUrl,
+      installation: env.installation,
       definitions,
       port: options.apiPort ?? env.apiPort ?? 0,
       ...(hasServedTopic ? { servingLog: { kafka, topic: env.servedTopic, sample: env.servedSample } } : {}),
@@ -136,6 +139,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     }
     const views = [...definitions.views.keys()];
     return {
+      installation: env.installation,
       taskQueue,
       databaseUrl,
       kafka,
@@ -160,7 +164,7 @@ async function startArchives(
   onProgress: (line: string) => void,
 ): Promise<void> {
   if (sources.length === 0) return;
-  await withTemporal(temporal, async (client) => {
+  await withTemporal(temporal, installationOfQueue(taskQueue), async (client) => {
     const started: string[] = [];
     for (const source of sources) if (await startArchive(client, source, taskQueue)) started.push(source);
     if (started.length > 0) onProgress(`archive: started for ${started.join(', ')}`);

@@ -4,9 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { LifecycleStatus, Phase } from '../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { fromFailure, queryStatus, type RunningActivity, runningActivities } from './lifecycle-client.ts';
 import { count, type Output } from './output.ts';
+import { namesOf } from './with-temporal.ts';
 
 const EVERY_MS = 500;
 const ON_THE_WAY: readonly Phase[] = [
@@ -34,7 +34,7 @@ export async function followLifecycle(
   output: Output,
   enough: readonly Phase[] = [],
 ): Promise<LifecycleStatus> {
-  const handle = client.workflow.getHandle(featureWorkflowId(view));
+  const handle = client.workflow.getHandle(namesOf(client).lifecycleId(view));
   for (;;) {
     const description = await handle.describe();
     if (description.status.name !== 'RUNNING' && description.status.name !== 'CONTINUED_AS_NEW')
@@ -60,7 +60,7 @@ export async function followLifecycle(
 }
 
 async function endOf(client: Client, view: string): Promise<LifecycleStatus> {
-  const handle = client.workflow.getHandle(featureWorkflowId(view));
+  const handle = client.workflow.getHandle(namesOf(client).lifecycleId(view));
   try {
     return (await handle.result()) as LifecycleStatus;
   } catch (error) {

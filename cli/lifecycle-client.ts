@@ -17,8 +17,8 @@ import {
   type LifecycleStatus,
   statusQuery,
 } from '../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
+import { namesOf } from './with-temporal.ts';
 import { grpcFailure } from '../config/temporal-error.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
@@ -35,7 +35,7 @@ export async function startLifecycle(
 ): Promise<boolean> {
   try {
     await client.workflow.start('featureLifecycle', {
-      workflowId: featureWorkflowId(view),
+      workflowId: namesOf(client).lifecycleId(view),
       taskQueue,
       args: [{ view, ...(options === undefined ? {} : { options }) }],
       staticSummary: `feature view ${view}`,
@@ -49,7 +49,9 @@ export async function startLifecycle(
 
 /** Sends a command and returns what the lifecycle answers. Throws `command-refused`, `not-started`, `no-worker`. */
 export async function sendCommand(client: Client, view: string, command: Command): Promise<LifecycleStatus> {
-  return await updateWorkflow<LifecycleStatus>(client, featureWorkflowId(view), command, () => notStarted(view));
+  return await updateWorkflow<LifecycleStatus>(client, namesOf(client).lifecycleId(view), command, () =>
+    notStarted(client, view),
+  );
 }
 
 /** Sends an update and returns its answer. Throws `absent()` where no such workflow runs, `no-worker`, and what the workflow refused it with. */
@@ -87,10 +89,10 @@ export async function queryStatus(
 ): Promise<LifecycleStatus | null> {
   try {
     return await client.withDeadline(Date.now() + withinMs, () =>
-      client.workflow.getHandle(featureWorkflowId(view)).query(statusQuery),
+      client.workflow.getHandle(namesOf(client).lifecycleId(view)).query(statusQuery),
     );
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw notStarted(view);
+    if (error instanceof WorkflowNotFoundError) throw notStarted(client, view);
     // Not registered: its first task has not run yet. Others: no worker, or a broken one; the caller shows what else there is.
     if (error instanceof QueryNotRegisteredError || grpcFailure(error) !== null) return null;
     throw error;
@@ -134,10 +136,10 @@ export function fromFailure(failure: ApplicationFailure): MillraceError {
 }
 
 /** The error for a view without a lifecycle. */
-export function notStarted(view: string): MillraceError {
+export function notStarted(client: Client, view: string): MillraceError {
   return new MillraceError(
     'not-started',
-    `view "${view}" has no running lifecycle (workflow id ${featureWorkflowId(view)})`,
+    `view "${view}" has no running lifecycle (workflow id ${namesOf(client).lifecycleId(view)})`,
     {
       remedy: `Start it: millrace start ${view}`,
       httpStatus: 404,

@@ -1,3 +1,4 @@
+import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import { createPool } from '../engine/postgres/pool.ts';
@@ -18,8 +19,13 @@ export interface ListedCommit {
 }
 
 /** A view's newest commits, newest first, of all its versions. Older ones are in the archive. Throws `unknown-view`. */
-export async function newestCommits(databaseUrl: string, view: string, limit: number): Promise<ListedCommit[]> {
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-log' });
+export async function newestCommits(
+  databaseUrl: string,
+  installation: InstallationNames,
+  view: string,
+  limit: number,
+): Promise<ListedCommit[]> {
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-log', installation });
   try {
     const rows = await run(
       pool,

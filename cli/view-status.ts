@@ -11,16 +11,16 @@ import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audi
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
+import { DEFAULT_INSTALLATION, type InstallationNames } from '../engine/installation/installation-names.ts';
 import type { KafkaSettings } from '../config/environment.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
 import type { Command, LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId, viewOfWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import type { Failure } from '../workflows/failure.ts';
 import type { Waiting } from '../workflows/waits.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import { isoMicros } from './output.ts';
-import { withTemporal } from './with-temporal.ts';
+import { namesOf, withTemporal } from './with-temporal.ts';
 
 /** How long one lifecycle may take to answer: a worker that is away must not hold up the others' status. */
 const ANSWER_WITHIN_MS = 3_000;
@@ -88,23 +88,33 @@ export interface ViewParity {
 
 /** The status of every view that is served or has a lifecycle, by name; of one if `only` is given. Throws `not-started`. */
 export async function gatherStatus(
-  services: { readonly databaseUrl: string; readonly kafka: KafkaSettings; readonly temporal: TemporalSettings },
+  services: {
+    readonly databaseUrl: string;
+    readonly kafka: KafkaSettings;
+    readonly temporal: TemporalSettings;
+    readonly installation: InstallationNames;
+  },
   only?: string,
 ): Promise<ViewStatus[]> {
-  const pool = createPool(services.databaseUrl, { max: 4, applicationName: 'millrace-status' });
+  const { installation } = services;
+  const pool = createPool(services.databaseUrl, { max: 4, applicationName: 'millrace-status', installation });
   const reader = createKafkaLogReader({
     ...services.kafka,
     clientId: 'millrace-status',
     connectForMs: ANSWER_WITHIN_MS,
   });
   try {
-    return await withTemporal(services.temporal, async (client) => {
+    return await withTemporal(services.temporal, installation, async (client) => {
       const live = new Map((await liveVersions(pool)).map((version) => [version.view, version]));
       const owned = new Set<string>();
+      const within =
+        installation.name === DEFAULT_INSTALLATION
+          ? ''
+          : ` AND WorkflowId STARTS_WITH '${installation.lifecycleId('')}'`;
       for await (const run of client.workflow.list({
-        query: "WorkflowType = 'featureLifecycle' AND ExecutionStatus = 'Running'",
+        query: `WorkflowType = 'featureLifecycle' AND ExecutionStatus = 'Running'${within}`,
       })) {
-        const view = viewOfWorkflowId(run.workflowId);
+        const view = namesOf(client).viewOfLifecycle(run.workflowId);
         if (view !== null) owned.add(view);
       }
       const views = [...new Set([...live.keys(), ...owned])]
@@ -139,7 +149,7 @@ async function statusOf(
   );
   const own: LifecycleStatus | null = isOwned ? await queryStatus(client, view, ANSWER_WITHIN_MS) : null;
   const activities = isOwned
-    ? runningActivities(await client.workflow.getHandle(featureWorkflowId(view)).describe())
+    ? runningActivities(await client.workflow.getHandle(namesOf(client).lifecycleId(view)).describe())
     : [];
   const counts: LogCounts = { ...emptyCounts(), ...live?.counts };
   for (const offset of offsets) addCounts(counts, { ...emptyCounts(), ...offset.counts });

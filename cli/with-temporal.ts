@@ -1,12 +1,32 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, type ClientOptions, Connection } from '@temporalio/client';
 import { type TemporalSettings, temporalConnectionOptions } from '../config/temporal-settings.ts';
+import { type InstallationNames, installationNames } from '../engine/installation/installation-names.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
-/** Runs `work` with a client and closes its connection afterwards. */
-export async function withTemporal<T>(settings: TemporalSettings, work: (client: Client) => Promise<T>): Promise<T> {
+/** A client that knows whose workflows it asks for. */
+class InstallationClient extends Client {
+  readonly names: InstallationNames;
+
+  constructor(options: ClientOptions, names: InstallationNames) {
+    super(options);
+    this.names = names;
+  }
+}
+
+/** The installation of a client of `withTemporal`; of any other the default one. */
+export function namesOf(client: Client): InstallationNames {
+  return client instanceof InstallationClient ? client.names : installationNames();
+}
+
+/** Runs `work` with a client that is the installation's, and closes its connection afterwards. */
+export async function withTemporal<T>(
+  settings: TemporalSettings,
+  names: InstallationNames,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
   const connection = await Connection.connect({ ...temporalConnectionOptions(settings), connectTimeout: '5s' });
   try {
-    return await work(new Client({ connection, namespace: settings.namespace }));
+    return await work(new InstallationClient({ connection, namespace: settings.namespace }, names));
   } finally {
     await connection.close();
   }

@@ -4,6 +4,14 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { DEFAULT_MEMORY_MB, LEAST_MEMORY_MB } from '../engine/memory/memory-shares.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import {
+  DEFAULT_INSTALLATION,
+  INSTALLATION_NAME,
+  type InstallationNames,
+  installationNames,
+  installationOfQueue,
+  isInstallationName,
+} from '../engine/installation/installation-names.ts';
 import { databaseUrlFault } from '../engine/postgres/database-url.ts';
 import type { TemporalSettings } from './temporal-settings.ts';
 
@@ -37,6 +45,8 @@ export interface Environment {
   readonly temporalNamespace: string;
   /** Absolute. */
   readonly dataDir: string;
+  /** The names of the installation: MILLRACE_INSTALLATION. */
+  readonly installation: InstallationNames;
   /** The folder of archived topics that all workers share. Absolute. */
   readonly archiveDir: string;
   /** The folder for what does not fit in memory; never one that is memory itself. Absolute. */
@@ -67,7 +77,6 @@ export interface Environment {
 const BROKERS = 'a comma-separated list of host:port';
 const PORT = 'a port, 1 to 65535 (0 for any free one)';
 const SHARE = 'a number from 0 (none) to 1 (all)';
-const SERVED_TOPIC = 'millrace.served';
 const SERVED_SAMPLE = 0.01;
 
 function endpoint(value: string): boolean {
@@ -99,6 +108,16 @@ const MB = 2 ** 20;
 
 const MEMORY = `a whole number of MB, at least ${LEAST_MEMORY_MB}`;
 const variablesSchema = z.object({
+  MILLRACE_INSTALLATION: z
+    .string()
+    .refine(isInstallationName, { error: INSTALLATION_NAME })
+    .default(DEFAULT_INSTALLATION),
+  MILLRACE_TASK_QUEUE: z
+    .string()
+    .refine((queue) => installationOfQueue(queue).name === DEFAULT_INSTALLATION, {
+      error: 'a name that does not begin like that of an installation (MILLRACE_INSTALLATION), "NAME/"',
+    })
+    .optional(),
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_DIRECT_URL: databaseUrl.optional(),
   MILLRACE_PG_POOLED: flag.default(false),
@@ -132,7 +151,7 @@ const variablesSchema = z.object({
   MILLRACE_SERVED_TOPIC: z
     .string()
     .regex(/^(?!\.{1,2}$)[\w.-]{1,249}$/, { error: 'a name of a Kafka topic: letters, digits, ".", "_", "-"' })
-    .default(SERVED_TOPIC),
+    .optional(),
   MILLRACE_SERVED_SAMPLE: z
     .string()
     .regex(/^(\d{1,3}(\.\d{1,12})?|\.\d{1,12})$/, { error: SHARE })
@@ -194,6 +213,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   if (faults.length > 0 || !parsed.success) throw badConfiguration(faults);
   const values = parsed.data;
   const dataDir = resolve(values.MILLRACE_DATA_DIR ?? defaultDataDir(given));
+  const installation = installationNames(values.MILLRACE_INSTALLATION);
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     databaseDirectUrl: values.DATABASE_DIRECT_URL ?? (values.MILLRACE_PG_POOLED ? null : (values.DATABASE_URL ?? null)),
@@ -202,10 +222,11 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     temporal,
     temporalNamespace: given['TEMPORAL_NAMESPACE'] ?? 'default',
     dataDir,
-    archiveDir: resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive')),
-    spillDir: resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill')),
+    installation,
+    archiveDir: installation.folder(resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive'))),
+    spillDir: installation.folder(resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill'))),
     roots: values.MILLRACE_ROOTS ?? null,
-    servedTopic: values.MILLRACE_SERVED_TOPIC,
+    servedTopic: values.MILLRACE_SERVED_TOPIC ?? installation.servedTopic,
     servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,
     apiPort: values.MILLRACE_API_PORT ?? null,

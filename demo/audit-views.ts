@@ -3,7 +3,7 @@ import { followWorkflow } from '../cli/follow-workflow.ts';
 import { count, type Output } from '../cli/output.ts';
 import { withTemporal } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { type AuditResultSummary, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
+import type { AuditResultSummary } from '../workflows/audit-parity/contract.ts';
 
 export interface AuditFigures {
   /** Logged reads and stored states that were compared with a replay of the log. */
@@ -14,11 +14,11 @@ export interface AuditFigures {
 
 /** Audits every view by its workflow: all that was read of it, and all that is stored, against a replay of its log. */
 export async function auditViews(session: DevSession, output: Output): Promise<AuditFigures> {
-  return await withTemporal(session.temporal, async (client) => {
+  return await withTemporal(session.temporal, session.installation, async (client) => {
     const sum = { readsAudited: 0, cellsAudited: 0, cellsAuditedDiffering: 0 };
     for (const view of session.views) {
       const handle = await client.workflow.start('auditParity', {
-        workflowId: auditWorkflowId(view, 'demo'),
+        workflowId: session.installation.auditId(view, 'demo'),
         taskQueue: session.taskQueue,
         args: [{ view }],
       });

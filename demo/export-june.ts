@@ -5,17 +5,16 @@ import { runningActivities } from '../cli/lifecycle-client.ts';
 import { count, type Output } from '../cli/output.ts';
 import { withTemporal } from '../cli/with-temporal.ts';
 import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
-import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 const EVERY_MS = 500;
 
 /** Exports the training set by its workflow, with progress. */
 export async function exportJune(session: DevSession, input: ExportInput, output: Output): Promise<ExportSummary> {
-  return await withTemporal(session.temporal, async (client) => {
+  return await withTemporal(session.temporal, session.installation, async (client) => {
     const startedMs = performance.now();
     const handle = await client.workflow.start('exportTrainingSet', {
-      workflowId: `export:${input.service}:demo`,
-      taskQueue: TASK_QUEUE,
+      workflowId: session.installation.exportId(input.service, 'demo'),
+      taskQueue: session.taskQueue,
       args: [input],
     });
     for (;;) {

@@ -12,7 +12,7 @@ export interface BackfillFigures {
 
 /** Starts the lifecycle of every view, one after the other, and waits until each is published. */
 export async function startViews(session: DevSession, output: Output): Promise<BackfillFigures> {
-  return await withTemporal(session.temporal, async (client) => {
+  return await withTemporal(session.temporal, session.installation, async (client) => {
     let rowsBackfilled = 0;
     let entities = 0;
     const startedMs = performance.now();
@@ -30,7 +30,7 @@ export async function startViews(session: DevSession, output: Output): Promise<B
 
 /** Promotes every view and waits until each streams. */
 export async function promoteViews(session: DevSession, output: Output): Promise<void> {
-  await withTemporal(session.temporal, async (client) => {
+  await withTemporal(session.temporal, session.installation, async (client) => {
     for (const view of session.views) {
       await sendCommand(client, view, 'promote');
       await followLifecycle(client, view, output, ['streaming']);

@@ -61,7 +61,11 @@ export interface LiveReplayOptions {
  */
 export async function liveReplay(options: LiveReplayOptions): Promise<{ figures: ReplayFigures; served: ServedRow[] }> {
   const { session, workspace, replay, checkpoints, service, servedTopic, output, signal } = options;
-  const pool = createPool(session.databaseUrl, { max: 8, applicationName: 'millrace-demo' });
+  const pool = createPool(session.databaseUrl, {
+    max: 8,
+    applicationName: 'millrace-demo',
+    installation: session.installation,
+  });
   const reader = createKafkaLogReader({ ...session.kafka, clientId: 'millrace-demo', clock: systemClock });
   const store = createOnlineStore({ pool, clock: systemClock });
   const servingLog = createServingLog({ kafka: session.kafka, topic: servedTopic, sample: 1 });

@@ -7,7 +7,6 @@ import { count, Output } from '../cli/output.ts';
 import { startFormUrl, workflowUrl } from '../cli/with-temporal.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { readEnvironment } from '../config/environment.ts';
-import { featureWorkflowId } from '../workflows/feature-lifecycle/workflow-id.ts';
 import { type AuditFigures, auditViews } from './audit-views.ts';
 import { compareWithServed } from './compare.ts';
 import { exportJune } from './export-june.ts';
@@ -207,7 +206,9 @@ function report(output: Output, session: DevSession, figures: DemoFigures): void
     `${count(figures.cellsDiffering)} differing values of ${count(figures.cellsCompared)}: training ${figures.cellsDiffering === 0 ? 'equals' : 'DOES NOT EQUAL'} what was served, bit for bit`,
   );
   output.line(`Temporal UI  ${session.temporal.uiUrl}`);
-  output.line(`a feature    ${workflowUrl(session.temporal, featureWorkflowId(session.views[0] ?? ''))}`);
+  output.line(
+    `a feature    ${workflowUrl(session.temporal, session.installation.lifecycleId(session.views[0] ?? ''))}`,
+  );
   output.line(`start form   ${startFormUrl(session.temporal)}`);
   output.line(`API          ${session.apiUrl}   (OpenAPI: ${session.apiUrl}/openapi.json)`);
 }

@@ -5,6 +5,7 @@ const checks: readonly (readonly [name: string, command: string, args: readonly 
   ['types and type tests', 'tsc', ['-p', '.']],
   ['lint', 'oxlint', ['--type-aware', '--quiet']],
   ['layers', 'node', ['scripts/check-layers.ts']],
+  ['names of installations', 'node', ['scripts/check-installation-names.ts']],
   ['format', 'biome', ['format', '.']],
   ['unused code', 'knip', ['--no-progress']],
   ['workflow bundle', 'node', ['scripts/check-workflow-bundle.ts']],

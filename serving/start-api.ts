@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/values/clock.ts';
+import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
 import type { CorruptRead } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
@@ -25,6 +26,8 @@ export type StartApiOptions = (
       readonly databaseUrl: string;
       /** Whether a pooler in transaction mode (PgBouncer) lies between. Default false. */
       readonly pooled?: boolean | undefined;
+      /** Whose features are read. Default: those of the installation `default`. */
+      readonly installation?: InstallationNames | undefined;
     }
   | { readonly pool: pg.Pool }
 ) & {
@@ -100,7 +103,12 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
       : createServingLog({ clock, newId, onDrop: dropLog(), ...given });
   const own = 'databaseUrl' in options;
   const pool = own
-    ? createPool(options.databaseUrl, { max: 10, applicationName: 'millrace-api', pooled: options.pooled })
+    ? createPool(options.databaseUrl, {
+        max: 10,
+        applicationName: 'millrace-api',
+        pooled: options.pooled,
+        installation: options.installation,
+      })
     : options.pool;
   const onBug = options.onBug ?? bugLog();
   const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });

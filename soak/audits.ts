@@ -1,6 +1,7 @@
+import { installationNames } from '../engine/installation/installation-names.ts';
 import type { Client } from '@temporalio/client';
 import { internalBug } from '../engine/errors/millrace-error.ts';
-import { type AuditResultSummary, type AuditSummary, auditWorkflowId } from '../workflows/audit-parity/contract.ts';
+import { type AuditResultSummary, type AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
 
 /** Nothing is left out: every logged read and every stored entity. */
@@ -33,7 +34,7 @@ export class Audits {
   async #run(view: string, bounds: { readonly reads: number; readonly entities: number }): Promise<AuditSummary> {
     const run = ++this.#runs;
     const summary: AuditResultSummary = await this.#client.workflow.execute('auditParity', {
-      workflowId: auditWorkflowId(view, `soak-${run}`),
+      workflowId: installationNames().auditId(view, `soak-${run}`),
       taskQueue: TASK_QUEUE,
       args: [{ view, ...bounds }],
     });

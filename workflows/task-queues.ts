@@ -1,9 +1,12 @@
+import { installationNames } from '../engine/installation/installation-names.ts';
+
 /** Where workflows and their short activities run: what a start form names. */
 export const TASK_QUEUE = 'millrace';
 
-/** The task queue by the environment: MILLRACE_TASK_QUEUE, for installations that share a namespace, else `millrace`. */
+/** The task queue by the environment: MILLRACE_TASK_QUEUE, else `millrace`; an installation has its own of that name. */
 export function taskQueueOf(variables: Readonly<Record<string, string | undefined>>): string {
-  return variables['MILLRACE_TASK_QUEUE'] ?? TASK_QUEUE;
+  const names = installationNames(variables['MILLRACE_INSTALLATION']);
+  return names.taskQueue(variables['MILLRACE_TASK_QUEUE'] ?? TASK_QUEUE);
 }
 
 /** Where backfills and exports run: few at a time, each with its memory; pausing or publishing never waits for a slot here. */

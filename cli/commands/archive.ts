@@ -40,7 +40,7 @@ export function addArchiveCommand(program: Command): void {
     const { temporal } = await neededServices(env, ['temporal']);
     const taskQueue = taskQueueOf(env.variables);
     const workflowId = archiveWorkflowId(source, taskQueue);
-    await withTemporal(temporal, async (client) => {
+    await withTemporal(temporal, env.installation, async (client) => {
       if (steer !== undefined) {
         const status = await sendArchiveCommand(client, source, taskQueue, steer);
         if (output.isJson) return output.json(status);

@@ -7,8 +7,6 @@ import {
   type AuditInput,
   type AuditResultSummary,
   type AuditSummary,
-  auditScheduleId,
-  auditWorkflowId,
 } from '../../workflows/audit-parity/contract.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { removeAuditSchedule, scheduleAudit } from '../audit-schedule.ts';
@@ -46,20 +44,22 @@ export function addAuditCommand(program: Command): void {
       ...(options.reads === undefined ? {} : { reads: options.reads }),
       ...(options.entities === undefined ? {} : { entities: options.entities }),
     };
-    await withTemporal(temporal, async (client) => {
+    await withTemporal(temporal, env.installation, async (client) => {
       const { every } = options;
       if (every === 'off') {
         const removed = await removeAuditSchedule(client, view);
-        if (output.isJson) return output.json({ view, scheduleId: auditScheduleId(view), every: null, removed });
+        if (output.isJson)
+          return output.json({ view, scheduleId: env.installation.auditScheduleId(view), every: null, removed });
         return output.line(`${view}: ${removed ? 'audited on no schedule any more' : 'was audited on no schedule'}`);
       }
       if (every !== undefined) {
         const made = await scheduleAudit(client, input, every, taskQueue);
         const text = formatDuration(every * 1000);
-        if (output.isJson) return output.json({ view, scheduleId: auditScheduleId(view), every: text, made });
-        return output.line(`${view}: audited every ${text} (schedule ${auditScheduleId(view)})`);
+        if (output.isJson)
+          return output.json({ view, scheduleId: env.installation.auditScheduleId(view), every: text, made });
+        return output.line(`${view}: audited every ${text} (schedule ${env.installation.auditScheduleId(view)})`);
       }
-      const workflowId = auditWorkflowId(view, randomUUID());
+      const workflowId = env.installation.auditId(view, randomUUID());
       const handle = await client.workflow.start('auditParity', { workflowId, taskQueue, args: [input] });
       output.note(`audit of ${view}: ${workflowUrl(temporal, workflowId)}`);
       report(output, await followWorkflow<AuditResultSummary>(client, handle, output, 'audit'));

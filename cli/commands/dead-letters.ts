@@ -28,7 +28,7 @@ export function addDeadLettersCommand(program: Command): void {
     async (view: string, options: CommonOptions & { limit: number; payloadBytes: number }) => {
       const { env, output } = contextOf(options);
       const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
       try {
         const bytes = output.isJson ? options.payloadBytes : TABLE_BYTES;
         const letters = (await deadLetters(pool, view, options.limit, bytes)).map((letter) => ({
@@ -104,7 +104,7 @@ function addAcceptCommand(deadLetters: Command): void {
       const { databaseUrl } = await neededServices(env, ['databaseUrl']);
       const { sources } = await loadDefinitions(features);
       if (!sources.has(source)) throw unknownSource(source, [...sources.keys()]);
-      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+      const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
       try {
         const until = await acceptInvalid(pool, source, options.partition, options.until);
         if (output.isJson) return output.json({ source, partition: options.partition, until });

@@ -58,7 +58,10 @@ export function addDevCommand(program: Command): void {
   });
 }
 
-function print(output: Output, { taskQueue, databaseUrl, kafka, temporal, apiUrl, features, views }: DevSession): void {
+function print(
+  output: Output,
+  { installation, taskQueue, databaseUrl, kafka, temporal, apiUrl, features, views }: DevSession,
+): void {
   const startUrl = startFormUrl(temporal, taskQueue);
   if (output.isJson) {
     output.json({
@@ -78,7 +81,7 @@ function print(output: Output, { taskQueue, databaseUrl, kafka, temporal, apiUrl
     [
       ['Temporal UI', temporal.uiUrl],
       ['start a view', startUrl],
-      ['', `workflow id feature:${views[0] ?? 'VIEW'}, input {"view":"${views[0] ?? 'VIEW'}"}`],
+      ['', `workflow id ${installation.lifecycleId(views[0] ?? 'VIEW')}, input {"view":"${views[0] ?? 'VIEW'}"}`],
       ['API', apiUrl],
       ['OpenAPI', `${apiUrl}/openapi.json`],
       ['Postgres', databaseUrl],

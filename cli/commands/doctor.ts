@@ -32,11 +32,11 @@ export function addDoctorCommand(program: Command): void {
         ? [skipped('postgres', 'not looked at: DATABASE_URL is not set')]
         : findingsOf('postgres', async () => {
             await checkReachable({ databaseUrl });
-            return checkPostgres(databaseUrl, () => systemClock.nowUs() / 1000);
+            return checkPostgres(databaseUrl, env.installation, () => systemClock.nowUs() / 1000);
           }),
       databaseUrl === null || env.databaseUrl === null || !env.isPooled
         ? []
-        : findingsOf('pooler', () => checkPooler(env.databaseUrl ?? databaseUrl, databaseUrl)),
+        : findingsOf('pooler', () => checkPooler(env.databaseUrl ?? databaseUrl, databaseUrl, env.installation)),
       kafka === null
         ? [skipped('kafka', 'not looked at: KAFKA_BROKERS is not set')]
         : findingsOf('kafka', async () => {

@@ -34,7 +34,11 @@ export function addExplainCommand(program: Command): void {
     const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
     const spill = openSpillFolder(env.spillDir);
     const spillDir = spill.path;
-    const pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-explain' });
+    const pool = createPool(databaseUrl, {
+      max: 4,
+      applicationName: 'millrace-explain',
+      installation: env.installation,
+    });
     const reader = withArchive(createKafkaLogReader({ ...kafka, clientId: 'millrace-explain', clock: systemClock }), {
       pool,
       archiveDir: env.archiveDir,

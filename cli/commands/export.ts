@@ -76,8 +76,8 @@ export function addExportCommand(program: Command): void {
   withCommonOptions(command).action(async (options: ExportOptions) => {
     const { env, output } = contextOf(options);
     const { temporal } = await neededServices(env, ['temporal']);
-    await withTemporal(temporal, async (client) => {
-      const workflowId = `export:${options.service}:${randomUUID()}`;
+    await withTemporal(temporal, env.installation, async (client) => {
+      const workflowId = env.installation.exportId(options.service, randomUUID());
       const handle = await client.workflow.start('exportTrainingSet', {
         workflowId,
         taskQueue: taskQueueOf(env.variables),

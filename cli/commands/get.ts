@@ -22,7 +22,7 @@ export function addGetCommand(program: Command): void {
   withCommonOptions(command).action(async (view: string, given: string[], options: CommonOptions & { at?: string }) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-cli' });
+    const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-cli', installation: env.installation });
     try {
       const live = await liveVersion(pool, view);
       if (live === null) throw notServed(view);

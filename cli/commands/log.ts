@@ -31,7 +31,7 @@ export function addLogCommand(program: Command): void {
     const { commits, limit } = options;
     if (commits !== undefined) {
       const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-      const listed = await newestCommits(databaseUrl, commits, limit);
+      const listed = await newestCommits(databaseUrl, env.installation, commits, limit);
       if (output.isJson) output.json(listed);
       else printCommits(output, commits, listed);
       return;
@@ -43,7 +43,7 @@ export function addLogCommand(program: Command): void {
     }
     const compiled = await sourceNamed(source, features, env);
     const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
-    const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-log' });
+    const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-log', installation: env.installation });
     const reader = createKafkaLogReader({ ...kafka, clientId: 'millrace-log' });
     try {
       const status = await archiveStatus({ pool, source: compiled, reader });

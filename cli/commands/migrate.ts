@@ -22,7 +22,11 @@ export function addMigrateCommand(program: Command): void {
   withCommonOptions(command).action(async (options: MigrateOptions) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-migrate' });
+    const pool = createPool(databaseUrl, {
+      max: 1,
+      applicationName: 'millrace-migrate',
+      installation: env.installation,
+    });
     try {
       if (options.dryRun === true) {
         const pending = await pendingMigrations(pool);

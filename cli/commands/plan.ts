@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
+import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
@@ -11,7 +12,6 @@ import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import { refuseLargeExport } from '../../activities/export-size.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
@@ -35,14 +35,14 @@ export function addPlanCommand(program: Command): void {
     }
     const { databaseUrl, temporal } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
-    const asked = await runningViews(definitions, databaseUrl, temporal);
+    const asked = await runningViews(definitions, databaseUrl, temporal, env.installation);
     const rows = describePlan(definitions, asked.running ?? undefined).map((row) => ({
       ...row,
       servedRecord: recordSize(definitions.views.get(row.view)!.layout),
     }));
     if (output.isJson) output.json(rows);
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
-    for (const row of rows) print(output, row, unknown);
+    for (const row of rows) print(output, row, env.installation.lifecycleId(row.view), unknown);
     if (asked.failure !== null) {
       output.failure(asked.failure);
       process.exitCode = 1;
@@ -50,7 +50,7 @@ export function addPlanCommand(program: Command): void {
     if (temporal !== null) {
       const { startFormUrl } = await import('../with-temporal.ts');
       output.line(
-        `start one in the Temporal UI: ${startFormUrl(temporal, taskQueueOf(env.variables))}\n  workflow id feature:VIEW, input {"view":"VIEW"}`,
+        `start one in the Temporal UI: ${startFormUrl(temporal, taskQueueOf(env.variables))}\n  workflow id ${env.installation.lifecycleId('VIEW')}, input {"view":"VIEW"}`,
       );
     }
   });
@@ -98,9 +98,10 @@ async function runningViews(
   definitions: Definitions,
   databaseUrl: string | null,
   temporal: TemporalSettings | null,
+  installation: InstallationNames,
 ): Promise<Asked> {
   if (databaseUrl === null) return { running: null, failure: null };
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan' });
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan', installation });
   try {
     await checkReachable({ databaseUrl, temporal });
     const live = await liveVersions(pool);
@@ -110,7 +111,7 @@ async function runningViews(
         import('../with-temporal.ts'),
         import('../lifecycle-client.ts'),
       ]);
-      await withTemporal(temporal, async (client) => {
+      await withTemporal(temporal, installation, async (client) => {
         for (const { view } of live) {
           // A view without a lifecycle is served all the same.
           const status = await queryStatus(client, view, ANSWER_WITHIN_MS).catch(() => null);
@@ -133,8 +134,16 @@ async function runningViews(
   }
 }
 
-/** @param unknown why it is not known what runs, where it is not */
-function print(output: Output, row: PlanRow & { readonly servedRecord: RecordSize }, unknown: string): void {
+/**
+ * @param workflowId of its lifecycle
+ * @param unknown why it is not known what runs, where it is not
+ */
+function print(
+  output: Output,
+  row: PlanRow & { readonly servedRecord: RecordSize },
+  workflowId: string,
+  unknown: string,
+): void {
   const { running } = row;
   const keys = row.keys.map(({ name, type }) => `${name} ${type}`).join(', ');
   output.line(`${row.view}  (fingerprint ${row.shortFingerprint})`);
@@ -154,7 +163,7 @@ function print(output: Output, row: PlanRow & { readonly servedRecord: RecordSiz
     changed: `${running?.phase}, version ${running?.version}, of ANOTHER definition (${running?.fingerprint.slice(0, 12)}): "millrace rebackfill ${row.view}" builds this one`,
   };
   output.line(`  running  ${note[row.change]}`);
-  output.line(`  workflow ${featureWorkflowId(row.view)}`);
+  output.line(`  workflow ${workflowId}`);
   output.table(
     ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],
     row.features.map(({ name, aggregate, input, window, hop, type }) => [name, aggregate, input, window, hop, type]),

@@ -40,6 +40,7 @@ export function addServeCommand(program: Command): void {
     const api = await startApi({
       databaseUrl,
       pooled: env.isPooled,
+      installation: env.installation,
       definitions,
       host,
       port: options.port ?? env.apiPort ?? PORT,

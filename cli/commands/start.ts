@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';
@@ -32,17 +31,17 @@ export function addStartCommand(program: Command): void {
   withCommonOptions(command).action(async (view: string, options: StartOptions) => {
     const { env, output } = contextOf(options);
     const { temporal } = await neededServices(env, ['temporal']);
-    await withTemporal(temporal, async (client) => {
+    await withTemporal(temporal, env.installation, async (client) => {
       const settings = {
         ...(options.shards === undefined ? {} : { shards: options.shards }),
         ...(options.sliceSeconds === undefined ? {} : { sliceSeconds: options.sliceSeconds }),
         ...(options.proofEntities === undefined ? {} : { proofEntities: options.proofEntities }),
       };
       const started = await startLifecycle(client, view, settings, taskQueueOf(env.variables));
-      const url = workflowUrl(temporal, featureWorkflowId(view));
+      const url = workflowUrl(temporal, env.installation.lifecycleId(view));
       output.note(`${view}: ${started ? 'started' : 'runs already'} · ${url}`);
       if (options.wait === true) printStatus(output, await followLifecycle(client, view, output, ['catching-up']));
-      else if (output.isJson) output.json({ view, started, workflowId: featureWorkflowId(view), url });
+      else if (output.isJson) output.json({ view, started, workflowId: env.installation.lifecycleId(view), url });
     });
   });
 }

@@ -13,7 +13,7 @@ export function addStatusCommand(program: Command): void {
   withCommonOptions(command).action(async (view: string | undefined, options: CommonOptions) => {
     const { env, output } = contextOf(options);
     const services = await neededServices(env, ['databaseUrl', 'kafka', 'temporal']);
-    const statuses = await gatherStatus(services, view);
+    const statuses = await gatherStatus({ ...services, installation: env.installation }, view);
     if (output.isJson) output.json(view === undefined ? statuses : statuses[0]);
     else print(output, statuses, view !== undefined);
   });

@@ -32,7 +32,7 @@ export function addSteerCommands(program: Command): void {
       const asks = isAsked && options.yes !== true;
       if (asks) refuseUnasked(`${name} ${view}`);
       const { temporal } = await neededServices(env, ['temporal']);
-      await withTemporal(temporal, async (client) => {
+      await withTemporal(temporal, env.installation, async (client) => {
         if (asks) await confirm(`${name} ${view}`, await whatRetiringDrops(client, view));
         const accepted = await sendCommand(client, view, name);
         printStatus(output, options.wait === true ? await followLifecycle(client, view, output) : accepted);

@@ -56,7 +56,7 @@ function addCreate(parent: Command): void {
     const expiresAtUs = options.expires === null ? null : nowUs + options.expires;
     const id = idOf(hash);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
     try {
       await insertToken(pool, {
         id,
@@ -88,7 +88,7 @@ function addList(parent: Command): void {
   withCommonOptions(command).action(async (options: CommonOptions & { all?: boolean }) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
     try {
       const nowUs = systemClock.nowUs();
       const found = await tokens(pool, options.all === true ? undefined : nowUs);
@@ -124,7 +124,7 @@ function addRevoke(parent: Command): void {
   withCommonOptions(command).action(async (name: string, options: CommonOptions) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
-    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli' });
+    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
     try {
       const revoked = await revokeToken(pool, name, systemClock.nowUs());
       if (revoked.length === 0) {

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { INSTALLATION_HELP } from '../command-context.ts';
 import { ownModule } from '../../engine/installation/own-module.ts';
 
 /** `millrace worker`: the worker process, by the environment. */
@@ -10,8 +11,10 @@ export function addWorkerCommand(program: Command): void {
       'a worker: backfills, streams and exports, until it is told to stop; by the environment, logs as JSON lines',
     )
     .option('--features <dir>', 'folder of definitions (default: MILLRACE_FEATURES, else ./features)')
-    .action(async ({ features }: { readonly features?: string }) => {
+    .option('--installation <name>', INSTALLATION_HELP)
+    .action(async ({ features, installation }: { readonly features?: string; readonly installation?: string }) => {
       if (features !== undefined) process.env['MILLRACE_FEATURES'] = features;
+      if (installation !== undefined) process.env['MILLRACE_INSTALLATION'] = installation;
       const { readEnvironment } = await import('../../config/environment.ts');
       const { memoryFlags } = await import('../../config/worker-memory.ts');
       const worker = ownModule('../../worker', import.meta.url);

@@ -3,6 +3,7 @@ import { pendingMigrations } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { CATALOG, INNER_SQL, STATE, SURFACE } from '../../engine/postgres/schemas.ts';
 import { installationOf } from '../../engine/postgres/settled-queries.ts';
+import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import { failed, fine, type Finding, warned } from './finding.ts';
 
 const AREA = 'postgres';
@@ -24,8 +25,12 @@ interface About {
 }
 
 /** Version, migrations, rights, connections and clock of the database. */
-export async function checkPostgres(databaseUrl: string, wallMs: () => number): Promise<readonly Finding[]> {
-  const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-doctor' });
+export async function checkPostgres(
+  databaseUrl: string,
+  installation: InstallationNames,
+  wallMs: () => number,
+): Promise<readonly Finding[]> {
+  const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-doctor', installation });
   try {
     const about = await aboutServer(pool);
     const findings = [
@@ -130,15 +135,19 @@ async function holes(pool: pg.Pool): Promise<readonly Finding[]> {
 }
 
 /** What a pooler costs a read: the middle of 200, one after the other, by both addresses. */
-export async function checkPooler(pooledUrl: string, directUrl: string): Promise<readonly Finding[]> {
-  const pooledUs = await medianReadUs(pooledUrl, true);
-  const directUs = await medianReadUs(directUrl, false);
+export async function checkPooler(
+  pooledUrl: string,
+  directUrl: string,
+  installation: InstallationNames,
+): Promise<readonly Finding[]> {
+  const pooledUs = await medianReadUs(pooledUrl, true, installation);
+  const directUs = await medianReadUs(directUrl, false, installation);
   const found = `a look-up takes ${Math.round(pooledUs)} µs through the pooler, ${Math.round(directUs)} µs without`;
   return [fine('pooler', found)];
 }
 
-async function medianReadUs(url: string, pooled: boolean): Promise<number> {
-  const pool = createPool(url, { max: 1, applicationName: 'millrace-doctor', pooled });
+async function medianReadUs(url: string, pooled: boolean, installation: InstallationNames): Promise<number> {
+  const pool = createPool(url, { max: 1, applicationName: 'millrace-doctor', pooled, installation });
   try {
     const text = `SELECT view, version FROM ${CATALOG.text}.view_version WHERE view = $1`;
     const takenUs: number[] = [];

@@ -45,6 +45,8 @@ export interface InstallationNames {
   archiveId(source: string): string;
   /** The id of an audit; `run` tells runs apart. */
   auditId(view: string, run: string): string;
+  /** The id of an export; `run` tells runs apart. */
+  exportId(service: string, run: string): string;
   /** The id of the Temporal Schedule that audits a view. */
   auditScheduleId(view: string): string;
   /** The view whose lifecycle has this id; null for other ids, and those of other installations. */
@@ -53,8 +55,8 @@ export interface InstallationNames {
   searchValue(name: string): string;
   /** The task queue of its workflows, made of the one that is set. */
   taskQueue(queue: string): string;
-  /** A topic of ours. */
-  topic(name: string): string;
+  /** Where reads are logged unless another topic is named. */
+  readonly servedTopic: string;
   /** The consumer group that shows lag tools how far a version of a view is. */
   consumerGroup(view: string, version: number): string;
   /** Its part of a folder that several may share. */
@@ -88,11 +90,12 @@ export function installationNames(name: string = DEFAULT_INSTALLATION): Installa
     lifecycleId: (view) => `${lifecycle}${view}`,
     archiveId: (source) => `${prefix}archive:${source}`,
     auditId: (view, run) => `${prefix}audit:${view}:${run}`,
+    exportId: (service, run) => `${prefix}export:${service}:${run}`,
     auditScheduleId: (view) => `${prefix}audit:${view}`,
     viewOfLifecycle: (id) => (id.startsWith(lifecycle) ? id.slice(lifecycle.length) : null),
     searchValue: (value) => `${prefix}${value}`,
     taskQueue: (queue) => `${prefix}${queue}`,
-    topic: (topic) => `${dotted}.${topic}`,
+    servedTopic: `${dotted}.served`,
     consumerGroup: (view, version) => `${dotted}.${view}.v${version}`,
     folder: (path) => (isDefault ? path : `${path.replace(/\/+$/, '')}/installation.${name}`),
   };

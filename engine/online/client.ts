@@ -4,10 +4,12 @@ import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
+import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import { createPool } from '../postgres/pool.ts';
+import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
@@ -86,6 +88,8 @@ export type ClientOptions = (
     }
   | { readonly pool: pg.Pool }
 ) & {
+  /** Whose features are read. Default: MILLRACE_INSTALLATION, else `default`. */
+  readonly installation?: string | undefined;
   readonly clock?: Clock | undefined;
   /** Connections at most, where the client opens them. Default 4. */
   readonly maxConnections?: number | undefined;
@@ -142,7 +146,7 @@ function namedRead(read: ViewRead, requestId: string): NamedRead {
 /**
  * A client of the online store.
  *
- * @throws MillraceError `invalid-sample`, `invalid-topic` for settings of a serving log that cannot be.
+ * @throws MillraceError `bad-configuration` for a wrong name of the installation; `invalid-sample`, `invalid-topic` for settings of a serving log that cannot be.
  * @example
  * const client = createClient({ databaseUrl });
  * const { values, errors } = await client.get(routeDelays, { origin: 'LAS', destination: 'PHL' });
@@ -152,15 +156,20 @@ export function createClient(options: ClientOptions): FeatureClient {
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
   const { servingLog: given } = options;
-  const log = given === undefined || given instanceof ServingLog ? given : createServingLog({ clock, newId, ...given });
+  const names = installationNamed(options.installation);
+  const log =
+    given === undefined || given instanceof ServingLog
+      ? given
+      : createServingLog({ clock, newId, installation: names.name, ...given });
   const own = 'databaseUrl' in options;
   const pool = own
     ? createPool(options.databaseUrl, {
         max: options.maxConnections ?? 4,
         applicationName: 'millrace-client',
         pooled: options.pooled,
+        installation: names,
       })
-    : options.pool;
+    : settledPool(options.pool, names);
   const store = createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt });
   const readable = new Map<FeatureView, ReadableView>();
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { type InstallationNames, installationNames } from '../installation/installation-names.ts';
+import { DEFAULT_INSTALLATION, type InstallationNames, installationNames } from '../installation/installation-names.ts';
 import { connectionOf, databaseUrlFault } from './database-url.ts';
 import { settleQueries } from './settled-queries.ts';
 import { postgresTypes } from './type-parsers.ts';
@@ -57,10 +57,12 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
     });
   const { connectionString, options: sessionOptions } = connectionOf(databaseUrl, process.env['PGOPTIONS']);
   const pooled = options.pooled ?? false;
+  const names = options.installation ?? installationNames();
+  const application = options.applicationName ?? 'millrace';
   const pool = new pg.Pool({
     connectionString,
     max: options.max ?? 10,
-    application_name: options.applicationName ?? 'millrace',
+    application_name: names.name === DEFAULT_INSTALLATION ? application : `${application}/${names.name}`,
     types: postgresTypes,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
@@ -78,7 +80,7 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
         }),
   });
   if (pooled) POOLED.add(pool);
-  settleQueries(pool, options.installation ?? installationNames());
+  settleQueries(pool, names);
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', options.onIdleError ?? (() => {}));
   return pool;

@@ -21,6 +21,15 @@ export function settleQueries(pool: pg.Pool, names: InstallationNames): void {
   });
 }
 
+/** A pool as reads need it: made elsewhere (by an application), its sessions stay as they are, and what is asked through this one is settled. */
+export function settledPool(pool: pg.Pool, names: InstallationNames): pg.Pool {
+  const send: (...given: unknown[]) => unknown = pool.query.bind(pool);
+  const query = (first: unknown, ...rest: unknown[]): unknown => send(settled(first, names), ...rest);
+  const own = Object.create(pool, { query: { value: query } }) as pg.Pool;
+  INSTALLATIONS.set(own, names);
+  return own;
+}
+
 /** What `query` is given first: a text, a description with one, or a command that sends itself (COPY), which is its sender's alone. */
 function settled(query: unknown, names: InstallationNames): unknown {
   if (typeof query === 'string') return settleNames(query, names);

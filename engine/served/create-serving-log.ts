@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { installationNamed } from '../installation/installation-named.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import type { KafkaAddress } from '../kafka/kafka-link.ts';
 import type { LogWriter } from '../topic/log-writer.ts';
 import { openKafkaWriter } from './open-kafka-writer.ts';
-import { DEFAULT_SERVED_TOPIC } from './served-source.ts';
 import { ServingLog, type ServingLogOptions } from './serving-log.ts';
 
 /** How to log what is served: where to, and how much of it. */
 export type ServingLogSettings = ServingLogPlace & {
-  /** Default `millrace.served`. It has to exist, with `cleanup.policy=delete`. */
+  /** Whose log it is. Default: MILLRACE_INSTALLATION, else `default`. */
+  readonly installation?: string | undefined;
+  /** Default `millrace.served`, that of an installation `millrace.NAME.served`. It has to exist, with `cleanup.policy=delete`. */
   readonly topic?: string | undefined;
   /** Share of entities whose reads are logged, 0 to 1. Default 0.01. */
   readonly sample?: number | undefined;
@@ -28,12 +30,18 @@ export type ServingLogPlace =
 /**
  * A serving log by its settings. Nothing is connected before the first read is logged; Kafka being away is no error here or later.
  *
- * @throws MillraceError `invalid-sample`, `invalid-topic`.
+ * @throws MillraceError `invalid-sample`, `invalid-topic`, and `bad-configuration` for a wrong name of the installation.
  * @example
  * const log = createServingLog({ kafka: { brokers: ['127.0.0.1:9092'] }, sample: 0.05, services: { delay_model: 1 } });
  */
 export function createServingLog(settings: ServingLogSettings): ServingLog {
-  const { topic = DEFAULT_SERVED_TOPIC, sample, services = {}, clock = systemClock, newId = randomUUID } = settings;
+  const {
+    topic = installationNamed(settings.installation).servedTopic,
+    sample,
+    services = {},
+    clock = systemClock,
+    newId = randomUUID,
+  } = settings;
   checkSample('the sample', sample);
   for (const [service, share] of Object.entries(services)) checkSample(`the sample of service "${service}"`, share);
   if (!/^[a-zA-Z0-9._-]{1,249}$/.test(topic)) {

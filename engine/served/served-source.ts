@@ -7,9 +7,6 @@ import { MillraceError } from '../errors/millrace-error.ts';
 
 export { SERVED_SOURCE };
 
-/** Where reads are logged unless another topic is named. */
-export const DEFAULT_SERVED_TOPIC = 'millrace.served';
-
 /** The contract of a record of the serving log: one read of one entity by one request. */
 const servedSchema = z.object({
   /** Unique per read, however often its record was sent. */

@@ -5,6 +5,7 @@ import { intakeMemory } from '../memory/intake-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
 import { CATALOG } from '../postgres/schemas.ts';
+import { installationOf } from '../postgres/settled-queries.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { readStates } from '../postgres/state-table.ts';
 import { withClient } from '../postgres/transaction.ts';
@@ -333,10 +334,11 @@ export class StreamSession {
     if (this.#reporting || now - this.#reportedAtMs < this.#limits.reportEveryMs) return;
     this.#reportedAtMs = now;
     this.#reporting = true;
-    const { view, version, reader } = this.#options;
+    const { view, version, reader, pool } = this.#options;
     const offsets = new Map([...this.#runs.values()].map((run) => [run.partition, run.committedOffset]));
     const done = (): void => void (this.#reporting = false);
-    reader.reportOffsets(`millrace.${view.name}.v${version}`, this.#claim.topic, offsets).then(done, done);
+    const group = installationOf(pool).consumerGroup(view.name, version);
+    reader.reportOffsets(group, this.#claim.topic, offsets).then(done, done);
   }
 }
 

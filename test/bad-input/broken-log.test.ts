@@ -1,3 +1,4 @@
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import type { WorkflowHandle } from '@temporalio/client';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -44,6 +45,7 @@ async function statusOf(): Promise<ViewStatus> {
       databaseUrl: world.databaseUrl,
       kafka: { brokers: [...kafkaBrokers] },
       temporal: { address: temporalAddress, namespace: temporalNamespace, uiUrl: temporalUiUrl },
+      installation: installationNames(),
     },
     world.view,
   );

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startFormUrl, workflowUrl } from '../../cli/with-temporal.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { TASK_QUEUE } from '../../workflows/task-queues.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { details, detailsSay, isLeftOut, launchBrowser, newPage, sendUpdate, startByForm } from './temporal-ui.ts';
@@ -34,12 +34,12 @@ it.skipIf(isLeftOut)(
     const temporal = { address: stack.temporalAddress, namespace: stack.temporalNamespace, uiUrl: stack.temporalUiUrl };
     const page = await newPage(browser);
     await startByForm(page, startFormUrl(temporal), {
-      id: featureWorkflowId(world.view),
+      id: installationNames().lifecycleId(world.view),
       input: { view: world.view },
       taskQueue: TASK_QUEUE,
     });
 
-    const url = workflowUrl(temporal, featureWorkflowId(world.view));
+    const url = workflowUrl(temporal, installationNames().lifecycleId(world.view));
     await detailsSay(page, url, `${world.view}: published`);
     await details(page).getByText('22,000').waitFor();
 

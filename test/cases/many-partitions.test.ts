@@ -3,7 +3,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type ArchiveStatus, archiveStatusQuery, archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
 import { statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { pageOf } from '../lifecycle/lifecycle-harness.ts';
 import { UserWorld } from './user-world.ts';
@@ -95,7 +95,7 @@ describe('a topic of 1,000 partitions', { timeout: TIMEOUT_MS }, () => {
     const log = (await world.json('log', source)) as { readonly partitions: readonly unknown[] };
     expect(log.partitions).toHaveLength(PARTITIONS);
 
-    const lifecycle = client.workflow.getHandle(featureWorkflowId(view));
+    const lifecycle = client.workflow.getHandle(installationNames().lifecycleId(view));
     for (const size of [
       await largestPayload(lifecycle),
       await largestPayload(archive),

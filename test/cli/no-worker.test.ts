@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { queryArchive, startArchive } from '../../cli/archive-client.ts';
 import { queryStatus, sendCommand } from '../../cli/lifecycle-client.ts';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 
 const view = `nobody_${randomUUID().slice(0, 8)}`;
 const taskQueue = `nobody-${randomUUID()}`;
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => connection.close());
 
 it('a lifecycle or an archive without a worker has no answer, which is no error', async () => {
-  const workflowId = featureWorkflowId(view);
+  const workflowId = installationNames().lifecycleId(view);
   await client.workflow.start('featureLifecycle', { workflowId, taskQueue, args: [{ view }] });
   expect(await queryStatus(client, view, 1_000)).toBeNull();
   expect(await startArchive(client, view, taskQueue)).toBe(true);

@@ -1,9 +1,10 @@
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { expect, it } from 'vitest';
 import { isCaughtUp } from '../../workflows/feature-lifecycle/caught-up.ts';
 import { checkLifecycleInput } from '../../workflows/feature-lifecycle/input.ts';
 
 function optionsOf(options: object) {
-  return checkLifecycleInput({ view: 'v', options }, 'feature:v').options;
+  return checkLifecycleInput({ view: 'v', options }, 'feature:v', installationNames()).options;
 }
 
 it('a stream has caught up when few records are left, or so many as it works off in moments', () => {

@@ -1,3 +1,4 @@
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -9,7 +10,7 @@ import { latestAudits } from '../../engine/postgres/parity-audits.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { type ArchiveStatus, archiveStatusQuery, stopArchiveUpdate } from '../../workflows/archive-source/contract.ts';
-import { type AuditResultSummary, auditWorkflowId } from '../../workflows/audit-parity/contract.ts';
+import { type AuditResultSummary } from '../../workflows/audit-parity/contract.ts';
 import type { Command, LifecycleStatus } from '../../workflows/feature-lifecycle/contract.ts';
 import { ClicksWorld } from './clicks-world.ts';
 import { eventually, LifecycleHarness } from './lifecycle-harness.ts';
@@ -36,7 +37,7 @@ const send = (command: Command): Promise<LifecycleStatus> => sendCommand(harness
 
 async function audit(): Promise<AuditResultSummary> {
   return (await harness.client.workflow.execute('auditParity', {
-    workflowId: auditWorkflowId(world.view, randomUUID()),
+    workflowId: installationNames().auditId(world.view, randomUUID()),
     taskQueue: harness.taskQueue,
     args: [{ view: world.view }],
   })) as AuditResultSummary;

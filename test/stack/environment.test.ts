@@ -37,6 +37,31 @@ describe('the environment', () => {
     });
   });
 
+  it('has the names of its installation, and its part of each folder', () => {
+    const given = { MILLRACE_DATA_DIR: '/data', MILLRACE_SPILL_DIR: '/spill/' };
+    const blue = readEnvironment({ ...given, MILLRACE_INSTALLATION: 'blue' });
+    expect(blue.installation.schemas.catalog).toBe('millrace_blue_catalog');
+    expect(blue).toMatchObject({
+      archiveDir: '/data/archive/installation.blue',
+      spillDir: '/spill/installation.blue',
+      servedTopic: 'millrace.blue.served',
+    });
+    expect(readEnvironment({ ...given, MILLRACE_INSTALLATION: 'default' })).toMatchObject({
+      archiveDir: '/data/archive',
+      spillDir: '/spill',
+      servedTopic: 'millrace.served',
+      installation: { name: 'default' },
+    });
+  });
+
+  it('refuses what is no name of an installation, and a task queue that would be another one’s', () => {
+    const names = ['Blue', '1', 'a-b', 'b1234567890123456', 'catalog'];
+    for (const name of names)
+      expect(faultsOf({ MILLRACE_INSTALLATION: name })).toEqual({ MILLRACE_INSTALLATION: name });
+    expect(() => readEnvironment({ MILLRACE_INSTALLATION: 'Blue' })).toThrow('[a-z][a-z0-9]{0,15}');
+    expect(faultsOf({ MILLRACE_TASK_QUEUE: 'blue/millrace' })).toEqual({ MILLRACE_TASK_QUEUE: 'blue/millrace' });
+  });
+
   it('reads every setting', () => {
     const environment = readEnvironment({
       DATABASE_URL: 'postgres://me:secret@db:5433/store',

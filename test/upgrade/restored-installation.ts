@@ -11,7 +11,7 @@ import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { type LocalStack, startStack } from '../../stack/local-stack.ts';
 import { type Command, type LifecycleStatus, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../../workflows/feature-lifecycle/workflow-id.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import type { TopicRecord } from './events.ts';
 import { unpackTree } from './packed-tree.ts';
 import type { EntityRead } from './release.ts';
@@ -126,7 +126,7 @@ export class RestoredInstallation {
   }
 
   lifecycle(view: string): WorkflowHandle {
-    return this.client.workflow.getHandle(featureWorkflowId(view));
+    return this.client.workflow.getHandle(installationNames().lifecycleId(view));
   }
 
   async status(view: string): Promise<LifecycleStatus> {
@@ -173,7 +173,9 @@ export class RestoredInstallation {
     const phases: string[] = [];
     const { workflowExecutionInfo } = (await this.lifecycle(view).describe()).raw;
     for (let runId = workflowExecutionInfo?.execution?.runId ?? null; runId !== null; ) {
-      const { events } = await this.client.workflow.getHandle(featureWorkflowId(view), runId).fetchHistory();
+      const { events } = await this.client.workflow
+        .getHandle(installationNames().lifecycleId(view), runId)
+        .fetchHistory();
       const own: string[] = [];
       for (const event of events ?? []) {
         const fields = event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields;

@@ -2,6 +2,7 @@
  * The data directory of the release before, under this release: see NOTES.md. One installation lives through the tests in their order, as an
  * upgraded one does.
  */
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,7 +61,7 @@ const valuesOf = (reads: readonly EntityRead[]): object[] =>
 
 async function statuses(): Promise<Readonly<Record<View, ViewStatus>>> {
   const { databaseUrl, kafka, temporal } = installation.stack;
-  const found = await gatherStatus({ databaseUrl, kafka, temporal });
+  const found = await gatherStatus({ databaseUrl, kafka, temporal, installation: installationNames() });
   return Object.fromEntries(found.map((status) => [status.view, status])) as Record<View, ViewStatus>;
 }
 

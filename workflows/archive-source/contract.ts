@@ -1,6 +1,7 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { Failure } from '../failure.ts';
 import type { Waiting } from '../waits.ts';
+import { installationOfQueue } from '../../engine/installation/installation-names.ts';
 import { TASK_QUEUE } from '../task-queues.ts';
 
 /** The built-in source of the serving log; every installation has one of this name. */
@@ -11,7 +12,9 @@ const SERVED_SOURCE = 'millrace_served';
  * same, is told apart by the task queue of installations that share a namespace.
  */
 export function archiveWorkflowId(source: string, taskQueue: string = TASK_QUEUE): string {
-  return source === SERVED_SOURCE && taskQueue !== TASK_QUEUE ? `archive:${source}:${taskQueue}` : `archive:${source}`;
+  const names = installationOfQueue(taskQueue);
+  const id = names.archiveId(source);
+  return source === SERVED_SOURCE && taskQueue !== names.taskQueue(TASK_QUEUE) ? `${id}:${taskQueue}` : id;
 }
 
 /** Settings of one archive; all optional in the input. */

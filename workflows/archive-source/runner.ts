@@ -2,6 +2,7 @@ import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { CERTAIN, certain, QUICK, quick, sliceBudgetMs, stream, streamOptions } from '../activity-profiles.ts';
 import { failure, failureOf } from '../failure.ts';
 import { type Lane, openLane, runLane, stopLane } from '../lane.ts';
+import { ownInstallation } from '../own-installation.ts';
 import { ARCHIVE_PHASE, ARCHIVE_SOURCE } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
 import type { ArchiveOptions, ArchivePhase, ArchiveSliceSummary } from './contract.ts';
@@ -28,7 +29,7 @@ const MACHINE: Machine<ArchiveState, ArchiveEvent, ArchivePhase> = {
   renderPage: renderArchivePage,
   attributesOf: ({ source }, phase) => [
     [
-      { key: ARCHIVE_SOURCE, value: source },
+      { key: ARCHIVE_SOURCE, value: ownInstallation().searchValue(source) },
       { key: ARCHIVE_PHASE, value: phase },
     ],
   ],

@@ -2,16 +2,6 @@
 export const AUDIT_READS = 100_000;
 export const AUDIT_ENTITIES = 10_000;
 
-/** The workflow id of an audit; `run` tells runs apart. */
-export function auditWorkflowId(view: string, run: string): string {
-  return `audit:${view}:${run}`;
-}
-
-/** The id of the Temporal Schedule that audits a view. */
-export function auditScheduleId(view: string): string {
-  return `audit:${view}`;
-}
-
 /** What `auditParity` is started with: one JSON object. */
 export interface AuditInput {
   readonly view: string;

@@ -17,10 +17,10 @@ import {
   reportOf,
 } from './contract.ts';
 import { paritySignal } from '../feature-lifecycle/contract.ts';
-import { featureWorkflowId } from '../feature-lifecycle/workflow-id.ts';
 import { renderAudit } from './page.ts';
 import { objectOf, optionalWholeOf, textOf } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
+import { ownInstallation } from '../own-installation.ts';
 import { waitingText } from '../page-text.ts';
 import { type Waiting, WaitLane } from '../waits.ts';
 import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
@@ -32,7 +32,7 @@ import { FEATURE_PARITY, FEATURE_VIEW, parityAttribute } from '../search-attribu
  */
 export async function auditParity(input: AuditInput): Promise<AuditResultSummary> {
   const { view, bounds } = checkInput(input);
-  upsertSearchAttributes([{ key: FEATURE_VIEW, value: view }]);
+  upsertSearchAttributes([{ key: FEATURE_VIEW, value: ownInstallation().searchValue(view) }]);
   const running = (waiting: Waiting | null): void =>
     setCurrentDetails(
       [
@@ -57,7 +57,7 @@ export async function auditParity(input: AuditInput): Promise<AuditResultSummary
 /** A view may be served without a lifecycle, whose workflow was terminated: then there is nobody to tell. */
 async function tell(view: string, report: ParityReport): Promise<void> {
   try {
-    await getExternalWorkflowHandle(featureWorkflowId(view)).signal(paritySignal, report);
+    await getExternalWorkflowHandle(ownInstallation().lifecycleId(view)).signal(paritySignal, report);
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     log.warn('the lifecycle could not be told of the audit', { view, reason: error.message });

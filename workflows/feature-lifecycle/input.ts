@@ -1,5 +1,5 @@
+import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import type { LifecycleOptions } from './contract.ts';
-import { featureWorkflowId } from './workflow-id.ts';
 import { failure } from '../failure.ts';
 import { type Given, invalid, isRecord, optionalWholeOf, show } from '../json-input.ts';
 
@@ -24,9 +24,13 @@ const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {
  * Checks what a person typed into the start form. Throws a non-retryable failure `invalid-input` or `workflow-id-mismatch`.
  *
  * @example
- * const { view, options } = checkLifecycleInput({ view: 'route_delays' }, 'feature:route_delays');
+ * const { view, options } = checkLifecycleInput({ view: 'route_delays' }, 'feature:route_delays', installationNames());
  */
-export function checkLifecycleInput(input: unknown, workflowId: string): { view: string; options: LifecycleOptions } {
+export function checkLifecycleInput(
+  input: unknown,
+  workflowId: string,
+  names: InstallationNames,
+): { view: string; options: LifecycleOptions } {
   if (!isRecord(input)) throw invalid(`expected one JSON object like {"view":"route_delays"}, received ${show(input)}`);
   for (const name of Object.keys(input)) {
     if (name !== 'view' && name !== 'options')
@@ -36,7 +40,7 @@ export function checkLifecycleInput(input: unknown, workflowId: string): { view:
   if (typeof view !== 'string' || view === '')
     throw invalid(`"view" must be the name of a view, received ${show(view)}`);
   const options = checkOptions(input['options']);
-  const expected = featureWorkflowId(view);
+  const expected = names.lifecycleId(view);
   if (workflowId !== expected) {
     throw failure(
       'workflow-id-mismatch',

@@ -5,6 +5,7 @@ import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
 import { type Failure, failureOf } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
 import { engineOf, OtherReleases, STREAM_WAITS_MS, UPGRADES } from '../other-release.ts';
+import { ownInstallation } from '../own-installation.ts';
 import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
 import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
@@ -35,7 +36,7 @@ const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
   attributesOf: ({ view, live, parity }, phase) => [
     [{ key: FEATURE_PARITY, value: parityAttribute(parity) }],
     [
-      { key: FEATURE_VIEW, value: view },
+      { key: FEATURE_VIEW, value: ownInstallation().searchValue(view) },
       { key: FEATURE_PHASE, value: phase },
       { key: FEATURE_VERSION, value: live?.version ?? null },
     ],

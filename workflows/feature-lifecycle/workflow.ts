@@ -9,6 +9,7 @@ import {
 import { answerCommands, hearingCancel } from '../command-handlers.ts';
 import { failure } from '../failure.ts';
 import { UPGRADES } from '../other-release.ts';
+import { ownInstallation } from '../own-installation.ts';
 import {
   COMMAND_DESCRIPTIONS,
   type Command,
@@ -51,7 +52,7 @@ const UPDATES = {
  * for continue-as-new only. Cancelling the workflow pauses the view, and goes on in a new run: only `retire` drops anything. Returns the last status.
  */
 export async function featureLifecycle(input: LifecycleInput, carried?: LifecycleState): Promise<LifecycleStatus> {
-  const { view, options: asked } = checkLifecycleInput(input, workflowInfo().workflowId);
+  const { view, options: asked } = checkLifecycleInput(input, workflowInfo().workflowId, ownInstallation());
   // Runs that began before promotions were proven end as they began; the next run of the same lifecycle proves.
   const options = patched('promotion-proof') ? asked : { ...asked, proofEntities: 0 };
   const fresh = initialState(view, options.shards, options.proofEntities);
