@@ -22,6 +22,7 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
       reader: topicReaderFor(deps, source),
       pool: deps.pool,
       archiveDir: deps.archiveDir,
+      memory: deps.memory,
       fence: { generation: input.generation, attemptMs, owner: deps.identity },
       until: 'forever',
       deadlineMs: input.budgetMs,

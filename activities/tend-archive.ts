@@ -13,10 +13,11 @@ const RANGES_KEPT = 20;
 /** Merges small files, rolls old commit records of the source's views to Parquet, and says what there is. Safe to repeat. */
 export async function tendArchive(deps: ActivityDeps, input: { readonly source: string }): Promise<ArchiveTended> {
   const source = sourceNamed(deps, input.source);
-  const { pool, archiveDir, clock } = deps;
+  const { pool, archiveDir, clock, memory } = deps;
   return await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
     pulse.report({ phase: 'merging small files' });
-    const { merged } = await compactArchive({ source: source.name, pool, archiveDir, clock, signal: pulse.signal });
+    const { signal } = pulse;
+    const { merged } = await compactArchive({ source: source.name, pool, archiveDir, clock, memory, signal });
     const rolledCommits = await rollAll(deps, source.name, pulse);
     pulse.report({ phase: 'looking' });
     const { partitions } = await archiveStatus({ pool, source, reader: topicReaderFor(deps, source) });

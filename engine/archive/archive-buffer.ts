@@ -5,6 +5,7 @@ import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import { type LogBatch, type PartitionEnds, realEnd } from '../topic/log-reader.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
+import { APPENDED_BYTES, CHUNK_BYTES, COPIES, type StagedBytes } from './archive-memory.ts';
 
 const CHUNK_ROWS = 2048;
 
@@ -35,10 +36,11 @@ export interface StartOffset extends PartitionEnds {
   readonly nextOffset: number;
 }
 
-/** Records on their way to a file, in a table of DuckDB, which spills. */
+/** Records on their way to a file, in a table of DuckDB, which spills. What is not in the table yet is bounded by bytes. */
 export class ArchiveBuffer {
   readonly table: string;
   readonly startedMs: number;
+  readonly staged: StagedBytes;
   rows = 0;
   bytes = 0;
   readonly #duckdb: DuckDb;
@@ -50,6 +52,8 @@ export class ArchiveBuffer {
   #chunk: DuckDBDataChunk | null = null;
   #vectors: DuckDBVector[] = [];
   #chunkRows = 0;
+  #chunkBytes = 0;
+  #appendedBytes = 0;
 
   static async open(
     duckdb: DuckDb,
@@ -57,13 +61,14 @@ export class ArchiveBuffer {
     columns: readonly ArchiveColumn[],
     starts: readonly StartOffset[],
     nowMs: number,
+    staged: StagedBytes,
   ): Promise<ArchiveBuffer> {
     const table = duckdb.newName('archived');
     const definitions = columns.map(({ name, type }) => `${quoteName(name)} ${type.toString()}`);
     await duckdb.run(`CREATE TABLE ${table} (${definitions.join(', ')})`);
     const connection = await duckdb.connect();
     const appender = await connection.createAppender(table);
-    return new ArchiveBuffer(duckdb, table, connection, appender, contract, columns, starts, nowMs);
+    return new ArchiveBuffer(duckdb, table, connection, appender, contract, columns, starts, nowMs, staged);
   }
 
   private constructor(
@@ -75,8 +80,10 @@ export class ArchiveBuffer {
     columns: readonly ArchiveColumn[],
     starts: readonly StartOffset[],
     nowMs: number,
+    staged: StagedBytes,
   ) {
     this.table = table;
+    this.staged = staged;
     this.#duckdb = duckdb;
     this.startedMs = nowMs;
     this.#connection = connection;
@@ -97,6 +104,7 @@ export class ArchiveBuffer {
     if (range === undefined) return;
     const { decodeJson } = this.#contract;
     const columns = this.#columns;
+    const bytesBefore = this.bytes;
     for (const record of batch.records) {
       const decoded = record.value === null ? null : decodeJson(record.value);
       const row = decoded?.ok === true ? decoded.row : null;
@@ -104,9 +112,12 @@ export class ArchiveBuffer {
       for (let column = 0; column < columns.length; column++)
         columns[column]!.write(this.#vectors[column]!, at, record, row);
       this.#chunkRows = at + 1;
-      if (this.#chunkRows === CHUNK_ROWS) this.#flush();
-      this.bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0);
+      const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+      this.#chunkBytes += bytes;
+      this.bytes += bytes;
+      if (this.#chunkRows === CHUNK_ROWS || this.#chunkBytes >= CHUNK_BYTES) this.#flush();
     }
+    this.staged.add(this.bytes - bytesBefore);
     this.rows += batch.records.length;
     range.rows += batch.records.length;
     const last = batch.records.at(-1);
@@ -171,8 +182,14 @@ export class ArchiveBuffer {
         for (let row = this.#chunkRows; row < CHUNK_ROWS; row++) this.#vectors[column]!.setItem(row, null);
     for (const vector of this.#vectors) vector.flush();
     this.#appender.appendDataChunk(this.#chunk);
-    chunkLeft(this.#chunk);
+    chunkLeft(this.#chunk, this.#chunkBytes * COPIES);
     this.#chunk = null;
     this.#chunkRows = 0;
+    this.#appendedBytes += this.#chunkBytes;
+    this.#chunkBytes = 0;
+    // The appender's own rows are no part of what DuckDB counts, and do not spill.
+    if (this.#appendedBytes < APPENDED_BYTES) return;
+    this.#appendedBytes = 0;
+    this.#appender.flushSync();
   }
 }

@@ -8,6 +8,7 @@ import {
   type SliceProgress,
 } from '../slice/slice-options.ts';
 import type { Waiting } from '../slice/wait-watch.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
 /** When what was read becomes a file: at the first of these. */
@@ -51,6 +52,8 @@ export interface RunArchiveOptions extends SliceOptions {
   readonly archiveDir: string;
   readonly roll?: Partial<RollLimits> | undefined;
   readonly limits?: Partial<ArchiveLimits> | undefined;
+  /** What it reserves from. Default that of the process. */
+  readonly memory?: MemoryBudget | undefined;
   /** Called every `progressEveryMs`, whatever the run waits for. What it throws ends the run. */
   readonly onProgress?: ((progress: ArchiveProgress) => void) | undefined;
   /** A name part nobody else chooses. Default a random UUID. */

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
-import type { DuckDb } from '../duckdb/duckdb.ts';
+import { type DuckDb, nameDuckDbError } from '../duckdb/duckdb.ts';
 import type { SessionEnd } from '../slice/sliced-run.ts';
 import type { LogBatch, PartitionBounds } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { ArchiveBuffer, type BufferedRange, type StartOffset } from './archive-buffer.ts';
 import type { ArchiveClaim } from './archive-claim.ts';
 import type { ArchiveColumn } from './archive-columns.ts';
+import { type ArchiveMemory, archiveWaits, largestOf } from './archive-memory.ts';
 import type { ArchiveLimits, RollLimits, RunArchiveOptions } from './archive-options.ts';
 import { commitArchive } from './commit-archive.ts';
 import { publishDraft, removeFile, writeDraft } from './parquet-file.ts';
@@ -18,6 +19,8 @@ export interface ArchiveHost {
   /** Monotonic ms left until the deadline. */
   leftMs(): number;
   archived(ranges: readonly BufferedRange[]): void;
+  /** There was no room for a record of so many bytes: the next claim is to begin with it. */
+  needsRoom(recordBytes: number): void;
 }
 
 type RollOutcome = { readonly ok: boolean } | { readonly error: unknown };
@@ -30,13 +33,14 @@ export class ArchiveSession {
   readonly #claim: ArchiveClaim;
   readonly #duckdb: DuckDb;
   readonly #columns: readonly ArchiveColumn[];
+  readonly #memory: ArchiveMemory;
   readonly #host: ArchiveHost;
   readonly #checkFolder: () => Promise<void>;
   readonly #newId: () => string;
   #buffer: ArchiveBuffer | null = null;
   #offsets: StartOffset[];
   #rolling: Promise<RollOutcome> | null = null;
-  /** A file failed: what was read after it has nothing to follow on, and is read again. */
+  /** A file failed, or a batch was taken in by half: what was read after it has nothing to follow on, and is read again. */
   #isBroken = false;
   #boundsAtMs: number;
   #partitionCount: number;
@@ -49,6 +53,7 @@ export class ArchiveSession {
     claim: ArchiveClaim,
     duckdb: DuckDb,
     columns: readonly ArchiveColumn[],
+    memory: ArchiveMemory,
     host: ArchiveHost,
     /** Throws where the archive's disk is not mounted. */
     checkFolder: () => Promise<void>,
@@ -59,6 +64,7 @@ export class ArchiveSession {
     this.#claim = claim;
     this.#duckdb = duckdb;
     this.#columns = columns;
+    this.#memory = memory;
     this.#host = host;
     this.#checkFolder = checkFolder;
     this.#newId = options.newId ?? (() => crypto.randomUUID());
@@ -117,13 +123,34 @@ export class ArchiveSession {
         pending = null;
         if (got.done === true) return this.#host.stopping() ? 'stopped' : 'read-all';
         await failAt?.('after-fetch');
-        (await this.#openBuffer()).add(got.value);
+        await this.#take(got.value);
       }
     } finally {
       signal?.removeEventListener('abort', onAbort);
       stop.abort();
       await pending?.catch(() => undefined); // its failure no longer matters: nothing more is read
       await batches.return?.().catch(() => undefined);
+    }
+  }
+
+  /** Takes a batch in. What it held of memory is given back: its records are copied. */
+  async #take(batch: LogBatch): Promise<void> {
+    try {
+      if (!this.#memory.makeRoom(batch.records)) {
+        const largest = largestOf(batch.records);
+        this.#host.needsRoom(largest);
+        throw archiveWaits(this.#options.source.name, `waiting for room for a record of ${largest} bytes`);
+      }
+      const buffer = await this.#openBuffer();
+      try {
+        buffer.add(batch);
+      } catch (error) {
+        // A part of the batch may be in it, which its ranges do not tell.
+        this.#isBroken = true;
+        throw nameDuckDbError(error);
+      }
+    } finally {
+      batch.memory?.release();
     }
   }
 
@@ -177,19 +204,27 @@ export class ArchiveSession {
     const buffer = this.#buffer;
     if (buffer === null) return false;
     const { rows, bytes, ageMs } = this.#roll;
-    return (
-      buffer.rows >= rows || buffer.bytes >= bytes || this.#options.clock.monotonicMs() - buffer.startedMs >= ageMs
-    );
+    if (buffer.rows >= rows || buffer.bytes >= Math.min(bytes, this.#memory.mostFileBytes)) return true;
+    if (buffer.staged.isEnough) return true;
+    return this.#options.clock.monotonicMs() - buffer.startedMs >= ageMs;
   }
 
   async #openBuffer(): Promise<ArchiveBuffer> {
-    this.#buffer ??= await ArchiveBuffer.open(
-      this.#duckdb,
-      this.#options.source.contract,
-      this.#columns,
-      this.#offsets,
-      this.#options.clock.monotonicMs(),
-    );
+    if (this.#buffer !== null) return this.#buffer;
+    const staged = this.#memory.stage();
+    try {
+      this.#buffer = await ArchiveBuffer.open(
+        this.#duckdb,
+        this.#options.source.contract,
+        this.#columns,
+        this.#offsets,
+        this.#options.clock.monotonicMs(),
+        staged,
+      );
+    } catch (error) {
+      staged.release();
+      throw error;
+    }
     return this.#buffer;
   }
 
@@ -200,7 +235,6 @@ export class ArchiveSession {
     if (buffer === null) return true;
     this.#buffer = null;
     this.#offsets = buffer.offsets();
-    buffer.seal();
     this.#rolling = this.#write(buffer).then(
       (ok) => ({ ok }),
       (error: unknown) => ({ error }),
@@ -228,6 +262,7 @@ export class ArchiveSession {
     const { topic, clusterId, mark } = this.#claim;
     const ranges = buffer.ranges();
     try {
+      buffer.seal();
       if (ranges.length === 0) return true;
       const path = archivePath(source.name, mark, clock.nowUs(), this.#newId());
       const held = ranges.map(({ partition, fromOffset, untilOffset, rows }) => ({
@@ -247,12 +282,14 @@ export class ArchiveSession {
       else await removeFile(archiveDir, path);
       return ok;
     } finally {
+      buffer.staged.release();
       await this.#duckdb.run(`DROP TABLE ${buffer.table}`);
     }
   }
 
   #dropBuffer(): void {
     // Its table goes with the database.
+    this.#buffer?.staged.release();
     this.#buffer?.seal();
     this.#buffer = null;
   }

@@ -4,6 +4,8 @@ import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, Topi
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { intakeMemory } from '../memory/intake-memory.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { CATALOG } from '../postgres/schemas.ts';
@@ -12,13 +14,15 @@ import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { archivedTopicRecreated, logHole, RECREATED_REMEDY } from './archive-errors.ts';
 import type { AnchorRow } from './archive-claim.ts';
 import { ArchiveManifest, archiveFiles, archiveRanges, manifestStamp, NO_FILES } from './archive-manifest.ts';
-import { archivedRecordAt, readArchiveFile, type WantedRange } from './archived-records.ts';
+import { type ArchiveAccess, archivedRecordAt, readArchiveFile, type WantedRange } from './archived-records.ts';
 
 export interface WithArchiveOptions {
   readonly pool: pg.Pool;
   readonly archiveDir: string;
   /** Folder for DuckDB's own files. */
   readonly duckdbTempDir: string;
+  /** What is reserved from while records are on their way in. Default that of the process. */
+  readonly memory?: MemoryBudget | undefined;
 }
 
 /**
@@ -43,6 +47,7 @@ interface Extent {
 class ArchivedLogReader implements LogReader {
   readonly #reader: LogReader;
   readonly #options: WithArchiveOptions;
+  readonly #memory: MemoryBudget;
   readonly #manifests = new Map<string, { readonly stamp: string; readonly manifest: ArchiveManifest }>();
   /** Anchors that the topic was seen to hold. */
   readonly #seen = new Set<string>();
@@ -51,6 +56,7 @@ class ArchivedLogReader implements LogReader {
   constructor(reader: LogReader, options: WithArchiveOptions) {
     this.#reader = reader;
     this.#options = options;
+    this.#memory = options.memory ?? processMemory();
   }
 
   async bounds(topic: string): Promise<TopicBounds> {
@@ -115,7 +121,7 @@ class ArchivedLogReader implements LogReader {
       if (range === null) return null;
       await this.#checkSameTopic(extent!.bounds, [held!]);
       try {
-        return await archivedRecordAt(await this.#openDuckDb(), this.#options.archiveDir, topic, range, offset);
+        return await archivedRecordAt(await this.#access(topic), range, offset);
       } catch (error) {
         if (attempt > 0 || !(await this.#wasReplaced(error, topic, range.file.id))) throw error;
       }
@@ -153,8 +159,7 @@ class ArchivedLogReader implements LogReader {
       wanted.push({ range, fromOffset: from, untilOffset: Math.min(range.untilOffset, endOf(each)), endOffset });
     }
     try {
-      const duckdb = await this.#openDuckDb();
-      for await (const batch of readArchiveFile(duckdb, this.#options.archiveDir, topic, wanted, signal)) {
+      for await (const batch of readArchiveFile(await this.#access(topic, signal), wanted)) {
         if (signal?.aborted) return;
         positions.set(batch.partition, batch.nextOffset);
         yield batch;
@@ -247,9 +252,10 @@ class ArchivedLogReader implements LogReader {
     return withClient(this.#options.pool, (client) => runSql<Row>(client, query));
   }
 
-  #openDuckDb(): Promise<DuckDb> {
-    this.#duckdb ??= openDuckDb({ memory: processMemory(), tempDir: this.#options.duckdbTempDir });
-    return this.#duckdb;
+  async #access(topic: string, signal?: AbortSignal): Promise<ArchiveAccess> {
+    const { archiveDir, duckdbTempDir: tempDir } = this.#options;
+    this.#duckdb ??= openDuckDb({ memory: this.#memory, tempDir });
+    return { duckdb: await this.#duckdb, archiveDir, topic, intake: intakeMemory(this.#memory), signal };
   }
 }
 

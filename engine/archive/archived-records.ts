@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import type { DuckDBDataChunk } from 'duckdb';
 import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
-import { rawColumn } from '../duckdb/raw-column.ts';
 import { archivedPart, fileDamaged } from './archive-errors.ts';
 import type { ArchiveRange } from './archive-manifest.ts';
-import { readBlobs } from './blob-column.ts';
+import { RecordStretches } from './record-stretches.ts';
 import { verifyFile } from './verify-file.ts';
 
 /** A part of an archived range. */
@@ -17,36 +16,53 @@ export interface WantedRange {
   readonly endOffset: number;
 }
 
+/** DuckDB hands out chunks of so many rows, whatever they take; one is to take no more than about so many bytes. */
+const CHUNK_ROWS = 2048;
+const CHUNK_BYTES = 16 << 20;
+
+/** Where archived records are, and what they are read with. */
+export interface ArchiveAccess {
+  readonly duckdb: DuckDb;
+  readonly archiveDir: string;
+  readonly topic: string;
+  /** What there is for records on their way in. */
+  readonly intake: MemoryBudget;
+  readonly signal?: AbortSignal | undefined;
+  /** Default 16 MiB. */
+  readonly chunkBytes?: number | undefined;
+}
+
 /**
- * The records of ranges of one file, a range after the other, in batches of at most 2,048. The last batch of a range ends at its
- * `untilOffset`. Throws `archive-file-missing`, `archive-file-damaged`.
+ * The records of ranges of one file, a range after the other, in batches of bounded bytes whose memory is counted. The last batch of a range ends at its
+ * `untilOffset`. Throws `archive-file-missing`, `archive-file-damaged`, `memory-limit-too-small`.
  */
 export async function* readArchiveFile(
-  duckdb: DuckDb,
-  archiveDir: string,
-  topic: string,
+  access: ArchiveAccess,
   wanted: readonly WantedRange[],
-  signal?: AbortSignal,
 ): AsyncGenerator<LogBatch> {
+  const { duckdb, archiveDir, topic, intake, signal } = access;
   const ranges = [...wanted].sort((a, b) => a.range.partition - b.range.partition);
   await verifyRange(archiveDir, topic, ranges[0]!.range);
   const { file } = ranges[0]!.range;
-  const sql = selectRecords(join(archiveDir, file.path), ranges.map(condition));
+  const path = join(archiveDir, file.path);
   const byPartition = new Map(ranges.map((each) => [each.range.partition, each]));
   const rowsOf = new Map<number, number>();
-  const chunkRecords = new ChunkRecords();
+  const stretches = new RecordStretches(topic, intake, signal);
   let open: WantedRange | null = null;
   let nextOffset = 0;
   try {
-    for await (const chunk of duckdb.chunks(sql, [], signal)) {
-      for (const records of chunkRecords.read(chunk)) {
-        const { partition, offset } = records.at(-1)!;
-        const each = byPartition.get(partition)!;
-        if (open !== null && open !== each) yield* rest(open, nextOffset);
-        open = each;
-        rowsOf.set(partition, (rowsOf.get(partition) ?? 0) + records.length);
-        nextOffset = offset + 1;
-        yield { partition, records, nextOffset, endOffset: Math.max(each.endOffset, nextOffset) };
+    const windowRows = await windowRowsOf(duckdb, path, access.chunkBytes ?? CHUNK_BYTES);
+    for (const conditions of conditionsOf(ranges, windowRows)) {
+      for await (const chunk of duckdb.chunks(selectRecords(path, conditions), [], signal)) {
+        for await (const { records, memory } of stretches.read(chunk)) {
+          const { partition, offset } = records.at(-1)!;
+          const each = byPartition.get(partition)!;
+          if (open !== null && open !== each) yield* rest(open, nextOffset);
+          open = each;
+          rowsOf.set(partition, (rowsOf.get(partition) ?? 0) + records.length);
+          nextOffset = offset + 1;
+          yield { partition, records, nextOffset, endOffset: Math.max(each.endOffset, nextOffset), memory };
+        }
       }
     }
   } catch (error) {
@@ -64,15 +80,12 @@ export async function* readArchiveFile(
 
 /** One archived record; null where the offset holds none (a control record). Throws `archive-file-missing`, `archive-file-damaged`. */
 export async function archivedRecordAt(
-  duckdb: DuckDb,
-  archiveDir: string,
-  topic: string,
+  access: ArchiveAccess,
   range: ArchiveRange,
   offset: number,
 ): Promise<RawRecord | null> {
   const wanted = { range, fromOffset: offset, untilOffset: offset + 1, endOffset: range.untilOffset };
-  for await (const { records } of readArchiveFile(duckdb, archiveDir, topic, [wanted]))
-    if (records[0] !== undefined) return records[0];
+  for await (const { records } of readArchiveFile(access, [wanted])) if (records[0] !== undefined) return records[0];
   return null;
 }
 
@@ -102,6 +115,31 @@ function checkRows(
   throw fileDamaged(join(archiveDir, range.file.path), what, `${rows} rows, expected ${range.rows}`, details);
 }
 
+/**
+ * How many rows are asked for at once, so that a chunk of them takes no more than the bytes; infinite where any chunk will do. A file of large records would
+ * be given out 2,048 of them at a time.
+ */
+async function windowRowsOf(duckdb: DuckDb, path: string, chunkBytes: number): Promise<number> {
+  const [found] = await duckdb.query<{ most: number | null }>(
+    `SELECT max(bytes / rows) AS most FROM (
+       SELECT any_value(row_group_num_rows) AS rows, sum(total_uncompressed_size) AS bytes FROM parquet_metadata(${quoteText(path)})
+       WHERE path_in_schema IN ('key', 'value') GROUP BY row_group_id)`,
+  );
+  const rowBytes = found?.most ?? 0;
+  return rowBytes * CHUNK_ROWS <= chunkBytes
+    ? Number.POSITIVE_INFINITY
+    : Math.max(1, Math.floor(chunkBytes / rowBytes));
+}
+
+/** The conditions of one query after the other. */
+function* conditionsOf(ranges: readonly WantedRange[], windowRows: number): Generator<string[]> {
+  if (windowRows === Number.POSITIVE_INFINITY) return yield ranges.map(condition);
+  for (const range of ranges) {
+    for (let from = range.fromOffset; from < range.untilOffset; from += windowRows)
+      yield [condition({ ...range, fromOffset: from, untilOffset: Math.min(from + windowRows, range.untilOffset) })];
+  }
+}
+
 function condition({ range, fromOffset, untilOffset }: WantedRange): string {
   return `partition = ${range.partition} AND "offset" >= ${fromOffset} AND "offset" < ${untilOffset}`;
 }
@@ -110,43 +148,4 @@ function condition({ range, fromOffset, untilOffset }: WantedRange): string {
 function selectRecords(path: string, conditions: readonly string[]): string {
   const where = conditions.length === 1 ? conditions[0]! : conditions.map((each) => `(${each})`).join(' OR ');
   return `SELECT partition, "offset", broker_timestamp, key, value FROM read_parquet(${quoteText(path)}) WHERE ${where}`;
-}
-
-/** Turns chunks of the five raw columns into records, a run per partition. */
-class ChunkRecords {
-  readonly #readPartition = rawColumn('INTEGER');
-  readonly #readOffset = rawColumn('BIGINT');
-  readonly #readTimestamp = rawColumn('TIMESTAMP WITH TIME ZONE');
-  readonly #partitions: number[] = [];
-  readonly #offsets: number[] = [];
-  readonly #timestamps: number[] = [];
-  readonly #keys: (Buffer | null)[] = [];
-  readonly #values: (Buffer | null)[] = [];
-
-  *read(chunk: DuckDBDataChunk): Generator<RawRecord[]> {
-    this.#readPartition(chunk, 0, this.#partitions);
-    this.#readOffset(chunk, 1, this.#offsets);
-    this.#readTimestamp(chunk, 2, this.#timestamps);
-    readBlobs(chunk, 3, this.#keys);
-    readBlobs(chunk, 4, this.#values);
-    const count = chunk.rowCount;
-    const runs: RawRecord[][] = [];
-    let records: RawRecord[] = [];
-    for (let row = 0; row < count; row++) {
-      const partition = this.#partitions[row]!;
-      if (row > 0 && partition !== this.#partitions[row - 1]) {
-        runs.push(records);
-        records = [];
-      }
-      records.push({
-        partition,
-        offset: this.#offsets[row]!,
-        timestampUs: this.#timestamps[row]!,
-        key: this.#keys[row]!,
-        value: this.#values[row]!,
-      });
-    }
-    runs.push(records);
-    yield* runs;
-  }
 }

@@ -12,18 +12,36 @@ interface VectorParts {
   readonly validity?: { readonly data: BigUint64Array | null };
 }
 
-/**
- * Reads a BLOB column of a chunk into `out`: bytes, or null for NULL. Long values lie one after another where a Parquet page or DuckDB put
- * them, so a run of them is fetched with one call and cut up: about ten times as fast as one by one. The bytes are copies.
- */
-export function readBlobs(chunk: DuckDBDataChunk, column: number, out: (Buffer | null)[]): void {
-  const vector = chunk.getColumnVector(column);
-  const { dataView: data, validity }: VectorParts = vector as object;
+/** The entries of a BLOB column, and which are not NULL. */
+function entriesOf(
+  chunk: DuckDBDataChunk,
+  column: number,
+): { readonly data: DataView; readonly words: Uint32Array; readonly validBits: Uint32Array | null } {
+  const { dataView: data, validity }: VectorParts = chunk.getColumnVector(column) as object;
   invariant(data !== undefined, 'a BLOB vector without its data');
-  const count = chunk.rowCount;
-  const words = new Uint32Array(data.buffer, data.byteOffset, count * 4);
   const valid = validity?.data ?? null;
   const validBits = valid === null ? null : new Uint32Array(valid.buffer, valid.byteOffset, valid.length * 2);
+  return { data, words: new Uint32Array(data.buffer, data.byteOffset, chunk.rowCount * 4), validBits };
+}
+
+/** Adds to `sums` what each value of a BLOB column takes, bytes, without a copy of any. */
+export function addBlobBytes(chunk: DuckDBDataChunk, column: number, sums: number[]): void {
+  const { words, validBits } = entriesOf(chunk, column);
+  for (let row = 0; row < chunk.rowCount; row++) if (!isNull(validBits, row)) sums[row]! += words[row * 4]!;
+}
+
+/**
+ * Reads the rows `from` to `until` of a chunk's BLOB column into the same places of `out`: bytes, or null for NULL. Long values lie one after another
+ * where a Parquet page or DuckDB put them, so a run of them is fetched with one call and cut up: about ten times as fast as one by one. The bytes are copies.
+ */
+export function readBlobs(
+  chunk: DuckDBDataChunk,
+  column: number,
+  from: number,
+  until: number,
+  out: (Buffer | null)[],
+): void {
+  const { data, words, validBits } = entriesOf(chunk, column);
   let inlined: Buffer | null = null;
   let runStart = -1;
   let runFrom = 0;
@@ -39,26 +57,29 @@ export function readBlobs(chunk: DuckDBDataChunk, column: number, out: (Buffer |
     }
     runStart = -1;
   };
-  for (let row = 0; row < count; row++) {
+  for (let row = from; row < until; row++) {
     if (isNull(validBits, row)) {
       out[row] = null;
       continue;
     }
     const length = words[row * 4]!;
     if (length <= INLINE_BYTES) {
-      inlined ??= Buffer.from(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, count * ENTRY_BYTES));
-      out[row] = inlined.subarray(row * ENTRY_BYTES + 4, row * ENTRY_BYTES + 4 + length);
+      inlined ??= Buffer.from(
+        new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset + from * ENTRY_BYTES, (until - from) * ENTRY_BYTES),
+      );
+      const at = (row - from) * ENTRY_BYTES + 4;
+      out[row] = inlined.subarray(at, at + length);
       continue;
     }
-    const from = pointer(words, row);
-    if (runStart < 0 || from < runEnd || from - runEnd > MAX_GAP_BYTES) {
+    const address = pointer(words, row);
+    if (runStart < 0 || address < runEnd || address - runEnd > MAX_GAP_BYTES) {
       endRun(row);
       runStart = row;
-      runFrom = from;
+      runFrom = address;
     }
-    runEnd = from + length;
+    runEnd = address + length;
   }
-  endRun(count);
+  endRun(until);
 }
 
 function isNull(validBits: Uint32Array | null, row: number): boolean {

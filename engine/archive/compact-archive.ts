@@ -3,6 +3,8 @@ import type pg from 'pg';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { type DuckDb, openDuckDb, quoteText } from '../duckdb/duckdb.ts';
+import { batchTurn, duckDbMemory } from '../memory/duckdb-memory.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { CATALOG } from '../postgres/schemas.ts';
@@ -12,6 +14,7 @@ import { openArchiveFolder } from './archive-mark.ts';
 import { archiveFiles, archiveRanges } from './archive-manifest.ts';
 import { archivePath } from './archive-session.ts';
 import { insertArchiveFile } from './commit-archive.ts';
+import { MergedSize, unpackedSize } from './merge-bytes.ts';
 import { type HeldFile, inLogOrder, mergedRanges, mergeGroups } from './merge-plan.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { makeFolder, publishDraft, removeFile, writeDraft } from './parquet-file.ts';
@@ -31,6 +34,8 @@ export interface CompactArchiveOptions {
   /** Temporary files older than this are taken for abandoned. Default 1 h. */
   readonly temporaryForMs?: number | undefined;
   readonly newId?: (() => string) | undefined;
+  /** Whose DuckDB it has a turn at. Default that of the process. */
+  readonly memory?: MemoryBudget | undefined;
   /** For tests: what is thrown there is treated as the process dying there. */
   readonly failAt?: ((point: 'after-rename' | 'before-commit' | 'after-commit') => void | Promise<void>) | undefined;
 }
@@ -47,7 +52,8 @@ export interface CompactResult {
 
 /**
  * Merges small files of a source's archive, each group in one transaction, and then removes files that nobody names and whose every offset
- * is in a named one. One at a time per source: where another is at it, nothing is done. Readers find what they were reading in the new file.
+ * is in a named one. One at a time per source: where another is at it, nothing is done; where a backfill, an export or an audit has DuckDB's memory,
+ * nothing is merged this time. Readers find what they were reading in the new file.
  * Throws `archive-file-missing`, `archive-file-damaged`, `archive-full` (retryable), `archive-not-writable`.
  *
  * @example
@@ -61,7 +67,7 @@ export async function compactArchive(options: CompactArchiveOptions): Promise<Co
 }
 
 async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptions): Promise<CompactResult> {
-  const { source, archiveDir, signal } = options;
+  const { source, archiveDir } = options;
   const known = await archiveOf(client, source);
   let merged = 0;
   let into = 0;
@@ -69,30 +75,52 @@ async function compactLocked(client: pg.PoolClient, options: CompactArchiveOptio
   if (known !== null) {
     await openArchiveFolder(options.pool, archiveDir);
     await makeFolder(join(archiveDir, '.spill'));
-    const duckdb = await openDuckDb({ memory: processMemory(), tempDir: join(archiveDir, '.spill') });
+    const memory = options.memory ?? processMemory();
+    const duckdb = await openDuckDb({ memory, tempDir: join(archiveDir, '.spill') });
+    // What is small today is small tomorrow: a batch that has DuckDB's memory goes first.
+    const turn = duckDbMemory(memory).tryReserve(batchTurn(memory), `merging the archive of ${source}`);
     try {
-      for (const { topic, clusterId } of known.topics) {
-        const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
-        const groups = mergeGroups(
-          inLogOrder(ranges),
-          Math.max(options.minFiles ?? 8, 2),
-          options.targetBytes ?? TARGET_BYTES,
-        );
-        for (const group of groups) {
-          for (const files of await bySchema(duckdb, archiveDir, topic, group)) {
-            signal?.throwIfAborted();
-            await mergeFiles(client, duckdb, options, { topic, clusterId, mark: known.mark }, files);
-            merged += files.length;
-            into += 1;
-          }
-        }
+      if (turn !== null) {
+        const found = await mergeSmall(client, duckdb, memory, options, known);
+        merged = found.merged;
+        into = found.into;
       }
       swept = await sweepArchive(client, duckdb, { ...options, mark: known.mark });
     } finally {
+      turn?.release();
       await duckdb.close();
     }
   }
   return { merged, into, swept };
+}
+
+async function mergeSmall(
+  client: pg.PoolClient,
+  duckdb: DuckDb,
+  memory: MemoryBudget,
+  options: CompactArchiveOptions,
+  { mark, topics }: KnownArchive,
+): Promise<Pick<CompactResult, 'merged' | 'into'>> {
+  const { source, archiveDir, signal } = options;
+  let merged = 0;
+  let into = 0;
+  for (const { topic, clusterId } of topics) {
+    const ranges = await archiveRanges(client, await archiveFiles(client, topic, clusterId, source));
+    const groups = mergeGroups(
+      inLogOrder(ranges),
+      Math.max(options.minFiles ?? 8, 2),
+      options.targetBytes ?? TARGET_BYTES,
+    );
+    for (const group of groups) {
+      for (const run of await mergeRuns(duckdb, archiveDir, topic, group, memory.shares.duckDbBytes)) {
+        signal?.throwIfAborted();
+        await mergeFiles(client, duckdb, options, { topic, clusterId, mark }, run);
+        merged += run.files.length;
+        into += 1;
+      }
+    }
+  }
+  return { merged, into };
 }
 
 interface Archived {
@@ -101,10 +129,12 @@ interface Archived {
   readonly mark: string;
 }
 
-async function archiveOf(
-  client: pg.PoolClient,
-  source: string,
-): Promise<{ readonly mark: string; readonly topics: readonly { topic: string; clusterId: string }[] } | null> {
+interface KnownArchive {
+  readonly mark: string;
+  readonly topics: readonly { readonly topic: string; readonly clusterId: string }[];
+}
+
+async function archiveOf(client: pg.PoolClient, source: string): Promise<KnownArchive | null> {
   const marks = await runSql<{ mark: string }>(
     client,
     sqlText`SELECT mark FROM ${CATALOG}.archive_source WHERE source = ${source}`,
@@ -118,14 +148,21 @@ async function archiveOf(
   return { mark, topics: rows.map(({ topic, cluster_id }) => ({ topic, clusterId: cluster_id })) };
 }
 
-/** Neighbours made under the same contract, which have the same columns; others are not merged. */
-async function bySchema(
+/** Files to be merged into one. */
+interface MergeRun {
+  readonly files: HeldFile[];
+  readonly size: MergedSize;
+}
+
+/** Neighbours made under the same contract, which have the same columns, and that one file can hold; others are not merged. */
+async function mergeRuns(
   duckdb: DuckDb,
   archiveDir: string,
   topic: string,
   group: readonly HeldFile[],
-): Promise<HeldFile[][]> {
-  const runs: HeldFile[][] = [];
+  duckDbBytes: number,
+): Promise<MergeRun[]> {
+  const runs: MergeRun[] = [];
   let columns = '';
   for (const each of group) {
     await verifyFile(archiveDir, each.file, archivedPart({ topic, ...each.ranges[0]! }));
@@ -133,11 +170,16 @@ async function bySchema(
       `DESCRIBE SELECT * FROM read_parquet(${quoteText(join(archiveDir, each.file.path))})`,
     );
     const own = JSON.stringify(described.map(({ column_name, column_type }) => [column_name, column_type]));
-    if (own !== columns) runs.push([]);
+    const unpacked = await unpackedSize(duckdb, join(archiveDir, each.file.path));
+    if (own !== columns || runs.at(-1)?.size.takes(unpacked) !== true) {
+      const size = new MergedSize(duckDbBytes);
+      size.takes(unpacked);
+      runs.push({ files: [], size });
+    }
     columns = own;
-    runs.at(-1)!.push(each);
+    runs.at(-1)!.files.push(each);
   }
-  return runs.filter(({ length }) => length > 1);
+  return runs.filter(({ files }) => files.length > 1);
 }
 
 async function mergeFiles(
@@ -145,7 +187,7 @@ async function mergeFiles(
   duckdb: DuckDb,
   { source, archiveDir, clock, newId, failAt }: CompactArchiveOptions,
   { topic, clusterId, mark }: Archived,
-  group: readonly HeldFile[],
+  { files: group, size }: MergeRun,
 ): Promise<void> {
   const paths = group.map(({ file }) => quoteText(join(archiveDir, file.path)));
   const select = `SELECT * FROM read_parquet([${paths.join(', ')}]) ORDER BY partition, "offset"`;
@@ -155,7 +197,14 @@ async function mergeFiles(
   if (Number(counted?.n) !== rows)
     throw internalBug(`archive of ${source}: ${counted?.n} rows where the manifest has ${rows}`);
   const path = archivePath(source, mark, clock.nowUs(), newId?.() ?? crypto.randomUUID());
-  const draft = await writeDraft(duckdb, archiveDir, path, select, { source, topic, clusterId, ranges });
+  const draft = await writeDraft(
+    duckdb,
+    archiveDir,
+    path,
+    select,
+    { source, topic, clusterId, ranges },
+    size.rowGroupRows,
+  );
   await publishDraft(draft);
   await failAt?.('after-rename');
   const ids = group.map(({ file }) => file.id);

@@ -24,6 +24,7 @@ const temporary = (path: string): string => `${path}.tmp`;
  * Throws `archive-full` (retryable), `archive-not-writable`.
  *
  * @param metadata put into the file's own metadata under the key `millrace`
+ * @param rowGroupRows fewer where rows are large: DuckDB holds a row group in memory
  */
 export async function writeDraft(
   duckdb: DuckDb,
@@ -31,12 +32,13 @@ export async function writeDraft(
   path: string,
   select: string,
   metadata: unknown,
+  rowGroupRows = ROW_GROUP_ROWS,
 ): Promise<DraftFile> {
   const full = join(archiveDir, temporary(path));
   try {
     await makeFolder(dirname(full));
     await duckdb.run(
-      `COPY (${select}) TO ${quoteText(full)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${ROW_GROUP_ROWS},
+      `COPY (${select}) TO ${quoteText(full)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE ${rowGroupRows},
         KV_METADATA {millrace: ${quoteText(JSON.stringify(metadata))}})`,
     );
     const sizeBytes = await syncFile(full);

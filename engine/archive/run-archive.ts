@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
@@ -12,6 +13,7 @@ import { openArchiveFolder } from './archive-mark.ts';
 import { checkAnchors, claimArchive } from './archive-claim.ts';
 import { archiveColumns } from './archive-columns.ts';
 import { archiveWriteError } from './archive-errors.ts';
+import { ArchiveMemory, archiveWaits } from './archive-memory.ts';
 import {
   type ArchiveHole,
   type ArchiveLimits,
@@ -30,7 +32,7 @@ import { makeFolder } from './parquet-file.ts';
  *
  * A database, a broker or a disk that is away or full is waited for (progress state `waiting`). Offsets the topic deleted before they were
  * archived are recorded as holes and reported. Throws MillraceError: `archive-not-writable`, `topic-recreated`,
- * `topic-not-found`, `compacted-topic`, `source-without-topic`.
+ * `topic-not-found`, `compacted-topic`, `source-without-topic`, `memory-limit-too-small`.
  *
  * @example
  * const result = await runArchive({ source, reader, pool, archiveDir: '/data/archive', until: 'forever', deadlineMs: 30 * 60_000, signal,
@@ -43,6 +45,7 @@ export async function runArchive(options: RunArchiveOptions): Promise<ArchiveRes
 class ArchiveRun implements SliceWork, ArchiveHost {
   records = 0;
   readonly #options: RunArchiveOptions;
+  readonly #memory: MemoryBudget;
   readonly #limits: ArchiveLimits;
   readonly topic: string;
   readonly #slice: SlicedRun;
@@ -52,9 +55,12 @@ class ArchiveRun implements SliceWork, ArchiveHost {
   #duckdb: DuckDb | null = null;
   #session: ArchiveSession | null = null;
   #files = 0;
+  /** Of the largest record that there was no room for. */
+  #recordBytes = 0;
 
   constructor(options: RunArchiveOptions) {
     this.#options = options;
+    this.#memory = options.memory ?? processMemory();
     this.topic = topicOf(options.source, 'to archive');
     this.#limits = { ...DEFAULT_ARCHIVE_LIMITS, ...options.limits };
     this.#slice = new SlicedRun(options, this.#limits, this);
@@ -92,6 +98,10 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     }
   }
 
+  needsRoom(recordBytes: number): void {
+    this.#recordBytes = Math.max(this.#recordBytes, recordBytes);
+  }
+
   async claimAndRun(): Promise<SessionEnd> {
     const { reader, source } = this.#options;
     const isStillThere = await openArchiveFolder(this.#options.pool, this.#options.archiveDir);
@@ -108,12 +118,25 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     }
     const roll = { ...DEFAULT_ROLL, ...this.#options.roll };
     const columns = archiveColumns(source);
-    this.#session = new ArchiveSession(this.#options, this.#limits, roll, claim, duckdb, columns, this, isStillThere);
-    this.#slice.working();
-    this.#slice.report();
+    const memory = await this.#reserve();
     try {
-      return await this.#session.run(ends);
+      const session = new ArchiveSession(
+        this.#options,
+        this.#limits,
+        roll,
+        claim,
+        duckdb,
+        columns,
+        memory,
+        this,
+        isStillThere,
+      );
+      this.#session = session;
+      this.#slice.working();
+      this.#slice.report();
+      return await session.run(ends);
     } finally {
+      memory.release();
       for (const { partition, nextOffset: _, ...ends } of this.offsets()) this.#topicEnds.set(partition, ends);
       this.#session = null;
     }
@@ -137,12 +160,22 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     return error.retryable || (isNotHeld(error) && failures < 3) ? (progressed ? 1 : failures + 1) : null;
   }
 
+  #reserve(): Promise<ArchiveMemory> {
+    const { name } = this.#options.source;
+    return this.#slice.waitTurn((signal, waits) =>
+      ArchiveMemory.reserve(this.#memory, `archive of ${name}`, this.#recordBytes, {
+        signal,
+        onWait: (text) => waits(archiveWaits(name, text)),
+      }),
+    );
+  }
+
   async #openDuckDb(): Promise<DuckDb> {
     const { archiveDir } = this.#options;
     const tempDir = join(archiveDir, '.spill');
     await makeFolder(tempDir);
     try {
-      return await openDuckDb({ memory: processMemory(), tempDir });
+      return await openDuckDb({ memory: this.#memory, tempDir });
     } catch (error) {
       throw archiveWriteError(error, tempDir);
     }

@@ -2,6 +2,7 @@ import { invariant } from '../errors/millrace-error.ts';
 import type { MemoryReservation } from '../memory/memory-budget.ts';
 import type { MemoryPlace } from '../memory/memory-shares.ts';
 import type { BatchMemory } from '../topic/log-reader.ts';
+import { RecordsMemory } from '../topic/records-memory.ts';
 
 /** Memory that several batches of records share: given back with the last of them. */
 export interface SharedBytes {
@@ -92,29 +93,5 @@ export class ResponseMemory {
     const waiting = this.#returned;
     this.#returned = [];
     for (const resolve of waiting) resolve();
-  }
-}
-
-class RecordsMemory implements BatchMemory {
-  readonly bytes: number;
-  #release: (() => void) | null;
-  #isKept = false;
-
-  constructor(bytes: number, release: () => void) {
-    this.bytes = bytes;
-    this.#release = release;
-  }
-
-  keep(): void {
-    this.#isKept = true;
-  }
-
-  passed(): void {
-    if (!this.#isKept) this.release();
-  }
-
-  release(): void {
-    this.#release?.();
-    this.#release = null;
   }
 }

@@ -6,8 +6,14 @@ const BATCH_DUCKDB_BYTES = 300 << 20;
 
 const ofBudgets = new WeakMap<MemoryBudget, MemoryBudget>();
 
-/** Whose turn it is at DuckDB's memory: a budget of its own, for its limit is DuckDB's and not ours to count. */
-function duckDbMemory(memory: MemoryBudget): MemoryBudget {
+/**
+ * Whose turn it is at DuckDB's memory: a budget of its own, in `buffers`, for its limit is DuckDB's and not ours to count. Batches wait for their part of
+ * it; whoever else stages there takes what is free (`tryReserve`, `grow`), and gives it back where a batch waits.
+ *
+ * @example
+ * const staged = duckDbMemory(memory).tryReserve({}, 'archive of flights');
+ */
+export function duckDbMemory(memory: MemoryBudget): MemoryBudget {
   let duckDb = ofBudgets.get(memory);
   if (duckDb === undefined) {
     duckDb = new MemoryBudget({ ...memory.shares, limits: { heap: 0, buffers: memory.shares.duckDbBytes } });
@@ -31,8 +37,7 @@ export async function withBatchMemory<T>(
   options: ReserveOptions,
   work: (held: MemoryReservation) => Promise<T>,
 ): Promise<T> {
-  const buffers = Math.min(BATCH_DUCKDB_BYTES, memory.shares.duckDbBytes);
-  const turn = await duckDbMemory(memory).reserve({ buffers }, what, options);
+  const turn = await duckDbMemory(memory).reserve(batchTurn(memory), what, options);
   try {
     const held = await memory.reserve(least, what, options);
     try {
@@ -43,4 +48,9 @@ export async function withBatchMemory<T>(
   } finally {
     turn.release();
   }
+}
+
+/** A batch's part of DuckDB's memory. */
+export function batchTurn(memory: MemoryBudget): MemoryAmount {
+  return { heap: 0, buffers: Math.min(BATCH_DUCKDB_BYTES, memory.shares.duckDbBytes) };
 }
