@@ -7,7 +7,7 @@ import { liveVersion } from '../engine/postgres/live-version.ts';
 import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
-import { STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
+import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in Postgres. */
 const DIFFERENCES_KEPT = 50;
@@ -46,8 +46,9 @@ async function audit(
   kind: ParityKind,
   limits: AuditLimits,
 ): Promise<AuditResult> {
-  return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
-    auditParity({
+  return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
+    const { onWait, report } = memoryWait(pulse);
+    return auditParity({
       view,
       pool: deps.pool,
       reader: view.source.topic === null ? deps.reader : readerFor(deps, view),
@@ -59,17 +60,17 @@ async function audit(
       memory: deps.memory,
       clock: deps.clock,
       signal: pulse.signal,
-      onWait: (text) => pulse.report(waitingForMemory(text)),
+      onWait,
       onProgress: ({ phase, done, total, cellsCompared, cellsDiffering }) =>
-        pulse.report({
+        report({
           phase,
           records: done,
           percent: total === null || total === 0 ? null : Math.min(100, (done / total) * 100),
           cellsCompared,
           cellsDiffering,
         }),
-    }),
-  );
+    });
+  });
 }
 
 /** What Temporal has room for of an audit: the whole stands in Postgres. */

@@ -5,7 +5,7 @@ import { runBackfill } from '../engine/backfill/run-backfill.ts';
 import type { BackfillInput, BackfillSummary } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-deps.ts';
 import { bounded } from '../workflows/bounded.ts';
-import { type HeartbeatFigures, STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
+import { type HeartbeatFigures, memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** Builds a version aside: readers see nothing of it. An attempt goes on from what those of the same build before it have saved. */
 export async function backfillView(deps: ActivityDeps, input: BackfillInput): Promise<BackfillSummary> {
@@ -17,8 +17,9 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
     currentAttemptScheduledTimestampMs: attemptMs,
   } = Context.current().info;
   const runId = workflowExecution?.runId ?? 'no-workflow';
-  const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
-    runBackfill({
+  const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
+    const { onWait, report } = memoryWait(pulse);
+    return runBackfill({
       view,
       pool: deps.pool,
       reader: view.source.topic === null ? null : readerFor(deps, view),
@@ -29,10 +30,10 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
       covers: input.covers,
       builder: `${runId}/${attempt}`,
       attempt: { build: input.build ?? `${runId}/${activityId}`, attemptMs },
-      onWait: (text) => pulse.report(waitingForMemory(text)),
-      onProgress: (progress) => pulse.report(figuresOf(progress)),
-    }),
-  );
+      onWait,
+      onProgress: (progress) => report(figuresOf(progress)),
+    });
+  });
   const { version, rows, entities, counts } = result;
   return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS };
 }

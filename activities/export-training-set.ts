@@ -8,7 +8,7 @@ import type { ExportInput, ExportSummary } from '../workflows/export-training-se
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { refuseLargeExport } from './export-size.ts';
 import { pathWithin } from './path-roots.ts';
-import { STILL_FOR_MS, waitingForMemory, withPulse } from './heartbeat.ts';
+import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
 const FEATURES_KEPT = 2_000;
@@ -36,8 +36,9 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const spine = pathOf(input.spine);
   const repeatOf = input.repeatOf === undefined ? undefined : pathOf(input.repeatOf);
   const withTopic = service.views.find((view) => view.source.topic !== null);
-  const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) =>
-    runExport({
+  const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
+    const { onWait, report } = memoryWait(pulse);
+    return await runExport({
       service,
       spine,
       out,
@@ -62,11 +63,11 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       spillDir: deps.spillDir,
       clock: deps.clock,
       signal: pulse.signal,
-      onWait: (text) => pulse.report(waitingForMemory(text)),
+      onWait,
       onProgress: ({ phase, rows, totalRows, percent, eventsPerSecond }) =>
-        pulse.report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
-    }),
-  );
+        report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
+    });
+  });
   const features = manifest.views.flatMap((view) =>
     view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
   );

@@ -21,9 +21,34 @@ export function boundedWaiting(waiting: Waiting | null): Waiting | null {
   return waiting === null ? null : { ...waiting, message: bounded(waiting.message) };
 }
 
-/** That an activity has not begun, for others have the memory it needs. */
-export function waitingForMemory(text: string): HeartbeatFigures {
+/** That an activity waits for memory that others have: it has not begun, or its read does not go on. */
+function waitingForMemory(text: string): HeartbeatFigures {
   return { phase: 'waiting', waitingFor: bounded(text), waitingSince: new Date().toISOString() };
+}
+
+/** Puts the figures of work that may wait for memory together. */
+export interface MemoryWait {
+  /** What it waits for; null: it goes on. */
+  onWait(text: string | null): void;
+  /** Its figures; while it waits, with that. */
+  report(figures: HeartbeatFigures): void;
+}
+
+/** Reports to a pulse what work does, and what it waits for for as long as it does. */
+export function memoryWait(pulse: Pick<Pulse, 'report'>): MemoryWait {
+  let waiting: HeartbeatFigures = {};
+  let newest: HeartbeatFigures = {};
+  const show = (): void => pulse.report({ ...newest, ...waiting });
+  return {
+    onWait: (text) => {
+      waiting = text === null ? {} : waitingForMemory(text);
+      show();
+    },
+    report: (figures) => {
+      newest = figures;
+      show();
+    },
+  };
 }
 
 /** What an activity reports its progress to. */

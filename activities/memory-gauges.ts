@@ -1,12 +1,17 @@
 import type { MetricGauge, MetricMeter } from '@temporalio/common';
+import { duckDbMemory } from '../engine/memory/duckdb-memory.ts';
+import { intakeMemory } from '../engine/memory/intake-memory.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 
 /**
- * The memory of a worker, as its metrics: `millrace_memory_limit_bytes` and `millrace_memory_used_bytes` by `place` (`heap`, `buffers`),
- * `millrace_memory_held_bytes` by `holder`, and `millrace_memory_waiting`, how many activities wait for memory.
+ * The memory of a worker, as its metrics: `millrace_memory_limit_bytes` and `millrace_memory_used_bytes` by `place` (`heap`, `buffers`; `intake`: records
+ * on their way in; `duckdb`: turns at DuckDB), `millrace_memory_held_bytes` by `holder`, and `millrace_memory_waiting`, how many wait, by `place`
+ * (`memory`, `intake`, `duckdb`).
  */
 export class MemoryGauges {
   readonly #memory: MemoryBudget;
+  readonly #intake: MemoryBudget;
+  readonly #duckDb: MemoryBudget;
   readonly #limit: MetricGauge;
   readonly #used: MetricGauge;
   readonly #held: MetricGauge;
@@ -16,6 +21,8 @@ export class MemoryGauges {
 
   constructor(meter: MetricMeter, memory: MemoryBudget) {
     this.#memory = memory;
+    this.#intake = intakeMemory(memory);
+    this.#duckDb = duckDbMemory(memory);
     this.#limit = meter.createGauge('millrace_memory_limit_bytes', 'int', 'bytes');
     this.#used = meter.createGauge('millrace_memory_used_bytes', 'int', 'bytes');
     this.#held = meter.createGauge('millrace_memory_held_bytes', 'int', 'bytes');
@@ -28,10 +35,22 @@ export class MemoryGauges {
       this.#limit.set(limits[place], { place });
       this.#used.set(used[place], { place });
     }
-    const holders = new Map(this.#memory.holders().map(({ what, heap, buffers }) => [what, heap + buffers]));
+    const beside = [
+      ['intake', this.#intake],
+      ['duckdb', this.#duckDb],
+    ] as const;
+    for (const [place, budget] of beside) {
+      this.#limit.set(budget.limits.heap + budget.limits.buffers, { place });
+      this.#used.set(budget.usedBytes, { place });
+      this.#waiting.set(budget.waiting().length, { place });
+    }
+    this.#waiting.set(this.#memory.waiting().length, { place: 'memory' });
+    // A turn at DuckDB is no memory of ours.
+    const holders = new Map<string, number>();
+    for (const { what, heap, buffers } of [...this.#memory.holders(), ...this.#intake.holders()])
+      holders.set(what, (holders.get(what) ?? 0) + heap + buffers);
     for (const holder of this.#holders) if (!holders.has(holder)) this.#held.set(0, { holder });
     for (const [holder, bytes] of holders) this.#held.set(bytes, { holder });
     this.#holders = new Set(holders.keys());
-    this.#waiting.set(this.#memory.waiting().length);
   }
 }

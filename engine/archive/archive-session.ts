@@ -21,6 +21,8 @@ export interface ArchiveHost {
   archived(ranges: readonly BufferedRange[]): void;
   /** There was no room for a record of so many bytes: the next claim is to begin with it. */
   needsRoom(recordBytes: number): void;
+  /** The read waits for memory, as the text says; null: it goes on. */
+  readWaits(text: string | null): void;
 }
 
 type RollOutcome = { readonly ok: boolean } | { readonly error: unknown };
@@ -105,8 +107,9 @@ export class ArchiveSession {
     signal?.addEventListener('abort', onAbort, { once: true });
     const positions = new Map(this.#offsets.map(({ partition, nextOffset }) => [partition, nextOffset]));
     const headers = (source.headers?.length ?? 0) > 0;
+    const { topic } = this.#claim;
     const batches = reader
-      .read({ topic: this.#claim.topic, positions, ends, headers, signal: stop.signal })
+      .read({ topic, positions, ends, headers, signal: stop.signal, onWait: (text) => this.#host.readWaits(text) })
       [Symbol.asyncIterator]();
     let pending: Promise<IteratorResult<LogBatch>> | null = null;
     try {

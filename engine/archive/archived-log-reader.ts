@@ -4,7 +4,7 @@ import type { LogBatch, LogReader, PartitionBounds, RawRecord, ReadOptions, Topi
 import { checkAnchor } from '../topic/check-anchor.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
-import { intakeMemory } from '../memory/intake-memory.ts';
+import { type IntakeWait, intakeMemory } from '../memory/intake-memory.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -75,7 +75,7 @@ class ArchivedLogReader implements LogReader {
   }
 
   async *read(options: ReadOptions): AsyncGenerator<LogBatch> {
-    const { topic, ends, signal } = options;
+    const { topic, ends, signal, onWait } = options;
     const positions = new Map(options.positions);
     const endOf = (partition: number): number =>
       ends === undefined
@@ -91,7 +91,7 @@ class ArchivedLogReader implements LogReader {
           extent.bounds,
           extent.bounds.partitions.filter(({ partition }) => behind.some(([each]) => each === partition)),
         );
-        yield* this.#readFile(extent, topic, behind, endOf, positions, signal);
+        yield* this.#readFile(extent, topic, behind, endOf, positions, { signal, onWait });
         extent = await this.#extent(topic);
         continue;
       }
@@ -146,8 +146,9 @@ class ArchivedLogReader implements LogReader {
     behind: readonly (readonly [number, number])[],
     endOf: (partition: number) => number,
     positions: Map<number, number>,
-    signal: AbortSignal | undefined,
+    wait: IntakeWait,
   ): AsyncGenerator<LogBatch> {
+    const { signal } = wait;
     const [[partition, position]] = behind as [readonly [number, number]];
     const first = manifest.rangeAt(partition, position);
     if (first === null) throw await this.#hole(manifest, bounds, partition, position);
@@ -159,7 +160,7 @@ class ArchivedLogReader implements LogReader {
       wanted.push({ range, fromOffset: from, untilOffset: Math.min(range.untilOffset, endOf(each)), endOffset });
     }
     try {
-      for await (const batch of readArchiveFile(await this.#access(topic, signal), wanted)) {
+      for await (const batch of readArchiveFile(await this.#access(topic, wait), wanted)) {
         if (signal?.aborted) return;
         positions.set(batch.partition, batch.nextOffset);
         yield batch;
@@ -252,10 +253,10 @@ class ArchivedLogReader implements LogReader {
     return withClient(this.#options.pool, (client) => runSql<Row>(client, query));
   }
 
-  async #access(topic: string, signal?: AbortSignal): Promise<ArchiveAccess> {
+  async #access(topic: string, wait: IntakeWait = {}): Promise<ArchiveAccess> {
     const { archiveDir, duckdbTempDir: tempDir } = this.#options;
     this.#duckdb ??= openDuckDb({ memory: this.#memory, tempDir });
-    return { duckdb: await this.#duckdb, archiveDir, topic, intake: intakeMemory(this.#memory), signal };
+    return { duckdb: await this.#duckdb, archiveDir, topic, intake: intakeMemory(this.#memory), ...wait };
   }
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
+import type { IntakeWait } from '../memory/intake-memory.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
 import { archivedPart, fileDamaged } from './archive-errors.ts';
@@ -21,13 +22,12 @@ const CHUNK_ROWS = 2048;
 const CHUNK_BYTES = 16 << 20;
 
 /** Where archived records are, and what they are read with. */
-export interface ArchiveAccess {
+export interface ArchiveAccess extends IntakeWait {
   readonly duckdb: DuckDb;
   readonly archiveDir: string;
   readonly topic: string;
   /** What there is for records on their way in. */
   readonly intake: MemoryBudget;
-  readonly signal?: AbortSignal | undefined;
   /** Default 16 MiB. */
   readonly chunkBytes?: number | undefined;
 }
@@ -47,7 +47,7 @@ export async function* readArchiveFile(
   const path = join(archiveDir, file.path);
   const byPartition = new Map(ranges.map((each) => [each.range.partition, each]));
   const rowsOf = new Map<number, number>();
-  const stretches = new RecordStretches(topic, intake, signal);
+  const stretches = new RecordStretches(topic, intake, access);
   let open: WantedRange | null = null;
   let nextOffset = 0;
   try {

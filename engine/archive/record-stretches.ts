@@ -1,5 +1,6 @@
 import type { DuckDBDataChunk } from 'duckdb';
 import { rawColumn } from '../duckdb/raw-column.ts';
+import { type IntakeWait, reserveIntake } from '../memory/intake-memory.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { RECORD_HEAP_BYTES } from '../topic/record-bytes.ts';
 import { RecordsMemory } from '../topic/records-memory.ts';
@@ -24,7 +25,7 @@ export interface RecordStretch {
 export class RecordStretches {
   readonly #topic: string;
   readonly #intake: MemoryBudget;
-  readonly #signal: AbortSignal | undefined;
+  readonly #wait: IntakeWait;
   readonly #mostBytes: number;
   readonly #readPartition = rawColumn('INTEGER');
   readonly #readOffset = rawColumn('BIGINT');
@@ -35,10 +36,10 @@ export class RecordStretches {
   readonly #bytes: number[] = [];
 
   /** @param intake what is there for records on their way in */
-  constructor(topic: string, intake: MemoryBudget, signal: AbortSignal | undefined) {
+  constructor(topic: string, intake: MemoryBudget, wait: IntakeWait) {
     this.#topic = topic;
     this.#intake = intake;
-    this.#signal = signal;
+    this.#wait = wait;
     this.#mostBytes = Math.min(MOST_STRETCH_BYTES, intake.limits.buffers * STRETCH_SHARE);
   }
 
@@ -55,9 +56,7 @@ export class RecordStretches {
       const { until, bytes } = this.#stretchFrom(from, count);
       const heap = Math.min((until - from) * RECORD_HEAP_BYTES, this.#intake.limits.heap);
       // The chunk is DuckDB's, and nothing counted is held here but what the reader of this log works off: the wait ends.
-      const held = await this.#intake.reserve({ buffers: bytes, heap }, `reading ${this.#topic}`, {
-        signal: this.#signal,
-      });
+      const held = await reserveIntake(this.#intake, { buffers: bytes, heap }, `reading ${this.#topic}`, this.#wait);
       const memory = new RecordsMemory(bytes + heap, () => held.release());
       try {
         yield { records: this.#copied(chunk, from, until), memory };

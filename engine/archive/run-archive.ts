@@ -102,6 +102,10 @@ class ArchiveRun implements SliceWork, ArchiveHost {
     this.#recordBytes = Math.max(this.#recordBytes, recordBytes);
   }
 
+  readWaits(text: string | null): void {
+    this.#slice.readWaits(text === null ? null : archiveWaits(this.#options.source.name, text));
+  }
+
   async claimAndRun(): Promise<SessionEnd> {
     const { reader, source } = this.#options;
     const isStillThere = await openArchiveFolder(this.#options.pool, this.#options.archiveDir);

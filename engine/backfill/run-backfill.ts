@@ -56,8 +56,8 @@ export interface BackfillOptions {
   readonly attempt?: BuildAttempt | undefined;
   /** How often an attempt saves what it has done. Default: about once a minute, for a twentieth of the time at most. */
   readonly pace?: SavePace | undefined;
-  /** Called where it waits for memory, with what for. */
-  readonly onWait?: ((text: string) => void) | undefined;
+  /** Called where it waits for memory, with what for; with null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   /** Called at least once a second. */
   readonly onProgress?: ((progress: BackfillProgress) => void) | undefined;
 }
@@ -228,6 +228,7 @@ async function buildVersion(
       saver,
       pool,
       signal,
+      onWait: options.onWait,
       progress,
     });
     if (covered !== null) checkHistoryCovered(covered, figures.files);

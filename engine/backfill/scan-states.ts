@@ -35,6 +35,7 @@ export interface ScanStatesOptions {
   readonly saver: ProgressSaver | null;
   readonly pool: pg.Pool;
   readonly signal: AbortSignal | undefined;
+  readonly onWait?: ((text: string | null) => void) | undefined;
   readonly progress: ProgressReporter;
 }
 
@@ -47,7 +48,7 @@ export interface ScannedStates {
 
 /** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
 export async function scanStates(options: ScanStatesOptions): Promise<ScannedStates> {
-  const { view, states, progress, signal, saved, saver } = options;
+  const { view, states, progress, signal, onWait, saved, saver } = options;
   const letters = new Letters(options);
   if (saved !== null) await letters.recall();
   const scan = scanLog({
@@ -59,6 +60,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     order: 'newest-first',
     ...(saved === null ? {} : { from: saved.log }),
     signal,
+    onWait,
     onProgress: (passed) => progress.scanned(passed),
     onInvalid: (record) => letters.add(record),
   });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import { reserveIntake } from '../memory/intake-memory.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { type Anchor, recordDigest } from '../topic/anchor.ts';
 import type { LogBatch, RawRecord, ReadOptions } from '../topic/log-reader.ts';
@@ -207,7 +208,8 @@ export class TopicRead {
       const order = [...open.slice(turn), ...open.slice(0, turn)];
       const positions = order.map(({ partition, position }) => [partition, position] as const);
       // Nothing of what was fetched is held here but what the reader of this log works off: a wait for memory ends.
-      const reserved = await this.#intake.reserve(size.reserve, `reading ${this.#options.topic}`, { signal });
+      const { topic, onWait } = this.#options;
+      const reserved = await reserveIntake(this.#intake, size.reserve, `reading ${topic}`, { signal, onWait });
       const memory = new ResponseMemory(reserved);
       try {
         this.#forgive(mine, startedMs);

@@ -53,6 +53,8 @@ export interface LogScanOptions {
   /** What another scan had passed; left out: nothing. Not in order `event-time`. */
   readonly from?: SavedLog | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the topic's read waits for where that lasts, and null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   readonly onProgress?: ((progress: LogScanProgress) => void) | undefined;
   readonly onInvalid?: ((record: InvalidRecord) => void) | undefined;
 }
@@ -231,7 +233,7 @@ class Scan {
   }
 
   #topic(horizon: HistoryHorizon | null): TopicScan | null {
-    const { source, cut, reader, from, signal, onProgress, onInvalid } = this.#options;
+    const { source, cut, reader, from, signal, onWait, onProgress, onInvalid } = this.#options;
     if (cut === null) return null;
     invariant(source.topic !== null && reader !== null, `source "${source.name}": a cut without a topic or a reader`);
     return new TopicScan(
@@ -242,6 +244,7 @@ class Scan {
         reader,
         ...(from?.point.in === 'topic' ? { from: { points: from.point.topic, ids: from.ids } } : {}),
         signal,
+        onWait,
         onInvalid: (record) => onInvalid?.(record),
         onProgress: (rows, totalRows) => onProgress?.({ phase: 'topic', rows, totalRows }),
       },

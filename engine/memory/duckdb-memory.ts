@@ -22,6 +22,13 @@ export function duckDbMemory(memory: MemoryBudget): MemoryBudget {
   return duckDb;
 }
 
+/** What a batch is told beside what it needs. */
+export interface BatchWait {
+  readonly signal?: AbortSignal | undefined;
+  /** Told what it waits for, and null once it begins. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
+}
+
 /**
  * Runs `work` with the least memory of a batch reserved, and a turn at DuckDB: as many batches at once as its memory goes round, one at least. The turn
  * is waited for first, by all alike, so that none waits for another that waits for it. Not from within one.
@@ -34,12 +41,21 @@ export async function withBatchMemory<T>(
   memory: MemoryBudget,
   least: MemoryAmount,
   what: string,
-  options: ReserveOptions,
+  { signal, onWait }: BatchWait,
   work: (held: MemoryReservation) => Promise<T>,
 ): Promise<T> {
+  let isTold = false;
+  const options: ReserveOptions = {
+    signal,
+    onWait: (text) => {
+      isTold = true;
+      onWait?.(text);
+    },
+  };
   const turn = await duckDbMemory(memory).reserve(batchTurn(memory), what, options);
   try {
     const held = await memory.reserve(least, what, options);
+    if (isTold) onWait?.(null);
     try {
       return await work(held);
     } finally {

@@ -1,4 +1,5 @@
-import { MemoryBudget } from './memory-budget.ts';
+import { MemoryBudget, type MemoryReservation } from './memory-budget.ts';
+import type { MemoryAmount } from './memory-shares.ts';
 
 const ofBudgets = new WeakMap<MemoryBudget, MemoryBudget>();
 
@@ -16,4 +17,46 @@ export function intakeMemory(memory: MemoryBudget): MemoryBudget {
     ofBudgets.set(memory, intake);
   }
   return intake;
+}
+
+/** A wait shorter than this is how reads take turns, and no news. */
+const TELL_AFTER_MS = 1_000;
+
+/** What a read is told beside the size of what it reserves. */
+export interface IntakeWait {
+  readonly signal?: AbortSignal | undefined;
+  /** Told what is waited for where that lasts, and null once it is over. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
+}
+
+/**
+ * Reserves memory for records on their way in, and says so where it waits for it for a second or more.
+ *
+ * @throws MillraceError `memory-limit-too-small`; the signal's reason
+ * @example
+ * const held = await reserveIntake(intake, { buffers: 1 << 20 }, 'reading flights', { signal, onWait: (text) => show(text) });
+ */
+export async function reserveIntake(
+  intake: MemoryBudget,
+  bytes: Partial<MemoryAmount>,
+  what: string,
+  { signal, onWait }: IntakeWait,
+): Promise<MemoryReservation> {
+  let timer: NodeJS.Timeout | undefined;
+  let isTold = false;
+  try {
+    return await intake.reserve(bytes, what, {
+      signal,
+      onWait: (text) => {
+        if (onWait === undefined) return;
+        timer = setTimeout(() => {
+          isTold = true;
+          onWait(text);
+        }, TELL_AFTER_MS);
+      },
+    });
+  } finally {
+    clearTimeout(timer);
+    if (isTold) onWait?.(null);
+  }
 }

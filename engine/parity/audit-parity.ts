@@ -157,7 +157,7 @@ class Audit {
 
   /** Per version, the logged reads of a sample of its entities. */
   async #sampleReads(): Promise<Map<number, Map<string, SampledEntity>>> {
-    const { view, pool, reader, servedTopic, kind, limits, signal, clock } = this.#options;
+    const { view, pool, reader, servedTopic, kind, limits, signal, onWait, clock } = this.#options;
     if (kind === 'promotion' || servedTopic === null) return new Map();
     if (reader === null) throw kafkaNotConfigured(`view "${view.name}": the serving log is the topic "${servedTopic}"`);
     const sample = new ServedSample({
@@ -171,6 +171,7 @@ class Audit {
       topic: servedTopic,
       views: new Set([view.name]),
       signal,
+      onWait,
       clock,
       onProgress: (done, total) => this.#report('served-reads', done, total),
     });
@@ -292,7 +293,7 @@ class Audit {
     commits: CommitTimeline,
     phase: AuditProgress['phase'],
   ): AsyncIterable<SequencedEvents> {
-    const { view, reader, signal } = this.#options;
+    const { view, reader, signal, onWait } = this.#options;
     return scanCommits({
       view,
       version,
@@ -302,13 +303,14 @@ class Audit {
       duckdb: this.#duckdb,
       listings: this.#listings,
       signal,
+      onWait,
       onProgress: (done, total) => this.#report(phase, done, total),
     }).batches();
   }
 
   /** What a backfill up to the stream's offsets would take; all of it as of the snapshot's commit. */
   async *#backfilled({ version, offsets }: LiveSnapshot): AsyncGenerator<SequencedEvents> {
-    const { view, reader, signal } = this.#options;
+    const { view, reader, signal, onWait } = this.#options;
     const { source } = view;
     await checkHistoryFiles(source, version);
     const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
@@ -334,6 +336,7 @@ class Audit {
       listings: this.#listings,
       order: 'any',
       signal,
+      onWait,
       onProgress: ({ rows, totalRows }) => this.#report('replay', rows, totalRows),
     });
     for await (const events of scan.batches()) yield { seq: version.seq, events };

@@ -30,8 +30,8 @@ export interface AuditOptions {
   readonly spillDir: string;
   /** What it shares with the rest of the process; it waits for its least of it, and takes fewer entities where their states would not fit. Default: the process's own. */
   readonly memory?: MemoryBudget | undefined;
-  /** Called where it waits for memory, with what for. */
-  readonly onWait?: ((text: string) => void) | undefined;
+  /** Called where it waits for memory, with what for; with null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
   /** Called at least once a second while records pass. */

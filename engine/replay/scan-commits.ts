@@ -26,6 +26,8 @@ export interface CommitScanOptions {
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the topic's read waits for where that lasts, and null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   /** How many records are read, and held, before they are put in order. Default 100,000; a commit is never split. */
   readonly windowRecords?: number | undefined;
   /** Records and history rows passed, of how many; the total is null while unknown. */
@@ -154,7 +156,7 @@ class Replay {
   }
 
   async #topic(horizon: HistoryHorizon | null): Promise<TopicScan | null> {
-    const { view, version, commits, untilSeq, reader, signal, onInvalid } = this.#options;
+    const { view, version, commits, untilSeq, reader, signal, onWait, onInvalid } = this.#options;
     const { source } = view;
     if (source.topic === null || (version.cut === null && untilSeq === 0)) return null;
     if (reader === null) throw viewNeedsKafka(view);
@@ -174,6 +176,7 @@ class Replay {
         cut,
         reader,
         signal,
+        onWait,
         onInvalid: (record) => onInvalid?.(record),
         onProgress: (records) => this.#report(this.#historyRows + records, false),
       },

@@ -18,6 +18,8 @@ export interface ServedScanOptions {
   /** How far the log is read. Default: its present end. */
   readonly until?: Cut | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the read waits for where that lasts, and null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   readonly clock?: Clock | undefined;
   readonly onProgress?: ((records: number, totalRecords: number) => void) | undefined;
   /** Told of records that break the contract of the serving log. */
@@ -43,11 +45,12 @@ export function scanServedReads(options: ServedScanOptions): ServedScan {
 }
 
 async function* reads(options: ServedScanOptions, counts: LogCounts): AsyncGenerator<ServedRead[]> {
-  const { reader, topic, views, requestIds, signal, onProgress } = options;
+  const { reader, topic, views, requestIds, signal, onWait, onProgress } = options;
   Object.assign(counts, emptyCounts());
   const cut = options.until ?? (await takeCut(reader, topic, options.clock ?? systemClock));
   const onInvalid = options.onInvalid ?? (() => undefined);
-  const scan = new TopicScan({ source: servedSource(topic), topic, cut, reader, signal, onProgress, onInvalid }, null);
+  const source = servedSource(topic);
+  const scan = new TopicScan({ source, topic, cut, reader, signal, onWait, onProgress, onInvalid }, null);
   let batch: ServedRead[] = [];
   const accept = ({ row }: { readonly row: Readonly<Record<string, unknown>> }): void => {
     if (views !== undefined && !views.has(row['view'] as string)) return;

@@ -152,6 +152,12 @@ export class SlicedRun {
     }
   }
 
+  /** To be told what a read waits for while it lasts, under the claim that stands; null: it goes on. */
+  readWaits(error: MillraceError | null): void {
+    if (error !== null) this.#waits(error);
+    else if (this.#state === 'waiting') this.working();
+  }
+
   report(): void {
     const { records } = this.#work;
     const offsets = this.#work.offsets();

@@ -7,6 +7,7 @@ import { topicOf } from '../topic/topic-of.ts';
 import { claimPartitions } from './claim.ts';
 import type { WaitTurn } from './load-session.ts';
 import type { MicroBatch } from './micro-batch.ts';
+import { waitsForMemory } from './stream-memory.ts';
 import {
   DEFAULT_STREAM_LIMITS,
   type RunStreamOptions,
@@ -90,6 +91,12 @@ class StreamRun implements SliceWork, SessionHost {
   }
 
   readonly waitTurn: WaitTurn = (wait) => this.#slice.waitTurn(wait);
+
+  readonly readWaits = (text: string | null): void => {
+    const { view, version } = this.#options;
+    const what = `stream of ${view.name}, version ${version}`;
+    this.#slice.readWaits(text === null ? null : waitsForMemory(what, text));
+  };
 
   async claimAndRun(): Promise<SessionEnd> {
     const { reader } = this.#options;

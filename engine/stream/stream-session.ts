@@ -34,6 +34,8 @@ export interface SessionHost {
   committed(batch: MicroBatch): void;
   /** Waits for what has a turn of its own, and says so: `SlicedRun.waitTurn`. */
   readonly waitTurn: WaitTurn;
+  /** The read waits for memory, as the text says; null: it goes on. */
+  readonly readWaits: (text: string | null) => void;
   readonly reducer: ViewReducer;
 }
 
@@ -142,11 +144,12 @@ export class StreamSession {
     const stop = new AbortController();
     const readSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
     const positions = new Map([...this.#runs.values()].map((run) => [run.partition, run.nextOffset]));
+    const { topic } = this.#claim;
     // One of more shards than there are partitions has none to read, and waits for the topic to gain some.
     const batches =
       positions.size === 0 && ends === undefined
         ? nothing(readSignal)
-        : reader.read({ topic: this.#claim.topic, positions, ends, signal: readSignal });
+        : reader.read({ topic, positions, ends, signal: readSignal, onWait: this.#host.readWaits });
     const intake = new RecordIntake(batches, {
       records: this.#limits.maxBatchRecords * 2,
       bytes: this.#batchBytes,

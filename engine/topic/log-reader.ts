@@ -78,6 +78,8 @@ export interface ReadOptions {
   /** Whether records come with their headers. Default false. */
   readonly headers?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the read waits for where that is memory and lasts, and null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
 }
 
 /**

@@ -58,6 +58,8 @@ export interface TopicScanOptions {
   /** What another scan up to the same cut had passed; left out: nothing. */
   readonly from?: SavedTopic | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the read waits for where that lasts: `ReadOptions.onWait`. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   /** Told of offsets passed since the beginning of the cut, of how many; in all partitions, whoever passed them. */
   onProgress?: ((records: number, totalRecords: number) => void) | undefined;
   onInvalid(record: InvalidRecord): void;
@@ -151,7 +153,7 @@ export class TopicScan {
    * @throws MillraceError `offsets-gone`, `topic-recreated`, and what the reader throws.
    */
   async *batches(accept: AcceptedRecord): AsyncGenerator<void> {
-    const { topic, reader, signal } = this.#options;
+    const { topic, reader, signal, onWait } = this.#options;
     await this.#checkBounds();
     await this.#checkAnchors();
     const open = this.#parts.filter((part) => part.nextOffset < part.endOffset);
@@ -161,7 +163,7 @@ export class TopicScan {
     const total = this.#parts.reduce((sum, part) => sum + part.endOffset - part.lowOffset, 0);
     let passed = this.#parts.reduce((sum, part) => sum + part.nextOffset - part.lowOffset, 0);
     try {
-      for await (const batch of reader.read({ topic, positions, ends, signal })) {
+      for await (const batch of reader.read({ topic, positions, ends, signal, onWait })) {
         signal?.throwIfAborted();
         passed += this.#pass(batch, accept);
         this.#options.onProgress?.(passed, total);

@@ -86,6 +86,7 @@ function inCommitOrder(
     duckdb,
     listings,
     signal,
+    onWait: options.onWait,
     onProgress: (done, total) => {
       if (total !== null && total > 0) onFraction(done / total);
     },

@@ -83,6 +83,7 @@ async function sweepLog(
         listings: context.listings,
         order: 'event-time',
         signal,
+        onWait: options.onWait,
         onProgress: ({ phase, rows, totalRows }) => {
           if (phase === 'history' && totalRows !== null) onFraction(rows / totalRows);
         },

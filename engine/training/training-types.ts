@@ -60,8 +60,8 @@ export interface TrainingOptions {
   readonly memory?: MemoryBudget | undefined;
   /** For tests: what keys and states may take, in MiB. */
   readonly statesMb?: number | undefined;
-  /** Called where it waits for memory, with what for. */
-  readonly onWait?: ((text: string) => void) | undefined;
+  /** Called where it waits for memory, with what for; with null once it goes on. */
+  readonly onWait?: ((text: string | null) => void) | undefined;
   /** A folder for spilled data, which outlives the export: DuckDB is shared by all of the process, and spills into the folder of the first. */
   readonly spillDir: string;
   readonly clock: Clock;

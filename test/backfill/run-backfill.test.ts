@@ -141,11 +141,12 @@ describe('runBackfill', () => {
     const memory = new MemoryBudget(memoryShares(2048));
     const held = await memory.reserve(memory.limits, 'export of everything');
     const waits: string[] = [];
-    const running = built(viewOver(path), { memory, onWait: (text) => waits.push(text) });
+    const running = built(viewOver(path), { memory, onWait: (text) => waits.push(text ?? 'it goes on') });
     await vi.waitFor(() => expect(waits).toHaveLength(1));
     expect(waits[0]).toMatch(/^waiting for 120 MB of memory: it is held by export of everything \(\d+ MB\)$/);
     held.release();
     expect(await running).toEqual(await built(viewOver(path), { memory }));
+    expect(waits.slice(1)).toEqual(['it goes on']);
     await expect(built(viewOver(join(folder, 'nowhere-*.jsonl')), { memory })).rejects.toMatchObject({
       code: 'history-not-found',
     });

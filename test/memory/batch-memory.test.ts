@@ -8,9 +8,10 @@ const LEAST = { heap: 1 << 20, buffers: 1 << 20 };
 /** A batch that runs until it is let go. */
 function batch(memory: MemoryBudget, what: string, signal?: AbortSignal) {
   const gate = Promise.withResolvers<void>();
-  const seen = { began: false, waited: '' };
-  const onWait = (text: string): void => {
-    seen.waited = text;
+  const seen = { began: false, waits: false, waited: '' };
+  const onWait = (text: string | null): void => {
+    if (text === null) seen.waits = false;
+    else Object.assign(seen, { waits: true, waited: text });
   };
   const ended = withBatchMemory(memory, LEAST, what, { signal, onWait }, async () => {
     seen.began = true;
@@ -40,6 +41,7 @@ describe('batches', () => {
     await all[0]!.ended;
     await turns();
     expect(all.map(({ seen }) => seen.began)).toEqual(all.map((_, n) => n < most + 1));
+    expect(all.map(({ seen }) => seen.waits)).toEqual(all.map((_, n) => n > most));
     for (const { gate } of all) gate.resolve();
     await Promise.all(all.map(({ ended }) => ended));
     expect(memory.usedBytes).toBe(0);

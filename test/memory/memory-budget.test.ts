@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { intakeMemory, reserveIntake } from '../../engine/memory/intake-memory.ts';
 import { MemoryBudget, type MemoryReservation } from '../../engine/memory/memory-budget.ts';
 import { type MemoryAmount, memoryShares } from '../../engine/memory/memory-shares.ts';
 import { lawRuns } from '../laws/law-seed.ts';
@@ -194,5 +195,41 @@ describe('the shares of a memory', () => {
     const { oldSpaceBytes, limits } = memoryShares(64 * 1024, 4096 * MB);
     expect(oldSpaceBytes).toBe(4096 * MB);
     expect(limits.heap).toBeLessThan(4096 * MB * 0.75);
+  });
+});
+
+describe('a read that waits for memory', () => {
+  it('says so where that lasts a second, and says when it is over', async () => {
+    vi.useFakeTimers();
+    try {
+      const intake = intakeMemory(new MemoryBudget(memoryShares(2048)));
+      const others = await intake.reserve(intake.limits, 'reading a');
+      const told: (string | null)[] = [];
+      const reads = reserveIntake(intake, { buffers: MB }, 'reading b', { onWait: (text) => told.push(text) });
+      vi.advanceTimersByTime(999);
+      expect(told).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(told).toEqual([expect.stringMatching(/^waiting for 1 MB of memory: it is held by reading a/)]);
+      others.release();
+      (await reads).release();
+      expect(told.slice(1)).toEqual([null]);
+      // One that waits for less is no news, nor one that is given up.
+      for (const abort of [null, new AbortController()]) {
+        const again = await intake.reserve(intake.limits, 'reading a');
+        const next = reserveIntake(intake, { buffers: MB }, 'reading b', {
+          ...(abort === null ? {} : { signal: abort.signal }),
+          onWait: (text) => told.push(text),
+        });
+        vi.advanceTimersByTime(500);
+        abort?.abort(new Error('enough'));
+        again.release();
+        await (abort === null ? next.then((held) => held.release()) : expect(next).rejects.toThrow('enough'));
+        vi.advanceTimersByTime(5_000);
+      }
+      expect(told).toHaveLength(2);
+      expect(intake.usedBytes).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
