@@ -15,9 +15,12 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
+import type pg from 'pg';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
+import { PhaseGauges } from './activities/phase-gauges.ts';
+import { gaugeOn } from './activities/worker-metrics.ts';
 import { CatalogTender } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
@@ -38,6 +41,11 @@ import { streamSlots } from './config/worker-memory.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
+import { freeLoopbackPort } from './operate/free-loopback-port.ts';
+import { Repeated } from './operate/repeated.ts';
+import { ServiceChecks } from './operate/service-checks.ts';
+import { WorkerHealth } from './operate/worker-health.ts';
+import { WorkerListener } from './operate/worker-listener.ts';
 import { bounded } from './workflows/bounded.ts';
 import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queues.ts';
 
@@ -46,6 +54,11 @@ const BATCHES_AT_ONCE = 2;
 const SHOW_MEMORY_EVERY_MS = 5_000;
 /** How often versions of earlier semantics are looked at, while there are any. */
 const TELL_EVERY_MS = 30_000;
+
+/** How often phases and services are looked at for the metrics, and how old an answer to `/readyz` may be. */
+const LOOK_EVERY_MS = 15_000;
+const CHECKS_KEPT_MS = 5_000;
+const CHECK_WITHIN_MS = 4_000;
 
 /** How often what grows with the log is held to its bounds. */
 const TEND_EVERY_MS = 60_000;
@@ -120,7 +133,7 @@ function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
   return { workflowsPath: fileURLToPath(ownModule('./workflows/index', import.meta.url)) };
 }
 
-async function run(env: Environment, log: pino.Logger): Promise<void> {
+async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Promise<void> {
   const roles = rolesOf(env.variables);
   const taskQueue = taskQueueOf(env.variables);
   // Offsets and states are committed under locks that a session holds.
@@ -196,12 +209,13 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
       }),
     ),
   );
+  const client = new Client({ connection, namespace: temporal.namespace, identity });
   const teller = new LifecycleTeller({
     pool,
     reader: topicReader,
     views: definitions.views,
     clock: systemClock,
-    lifecycles: lifecyclesOver(new Client({ connection, namespace: temporal.namespace, identity }), env.installation),
+    lifecycles: lifecyclesOver(client, env.installation),
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });
@@ -221,6 +235,16 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   process.on('disconnect', shutdown);
   const gauges = new MemoryGauges(Runtime.instance().metricMeter, memory);
   const showing = setInterval(() => gauges.show(), SHOW_MEMORY_EVERY_MS);
+  const checkPool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-worker-check' });
+  const checks = new ServiceChecks({
+    addresses: { databaseUrl, kafka: env.kafka, temporal },
+    pool: checkPool,
+    clock: systemClock,
+    keepMs: CHECKS_KEPT_MS,
+    timeoutMs: CHECK_WITHIN_MS,
+  });
+  const looks = env.workerMetrics === null ? [] : looksFor({ roles, client, pool, checks, log });
+  health.running(Object.fromEntries(roles.map((role, index) => [role, workers[index]!])), checks);
   log.info(
     {
       taskQueue,
@@ -235,17 +259,48 @@ async function run(env: Environment, log: pino.Logger): Promise<void> {
   process.send?.({ ready: true });
   if (roles.includes('workflow')) teller.start();
   if (roles.includes('stream')) tender.start();
+  for (const look of looks) look.start();
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
     clearInterval(showing);
-    await Promise.all([teller.stop(), tender.stop()]);
+    await Promise.all([teller.stop(), tender.stop(), ...looks.map((look) => look.stop())]);
+    await checkPool.end();
     await reader?.close();
     await duckdb.close();
     await connection.close();
     await pool.end();
     spill.remove();
   }
+}
+
+interface Looking {
+  readonly roles: readonly Role[];
+  readonly client: Client;
+  readonly pool: pg.Pool;
+  readonly checks: ServiceChecks;
+  readonly log: pino.Logger;
+}
+
+/** What is looked at for the metrics alone. */
+function looksFor({ roles, client, pool, checks, log }: Looking): Repeated[] {
+  const meter = Runtime.instance().metricMeter;
+  const reachable = gaugeOn(meter, 'millrace_service_reachable');
+  const services = new Repeated({
+    run: async () => {
+      for (const { service, ok } of await checks.look()) reachable.set(ok ? 1 : 0, { service });
+    },
+    everyMs: LOOK_EVERY_MS,
+    onError: (error) => log.warn({ err: error }, 'the services could not be looked at'),
+  });
+  if (!roles.includes('workflow')) return [services];
+  const phases = new PhaseGauges({ client, pool, meter });
+  const shown = new Repeated({
+    run: () => phases.look(),
+    everyMs: LOOK_EVERY_MS,
+    onError: (error) => log.warn({ err: error }, 'the phases of the lifecycles could not be looked at'),
+  });
+  return [services, shown];
 }
 
 /** What this process keeps within, how it is shared out, and what it takes before it has any work: its base. */
@@ -272,11 +327,20 @@ async function runOrStopAll(worker: Worker, shutdown: () => void): Promise<void>
 
 async function main(): Promise<void> {
   let log = pino({ name: 'millrace-worker', serializers });
+  let listener: WorkerListener | null = null;
   try {
     const env = readEnvironment();
     log = pino({ name: 'millrace-worker', level: env.logLevel, serializers });
-    bridgeLogs(log, env.workerMetrics);
-    await run(env, log);
+    const health = new WorkerHealth();
+    if (env.workerMetrics === null) bridgeLogs(log, null);
+    else {
+      // The SDK's own listener has metrics alone, and takes no other routes: it listens for ours.
+      const metricsAddress = `127.0.0.1:${await freeLoopbackPort()}`;
+      bridgeLogs(log, metricsAddress);
+      const metricsUrl = `http://${metricsAddress}/metrics`;
+      listener = await WorkerListener.open({ address: env.workerMetrics, metricsUrl, health });
+    }
+    await run(env, log, health);
     log.info('stopped');
   } catch (error) {
     const known = isMillraceError(error)
@@ -288,6 +352,7 @@ async function main(): Promise<void> {
     // Temporal's runtime, installed but never used by a worker, keeps the process alive and takes SIGTERM for itself.
     process.exit(1);
   } finally {
+    await listener?.close();
     // The channel to a parent would keep us alive.
     if (process.connected) process.disconnect();
   }

@@ -1,10 +1,12 @@
 import { CompleteAsyncError, Context, log } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
+import { installationOfQueue } from '../engine/installation/installation-names.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { bounded, boundedJson, RESULT_MOST_BYTES } from '../workflows/bounded.ts';
 import { WAITED_BY_WORKFLOW } from '../workflows/waits-mark.ts';
+import { counterOn } from './worker-metrics.ts';
 
 /** Errors nobody named are tried this often in a row before a person is asked: they may pass, and they may be bugs. */
 export const UNNAMED_TRIES = 5;
@@ -31,9 +33,18 @@ export function asActivity<Input, Result>(
       checkSize(result);
       return result;
     } catch (error) {
-      throw toFailure(error, rule);
+      const failure = toFailure(error, rule);
+      if (failure instanceof ApplicationFailure) countFailure(failure);
+      throw failure;
     }
   };
+}
+
+function countFailure({ type }: ApplicationFailure): void {
+  const { info, metricMeter } = Context.current();
+  const view = installationOfQueue(info.taskQueue).viewOfLifecycle(info.workflowExecution?.workflowId ?? '') ?? '';
+  const labels = { view, activity_type: info.activityType, code: type ?? 'unexpected-error' };
+  counterOn(metricMeter, 'millrace_activity_failures_total').add(1, labels);
 }
 
 function checkSize(result: unknown): void {

@@ -1,21 +1,21 @@
 import type { Context } from '@temporalio/activity';
 import type { HeartbeatFigures } from './heartbeat.ts';
+import { gaugeOn } from './worker-metrics.ts';
 
 /** Of the figures of a heartbeat, those that are told as metrics. */
 const SHOWN = [
-  { figure: 'lag', name: 'lag', unit: 'records' },
-  { figure: 'held', name: 'held', unit: 'records' },
-  { figure: 'holes', name: 'holes', unit: 'records' },
-  { figure: 'buffered', name: 'buffered', unit: 'records' },
-  { figure: 'intakeBytes', name: 'memory_intake_bytes', unit: 'bytes' },
-  { figure: 'stateBytes', name: 'memory_states_bytes', unit: 'bytes' },
-  { figure: 'idBytes', name: 'memory_ids_bytes', unit: 'bytes' },
+  { figure: 'lag', name: 'millrace_activity_lag' },
+  { figure: 'held', name: 'millrace_activity_held' },
+  { figure: 'holes', name: 'millrace_activity_holes' },
+  { figure: 'buffered', name: 'millrace_activity_buffered' },
+  { figure: 'intakeBytes', name: 'millrace_activity_memory_intake_bytes' },
+  { figure: 'stateBytes', name: 'millrace_activity_memory_states_bytes' },
+  { figure: 'idBytes', name: 'millrace_activity_memory_ids_bytes' },
 ] as const;
 
 /**
- * What an activity reports, as metrics of its worker: `millrace_activity_lag`, `…_held`, `…_holes`, `…_buffered`, of a stream `…_memory_intake_bytes`,
- * `…_memory_states_bytes` and `…_memory_ids_bytes`, and `…_waiting_seconds`, 0 where nothing is waited for. By `workflow_id` and `activity_type`. An
- * activity that has ended waits for nothing; its other gauges keep what they said last.
+ * What an activity reports, as metrics of its worker, by `workflow_id` and `activity_type`. One that has ended waits for nothing; its other gauges
+ * keep what they said last.
  */
 export class ActivityGauges {
   readonly #gauges;
@@ -27,11 +27,8 @@ export class ActivityGauges {
       workflow_id: workflowExecution?.workflowId ?? '',
       activity_type: activityType,
     });
-    this.#gauges = SHOWN.map(({ figure, name, unit }) => ({
-      figure,
-      gauge: meter.createGauge(`millrace_activity_${name}`, 'int', unit),
-    }));
-    this.#waiting = meter.createGauge('millrace_activity_waiting_seconds', 'float', 's');
+    this.#gauges = SHOWN.map(({ figure, name }) => ({ figure, gauge: gaugeOn(meter, name) }));
+    this.#waiting = gaugeOn(meter, 'millrace_activity_waiting_seconds', 'float');
   }
 
   show(figures: HeartbeatFigures): void {

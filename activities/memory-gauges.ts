@@ -2,12 +2,9 @@ import type { MetricGauge, MetricMeter } from '@temporalio/common';
 import { duckDbMemory } from '../engine/memory/duckdb-memory.ts';
 import { intakeMemory } from '../engine/memory/intake-memory.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
+import { gaugeOn } from './worker-metrics.ts';
 
-/**
- * The memory of a worker, as its metrics: `millrace_memory_limit_bytes` and `millrace_memory_used_bytes` by `place` (`heap`, `buffers`; `intake`: records
- * on their way in; `duckdb`: turns at DuckDB), `millrace_memory_held_bytes` by `holder`, and `millrace_memory_waiting`, how many wait, by `place`
- * (`memory`, `intake`, `duckdb`).
- */
+/** The memory of a worker, as its metrics `millrace_memory_…`. */
 export class MemoryGauges {
   readonly #memory: MemoryBudget;
   readonly #intake: MemoryBudget;
@@ -23,10 +20,10 @@ export class MemoryGauges {
     this.#memory = memory;
     this.#intake = intakeMemory(memory);
     this.#duckDb = duckDbMemory(memory);
-    this.#limit = meter.createGauge('millrace_memory_limit_bytes', 'int', 'bytes');
-    this.#used = meter.createGauge('millrace_memory_used_bytes', 'int', 'bytes');
-    this.#held = meter.createGauge('millrace_memory_held_bytes', 'int', 'bytes');
-    this.#waiting = meter.createGauge('millrace_memory_waiting', 'int', 'activities');
+    this.#limit = gaugeOn(meter, 'millrace_memory_limit_bytes');
+    this.#used = gaugeOn(meter, 'millrace_memory_used_bytes');
+    this.#held = gaugeOn(meter, 'millrace_memory_held_bytes');
+    this.#waiting = gaugeOn(meter, 'millrace_memory_waiting');
   }
 
   show(): void {

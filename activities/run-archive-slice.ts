@@ -5,6 +5,7 @@ import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.
 import { UNNAMED_TRIES } from './activity-error.ts';
 import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';
+import { countSlice } from './slice-counters.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
 const SILENT_FOR_MS = 60_000;
@@ -64,6 +65,7 @@ export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInp
     }),
   );
   const { records, files, lag, waiting, ended } = result;
+  countSlice(Context.current(), ended, records);
   const summary = { records, files, lag, waiting: boundedWaiting(waiting) };
   if (ended === 'superseded') return { ...summary, ended, generation: await archiveGeneration(deps, source.name) };
   if (ended !== 'aborted') return { ...summary, ended };

@@ -5,9 +5,12 @@ import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-de
 import { UNNAMED_TRIES } from './activity-error.ts';
 import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';
+import { countSlice, DeadLetterReasons } from './slice-counters.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
 const SILENT_FOR_MS = 60_000;
+
+const REASONS = new DeadLetterReasons();
 
 /**
  * One slice of a stream: runs until its budget is used up, the present end is reached (refresh, catching up), or it is asked to
@@ -16,7 +19,8 @@ const SILENT_FOR_MS = 60_000;
 export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Promise<SliceSummary> {
   const view = await viewWithFingerprint(deps, input);
   const reader = readerFor(deps, view);
-  const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
+  const context = Context.current();
+  const { currentAttemptScheduledTimestampMs: attemptMs } = context.info;
   const { shard, shards } = input;
   const beganMs = deps.clock.monotonicMs();
   const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
@@ -34,6 +38,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
       limits: { unnamedTries: UNNAMED_TRIES },
       signal: pulse.signal,
       clock: deps.clock,
+      onDeadLetters: (letters) => REASONS.count(context, view.name, letters),
       onProgress: ({
         records,
         lag,
@@ -68,6 +73,7 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
     }),
   );
   const { records, lag, held, watermarkUs, mostlyInvalid, waiting, ended } = result;
+  countSlice(context, ended, records);
   const seconds = Math.max(deps.clock.monotonicMs() - beganMs, 1) / 1000;
   const summary = {
     records,

@@ -28,6 +28,15 @@ export interface UnreachableService {
  * await checkReachable({ databaseUrl, kafka, temporal });
  */
 export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 4000): Promise<void> {
+  const services = await unreachableServices(addresses, timeoutMs);
+  if (services.length > 0) throw unreachable(services);
+}
+
+/** Does one real operation on each service, all at once; those that did not answer, or refused. Never throws. */
+export async function unreachableServices(
+  addresses: ServiceAddresses,
+  timeoutMs: number,
+): Promise<UnreachableService[]> {
   const { databaseUrl, kafka, temporal } = addresses;
   const checks: Promise<UnreachableService | null>[] = [];
   // Each client is loaded by the check that needs it: a command asks for one or two, and they take longer to load than to answer.
@@ -58,14 +67,16 @@ export async function checkReachable(addresses: ServiceAddresses, timeoutMs = 40
     };
     checks.push(attempt(subject, timeoutMs, load));
   }
-  const services = (await Promise.all(checks)).filter((fault) => fault !== null);
-  if (services.length === 0) return;
+  return (await Promise.all(checks)).filter((fault) => fault !== null);
+}
+
+function unreachable(services: readonly UnreachableService[]): MillraceError {
   const lines = services.map(
     (fault) => `  ${fault.service} at ${fault.address} (set by ${fault.variable}): ${fault.reason}`,
   );
   const refused = services.flatMap(({ remedy }) => remedy ?? []);
   const variables = services.filter(({ remedy }) => remedy === null).map(({ variable }) => variable);
-  throw new MillraceError('service-unreachable', `cannot reach:\n${lines.join('\n')}`, {
+  return new MillraceError('service-unreachable', `cannot reach:\n${lines.join('\n')}`, {
     remedy: [...(variables.length === 0 ? [] : [startOrCorrect(variables.join(', '))]), ...refused].join('\n'),
     retryable: true,
     httpStatus: 503,

@@ -32,7 +32,7 @@ export const LAYERS: LayerRules = {
     ['index.ts', 'client.ts', 'testing.ts'],
     ['features', 'workflows'],
     ['config'],
-    ['activities', 'serving'],
+    ['activities', 'operate', 'serving'],
     ['worker.ts'],
     ['stack'],
     ['cli'],
@@ -76,7 +76,7 @@ export const LAYERS: LayerRules = {
       // biome-ignore format: in the order of the levels
       rooms: [
         'engine/postgres', 'engine/archive', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
-        'config', 'activities', 'serving', 'stack', 'cli', 'demo',
+        'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },
     { packages: ['vega', 'vega-lite'], rooms: ['engine/training'] },

@@ -1,3 +1,4 @@
+import { addCounts, emptyCounts, type LogCounts } from '../engine/admission/log-counts.ts';
 import type { Queryable } from '../engine/postgres/queryable.ts';
 import { CATALOG } from '../engine/postgres/schemas.ts';
 import { postgresTypes } from '../engine/postgres/type-parsers.ts';
@@ -13,6 +14,10 @@ export interface ViewProgress {
   readonly mostlyInvalid: number;
   /** Of the engine that built what is served. */
   readonly semantics: number;
+  /** When a stream last wrote how far it is; UTC epoch µs, null where none has. */
+  readonly committedAtUs: number | null;
+  /** Where records and rows of history went: those of the build and of the stream since. */
+  readonly counts: LogCounts;
 }
 
 /**
@@ -26,6 +31,9 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     watermark_us: number | null;
     mostly_invalid: number;
     semantics: number;
+    committed_at: number | null;
+    counts: Partial<LogCounts>;
+    partition_counts: Partial<LogCounts>[];
   }>({
     text: `
       SELECT v.view,
@@ -38,11 +46,14 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
           v.history_watermark_us
         ) AS watermark_us,
         count(*) FILTER (WHERE (to_jsonb(o)->>'mostly_invalid')::boolean)::int AS mostly_invalid,
-        (v.layout->>'semantics')::int AS semantics
+        (v.layout->>'semantics')::int AS semantics,
+        max(o.updated_at) AS committed_at,
+        v.counts,
+        coalesce(jsonb_agg(o.counts) FILTER (WHERE o.view IS NOT NULL), '[]') AS partition_counts
       FROM ${CATALOG.text}.view_version v
       LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version
       WHERE v.status = 'live'
-      GROUP BY v.view, v.history_watermark_us, v.layout->>'semantics'
+      GROUP BY v.view, v.history_watermark_us, v.layout->>'semantics', v.counts
       ORDER BY v.view`,
     types: postgresTypes,
   });
@@ -52,5 +63,13 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     watermarkUs: row.watermark_us,
     mostlyInvalid: row.mostly_invalid,
     semantics: row.semantics,
+    committedAtUs: row.committed_at,
+    counts: sumOf([row.counts, ...row.partition_counts]),
   }));
+}
+
+function sumOf(parts: readonly Partial<LogCounts>[]): LogCounts {
+  const sum = emptyCounts();
+  for (const part of parts) addCounts(sum, { ...emptyCounts(), ...part });
+  return sum;
 }

@@ -15,7 +15,7 @@ export class ReasonTally {
   /** @param place Where the record lies, in words. */
   add(place: string, reasons: readonly string[]): void {
     for (const reason of reasons) {
-      const kind = kindOf(reason);
+      const kind = kindOfReason(reason);
       const known = this.#kinds.get(kind);
       if (known !== undefined) known.count++;
       else if (this.#kinds.size < MOST_KINDS)
@@ -31,7 +31,7 @@ export class ReasonTally {
 }
 
 /** The field, and what was expected of it; of what is said in other words, those without the numbers and texts in them. */
-function kindOf(reason: string): string {
+export function kindOfReason(reason: string): string {
   const colon = reason.indexOf(': ') + 1;
   const field = reason.slice(0, colon).replaceAll(/\[\d+\]/g, '[]');
   const words = reason.slice(colon);

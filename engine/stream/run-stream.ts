@@ -88,6 +88,7 @@ class StreamRun implements SliceWork, SessionHost {
     this.#applied += batch.applied;
     this.#invalid += batch.invalid;
     for (const advance of batch.advances) this.#note(advance);
+    if (batch.deadLetters.length > 0) this.#options.onDeadLetters?.(batch.deadLetters);
   }
 
   readonly waitTurn: WaitTurn = (wait) => this.#slice.waitTurn(wait);

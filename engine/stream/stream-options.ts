@@ -10,6 +10,7 @@ import {
 import type { Waiting } from '../slice/wait-watch.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
+import type { MicroBatch } from './micro-batch.ts';
 import type { CacheLimits } from './state-cache.ts';
 
 /** Bounds of a stream's work; each has a default. */
@@ -62,6 +63,8 @@ export interface RunStreamOptions extends SliceOptions {
   readonly mostlyInvalid?: boolean | undefined;
   /** Called every `progressEveryMs`, whatever the run waits for. What it throws ends the run. */
   readonly onProgress?: ((progress: StreamProgress) => void) | undefined;
+  /** Told of the dead letters of each micro-batch once they are committed. */
+  readonly onDeadLetters?: ((letters: MicroBatch['deadLetters']) => void) | undefined;
   readonly limits?: Partial<StreamLimits> | undefined;
   /** What states, ids and records are counted in. Default that of the process. */
   readonly memory?: MemoryBudget | undefined;

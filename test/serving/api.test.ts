@@ -239,6 +239,9 @@ describe('the other routes', () => {
     expect(text).toMatch(/millrace_http_requests_total\{route="\/v1\/features",status="200"\} \d+/);
     expect(text).toMatch(/millrace_view_lag_records\{view="shop_sales"\} 0/);
     expect(text).toMatch(/millrace_view_freshness_seconds\{view="shop_sales"\} \d/);
+    expect(text).toMatch(/millrace_view_dead_letters\{view="shop_sales"\} 7\n/);
+    expect(text).toMatch(/millrace_view_commit_age_seconds\{view="shop_sales"\} [\d.]+\n/);
+    expect(text).toMatch(/millrace_view_records\{view="shop_sales",outcome="applied"\} [1-9]\d*\n/);
     expect(text).toMatch(/millrace_database_up 1/);
     // Of a database that no worker has migrated yet it tells what is there.
     await database.pool.query('ALTER TABLE millrace_catalog.kept_size RENAME TO not_yet');

@@ -1,0 +1,60 @@
+import type { Client } from '@temporalio/client';
+import type { MetricMeter } from '@temporalio/common';
+import type pg from 'pg';
+import { installationOfQueue } from '../engine/installation/installation-names.ts';
+import { installationOf } from '../engine/postgres/settled-queries.ts';
+import { liveVersions } from '../engine/postgres/view-versions.ts';
+import type { ArchivePhase } from '../workflows/archive-source/contract.ts';
+import type { Phase } from '../workflows/feature-lifecycle/contract.ts';
+import { ARCHIVE_PHASE, ARCHIVE_SOURCE, FEATURE_PHASE } from '../workflows/search-attributes.ts';
+import { gaugeOn, OneOfGauge } from './worker-metrics.ts';
+
+/** Started, and has not said yet. */
+const FIRST_OF_VIEW: Phase = 'validating';
+const FIRST_OF_ARCHIVE: ArchivePhase = 'starting';
+const NO_LIFECYCLE = 'no-lifecycle';
+
+export interface PhaseGaugesOptions {
+  readonly client: Client;
+  readonly pool: pg.Pool;
+  readonly meter: MetricMeter;
+}
+
+/**
+ * The phases of all lifecycles and archives, as metrics of this worker: one question of Temporal's list a look, whoever runs them. A gauge set
+ * by the workflow itself would stay behind in the worker it has left.
+ */
+export class PhaseGauges {
+  readonly #options: PhaseGaugesOptions;
+  readonly #views: OneOfGauge;
+  readonly #archives: OneOfGauge;
+
+  constructor(options: PhaseGaugesOptions) {
+    this.#options = options;
+    this.#views = new OneOfGauge(gaugeOn(options.meter, 'millrace_view_phase'));
+    this.#archives = new OneOfGauge(gaugeOn(options.meter, 'millrace_archive_phase'));
+  }
+
+  /** One look at the list, shown. */
+  async look(): Promise<void> {
+    const { client, pool } = this.#options;
+    const names = installationOf(pool);
+    const views = new Map<string, string>();
+    const archives: { readonly source: string; readonly phase: string }[] = [];
+    for await (const run of client.workflow.list({
+      query: "(WorkflowType = 'featureLifecycle' OR WorkflowType = 'archiveSource') AND ExecutionStatus = 'Running'",
+    })) {
+      // Other installations may share the namespace.
+      if (installationOfQueue(run.taskQueue).name !== names.name) continue;
+      const { typedSearchAttributes: attributes } = run;
+      const view = names.viewOfLifecycle(run.workflowId);
+      const source = attributes.get(ARCHIVE_SOURCE)?.slice(names.searchValue('').length);
+      if (view !== null) views.set(view, attributes.get(FEATURE_PHASE) ?? FIRST_OF_VIEW);
+      else if (source !== undefined)
+        archives.push({ source, phase: attributes.get(ARCHIVE_PHASE) ?? FIRST_OF_ARCHIVE });
+    }
+    for (const { view } of await liveVersions(pool)) if (!views.has(view)) views.set(view, NO_LIFECYCLE);
+    this.#views.show([...views].map(([view, phase]) => ({ view, phase })));
+    this.#archives.show(archives);
+  }
+}

@@ -1,0 +1,79 @@
+import type { Gauge, Registry } from 'prom-client';
+import { isRetired } from '../engine/define/semantics.ts';
+import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
+import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
+import type { ArchiveProgress } from './archive-progress.ts';
+import { gaugeOf } from './registered-metrics.ts';
+import type { ViewProgress } from './view-progress.ts';
+
+/** What the catalog says of the views at a scrape. */
+export interface ScrapedViews {
+  readonly progress: readonly ViewProgress[];
+  /** The newest of each view. */
+  readonly audits: readonly StoredAudit[];
+  readonly kept: readonly KeptSize[];
+  readonly archives: readonly ArchiveProgress[];
+}
+
+/** What the catalog knows of views and archives, as gauges. */
+export class CatalogGauges {
+  readonly #all: ReturnType<typeof gaugesOf>;
+
+  constructor(registry: Registry) {
+    this.#all = gaugesOf(registry);
+  }
+
+  /** Shows what a scrape found, and nothing that an earlier one did; null: the database did not answer. */
+  show(found: ScrapedViews | null, nowUs: number): void {
+    const all = this.#all;
+    for (const gauge of Object.values<Gauge>(all)) gauge.reset();
+    all.databaseUp.set(found === null ? 0 : 1);
+    const secondsSince = (us: number): number => Math.max(0, nowUs - us) / 1_000_000;
+    for (const { view, lag, watermarkUs, committedAtUs, mostlyInvalid, semantics, counts } of found?.progress ?? []) {
+      all.mostlyInvalid.set({ view }, mostlyInvalid);
+      all.upgrading.set({ view }, isRetired(semantics) ? 1 : 0);
+      if (lag !== null) all.lag.set({ view }, lag);
+      if (watermarkUs !== null) all.freshness.set({ view }, secondsSince(watermarkUs));
+      if (committedAtUs !== null) all.commitAge.set({ view }, secondsSince(committedAtUs));
+      for (const [outcome, records] of Object.entries(counts)) all.records.set({ view, outcome }, records);
+    }
+    for (const { view, cellsCompared, cellsDiffering, finishedAtUs } of found?.audits ?? []) {
+      all.cells.set({ view }, cellsCompared);
+      all.differing.set({ view }, cellsDiffering);
+      all.auditAge.set({ view }, secondsSince(finishedAtUs));
+    }
+    for (const { view, kind, rows, bytes, droppedRows } of found?.kept ?? []) {
+      all.kept.inc({ view, kind }, bytes);
+      all.dropped.inc({ view, kind }, droppedRows);
+      if (kind === 'dead-letters') all.deadLetters.inc({ view }, rows + droppedRows);
+    }
+    for (const { source, lag, holes, lost, updatedAtUs } of found?.archives ?? []) {
+      all.archiveLag.set({ source }, lag);
+      all.archiveHoles.set({ source }, holes);
+      all.archiveLost.set({ source }, lost);
+      all.archiveAge.set({ source }, secondsSince(updatedAtUs));
+    }
+  }
+}
+
+function gaugesOf(registry: Registry) {
+  return {
+    databaseUp: gaugeOf(registry, 'millrace_database_up'),
+    freshness: gaugeOf(registry, 'millrace_view_freshness_seconds'),
+    lag: gaugeOf(registry, 'millrace_view_lag_records'),
+    commitAge: gaugeOf(registry, 'millrace_view_commit_age_seconds'),
+    records: gaugeOf(registry, 'millrace_view_records'),
+    deadLetters: gaugeOf(registry, 'millrace_view_dead_letters'),
+    mostlyInvalid: gaugeOf(registry, 'millrace_view_mostly_invalid_partitions'),
+    upgrading: gaugeOf(registry, 'millrace_view_upgrading'),
+    kept: gaugeOf(registry, 'millrace_view_kept_bytes'),
+    dropped: gaugeOf(registry, 'millrace_view_dropped_rows'),
+    cells: gaugeOf(registry, 'millrace_parity_cells_compared'),
+    differing: gaugeOf(registry, 'millrace_parity_cells_differing'),
+    auditAge: gaugeOf(registry, 'millrace_parity_audit_age_seconds'),
+    archiveLag: gaugeOf(registry, 'millrace_archive_lag_records'),
+    archiveHoles: gaugeOf(registry, 'millrace_archive_holes'),
+    archiveLost: gaugeOf(registry, 'millrace_archive_lost_offsets'),
+    archiveAge: gaugeOf(registry, 'millrace_archive_age_seconds'),
+  };
+}
