@@ -106,6 +106,11 @@ export class RunningCommand {
     });
   }
 
+  /** All that it has said so far. */
+  get output(): string {
+    return this.#output;
+  }
+
   /** The first match in what it has said so far or will say. Throws with all of it where it ends before. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     const found = new Promise<RegExpExecArray>((resolve) => {
