@@ -20,9 +20,9 @@ export function hashId(id: string, words: Uint32Array): void {
   }
 }
 
-/** Writes one packed id at byte `at`. */
-export function packId(view: DataView, at: number, words: Uint32Array, eventTimeUs: number): void {
-  for (let word = 0; word < 4; word++) view.setUint32(at + word * 4, words[word] as number);
+/** Writes one packed id at byte `at`. `from`: where its four words begin. */
+export function packId(view: DataView, at: number, words: Uint32Array, eventTimeUs: number, from = 0): void {
+  for (let word = 0; word < 4; word++) view.setUint32(at + word * 4, words[from + word] as number);
   const high = Math.floor(eventTimeUs / 4294967296);
   view.setInt32(at + 16, high);
   view.setUint32(at + 20, eventTimeUs - high * 4294967296);

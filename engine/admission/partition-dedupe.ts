@@ -1,18 +1,13 @@
+import { ClaimPool } from './claim-pool.ts';
+import { HeldClaims } from './held-claims.ts';
 import { hashId, PACKED_ID_BYTES, packId } from './id-hash.ts';
-import { IdTable } from './id-table.ts';
 
 /**
- * Whether a record repeats a claim of its id (design §5): while the later of the watermark before it and its own event time is at most the
- * claim's time plus the horizon, inclusive. False for a claim at NaN: an unknown id. All in µs.
+ * The oldest claim of its id that a record repeats (design §5): the later of the watermark before it and its own event time, less the horizon, inclusive.
+ * Of several claims of an id the newest has the latest time, so that a record repeats one where it repeats any. All in µs.
  */
-export function repeatsClaim(
-  claimedAtUs: number,
-  watermarkUs: number | null,
-  eventTimeUs: number,
-  horizonUs: number,
-): boolean {
-  const nowUs = watermarkUs === null || eventTimeUs > watermarkUs ? eventTimeUs : watermarkUs;
-  return nowUs <= claimedAtUs + horizonUs;
+export function oldestRepeatedUs(watermarkUs: number | null, eventTimeUs: number, horizonUs: number): number {
+  return (watermarkUs === null || eventTimeUs > watermarkUs ? eventTimeUs : watermarkUs) - horizonUs;
 }
 
 /** Whether a record is older than any claim that is still known: it counts, and cannot be told from a repeat. */
@@ -20,32 +15,41 @@ export function isBeyondHorizon(watermarkUs: number | null, eventTimeUs: number,
   return watermarkUs !== null && eventTimeUs < watermarkUs - horizonUs;
 }
 
-/** The ids of a history's last horizon, known to every partition: loaded before any record is judged, shared, never changed. */
+/** The ids of a history's last horizon, known to every partition: loaded before any record is judged, then never changed. */
 export class HistoryIds {
-  readonly #table = new IdTable();
+  readonly #claims: HeldClaims;
 
-  /** @param chunks Packed ids as `HistoryFigures.horizonIds` and the rows of `dedupe_ids` with partition -1 hold them. */
-  constructor(chunks: Iterable<Uint8Array> = []) {
+  /**
+   * @param chunks Packed ids as `HistoryFigures.horizonIds` and the rows of `dedupe_ids` with partition -1 hold them.
+   * @param pool Shared with others who may know the same ones; to be released then.
+   */
+  constructor(chunks: Iterable<Uint8Array> = [], pool = new ClaimPool()) {
+    this.#claims = new HeldClaims(pool);
     for (const chunk of chunks) this.load(chunk);
   }
 
   /** Adds a chunk. Throws MillraceError `dedupe-ids-corrupt`. */
   load(chunk: Uint8Array): void {
-    this.#table.load(chunk);
+    this.#claims.load(chunk);
   }
 
-  get size(): number {
-    return this.#table.size;
+  /** No more chunks will come. */
+  seal(): void {
+    this.#claims.seal();
   }
 
-  /** What they take of memory. */
+  /** What they take of memory beside the pool's. */
   get bytes(): number {
-    return this.#table.bytes;
+    return this.#claims.bytes;
   }
 
-  /** The event time (µs) an id was first seen at, NaN where it is unknown. */
-  get(words: Uint32Array): number {
-    return this.#table.get(words);
+  /** Whether an id was claimed at or after `fromUs`. */
+  has(words: Uint32Array, fromUs: number): boolean {
+    return this.#claims.has(words, fromUs);
+  }
+
+  release(): void {
+    this.#claims.release();
   }
 }
 
@@ -56,19 +60,21 @@ export interface PackedIds {
   readonly newestEventTimeUs: number;
 }
 
-/** The claims of one partition: its own, and below them the history's. Which record repeats one is `repeatsClaim`'s to say. */
+/** The claims of one partition: its own and the history's. Which record repeats one is `oldestRepeatedUs`' to say. */
 export class PartitionDedupe {
   readonly #horizonUs: number;
   readonly #history: HistoryIds | null;
-  readonly #own = new IdTable();
+  readonly #own: HeldClaims;
   readonly #words = new Uint32Array(4);
   #fresh = new DataView(new ArrayBuffer(PACKED_ID_BYTES * 256));
   #freshBytes = 0;
   #freshNewestUs = Number.NEGATIVE_INFINITY;
 
-  constructor(horizonUs: number, history: HistoryIds | null) {
+  /** @param pool Shared with others who judge the same partition; to be released then. */
+  constructor(horizonUs: number, history: HistoryIds | null, pool = new ClaimPool()) {
     this.#horizonUs = horizonUs;
     this.#history = history;
+    this.#own = new HeldClaims(pool);
   }
 
   /**
@@ -79,12 +85,11 @@ export class PartitionDedupe {
   judge(id: string, eventTimeUs: number, watermarkUs: number | null): 'new' | 'undeduped' | 'duplicate' {
     const words = this.#words;
     hashId(id, words);
-    let claimedAt = this.#own.get(words);
-    if (claimedAt !== claimedAt && this.#history !== null) claimedAt = this.#history.get(words);
-    if (repeatsClaim(claimedAt, watermarkUs, eventTimeUs, this.#horizonUs)) return 'duplicate';
+    const fromUs = oldestRepeatedUs(watermarkUs, eventTimeUs, this.#horizonUs);
+    if (this.#own.has(words, fromUs) || this.#history?.has(words, fromUs) === true) return 'duplicate';
     // A claim this old is forgotten before any record could repeat it.
     if (isBeyondHorizon(watermarkUs, eventTimeUs, this.#horizonUs)) return 'undeduped';
-    this.#own.set(words, eventTimeUs, this.#floorUs(watermarkUs));
+    this.#own.add(words[0]!, words[1]!, words[2]!, words[3]!, eventTimeUs, this.#floorUs(watermarkUs));
     if (this.#freshBytes === this.#fresh.byteLength) this.#growFresh();
     packId(this.#fresh, this.#freshBytes, words, eventTimeUs);
     this.#freshBytes += PACKED_ID_BYTES;
@@ -106,7 +111,7 @@ export class PartitionDedupe {
     this.#own.load(packed);
   }
 
-  /** What its own ids take of memory, those included that `takeNew` has not given out yet. */
+  /** What its own ids take of memory beside the pool's, those included that `takeNew` has not given out yet. */
   get bytes(): number {
     return this.#own.bytes + this.#fresh.byteLength;
   }
@@ -116,9 +121,15 @@ export class PartitionDedupe {
     this.#own.dropBefore(this.#floorUs(watermarkUs));
   }
 
-  /** All own ids that are still known at this watermark, packed. */
+  /** All own ids that a record can still repeat at this watermark, packed, with those that were claimed about the same time. */
   snapshot(watermarkUs: number | null): Uint8Array {
-    return this.#own.pack(this.#floorUs(watermarkUs));
+    this.#own.dropBefore(this.#floorUs(watermarkUs));
+    return this.#own.pack();
+  }
+
+  /** Gives its ids back. Nothing may be asked of it from then on. */
+  release(): void {
+    this.#own.release();
   }
 
   /** Claims before it no record can repeat any more. */

@@ -4,7 +4,7 @@ import { type ColumnSource, type HistoryColumn, positionSql } from './column-sou
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { eventIdText } from '../admission/event-id.ts';
 import { eventTimeOf } from '../define/event-time.ts';
-import { repeatsClaim } from '../admission/partition-dedupe.ts';
+import { oldestRepeatedUs } from '../admission/partition-dedupe.ts';
 import type { HistoryRun } from './history-run.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { repeatedHashes } from './repeated-hashes.ts';
@@ -98,7 +98,7 @@ async function addWideLosers(
       for (let index = 0; index < chunk.rowCount; index++) {
         const timeUs = times[index] as number;
         const isFirst = places[index] === 1;
-        if (isFirst || !repeatsClaim(claimedAtUs, null, timeUs, horizonUs)) claimedAtUs = timeUs;
+        if (isFirst || claimedAtUs < oldestRepeatedUs(null, timeUs, horizonUs)) claimedAtUs = timeUs;
         else appender.append(BigInt(positions[index] as number), BigInt(timeUs));
       }
     }

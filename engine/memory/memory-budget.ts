@@ -178,7 +178,7 @@ interface Ledger {
 /** A part of a budget, held until it is released. */
 export class MemoryReservation implements MemoryHolder {
   readonly what: string;
-  readonly #least: MemoryAmount;
+  #least: MemoryAmount;
   readonly #ledger: Ledger;
   readonly #bytes: { heap: number; buffers: number };
   #released = false;
@@ -211,6 +211,19 @@ export class MemoryReservation implements MemoryHolder {
     invariant(whole(bytes) <= this.#bytes[place], `${this.what} gives back more than it holds`);
     this.#bytes[place] -= whole(bytes);
     this.#ledger.give(place, whole(bytes));
+  }
+
+  /** Gives so many bytes to another of the same budget, without anybody else's turn between. */
+  giveTo(other: MemoryReservation, place: MemoryPlace, bytes: number): void {
+    invariant(!other.#released, `${other.what} is given memory after its end`);
+    invariant(whole(bytes) <= this.#bytes[place], `${this.what} gives more than it holds`);
+    this.#bytes[place] -= whole(bytes);
+    other.#bytes[place] += whole(bytes);
+  }
+
+  /** From now on what it holds counts as what it began with: nobody can have that of it. */
+  settle(): void {
+    this.#least = { heap: this.heap, buffers: this.buffers };
   }
 
   /** What of this one somebody waits for: bytes beyond what it began with. Who can spill or forget does so, and shrinks by that. */

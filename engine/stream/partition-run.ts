@@ -104,11 +104,6 @@ export class PartitionRun {
     return advance;
   }
 
-  /** What its ids take of memory. */
-  get idBytes(): number {
-    return this.#dedupe.bytes;
-  }
-
   /** Forgets ids beyond the horizon. */
   expireIds(): void {
     if (this.pipeline.watermarkUs !== null) this.#dedupe.expire(this.pipeline.watermarkUs);

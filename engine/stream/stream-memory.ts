@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { MemoryBudget, MemoryReservation, ReserveOptions } from '../memory/memory-budget.ts';
 import type { MemoryAmount } from '../memory/memory-shares.ts';
+import type { SharedIds } from './shared-ids.ts';
 
 const MB = 2 ** 20;
 
@@ -92,7 +93,36 @@ export class StreamMemory implements CacheMemory {
   }
 
   /**
-   * The ids take so many bytes now.
+   * The ids that it shares with others take what they do now: whoever notices reserves it for all, first of what is here for ids and not in use.
+   *
+   * @param ownBytes what its own ids take
+   * @param forget makes a cache give up buffers, where there are no others
+   * @throws MillraceError `memory-in-use` where they take more than is to be had
+   */
+  countShared(shared: SharedIds, ownBytes: number, forget: (bytes: number) => void): void {
+    const { reservation } = shared;
+    const lacking = steps(shared.bytes) - reservation.buffers;
+    if (lacking < -SLACK_BYTES) reservation.shrink('buffers', -lacking);
+    if (lacking <= 0) return;
+    const given = Math.min(lacking, Math.max(0, this.#idBytes - steps(ownBytes)));
+    this.#reservation.giveTo(reservation, 'buffers', given);
+    this.#idBytes -= given;
+    const more = lacking - given;
+    if (more === 0 || reservation.grow('buffers', more)) return;
+    forget(more);
+    if (!reservation.grow('buffers', more)) throw memoryInUse(this.#reservation.what, more);
+  }
+
+  /** Ids have been loaded, and take so many bytes of its own. What it reserved beyond that others may have. */
+  loaded(ownBytes: number): void {
+    const unused = this.#idBytes - steps(ownBytes);
+    if (unused > 0) this.#reservation.shrink('buffers', unused);
+    this.#idBytes -= Math.max(0, unused);
+    this.#reservation.settle();
+  }
+
+  /**
+   * Its own ids take so many bytes now.
    *
    * @param forget makes a cache give up buffers, where there are no others
    * @throws MillraceError `memory-in-use` where they take more than is to be had
@@ -128,6 +158,19 @@ function memoryInUse(what: string, bytes: number): MillraceError {
     {
       remedy:
         'It waits for its turn and goes on. Where it does so often, raise MILLRACE_MEMORY_MB or run more workers.',
+      waits: true,
+      httpStatus: 503,
+    },
+  );
+}
+
+/** What a stream waits for while another one of its source loads. */
+export function waitsForLoading(what: string, source: string): MillraceError {
+  return new MillraceError(
+    'memory-in-use',
+    `${what} is waiting for another stream to have loaded the ids of ${source}`,
+    {
+      remedy: 'It goes on as soon as they are loaded; what both know is then there for both.',
       waits: true,
       httpStatus: 503,
     },

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { HistoryIds } from '../admission/partition-dedupe.ts';
 import { intakeMemory } from '../memory/intake-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import type { LogBatch, TopicBounds } from '../topic/log-reader.ts';
@@ -18,6 +17,7 @@ import { commitBatch } from './commit-batch.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { type LoadedSession, loadSession, type WaitTurn } from './load-session.ts';
 import type { PartitionRun } from './partition-run.ts';
+import type { SessionIds } from './session-ids.ts';
 import { RecordIntake, type TakenRecords } from './record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
@@ -53,7 +53,7 @@ export class StreamSession {
   readonly #claim: Claim;
   readonly #host: SessionHost;
   readonly #runs: ReadonlyMap<number, PartitionRun>;
-  readonly #history: HistoryIds;
+  readonly #ids: SessionIds;
   readonly #memory: StreamMemory;
   readonly #cache: StateCache;
   readonly #builder: BatchBuilder;
@@ -77,7 +77,7 @@ export class StreamSession {
     options: RunStreamOptions,
     limits: StreamLimits,
     claim: Claim,
-    { runs, history, accepted, memory }: LoadedSession,
+    { runs, ids, accepted, memory }: LoadedSession,
     partitionCount: number,
     host: SessionHost,
   ) {
@@ -86,7 +86,7 @@ export class StreamSession {
     this.#claim = claim;
     this.#host = host;
     this.#runs = runs;
-    this.#history = history;
+    this.#ids = ids;
     this.#partitionCount = partitionCount;
     this.#memory = memory;
     this.#cache = new StateCache(limits.cache, host.reducer, memory);
@@ -135,7 +135,7 @@ export class StreamSession {
     const { decoded, encoded } = this.#cache.bytes;
     let intake = this.#intake?.bytes ?? 0;
     for (const { bytes } of this.#taken) intake += bytes;
-    return { intake, states: decoded + encoded, ids: this.#idBytes() };
+    return { intake, states: decoded + encoded, ids: this.#ids.bytes };
   }
 
   /** Runs until it is to stop. Throws what ends the claim: the caller may claim again. */
@@ -165,6 +165,7 @@ export class StreamSession {
       await intake.stop();
       await this.#committing;
       for (const taken of this.#taken) this.#release(taken);
+      this.#ids.release();
       this.#memory.release();
       await this.#boundsCheck;
     }
@@ -185,7 +186,7 @@ export class StreamSession {
         // Here and nowhere else: a batch being built counts on the states it has found.
         this.#cache.trim(this.#committedBatch);
         const batch = await this.#builder.build(taken.batches);
-        this.#memory.countIds(this.#idBytes(), (bytes) => this.#cache.forget(bytes));
+        this.#countIds();
         this.#adapt(batch, taken.isFull && intake.holds(amount));
         const outcome = await this.#settle();
         if (outcome !== null) return outcome;
@@ -223,10 +224,11 @@ export class StreamSession {
     this.#batchRecords = Math.max(1, Math.min(grown, fitting));
   }
 
-  #idBytes(): number {
-    let bytes = this.#history.bytes;
-    for (const run of this.#runs.values()) bytes += run.idBytes;
-    return bytes;
+  #countIds(): void {
+    const { ownBytes, shared } = this.#ids;
+    const forget = (bytes: number): void => this.#cache.forget(bytes);
+    this.#memory.countShared(shared, ownBytes, forget);
+    this.#memory.countIds(ownBytes, forget);
   }
 
   #commit(batch: MicroBatch, taken: TakenRecords, intake: RecordIntake): void {
