@@ -53,6 +53,9 @@ export class HistoryIds {
   }
 }
 
+/** Of ids that `takeNew` has not given out there is room for so many at first. */
+const FIRST_FRESH = 64;
+
 /** New ids of a stretch of a partition, as a row of `dedupe_ids` keeps them. */
 export interface PackedIds {
   readonly ids: Uint8Array;
@@ -66,7 +69,7 @@ export class PartitionDedupe {
   readonly #history: HistoryIds | null;
   readonly #own: HeldClaims;
   readonly #words = new Uint32Array(4);
-  #fresh = new DataView(new ArrayBuffer(PACKED_ID_BYTES * 256));
+  #fresh = emptyFresh();
   #freshBytes = 0;
   #freshNewestUs = Number.NEGATIVE_INFINITY;
 
@@ -100,7 +103,9 @@ export class PartitionDedupe {
   /** The ids claimed since the last call, packed in the order they were claimed; null if none. */
   takeNew(): PackedIds | null {
     if (this.#freshBytes === 0) return null;
-    const taken = { ids: this.#freshIds(), newestEventTimeUs: this.#freshNewestUs };
+    const ids = new Uint8Array(this.#fresh.buffer, 0, this.#freshBytes);
+    const taken = { ids, newestEventTimeUs: this.#freshNewestUs };
+    this.#fresh = emptyFresh();
     this.#freshBytes = 0;
     this.#freshNewestUs = Number.NEGATIVE_INFINITY;
     return taken;
@@ -137,13 +142,13 @@ export class PartitionDedupe {
     return watermarkUs === null ? Number.NEGATIVE_INFINITY : watermarkUs - this.#horizonUs;
   }
 
-  #freshIds(): Uint8Array {
-    return new Uint8Array(this.#fresh.buffer.slice(0, this.#freshBytes));
-  }
-
   #growFresh(): void {
     const grown = new Uint8Array(this.#fresh.byteLength * 2);
     grown.set(new Uint8Array(this.#fresh.buffer));
     this.#fresh = new DataView(grown.buffer);
   }
+}
+
+function emptyFresh(): DataView<ArrayBuffer> {
+  return new DataView(new ArrayBuffer(PACKED_ID_BYTES * FIRST_FRESH));
 }

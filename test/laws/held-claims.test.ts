@@ -122,6 +122,25 @@ describe('claims held in a pool', () => {
     expect(pool.bytes).toBe(new ClaimPool().bytes);
   });
 
+  it('are forgotten by the block, once the newest of it lies before the floor', () => {
+    const claims = new HeldClaims(new ClaimPool());
+    const last = 4_500;
+    // The first block has at most 4,096; all times but one are 0.
+    const isKnown = (): boolean[] => [claims.has(hashed(1), 0), claims.has(hashed(0), 10)];
+    for (let id = 0; id < last; id++) add(claims, id, id === 0 ? 10 : 0, 10);
+    claims.dropBefore(10);
+    expect(isKnown()).toEqual([true, true]);
+    claims.dropBefore(11);
+    expect(isKnown()).toEqual([false, false]);
+    // The same, while claims are added.
+    const [kept, gone] = [10, 11].map((floorUs) => {
+      const adding = new HeldClaims(new ClaimPool());
+      for (let id = 0; id < last; id++) add(adding, id, id === 0 ? 10 : 0, floorUs);
+      return adding;
+    });
+    expect([kept!.has(hashed(0), 10), gone!.has(hashed(0), 10)]).toEqual([true, false]);
+  });
+
   it('take at most 32 bytes each', () => {
     const pool = new ClaimPool();
     const claims = new HeldClaims(pool);

@@ -154,6 +154,27 @@ describe('a memory budget', () => {
     expect(held.wanted('heap')).toBe(0);
   });
 
+  it('gives from one to another past those who wait, and asks of neither what it had settled on', async () => {
+    const budget = budgetOf(0, 100);
+    const stream = await budget.reserve({ buffers: 60 }, 'stream');
+    const ids = budget.tryReserve({}, 'ids')!;
+    const waits = budget.reserve({ buffers: 50 }, 'backfill');
+    stream.giveTo(ids, 'buffers', 45);
+    expect([stream.buffers, ids.buffers, budget.used.buffers]).toEqual([15, 45, 60]);
+    expect(budget.waiting()).toHaveLength(1);
+    expect(() => stream.giveTo(ids, 'buffers', 16)).toThrow('gives more than it holds');
+    // It began with 60; of the 15 that it settles on nothing is wanted, of what it takes later all.
+    stream.settle();
+    ids.shrink('buffers', 20);
+    expect((await waits).buffers).toBe(50);
+    expect(stream.grow('buffers', 10)).toBe(true);
+    const more = budget.reserve({ buffers: 9 }, 'export');
+    expect(stream.wanted('buffers')).toBe(9);
+    ids.release();
+    expect((await more).buffers).toBe(9);
+    expect(() => stream.giveTo(ids, 'buffers', 1)).toThrow('after its end');
+  });
+
   it('lets those behind go on when the first in turn gives up', async () => {
     const budget = budgetOf(100, 0);
     await budget.reserve({ heap: 50 }, 'a');
