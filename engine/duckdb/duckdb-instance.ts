@@ -115,6 +115,8 @@ const sharedBy = new WeakMap<MemoryBudget, Shared>();
 /** A use of an instance, until it is given back. */
 export interface InstanceLease {
   readonly opened: OpenInstance;
+  /** Whose one instance it is; null for one of one's own. */
+  readonly memory: MemoryBudget | null;
   giveBack(): Promise<void>;
 }
 
@@ -137,6 +139,7 @@ export async function leaseInstance(memory: MemoryBudget, tempDir: string): Prom
     const opened = await mine.opened;
     return {
       opened,
+      memory,
       giveBack: async () => {
         if (leave()) await opened.close();
       },

@@ -38,6 +38,11 @@ export class DuckDb {
     return new DuckDb(lease, database, main);
   }
 
+  /** The budget whose DuckDB it is; null for one of one's own. What is held beside its queries is reserved from it. */
+  get memory(): MemoryBudget | null {
+    return this.#lease.memory;
+  }
+
   /** Runs one statement or several, aborted with the signal. Values are bound by position. */
   async run(sql: string, values: DuckDBValue[] = [], signal?: AbortSignal): Promise<void> {
     await this.#interruptible(this.#main, signal, () => this.#main.run(sql, values));
@@ -211,7 +216,7 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
 
 async function ownInstance(options: InstanceOptions): Promise<InstanceLease> {
   const opened = await OpenInstance.open(options);
-  return { opened, giveBack: () => opened.close() };
+  return { opened, memory: null, giveBack: () => opened.close() };
 }
 
 /** A name as DuckDB SQL takes it. */

@@ -1,10 +1,20 @@
-import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBType, type DuckDBValue } from 'duckdb';
+import {
+  type DuckDBAppender,
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  type DuckDBType,
+  type DuckDBValue,
+} from 'duckdb';
 import { chunkLeft } from './chunk-garbage.ts';
 import { type DuckDb, nameDuckDbError } from './duckdb.ts';
 
 const ROWS_PER_CHUNK = 2048;
+/** Of long texts and bytes, what waits to be a chunk; and what waits in chunks, which do not spill, to be in the table. */
+const CHUNK_BYTES = 1 << 20;
+const APPENDED_BYTES = 4 << 20;
 
-/** Fills a DuckDB table row by row, chunk-wise. */
+/** Fills a DuckDB table row by row, chunk-wise; what is not in the table yet is bounded by bytes. */
 export class RowAppender {
   readonly #duckdb: DuckDb;
   readonly #connection: DuckDBConnection;
@@ -12,6 +22,8 @@ export class RowAppender {
   readonly #types: readonly DuckDBType[];
   readonly #columns: DuckDBValue[][];
   #rows = 0;
+  #bytes = 0;
+  #appendedBytes = 0;
 
   /** @param types Of all columns of the table, in order. */
   static async open(duckdb: DuckDb, table: string, types: readonly DuckDBType[]): Promise<RowAppender> {
@@ -38,9 +50,13 @@ export class RowAppender {
   }
 
   append(...values: readonly DuckDBValue[]): void {
-    for (let column = 0; column < values.length; column++)
-      (this.#columns[column] as DuckDBValue[]).push(values[column] as DuckDBValue);
-    if (++this.#rows < ROWS_PER_CHUNK) return;
+    for (let column = 0; column < values.length; column++) {
+      const value = values[column] as DuckDBValue;
+      (this.#columns[column] as DuckDBValue[]).push(value);
+      if (typeof value === 'string') this.#bytes += value.length;
+      else if (value instanceof DuckDBBlobValue) this.#bytes += value.bytes.length;
+    }
+    if (++this.#rows < ROWS_PER_CHUNK && this.#bytes < CHUNK_BYTES) return;
     try {
       this.#write();
     } catch (error) {
@@ -64,8 +80,13 @@ export class RowAppender {
     const chunk = DuckDBDataChunk.create(this.#types, this.#rows);
     chunk.setColumns(this.#columns);
     this.#appender.appendDataChunk(chunk);
-    chunkLeft(chunk);
+    chunkLeft(chunk, this.#bytes);
     for (const column of this.#columns) column.length = 0;
     this.#rows = 0;
+    this.#appendedBytes += this.#bytes;
+    this.#bytes = 0;
+    if (this.#appendedBytes < APPENDED_BYTES) return;
+    this.#appendedBytes = 0;
+    this.#appender.flushSync();
   }
 }

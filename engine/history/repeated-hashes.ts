@@ -3,10 +3,14 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { readWords } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 
-/** The filter has a word of 32 bits per hash and at most these, 64 MiB: more hashes are counted by DuckDB, which spills. */
+/** The filter has a word of 32 bits per hash and at most these, 64 MiB: more hashes are counted by DuckDB, which spills, and so are those for whose filter there is no memory. */
 const MOST_WORDS = 1 << 24;
 /** With more, the filter has saved nothing. */
 const MOST_CANDIDATES = 1 << 18;
+/** What candidates take of the heap, all of them. */
+const CANDIDATE_BYTES = MOST_CANDIDATES * 40;
+/** A filter of fewer words for the hashes takes too many for repeated. */
+const LEAST_WORDS_PER_HASH = 1 / 4;
 
 /**
  * Makes a table `k` of the 64-bit hashes that a query gives more than once; null where there are none. Histories of few enough rows are
@@ -22,7 +26,7 @@ export async function repeatedHashes(
   duckdb: DuckDb,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
-  const found = rows > MOST_WORDS ? null : await candidatesAmong(sql, rows, duckdb, signal);
+  const found = await candidatesAmong(sql, rows, duckdb, signal);
   if (found?.length === 0) return null;
   const candidates = found === null ? null : await stage(found, duckdb);
   const condition = candidates === null ? '' : ` WHERE k IN (SELECT k FROM ${candidates})`;
@@ -36,14 +40,36 @@ export async function repeatedHashes(
   return null;
 }
 
-/** Hashes among which are all that come again; null where they are too many. */
+/** Hashes among which are all that come again; null where they are too many, or there is no memory for a filter. */
 async function candidatesAmong(
   sql: string,
   rows: number,
   duckdb: DuckDb,
   signal: AbortSignal | undefined,
 ): Promise<readonly bigint[] | null> {
+  if (rows > MOST_WORDS) return null;
   const words = 2 ** Math.ceil(Math.log2(Math.max(1024, rows)));
+  const { memory } = duckdb;
+  if (memory === null) return await filtered(sql, words, duckdb, signal);
+  for (let fewer = words; fewer >= Math.max(1024, rows * LEAST_WORDS_PER_HASH); fewer /= 2) {
+    const bytes = { buffers: fewer * Int32Array.BYTES_PER_ELEMENT, heap: CANDIDATE_BYTES };
+    const held = memory.tryReserve(bytes, 'duplicates of a history');
+    if (held === null) continue;
+    try {
+      return await filtered(sql, fewer, duckdb, signal);
+    } finally {
+      held.release();
+    }
+  }
+  return null;
+}
+
+async function filtered(
+  sql: string,
+  words: number,
+  duckdb: DuckDb,
+  signal: AbortSignal | undefined,
+): Promise<readonly bigint[] | null> {
   const filter = new Int32Array(words);
   const found: bigint[] = [];
   for await (const chunk of duckdb.chunks(sql, [], signal)) {

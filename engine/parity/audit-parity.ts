@@ -25,7 +25,15 @@ import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
 import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
 import { EntityCase, WorkBudget } from './entity-case.ts';
 import { collectEvents } from './entity-events.ts';
-import { auditedVersion, countStates, type LiveSnapshot, readSnapshot, servedVersion } from './live-snapshot.ts';
+import {
+  auditedVersion,
+  countStates,
+  type LiveSnapshot,
+  readSnapshot,
+  servedVersion,
+  stateBytes,
+} from './live-snapshot.ts';
+import { EVENT_BYTES } from './held-events.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
 import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './served-sample.ts';
 
@@ -35,9 +43,9 @@ const DEFAULT_DIFFERENCES = 100;
 /** What an audit begins with, the heap it takes where it can have it, and of its heap the states' part. */
 const LEAST_MEMORY: MemoryAmount = { heap: 72 << 20, buffers: 32 << 20 };
 const MORE_HEAP_BYTES = 512 << 20;
-const STATES_SHARE = 0.6;
-/** Of the heap, what an event held for the diagnosis takes, about. */
-const BYTES_PER_HELD_EVENT = 300;
+const STATES_SHARE = 0.4;
+/** The logged reads' part, and that of their entities' states. */
+const READS_SHARE = 0.3;
 /** Versions before the live one whose reads are replayed: each costs a scan of the log. */
 const MAX_OLDER_VERSIONS = 3;
 /** Events held for the diagnosis, and applied in its course, at most. */
@@ -108,7 +116,7 @@ class Audit {
     if (isRetired(served.semantics)) return await this.#retired(served, startedMs);
     await auditedVersion(pool, view);
     // The reads first: each was served from a commit that the snapshot then has.
-    const sampled = await this.#sampleReads();
+    const sampled = await this.#sampleReads(await stateBytes(pool, served));
     this.#report('snapshot', 0, null);
     const snapshot = await this.#snapshot(sampled);
     const { version } = snapshot;
@@ -120,7 +128,7 @@ class Audit {
 
   /** What earlier semantics made cannot be replayed by these: it is counted, and nothing is said of it. */
   async #retired(version: ViewVersion, startedMs: number): Promise<AuditResult> {
-    await this.#sampleReads();
+    await this.#sampleReads(0);
     const states = this.#maxEntities === 0 ? 0 : await countStates(this.#options.pool, version);
     skip(this.#skipped, SEMANTICS_RETIRED, Math.min(states, this.#maxEntities));
     return await this.#concluded(version, startedMs);
@@ -155,8 +163,12 @@ class Audit {
     return { auditId, ...result, differences, seconds: (clock.monotonicMs() - startedMs) / 1000 };
   }
 
-  /** Per version, the logged reads of a sample of its entities. */
-  async #sampleReads(): Promise<Map<number, Map<string, SampledEntity>>> {
+  /**
+   * Per version, the logged reads of a sample of its entities.
+   *
+   * @param entityBytes what the state of each will take of the heap
+   */
+  async #sampleReads(entityBytes: number): Promise<Map<number, Map<string, SampledEntity>>> {
     const { view, pool, reader, servedTopic, kind, limits, signal, onWait, clock } = this.#options;
     if (kind === 'promotion' || servedTopic === null) return new Map();
     if (reader === null) throw kafkaNotConfigured(`view "${view.name}": the serving log is the topic "${servedTopic}"`);
@@ -165,6 +177,8 @@ class Audit {
       fingerprint: view.fingerprint,
       versions: await versions(pool, view.name),
       maxReads: limits?.reads ?? DEFAULT_READS,
+      maxBytes: this.#heapBytes * READS_SHARE,
+      entityBytes,
     });
     const reads = scanServedReads({
       reader,
@@ -359,7 +373,7 @@ class Audit {
       view,
       this.#committedEvents(version, commits, 'diagnosis'),
       new Set(chosen.map(({ keyText }) => keyText)),
-      Math.min(MAX_HELD_EVENTS, Math.floor((this.#heapBytes * (1 - STATES_SHARE)) / BYTES_PER_HELD_EVENT)),
+      Math.min(MAX_HELD_EVENTS, Math.floor((this.#heapBytes * (1 - STATES_SHARE - READS_SHARE)) / EVENT_BYTES)),
       signal,
     );
     const reducer = createViewReducer(view.layout);

@@ -17,6 +17,7 @@ import { createViewReducer } from '../state/create-view-reducer.ts';
 import { CorruptState, openStored } from '../state/stored-state.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityEvent } from './entity-events.ts';
+import { HeldEvents } from './held-events.ts';
 import { explainFeature } from './explain-feature.ts';
 import type { ExplainOptions, Explanation } from './explanation.ts';
 import { auditedVersion, readRow, type StoredRow } from './live-snapshot.ts';
@@ -29,7 +30,7 @@ const DEFAULT_TILES = 50;
  * What stands behind the feature values of one entity: the tiles in each window, the records in those tiles, the commit and the lag. Without
  * `atUs` it explains the row that readers get now, beside what the log gives; with it, what readers got then.
  *
- * @throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, and what
+ * @throws MillraceError `memory-limit-too-small` where the entity has more events than there is memory for, `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, and what
  * replaying the log throws.
  * @example
  * const { features } = await explainFeatures({ view, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
@@ -40,11 +41,16 @@ export async function explainFeatures(options: ExplainOptions): Promise<Explanat
   const subject = options.atUs === undefined ? await presentRow(options, key) : await servedThen(options, options.atUs);
   const commits = await loadCommitTimeline({ pool, archiveDir, version: subject.version });
   const seq = options.atUs === undefined ? subject.version.seq : commits.seqAt(options.atUs);
-  const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+  const held = await memory.reserve({}, `explaining view "${view.name}"`, { signal: options.signal });
   try {
-    return await explain(options, key, { ...subject, commits, seq }, duckdb);
+    const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+    try {
+      return await explain(options, key, { ...subject, commits, seq }, duckdb, new HeldEvents(held));
+    } finally {
+      await duckdb.close();
+    }
   } finally {
-    await duckdb.close();
+    held.release();
   }
 }
 
@@ -105,11 +111,12 @@ async function explain(
   key: StoredRow['key'],
   subject: Subject & { readonly commits: CommitTimeline; readonly seq: number },
   duckdb: Awaited<ReturnType<typeof openDuckDb>>,
+  held: HeldEvents,
 ): Promise<Explanation> {
   const { view } = options;
   const { version, row, atUs, commits, seq } = subject;
   const reducer = createViewReducer(view.layout);
-  const { applied, later, recordsBehind } = await eventsOf(options, subject, keyText(key), duckdb);
+  const { applied, later, recordsBehind } = await eventsOf(options, subject, keyText(key), duckdb, held);
   const replayed: EntityState = reducer.empty();
   let lastSeq: number | null = null;
   for (const event of applied) if (reducer.apply(replayed, event)) lastSeq = event.seq;
@@ -178,6 +185,7 @@ async function eventsOf(
   { version, commits, seq, atUs, row }: Subject & { readonly commits: CommitTimeline; readonly seq: number },
   wanted: string,
   duckdb: Awaited<ReturnType<typeof openDuckDb>>,
+  held: HeldEvents,
 ): Promise<OwnEvents> {
   const scan = scanCommits({
     view,
@@ -214,6 +222,7 @@ async function eventsOf(
         inputs: [...inputs],
         seq: batch.seq,
       };
+      held.count(copy);
       (isLater ? own.later : own.applied).push(copy);
     }
   }

@@ -128,6 +128,17 @@ export async function countStates(on: Queryable, { stateTable: table }: ViewVers
   return rows[0]?.[0] ?? 0;
 }
 
+/** What a state of a version takes of the heap, decoded, about: of its first rows. */
+export async function stateBytes(on: Queryable, { stateTable: table }: ViewVersion): Promise<number> {
+  const { rows } = await on.query<[number, number | null]>({
+    text: `SELECT count(*), sum(octet_length(state))::bigint FROM (SELECT state FROM ${stateTable(table)} LIMIT ${ROWS_PER_FETCH}) AS first_ones`,
+    rowMode: 'array',
+    types: postgresTypes,
+  });
+  const [count = 0, bytes = 0] = rows[0] ?? [];
+  return decodedBytes(1, (bytes ?? 0) / Math.max(1, count));
+}
+
 async function readSample(
   client: pg.PoolClient,
   { layout, stateTable: table }: ViewVersion,

@@ -14,6 +14,7 @@ export interface SampledEntity {
 }
 
 interface HeldEntity extends SampledEntity {
+  bytes: number;
   readonly hash: number;
   readonly keyText: string;
   readonly version: number;
@@ -30,27 +31,45 @@ export function skip(skipped: Skipped, reason: string, reads = 1): void {
   if (reads > 0) skipped[reason] = (skipped[reason] ?? 0) + reads;
 }
 
+/** What an object per read or entity takes of the heap, beside its texts. */
+const OBJECT_BYTES = 320;
+
+/** What a held read takes of the heap, bytes. A text of the log is of one byte per letter, or two. */
+function readBytes({ readId, requestId, entityJson, valuesJson, errorsJson, fingerprint }: ServedRead): number {
+  const letters = readId.length + requestId.length + entityJson.length + valuesJson.length + fingerprint.length;
+  return OBJECT_BYTES + 2 * (letters + (errorsJson?.length ?? 0));
+}
+
 /**
  * Takes logged reads as they come and keeps those of a stable sample of entities (by hash of the key), all reads of each: when there are
- * too many, half of the hashes is let go. Reads of other definitions cannot be replayed by the code at hand: they are counted.
+ * too many, or they take too much, half of the hashes is let go. Reads of other definitions cannot be replayed by the code at hand: they are counted.
  */
 export class ServedSample {
   readonly skipped: Skipped = {};
   readonly #maxReads: number;
+  readonly #maxBytes: number;
+  readonly #entityBytes: number;
   readonly #versions: ReadonlyMap<number, ViewVersion>;
   readonly #fingerprint: string;
   readonly #decoder: ServedReadDecoder;
   readonly #entities = new Map<string, HeldEntity>();
   #below = 2 ** 32;
   #reads = 0;
+  #bytes = 0;
 
   constructor(options: {
     readonly layout: ViewLayout;
     readonly fingerprint: string;
     readonly versions: readonly ViewVersion[];
     readonly maxReads: number;
+    /** What they may take of the heap. */
+    readonly maxBytes: number;
+    /** What each entity will take of it beside its reads. */
+    readonly entityBytes: number;
   }) {
     this.#maxReads = options.maxReads;
+    this.#maxBytes = options.maxBytes;
+    this.#entityBytes = options.entityBytes + OBJECT_BYTES;
     this.#versions = new Map(options.versions.map((version) => [version.version, version]));
     this.#fingerprint = options.fingerprint;
     this.#decoder = new ServedReadDecoder(options.layout);
@@ -69,11 +88,25 @@ export class ServedSample {
       if (hash >= this.#below) return skip(this.skipped, 'beyond-the-sample');
       const key = this.#keyOf(read);
       if (key === null) return skip(this.skipped, 'unreadable');
-      entity = { hash, key, keyText: keyText(key), version: read.version, reads: [] };
+      entity = { hash, key, keyText: keyText(key), version: read.version, reads: [], bytes: this.#entityBytes };
       this.#entities.set(id, entity);
+      this.#bytes += entity.bytes;
     }
     entity.reads.push({ served: read, seq: read.found ? read.seq : null, differing: -1 });
-    if (++this.#reads > this.#maxReads) this.#shrink();
+    const bytes = readBytes(read);
+    entity.bytes += bytes;
+    this.#bytes += bytes;
+    this.#reads++;
+    if (this.#isTooMuch) this.#shrink();
+  }
+
+  /** What it holds takes of the heap, bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get #isTooMuch(): boolean {
+    return this.#reads > this.#maxReads || this.#bytes > this.#maxBytes;
   }
 
   /** Per version, its entities by key text. */
@@ -97,20 +130,25 @@ export class ServedSample {
   }
 
   #shrink(): void {
-    while (this.#reads > this.#maxReads) {
+    while (this.#isTooMuch) {
       if (this.#entities.size === 1) {
         const [only] = this.#entities.values();
-        const excess = only!.reads.splice(0, this.#reads - Math.ceil(this.#maxReads / 2)).length;
+        const { reads } = only!;
+        // One read stays, however large.
+        const excess = reads.splice(0, Math.min(reads.length - 1, Math.ceil(reads.length / 2))).length;
         skip(this.skipped, 'beyond-the-sample', excess);
         this.#reads -= excess;
+        only!.bytes = reads.reduce((sum, { served }) => sum + readBytes(served), this.#entityBytes);
+        this.#bytes = only!.bytes;
         return;
       }
       // Hashes are even, and so the median of those held halves what is held.
       const hashes = [...this.#entities.values()].map(({ hash }) => hash).sort((a, b) => a - b);
       this.#below = Math.max(hashes[hashes.length >>> 1]!, hashes[0]! + 1);
-      for (const [id, { hash, reads }] of this.#entities) {
+      for (const [id, { hash, reads, bytes }] of this.#entities) {
         if (hash < this.#below) continue;
         this.#entities.delete(id);
+        this.#bytes -= bytes;
         this.#reads -= reads.length;
         skip(this.skipped, 'beyond-the-sample', reads.length);
       }

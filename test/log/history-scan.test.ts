@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CompiledSource, LogEvent } from '../../engine/define/compiled-view.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import type { HistoryFigures } from '../../engine/history/history-ledger.ts';
@@ -13,6 +13,8 @@ import { scanHistory } from '../../engine/history/history-scan.ts';
 import { HistoryIds } from '../../engine/admission/partition-dedupe.ts';
 import { repeatedHashes } from '../../engine/history/repeated-hashes.ts';
 import { hashId, PACKED_ID_BYTES } from '../../engine/admission/id-hash.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { knownIds, type OracleOutcomes } from '../oracle/source-log.ts';
 import {
@@ -319,6 +321,41 @@ describe('scanHistory', () => {
       }
     }
     expect(await duckdb.query('SELECT table_name FROM duckdb_tables()')).toEqual([]);
+  });
+
+  it('finds them whatever memory there is for its filter: all, a quarter, none; and gives it back, also where it fails', async () => {
+    const rows = 100_000;
+    const distinct = 90_000;
+    const hashes = `SELECT hash(i % ${distinct}) AS k FROM range(${rows}) r(i)`;
+    const words = 2 ** 17;
+    for (const [buffers, most] of [
+      [words * 4, words * 4],
+      [words, words],
+      [words - 1, 0],
+    ] as const) {
+      const memory = new MemoryBudget({ ...memoryShares(2048), limits: { heap: 32 << 20, buffers } });
+      const session = await openDuckDb({ memory, tempDir: folder });
+      try {
+        let used = 0;
+        const reserve = memory.tryReserve.bind(memory);
+        vi.spyOn(memory, 'tryReserve').mockImplementation((bytes, what) => {
+          const held = reserve(bytes, what);
+          used = Math.max(used, memory.used.buffers);
+          return held;
+        });
+        const table = await repeatedHashes(hashes, rows, session, undefined);
+        expect(await session.query(`SELECT count(*) AS n FROM ${table}`)).toEqual([{ n: BigInt(rows - distinct) }]);
+        expect(used).toBe(most);
+        expect(memory.usedBytes).toBe(0);
+        await expect(repeatedHashes('SELECT nothing AS k', rows, session, undefined)).rejects.toThrow('nothing');
+        await expect(repeatedHashes(hashes, rows, session, AbortSignal.abort(new Error('enough')))).rejects.toThrow(
+          'enough',
+        );
+        expect(memory.usedBytes).toBe(0);
+      } finally {
+        await session.close();
+      }
+    }
   });
 
   it('leaves no tables behind, even when the caller stops early', async () => {
