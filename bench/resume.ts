@@ -27,7 +27,7 @@ import { createTestDatabase, temporaryDataDir } from '../stack/test-stack.ts';
 
 const MEMORY_MB = 2048;
 const ROWS = 3_000_000;
-const NEVER: SavePace = { everyMs: 1e9, restFactor: 0 };
+const NEVER: SavePace = { everyMs: 1e9, restFactor: 0, whenStopped: false };
 const OFTEN: SavePace = { everyMs: 250, restFactor: 0 };
 
 /** Events in order of time over two months, one in `seconds`; as many entities as said, in no order. */

@@ -16,9 +16,11 @@ export interface SavePace {
   readonly everyMs: number;
   /** Not before this many times what the last saving took: it costs that part of the whole, at most. */
   readonly restFactor: number;
+  /** Whether it saves once more when it is told to end. Default true; false for tests, as if it were killed. */
+  readonly whenStopped?: boolean | undefined;
 }
 
-/** A minute of work may be lost; more only where saving takes longer than 3 s: then it costs a twentieth. */
+/** A minute of work may be lost where a worker is killed; more only where saving takes longer than 3 s: then it costs a twentieth. */
 export const SAVE_PACE: SavePace = { everyMs: 60_000, restFactor: 20 };
 
 export interface SaverOptions extends HeldVersion {
@@ -43,6 +45,11 @@ export class ProgressSaver {
     this.#options = options;
     this.#dueMs = options.clock.monotonicMs() + options.pace.everyMs;
     this.#fromSpill = options.states.spills;
+  }
+
+  /** Whether it is to save when it is told to end. */
+  get savesWhenStopped(): boolean {
+    return this.#options.pace.whenStopped ?? true;
   }
 
   /** To be asked between two batches. */

@@ -1,3 +1,4 @@
+import { BatchEnd } from './batch-end.ts';
 import type pg from 'pg';
 import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import type { Cut } from '../topic/cut.ts';
@@ -46,10 +47,23 @@ export interface ScannedStates {
   readonly limit: BatchLimit;
 }
 
-/** Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. */
+/**
+ * Takes the whole log up to the cut into states; invalid records go to the dead letters on the way. Where it saves what it has done, it does so once more when
+ * it is told to end.
+ */
 export async function scanStates(options: ScanStatesOptions): Promise<ScannedStates> {
-  const { view, states, progress, signal, onWait, saved, saver } = options;
+  const { signal, saver } = options;
   const letters = new Letters(options);
+  const end = signal === undefined || saver?.savesWhenStopped !== true ? null : new BatchEnd(signal);
+  try {
+    return await scanWith(options, letters, end);
+  } finally {
+    end?.close();
+  }
+}
+
+async function scanWith(options: ScanStatesOptions, letters: Letters, end: BatchEnd | null): Promise<ScannedStates> {
+  const { view, states, progress, signal, onWait, saved, saver } = options;
   if (saved !== null) await letters.recall();
   const scan = scanLog({
     source: view.source,
@@ -59,7 +73,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     listings: options.listings,
     order: 'newest-first',
     ...(saved === null ? {} : { from: saved.log }),
-    signal,
+    signal: end?.signal ?? signal,
     onWait,
     onProgress: (passed) => progress.scanned(passed),
     onInvalid: (record) => letters.add(record),
@@ -81,7 +95,7 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     counts.late = before.late + states.counts.late;
   };
   for await (const events of scan.batches()) {
-    signal?.throwIfAborted();
+    if (end === null) signal?.throwIfAborted();
     for (let index = 0; index < events.length; index++) {
       const event = events[index] as LogEvent;
       const outcome = view.prepare(event, prepared);
@@ -96,11 +110,18 @@ export async function scanStates(options: ScanStatesOptions): Promise<ScannedSta
     progress.entities = Math.max(progress.entities, states.heldEntities);
     await states.endBatch();
     await letters.endBatch();
-    if (saver?.isDue === true) {
+    if (saver !== null && (saver.isDue || end?.isAsked === true)) {
       withStates();
-      await saver.save(scan, counts, letters.takeWaiting());
+      try {
+        await saver.save(scan, counts, letters.takeWaiting());
+      } catch (error) {
+        // Who is to end loses what was done since it saved last, as if it were killed, and ends for the reason it was given.
+        signal?.throwIfAborted();
+        throw error;
+      }
       progress.saved();
     }
+    signal?.throwIfAborted();
   }
   withStates();
   addCounts(counts, scan.figures.counts);

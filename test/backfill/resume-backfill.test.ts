@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { BatchEnd } from '../../engine/backfill/batch-end.ts';
 import type { BackfillProgress } from '../../engine/backfill/backfill-progress.ts';
 import { type BackfillOptions, type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { sweepAbandonedVersions } from '../../engine/backfill/sweep-abandoned-versions.ts';
@@ -16,8 +17,10 @@ import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { buildFacts, expectNothingSaved } from './build-facts.ts';
 import { brokerWith, clockUntil, columns, jsonl, purchases, randomFrom } from './resume-fixture.ts';
 
-/** After every batch. */
-const ALWAYS = { everyMs: 0, restFactor: 0 };
+/** After every batch; and an abort is a kill. */
+const ALWAYS = { everyMs: 0, restFactor: 0, whenStopped: false };
+/** Where it is told to end, and else not. */
+const WHEN_STOPPED = { everyMs: 1e9, restFactor: 0 };
 const seed = Number(process.env['LAW_SEED'] ?? Math.trunc(Math.random() * 0x7fffffff));
 console.log(`LAW_SEED=${seed}`);
 
@@ -119,6 +122,72 @@ async function factsOfOne(given: Given): Promise<Record<string, unknown>> {
   await sweepAbandonedVersions({ pool, view: given.view.name });
   return facts;
 }
+
+describe('a backfill that is told to end', () => {
+  it('saves what it has done, and the next attempt goes on from there to the same bytes', async () => {
+    const random = randomFrom(seed);
+    const rows = purchases(9000, 900);
+    const lines = await jsonl(folder, rows.slice(0, 4000), rows.slice(4000));
+    const broker = brokerWith([...rows.slice(3500, 6000), ...rows.slice(5900)], 3);
+    const reader = createMemoryLogReader(broker, () => 17 + random(200));
+    const { parquet } = await columns(folder, 30_000);
+    const cases: readonly Given[] = [
+      { view: view(lines) },
+      { view: view(lines, { topic: true }), reader },
+      { view: view(null, { topic: true, lifetime: false }), reader },
+      { view: view(parquet, { lifetime: false }) },
+    ];
+    for (const each of cases) {
+      const given = { ...each, pace: WHEN_STOPPED };
+      const whole = await factsOfOne(given);
+      const { result, attempts, resumed } = await killedAgainAndAgain(given, random, 14);
+      expect(await buildFacts(pool, given.view, result.version)).toEqual(whole);
+      // Nothing but the end of an attempt saves: each one after the first goes on.
+      expect(attempts).toBeGreaterThan(1);
+      expect(resumed).toBe(attempts - 1);
+      await sweepAbandonedVersions({ pool, view: given.view.name });
+      await expectNothingSaved(pool);
+    }
+  });
+
+  it('ends for the reason it was given, where what it has done cannot be saved', async () => {
+    const given = { view: view(await jsonl(folder, purchases(5000))), pace: WHEN_STOPPED };
+    const abort = new AbortController();
+    const clock = clockUntil(6, () => abort.abort(new Error('killed')));
+    const connect = vi.spyOn(pool, 'connect');
+    abort.signal.addEventListener('abort', () => connect.mockRejectedValue(new Error('the database is away')));
+    try {
+      await expect(attemptOf({ ...given, clock, signal: abort.signal }, 'away', 1)).rejects.toThrow('killed');
+      expect(connect).toHaveBeenCalled();
+    } finally {
+      connect.mockRestore();
+    }
+    const again = await attemptUntil(given, 'away', 2, 1e9);
+    expect(again.progress.every(({ resumedRows }) => resumedRows === 0)).toBe(true);
+    expect(again.result).not.toBeNull();
+  });
+
+  it('does not wait for a batch that does not come', async () => {
+    vi.useFakeTimers();
+    try {
+      const abort = new AbortController();
+      const end = new BatchEnd(abort.signal);
+      expect([end.isAsked, end.signal.aborted]).toEqual([false, false]);
+      abort.abort(new Error('enough'));
+      expect([end.isAsked, end.signal.aborted]).toEqual([true, false]);
+      vi.advanceTimersByTime(4_999);
+      expect(end.signal.aborted).toBe(false);
+      vi.advanceTimersByTime(1);
+      expect(end.signal.reason).toEqual(new Error('enough'));
+      const early = new BatchEnd(AbortSignal.abort(new Error('before')), 10);
+      early.close();
+      vi.advanceTimersByTime(1_000);
+      expect([early.isAsked, early.signal.aborted]).toEqual([true, false]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
 
 describe('a backfill that is killed', () => {
   it('goes on where it had saved, and comes to the same bytes, whatever the log and wherever it was killed', async () => {
@@ -302,7 +371,7 @@ describe('a backfill that is killed', () => {
   });
 
   it('gives up after ten attempts in a row that saved nothing, and not after many that got on', async () => {
-    const never = { everyMs: 1e9, restFactor: 0 };
+    const never = { ...WHEN_STOPPED, whenStopped: false };
     const given = { view: view(await jsonl(folder, purchases(4000))) };
     for (let attempt = 1; attempt <= 10; attempt++) {
       const { error } = await attemptUntil({ ...given, pace: never }, 'nowhere', attempt, 4);
