@@ -115,7 +115,12 @@ export class ClicksWorld {
 
   /** Writes the definition; the worker has it after its next start. */
   define(extra: string, historyPath = 'data/*.jsonl'): void {
-    writeFileSync(join(this.folder, 'features', 'index.ts'), definitionOf(this.view, this.topic, historyPath, extra));
+    writeFileSync(join(this.folder, 'features', 'index.ts'), this.definition(extra, historyPath));
+  }
+
+  /** The definition as code. */
+  definition(extra: string, historyPath = 'data/*.jsonl'): string {
+    return definitionOf(this.view, this.topic, historyPath, extra);
   }
 
   /** The source's name in the definition. */
@@ -248,8 +253,8 @@ export class ClicksWorld {
   }
 
   /** What the online store answers just after the newest click. */
-  async served(): Promise<Served> {
-    const store = createOnlineStore({ pool: this.pool, clock: systemClock });
+  async served(pool = this.pool): Promise<Served> {
+    const store = createOnlineStore({ pool, clock: systemClock });
     const users = Array.from({ length: USERS }, (_, user) => `u${user}`);
     const reads = await store.get(
       this.view,
