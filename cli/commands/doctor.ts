@@ -25,7 +25,10 @@ export function addDoctorCommand(program: Command): void {
     const { databaseUrl, kafka, temporal } = knownServices(env);
     output.progress('looking');
     const definitions = await findingsAndTopics(features, env.servedSample > 0 ? env.servedTopic : null);
+    const { name, schemas } = env.installation;
+    const queue = taskQueueOf(env.variables);
     const groups = await Promise.all([
+      [fine('installation', `${name}: SQL views in schema ${schemas.surface}, task queue ${queue}`)],
       findingsOf('machine', () => Promise.resolve(checkMachine(env))),
       Promise.resolve(definitions.findings),
       databaseUrl === null
@@ -47,7 +50,7 @@ export function addDoctorCommand(program: Command): void {
         ? [skipped('temporal', 'not looked at: TEMPORAL_ADDRESS is not set')]
         : findingsOf('temporal', async () => {
             await checkReachable({ temporal });
-            return checkTemporal(temporal, taskQueueOf(env.variables));
+            return checkTemporal(temporal, queue);
           }),
     ]);
     const findings = groups.flat();

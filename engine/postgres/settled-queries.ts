@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { type InstallationNames, installationNames } from '../installation/installation-names.ts';
+import { DEFAULT_INSTALLATION, type InstallationNames, installationNames } from '../installation/installation-names.ts';
 import { settleNames } from '../installation/open-names.ts';
 import type { Queryable } from './queryable.ts';
 
+const STATEMENT_NAME_MOST = 63;
 const INSTALLATIONS = new WeakMap<object, InstallationNames>();
 
 /** The installation of a pool that `createPool` made, or of one of its clients; of any other the default one. */
@@ -35,6 +37,14 @@ function settled(query: unknown, names: InstallationNames): unknown {
   if (typeof query === 'string') return settleNames(query, names);
   if (typeof query !== 'object' || query === null || !('text' in query) || typeof query.text !== 'string') return query;
   const text = settleNames(query.text, names);
-  if (text === query.text) return query;
-  return 'submit' in query ? Object.assign(query, { text }) : { ...query, text };
+  if ('submit' in query) return Object.assign(query, { text });
+  if (!('name' in query) || typeof query.name !== 'string') return text === query.text ? query : { ...query, text };
+  return { ...query, text, name: statementName(query.name, names) };
+}
+
+/** Sessions may be shared by installations, and of a longer name Postgres sees the beginning alone. */
+function statementName(name: string, { name: installation }: InstallationNames): string {
+  const full = installation === DEFAULT_INSTALLATION ? name : `${name}/${installation}`;
+  if (full.length <= STATEMENT_NAME_MOST) return full;
+  return `${full.slice(0, 30)}-${createHash('sha256').update(full).digest('hex').slice(0, 32)}`;
 }

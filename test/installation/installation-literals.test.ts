@@ -14,7 +14,9 @@ test.each([
   'const told = `workflow id feature:VIEW`;',
   "const topic = 'millrace.served';",
   'const group = `millrace.${view}.v1`;',
-])('a name that is spelled out is found: %s', (text) => {
+  'const pool = createPool(url);',
+  "const pool = createPool(url, { max: 1, applicationName: 'x' });",
+])('a name that is spelled out, or left to chance, is found: %s', (text) => {
   expect(faultsOf(text)).toBe(1);
 });
 
@@ -26,6 +28,8 @@ test.each([
   "const file = 'millrace.conf';",
   'const told = `archive: started for ${source}`;',
   "import { z } from 'millrace';",
+  'const pool = createPool(url, { max: 1, installation: names });',
+  'const pool = createPool(url, { max: 1, installation });',
 ])('what is none is let be: %s', (text) => {
   expect(faultsOf(text)).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import type pg from 'pg';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { WorkerProcess } from '../../cli/worker-process.ts';
@@ -181,7 +181,7 @@ describe('two installations in one namespace, one database and one Kafka', { tim
     }
   });
 
-  it('have ids, search attributes, queues and consumer groups of their own', async () => {
+  it('have ids, search attributes and queues of their own', async () => {
     const ids = async (query: string): Promise<string[]> => {
       const found: string[] = [];
       for await (const { workflowId } of harness.client.workflow.list({ query })) found.push(workflowId);
@@ -191,20 +191,13 @@ describe('two installations in one namespace, one database and one Kafka', { tim
     await expect.poll(() => ids(`FeatureView = 'blue/${world.view}'`)).toEqual([`blue/feature:${world.view}`]);
     const { taskQueue } = await harness.client.workflow.getHandle(`blue/feature:${world.view}`).describe();
     expect(taskQueue).toBe(`blue/${world.taskQueue}`);
-    const kafka = new Kafka({
-      clientId: 'test',
-      brokers: [...inject('stack').kafkaBrokers],
-      logLevel: logLevel.NOTHING,
+    // Whoever names the queue of one and the id of the other is told.
+    const strayed = harness.client.workflow.execute('featureLifecycle', {
+      workflowId: 'feature:strayed',
+      taskQueue,
+      args: [{ view: 'strayed' }],
     });
-    const admin = kafka.admin();
-    await admin.connect();
-    try {
-      await expect
-        .poll(async () => (await admin.listGroups()).groups.map(({ groupId }) => groupId), { timeout: 60_000 })
-        .toEqual(expect.arrayContaining([`millrace.${world.view}.v1`, `millrace.blue.${world.view}.v1`]));
-    } finally {
-      await admin.disconnect();
-    }
+    await expect(strayed).rejects.toMatchObject({ cause: { type: 'workflow-id-mismatch' } });
   });
 
   it('show only what is theirs', async () => {
@@ -272,6 +265,35 @@ describe('two installations in one namespace, one database and one Kafka', { tim
     }
   });
 
+  it('are what commands are about that are told their name', async () => {
+    const got = await both((of) => cli<unknown>(of, ['get', world.view, 'person=u1'], 'worker'));
+    expect(got.map((answer) => JSON.stringify(answer).includes('"most"'))).toEqual([false, true]);
+    await cli('blue', ['token', 'create', 'one', '--scope', 'read:*'], 'owner');
+    const tokens = await both((of) => cli<readonly unknown[]>(of, ['token', 'list'], 'owner'));
+    expect(tokens.map((list) => list.length)).toEqual([0, 1]);
+    for (const of of INSTALLATIONS) await cli(of, ['dead-letters', world.view], 'worker');
+    const commits = await both((of) => cli<readonly unknown[]>(of, ['log', '--commits', world.view], 'worker'));
+    for (const list of commits) expect(list.length).toBeGreaterThan(0);
+  });
+
+  it('share the pool of an application', async () => {
+    const shared = new pg.Pool({ connectionString: world.databaseUrl, max: 1 });
+    const clients = INSTALLATIONS.map((installation) => createClient({ pool: shared, installation }));
+    try {
+      const reads = await Promise.all(
+        INSTALLATIONS.map((of, index) => clients[index]!.get(viewOf(of), { person: 'u1' }, { at: world.newestUs + 1 })),
+      );
+      expect(reads.map(({ values }) => 'most' in values)).toEqual([false, true]);
+      expect(reads.map(({ values }) => values.n)).toEqual([world.expected()['u1']?.[0], world.expected()['u1']?.[0]]);
+      // What the application asks by itself is sent as it is.
+      const { rows } = await shared.query<{ text: string }>("SELECT 'millrace_catalog' AS text");
+      expect(rows).toEqual([{ text: 'millrace_catalog' }]);
+    } finally {
+      for (const client of clients) await client.close();
+      await shared.end();
+    }
+  });
+
   it('export and audit each its own', async () => {
     const spine = join(world.folder, 'spine.csv');
     writeFileSync(spine, `person,event_timestamp\nu1,${new Date(world.newestUs / 1000).toISOString()}\n`);
@@ -293,12 +315,20 @@ describe('two installations in one namespace, one database and one Kafka', { tim
   });
 
   it('archive one topic, each into its part of the one folder', async () => {
-    await both((of) => cli(of, ['archive', world.source], 'worker'));
+    await both((of) => cli(of, ['archive', world.source, '--slice-seconds', '2'], 'worker'));
     const archive = join(world.folder, 'archive');
     for (const folder of [join(archive, world.source), join(archive, 'installation.blue', world.source)])
       await expect.poll(() => existsSync(folder), { timeout: 60_000 }).toBe(true);
-    const logs = await both((of) => cli<{ records?: number }>(of, ['archive', world.source], 'worker'));
-    expect(logs).toHaveLength(2);
+    // An archive that took the other's rows for its own would have a hole, or records twice.
+    await expect
+      .poll(
+        async () => await both(async (of) => (await cli<{ rows: number }>(of, ['log', world.source], 'worker')).rows),
+        {
+          timeout: 60_000,
+          interval: 1_000,
+        },
+      )
+      .toEqual([200, 200]);
   });
 
   it('are looked at each for itself', async () => {
@@ -309,11 +339,32 @@ describe('two installations in one namespace, one database and one Kafka', { tim
         'owner',
       );
       const found = findings.map(({ area, level, found: text }) => `${area} ${level} ${text}`);
+      const { schemas, taskQueue } = installationNames(of);
+      expect(found).toContain(
+        `installation ok ${of}: SQL views in schema ${schemas.surface}, task queue ${taskQueue(world.taskQueue)}`,
+      );
       expect(found).toContain('migrations ok all have run');
       expect(found).toContain('rights ok this user may do what an owner needs');
       expect(found.filter((line) => line.startsWith('topics') || line.startsWith('kafka')).join('\n')).not.toContain(
         of === 'blue' ? world.servedTopic : 'millrace.blue.served',
       );
+    }
+  });
+
+  it('tell lag tools by consumer groups of their own', async () => {
+    const kafka = new Kafka({
+      clientId: 'test',
+      brokers: [...inject('stack').kafkaBrokers],
+      logLevel: logLevel.NOTHING,
+    });
+    const admin = kafka.admin();
+    await admin.connect();
+    try {
+      await expect
+        .poll(async () => (await admin.listGroups()).groups.map(({ groupId }) => groupId), { timeout: 60_000 })
+        .toEqual(expect.arrayContaining([`millrace.${world.view}.v1`, `millrace.blue.${world.view}.v1`]));
+    } finally {
+      await admin.disconnect();
     }
   });
 
