@@ -35,7 +35,7 @@ const pure = [
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
   'test/installation/{installation-names,installation-literals}.test.ts',
-  'test/operate/{metrics-page,runbook,ops-files}.test.ts',
+  'test/operate/{metrics-page,runbook,ops-files,image-files}.test.ts',
   'test/package/{client-graph,init,installation}.test.ts',
 ];
 

@@ -59,11 +59,8 @@ describe('alert rules', () => {
     const tested = await tool.run('test', 'rules', path);
     expect(tested).toMatchObject({ status: 0, output: expect.stringContaining('SUCCESS') as string });
     // A case that expects otherwise fails.
-    const [first, ...others] = ALERT_CASES;
-    const wrong = written(
-      'wrong.json',
-      ruleTests(rules, [{ ...first!, fires: first!.quiet }, ...others], resolve(ALERTS_FILE)),
-    );
+    const [first] = ALERT_CASES;
+    const wrong = written('wrong.json', ruleTests(rules, [{ ...first!, fires: first!.quiet }], resolve(ALERTS_FILE)));
     expect(await tool.run('test', 'rules', wrong)).toMatchObject({ status: 1 });
   });
 

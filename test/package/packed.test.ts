@@ -73,6 +73,7 @@ describe('the packed file', () => {
         'dist',
         'docs',
         'features',
+        'ops',
         'package.json',
       ].filter((place) => place !== 'dist'),
     );

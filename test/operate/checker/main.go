@@ -22,14 +22,14 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 2 {
-		return errors.New("usage: checker dashboard|compose FILE")
+	if len(args) < 2 {
+		return errors.New("usage: checker dashboard FILE | checker compose FILE...")
 	}
 	switch args[0] {
 	case "dashboard":
 		return checkDashboard(args[1])
 	case "compose":
-		return checkCompose(args[1])
+		return checkCompose(args[1:])
 	}
 	return fmt.Errorf("checker knows dashboard and compose, not %s", args[0])
 }
@@ -55,8 +55,8 @@ func checkDashboard(path string) error {
 }
 
 // As `docker compose --profile "*" config` reads it.
-func checkCompose(path string) error {
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithOsEnv, cli.WithDefaultProfiles("*"))
+func checkCompose(paths []string) error {
+	options, err := cli.NewProjectOptions(paths, cli.WithOsEnv, cli.WithDefaultProfiles("*"))
 	if err != nil {
 		return err
 	}
