@@ -53,7 +53,7 @@ export class HeldClaims {
   load(packed: Uint8Array): void {
     if (packed.length % PACKED_ID_BYTES !== 0) {
       throw new MillraceError('dedupe-ids-corrupt', `packed ids of ${packed.length} bytes: expected a multiple of 24`, {
-        remedy: 'The row in millrace_catalog.dedupe_ids was damaged: build the view anew (rebackfill).',
+        remedy: 'The row in table dedupe_ids of the catalog was damaged: build the view anew (rebackfill).',
         httpStatus: 500,
       });
     }
