@@ -38,6 +38,7 @@ function readOf(n: number): ReadToLog {
     asOfUs: systemClock.nowUs(),
     ahead: false,
     seq: n,
+    commitId: String(2n ** 63n - 1n - BigInt(n)),
   };
 }
 

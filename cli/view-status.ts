@@ -7,7 +7,7 @@ import { type LogReader, realEnd } from '../engine/topic/log-reader.ts';
 import { heldBack } from '../engine/topic/topic-errors.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
 import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
-import { latestAudits, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
+import { latestAudits, LOST_COMMIT, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
@@ -82,6 +82,8 @@ export interface ViewParity {
   readonly cellsDiffering: number;
   /** Cause to number of differences: `store-corruption` are states that readers get as `state-corrupt`. */
   readonly causes: Readonly<Record<string, number>>;
+  /** Logged reads of commits that a failover or a restore lost: nothing is said of them. */
+  readonly lostReads: number;
   /** When it ended; ISO UTC. */
   readonly at: string;
 }
@@ -196,16 +198,17 @@ function keptOf(sizes: readonly KeptSize[]): Readonly<Record<KeptKind, KeptStatu
 
 function reportedParity({ parity }: LifecycleStatus): ViewParity | null {
   if (parity === null) return null;
-  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, atMs } = parity;
-  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, at: isoMicros(atMs * 1000) };
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, lostReads = 0, atMs } = parity;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, lostReads, at: isoMicros(atMs * 1000) };
 }
 
 /** Where no lifecycle answers, the newest audit of the served version stands for what it would say. */
 async function storedParity(pool: pg.Pool, view: string, live: ViewVersion | null): Promise<ViewParity | null> {
   const [audit] = await latestAudits(pool, view);
   if (audit === undefined || audit.version !== live?.version) return null;
-  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, finishedAtUs } = audit;
-  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, at: isoMicros(finishedAtUs) };
+  const { verdict, auditId, version, cellsCompared, cellsDiffering, causes, skipped, finishedAtUs } = audit;
+  const lostReads = skipped[LOST_COMMIT] ?? 0;
+  return { verdict, auditId, version, cellsCompared, cellsDiffering, causes, lostReads, at: isoMicros(finishedAtUs) };
 }
 
 /**

@@ -126,6 +126,12 @@ export const METRICS = {
     labels: ['view'],
     help: 'Cells of them that differed from what the log says.',
   },
+  millrace_parity_lost_reads: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['view'],
+    help: 'Logged reads that it met of commits which a failover or a restore lost: nothing is said of them.',
+  },
   millrace_parity_audit_age_seconds: {
     kind: 'gauge',
     from: 'serve',

@@ -1,7 +1,7 @@
 import type { Gauge, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
-import type { StoredAudit } from '../engine/postgres/parity-audits.ts';
+import { LOST_COMMIT, type StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ArchiveProgress } from './archive-progress.ts';
 import { gaugeOf } from './registered-metrics.ts';
 import type { ViewProgress } from './view-progress.ts';
@@ -37,9 +37,10 @@ export class CatalogGauges {
       if (committedAtUs !== null) all.commitAge.set({ view }, secondsSince(committedAtUs));
       for (const [outcome, records] of Object.entries(counts)) all.records.set({ view, outcome }, records);
     }
-    for (const { view, cellsCompared, cellsDiffering, finishedAtUs } of found?.audits ?? []) {
+    for (const { view, cellsCompared, cellsDiffering, skipped, finishedAtUs } of found?.audits ?? []) {
       all.cells.set({ view }, cellsCompared);
       all.differing.set({ view }, cellsDiffering);
+      all.lostReads.set({ view }, skipped[LOST_COMMIT] ?? 0);
       all.auditAge.set({ view }, secondsSince(finishedAtUs));
     }
     for (const { view, kind, rows, bytes, droppedRows } of found?.kept ?? []) {
@@ -70,6 +71,7 @@ function gaugesOf(registry: Registry) {
     dropped: gaugeOf(registry, 'millrace_view_dropped_rows'),
     cells: gaugeOf(registry, 'millrace_parity_cells_compared'),
     differing: gaugeOf(registry, 'millrace_parity_cells_differing'),
+    lostReads: gaugeOf(registry, 'millrace_parity_lost_reads'),
     auditAge: gaugeOf(registry, 'millrace_parity_audit_age_seconds'),
     archiveLag: gaugeOf(registry, 'millrace_archive_lag_records'),
     archiveHoles: gaugeOf(registry, 'millrace_archive_holes'),

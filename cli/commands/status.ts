@@ -79,7 +79,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
     if (parity !== null) {
       const causes = Object.entries(parity.causes).map(([cause, differences]) => `${count(differences)} ${cause}`);
       output.line(
-        `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)${causes.length === 0 ? '' : `: ${causes.join(', ')}`}`,
+        `parity ${parity.verdict}: ${count(parity.cellsCompared)} cells compared, ${count(parity.cellsDiffering)} differ (audit ${parity.auditId}, ${parity.at.slice(0, 19)}Z)${causes.length === 0 ? '' : `: ${causes.join(', ')}`}${parity.lostReads === 0 ? '' : `; ${count(parity.lostReads)} logged reads are of commits that were lost (docs/restore.md)`}`,
       );
     }
     for (const [kind, { rows, bytes, droppedRows, firstDroppedAt }] of Object.entries(status.kept)) {

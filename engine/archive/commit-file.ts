@@ -13,8 +13,8 @@ export interface StoredCommit extends CommitRow {
 }
 
 const COLUMNS =
-  'seq BIGINT, topic VARCHAR, partition INTEGER, from_offset BIGINT, until_offset BIGINT, watermark TIMESTAMPTZ, committed_at TIMESTAMPTZ, fingerprint VARCHAR';
-const TYPES = [BIGINT, VARCHAR, INTEGER, BIGINT, BIGINT, TIMESTAMPTZ, TIMESTAMPTZ, VARCHAR];
+  'seq BIGINT, topic VARCHAR, partition INTEGER, from_offset BIGINT, until_offset BIGINT, watermark TIMESTAMPTZ, committed_at TIMESTAMPTZ, fingerprint VARCHAR, commit_id BIGINT';
+const TYPES = [BIGINT, VARCHAR, INTEGER, BIGINT, BIGINT, TIMESTAMPTZ, TIMESTAMPTZ, VARCHAR, BIGINT];
 
 /** Puts commits into a new table of DuckDB and gives the query for them, in order. */
 export async function stageCommits(duckdb: DuckDb, pages: AsyncIterable<readonly StoredCommit[]>): Promise<string> {
@@ -32,28 +32,34 @@ export async function stageCommits(duckdb: DuckDb, pages: AsyncIterable<readonly
         row.watermarkUs === null ? null : new DuckDBTimestampTZValue(BigInt(row.watermarkUs)),
         new DuckDBTimestampTZValue(BigInt(row.committedAtUs)),
         row.fingerprint,
+        row.commitId,
       );
   }
   appender.close();
   return `SELECT * FROM ${table} ORDER BY seq, topic, partition`;
 }
 
-/** The commits of a file, by seq. */
+/** The commits of a file, by seq. One that was written before there were ids has no column of them. */
 export async function* commitsOf(duckdb: DuckDb, file: string): AsyncGenerator<CommitRow> {
-  const readers = ['BIGINT', 'INTEGER', 'BIGINT', 'BIGINT', 'TIMESTAMPTZ', 'VARCHAR'].map(rawColumn);
+  const readers = ['BIGINT', 'INTEGER', 'BIGINT', 'BIGINT', 'TIMESTAMPTZ', 'VARCHAR', 'BIGINT'].map(rawColumn);
   const columns: unknown[][] = readers.map(() => []);
+  const [ids] = await duckdb.query<{ n: bigint }>(
+    `SELECT count(*) AS n FROM parquet_schema(${quoteText(file)}) WHERE name = 'commit_id'`,
+  );
+  const id = ids?.n === 0n ? 'NULL::BIGINT' : 'commit_id';
   const chunks = duckdb.chunks(
-    `SELECT seq, partition, from_offset, until_offset, committed_at, fingerprint FROM read_parquet(${quoteText(file)})`,
+    `SELECT seq, partition, from_offset, until_offset, committed_at, fingerprint, ${id} FROM read_parquet(${quoteText(file)})`,
   );
   for await (const chunk of chunks) {
     for (const [index, read] of readers.entries()) read(chunk, index, columns[index]!);
-    const [seq, partition, from, until, at, fingerprint] = columns as [
+    const [seq, partition, from, until, at, fingerprint, commitId] = columns as [
       number[],
       number[],
       number[],
       number[],
       number[],
       (string | null)[],
+      (number | bigint | null)[],
     ];
     for (let row = 0; row < chunk.rowCount; row++)
       yield {
@@ -63,8 +69,13 @@ export async function* commitsOf(duckdb: DuckDb, file: string): AsyncGenerator<C
         untilOffset: until[row]!,
         committedAtUs: at[row]!,
         fingerprint: fingerprint[row] ?? null,
+        commitId: bigIntOf(commitId[row]),
       };
   }
+}
+
+function bigIntOf(value: number | bigint | null | undefined): bigint | null {
+  return value == null ? null : BigInt(value);
 }
 
 /** A session for commits; alone, it spills where temporary files go. */

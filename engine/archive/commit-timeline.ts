@@ -11,6 +11,8 @@ export interface CommitRow {
   readonly committedAtUs: number;
   /** Of the code that made it; null where it was made before that was noted. */
   readonly fingerprint: string | null;
+  /** Its id; null where it was made before there were ids. */
+  readonly commitId: bigint | null;
 }
 
 /** Commits that were merged into their last one: what each of them took, and when, is not told apart any more. */
@@ -47,12 +49,14 @@ export interface PartitionCommits {
 export interface TimelineStart {
   readonly view: string;
   readonly version: number;
+  /** Of the backfill, as text; null: not known. */
+  readonly commitId: string | null;
   readonly cut: { readonly partitions: readonly { readonly partition: number; readonly endOffset: number }[] } | null;
 }
 
 /**
  * The commits of one version of a view, complete from the first on: which commit took which offset, and when each became visible. Kept as
- * typed arrays (about 32 bytes a commit and partition) and looked up by binary search. Where old commits were merged into one, what it says is true of that one; whoever
+ * typed arrays (about 40 bytes a commit and partition) and looked up by binary search. Where old commits were merged into one, what it says is true of that one; whoever
  * asks about a time or a commit within asks `seqAt` or `mergedAt` first.
  *
  * @example
@@ -68,15 +72,22 @@ export class CommitTimeline {
   readonly #seqs: Float64Array;
   /** When each of these became visible; never falls, even where the database's clock was set back. */
   readonly #visibleAtUs: Float64Array;
+  /** Their ids; 0: not known. */
+  readonly #ids: BigInt64Array;
+  readonly #backfillId: bigint | null;
   readonly #merged: readonly MergedCommits[];
   readonly #foreign: readonly CommitRow[];
   readonly #fingerprint: string | null;
 
   /** Use `TimelineBuilder` (timeline-builder.ts). */
   constructor(
-    of: Pick<TimelineStart, 'view' | 'version'>,
+    of: Omit<TimelineStart, 'cut'>,
     partitions: ReadonlyMap<number, PartitionCommits>,
-    { seqs, visibleAtUs }: { readonly seqs: Float64Array; readonly visibleAtUs: Float64Array },
+    {
+      seqs,
+      visibleAtUs,
+      ids,
+    }: { readonly seqs: Float64Array; readonly visibleAtUs: Float64Array; readonly ids: BigInt64Array },
     merged: readonly MergedCommits[],
     fingerprint: string | null,
     foreign: readonly CommitRow[],
@@ -86,9 +97,33 @@ export class CommitTimeline {
     this.#partitions = partitions;
     this.#seqs = seqs;
     this.#visibleAtUs = visibleAtUs;
+    this.#ids = ids;
+    this.#backfillId = of.commitId === null ? null : BigInt(of.commitId);
     this.#merged = merged;
     this.#fingerprint = fingerprint;
     this.#foreign = foreign;
+  }
+
+  /**
+   * What became of the commit that a reader saw: `kept`, as far as both sides know its id; `merged`: its number went into that of a later commit, and its id with it;
+   * `lost`: it is not among these, whatever has its number now.
+   *
+   * @param seq null: the reader found no state, and the id is the backfill's
+   * @param commitId null: not known
+   */
+  fateOf(seq: number | null, commitId: bigint | null): 'kept' | 'merged' | 'lost' {
+    if (seq !== null && seq > this.lastSeq) return 'lost';
+    if (seq !== null && this.mergedInto(seq) !== null) return 'merged';
+    const known = this.#idOf(seq ?? 0);
+    return known === null || commitId === null || known === commitId ? 'kept' : 'lost';
+  }
+
+  /** The id of a commit that is told apart; null: not known. */
+  #idOf(seq: number): bigint | null {
+    if (seq === 0) return this.#backfillId;
+    const index = this.#seqs[seq - 1] === seq ? seq - 1 : countUpTo(this.#seqs, seq) - 1;
+    const id = this.#seqs[index] === seq ? this.#ids[index] : undefined;
+    return id === undefined || id === 0n ? null : id;
   }
 
   /** Every partition of the cut or of a commit, ascending. */

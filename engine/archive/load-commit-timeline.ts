@@ -136,13 +136,14 @@ interface CommitRecordRow {
   readonly until_offset: number;
   readonly committed_at_us: number;
   readonly fingerprint: string | null;
+  readonly commit_id: string | null;
 }
 
 async function commitRows(client: pg.PoolClient, { view, version }: ViewVersion, after: number): Promise<CommitRow[]> {
   const { rows } = await runSql<CommitRecordRow>(
     client,
     sqlText`
-    SELECT seq, partition, from_offset, until_offset, fingerprint, (extract(epoch FROM committed_at) * 1000000)::bigint AS committed_at_us
+    SELECT seq, partition, from_offset, until_offset, fingerprint, commit_id::text AS commit_id, (extract(epoch FROM committed_at) * 1000000)::bigint AS committed_at_us
     FROM ${CATALOG}.commit_record
     WHERE view = ${view} AND version = ${version} AND seq > ${after} AND seq <= ${after + PAGE_COMMITS}
     ORDER BY seq, partition`,
@@ -154,5 +155,6 @@ async function commitRows(client: pg.PoolClient, { view, version }: ViewVersion,
     untilOffset: row.until_offset,
     committedAtUs: row.committed_at_us,
     fingerprint: row.fingerprint,
+    commitId: row.commit_id === null ? null : BigInt(row.commit_id),
   }));
 }

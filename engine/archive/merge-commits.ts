@@ -56,11 +56,13 @@ async function mergeStep(options: MergeCommitsOptions): Promise<number> {
         WHERE view = ${view} AND version = ${version} AND seq >= ${fromSeq} AND seq <= ${lastSeq} RETURNING *),
       stay AS (
         INSERT INTO ${CATALOG}.commit_record
-          (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint)
+          (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint, commit_id)
         SELECT ${view}, ${version}, ${lastSeq}, topic, partition, min(from_offset), max(until_offset),
           (array_agg(watermark_us ORDER BY seq DESC))[1], (SELECT max(committed_at) FROM gone),
           -- That other code took part is not forgotten.
-          coalesce(max(fingerprint) FILTER (WHERE fingerprint <> ${span.fingerprint}), max(fingerprint))
+          coalesce(max(fingerprint) FILTER (WHERE fingerprint <> ${span.fingerprint}), max(fingerprint)),
+          -- Of the last alone: those of the others are not told any more.
+          (SELECT max(commit_id) FROM gone WHERE seq = ${lastSeq})
         FROM gone GROUP BY topic, partition RETURNING 1)
       SELECT (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM stay) AS stay`,
     );

@@ -162,6 +162,7 @@ interface CommitRecordRow {
   readonly watermark_us: number | null;
   readonly committed_at_us: number;
   readonly fingerprint: string | null;
+  readonly commit_id: string | null;
 }
 
 async function* pagesOf({ pool, view, version }: RollCommitsOptions, span: Span): AsyncGenerator<StoredCommit[]> {
@@ -169,7 +170,7 @@ async function* pagesOf({ pool, view, version }: RollCommitsOptions, span: Span)
     const { rows } = await runSql<CommitRecordRow>(
       pool,
       sqlText`
-      SELECT seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint,
+      SELECT seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint, commit_id::text AS commit_id,
         (extract(epoch FROM committed_at) * 1000000)::bigint AS committed_at_us
       FROM ${CATALOG}.commit_record
       WHERE view = ${view} AND version = ${version} AND seq >= ${from} AND seq < ${Math.min(from + PAGE_ROWS, span.untilSeq)}
@@ -184,6 +185,7 @@ async function* pagesOf({ pool, view, version }: RollCommitsOptions, span: Span)
       watermarkUs: row.watermark_us,
       committedAtUs: row.committed_at_us,
       fingerprint: row.fingerprint,
+      commitId: row.commit_id === null ? null : BigInt(row.commit_id),
     }));
   }
 }

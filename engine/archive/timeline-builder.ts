@@ -8,6 +8,7 @@ export class TimelineBuilder {
   readonly #partitions = new Map<number, { startOffset: number; end: number; seqs: Growing; untils: Growing }>();
   readonly #seqs = new Growing();
   readonly #times = new Growing();
+  readonly #ids: bigint[] = [];
   readonly #merged: readonly MergedCommits[];
   readonly #foreign: CommitRow[] = [];
 
@@ -25,6 +26,7 @@ export class TimelineBuilder {
     const { newest } = this;
     if (seq === newest + 1 || this.#standsFor(seq, newest + 1)) {
       this.#seqs.push(seq);
+      this.#ids.push(row.commitId ?? 0n);
       this.#times.push(newest === 0 ? committedAtUs : Math.max(committedAtUs, this.#times.last));
     } else if (seq !== newest) throw this.#missing(`commit ${newest + 1} is not there, and ${seq} is`);
     // A version without a cut on record may have begun anywhere.
@@ -64,7 +66,7 @@ export class TimelineBuilder {
           { startOffset, seqs: seqs.values(), untils: untils.values() },
         ]),
       ),
-      { seqs: this.#seqs.values(), visibleAtUs: this.#times.values() },
+      { seqs: this.#seqs.values(), visibleAtUs: this.#times.values(), ids: BigInt64Array.from(this.#ids) },
       this.#merged,
       this.#fingerprint,
       this.#foreign,

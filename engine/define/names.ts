@@ -21,7 +21,7 @@ export const SQL_VIEW_COLUMNS: readonly string[] = ['as_of', 'ahead', 'errors'];
 const reservedNames: ReadonlyMap<string, string> = new Map(
   [
     [SQL_VIEW_COLUMNS, 'the SQL view has a column of that name'],
-    [['state', 'state_crc', 'seq'], 'the table of states has a column of that name'],
+    [['state', 'state_crc', 'state_commit', 'seq'], 'the table of states has a column of that name'],
     [['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'], 'every table of Postgres has a column of that name'],
     [
       ['found', 'version', 'freshness', 'freshness_ms', 'freshness_us', 'freshness_seconds'],

@@ -158,6 +158,8 @@ export const ERROR_CODES = {
     'backfill-superseded': 'Another backfill of the view took over.',
     'backfill-gets-nowhere':
       'Ten attempts of a backfill in a row were ended before any of them could save what it had done.',
+    'database-went-back':
+      'The database has lost commits that a stream had made: a failover lost them, or a backup was restored. It goes on from what is there.',
     'state-conflict': 'Another run changed a state that this one was about to write.',
   },
   'Reads, online store and SQL': {

@@ -15,21 +15,23 @@ import { EntityKeys } from './entity-key.ts';
 export interface FetchedState {
   readonly state: Uint8Array | null;
   readonly seq: number | null;
+  /** The id of the commit that wrote it, as text; of the backfill's states and where there is none, the version's. Null: not known. */
+  readonly commitId: string | null;
   /** The checksum beside it; null: not known. */
   readonly crc: number | null;
 }
 
 /** What one statement saw, of one snapshot. */
 export interface Fetched {
-  /** The version that was live in that snapshot; not ours: the states are not to be used. */
-  readonly liveVersion: number | null;
+  /** Whether our version was live in that snapshot; if not, the states are not to be used. */
+  readonly isLive: boolean;
   readonly watermarkUs: number | null;
   readonly states: readonly FetchedState[];
 }
 
 /**
  * Reads one version of a view. Its statement names that version's table and returns which version is live in the same snapshot:
- * a flip at any moment is seen, and never mixes rows of two versions.
+ * a flip at any moment is seen, and never mixes rows of two versions. It is told by its id: in a restored database another version may have the number.
  */
 export class LiveReader {
   readonly version: ViewVersion;
@@ -38,7 +40,8 @@ export class LiveReader {
   readonly #statement: { readonly name: string; readonly text: string };
   readonly #subsets = new Map<string, StateReader>();
 
-  constructor(version: ViewVersion) {
+  /** @param hasIds whether the version's states have commit ids */
+  constructor(version: ViewVersion, hasIds: boolean) {
     this.version = version;
     const { layout } = version;
     this.keys = new EntityKeys(layout);
@@ -48,13 +51,13 @@ export class LiveReader {
       name: `millrace-get-${version.stateTable}`,
       // A partition that lags holds the watermark back; where none does, the newest event of any counts.
       text:
-        `SELECT (SELECT v.version FROM ${CATALOG.text}.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
+        `SELECT (SELECT v.${version.commitId === null ? 'version' : 'commit_id'}::text FROM ${CATALOG.text}.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
         '(SELECT coalesce(CASE WHEN bool_or(o.next_offset < o.end_offset) ' +
         'THEN min(coalesce(o.watermark_us, v.history_watermark_us)) FILTER (WHERE o.next_offset < o.end_offset) ' +
         'ELSE max(o.watermark_us) END, v.history_watermark_us) ' +
         `FROM ${CATALOG.text}.view_version v LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version ` +
         `WHERE v.view = $${first} AND v.version = $${first + 1} GROUP BY v.history_watermark_us), ` +
-        `wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable)}`,
+        `wanted.ord, found.state, found.seq, found.state_crc, found.commit_id FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable, hasIds)}`,
     };
   }
 
@@ -65,16 +68,19 @@ export class LiveReader {
   /** The states of `keys` in their order, in one round trip. */
   async fetch(pool: pg.Pool, keys: readonly (readonly ScalarValue[])[]): Promise<Fetched> {
     const { rows } = await pool.query<
-      [number | null, number | null, number, Buffer | null, number | null, number | null]
+      [string | null, number | null, number, Buffer | null, number | null, number | null, string | null]
     >({
       ...(isPooled(pool) ? { text: this.#statement.text } : this.#statement),
       values: [...bindKeys(this.layout, keys), this.version.view, this.version.version],
       rowMode: 'array',
       types: postgresTypes,
     });
-    const states: FetchedState[] = keys.map(() => ({ state: null, seq: null, crc: null }));
-    for (const [, , ord, state, seq, crc] of rows) states[ord - 1] = { state, seq, crc };
-    return { liveVersion: rows[0]?.[0] ?? null, watermarkUs: rows[0]?.[1] ?? null, states };
+    const { commitId: backfill, version } = this.version;
+    const states: FetchedState[] = keys.map(() => ({ state: null, seq: null, commitId: backfill, crc: null }));
+    for (const [, , ord, state, seq, crc, commitId] of rows)
+      states[ord - 1] = { state, seq, commitId: seq === null || seq === 0 ? backfill : commitId, crc };
+    const isLive = rows[0]?.[0] === (backfill ?? String(version));
+    return { isLive, watermarkUs: rows[0]?.[1] ?? null, states };
   }
 
   /** The reader of some features. Throws MillraceError `unknown-feature`. */

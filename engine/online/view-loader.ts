@@ -7,6 +7,7 @@ import type { Clock } from '../values/clock.ts';
 import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { liveVersion, newestStatus } from '../postgres/live-version.ts';
+import { hasCommitIds } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { CorruptState, openStored } from '../state/stored-state.ts';
 import { type Fetched, type FetchedState, LiveReader } from './live-reader.ts';
@@ -82,8 +83,10 @@ export class ViewLoader {
   async #lookUp(): Promise<LiveReader> {
     const version = await liveVersion(this.#pool, this.#view);
     if (version === null) throw await this.#notServed();
+    // Before the database is migrated there are none.
+    const hasIds = version.commitId !== null && (await hasCommitIds(this.#pool, version.stateTable));
     // Another batch may have been quicker; what it found is as good.
-    this.#reader ??= new LiveReader(version);
+    this.#reader ??= new LiveReader(version, hasIds);
     return this.#reader;
   }
 
@@ -136,7 +139,7 @@ export class ViewLoader {
       const { requests, keys } = checkRequests(reader, batch);
       if (requests.length === 0) return;
       const fetched = await this.#fetch(reader, keys);
-      if (fetched?.liveVersion === reader.version.version) {
+      if (fetched?.isLive === true) {
         this.#settle(reader, requests, fetched);
         return;
       }
@@ -189,7 +192,7 @@ export class ViewLoader {
     const { features } = subset.layout;
     const nowUs = this.#clock.nowUs();
     const asOfUs = options.atUs ?? nowUs;
-    return states.map(({ state: bytes, seq, crc }, index): ViewRead => {
+    return states.map(({ state: bytes, seq, commitId, crc }, index): ViewRead => {
       const state = bytes === null ? subset.empty() : openStored(reader.all, bytes, crc);
       const isCorrupt = state instanceof CorruptState;
       if (isCorrupt) this.#tellCorrupt(version, keys[index]!, seq, state.reason);
@@ -209,6 +212,7 @@ export class ViewLoader {
         asOfUs,
         ahead: !isCorrupt && asOfUs <= state.newestEventTimeUs,
         seq,
+        commitId,
         freshnessUs: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs),
       };
     });

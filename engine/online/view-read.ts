@@ -25,6 +25,8 @@ export interface ViewRead {
   readonly ahead: boolean;
   /** The commit that wrote the state last; 0 is the backfill, null where there is none. */
   readonly seq: number | null;
+  /** The id of that commit, as text; the backfill's where there is no state. Null where the row was written before there were ids. */
+  readonly commitId: string | null;
   /** Age of the view's watermark at the time of the read, µs; null before the first event. */
   readonly freshnessUs: number | null;
 }

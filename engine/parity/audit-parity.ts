@@ -6,7 +6,7 @@ import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
-import { insertAudit, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
+import { insertAudit, LOST_COMMIT, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { checkHistoryFiles, checkHistoryRows } from '../replay/check-history.ts';
@@ -32,6 +32,7 @@ import {
   readSnapshot,
   servedVersion,
   stateBytes,
+  type StoredRow,
 } from './live-snapshot.ts';
 import { EVENT_BYTES } from './held-events.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
@@ -220,7 +221,7 @@ class Audit {
     const isStoreCompared = this.#maxEntities > 0;
     const entities = new Map<string, AuditedEntity>();
     for (const [text, { key, reads: own }] of reads) {
-      const committed = this.#committed(own, commits, version.seq, rows.get(text)?.seq ?? null);
+      const committed = this.#committed(own, commits, version.seq, rows.get(text) ?? null);
       if (committed.length > 0)
         entities.set(text, auditedEntity(text, key, committed, rows.get(text) ?? null, isStoreCompared));
     }
@@ -250,7 +251,7 @@ class Audit {
     const total = [...reads.values()].reduce((sum, entity) => sum + entity.reads.length, 0);
     if (index >= MAX_OLDER_VERSIONS) return skip(this.#skipped, 'older-version', total);
     const version = (await versions(pool, view.name)).find((known) => known.version === number);
-    if (version === undefined) return skip(this.#skipped, 'version-unknown', total);
+    if (version === undefined) return skip(this.#skipped, LOST_COMMIT, total);
     const before = { ...this.#figures };
     const skippedBefore = { ...this.#skipped };
     try {
@@ -282,24 +283,26 @@ class Audit {
   }
 
   /**
-   * Those of commits that were made, others cannot have been served by this database; and that are told apart. A row that its entity still has was not changed since,
-   * so that a read of it is one of the commit that its own was merged into.
+   * Those of commits that this database has, and that are told apart. A row that its entity still has was not changed since, so that a read of it is one of the
+   * commit that its own was merged into.
    */
   #committed(
     reads: SampledEntity['reads'],
     commits: CommitTimeline,
     lastSeq: number,
-    presentSeq: number | null,
+    present: Pick<StoredRow, 'seq' | 'commitId'> | null,
   ): SampledEntity['reads'] {
-    const committed = reads.filter(({ seq }) => seq === null || seq <= lastSeq);
-    skip(this.#skipped, 'not-committed', reads.length - committed.length);
-    const told = committed.flatMap((read) => {
-      const into = read.seq === null ? null : commits.mergedInto(read.seq);
-      if (into === null) return [read];
-      return read.seq === presentSeq ? [{ ...read, seq: into }] : [];
+    return reads.flatMap((read) => {
+      const { commitId } = read.served;
+      const fate = read.seq !== null && read.seq > lastSeq ? 'lost' : commits.fateOf(read.seq, commitId);
+      if (fate === 'kept') return [read];
+      const isPresent = fate === 'merged' && read.seq === present?.seq;
+      if (isPresent && (commitId === null || present.commitId === null || commitId === present.commitId))
+        return [{ ...read, seq: commits.mergedInto(read.seq ?? 0) }];
+      if (fate === 'lost' || isPresent) skip(this.#skipped, LOST_COMMIT);
+      else skip(this.#skipped, 'commits-merged');
+      return [];
     });
-    skip(this.#skipped, 'commits-merged', committed.length - told.length);
-    return told;
   }
 
   #committedEvents(

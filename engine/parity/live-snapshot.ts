@@ -7,7 +7,7 @@ import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { ident } from '../postgres/sql.ts';
-import { bindKeys, lateralState, stateTable, unnestKeys } from '../postgres/state-table.ts';
+import { bindKeys, commitIdOf, hasCommitIds, lateralState, stateTable, unnestKeys } from '../postgres/state-table.ts';
 import { type StreamOffset, streamOffsets } from '../postgres/stream-offsets.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
@@ -21,6 +21,8 @@ export interface StoredRow {
   readonly key: readonly ScalarValue[];
   readonly seq: number;
   readonly state: Uint8Array;
+  /** Of the commit that wrote it; null of a backfill's, and where it is not known. */
+  readonly commitId: bigint | null;
   /** Null in rows older than the column. */
   readonly crc: number | null;
 }
@@ -92,10 +94,12 @@ export function readSnapshot(options: SnapshotOptions): Promise<LiveSnapshot> {
       const sample = new KeySample(version.layout, fraction);
       const rows = new Map<string, StoredRow>();
       const keep = (row: StoredRow): void => void rows.set(keyText(row.key), row);
-      if (maxEntities > 0) await readSample(client, version, sample, keep);
+      const hasIds = await hasCommitIds(client, table);
+      if (maxEntities > 0) await readSample(client, version, hasIds, sample, keep);
       await readRows(
         client,
         version,
+        hasIds,
         [...keys].filter(([text]) => !rows.has(text)).map(([, key]) => key),
         keep,
       );
@@ -112,7 +116,7 @@ export async function readRow(
   key: readonly ScalarValue[],
 ): Promise<StoredRow | null> {
   let found: StoredRow | null = null;
-  await readRows(client, version, [key], (row) => {
+  await readRows(client, version, false, [key], (row) => {
     found = row;
   });
   return found;
@@ -142,24 +146,30 @@ export async function stateBytes(on: Queryable, { stateTable: table }: ViewVersi
 async function readSample(
   client: pg.PoolClient,
   { layout, stateTable: table }: ViewVersion,
+  hasIds: boolean,
   sample: KeySample,
   keep: (row: StoredRow) => void,
 ): Promise<void> {
   const columns = layout.keys.map(({ name, type }) => (type.kind === 'int64' ? `${ident(name)}::text` : ident(name)));
   await client.query(
-    `DECLARE audited NO SCROLL CURSOR FOR SELECT seq, state_crc, state, ${columns.join(', ')} FROM ${stateTable(table)} WHERE ${sample.condition}`,
+    `DECLARE audited NO SCROLL CURSOR FOR SELECT seq, ${commitIdOf(hasIds)}, state_crc, state, ${columns.join(', ')} FROM ${stateTable(table)} WHERE ${sample.condition}`,
   );
   const keyOf = keyReader(layout);
   for (;;) {
-    const { rows } = await client.query<[number, number | null, Buffer, ...unknown[]]>({
+    const { rows } = await client.query<[number, string | null, number | null, Buffer, ...unknown[]]>({
       text: `FETCH ${ROWS_PER_FETCH} FROM audited`,
       rowMode: 'array',
       types: postgresTypes,
     });
     if (rows.length === 0) break;
-    for (const [seq, crc, state, ...key] of rows) keep({ key: keyOf(key), seq, state, crc });
+    for (const [seq, commitId, crc, state, ...key] of rows)
+      keep({ key: keyOf(key), seq, state, commitId: idOf(commitId), crc });
   }
   await client.query('CLOSE audited');
+}
+
+function idOf(text: string | null): bigint | null {
+  return text === null ? null : BigInt(text);
 }
 
 /** Key columns as they were selected, in the representation of their types. */
@@ -172,20 +182,21 @@ function keyReader(layout: ViewLayout): (columns: readonly unknown[]) => ScalarV
 async function readRows(
   client: pg.PoolClient,
   { layout, stateTable: table }: ViewVersion,
+  hasIds: boolean,
   keys: readonly (readonly ScalarValue[])[],
   keep: (row: StoredRow) => void,
 ): Promise<void> {
-  const text = `SELECT wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`;
+  const text = `SELECT wanted.ord, found.state, found.seq, found.state_crc, found.commit_id FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table, hasIds)}`;
   for (let from = 0; from < keys.length; from += KEYS_PER_READ) {
     const page = keys.slice(from, from + KEYS_PER_READ);
-    const { rows } = await client.query<[number, Buffer | null, number | null, number | null]>({
+    const { rows } = await client.query<[number, Buffer | null, number | null, number | null, string | null]>({
       text,
       values: bindKeys(layout, page),
       rowMode: 'array',
       types: postgresTypes,
     });
-    for (const [ord, state, seq, crc] of rows) {
-      if (state !== null && seq !== null) keep({ key: page[ord - 1]!, seq, state, crc });
+    for (const [ord, state, seq, crc, commitId] of rows) {
+      if (state !== null && seq !== null) keep({ key: page[ord - 1]!, seq, state, commitId: idOf(commitId), crc });
     }
   }
 }

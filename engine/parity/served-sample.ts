@@ -1,3 +1,4 @@
+import { LOST_COMMIT } from '../postgres/parity-audits.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { keyText } from '../define/key-text.ts';
@@ -77,8 +78,10 @@ export class ServedSample {
 
   add(read: ServedRead): void {
     const version = this.#versions.get(read.version);
-    if (version === undefined) return skip(this.skipped, 'version-unknown');
+    // No version is ever deleted: one that is not there, or is another's now, was lost with the commits that made it.
+    if (version === undefined) return skip(this.skipped, LOST_COMMIT);
     if (isRetired(version.semantics)) return skip(this.skipped, SEMANTICS_RETIRED);
+    if (version.fingerprint !== read.fingerprint) return skip(this.skipped, LOST_COMMIT);
     if (version.fingerprint !== this.#fingerprint) return skip(this.skipped, 'other-definition');
     // One text per entity and version: the log writes keys in layout order.
     const id = `${read.version} ${read.entityJson}`;

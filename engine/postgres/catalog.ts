@@ -57,6 +57,8 @@ export interface CatalogTables {
     ended_at: ColumnType<number | null, string | null | undefined, string | null>;
     sql_surface: Generated<number>;
     build: string | null;
+    /** Of its backfill, as text. */
+    commit_id: Generated<string>;
   };
   stream_offset: {
     view: string;
@@ -103,6 +105,8 @@ export interface CatalogTables {
     committed_at: TimeDefault;
     /** Of the code that made the commit; null where it was made before this was noted. */
     fingerprint: string | null;
+    /** As text; null where it was made before there were ids. */
+    commit_id: string | null;
   };
   commit_file: {
     view: string;

@@ -35,6 +35,7 @@ export function versionOf(row: VersionRow): ViewVersion {
     endedAtUs: row.ended_at,
     sqlSurface: row.sql_surface,
     build: row.build ?? null,
+    commitId: row.commit_id ?? null,
   };
 }
 

@@ -11,6 +11,7 @@ import * as errors from '../../migrations/0007-errors.ts';
 import * as backfillProgress from '../../migrations/0008-backfill-progress.ts';
 import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
+import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { createPool, type PoolOptions, poolAddress } from './pool.ts';
@@ -38,6 +39,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0008-backfill-progress': backfillProgress,
   '0009-api-tokens': apiTokens,
   '0010-kept-sizes': keptSizes,
+  '0011-commit-ids': commitIds,
 };
 const FIRST_LEDGER = 'kysely_migration';
 const LATER_LEDGER = 'kysely_later_migration';

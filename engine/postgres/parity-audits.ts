@@ -17,6 +17,9 @@ export type ParityCause =
   | 'store-corruption'
   | 'unexplained';
 
+/** Why a logged read is not compared: its commit is in the catalog no more, or never was. A failover lost it, or a backup was restored. */
+export const LOST_COMMIT = 'lost-commit';
+
 /** `audit`: logged reads and stored states · `promotion`: stored states against a backfill of the same log prefix. */
 export type ParityKind = 'audit' | 'promotion';
 

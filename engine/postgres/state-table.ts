@@ -24,6 +24,8 @@ export interface StoredState {
   readonly state: Uint8Array;
   /** The commit that wrote it last; 0 is the backfill. */
   readonly seq: number;
+  /** Its id, as text; null where it is the backfill's, and where it was written before there were ids. */
+  readonly commitId: string | null;
 }
 
 const BYTEA_OID = 17;
@@ -59,7 +61,7 @@ export async function createStateTable(client: Queryable, layout: ViewLayout, ta
   // 30 % of a page stay free so that an update finds room on it and touches no index. States are packed already: compressing them costs
   // time and gains nothing.
   await client.query(
-    `CREATE TABLE ${stateTable(table)} (${keys.join(', ')}, seq bigint NOT NULL, state bytea STORAGE EXTERNAL NOT NULL, state_crc int) WITH (fillfactor = 70)`,
+    `CREATE TABLE ${stateTable(table)} (${keys.join(', ')}, seq bigint NOT NULL, state_commit bigint, state bytea STORAGE EXTERNAL NOT NULL, state_crc int) WITH (fillfactor = 70)`,
   );
 }
 
@@ -69,6 +71,20 @@ export async function finishStateTable(client: pg.ClientBase, layout: ViewLayout
     await client.query(`ALTER TABLE ${stateTable(table)} ADD PRIMARY KEY (${keyColumns(layout)})`);
     await client.query(`ANALYZE ${stateTable(table)}`);
   });
+}
+
+/** Whether the table's rows have the ids of their commits: one that a worker of an earlier release has made has none. */
+export async function hasCommitIds(on: Queryable, table: string): Promise<boolean> {
+  const { rows } = await on.query<{ has: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('${stateTable(table)}') AND attname = 'state_commit' AND NOT attisdropped) AS has`,
+  );
+  return rows[0]?.has === true;
+}
+
+/** Gives such a table the column. Waits for its readers. */
+export async function ensureCommitIds(on: Queryable, table: string): Promise<void> {
+  if (await hasCommitIds(on, table)) return;
+  await on.query(`ALTER TABLE ${stateTable(table)} ADD COLUMN IF NOT EXISTS state_commit bigint`);
 }
 
 /** How many rows the table has, however long counting them takes. */
@@ -143,10 +159,17 @@ export function unnestKeys(layout: ViewLayout, first: number): string {
 /**
  * The state row of each wanted key. LIMIT keeps the planner from hashing the whole table: it stays one primary key lookup per key,
  * even in a plan made while the table was small.
+ *
+ * @param hasIds what `hasCommitIds` says; where there are none, `commit_id` is null
  */
-export function lateralState(layout: ViewLayout, table: string): string {
+export function lateralState(layout: ViewLayout, table: string, hasIds = true): string {
   const match = layout.keys.map((key, index) => `s.${ident(key.name)} = wanted.k${index}`).join(' AND ');
-  return `LEFT JOIN LATERAL (SELECT s.state, s.seq, s.state_crc FROM ${stateTable(table)} s WHERE ${match} LIMIT 1) found ON true`;
+  return `LEFT JOIN LATERAL (SELECT s.state, s.seq, s.state_crc, ${commitIdOf(hasIds, 's.')} FROM ${stateTable(table)} s WHERE ${match} LIMIT 1) found ON true`;
+}
+
+/** The column of commit ids as text, named `commit_id`. */
+export function commitIdOf(hasIds: boolean, prefix = ''): string {
+  return `${hasIds ? `${prefix}state_commit::text` : 'NULL::text'} AS commit_id`;
 }
 
 /**
@@ -160,18 +183,18 @@ export async function readStates(
   keys: readonly (readonly ScalarValue[])[],
 ): Promise<(StoredState | null)[]> {
   if (keys.length === 0) return [];
-  const { rows } = await client.query<[number, Buffer | null, number | null, number | null]>({
+  const { rows } = await client.query<[number, Buffer | null, number | null, number | null, string | null]>({
     name: `millrace-read-${table}`,
-    text: `SELECT wanted.ord, found.state, found.seq, found.state_crc FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
+    text: `SELECT wanted.ord, found.state, found.seq, found.state_crc, found.commit_id FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
     values: bindKeys(layout, keys),
     rowMode: 'array',
     types: postgresTypes,
   });
   const states: (StoredState | null)[] = keys.map(() => null);
-  for (const [ord, state, seq, crc] of rows) {
+  for (const [ord, state, seq, crc, commitId] of rows) {
     if (state === null || seq === null) continue;
     if (hasWrongCrc(state, crc)) throw changedState(table, layout, keys[ord - 1]!, seq);
-    states[ord - 1] = { state, seq };
+    states[ord - 1] = { state, seq, commitId };
   }
   return states;
 }
@@ -203,13 +226,14 @@ function compareKeys(a: StateRow, b: StateRow): number {
   return 0;
 }
 
-/** Writes states under commit number `seq`, inserting or replacing. Each key at most once per call. Sorts a copy of `rows` by key. */
+/** Writes states under commit number `seq` and its id, inserting or replacing. Each key at most once per call. Sorts a copy of `rows` by key. */
 export async function upsertStates(
   client: Queryable,
   table: string,
   layout: ViewLayout,
   rows: readonly StateRow[],
   seq: number,
+  commitId: bigint,
 ): Promise<void> {
   if (rows.length === 0) return;
   const sorted = rows.toSorted(compareKeys);
@@ -226,10 +250,10 @@ export async function upsertStates(
   await client.query({
     name: `millrace-upsert-${table}`,
     text:
-      `INSERT INTO ${stateTable(table)} (${keyColumns(layout)}, seq, state, state_crc) ` +
-      `SELECT ${names}, $${keyCount + 3}::bigint, wanted.state, wanted.crc ` +
+      `INSERT INTO ${stateTable(table)} (${keyColumns(layout)}, seq, state_commit, state, state_crc) ` +
+      `SELECT ${names}, $${keyCount + 3}::bigint, $${keyCount + 4}::bigint, wanted.state, wanted.crc ` +
       `FROM unnest(${arrays.join(', ')}, $${keyCount + 1}::bytea[], $${keyCount + 2}::int[]) AS wanted(${columns}, state, crc) ` +
-      `ON CONFLICT (${keyColumns(layout)}) DO UPDATE SET state = excluded.state, seq = excluded.seq, state_crc = excluded.state_crc`,
+      `ON CONFLICT (${keyColumns(layout)}) DO UPDATE SET state = excluded.state, seq = excluded.seq, state_commit = excluded.state_commit, state_crc = excluded.state_crc`,
     values: [
       ...bindKeys(
         layout,
@@ -238,6 +262,7 @@ export async function upsertStates(
       states,
       checksums,
       seq,
+      String(commitId),
     ],
   });
 }

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
+import { randomCommitId } from './commit-id.ts';
 import { catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
 import type { Cut } from '../topic/cut.ts';
 import { versionOf } from './live-version.ts';
@@ -38,6 +39,8 @@ export interface ViewVersion {
   readonly sqlSurface: number;
   /** Whose attempts may go on with it while it is built, or take it for built; null: nobody's. */
   readonly build: string | null;
+  /** Of its backfill: a version that was lost, and another that got its number, have different ones. A decimal number; null before the database is migrated. */
+  readonly commitId: string | null;
 }
 
 export interface NewVersion {
@@ -50,6 +53,8 @@ export interface NewVersion {
   /** Who builds it, for people. */
   readonly builder: string;
   readonly build?: string | null | undefined;
+  /** Default: a random one. */
+  readonly commitId?: bigint | undefined;
 }
 
 export interface BuiltVersion {
@@ -100,6 +105,7 @@ export async function insertVersion(
           topic: version.topic,
           builder: version.builder,
           build: version.build ?? null,
+          commit_id: String(version.commitId ?? randomCommitId()),
         })
         .onConflict((conflict) => conflict.columns(['view', 'version']).doNothing())
         .returning('version'),

@@ -18,6 +18,8 @@ export interface ReadToLog {
   readonly asOfUs: number;
   readonly ahead: boolean;
   readonly seq: number | null;
+  /** A decimal number. */
+  readonly commitId: string | null;
 }
 
 /** A read with what is known of it beside its answer. */
@@ -97,7 +99,7 @@ export class ReadEncoder {
     for (let index = 0; index < keyNames.length; index++) text += keyNames[index]! + keyValues[index]!(key[index]!);
     text +=
       `}","served_at":"${this.#time(servedAtUs)}","as_of":"${this.#time(read.asOfUs)}",` +
-      `"found":${read.found},"ahead":${read.ahead},"seq":${read.seq},"values":"{`;
+      `"found":${read.found},"ahead":${read.ahead},"seq":${read.seq},"commit_id":${read.commitId === null ? 'null' : `"${read.commitId}"`},"values":"{`;
     const { values } = read;
     for (let index = 0; index < featureNames.length; index++) {
       text += featureNames[index]! + featureValues[index]!(values[index]!);

@@ -44,6 +44,7 @@ export function recordSize(layout: ViewLayout): RecordSize {
       asOfUs: 0,
       ahead: false,
       seq: Number.MAX_SAFE_INTEGER,
+      commitId: String(-(2n ** 63n)),
     },
   });
   // The key of the record is the view's name and the entity's key; in its value the entity's texts stand once more.

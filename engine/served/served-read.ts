@@ -25,6 +25,8 @@ export interface ServedRead {
   readonly ahead: boolean;
   /** The commit that wrote the state last; 0 is the backfill, null where there was no state. */
   readonly seq: number | null;
+  /** The id of that commit; the backfill's where there was no state. Null: not known. */
+  readonly commitId: bigint | null;
   /** JSON text: feature -> value, exact, as HTTP has it. */
   readonly valuesJson: string;
   /** JSON text: feature -> code of the error in place of its value, `*`: of all; null where there was none, and in records from before there were errors. */
@@ -119,6 +121,7 @@ export class LoggedRead implements ServedRead {
   readonly found: boolean;
   readonly ahead: boolean;
   readonly seq: number | null;
+  readonly commitId: bigint | null;
   readonly valuesJson: string;
   readonly errorsJson: string | null;
 
@@ -136,6 +139,7 @@ export class LoggedRead implements ServedRead {
     this.found = row['found'] as boolean;
     this.ahead = row['ahead'] as boolean;
     this.seq = row['seq'] as number | null;
+    this.commitId = (row['commit_id'] ?? null) as bigint | null;
     this.valuesJson = row['values'] as string;
     this.errorsJson = (row['errors'] ?? null) as string | null;
   }

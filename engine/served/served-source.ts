@@ -25,6 +25,8 @@ const servedSchema = z.object({
   found: z.boolean(),
   ahead: z.boolean(),
   seq: z.int().nullable(),
+  /** The id of that commit; the backfill's where no state was found. Absent from older records. */
+  commit_id: z.int64().nullable().optional(),
   /** JSON text: feature -> value, as HTTP has it; only the features that were asked for. */
   values: z.string(),
   /** JSON text: feature -> code of the error that stands in place of its value, `*`: of all of them; null where there is none. Absent from older records. */

@@ -153,7 +153,7 @@ export class BatchBuilder {
     for (const [keyText, key] of missing) {
       const row = stored[at++] ?? null;
       const state = row === null ? this.#reducer.empty() : this.#reducer.decode(row.state);
-      this.#cache.add(keyText, key, state, row?.seq ?? null);
+      this.#cache.add(keyText, key, state, row ?? null);
       if (at % RECORDS_PER_TURN === 0) await turn();
     }
   }

@@ -17,8 +17,8 @@ export async function checkStatesUnchanged(
   states: readonly ChangedState[],
 ): Promise<void> {
   if (states.length === 0) return;
-  const { rows } = await client.query<[number, number | null]>({
-    text: `SELECT wanted.ord, found.seq FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
+  const { rows } = await client.query<[number, number | null, string | null]>({
+    text: `SELECT wanted.ord, found.seq, found.commit_id FROM ${unnestKeys(layout, 1)} ${lateralState(layout, table)}`,
     values: bindKeys(
       layout,
       states.map(({ entry }) => entry.key),
@@ -26,7 +26,10 @@ export async function checkStatesUnchanged(
     rowMode: 'array',
     types: postgresTypes,
   });
-  const other = rows.find(([ord, seq]) => seq !== states[ord - 1]!.entry.seq);
+  const other = rows.find(([ord, seq, commitId]) => {
+    const { entry } = states[ord - 1]!;
+    return seq !== entry.seq || commitId !== entry.commitId;
+  });
   if (other === undefined) return;
   const { keyText } = states[other[0] - 1]!.entry;
   throw new MillraceError('state-conflict', `${layout.view}: another run changed the state of ${keyText} meanwhile`, {

@@ -8,6 +8,7 @@ import { clusterChanged, offsetsGone, topicRecreated } from '../topic/topic-erro
 import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { runSql } from '../postgres/run-sql.ts';
+import { ensureCommitIds } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { lockForClaim } from './stream-lock.ts';
 import { mayTake } from '../slice/fence.ts';
@@ -34,6 +35,8 @@ export interface Claim {
   readonly partitions: readonly ClaimedPartition[];
   /** True when these are all partitions of the topic. */
   readonly whole: boolean;
+  /** The version's newest commit as the claim was made. */
+  readonly seq: number;
 }
 
 interface OffsetRow {
@@ -60,6 +63,7 @@ interface VersionRow {
   readonly state_table: string;
   readonly topic: string | null;
   readonly history_watermark_us: number | null;
+  readonly seq: number;
 }
 
 const STREAMABLE = new Set(['built', 'live', 'superseded']);
@@ -82,11 +86,12 @@ export async function claimPartitions(
     const found = await runSql<VersionRow>(
       client,
       sqlText`
-      SELECT fingerprint, semantics, status, state_table, topic, history_watermark_us
+      SELECT fingerprint, semantics, status, state_table, topic, history_watermark_us, seq
       FROM ${CATALOG}.view_version WHERE view = ${view.name} AND version = ${version}`,
     );
     const row = found.rows[0];
     checkVersion(options, row);
+    await ensureCommitIds(client, row.state_table);
     const { rows } = await runSql<OffsetRow>(
       client,
       sqlText`
@@ -116,6 +121,7 @@ export async function claimPartitions(
       historyWatermarkUs: row.history_watermark_us,
       partitions: claimed,
       whole: mine.length === bounds.partitions.length,
+      seq: row.seq,
     };
   });
 }

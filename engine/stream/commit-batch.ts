@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { randomCommitId } from '../postgres/commit-id.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import { expireDedupeIds, insertDedupeIds } from '../postgres/dedupe-ids.ts';
 import { CATALOG } from '../postgres/schemas.ts';
@@ -10,6 +11,7 @@ import { withTransaction } from '../postgres/transaction.ts';
 import { checkStatesUnchanged } from './check-states.ts';
 import type { MicroBatch, PartitionAdvance } from './micro-batch.ts';
 import { lockForBatch } from './stream-lock.ts';
+import { lostOffsets, wentBack } from './went-back.ts';
 import type { RunStreamOptions } from './stream-options.ts';
 
 export interface CommitTarget {
@@ -18,6 +20,8 @@ export interface CommitTarget {
   readonly stateTable: string;
   /** True when this run has all partitions, so that nobody else writes states. */
   readonly alone: boolean;
+  /** The number of the version's last commit, as our claim and our commits since left it. */
+  readonly lastSeq: number;
   /** Partitions whose expired ids are to be deleted with this commit, and before which event time; -1 are the history's ids. */
   readonly expire: readonly { readonly partition: number; readonly beforeUs: number }[];
 }
@@ -27,11 +31,12 @@ class Superseded extends Error {}
 
 /**
  * One micro-batch, one transaction. First of all the compare-and-set of every partition's offset and token: where a row does not match,
- * nothing is written. Returns false when a newer token stands. An error leaves the outcome unknown: the caller forgets what it has in
- * memory and claims again, and the row says what was committed.
+ * nothing is written. Returns the commit's number, null when a newer token stands. An error leaves the outcome unknown: the caller forgets what it has in
+ * memory and claims again, and the row says what was committed. Throws `database-went-back` (retryable) where the database has lost what was committed.
  */
-export async function commitBatch(batch: MicroBatch, target: CommitTarget): Promise<boolean> {
+export async function commitBatch(batch: MicroBatch, target: CommitTarget): Promise<number | null> {
   const { options, topic } = target;
+  const commitId = (options.newCommitId ?? randomCommitId)();
   let seq = 0;
   try {
     await withTransaction(options.pool, async (client) => {
@@ -39,10 +44,17 @@ export async function commitBatch(batch: MicroBatch, target: CommitTarget): Prom
       await advanceOffsets(client, batch.advances, target);
       await options.failAt?.('after-cas');
       seq = await takeSeq(client, options);
+      // Nobody else commits while we are alone, and others may only add.
+      if (target.alone ? seq !== target.lastSeq + 1 : seq <= target.lastSeq)
+        throw wentBack(
+          options.view.name,
+          options.version,
+          `its newest commit was ${target.lastSeq}, and is ${seq - 1}`,
+        );
       const { view, version } = options;
       const states = batch.states.map(({ entry, bytes }) => ({ key: entry.key, state: bytes }));
       if (!target.alone) await checkStatesUnchanged(client, target.stateTable, view.layout, batch.states);
-      await upsertStates(client, target.stateTable, view.layout, states, seq);
+      await upsertStates(client, target.stateTable, view.layout, states, seq, commitId);
       const place = { view: view.name, version, source: view.source.name, topic, file: null };
       if (batch.deadLetters.length > 0)
         await insertDeadLetters(
@@ -53,18 +65,21 @@ export async function commitBatch(batch: MicroBatch, target: CommitTarget): Prom
         newIds === null ? [] : [{ ...place, partition, seq, chunk: 0, ...newIds }],
       );
       await insertDedupeIds(client, packs);
-      await runSql(client, commitRecordInsert(batch.advances, seq, target));
+      await runSql(client, commitRecordInsert(batch.advances, { seq, commitId }, target));
       for (const { partition, beforeUs } of target.expire)
         await expireDedupeIds(client, view.name, version, topic, partition, beforeUs);
       await options.failAt?.('before-commit');
     });
   } catch (error) {
-    if (error instanceof Superseded) return false;
+    if (error instanceof Superseded) return null;
     throw error;
   }
-  for (const { entry } of batch.states) entry.seq = seq;
+  for (const { entry } of batch.states) {
+    entry.seq = seq;
+    entry.commitId = String(commitId);
+  }
   await options.failAt?.('after-commit');
-  return true;
+  return seq;
 }
 
 async function advanceOffsets(
@@ -92,15 +107,17 @@ async function advanceOffsets(
       AND o.next_offset = b.from_offset AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
   );
   if (rowCount === advances.length) return;
-  const { rows } = await runSql<{ generation: number; attempt_ms: number }>(
+  const { rows } = await runSql<{ partition: number; next_offset: number; generation: number; attempt_ms: number }>(
     client,
     sqlText`
-    SELECT generation, attempt_ms FROM ${CATALOG}.stream_offset
+    SELECT partition, next_offset, generation, attempt_ms FROM ${CATALOG}.stream_offset
     WHERE view = ${view.name} AND version = ${version} AND topic = ${topic} AND partition = ANY(${column((a) => a.partition)}::int[])`,
   );
   const ours =
     rows.length === advances.length &&
     rows.every((row) => row.generation === fence.generation && row.attempt_ms === fence.attemptMs);
+  const lost = lostOffsets(rows, new Map(advances.map((advance) => [advance.partition, advance.fromOffset])));
+  if (ours && lost !== null) throw wentBack(view.name, version, lost);
   if (ours)
     throw internalBug(
       `${view.name}: the token is ours and the stored offsets are not: ${advances.map((a) => `${a.partition}@${a.fromOffset}`).join(', ')}`,
@@ -132,13 +149,13 @@ async function takeSeq(client: pg.PoolClient, { view, version }: RunStreamOption
 
 function commitRecordInsert(
   advances: readonly PartitionAdvance[],
-  seq: number,
+  { seq, commitId }: { readonly seq: number; readonly commitId: bigint },
   { options, topic }: CommitTarget,
 ): SqlText {
   return sqlText`
-    INSERT INTO ${CATALOG}.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint)
+    INSERT INTO ${CATALOG}.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, fingerprint, commit_id)
     SELECT ${options.view.name}, ${options.version}, ${seq}::bigint, ${topic}, c.partition, c.from_offset, c.until_offset, c.watermark_us,
-      ${options.view.fingerprint}
+      ${options.view.fingerprint}, ${String(commitId)}::bigint
     FROM unnest(
       ${advances.map((a) => a.partition)}::int[], ${advances.map((a) => a.fromOffset)}::bigint[], ${advances.map((a) => a.nextOffset)}::bigint[],
       ${advances.map((a) => a.watermarkUs)}::bigint[]

@@ -1,6 +1,8 @@
 /** An encoded state, as stored by commit `seq`. */
 export interface EncodedState {
   readonly seq: number;
+  /** Its id; null where it has none. */
+  readonly commitId: string | null;
   /** Valid until the next call. */
   readonly bytes: Uint8Array;
 }
@@ -20,8 +22,8 @@ interface Slab {
 }
 
 const SLAB_BYTES = 1 << 20;
-/** Before key and state: hash, their lengths, seq. */
-const HEAD_BYTES = 20;
+/** Before key and state: hash, their lengths, seq, commit id (0: none). */
+const HEAD_BYTES = 28;
 const FIRST_SLOTS = 1 << 10;
 const BYTES_PER_SLOT = 12;
 /** The index is made anew, twice as large, at this load. */
@@ -57,7 +59,7 @@ export class EncodedStates {
   }
 
   /** Keeps a state that it does not have, if there is room. */
-  put(keyText: string, seq: number, state: Uint8Array): void {
+  put(keyText: string, { seq, commitId }: Omit<EncodedState, 'bytes'>, state: Uint8Array): void {
     if (this.#size + 1 > this.#addresses.length * FULL && !this.#growIndex()) return;
     const keyBytes = keyText.length * 2;
     const length = HEAD_BYTES + keyBytes + state.length;
@@ -69,6 +71,7 @@ export class EncodedStates {
     buffer.writeUInt32LE(keyBytes, end + 4);
     buffer.writeUInt32LE(state.length, end + 8);
     buffer.writeDoubleLE(seq, end + 12);
+    buffer.writeBigInt64LE(commitId === null ? 0n : BigInt(commitId), end + 20);
     buffer.write(keyText, end + HEAD_BYTES, 'utf16le');
     buffer.set(state, end + HEAD_BYTES + keyBytes);
     slab.end = end + length;
@@ -94,11 +97,12 @@ export class EncodedStates {
       const keyAt = at + HEAD_BYTES;
       if (buffer.toString('utf16le', keyAt, keyAt + keyBytes) !== keyText) continue;
       const seq = buffer.readDoubleLE(at + 12);
+      const id = buffer.readBigInt64LE(at + 20);
       const bytes = buffer.subarray(keyAt + keyBytes, keyAt + keyBytes + buffer.readUInt32LE(at + 8));
       this.#remove(slot);
       this.#size--;
       if (--slab.live === 0 && number !== this.#current) this.#free(number, slab);
-      return { seq, bytes };
+      return { seq, commitId: id === 0n ? null : String(id), bytes };
     }
   }
 

@@ -13,6 +13,8 @@ export interface CachedState {
   touchedBy: number;
   /** The commit that wrote the stored state; null: none is stored. */
   seq: number | null;
+  /** The id of that commit, as text; null where it has none. */
+  commitId: string | null;
   /** What it took of memory when last measured. */
   bytes: number;
 }
@@ -64,18 +66,31 @@ export class StateCache {
   restore(keyText: string, key: readonly ScalarValue[]): boolean {
     const found = this.#encoded.take(keyText);
     if (found === null) return false;
-    this.add(keyText, key, this.#reducer.decode(found.bytes), found.seq);
+    this.add(keyText, key, this.#reducer.decode(found.bytes), found);
     return true;
   }
 
   /**
    * Adds a state that is not there.
    *
-   * @param seq the commit that wrote it; null: none is stored
+   * @param stored the commit that wrote it; null: none is stored
    */
-  add(keyText: string, key: readonly ScalarValue[], state: EntityState, seq: number | null): void {
+  add(
+    keyText: string,
+    key: readonly ScalarValue[],
+    state: EntityState,
+    stored: { readonly seq: number; readonly commitId: string | null } | null,
+  ): void {
     const bytes = stateBytes(state, keyText);
-    this.#decoded.set(keyText, { keyText, key: [...key], state, touchedBy: 0, seq, bytes });
+    this.#decoded.set(keyText, {
+      keyText,
+      key: [...key],
+      state,
+      touchedBy: 0,
+      seq: stored?.seq ?? null,
+      commitId: stored?.commitId ?? null,
+      bytes,
+    });
     this.#bytes += bytes;
   }
 
@@ -118,7 +133,11 @@ export class StateCache {
       this.#bytes -= entry.bytes;
       // One that is not stored anywhere is empty: it is looked up again.
       if (entry.seq !== null && this.#limits.encoded > 0)
-        this.#encoded.put(entry.keyText, entry.seq, this.#reducer.encode(entry.state));
+        this.#encoded.put(
+          entry.keyText,
+          { seq: entry.seq, commitId: entry.commitId },
+          this.#reducer.encode(entry.state),
+        );
     }
   }
 }

@@ -9,6 +9,7 @@ import {
 } from '../slice/slice-options.ts';
 import type { Waiting } from '../slice/wait-watch.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
+import type { NewCommitId } from '../postgres/commit-id.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import type { CacheLimits } from './state-cache.ts';
@@ -68,6 +69,8 @@ export interface RunStreamOptions extends SliceOptions {
   readonly limits?: Partial<StreamLimits> | undefined;
   /** What states, ids and records are counted in. Default that of the process. */
   readonly memory?: MemoryBudget | undefined;
+  /** Gives each commit its id. Default: random ones. */
+  readonly newCommitId?: NewCommitId | undefined;
   /** For tests. */
   readonly failAt?: ((point: FailPoint) => void | Promise<void>) | undefined;
 }

@@ -24,6 +24,7 @@ import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
 import type { StreamMemory } from './stream-memory.ts';
 import type { RunStreamOptions, StreamLimits, StreamMemoryUse } from './stream-options.ts';
+import { lostOffsets, wentBack } from './went-back.ts';
 
 /** What the session tells its run, and asks it. */
 export interface SessionHost {
@@ -69,6 +70,7 @@ export class StreamSession {
   #expiredAtMs: number;
   #batchRecords: number;
   #committedBatch = 0;
+  #lastSeq: number;
   readonly #batchBytes: number;
   /** Of records that are not committed. */
   readonly #taken = new Set<TakenRecords>();
@@ -84,6 +86,7 @@ export class StreamSession {
     this.#options = options;
     this.#limits = limits;
     this.#claim = claim;
+    this.#lastSeq = claim.seq;
     this.#host = host;
     this.#runs = runs;
     this.#ids = ids;
@@ -237,14 +240,16 @@ export class StreamSession {
       topic: this.#claim.topic,
       stateTable: this.#claim.stateTable,
       alone: this.#claim.whole,
+      lastSeq: this.#lastSeq,
       expire: this.#expired(),
     };
     this.#committing = commitBatch(batch, target).then(
-      (committed): CommitOutcome => {
-        if (!committed) {
+      (seq): CommitOutcome => {
+        if (seq === null) {
           intake.nudge();
           return { kind: 'superseded' };
         }
+        this.#lastSeq = seq;
         this.#release(taken);
         for (const advance of batch.advances) this.#runs.get(advance.partition)!.committedOffset = advance.nextOffset;
         this.#committedBatch = batch.number;
@@ -316,21 +321,24 @@ export class StreamSession {
     return isHeld ? ((await this.#settle()) ?? this.#storeEnds()) : null;
   }
 
-  /** While nothing is committed the stored ends would grow stale; it also notices that a newer token stands. */
+  /** While nothing is committed the stored ends would grow stale; it also notices that a newer token stands, and that commits were lost. */
   async #storeEnds(): Promise<'superseded' | null> {
     const { view, version, fence, pool } = this.#options;
     const runs = [...this.#runs.values()];
-    const { rowCount } = await withClient(pool, (client) =>
-      runSql(
+    const { rows } = await withClient(pool, (client) =>
+      runSql<{ partition: number; next_offset: number }>(
         client,
         sqlText`
       UPDATE ${CATALOG}.stream_offset o SET end_offset = b.end_offset, updated_at = now()
       FROM unnest(${runs.map((run) => run.partition)}::int[], ${runs.map((run) => run.realEnd)}::bigint[]) AS b(partition, end_offset)
       WHERE o.view = ${view.name} AND o.version = ${version} AND o.topic = ${this.#claim.topic} AND o.partition = b.partition
-        AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}`,
+        AND o.generation = ${fence.generation} AND o.attempt_ms = ${fence.attemptMs}
+      RETURNING o.partition, o.next_offset`,
       ),
     );
-    return rowCount === runs.length ? null : 'superseded';
+    const lost = lostOffsets(rows, new Map(runs.map((run) => [run.partition, run.committedOffset])));
+    if (lost !== null) throw wentBack(view.name, version, lost);
+    return rows.length === runs.length ? null : 'superseded';
   }
 
   /** Tells Kafka's lag tools where we are. Best effort: a failure only leaves them behind, and is tried again next time. */

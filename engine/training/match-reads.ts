@@ -17,6 +17,9 @@ export interface MatchedView {
   readonly view: CompiledView;
   /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. The errors stand in `errorsTable(table)`. */
   readonly table: string;
+  /** Each row with a read, and that read's number. */
+  readonly matches: string;
+  readonly metaTable: string;
   readonly keyed: boolean;
   readonly rowsNotLogged: number;
   readonly notLogged: readonly RequestExample[];
@@ -102,6 +105,8 @@ export async function matchReads(
   return {
     view,
     table,
+    matches,
+    metaTable,
     keyed: keyed !== null,
     rowsNotLogged,
     notLogged: notLogged.map(exampleOf),

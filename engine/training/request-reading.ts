@@ -4,6 +4,7 @@ import type { LogReader } from '../topic/log-reader.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
 import type { ReadContext, Reading, ViewReading } from './reading.ts';
+import { countLostReads, type LostReads } from './lost-reads.ts';
 import { type MatchedView, matchReads } from './match-reads.ts';
 import { checkMatches } from './request-faults.ts';
 import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
@@ -74,7 +75,9 @@ export async function readRequests(
     matched.push(await matchReads(duckdb, reads, keyed.has(entity) ? { entity, number } : null, signal));
   }
   checkMatches(matched, options.missing ?? 'error', log.topic);
-  return { views: matched.map((view) => viewReading(view)), sources: [] };
+  const views: ViewReading[] = [];
+  for (const view of matched) views.push(viewReading(view, await countLostReads(context, view.view, view)));
+  return { views, sources: [] };
 }
 
 async function distinctRequests({ duckdb, signal }: ReadContext): Promise<ReadonlySet<string> | undefined> {
@@ -87,7 +90,7 @@ async function distinctRequests({ duckdb, signal }: ReadContext): Promise<Readon
   return ids;
 }
 
-function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView): ViewReading {
+function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView, lost: LostReads): ViewReading {
   const definitions = new Map<string, { version: number; fingerprint: string; rows: number }>();
   for (const { shape, rows } of shapes) {
     const id = `${shape.version} ${shape.fingerprint}`;
@@ -108,6 +111,7 @@ function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView): ViewR
     rowsWithoutState: shapes.reduce((sum, { rowsNotFound }) => sum + rowsNotFound, 0),
     logged: {
       rowsNotLogged,
+      ...lost,
       definitions: [...definitions.values()].sort((a, b) => a.version - b.version),
       notServed,
     },

@@ -13,7 +13,7 @@ export class StagedReads {
   readonly definitions: ServedDefinitions;
   /** `row_number` (the read's number), `f0`, … per feature, then seq and as_of. */
   readonly values: FeatureStaging;
-  /** number, request_id, entity_text, shape, found, and the errors as they were logged. */
+  /** number, request_id, entity_text, shape, found, the errors as they were logged, and the commit: version, fingerprint, seq, commit_id. */
   readonly metaTable: string;
   readonly #meta: RowAppender;
   #count = 0;
@@ -43,9 +43,20 @@ export class StagedReads {
     ]);
     const metaTable = duckdb.newName('served_reads');
     await duckdb.run(
-      `CREATE TABLE ${metaTable} (number BIGINT, request_id VARCHAR, entity_text VARCHAR, shape INTEGER, found INTEGER, errors VARCHAR)`,
+      `CREATE TABLE ${metaTable} (number BIGINT, request_id VARCHAR, entity_text VARCHAR, shape INTEGER, found INTEGER, errors VARCHAR, version INTEGER, fingerprint VARCHAR, seq BIGINT, commit_id BIGINT)`,
     );
-    const meta = await RowAppender.open(duckdb, metaTable, [BIGINT, VARCHAR, VARCHAR, INTEGER, INTEGER, VARCHAR]);
+    const meta = await RowAppender.open(duckdb, metaTable, [
+      BIGINT,
+      VARCHAR,
+      VARCHAR,
+      INTEGER,
+      INTEGER,
+      VARCHAR,
+      INTEGER,
+      VARCHAR,
+      BIGINT,
+      BIGINT,
+    ]);
     return new StagedReads(view, definitions, values, metaTable, meta);
   }
 
@@ -53,7 +64,18 @@ export class StagedReads {
     const { entityText, cells, shape } = this.definitions.read(read);
     const number = this.#count++;
     this.values.append(number, [...cells, read.seq, read.asOfUs]);
-    this.#meta.append(BigInt(number), read.requestId, entityText, shape.number, read.found ? 1 : 0, read.errorsJson);
+    this.#meta.append(
+      BigInt(number),
+      read.requestId,
+      entityText,
+      shape.number,
+      read.found ? 1 : 0,
+      read.errorsJson,
+      read.version,
+      read.fingerprint,
+      read.found && read.seq !== null ? BigInt(read.seq) : null,
+      read.commitId,
+    );
   }
 
   close(): void {

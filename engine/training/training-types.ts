@@ -150,6 +150,10 @@ export interface ManifestVersion {
 export interface ManifestLogged {
   /** Rows whose request is not in the log, or read no such entity: all features null. */
   readonly rowsNotLogged: number;
+  /** Rows that got what a commit gave which was lost since (`lost-commit`): it was served, and no replay gives it. Absent from older manifests. */
+  readonly rowsLostCommit?: number | undefined;
+  /** Rows of which that cannot be told: their commit was merged into a later one, or the records of commits are not at hand. */
+  readonly rowsCommitUnknown?: number | undefined;
   /** Definitions that served, by version, each with its rows. */
   readonly definitions: readonly { readonly version: number; readonly fingerprint: string; readonly rows: number }[];
   /** Features that are null in rows where they were not served: by another definition that lacks them, or not asked for. */

@@ -1,8 +1,11 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { CommitRow, CommitTimeline } from '../../engine/archive/commit-timeline.ts';
+import { openCommitDuckDb } from '../../engine/archive/commit-file.ts';
+import { quoteText } from '../../engine/duckdb/duckdb.ts';
 import { TimelineBuilder } from '../../engine/archive/timeline-builder.ts';
 import { loadCommitTimeline } from '../../engine/archive/load-commit-timeline.ts';
 import { rollCommits } from '../../engine/archive/roll-commits.ts';
@@ -22,9 +25,18 @@ function timeline(
   cut: readonly (readonly [number, number])[] = [],
 ): CommitTimeline {
   const partitions = cut.map(([partition, endOffset]) => ({ partition, endOffset }));
-  const builder = new TimelineBuilder({ view: 'v', version: 1, cut: { partitions } }, OWN);
+  const builder = new TimelineBuilder({ view: 'v', version: 1, commitId: '77', cut: { partitions } }, OWN);
   for (const row of rows)
-    builder.add({ seq: 0, partition: 0, fromOffset: 0, untilOffset: 0, committedAtUs: 0, fingerprint: OWN, ...row });
+    builder.add({
+      seq: 0,
+      partition: 0,
+      fromOffset: 0,
+      untilOffset: 0,
+      committedAtUs: 0,
+      fingerprint: OWN,
+      commitId: null,
+      ...row,
+    });
   return builder.build();
 }
 
@@ -91,15 +103,18 @@ describe('commits that are rolled to Parquet', () => {
     const view = spendingView({ topic });
     const version = await publishEmptyVersion(pool, view, broker.bounds(topic));
     await pool.query(
-      `INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint)
+      `INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint, commit_id)
        SELECT 'spending', $1, s, $2, p, (s - 1) * 10, s * 10, CASE WHEN s % 3 = 0 THEN NULL ELSE s END,
-         timestamptz '2026-01-01' + s * interval '1.000001 s', CASE WHEN s % 5 = 0 THEN NULL WHEN s % 7 = 0 THEN 'other' ELSE repeat('f', 64) END
+         timestamptz '2026-01-01' + s * interval '1.000001 s', CASE WHEN s % 5 = 0 THEN NULL WHEN s % 7 = 0 THEN 'other' ELSE repeat('f', 64) END,
+         CASE WHEN s % 4 = 0 THEN NULL ELSE -9223372036854775808 + s END
        FROM generate_series(1, $3::int) s, generate_series(0, 1) p`,
       [version, topic, commits],
     );
     await pool.query('UPDATE millrace_catalog.view_version SET seq = $2 WHERE version = $1', [version, commits]);
     return (await viewVersion(pool, 'spending', version))!;
   }
+
+  const idOf = (seq: number): bigint => -(2n ** 63n) + BigInt(seq);
 
   /** All a timeline tells, as one value. */
   function told(commits: CommitTimeline): unknown {
@@ -109,6 +124,9 @@ describe('commits that are rolled to Parquet', () => {
       seqs: Array.from({ length: commits.lastSeq * 10 }, (_, offset) => commits.seqOf(offset % 2, offset)),
       times: Array.from({ length: commits.lastSeq }, (_, index) => commits.committedAtUs(index + 1)),
       foreign: commits.foreignCommits(OWN),
+      fates: [...Array(commits.lastSeq + 2).keys()].map((seq) =>
+        [idOf(seq), 1n, null].map((id) => commits.fateOf(seq, id)).join(' '),
+      ),
     };
   }
 
@@ -173,6 +191,50 @@ describe('commits that are rolled to Parquet', () => {
     expect(await rollCommits({ ...roll, keepRows: 100, minRows: 100 })).toBe(100);
     expect(await rollCommits({ ...roll, keepRows: 100, minRows: 1 })).toBe(0);
   });
+
+  test('the ids of commits tell whether one is kept or lost, also in a file of before there were any', async () => {
+    const { pool, archiveDir } = world;
+    const version = await versionOf(100);
+    const roll = { pool, archiveDir, view: 'spending', version: version.version, keepRows: 100, minRows: 1 };
+    expect(await rollCommits(roll)).toBe(100);
+    const commits = await loadCommitTimeline({ pool, archiveDir, version });
+    const fates = (of: CommitTimeline, seq: number): string[] => [idOf(seq), 1n, null].map((id) => of.fateOf(seq, id));
+    for (const seq of [1, 50, 51, 99]) expect(fates(commits, seq)).toEqual(['kept', 'lost', 'kept']);
+    // Where one of both sides has none.
+    for (const seq of [4, 100]) expect(fates(commits, seq)).toEqual(['kept', 'kept', 'kept']);
+    expect(fates(commits, 101)).toEqual(['lost', 'lost', 'lost']);
+    // Those who found no state, and those who found the backfill's, saw the backfill.
+    for (const seq of [null, 0])
+      expect([BigInt(version.commitId!), 1n, null].map((id) => commits.fateOf(seq, id))).toEqual([
+        'kept',
+        'lost',
+        'kept',
+      ]);
+    await withoutIds(pool, archiveDir);
+    const old = await loadCommitTimeline({ pool, archiveDir, version });
+    expect(fates(old, 1)).toEqual(['kept', 'kept', 'kept']);
+    expect(fates(old, 99)).toEqual(['kept', 'lost', 'kept']);
+  });
+
+  /** Makes the only rolled file one of the release before. */
+  async function withoutIds(pool: ArchiveWorld['pool'], archiveDir: string): Promise<void> {
+    const [name] = await readdir(join(archiveDir, 'commits'));
+    const file = join(archiveDir, 'commits', name!);
+    const duckdb = await openCommitDuckDb();
+    try {
+      await duckdb.run(
+        `COPY (SELECT * EXCLUDE (commit_id) FROM read_parquet(${quoteText(file)})) TO ${quoteText(`${file}.old`)} (FORMAT parquet)`,
+      );
+    } finally {
+      await duckdb.close();
+    }
+    await rename(`${file}.old`, file);
+    const bytes = await readFile(file);
+    await pool.query('UPDATE millrace_catalog.commit_file SET size_bytes = $1, sha256 = $2', [
+      bytes.length,
+      createHash('sha256').update(bytes).digest(),
+    ]);
+  }
 
   test('a file that is gone or changed, or no folder: named, never fewer commits', async () => {
     const { pool, archiveDir } = world;

@@ -35,8 +35,8 @@ async function versionOf(taken: readonly (readonly number[])[]): Promise<ViewVer
     }),
   );
   await pool.query(
-    `INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint)
-     SELECT 'spending', $1, r.seq, $2, r.partition, r.from_offset, r.from_offset + 10, r.seq * 7, timestamptz '2026-01-01' + r.seq * interval '1 s', $3
+    `INSERT INTO millrace_catalog.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at, fingerprint, commit_id)
+     SELECT 'spending', $1, r.seq, $2, r.partition, r.from_offset, r.from_offset + 10, r.seq * 7, timestamptz '2026-01-01' + r.seq * interval '1 s', $3, r.seq * 11
      FROM unnest($4::bigint[], $5::int[], $6::bigint[]) AS r(seq, partition, from_offset)`,
     [
       version,
@@ -77,6 +77,9 @@ function checkTold(now: CommitTimeline, before: CommitTimeline): void {
     expect(now.mergedInto(seq)).toBe(isMerged ? range.lastSeq : null);
     expect(now.committedAtUs(seq)).toBe(before.committedAtUs(range?.lastSeq ?? seq));
     if (!isMerged) expect(now.offsetsAt(seq)).toEqual(before.offsetsAt(seq));
+    // Of those that were merged it is not told which were lost; the one that stands for them has kept its own.
+    if (seq > 0) expect(now.fateOf(seq, BigInt(seq * 11))).toBe(isMerged ? 'merged' : 'kept');
+    if (seq > 0) expect(now.fateOf(seq, 5n)).toBe(isMerged ? 'merged' : 'lost');
     if (seq > 0 && !isMerged) expect(now.visibleSinceUs(seq)).toBe(timeOf(range?.fromSeq ?? seq));
     for (const atUs of [timeOf(seq) - 1, timeOf(seq)]) {
       if (ranges.some(({ fromSeq, lastSeq }) => atUs >= timeOf(fromSeq) && atUs < timeOf(lastSeq)))

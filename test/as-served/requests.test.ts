@@ -268,6 +268,8 @@ test('a request that is not in the log is named, or null and counted', async () 
   ]);
   expect(manifest.views[0]!.logged).toEqual({
     rowsNotLogged: 4,
+    rowsLostCommit: 0,
+    rowsCommitUnknown: 0,
     definitions: [{ version: 1, fingerprint: view.fingerprint, rows: 1 }],
     notServed: [],
   });
@@ -317,6 +319,8 @@ test('reads of an older definition: same name and type are what was served, the 
   });
   expect(manifest.views[0]!.logged).toEqual({
     rowsNotLogged: 0,
+    rowsLostCommit: 0,
+    rowsCommitUnknown: 0,
     definitions: [{ version: 1, fingerprint: 'a'.repeat(64), rows: 1 }],
     notServed: [
       { feature: 'purchases_2d', otherDefinition: 1, notAsked: 0 },

@@ -281,7 +281,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
 
 test('names that a surface has for itself are refused for features and join keys, with the surface', async () => {
   const reserved = ['as_of', 'ahead', 'errors', 'state', 'state_crc', 'seq', 'found', 'version', 'freshness'];
-  reserved.push('freshness_ms', 'freshness_us', 'freshness_seconds', 'event_timestamp', 'request_id');
+  reserved.push('freshness_ms', 'freshness_us', 'freshness_seconds', 'event_timestamp', 'request_id', 'state_commit');
   for (const name of reserved) {
     const keyed = entity('keyed', { [name]: z.string() });
     const view = featureView('v', { entity: shop, source: orders, features: (f) => ({ [name]: f.count() }) });

@@ -68,7 +68,7 @@ describe('encoded states', () => {
               expect(states.take(each.key)).toBeNull();
             }
             if (each.kind === 'put') {
-              states.put(each.key, put + 0.5, stateOf(each.key, put, each.length));
+              states.put(each.key, { seq: put + 0.5, commitId: null }, stateOf(each.key, put, each.length));
               model.set(each.key, { put, length: each.length });
             }
             expect(states.bytes).toBe(room.used);
@@ -88,7 +88,8 @@ describe('encoded states', () => {
   test('of more than there is room for the oldest go', () => {
     const room = roomOf(3 * MB + 200_000);
     const states = new EncodedStates(room);
-    for (let put = 0; put < 8_000; put++) states.put(`k${put}`, put, stateOf(`k${put}`, put, 1_000));
+    for (let put = 0; put < 8_000; put++)
+      states.put(`k${put}`, { seq: put, commitId: null }, stateOf(`k${put}`, put, 1_000));
     expect(states.size).toBeGreaterThan(2_000);
     for (let put = 7_999; put > 8_000 - 2_000; put--) expect(states.take(`k${put}`)?.seq).toBe(put);
     for (let put = 0; put < 4_000; put++) expect(states.take(`k${put}`)).toBeNull();

@@ -62,6 +62,7 @@ function offeredRead(
     asOfUs: 0,
     ahead: false,
     seq: 7,
+    commitId: '-9223372036854775808',
     ...more,
   };
   return { readId: 'log-1', requestId: 'request-1', service: null, key, servedAtUs: 0, read };

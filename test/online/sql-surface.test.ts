@@ -118,7 +118,7 @@ describe('the SQL surface', () => {
     );
     const own = new Set([...products.layout.keys, ...products.layout.features].map(({ name }) => name));
     const others = columns.map(({ name }) => name).filter((name) => !own.has(name));
-    expect(others.toSorted()).toEqual(['ahead', 'as_of', 'errors', 'seq', 'state', 'state_crc']);
+    expect(others.toSorted()).toEqual(['ahead', 'as_of', 'errors', 'seq', 'state', 'state_commit', 'state_crc']);
     for (const name of others) expect(columnNameFault(name)?.code).toBe('reserved-name');
   });
 

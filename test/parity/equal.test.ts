@@ -149,12 +149,11 @@ test('reads that no replay can be held to are counted by reason', async () => {
     `INSERT INTO ${table} (view, version, fingerprint, layout, layout_tag, semantics, status, state_table, source)
      SELECT view, 50, 'of-another-definition', layout, layout_tag, semantics, 'superseded', 'elsewhere', source FROM ${table} WHERE version = 1`,
   );
-  await world.serve(keys, { change: (read) => ({ ...read, version: 50 }) });
+  await world.serve(keys, { change: (read) => ({ ...read, version: 50, fingerprint: 'of-another-definition' }) });
   const result = await world.audit();
   expect(result).toMatchObject({ verdict: 'equal', reads: 2 });
   expect(result.skipped).toEqual({
-    'version-unknown': 1,
-    'not-committed': 1,
+    'lost-commit': 2,
     unreadable: 1,
     'invalid-record': 1,
     'other-definition': 1,

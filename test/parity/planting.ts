@@ -50,7 +50,13 @@ export class Planting {
     const state = this.reducer.encode(stored);
     const key = this.layout.keys.map(({ type }) => (type.kind === 'string' ? 'k' : 1));
     const lastSeq = this.events.at(-1)?.seq ?? 0;
-    const entity = auditedEntity('k', key, [], { key, seq: lastSeq, state, crc: stateCrc(state) }, true);
+    const entity = auditedEntity(
+      'k',
+      key,
+      [],
+      { key, seq: lastSeq, state, commitId: null, crc: stateCrc(state) },
+      true,
+    );
     entity.state = this.stateOf(this.events);
     entity.storedDifference = checkStored(entity, this.reducer, this.inspector);
     if (entity.storedDifference === null) return null;
@@ -89,7 +95,7 @@ export function expectActedOut(planting: Planting, difference: UnnumberedDiffere
 }
 
 function timeline(foreign: ReadonlySet<number>, lastSeq: number) {
-  const builder = new TimelineBuilder({ view: 'v', version: 1, cut: null }, 'ours');
+  const builder = new TimelineBuilder({ view: 'v', version: 1, commitId: null, cut: null }, 'ours');
   for (let seq = 1; seq <= lastSeq; seq++) {
     const row: Omit<CommitRow, 'partition'> = {
       seq,
@@ -97,6 +103,7 @@ function timeline(foreign: ReadonlySet<number>, lastSeq: number) {
       untilOffset: seq + 1,
       committedAtUs: seq,
       fingerprint: foreign.has(seq) ? 'theirs' : 'ours',
+      commitId: null,
     };
     builder.add({ ...row, partition: 0 });
   }

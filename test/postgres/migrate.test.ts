@@ -110,9 +110,11 @@ describe('migrations', () => {
       { version: 2, status: 'live', endedAtUs: null },
       { version: 1, status: 'superseded', endedAtUs: Date.parse('2026-02-01T00:00:00Z') * 1000 },
     ]);
-    expect((await pool.query('SELECT * FROM millrace_state.v_v2')).rows).toMatchObject([{ k: 'a', state_crc: null }]);
-    expect((await pool.query('SELECT seq, fingerprint FROM millrace_catalog.commit_record')).rows).toEqual([
-      { seq: 1, fingerprint: null },
+    expect((await pool.query('SELECT * FROM millrace_state.v_v2')).rows).toMatchObject([
+      { k: 'a', state_crc: null, state_commit: null },
+    ]);
+    expect((await pool.query('SELECT seq, fingerprint, commit_id FROM millrace_catalog.commit_record')).rows).toEqual([
+      { seq: 1, fingerprint: null, commit_id: null },
     ]);
   });
 
@@ -203,7 +205,7 @@ describe('the catalog', () => {
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(true);
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(false);
     await expect(setVersionStatus(pool, 'v', 2, ['building'], 'live')).rejects.toMatchObject({ code: '23505' });
-    const { createdAtUs, publishedAtUs, ...live } = (await liveVersion(pool, 'v'))!;
+    const { createdAtUs, publishedAtUs, commitId, ...live } = (await liveVersion(pool, 'v'))!;
     expect(live).toEqual({
       ...built,
       ...fresh,
@@ -215,6 +217,8 @@ describe('the catalog', () => {
       stateTable: 'v_v1',
     });
     expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);
+    expect(BigInt(commitId!)).not.toBe(0n);
+    expect(new Set((await versions(pool, 'v')).map((one) => one.commitId)).size).toBe(8);
     expect([await nextSeq(pool, 'v', 1), await nextSeq(pool, 'v', 1)]).toEqual([1, 2]);
   });
 

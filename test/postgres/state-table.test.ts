@@ -203,6 +203,7 @@ describe('state tables', () => {
           { key: ['b', -1], state: Uint8Array.of(4) },
         ],
         7,
+        -(2n ** 63n),
       ),
     );
     const read = await readStates(database.pool, table, layout, [
@@ -211,7 +212,13 @@ describe('state tables', () => {
       ['b', -1],
       ['a', 1],
     ]);
-    expect(read.map((one) => (one === null ? null : [one.state[0], one.seq]))).toEqual([[2, 7], [3, 7], [4, 7], null]);
+    const id = '-9223372036854775808';
+    expect(read.map((one) => (one === null ? null : [one.state[0], one.seq, one.commitId]))).toEqual([
+      [2, 7, id],
+      [3, 7, id],
+      [4, 7, id],
+      null,
+    ]);
   });
 
   it('keeps a checksum beside every state, loaded, inserted or replaced', async () => {
@@ -232,6 +239,7 @@ describe('state tables', () => {
           { key: ['c'], state: new Uint8Array(0) },
         ],
         1,
+        5n,
       ),
     );
     const column = layout.keys[0]!.name;
@@ -271,7 +279,7 @@ describe('state tables', () => {
     const table = await loaded(layout, []);
     await expect(
       withClient(database.pool, (client) =>
-        upsertStates(client, table, layout, [{ key: ['a\0b'], state: Uint8Array.of(1) }], 1),
+        upsertStates(client, table, layout, [{ key: ['a\0b'], state: Uint8Array.of(1) }], 1, 5n),
       ),
     ).rejects.toMatchObject({ code: 'unstorable-text' });
   });

@@ -67,6 +67,7 @@ test('no read weighs more in the log than plan says, but for its texts', () => {
             asOfUs: 1,
             ahead: true,
             seq: 7,
+            commitId: String(-(2n ** 63n)),
           },
         });
         const texts = cells.reduce(

@@ -38,6 +38,7 @@ function opened() {
         asOfUs: 0,
         ahead: false,
         seq: 0,
+        commitId: null,
       })),
       entities.map((entity) => [entity]),
     );

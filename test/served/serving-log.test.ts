@@ -37,6 +37,7 @@ function read(note: string | null = null, view = 'notes'): ReadToLog {
     asOfUs: 0,
     ahead: false,
     seq: 1,
+    commitId: '-5',
   };
 }
 

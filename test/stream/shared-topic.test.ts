@@ -55,7 +55,15 @@ test('two runs that share the partitions of a topic, and its entities, lose no u
   const key = ['c0'];
   const states = [0, 1].map((seq) => ({
     bytes: new Uint8Array(),
-    entry: { keyText: 'c0', key, state: createViewReducer(layout).empty(), touchedBy: 1, seq, bytes: 0 },
+    entry: {
+      keyText: 'c0',
+      key,
+      state: createViewReducer(layout).empty(),
+      touchedBy: 1,
+      seq,
+      commitId: null,
+      bytes: 0,
+    },
   }));
   const { stateTable } = (await viewVersion(database.pool, view.name, version))!;
   await expect(checkStatesUnchanged(database.pool, stateTable, layout, states)).rejects.toMatchObject({

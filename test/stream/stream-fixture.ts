@@ -97,7 +97,7 @@ export async function stateBytes(pool: pg.Pool, view: CompiledView, version: num
       .where('version', '=', version),
   );
   const { rows } = await pool.query<{ line: string }>(
-    `SELECT (to_jsonb(s) - 'seq' - 'state' - 'state_crc')::text || ' ' || encode(state, 'hex') AS line FROM ${stateTable(row!.state_table)} s`,
+    `SELECT (to_jsonb(s) - 'seq' - 'state' - 'state_crc' - 'state_commit')::text || ' ' || encode(state, 'hex') AS line FROM ${stateTable(row!.state_table)} s`,
   );
   return rows.map(({ line }) => line).sort();
 }

@@ -76,6 +76,8 @@ export interface ParityReport {
   readonly cellsCompared: number;
   readonly cellsDiffering: number;
   readonly causes: Readonly<Record<string, number>>;
+  /** Reads of commits that a failover or a restore lost; absent where there were none. */
+  readonly lostReads?: number | undefined;
   readonly bounds: AuditBounds;
   readonly atMs: number;
 }
@@ -87,6 +89,20 @@ export function reportOf(
   bounds: AuditBounds,
   atMs: number,
 ): ParityReport {
-  const { auditId, version, verdict, seq, entities, cellsCompared, cellsDiffering, causes } = summary;
-  return { auditId, kind, version, verdict, seq, entities, cellsCompared, cellsDiffering, causes, bounds, atMs };
+  const { auditId, version, verdict, seq, entities, cellsCompared, cellsDiffering, causes, skipped } = summary;
+  const lostReads = skipped['lost-commit'] ?? 0;
+  return {
+    auditId,
+    kind,
+    version,
+    verdict,
+    seq,
+    entities,
+    cellsCompared,
+    cellsDiffering,
+    causes,
+    ...(lostReads === 0 ? {} : { lostReads }),
+    bounds,
+    atMs,
+  };
 }

@@ -88,7 +88,8 @@ function proofLine(proof: PromotionProof | null): string | null {
 
 function parityLine(parity: ParityReport | null): string | null {
   if (parity === null) return null;
-  const { verdict, cellsCompared, cellsDiffering, causes, auditId, atMs } = parity;
+  const { verdict, cellsCompared, cellsDiffering, causes, lostReads = 0, auditId, atMs } = parity;
+  const lost = lostReads === 0 ? '' : `; ${grouped(lostReads)} logged reads are of commits that were lost`;
   const why = Object.entries(causes).map(([cause, count]) => `${count} ${cause}`);
-  return `${verdict}: ${grouped(cellsCompared)} cells compared, ${grouped(cellsDiffering)} differ${why.length === 0 ? '' : ` (${why.join(', ')})`}; audit ${auditId}, ${iso(atMs)}`;
+  return `${verdict}: ${grouped(cellsCompared)} cells compared, ${grouped(cellsDiffering)} differ${why.length === 0 ? '' : ` (${why.join(', ')})`}${lost}; audit ${auditId}, ${iso(atMs)}`;
 }
