@@ -127,7 +127,7 @@ export async function retime(
 
 /** Writes a JSONL spine and exports it to `<name>.parquet`. */
 export async function exportSpine(
-  { pool, folder, reader }: ServedWorld,
+  { pool, folder, reader }: Pick<ServedWorld, 'pool' | 'folder' | 'reader'>,
   views: readonly CompiledView[],
   name: string,
   rows: readonly Readonly<Record<string, unknown>>[],
