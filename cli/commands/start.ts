@@ -4,6 +4,7 @@ import { type CommonOptions, contextOf, withCommonOptions } from '../command-con
 import { followLifecycle } from '../follow-lifecycle.ts';
 import { startLifecycle } from '../lifecycle-client.ts';
 import { neededServices } from '../services.ts';
+import { otherOptions, refuseOtherOptions } from '../running-options.ts';
 import { printStatus } from '../print-status.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
@@ -19,7 +20,9 @@ export function addStartCommand(program: Command): void {
   const command = program
     .command('start')
     .argument('<view>')
-    .description('start a view: validate, backfill, publish. Harmless when it runs already.')
+    .description(
+      'start a view: validate, backfill, publish. Harmless when it runs already; options that it was not started with are refused.',
+    )
     .option('--wait', 'wait until it is published, and show how it goes')
     .option('--shards <n>', 'stream activities to deal the partitions over', wholeNumber)
     .option('--slice-seconds <n>', 'how long one stream activity runs', wholeNumber)
@@ -38,6 +41,7 @@ export function addStartCommand(program: Command): void {
         ...(options.proofEntities === undefined ? {} : { proofEntities: options.proofEntities }),
       };
       const started = await startLifecycle(client, view, settings, taskQueueOf(env.variables));
+      if (!started) refuseOtherOptions(client, view, await otherOptions(client, view, settings));
       const url = workflowUrl(temporal, env.installation.lifecycleId(view));
       output.note(`${view}: ${started ? 'started' : 'runs already'} · ${url}`);
       if (options.wait === true) printStatus(output, await followLifecycle(client, view, output, ['catching-up']));

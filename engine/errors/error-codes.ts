@@ -143,6 +143,7 @@ export const ERROR_CODES = {
     'workflow-id-mismatch': 'A workflow that must be the only one of its kind was started under another id.',
     'not-started': 'There is no running workflow that could answer.',
     'not-confirmed': 'A command that drops something was not confirmed, or there was no terminal to ask on.',
+    'other-options': 'What runs already has other options than a start asks for.',
     'no-worker': 'No worker answers for the workflow.',
     'command-refused': 'The workflow does not take that command now.',
     'result-too-large': 'What an activity has to say is more than Temporal takes.',

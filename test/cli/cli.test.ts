@@ -139,6 +139,25 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     expect(stdout).toContain(`${world.view}: published`);
     expect(stdout).toContain('next: promote');
     expect(await json('start', world.view)).toMatchObject({ view: world.view, started: false });
+    // What it was started with, by default or not, is what it has.
+    expect(await json('start', world.view, '--shards', '1', '--slice-seconds', '1800')).toMatchObject({
+      started: false,
+    });
+  });
+
+  it('start with other options than it runs with says which, and fails', async () => {
+    const args = ['start', world.view, '--shards', '3', '--slice-seconds', '1800', '--proof-entities', '0', '--json'];
+    const { exitCode, stdout } = await cli(...args);
+    expect(exitCode).toBe(1);
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string; details: { others: unknown } } };
+    expect(error).toMatchObject({
+      code: 'other-options',
+      message: expect.stringContaining('shards is 1, asked for: 3'),
+    });
+    expect(error.details.others).toEqual([
+      { option: 'shards', running: 1, asked: 3 },
+      { option: 'proofEntities', running: 200_000, asked: 0 },
+    ]);
   });
 
   it('get prints what is served', async () => {
