@@ -6,8 +6,7 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
   if (output.isJson) return output.json(status);
   const parts = [`${status.view}: ${status.phase}`];
   if (status.version !== null) parts.push(`version ${status.version}`);
-  if (status.rows !== null) parts.push(`${count(status.rows)} rows`);
-  if (status.entities !== null) parts.push(`${count(status.entities)} entities`);
+  if (status.rows !== null) parts.push(`built from ${count(status.rows)} rows: ${count(status.entities)} entities`);
   if (status.lag !== null) parts.push(`${count(status.lag)} behind`);
   if (status.watermarkUs !== null) parts.push(`watermark ${isoMicros(status.watermarkUs)}`);
   output.line(parts.join(' · '));

@@ -8,6 +8,7 @@ import { heldBack } from '../engine/topic/topic-errors.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
 import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits, LOST_COMMIT, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
+import { countEntities } from '../engine/postgres/count-entities.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
@@ -17,6 +18,7 @@ import type { TemporalSettings } from '../config/temporal-settings.ts';
 import type { Command, LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../workflows/failure.ts';
 import type { Waiting } from '../workflows/waits.ts';
+import { viewProgress } from '../serving/view-progress.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import { isoMicros } from './output.ts';
@@ -34,10 +36,13 @@ export interface ViewStatus {
   readonly fingerprint: string | null;
   /** Of the engine that built what is served; phase `upgrading` where a later one is to take over. */
   readonly semantics: number | null;
+  /** That are stored now; null where nothing is served. */
   readonly entities: number | null;
+  /** Whether that is Postgres' own count of a large table: some per cent off at the worst. */
+  readonly entitiesEstimated: boolean;
   /** Records between the stream's next offsets and the present end of the topic, open transactions included; null without a topic. */
   readonly lag: number | null;
-  /** The least watermark of the partitions; ISO UTC. */
+  /** That which readers are told the age of (`viewWatermark`): partitions that lag hold it back. ISO UTC. */
   readonly watermark: string | null;
   readonly offsets: readonly { readonly partition: number; readonly nextOffset: number; readonly endOffset: number }[];
   /** Where open transactions hold it back right now, and whose they are; null where none does. */
@@ -108,6 +113,7 @@ export async function gatherStatus(
   try {
     return await withTemporal(services.temporal, installation, async (client) => {
       const live = new Map((await liveVersions(pool)).map((version) => [version.view, version]));
+      const watermarks = new Map((await viewProgress(pool)).map((at) => [at.view, at.watermarkUs]));
       const owned = new Set<string>();
       const within =
         installation.name === DEFAULT_INSTALLATION
@@ -124,7 +130,13 @@ export async function gatherStatus(
         .toSorted();
       if (only !== undefined && views.length === 0) throw unknown(only);
       return await Promise.all(
-        views.map((view) => statusOf(view, live.get(view) ?? null, owned.has(view), { pool, reader, client })),
+        views.map((view) =>
+          statusOf(view, live.get(view) ?? null, watermarks.get(view) ?? null, owned.has(view), {
+            pool,
+            reader,
+            client,
+          }),
+        ),
       );
     });
   } finally {
@@ -141,6 +153,7 @@ interface Connected {
 async function statusOf(
   view: string,
   live: ViewVersion | null,
+  watermarkUs: number | null,
   isOwned: boolean,
   connected: Connected,
 ): Promise<ViewStatus> {
@@ -155,15 +168,15 @@ async function statusOf(
     : [];
   const counts: LogCounts = { ...emptyCounts(), ...live?.counts };
   for (const offset of offsets) addCounts(counts, { ...emptyCounts(), ...offset.counts });
-  const watermarks = offsets.map((offset) => offset.watermarkUs).filter((at) => at !== null);
-  const watermarkUs = watermarks.length > 0 ? Math.min(...watermarks) : (live?.historyWatermarkUs ?? null);
+  const stored = live === null ? null : await countEntities(pool, live.stateTable);
   return {
     view,
     phase: own?.phase ?? (isOwned ? 'no-worker' : 'no-lifecycle'),
     version: live?.version ?? null,
     fingerprint: live?.fingerprint ?? null,
     semantics: live?.semantics ?? null,
-    entities: live?.entities ?? null,
+    entities: stored?.entities ?? null,
+    entitiesEstimated: stored?.isEstimate ?? false,
     lag:
       live === null || live.topic === null || failure !== null
         ? null

@@ -124,6 +124,14 @@ export const viewsResponseSchema = z
           }),
         ),
         published_at: z.string().nullable(),
+        entities: z
+          .number()
+          .int()
+          .nullable()
+          .openapi({ description: 'That are stored now; null where the view was flipped or retired just now.' }),
+        entities_estimated: z
+          .boolean()
+          .openapi({ description: "True of many: the database's own count, some per cent off at the worst." }),
         lag: z
           .number()
           .nullable()

@@ -7,6 +7,7 @@ import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.
 import type { Clock } from '../engine/values/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
+import { countEntities } from '../engine/postgres/count-entities.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
@@ -128,30 +129,33 @@ async function keptSizesIfThere(pool: pg.Pool): Promise<KeptSize[]> {
 async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => boolean): Promise<ViewsResponse> {
   const [live, progress] = await Promise.all([liveVersions(pool), viewProgress(pool)]);
   const nowUs = clock.nowUs();
+  const shown = live.filter(({ view }) => isShown(view));
+  const counts = await Promise.all(shown.map(({ stateTable }) => countEntities(pool, stateTable)));
   return {
-    views: live
-      .filter(({ view }) => isShown(view))
-      .map(({ view, version, fingerprint, layout, publishedAtUs }) => {
-        const at = progress.find((one) => one.view === view);
-        const watermarkUs = at?.watermarkUs ?? null;
-        return {
-          view,
-          version,
-          fingerprint,
-          entity: layout.entity,
-          keys: layout.keys.map((key) => ({ name: key.name, type: nameOfType(key.type) })),
-          features: layout.features.map((feature) => ({
-            name: feature.name,
-            aggregate: feature.aggregate,
-            type: nameOfType(feature.result),
-            nullable: feature.nullable,
-            window_us: feature.windowUs,
-          })),
-          published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
-          lag: at?.lag ?? null,
-          freshness_ms: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs) / 1000,
-        };
-      }),
+    views: shown.map(({ view, version, fingerprint, layout, publishedAtUs }, index) => {
+      const stored = counts[index] ?? null;
+      const at = progress.find((one) => one.view === view);
+      const watermarkUs = at?.watermarkUs ?? null;
+      return {
+        view,
+        version,
+        fingerprint,
+        entity: layout.entity,
+        keys: layout.keys.map((key) => ({ name: key.name, type: nameOfType(key.type) })),
+        features: layout.features.map((feature) => ({
+          name: feature.name,
+          aggregate: feature.aggregate,
+          type: nameOfType(feature.result),
+          nullable: feature.nullable,
+          window_us: feature.windowUs,
+        })),
+        published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
+        entities: stored?.entities ?? null,
+        entities_estimated: stored?.isEstimate ?? false,
+        lag: at?.lag ?? null,
+        freshness_ms: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs) / 1000,
+      };
+    }),
   };
 }
 

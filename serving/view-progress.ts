@@ -1,6 +1,7 @@
 import { addCounts, emptyCounts, type LogCounts } from '../engine/admission/log-counts.ts';
 import type { Queryable } from '../engine/postgres/queryable.ts';
 import { CATALOG } from '../engine/postgres/schemas.ts';
+import { WATERMARK_SQL } from '../engine/postgres/watermark-sql.ts';
 import { postgresTypes } from '../engine/postgres/type-parsers.ts';
 
 /** How far a live view is, as the catalog knows. */
@@ -8,7 +9,7 @@ export interface ViewProgress {
   readonly view: string;
   /** Records behind the topic's end as last seen; null for a view without a stream's offsets. */
   readonly lag: number | null;
-  /** See LiveReader: held back by partitions that lag. */
+  /** See `viewWatermark`: held back by partitions that lag. */
   readonly watermarkUs: number | null;
   /** Partitions of whose last 20 records more than half are invalid. */
   readonly mostlyInvalid: number;
@@ -38,13 +39,7 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     text: `
       SELECT v.view,
         (sum(o.end_offset - o.next_offset))::bigint AS lag,
-        coalesce(
-          CASE WHEN bool_or(o.next_offset < o.end_offset)
-            THEN min(coalesce(o.watermark_us, v.history_watermark_us)) FILTER (WHERE o.next_offset < o.end_offset)
-            ELSE max(o.watermark_us)
-          END,
-          v.history_watermark_us
-        ) AS watermark_us,
+        ${WATERMARK_SQL} AS watermark_us,
         count(*) FILTER (WHERE (to_jsonb(o)->>'mostly_invalid')::boolean)::int AS mostly_invalid,
         (v.layout->>'semantics')::int AS semantics,
         max(o.updated_at) AS committed_at,

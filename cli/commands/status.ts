@@ -32,7 +32,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       status.phase,
       status.version,
       status.fingerprint?.slice(0, 12) ?? null,
-      count(status.entities),
+      `${status.entitiesEstimated ? '~' : ''}${count(status.entities)}`,
       count(status.lag),
       status.watermark,
       count(status.deadLetters),

@@ -7,6 +7,7 @@ import { CATALOG } from '../postgres/schemas.ts';
 import { postgresTypes } from '../postgres/type-parsers.ts';
 import { bindKeys, lateralState, unnestKeys } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
+import { WATERMARK_SQL } from '../postgres/watermark-sql.ts';
 import { createStateReader } from '../state/create-view-reducer.ts';
 import type { StateReader } from '../state/view-reducer.ts';
 import { EntityKeys } from './entity-key.ts';
@@ -49,12 +50,9 @@ export class LiveReader {
     const first = layout.keys.length + 1;
     this.#statement = {
       name: `millrace-get-${version.stateTable}`,
-      // A partition that lags holds the watermark back; where none does, the newest event of any counts.
       text:
         `SELECT (SELECT v.${version.commitId === null ? 'version' : 'commit_id'}::text FROM ${CATALOG.text}.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
-        '(SELECT coalesce(CASE WHEN bool_or(o.next_offset < o.end_offset) ' +
-        'THEN min(coalesce(o.watermark_us, v.history_watermark_us)) FILTER (WHERE o.next_offset < o.end_offset) ' +
-        'ELSE max(o.watermark_us) END, v.history_watermark_us) ' +
+        `(SELECT ${WATERMARK_SQL} ` +
         `FROM ${CATALOG.text}.view_version v LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version ` +
         `WHERE v.view = $${first} AND v.version = $${first + 1} GROUP BY v.history_watermark_us), ` +
         `wanted.ord, found.state, found.seq, found.state_crc, found.commit_id FROM ${unnestKeys(layout, 1)} ${lateralState(layout, version.stateTable, hasIds)}`,

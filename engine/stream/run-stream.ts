@@ -2,8 +2,10 @@ import type { MillraceError } from '../errors/millrace-error.ts';
 import { type SessionEnd, SlicedRun, type SliceWork } from '../slice/sliced-run.ts';
 import { heldOf, lagOf, type SliceProgress } from '../slice/slice-options.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
+import { realEnd } from '../topic/log-reader.ts';
 import { isNotHeld } from '../topic/topic-errors.ts';
 import { topicOf } from '../topic/topic-of.ts';
+import { viewWatermark } from '../topic/watermark.ts';
 import { claimPartitions } from './claim.ts';
 import type { WaitTurn } from './load-session.ts';
 import type { MicroBatch } from './micro-batch.ts';
@@ -147,10 +149,6 @@ class StreamRun implements SliceWork, SessionHost {
   }
 }
 
-/** The highest event time seen in any partition; null before the first event. */
 function watermarkOf(offsets: ReturnType<StreamSession['offsets']>): number | null {
-  return offsets.reduce<number | null>(
-    (most, { watermarkUs }) => (watermarkUs === null ? most : Math.max(most ?? watermarkUs, watermarkUs)),
-    null,
-  );
+  return viewWatermark(offsets.map((at) => ({ lag: realEnd(at) - at.nextOffset, watermarkUs: at.watermarkUs })));
 }

@@ -235,7 +235,7 @@ describe('case 10: a damaged page among good files', { timeout: TIMEOUT_MS }, ()
 
 describe('case 12: 3,000 files of two rows, with 1,024 file handles', { timeout: TIMEOUT_MS }, () => {
   it('are backfilled and exported', async () => {
-    expect(await ok('start', 'many', '--wait')).toContain('6,000 rows · 60 entities');
+    expect(await ok('start', 'many', '--wait')).toContain('built from 6,000 rows: 60 entities');
     expect(await valuesOf('many', 'id=7')).toEqual({ n: 100, x: 4950 });
     await ok('export', '--service', 'many_service', '--spine', 'numbers.csv', '--out', 'many.parquet');
     const { rows } = await readParquet(join(world.folder, 'many.parquet'));

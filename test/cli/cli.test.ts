@@ -190,6 +190,8 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
   it('promote --wait streams; status tells lag, offsets and counts', async () => {
     await world.send(world.make(200));
     await world.send([{ ...world.make(1)[0]!, at: 'yesterday' }]);
+    const before = await json<{ entities: number }>('status', world.view);
+    await world.send([{ ...world.clicks.at(-2)!, id: 'first of a newcomer', person: 'u77' }]);
     const { exitCode, stdout } = await cli('promote', world.view, '--wait');
     expect(exitCode).toBe(0);
     expect(stdout).toContain('streaming');
@@ -203,7 +205,10 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
       deadLetters: 1,
     });
     expect(Object.keys(status)).toEqual(expect.arrayContaining(['fingerprint', 'watermark', 'offsets', 'counts']));
-    expect(status['counts']).toMatchObject({ records: 1_201, invalid: 1 });
+    expect(status['counts']).toMatchObject({ records: 1_202, invalid: 1 });
+    // Those that the stream brought, too; and the watermark that readers are told the age of.
+    expect(status).toMatchObject({ entities: before.entities + 1, entitiesEstimated: false });
+    expect(status['watermark']).toBe(world.clicks.at(-2)!.at.replace('Z', '000Z'));
     expect((await cli('status')).stdout).toContain('streaming');
     const plan = await json<{ change: string; running: { phase: string } }[]>('plan');
     expect(plan[0]).toMatchObject({ change: 'unchanged', running: { phase: 'streaming' } });

@@ -26,6 +26,7 @@ function read(customer: number, valuesJson = '{}'): ServedRead {
     found: true,
     ahead: false,
     seq: 1,
+    commitId: null,
     valuesJson,
     errorsJson: null,
     features: [],

@@ -185,6 +185,8 @@ describe('the other routes', () => {
         { name: 'last_channel', aggregate: 'last', type: 'enum', nullable: true, window_us: null },
       ],
       lag: 0,
+      entities: new Set(rows.map((row) => row['shop'])).size,
+      entities_estimated: false,
     });
   });
 

@@ -181,6 +181,7 @@ export interface LifecycleStatus {
   readonly upgrade: { readonly from: number | null; readonly to: number } | null;
   readonly promoted: boolean;
   readonly paused: boolean;
+  /** Of the backfill, and so are `entities`: how many are stored by now, `millrace status` counts. */
   readonly rows: number | null;
   readonly entities: number | null;
   /**
@@ -188,6 +189,7 @@ export interface LifecycleStatus {
    * heartbeat and in `millrace status`.
    */
   readonly lag: number | null;
+  /** As of the last ended slice of each shard; shards that lag hold it back. */
   readonly watermarkUs: number | null;
   /** Stream records read since the version was published, by ended slices. */
   readonly records: number;

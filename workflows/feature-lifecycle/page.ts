@@ -39,7 +39,7 @@ export function renderLifecyclePage(state: LifecycleState): string {
     fact('Served version', state.live.version);
     fact('Fingerprint', state.live.fingerprint.slice(0, 12));
     fact('Rows of the backfill', state.live.rows);
-    fact('Entities', state.live.entities);
+    fact('Entities of the backfill', state.live.entities);
     fact('Published', iso(state.live.publishedAtMs));
     if (status.upgrade !== null)
       fact('Semantics', `${status.upgrade.from ?? 'earlier ones'}, to be taken over by ${status.upgrade.to}`);

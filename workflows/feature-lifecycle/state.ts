@@ -38,7 +38,8 @@ export interface LifecycleState {
   readonly mostlyInvalid: readonly number[];
   /** Last lag by shard. */
   readonly lags: Readonly<Record<string, number>>;
-  readonly watermarkUs: number | null;
+  /** Last watermark by shard. */
+  readonly watermarks: Readonly<Record<string, number | null>>;
   readonly records: number;
   readonly generation: number;
   /** The newest semantics of an engine that was heard of since the first ones; null: none. */
@@ -82,7 +83,7 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     shards,
     mostlyInvalid: [],
     lags: {},
-    watermarkUs: null,
+    watermarks: {},
     records: 0,
     generation: 0,
     engine: null,

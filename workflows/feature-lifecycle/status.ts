@@ -53,7 +53,7 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
         : lags.length === 0
           ? null
           : lags.reduce((sum, lag) => sum + lag, 0),
-    watermarkUs: state.watermarkUs,
+    watermarkUs: watermarkOf(state),
     records: state.records,
     nextRefreshAtMs: nextRefreshAtMs(state),
     proof: state.proof,
@@ -64,6 +64,15 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     notice: state.notice,
     accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
   };
+}
+
+/** As the engine has it of partitions: shards that lag hold it back; where none does, the newest event of any counts. */
+function watermarkOf({ lags, watermarks }: LifecycleState): number | null {
+  const shards = Object.keys(watermarks);
+  const lagging = shards.filter((shard) => (lags[shard] ?? 0) > 0);
+  const times = (lagging.length > 0 ? lagging : shards).flatMap((shard) => watermarks[shard] ?? []);
+  if (times.length === 0) return null;
+  return times.reduce((a, b) => (lagging.length > 0 ? Math.min(a, b) : Math.max(a, b)));
 }
 
 function candidateOf({ candidate }: LifecycleState): LifecycleStatus['candidate'] {

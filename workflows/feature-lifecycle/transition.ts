@@ -70,6 +70,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         caughtUp: [],
         mostlyInvalid: [],
         lags: {},
+        watermarks: {},
         records: 0,
         standing: null,
         refreshedAtMs: atMs,
@@ -272,7 +273,7 @@ function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, i
       ...(slice.mostlyInvalid === true ? [shard] : []),
     ],
     lags: { ...state.lags, [shard]: slice.lag },
-    watermarkUs: slice.watermarkUs ?? state.watermarkUs,
+    watermarks: { ...state.watermarks, [shard]: slice.watermarkUs ?? state.watermarks[shard] ?? null },
     records: state.records + slice.records,
   };
 }
