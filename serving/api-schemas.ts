@@ -144,6 +144,33 @@ export const viewsResponseSchema = z
 
 export type ViewsResponse = z.infer<typeof viewsResponseSchema>;
 
+const viewNames = z.array(z.string()).readonly().openapi({ description: 'Of those that the token covers.' });
+
+/** The answer of `GET /v1/entities`. */
+export const entitiesResponseSchema = z
+  .object({
+    entities: z.array(
+      z.object({
+        entity: z.string(),
+        keys: z.array(z.object({ name: z.string(), type: typeSchema })).readonly(),
+        views: viewNames,
+      }),
+    ),
+  })
+  .openapi('EntitiesResponse');
+
+/** The answer of `GET /v1/sources`. */
+export const sourcesResponseSchema = z
+  .object({
+    sources: z.array(z.object({ source: z.string(), topic: z.string().nullable(), views: viewNames })),
+  })
+  .openapi('SourcesResponse');
+
+/** The answer of `GET /v1/services`. */
+export const servicesResponseSchema = z
+  .object({ services: z.array(z.object({ service: z.string(), views: z.array(z.string()).readonly() })) })
+  .openapi('ServicesResponse');
+
 export const errorSchema = z
   .object({
     code: z.string().openapi({ example: 'unknown-feature' }),

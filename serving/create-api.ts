@@ -1,4 +1,4 @@
-import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { createRoute, OpenAPIHono, type z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import type pg from 'pg';
 import { formatDateTime } from '../engine/values/iso-time.ts';
@@ -13,18 +13,22 @@ import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits } from '../engine/postgres/parity-audits.ts';
-import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { listEntities, listServices, listSources } from '../engine/define/list-definitions.ts';
+import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import type { Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
 import { archiveProgress } from './archive-progress.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
+  entitiesResponseSchema,
   errorSchema,
   featuresHeadersSchema,
   featuresRequestSchema,
   featuresResponseSchema,
   healthSchema,
+  servicesResponseSchema,
+  sourcesResponseSchema,
   type ViewsResponse,
   viewsResponseSchema,
 } from './api-schemas.ts';
@@ -101,6 +105,30 @@ const viewsRoute = createRoute({
     503: failures[503],
   },
 });
+
+const listRoute = <Path extends string, Schema extends z.ZodType>(path: Path, summary: string, schema: Schema) =>
+  createRoute({
+    method: 'get',
+    path,
+    summary,
+    security,
+    responses: { 200: json(schema, 'By name.'), 401: failures[401], 429: failures[429], 503: failures[503] },
+  });
+const entitiesRoute = listRoute(
+  '/v1/entities',
+  'The entities of the views that are served, as far as the token covers them',
+  entitiesResponseSchema,
+);
+const sourcesRoute = listRoute(
+  '/v1/sources',
+  'The sources of the views that are served, as far as the token covers them',
+  sourcesResponseSchema,
+);
+const servicesRoute = listRoute(
+  '/v1/services',
+  'The feature services that requests may name, as far as the token covers them',
+  servicesResponseSchema,
+);
 
 const healthRoute = createRoute({
   method: 'get',
@@ -238,6 +266,18 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   app.openapi(viewsRoute, async (c) => {
     const { scopes } = c.get('admitted').caller;
     return c.json(await servedViews(deps, (view) => mayReadView(scopes, view, services)), 200);
+  });
+  const shownVersions = async ({ caller: { scopes } }: AdmittedEnv['Variables']['admitted']): Promise<ViewVersion[]> =>
+    (await liveVersions(pool)).filter(({ view }) => mayReadView(scopes, view, services));
+  app.openapi(entitiesRoute, async (c) => {
+    const shown = await shownVersions(c.get('admitted'));
+    return c.json({ entities: listEntities(shown.map(({ layout }) => layout)) }, 200);
+  });
+  app.openapi(sourcesRoute, async (c) => c.json({ sources: listSources(await shownVersions(c.get('admitted'))) }, 200));
+  app.openapi(servicesRoute, (c) => {
+    const { scopes } = c.get('admitted').caller;
+    const shown = listServices(services).filter(({ service }) => mayReadService(scopes, service, services));
+    return c.json({ services: shown }, 200);
   });
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {

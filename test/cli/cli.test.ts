@@ -36,6 +36,24 @@ describe('plan', () => {
     expect(stdout).toMatch(/total.*sum.*amount.*lifetime/);
   });
 
+  it.each([
+    ['entities', () => [{ entity: 'person', keys: [{ name: 'person', type: 'string' }], views: [world.view] }]],
+    [
+      'sources',
+      () => [{ source: world.source, topic: world.topic, eventTime: 'at', eventId: 'id', views: [world.view] }],
+    ],
+    ['services', () => [{ service: `${world.view}_service`, views: [world.view] }]],
+    [
+      'views',
+      () => [{ view: world.view, entity: 'person', source: world.source, services: [`${world.view}_service`] }],
+    ],
+  ])('list %s needs no service', async (what, expected) => {
+    const variables = { MILLRACE_FEATURES: join(world.folder, 'features'), MILLRACE_DATA_DIR: join(folder, 'none') };
+    const { stdout } = await runCli(['list', what, '--json'], variables);
+    expect(JSON.parse(stdout)).toMatchObject(expected());
+    expect((await runCli(['list', what], variables)).stdout).toContain(world.view);
+  });
+
   it('says all faults at once, and exits with 1', async () => {
     const broken = join(folder, 'broken', 'features');
     mkdirSync(broken, { recursive: true });

@@ -67,7 +67,7 @@ const shops = { features: ['shop_sales'], entity: { shop: 'süd' } };
 describe('an API that asks for tokens', () => {
   it('says that it is alive and what it is to everybody, and nothing else', async () => {
     for (const path of ['/healthz', '/readyz', '/openapi.json']) expect((await ask(path)).status).toBe(200);
-    for (const path of ['/v1/views', '/metrics']) {
+    for (const path of ['/v1/views', '/v1/entities', '/v1/sources', '/v1/services', '/metrics']) {
       const response = await ask(path);
       expect(response.headers.get('www-authenticate')).toBe('Bearer');
       expect(await refusal(response)).toEqual({ status: 401, code: 'unauthorized' });
@@ -98,6 +98,9 @@ describe('an API that asks for tokens', () => {
     });
     const { views } = (await (await ask('/v1/views', token)).json()) as ViewsResponse;
     expect(views.map(({ view }) => view)).toEqual(['shop_sales']);
+    expect(await (await ask('/v1/entities', token)).json()).toMatchObject({ entities: [{ entity: 'shop' }] });
+    expect(await (await ask('/v1/sources', token)).json()).toMatchObject({ sources: [{ views: ['shop_sales'] }] });
+    expect(await (await ask('/v1/services', token)).json()).toEqual({ services: [] });
     expect((await ask('/metrics', token)).status).toBe(200);
   });
 

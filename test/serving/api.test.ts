@@ -190,6 +190,26 @@ describe('the other routes', () => {
     });
   });
 
+  it('lists entities, sources and services', async () => {
+    const listed = async (path: string): Promise<unknown> => (await fetch(`${api.url}/v1/${path}`)).json();
+    const keys = [
+      { name: 'shop', type: 'string' },
+      { name: 'number', type: 'int64' },
+    ];
+    expect(await listed('entities')).toEqual({
+      entities: [
+        { entity: 'product', keys, views: ['product_sales'] },
+        { entity: 'shop', keys: keys.slice(0, 1), views: ['shop_sales'] },
+      ],
+    });
+    expect(await listed('sources')).toEqual({
+      sources: [{ source: 'sales', topic: 'sales', views: ['product_sales', 'shop_sales'] }],
+    });
+    expect(await listed('services')).toEqual({
+      services: [{ service: 'sales_model', views: ['product_sales', 'shop_sales'] }],
+    });
+  });
+
   it('tells its metrics', async () => {
     await read({ features: ['shop_sales'], entities: [{ shop: 'north' }, { shop: 'nowhere' }] });
     const startedAtUs = NOW_US - 90_000_000;
@@ -260,7 +280,15 @@ describe('the other routes', () => {
       components: { schemas: { ViewRead: unknown } };
     };
     expect(document.openapi).toBe('3.1.0');
-    expect(Object.keys(document.paths).sort()).toEqual(['/healthz', '/readyz', '/v1/features', '/v1/views']);
+    expect(Object.keys(document.paths).sort()).toEqual([
+      '/healthz',
+      '/readyz',
+      '/v1/entities',
+      '/v1/features',
+      '/v1/services',
+      '/v1/sources',
+      '/v1/views',
+    ]);
     expect(JSON.stringify(document.paths['/v1/features'])).toContain('"409"');
     expect(document.components.schemas.ViewRead).toMatchObject({
       properties: { errors: { type: ['object', 'null'], additionalProperties: { type: 'string' } } },

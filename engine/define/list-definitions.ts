@@ -1,0 +1,72 @@
+import { nameOfType } from '../values/type-name.ts';
+import type { ViewLayout } from './view-layout.ts';
+
+/** An entity, and the views of it. */
+export interface EntityRow {
+  readonly entity: string;
+  readonly keys: readonly { readonly name: string; readonly type: string }[];
+  readonly views: readonly string[];
+}
+
+/** A source, and the views that read it. */
+export interface SourceRow {
+  readonly source: string;
+  readonly topic: string | null;
+  readonly views: readonly string[];
+}
+
+/** A feature service, its views in its order. */
+export interface ServiceRow {
+  readonly service: string;
+  readonly views: readonly string[];
+}
+
+/**
+ * The entities of these views by name; one whose keys differ between views, as a changed one does until all are built again, comes once for each.
+ *
+ * @example
+ * listEntities([...definitions.views.values()].map(({ layout }) => layout));
+ */
+export function listEntities(layouts: readonly ViewLayout[]): EntityRow[] {
+  const rows = layouts.map(({ entity, keys, view }) => ({
+    entity,
+    keys: keys.map(({ name, type }) => ({ name, type: nameOfType(type) })),
+    view,
+  }));
+  return grouped(rows, ({ entity, keys }) => JSON.stringify([entity, keys])).map(([first, ...others]) => ({
+    entity: first.entity,
+    keys: first.keys,
+    views: [first, ...others].map(({ view }) => view).toSorted(),
+  }));
+}
+
+/** The sources that these views read, by name. */
+export function listSources(
+  views: readonly { readonly view: string; readonly source: string; readonly topic: string | null }[],
+): SourceRow[] {
+  return grouped(views, ({ source, topic }) => JSON.stringify([source, topic])).map(([first, ...others]) => ({
+    source: first.source,
+    topic: first.topic,
+    views: [first, ...others].map(({ view }) => view).toSorted(),
+  }));
+}
+
+/** The services by name. */
+export function listServices(
+  services: ReadonlyMap<string, { readonly views: readonly { readonly name: string }[] }>,
+): ServiceRow[] {
+  return [...services]
+    .map(([service, { views }]) => ({ service, views: views.map(({ name }) => name) }))
+    .toSorted((a, b) => (a.service < b.service ? -1 : 1));
+}
+
+/** In the order of the ids. */
+function grouped<Row>(rows: readonly Row[], idOf: (row: Row) => string): [Row, ...Row[]][] {
+  const groups = new Map<string, [Row, ...Row[]]>();
+  for (const row of rows) {
+    const group = groups.get(idOf(row));
+    if (group === undefined) groups.set(idOf(row), [row]);
+    else group.push(row);
+  }
+  return [...groups].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+}
