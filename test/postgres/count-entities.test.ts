@@ -42,8 +42,8 @@ it('counts what the stream brought to a view that began empty', async () => {
   await loaded('empty_v1', 0);
   expect(await countEntities(database.pool, 'empty_v1')).toEqual({ entities: 0, isEstimate: false });
   const rows = [7, 8, 9].map((n) => ({ key: [n], state }));
-  await upsertStates(database.pool, 'empty_v1', layout, rows, 1);
-  await upsertStates(database.pool, 'empty_v1', layout, rows.slice(1), 2);
+  await upsertStates(database.pool, 'empty_v1', layout, rows, 1, 7n);
+  await upsertStates(database.pool, 'empty_v1', layout, rows.slice(1), 2, 7n);
   expect(await countEntities(database.pool, 'empty_v1')).toEqual({ entities: 3, isEstimate: false });
 });
 
@@ -58,7 +58,7 @@ it('takes the word of Postgres for many, and says so', async () => {
 it('knows at least what it counted where Postgres has lost its count', async () => {
   await loaded('forgotten_v1', 0);
   const rows = Array.from({ length: 10_500 }, (_, n) => ({ key: [n], state }));
-  await upsertStates(database.pool, 'forgotten_v1', layout, rows, 1);
+  await upsertStates(database.pool, 'forgotten_v1', layout, rows, 1, 7n);
   await database.pool.query("SELECT pg_stat_reset_single_table_counters('millrace_state.forgotten_v1'::regclass)");
   expect(await countEntities(database.pool, 'forgotten_v1')).toEqual({
     entities: expect.toSatisfy((n: number) => n > 10_000 && n < 11_000),
