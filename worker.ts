@@ -235,7 +235,11 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   process.on('disconnect', shutdown);
   const gauges = new MemoryGauges(Runtime.instance().metricMeter, memory);
   const showing = setInterval(() => gauges.show(), SHOW_MEMORY_EVERY_MS);
-  const checkPool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-worker-check' });
+  const checkPool = createPool(databaseUrl, {
+    max: 1,
+    applicationName: 'millrace-worker-check',
+    installation: env.installation,
+  });
   const checks = new ServiceChecks({
     addresses: { databaseUrl, kafka: env.kafka, temporal },
     pool: checkPool,

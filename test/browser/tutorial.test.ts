@@ -56,7 +56,7 @@ afterAll(async () => {
 async function run(line: string): Promise<Ended> {
   const user = dev === null ? project : project.with({ DATABASE_URL: connection.databaseUrl, API: connection.apiUrl });
   const ended = await user.run('sh', ['-c', line]);
-  expect(ended, line).toMatchObject({ status: 0 });
+  expect({ line, ...ended }).toMatchObject({ status: 0 });
   return ended;
 }
 

@@ -143,7 +143,7 @@ describe('worker and serve as processes of their own, each with its role, two in
     const values: unknown[] = [];
     for (const site of [sites.plain, sites.blue]) {
       const begun = await site.operator.millrace('start', VIEW, '--wait');
-      expect(begun, begun.stderr).toMatchObject({ status: 0, stdout: expect.stringMatching(/published/) as string });
+      expect(begun).toMatchObject({ status: 0, stdout: expect.stringMatching(/published/) as string });
       const answer = await ask(site, site.token, oneEntity);
       expect(answer.status).toBe(200);
       const { results } = (await answer.json()) as {
@@ -163,7 +163,7 @@ describe('worker and serve as processes of their own, each with its role, two in
       const out = join(roots, 'churn.parquet');
       const spine = join(roots, '../data/labels.csv');
       const done = await operator.millrace('export', '--service', 'churn_model', '--spine', spine, '--out', out);
-      expect(done, done.stderr).toMatchObject({ status: 0 });
+      expect(done).toMatchObject({ status: 0 });
     }
   });
 
@@ -183,7 +183,7 @@ describe('worker and serve as processes of their own, each with its role, two in
         expect({ role, schema, may: rows[0]!.may }).toEqual({ role, schema, may: false });
       }
     const retired = await sites.blue.operator.millrace('retire', VIEW, '--yes', '--wait');
-    expect(retired, retired.stderr).toMatchObject({ status: 0 });
+    expect(retired).toMatchObject({ status: 0 });
     expect((await ask(sites.plain, sites.plain.token, oneEntity)).status).toBe(200);
     expect((await ask(sites.blue, sites.blue.token, oneEntity)).status).toBe(409);
     const status = await sites.plain.operator.millrace('status', VIEW, '--json');
