@@ -1,6 +1,6 @@
 import { invariant } from '../errors/millrace-error.ts';
 
-/** A tag is one of so many bits; 0 is none. A block has 256 claims or more, so that memory ends long before the tags do. */
+/** A tag is one of so many bits; 0 is none. A block has 128 claims or more, so that memory ends long before the tags do. */
 export const TAG_BITS = 20;
 export const TAG_MASK = (1 << TAG_BITS) - 1;
 

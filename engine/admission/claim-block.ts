@@ -2,11 +2,11 @@ import { hash } from 'node:crypto';
 import { TIME_SPAN_US } from './claim-segment.ts';
 
 /** Claims of a block, but for a last one: at least and at most. */
-const LEAST_CLAIMS = 256;
-export const MOST_CLAIMS = 4096;
+const LEAST_CLAIMS = 128;
+export const MOST_CLAIMS = 2048;
 
-/** Of the ids, those that end a block: one in 1,024. */
-const CUT_MASK = 1023;
+/** Of the ids, those that end a block: one in 512. */
+const CUT_MASK = 511;
 
 /** Whether the claim of an id may end a block. `d`: the last word of its hash. */
 export function isCut(d: number): boolean {

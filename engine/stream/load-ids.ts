@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { dedupeIds, storedIds } from '../postgres/dedupe-ids.ts';
@@ -85,6 +86,8 @@ async function fill(
       if (uncounted < COUNTED_EVERY) continue;
       count();
       uncounted = 0;
+      // A page is worked off in one go: other streams want their turn between.
+      await setImmediate();
     }
   });
   ids.history.seal();

@@ -166,6 +166,6 @@ it('views that share their ids judge as each would alone, wherever each is, begi
       }
       expect([pools.own.bytes, pools.history.bytes]).toEqual([new ClaimPool().bytes, new ClaimPool().bytes]);
     }),
-    lawRuns(40),
+    lawRuns(25),
   );
 });
