@@ -1,6 +1,7 @@
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
+import { type EncodedRun, encodedRun } from '../state/encoded-run.ts';
 import { HeldStates } from '../state/held-states.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import type { PackedBlock } from './event-block.ts';
@@ -49,8 +50,8 @@ export class EntityStates {
   }
 
   /** The encoded states of `count` entities from `from` on, in the order of their numbers. */
-  encoded(from: number, count: number): Uint8Array[] {
-    return Array.from({ length: count }, (_, index) => this.#states.encoded(from + index));
+  encoded(from: number, count: number): EncodedRun {
+    return encodedRun(count, (index) => this.#states.encoded(from + index));
   }
 
   /** Forgets all; keeps the memory for those to come, or lets go of it. */

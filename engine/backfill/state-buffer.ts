@@ -6,6 +6,7 @@ import { RowAppender } from '../duckdb/row-appender.ts';
 import type { StateRow } from '../postgres/state-table.ts';
 import { encodedEventBytes } from '../state/state-size.ts';
 import type { MemoryAmount } from '../memory/memory-shares.ts';
+import { stateOf } from '../state/encoded-run.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { EntityNumbers } from './entity-numbers.ts';
 import { EntityStates } from './entity-states.ts';
@@ -107,13 +108,13 @@ export class StateBuffer {
   async *held(stretch: number): AsyncGenerator<SavedState> {
     const states = await this.#allApplied();
     const { keys } = this.#entities;
-    const empty = this.#reducer.encode(this.#reducer.empty());
     for (let from = 0; from < keys.length; from += ENCODED_AT_ONCE) {
-      const encoded = await states.encoded(from, ENCODED_AT_ONCE);
-      for (let entity = from; entity < Math.min(from + ENCODED_AT_ONCE, keys.length); entity++) {
+      const until = Math.min(from + ENCODED_AT_ONCE, keys.length);
+      const encoded = await states.encoded(from, until - from);
+      for (let entity = from; entity < until; entity++) {
         const key = keyToText(keys[entity] as readonly ScalarValue[]);
-        // One that was recalled, and of which nothing came since, has none.
-        yield { key, state: encoded[entity - from] ?? empty, times: this.#block.times.seen(entity), stretch };
+        // One that was recalled, and of which nothing came since, is empty.
+        yield { key, state: stateOf(encoded, entity - from), times: this.#block.times.seen(entity), stretch };
       }
     }
   }
@@ -193,10 +194,10 @@ export class StateBuffer {
   async *#held(states: EntityStates | StateThread): AsyncGenerator<StateRow> {
     const { keys } = this.#entities;
     for (let from = 0; from < keys.length; from += ENCODED_AT_ONCE) {
-      const encoded = await states.encoded(from, Math.min(ENCODED_AT_ONCE, keys.length - from));
-      for (const [index, state] of encoded.entries()) {
-        yield { key: keys[from + index] as readonly ScalarValue[], state };
-      }
+      const count = Math.min(ENCODED_AT_ONCE, keys.length - from);
+      const encoded = await states.encoded(from, count);
+      for (let index = 0; index < count; index++)
+        yield { key: keys[from + index] as readonly ScalarValue[], state: stateOf(encoded, index) };
     }
   }
 

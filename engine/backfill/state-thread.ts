@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { ownModule } from '../installation/own-module.ts';
+import type { EncodedRun } from '../state/encoded-run.ts';
 import type { PackedBlock } from './event-block.ts';
 import type { StateAnswer, StateRequest, StateWorkerData } from './state-worker.ts';
 
@@ -38,8 +39,8 @@ export class StateThread {
     return (await this.#ask({ ask: 'apply', block })) as number;
   }
 
-  async encoded(from: number, count: number): Promise<Uint8Array[]> {
-    return (await this.#ask({ ask: 'encode', from, count })) as Uint8Array[];
+  async encoded(from: number, count: number): Promise<EncodedRun> {
+    return (await this.#ask({ ask: 'encode', from, count })) as EncodedRun;
   }
 
   async clear(keepsMemory: boolean): Promise<void> {

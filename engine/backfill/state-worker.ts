@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { invariant } from '../errors/millrace-error.ts';
+import type { EncodedRun } from '../state/encoded-run.ts';
 import { EntityStates } from './entity-states.ts';
 import type { PackedBlock } from './event-block.ts';
 
@@ -19,7 +20,7 @@ export type StateRequest =
   | { readonly ask: 'clear'; readonly keepsMemory: boolean };
 
 /** Bytes outside of the heap, encoded states, or null, as asked. */
-export type StateAnswer = null | number | Uint8Array[];
+export type StateAnswer = null | number | EncodedRun;
 
 invariant(parentPort !== null, 'state-worker.ts runs as a worker thread only');
 const port = parentPort;
@@ -39,4 +40,8 @@ function answer(request: StateRequest): StateAnswer {
 }
 
 // An error ends the thread, and reaches the main one as the worker's `error` event.
-port.on('message', (request: StateRequest) => port.postMessage(answer(request)));
+port.on('message', (request: StateRequest) => {
+  const answered = answer(request);
+  const moved = typeof answered === 'object' && answered !== null ? [answered.bytes.buffer, answered.ends.buffer] : [];
+  port.postMessage(answered, moved);
+});

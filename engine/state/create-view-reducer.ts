@@ -168,7 +168,12 @@ class TileViewReducer implements ViewReducer<TileState> {
   }
 
   encode(state: TileState): Uint8Array {
-    return encodeState(this.#groups, this.layoutTag, state, this.#writer);
+    this.encodeTo(state, this.#writer);
+    return this.#writer.take();
+  }
+
+  encodeTo(state: TileState, writer: ByteWriter): void {
+    encodeState(this.#groups, this.layoutTag, state, writer);
   }
 
   decode(bytes: Uint8Array): TileState {

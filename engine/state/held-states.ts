@@ -1,3 +1,4 @@
+import { ByteWriter } from '../reduce/byte-writer.ts';
 import { stateBytes } from './state-size.ts';
 import { StateStore } from './state-store.ts';
 import type { EntityState, ViewReducer } from './view-reducer.ts';
@@ -21,6 +22,7 @@ const FEWEST_NUMBERS = 1024;
 export class HeldStates {
   readonly #reducer: ViewReducer;
   readonly #store: StateStore;
+  readonly #writer = new ByteWriter();
   #decodedBytes: number;
   readonly #crowdedBytes: number;
   /** By number: the place of its decoded state, and 1; 0 is none. */
@@ -79,11 +81,15 @@ export class HeldStates {
     return place < 0 ? undefined : this.#decoded[place];
   }
 
-  /** A state's bytes, copied; those of the empty state where there is none. */
+  /** A state's bytes, to be read before anything else is asked; those of the empty state where there is none. */
   encoded(number: number): Uint8Array {
     const place = (this.#places[number] ?? 0) - 1;
-    if (place >= 0 && this.#changed[place] === true) return this.#reducer.encode(this.#decoded[place] as EntityState);
-    return this.#store.get(number)?.slice() ?? this.#reducer.encode(this.#reducer.empty());
+    const isChanged = place >= 0 && this.#changed[place] === true;
+    const stored = isChanged ? undefined : this.#store.get(number);
+    if (stored !== undefined) return stored;
+    const writer = this.#writer;
+    this.#reducer.encodeTo(isChanged ? (this.#decoded[place] as EntityState) : this.#reducer.empty(), writer);
+    return writer.bytes.subarray(0, writer.length);
   }
 
   delete(number: number): void {
@@ -101,8 +107,10 @@ export class HeldStates {
     for (let place = 0; place < this.#numbers.length; place++) {
       const number = this.#numbers[place] as number;
       if (number < 0) continue;
-      if (this.#changed[place] === true)
-        this.#store.put(number, this.#reducer.encode(this.#decoded[place] as EntityState));
+      if (this.#changed[place] === true) {
+        this.#reducer.encodeTo(this.#decoded[place] as EntityState, this.#writer);
+        this.#store.put(number, this.#writer.bytes, this.#writer.length);
+      }
       this.#places[number] = 0;
     }
     this.#forgetDecoded();

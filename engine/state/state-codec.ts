@@ -12,20 +12,14 @@ export const CODEC_VERSION = 1;
 /** Version and layout tag. The empty state has nothing else. */
 const HEADER_BYTES = 5;
 
-/** Writes a state as README.md says. The writer is reused and gives a copy. */
-export function encodeState(
-  groups: readonly TileGroup[],
-  tag: number,
-  state: TileState,
-  writer: ByteWriter,
-): Uint8Array {
+/** Writes a state as README.md says, in place of what the writer had. */
+export function encodeState(groups: readonly TileGroup[], tag: number, state: TileState, writer: ByteWriter): void {
   writer.reset();
   writer.byte(CODEC_VERSION);
   writer.uint32(tag);
-  if (state.newestEventTimeUs === Number.NEGATIVE_INFINITY) return writer.take();
+  if (state.newestEventTimeUs === Number.NEGATIVE_INFINITY) return;
   writer.signed(state.newestEventTimeUs);
   for (let index = 0; index < groups.length; index++) encodeGroup(groups[index]!, state.groups[index]!, writer);
-  return writer.take();
 }
 
 function encodeGroup(group: TileGroup, rows: TileRows, writer: ByteWriter): void {

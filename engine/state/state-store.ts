@@ -4,6 +4,7 @@ const UNIT = 8;
 const HEADER_WORDS = 2;
 const SLAB_BYTES = 1 << 20;
 const FEWEST_SLAB_UNITS = 16;
+const COPIED_ONE_BY_ONE = 96;
 /** What of the slabs may be left of records that moved on, before they are packed together. */
 const DEAD_SHARE = 0.25;
 
@@ -70,21 +71,25 @@ export class StateStore {
     return (this.#places[number] ?? 0) !== 0;
   }
 
-  /** Puts a state's bytes, which are copied, in place of what there was. */
-  put(number: number, bytes: Uint8Array): void {
+  /**
+   * Puts a state's bytes, which are copied, in place of what there was.
+   *
+   * @param length so many of them
+   */
+  put(number: number, bytes: Uint8Array, length = bytes.length): void {
     if (number >= this.#places.length) this.#growTo(number);
-    const units = unitsOf(bytes.length);
+    const units = unitsOf(length);
     const place = this.#places[number] as number;
     if (place !== 0) {
       const { slab, unit } = this.#at(place);
       if (unitsOf(slab.words[unit * 2 + 1] as number) === units) {
-        slab.words[unit * 2 + 1] = bytes.length;
-        slab.bytes.set(bytes, (unit + 1) * UNIT);
+        slab.words[unit * 2 + 1] = length;
+        copyTo(slab.bytes, (unit + 1) * UNIT, bytes, length);
         return;
       }
       this.#leave(place);
     } else this.#count++;
-    this.#places[number] = this.#append(number, bytes, units);
+    this.#places[number] = this.#append(number, bytes, length, units);
     if (this.#dead > this.#slabUnits && this.#dead > this.#used * DEAD_SHARE) this.#pack(DEAD_SHARE / 2);
   }
 
@@ -122,7 +127,7 @@ export class StateStore {
     return { slab: this.#slabs[Math.floor(at / this.#slabUnits)] as Slab, unit: at % this.#slabUnits };
   }
 
-  #append(number: number, bytes: Uint8Array, units: number): number {
+  #append(number: number, bytes: Uint8Array, length: number, units: number): number {
     let slab = this.#slabs[this.#head];
     if (slab == null || (slab.used + units) * UNIT > slab.bytes.length) {
       this.#head = this.#newSlab(units);
@@ -130,8 +135,8 @@ export class StateStore {
     }
     const unit = slab.used;
     slab.words[unit * 2] = number;
-    slab.words[unit * 2 + 1] = bytes.length;
-    slab.bytes.set(bytes, (unit + 1) * UNIT);
+    slab.words[unit * 2 + 1] = length;
+    copyTo(slab.bytes, (unit + 1) * UNIT, bytes, length);
     slab.used += units;
     this.#used += units;
     return this.#head * this.#slabUnits + unit + 1;
@@ -186,7 +191,7 @@ export class StateStore {
         const units = unitsOf(length);
         if (this.#places[number] === index * this.#slabUnits + unit + 1) {
           const from = (unit + 1) * UNIT;
-          this.#places[number] = this.#append(number, slab.bytes.subarray(from, from + length), units);
+          this.#places[number] = this.#append(number, slab.bytes.subarray(from, from + length), length, units);
         }
         unit += units;
       }
@@ -200,6 +205,12 @@ export class StateStore {
     grown.set(this.#places);
     this.#places = grown;
   }
+}
+
+/** Copies the first bytes of `from`. A view of a few of them would cost more than they do. */
+export function copyTo(to: Uint8Array, at: number, from: Uint8Array, length: number): void {
+  if (length > COPIED_ONE_BY_ONE) to.set(length === from.length ? from : from.subarray(0, length), at);
+  else for (let index = 0; index < length; index++) to[at + index] = from[index] as number;
 }
 
 function unitsOf(length: number): number {

@@ -1,5 +1,6 @@
 import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
+import type { ByteWriter } from '../reduce/byte-writer.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 
 /** The in-memory state of one entity. Opaque outside engine/state and engine/reduce. */
@@ -31,4 +32,6 @@ export interface ViewReducer<State extends EntityState = EntityState> extends St
   mergeInto(state: State, other: State): void;
   /** Canonical bytes: equal states give equal bytes. */
   encode(state: State): Uint8Array;
+  /** Writes those bytes in place of what the writer had: for who copies them at once, and many. */
+  encodeTo(state: State, writer: ByteWriter): void;
 }
