@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { literalFaults } from './installation-literals.ts';
 
 /** What is shipped. Tests, benches and the soak know the default installation by its names. */
-const ROOMS = ['activities', 'cli', 'config', 'demo', 'engine', 'migrations', 'serving', 'workflows'];
+const ROOMS = ['activities', 'cli', 'config', 'demo', 'engine', 'migrations', 'operate', 'serving', 'workflows'];
 
 const paths = [...globSync(`{${ROOMS.join(',')}}/**/*.ts`), 'worker.ts', 'client.ts', 'index.ts', 'testing.ts'];
 const sources = new Map(

@@ -28,7 +28,7 @@ export function addDoctorCommand(program: Command): void {
     const { name, schemas } = env.installation;
     const queue = taskQueueOf(env.variables);
     const groups = await Promise.all([
-      [fine('installation', `${name}: SQL views in schema ${schemas.surface}, task queue ${queue}`)],
+      Promise.resolve([fine('installation', `${name}: SQL views in schema ${schemas.surface}, task queue ${queue}`)]),
       findingsOf('machine', () => Promise.resolve(checkMachine(env))),
       Promise.resolve(definitions.findings),
       databaseUrl === null

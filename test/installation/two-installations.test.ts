@@ -339,9 +339,9 @@ describe('two installations in one namespace, one database and one Kafka', { tim
         'owner',
       );
       const found = findings.map(({ area, level, found: text }) => `${area} ${level} ${text}`);
-      const { schemas, taskQueue } = installationNames(of);
+      const names = installationNames(of);
       expect(found).toContain(
-        `installation ok ${of}: SQL views in schema ${schemas.surface}, task queue ${taskQueue(world.taskQueue)}`,
+        `installation ok ${of}: SQL views in schema ${names.schemas.surface}, task queue ${names.taskQueue(world.taskQueue)}`,
       );
       expect(found).toContain('migrations ok all have run');
       expect(found).toContain('rights ok this user may do what an owner needs');
