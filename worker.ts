@@ -26,6 +26,7 @@ import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
+import { DEFAULT_INSTALLATION, type InstallationNames } from './engine/installation/installation-names.ts';
 import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
 import { openDuckDb } from './engine/duckdb/duckdb.ts';
@@ -107,7 +108,7 @@ function boundedFields(fields: Readonly<Record<string, string | undefined>>): Re
 }
 
 /** Messages of the Temporal SDK and of its core go where ours go. */
-function bridgeLogs(log: pino.Logger, metricsAddress: string | null): void {
+function bridgeLogs(log: pino.Logger, metricsAddress: string | null, { name }: InstallationNames): void {
   Runtime.install({
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
       // Two of our three workers have none, as intended.
@@ -121,7 +122,14 @@ function bridgeLogs(log: pino.Logger, metricsAddress: string | null): void {
     }),
     telemetryOptions: {
       logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
-      ...(metricsAddress === null ? {} : { metrics: { prometheus: { bindAddress: metricsAddress } } }),
+      ...(metricsAddress === null
+        ? {}
+        : {
+            metrics: {
+              prometheus: { bindAddress: metricsAddress },
+              globalTags: name === DEFAULT_INSTALLATION ? {} : { installation: name },
+            },
+          }),
     },
   });
 }
@@ -336,11 +344,11 @@ async function main(): Promise<void> {
     const env = readEnvironment();
     log = pino({ name: 'millrace-worker', level: env.logLevel, serializers });
     const health = new WorkerHealth();
-    if (env.workerMetrics === null) bridgeLogs(log, null);
+    if (env.workerMetrics === null) bridgeLogs(log, null, env.installation);
     else {
       // The SDK's own listener has metrics alone, and takes no other routes: it listens for ours.
       const metricsAddress = `127.0.0.1:${await freeLoopbackPort()}`;
-      bridgeLogs(log, metricsAddress);
+      bridgeLogs(log, metricsAddress, env.installation);
       const metricsUrl = `http://${metricsAddress}/metrics`;
       listener = await WorkerListener.open({ address: env.workerMetrics, metricsUrl, health });
     }

@@ -248,10 +248,12 @@ export const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])
       },
       {
         title: 'Waiting for memory',
-        description: 'Activities. Where it stays above 0, raise MILLRACE_MEMORY_MB or add workers.',
+        description: 'By place. Where it stays above 0, raise MILLRACE_MEMORY_MB or add workers.',
         kind: 'timeseries',
         unit: 'short',
-        queries: [[`max by (installation, instance) (millrace_memory_waiting{${OURS}})`, '{{instance}}']],
+        queries: [
+          [`max by (installation, instance, place) (millrace_memory_waiting{${OURS}})`, '{{instance}} {{place}}'],
+        ],
       },
       {
         title: 'Services reached',

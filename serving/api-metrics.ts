@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client';
+import { DEFAULT_INSTALLATION, type InstallationNames } from '../engine/installation/installation-names.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { CatalogGauges, type ScrapedViews } from './catalog-gauges.ts';
@@ -16,8 +17,12 @@ export class ApiMetrics {
   readonly #readErrors = counterOf(this.#registry, 'millrace_read_errors_total');
   readonly #catalog = new CatalogGauges(this.#registry);
 
-  /** @param servingLog Its figures are told where there is one. */
-  constructor(servingLog?: ServingLog) {
+  /**
+   * @param installation Stands on all of them, but for the default one.
+   * @param servingLog Its figures are told where there is one.
+   */
+  constructor({ name }: InstallationNames, servingLog?: ServingLog) {
+    if (name !== DEFAULT_INSTALLATION) this.#registry.setDefaultLabels({ installation: name });
     if (servingLog === undefined) return;
     counterOf(this.#registry, 'millrace_served_reads_logged_total', (logged) => {
       logged.reset();

@@ -8,6 +8,7 @@ import type { Clock } from '../engine/values/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
+import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
@@ -195,7 +196,7 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
  */
 export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   const { clock, pool, store, services, servingLog } = deps;
-  const metrics = new ApiMetrics(servingLog);
+  const metrics = new ApiMetrics(installationOf(pool), servingLog);
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (!result.success) throw invalidRequest(result.error.issues);

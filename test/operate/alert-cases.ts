@@ -74,10 +74,10 @@ export const ALERT_CASES: readonly AlertCase[] = [
   },
   {
     alert: 'MillraceMemoryWaiting',
-    fires: [['millrace_memory_waiting{instance="w1"}', '2x90']],
-    quiet: [['millrace_memory_waiting{instance="w1"}', '2 2 2 2 0 2 2 2x83']],
+    fires: [['millrace_memory_waiting{instance="w1", place="memory"}', '2x90']],
+    quiet: [['millrace_memory_waiting{instance="w1", place="memory"}', '2 2 2 2 0 2 2 2x83']],
     at: '51m',
-    labels: { instance: 'w1' },
+    labels: { instance: 'w1', place: 'memory' },
     value: '2',
   },
   {

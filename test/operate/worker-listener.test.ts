@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
 import { type Metric, METRICS, TEMPORAL_METRICS } from '../../config/metric-list.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { freePort } from '../../stack/free-port.ts';
 import { startApi } from '../../serving/start-api.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
@@ -129,5 +130,20 @@ describe("a worker's listener", { timeout: TIMEOUT_MS }, () => {
     // Of these the SDK tells once there were some.
     const always = Object.keys(TEMPORAL_METRICS).filter((name) => !/fail/.test(name));
     expect(always.filter((name) => !streaming.has(name))).toEqual([]);
+  });
+
+  it('says of which installation it is, where that is not the default one', async () => {
+    expect(streaming.value('millrace_service_reachable', { installation: 'blue' })).toBeUndefined();
+    await world.stopWorker();
+    await world.startWorker({ MILLRACE_WORKER_METRICS: new URL(url).host, MILLRACE_INSTALLATION: 'blue' });
+    await eventually(async () => {
+      const families = await scraped();
+      const labels = { installation: 'blue', service: 'schema' };
+      return families.value('millrace_service_reachable', labels) === 1;
+    });
+    const api = await startApi({ databaseUrl: world.databaseUrl, installation: installationNames('blue') });
+    const served = familiesOf(await (await fetch(`${api.url}/metrics`)).text());
+    await api.close();
+    expect(served.value('millrace_database_up', { installation: 'blue' })).toBe(1);
   });
 });
