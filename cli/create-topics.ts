@@ -1,7 +1,11 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, type KafkaJSAggregateError, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../config/environment.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
 
-/** Creates the topics that are not there yet; returns their names. Existing ones stay as they are. */
+/**
+ * Creates the topics that are not there yet; returns their names. Existing ones stay as they are. Throws MillraceError `topics-not-created`
+ * where the user or a policy of the cluster does not let it.
+ */
 export async function createTopics(
   kafka: KafkaSettings,
   topics: readonly string[],
@@ -12,13 +16,52 @@ export async function createTopics(
     const existing = new Set(await admin.listTopics());
     const missing = [...new Set(topics)].filter((topic) => !existing.has(topic));
     if (missing.length > 0) {
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: missing.map((topic) => ({ topic, numPartitions: partitions })),
-      });
+      try {
+        await admin.createTopics({
+          waitForLeaders: true,
+          topics: missing.map((topic) => ({ topic, numPartitions: partitions })),
+        });
+      } catch (error) {
+        throw notCreated(error, kafka, partitions);
+      }
     }
     return missing;
   });
+}
+
+/** kafkajs's error of one topic, which its types do not have. */
+interface RefusedTopic extends Error {
+  readonly topic: string;
+  readonly type: string;
+}
+
+/** By name: the class is no named export of a CommonJS module. */
+function isAggregate(error: unknown): error is KafkaJSAggregateError {
+  return error instanceof Error && error.name === 'KafkaJSAggregateError';
+}
+
+/** Of several topics kafkajs tells those that were refused; other errors stay what they are. */
+function notCreated(error: unknown, { brokers }: KafkaSettings, partitions: number): unknown {
+  if (!isAggregate(error)) return error;
+  const refused = error.errors.filter((one): one is RefusedTopic => one instanceof Error && 'topic' in one);
+  if (refused.length === 0) return error;
+  const whys = refused.map(({ topic, type, message }) => `${topic} (${type}: ${message})`);
+  const address = brokers.join(',');
+  const commands = refused.map(({ topic }) => createTopicCommand(address, topic, partitions));
+  return new MillraceError('topics-not-created', `Kafka at ${address} does not make the topics ${whys.join(', ')}`, {
+    remedy: `Let an administrator run: ${commands.join(' && ')} (then start again without making topics)`,
+    httpStatus: 502,
+    cause: error,
+  });
+}
+
+/**
+ * The command that makes a topic, for who may.
+ *
+ * @param brokers `host:port`, with commas between
+ */
+export function createTopicCommand(brokers: string, topic: string, partitions: number): string {
+  return `kafka-topics.sh --bootstrap-server ${brokers} --create --if-not-exists --topic ${topic} --partitions ${partitions}`;
 }
 
 /** The topics there are. */

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { isMillraceError, type MillraceError } from '../engine/errors/millrace-error.ts';
 import { type InstallationNames, installationOfQueue } from '../engine/installation/installation-names.ts';
-import { migrateToLatest } from '../engine/postgres/migrate.ts';
+import { ensureMigrated } from '../engine/postgres/migrate.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
@@ -87,7 +87,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     });
     stops.push(() => stack.stop());
     const { databaseUrl, kafka, temporal } = stack;
-    const migrations = await migrateToLatest(databaseUrl, env.installation);
+    const migrations = await ensureMigrated(databaseUrl, env.installation);
     if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
     const sources = [...definitions.sources.values()].filter(({ topic }) => topic !== null);
     const logsServed = env.servedSample > 0;

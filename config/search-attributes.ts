@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { grpcStatusName } from '../engine/faults/temporal-faults.ts';
+import { grpcFailure } from './temporal-error.ts';
 import { type TemporalSettings, temporalConnectionOptions } from './temporal-settings.ts';
 
 /** `temporal.api.enums.v1.IndexedValueType` of the wire. */
@@ -17,15 +19,20 @@ const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   ArchivePhase: KEYWORD,
 };
 
+/** What a Temporal answers whose operator service is closed to this user, or not offered at all. */
+const CLOSED: readonly string[] = ['PERMISSION_DENIED', 'UNAUTHENTICATED', 'UNIMPLEMENTED'];
+
 /**
- * Registers Millrace's search attributes in the namespace, those that are not there yet.
+ * Registers Millrace's search attributes in the namespace, those that are not there yet. Where an administrator made them, this needs no right to the
+ * operator service.
  *
  * @throws MillraceError `search-attribute-conflict`, `search-attributes-not-registered`
  */
 export async function registerSearchAttributes(settings: TemporalSettings): Promise<void> {
   const connection = await Connection.connect({ ...temporalConnectionOptions(settings), connectTimeout: '5s' });
+  let missing = SEARCH_ATTRIBUTES;
   try {
-    const missing = await missingAttributes(connection, settings.namespace);
+    missing = await missingAttributes(connection, settings.namespace);
     if (Object.keys(missing).length === 0) return;
     await connection.operatorService.addSearchAttributes({ namespace: settings.namespace, searchAttributes: missing });
     // The call returns before every part of the server knows them.
@@ -38,9 +45,9 @@ export async function registerSearchAttributes(settings: TemporalSettings): Prom
     if (cause instanceof MillraceError) throw cause;
     throw new MillraceError(
       'search-attributes-not-registered',
-      `cannot register search attributes in namespace "${settings.namespace}" of Temporal at ${settings.address}: ${String(cause)}`,
+      `cannot register the search attributes ${Object.keys(missing).join(', ')} in namespace "${settings.namespace}" of Temporal at ${settings.address}: ${reasonOf(cause)}`,
       {
-        remedy: `Let an administrator run: ${createCommand(settings.namespace, Object.keys(SEARCH_ATTRIBUTES))}`,
+        remedy: `Let an administrator run: ${createCommand(settings.namespace, Object.keys(missing))}`,
         httpStatus: 503,
         cause,
       },
@@ -66,11 +73,24 @@ function createCommand(namespace: string, names: readonly string[]): string {
   return `temporal operator search-attribute create --namespace ${namespace} ${flags.join(' ')}`;
 }
 
-async function missingAttributes(connection: Connection, namespace: string): Promise<Record<string, number>> {
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+function reasonOf(cause: unknown): string {
+  const failure = grpcFailure(cause);
+  return failure === null ? String(cause) : `${grpcStatusName(failure.code)}: ${failure.details}`;
+}
+
+async function missingAttributes(connection: Connection, namespace: string): Promise<Readonly<Record<string, number>>> {
+  let registered: { readonly [name: string]: number | null | undefined };
+  try {
+    const answer = await connection.operatorService.listSearchAttributes({ namespace });
+    registered = answer.customAttributes ?? {};
+  } catch (error) {
+    const failure = grpcFailure(error);
+    if (failure === null || !CLOSED.includes(grpcStatusName(failure.code))) throw error;
+    return attributesNoQueryKnows(connection, namespace);
+  }
   const missing: Record<string, number> = {};
   for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
-    const found = customAttributes?.[name];
+    const found = registered[name];
     if (found === undefined) missing[name] = type;
     else if (found !== type) {
       throw new MillraceError(
@@ -83,4 +103,22 @@ async function missingAttributes(connection: Connection, namespace: string): Pro
     }
   }
   return missing;
+}
+
+/** Asks by queries over workflows, which any user of the namespace may: they tell what is not there, and nothing of types. */
+async function attributesNoQueryKnows(
+  connection: Connection,
+  namespace: string,
+): Promise<Readonly<Record<string, number>>> {
+  const asked = Object.entries(SEARCH_ATTRIBUTES).map(async ([name, type]) => {
+    try {
+      await connection.workflowService.countWorkflowExecutions({ namespace, query: `${name} IS NULL` });
+      return [];
+    } catch (error) {
+      const failure = grpcFailure(error);
+      if (failure === null || grpcStatusName(failure.code) !== 'INVALID_ARGUMENT') throw error;
+      return [[name, type] as const];
+    }
+  });
+  return Object.fromEntries((await Promise.all(asked)).flat());
 }

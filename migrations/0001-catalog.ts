@@ -1,11 +1,12 @@
 import { type Kysely, sql } from 'kysely';
+import { ensureSchema } from './ensure-schema.ts';
 import { CATALOG, STATE, SURFACE } from './names.ts';
 
 /** The catalog (versions, offsets, commits, dead letters, dedupe ids), the state schema and the schema users read. */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`CREATE SCHEMA IF NOT EXISTS ${SURFACE}`.execute(db);
-  await sql`CREATE SCHEMA IF NOT EXISTS ${CATALOG}`.execute(db);
-  await sql`CREATE SCHEMA IF NOT EXISTS ${STATE}`.execute(db);
+  await ensureSchema(db, SURFACE);
+  await ensureSchema(db, CATALOG);
+  await ensureSchema(db, STATE);
   await sql`
     CREATE TABLE ${CATALOG}.view_version (
       view text COLLATE "C" NOT NULL,

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { ensureSchema } from './ensure-schema.ts';
 import { INNER_SQL, READER } from './names.ts';
 
 const LOWEST_BLOCK = -17;
@@ -23,7 +24,7 @@ function doublePowers(): string[] {
  * They only turn bytes into numbers, so that everyone may run them.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`CREATE SCHEMA IF NOT EXISTS ${INNER_SQL}`.execute(db);
+  await ensureSchema(db, INNER_SQL);
   const blocks: string[] = [];
   for (let block = LOWEST_BLOCK; block <= HIGHEST_BLOCK; block++) blocks.push(powerText(block * BLOCK_BITS));
   const units: string[] = [];

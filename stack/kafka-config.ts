@@ -9,9 +9,12 @@ export interface KafkaLayout {
   readonly warningFile: string;
 }
 
-/** `server.properties` of one node that is broker and controller at once, reachable from this machine only. */
-export function serverProperties(layout: KafkaLayout): string {
-  return propertiesOf({
+/** Settings of a broker, by name. */
+export type BrokerSettings = Readonly<Record<string, string>>;
+
+/** Those of one node that is broker and controller at once, reachable from this machine only. */
+export function serverSettings(layout: KafkaLayout): BrokerSettings {
+  return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${layout.controllerPort}`,
@@ -36,7 +39,7 @@ export function serverProperties(layout: KafkaLayout): string {
     'group.initial.rebalance.delay.ms': '0',
     // The default of 128 MB is a quarter of this JVM's heap.
     'log.cleaner.dedupe.buffer.size': '16777216',
-  });
+  };
 }
 
 /** Log4j's configuration: warnings into one rolling file. */
@@ -77,7 +80,8 @@ export function javaArguments(jars: string, loggingFile: string, temporaryDir: s
   ];
 }
 
-function propertiesOf(values: Readonly<Record<string, string>>): string {
+/** The text of a properties file. */
+export function propertiesOf(values: BrokerSettings): string {
   // In a properties file a backslash escapes; a path of ours may hold one.
   const lines = Object.entries(values).map(([key, value]) => `${key}=${value.replaceAll('\\', '\\\\')}`);
   return `${lines.join('\n')}\n`;

@@ -6,7 +6,7 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { awaitReady } from './await-ready.ts';
 import { rememberedPort } from './data-dir.ts';
 import { findJava } from './find-tool.ts';
-import { javaArguments, loggingProperties, serverProperties } from './kafka-config.ts';
+import { type BrokerSettings, javaArguments, loggingProperties, propertiesOf, serverSettings } from './kafka-config.ts';
 import { kafkaJars } from './kafka-install.ts';
 import type { RunningService, StartServiceOptions } from './postgres.ts';
 import { runStep } from './run-step.ts';
@@ -28,7 +28,13 @@ export interface RunningKafka extends RunningService {
  * @example
  * const kafka = await startKafka({ dataDir: '/tmp/a', onProgress: console.error });
  */
-export async function startKafka(options: StartServiceOptions & { readonly port?: number }): Promise<RunningKafka> {
+export async function startKafka(
+  options: StartServiceOptions & {
+    readonly port?: number;
+    /** Other settings than ours, made of ours. */
+    readonly alter?: (settings: BrokerSettings) => BrokerSettings;
+  },
+): Promise<RunningKafka> {
   const { dataDir, onProgress, signal } = options;
   const variables = options.variables ?? process.env;
   const java = findJava(variables);
@@ -51,7 +57,7 @@ export async function startKafka(options: StartServiceOptions & { readonly port?
   };
   const properties = join(home, 'server.properties');
   const logging = join(home, 'log4j2.properties');
-  writeFileSync(properties, serverProperties(layout));
+  writeFileSync(properties, propertiesOf(options.alter?.(serverSettings(layout)) ?? serverSettings(layout)));
   writeFileSync(logging, loggingProperties(layout));
   const jvm = javaArguments(jars, logging, temporaryDir);
   const common = { command: java, env: variables, cwd: home };

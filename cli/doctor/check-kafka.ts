@@ -1,10 +1,13 @@
 import kafkajs, { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../../config/environment.ts';
-import { failed, fine, type Finding, warned } from './finding.ts';
+import { createTopicCommand } from '../create-topics.ts';
+import { failed, fine, type Finding, findingsOf, warned } from './finding.ts';
 
 const AREA = 'kafka';
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
+/** Of a topic that is to be made, as "dev" makes them. */
+const PARTITIONS = 4;
 
 /** A topic that is looked at, and whose it is. */
 export interface NamedTopic {
@@ -32,10 +35,10 @@ export async function checkKafka(settings: KafkaSettings, topics: readonly Named
     const present = new Set(await admin.listTopics());
     for (const named of topics) {
       if (!present.has(named.topic)) {
-        findings.push(missing(named));
+        findings.push(missing(named, brokers));
         continue;
       }
-      findings.push(...(await topicFindings(admin, named)));
+      findings.push(...(await findingsOf(`topic ${named.topic}`, () => topicFindings(admin, named))));
     }
     return findings;
   } finally {
@@ -43,11 +46,11 @@ export async function checkKafka(settings: KafkaSettings, topics: readonly Named
   }
 }
 
-function missing({ topic, of }: NamedTopic): Finding {
+function missing({ topic, of }: NamedTopic, brokers: readonly string[]): Finding {
   return failed(
     `topic ${topic}`,
-    `of ${of}: there is none`,
-    'Make it, or correct the name; "dev --create-topics" makes those of the definitions.',
+    `of ${of}: there is none, or none that this user may see`,
+    `Correct the name, or make it: ${createTopicCommand(brokers.join(','), topic, PARTITIONS)}; "dev --create-topics" makes those of the definitions.`,
   );
 }
 

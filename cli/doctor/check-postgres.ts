@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { pendingMigrations } from '../../engine/postgres/migrate.ts';
+import { missingSchemas } from '../../engine/postgres/missing-schemas.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { CATALOG, INNER_SQL, STATE, SURFACE } from '../../engine/postgres/schemas.ts';
 import { installationOf } from '../../engine/postgres/settled-queries.ts';
@@ -14,6 +15,15 @@ const API_CONNECTIONS = 10;
 /** Windows end, and guards refuse, by these clocks. */
 const SKEW_MOST_MS = 1_000;
 const PRICE_READS = 200;
+
+async function schemas(pool: pg.Pool): Promise<readonly Finding[]> {
+  const missing = await missingSchemas(pool);
+  if (missing === null) return [];
+  const found = `${missing.names.join(', ')} are missing or closed, and this user may not make schemas`;
+  return [
+    failed('schemas', found, `To migrate as this user, let an administrator run: ${missing.statements.join('; ')};`),
+  ];
+}
 
 interface About {
   readonly number: number;
@@ -47,6 +57,7 @@ export async function checkPostgres(
         ? fine('migrations', 'all have run')
         : failed('migrations', `${pending.join(', ')} have not run`, 'Run "millrace migrate" as the owner.'),
     );
+    if (pending.length > 0) findings.push(...(await schemas(pool)));
     if (pending.length === 0) findings.push(...(await rights(pool)), ...(await holes(pool)));
     return findings;
   } finally {

@@ -22,14 +22,15 @@ export const SILENT_KAFKA: NamedFault = {
   httpStatus: 503,
 };
 
-/** By the types of the protocol and the names of kafkajs's errors. The words follow "Kafka at <brokers>". */
+/** By the types of the protocol and the names of kafkajs's errors. The words follow "Kafka at <brokers>"; `{brokers}` and `{topic}` in a remedy are what was asked. */
 export const KAFKA_FAULTS: readonly Fault[] = [
   {
     verdict: 'stop',
     code: 'topic-not-found',
     symptoms: ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION'],
     says: 'has no such topic',
-    remedy: "Create the topic, or correct the source's topic name.",
+    remedy:
+      "Correct the source's topic name, or create the topic: kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic} --partitions N",
     httpStatus: 404,
   },
   {
@@ -43,7 +44,8 @@ export const KAFKA_FAULTS: readonly Fault[] = [
       'DELEGATION_TOKEN_AUTHORIZATION_FAILED',
     ],
     says: 'refuses this principal',
-    remedy: 'Grant this principal Read, Describe and DescribeConfigs on the topic.',
+    remedy:
+      'Let an administrator run (with Write for what is written): kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME --operation Read --operation DescribeConfigs --topic {topic}',
     httpStatus: 502,
   },
   {

@@ -14,6 +14,9 @@ interface KafkaJsErrorShape {
   readonly cause?: unknown;
 }
 
+/** How the subject of a question about a topic begins. */
+const OF_TOPIC = 'topic ';
+
 /** Errors of kafkajs's retrier wrap the one that matters. */
 function unwrap(error: unknown): unknown {
   let current = error;
@@ -43,10 +46,15 @@ export function unreachable(brokers: readonly string[], subject: string, cause: 
 function kafkaError(fault: NamedFault, brokers: readonly string[], subject: string, cause: unknown): MillraceError {
   const text = cause instanceof Error ? cause.message : String(cause);
   const address = brokers.join(',');
-  return faultError(fault, {
-    message: `Kafka at ${address} ${fault.says} (${subject}): ${text}`,
-    variable: 'KAFKA_BROKERS',
-    details: { service: 'kafka', variable: 'KAFKA_BROKERS', address },
-    cause,
-  });
+  const topic = subject.startsWith(OF_TOPIC) ? subject.slice(OF_TOPIC.length) : 'TOPIC';
+  const remedy = fault.remedy.replace('{brokers}', address).replace('{topic}', topic);
+  return faultError(
+    { ...fault, remedy },
+    {
+      message: `Kafka at ${address} ${fault.says} (${subject}): ${text}`,
+      variable: 'KAFKA_BROKERS',
+      details: { service: 'kafka', variable: 'KAFKA_BROKERS', address },
+      cause,
+    },
+  );
 }

@@ -14,6 +14,7 @@ import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
+import { refuseMissingSchemas } from './missing-schemas.ts';
 import { createPool, type PoolOptions, poolAddress } from './pool.ts';
 import { namePostgresError } from './postgres-error.ts';
 import type { Queryable } from './queryable.ts';
@@ -128,6 +129,7 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
   await client.query(`SELECT pg_advisory_lock(${lockKey(client)})`);
   try {
+    if ((await pendingMigrations(client)).length > 0) await refuseMissingSchemas(client);
     const first = await runLedger(client, FIRST_LEDGER, FIRST_MIGRATIONS);
     const later = { ...LATER_MIGRATIONS, ...(await ofLaterReleases(client)) };
     return [...first, ...(await runLedger(client, LATER_LEDGER, later))];
@@ -186,7 +188,7 @@ async function runLedger(
 /**
  * Brings the database up to the newest schema and returns the names of the migrations it ran (none when it was there already).
  * Safe when several processes start at once: one migrates, the others wait and find nothing to do.
- * Throws MillraceError `migration-failed`, `service-unreachable`, `database-refused`.
+ * Throws MillraceError `migration-failed`, `schemas-missing`, `service-unreachable`, `database-refused`.
  *
  * @example
  * await migrateToLatest('postgres://postgres@127.0.0.1:5432/millrace'); // ['0001-catalog', …]

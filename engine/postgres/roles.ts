@@ -66,6 +66,7 @@ export async function roleStatements(on: Queryable): Promise<string[]> {
     text: 'SELECT nspname AS schema, pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = ANY($1)',
     values: [all],
   });
+  const isOwnersAll = owners.length === all.length && owners.every((schema) => schema.owner === roles.owner);
   const { rows: objects } = await on.query<Owned>({ text: OWNED_SQL, values: [all] });
   const missing = Object.values(roles).filter((role) => !present.some(({ name }) => name === role));
   const { owner, worker, server, reader } = roles;
@@ -74,8 +75,8 @@ export async function roleStatements(on: Queryable): Promise<string[]> {
     ...missing.map((role) => `CREATE ROLE ${ident(role)} NOLOGIN`),
     // Who gives an object away must be able to be its new owner.
     ...(isSettled ? [] : [`GRANT ${ident(worker)} TO ${ident(owner)}`, `GRANT ${ident(owner)} TO ${ident(me)}`]),
-    // A schema's new owner must be one who may make schemas.
-    ...(ownerMayCreate ? [] : [`GRANT CREATE ON DATABASE ${ident(database)} TO ${ident(owner)}`]),
+    // A schema's new owner must be one who may make schemas; where all are its own already, it need not.
+    ...(ownerMayCreate || isOwnersAll ? [] : [`GRANT CREATE ON DATABASE ${ident(database)} TO ${ident(owner)}`]),
     ...owners
       .filter((schema) => schema.owner !== owner)
       .map(({ schema }) => `ALTER SCHEMA ${ident(schema)} OWNER TO ${ident(owner)}`),

@@ -51,6 +51,7 @@ describe('a broker that cannot be used is named', () => {
   test('one that refuses the topic', () => {
     const { error, transient } = kafkaFailure(errorOfCode(TOPIC_AUTHORIZATION_FAILED), ['b:9092'], 'topic flights');
     expect([error.code, transient]).toEqual(['kafka-not-authorized', false]);
+    expect(error.remedy).toMatch(/kafka-acls\.sh --bootstrap-server b:9092 .* --topic flights$/);
   });
 
   test('one that does not name every partition', async () => {
