@@ -29,6 +29,7 @@ import { isMillraceError, MillraceError } from './engine/errors/millrace-error.t
 import { DEFAULT_INSTALLATION, type InstallationNames } from './engine/installation/installation-names.ts';
 import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
+import { setSensitiveKey } from './engine/values/sensitive-hash.ts';
 import { openDuckDb } from './engine/duckdb/duckdb.ts';
 import type { MemoryBudget } from './engine/memory/memory-budget.ts';
 import { setProcessMemory } from './engine/memory/process-memory.ts';
@@ -342,6 +343,7 @@ async function main(): Promise<void> {
   let listener: WorkerListener | null = null;
   try {
     const env = readEnvironment();
+    if (env.sensitiveKey !== null) setSensitiveKey(env.sensitiveKey);
     log = pino({ name: 'millrace-worker', level: env.logLevel, serializers });
     const health = new WorkerHealth();
     if (env.workerMetrics === null) bridgeLogs(log, null, env.installation);

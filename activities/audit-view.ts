@@ -2,6 +2,7 @@ import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
+import { shownAudit } from '../engine/parity/shown-report.ts';
 import type { ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/live-version.ts';
 import { bounded } from '../workflows/bounded.ts';
@@ -46,7 +47,7 @@ async function audit(
   kind: ParityKind,
   limits: AuditLimits,
 ): Promise<AuditResult> {
-  return await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
+  const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
     const { onWait, report } = memoryWait(pulse);
     return auditParity({
       view,
@@ -71,6 +72,7 @@ async function audit(
         }),
     });
   });
+  return shownAudit(result, view);
 }
 
 /** What Temporal has room for of an audit: the whole stands in Postgres. */

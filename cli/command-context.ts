@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Environment, readEnvironment } from '../config/environment.ts';
+import { setSensitiveKey } from '../engine/values/sensitive-hash.ts';
 import { Output } from './output.ts';
 
 /** Options every command understands. */
@@ -33,5 +34,6 @@ export function contextOf(options: CommonOptions): CommandContext {
   const env = readEnvironment(
     options.installation === undefined ? process.env : { ...process.env, MILLRACE_INSTALLATION: options.installation },
   );
+  if (env.sensitiveKey !== null) setSensitiveKey(env.sensitiveKey);
   return { env, output: new Output(options), features: options.features ?? env.features ?? 'features' };
 }

@@ -47,6 +47,8 @@ export interface Environment {
   readonly dataDir: string;
   /** The names of the installation: MILLRACE_INSTALLATION. */
   readonly installation: InstallationNames;
+  /** What sensitive values are hashed with, so that all processes show equal ones alike; null: each process has a key of its own. */
+  readonly sensitiveKey: string | null;
   /** The folder of archived topics that all workers share. Absolute. */
   readonly archiveDir: string;
   /** The folder for what does not fit in memory; never one that is memory itself. Absolute. */
@@ -147,6 +149,7 @@ const variablesSchema = z.object({
       error: `absolute folders, with "${delimiter}" between`,
     })
     .optional(),
+  MILLRACE_SENSITIVE_KEY: z.string().min(16, { error: 'a secret of at least 16 characters' }).optional(),
   MILLRACE_WORKER_METRICS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
@@ -226,6 +229,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     archiveDir: installation.folder(resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive'))),
     spillDir: installation.folder(resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill'))),
     roots: values.MILLRACE_ROOTS ?? null,
+    sensitiveKey: values.MILLRACE_SENSITIVE_KEY ?? null,
     servedTopic: values.MILLRACE_SERVED_TOPIC ?? installation.servedTopic,
     servedSample: values.MILLRACE_SERVED_SAMPLE,
     features: values.MILLRACE_FEATURES ?? null,
@@ -323,7 +327,7 @@ function readTemporal(variables: NodeJS.ProcessEnv, faults: ConfigurationFault[]
 /** A variable's value as an error may show it. */
 export function shown(variable: string, value: string | undefined): string | null {
   if (value === undefined) return null;
-  if (variable.endsWith('PASSWORD')) return '***';
+  if (variable.endsWith('PASSWORD') || variable === 'MILLRACE_SENSITIVE_KEY') return '***';
   return value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1***@');
 }
 

@@ -9,6 +9,7 @@ import { versions } from '../../engine/postgres/view-versions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { count, isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
+import { lettersShownBy, type Payload, REVEALED } from '../shown-letters.ts';
 
 const SHOWN_CHARS = 60;
 /** What a table needs of a payload, and what JSON has of it unless it is asked for more. */
@@ -22,15 +23,19 @@ export function addDeadLettersCommand(program: Command): void {
     .argument('<view>')
     .description('the newest records that broke the contract, with every reason')
     .option('--limit <n>', 'at most this many', limitOf, 20)
-    .option('--payload-bytes <n>', 'with --json: at most so many bytes of each payload', limitOf, JSON_BYTES);
+    .option('--payload-bytes <n>', 'with --json: at most so many bytes of each payload', limitOf, JSON_BYTES)
+    .option('--reveal', 'show sensitive values, which are hashed else');
   addAcceptCommand(command);
   withCommonOptions(command).action(
-    async (view: string, options: CommonOptions & { limit: number; payloadBytes: number }) => {
-      const { env, output } = contextOf(options);
+    async (view: string, options: CommonOptions & { limit: number; payloadBytes: number; reveal?: true }) => {
+      const { env, output, features } = contextOf(options);
       const { databaseUrl } = await neededServices(env, ['databaseUrl']);
       const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
       try {
-        const bytes = output.isJson ? options.payloadBytes : TABLE_BYTES;
+        const isRevealed = options.reveal === true;
+        const shown = isRevealed ? REVEALED : await lettersShownBy(features, (line) => output.note(line));
+        // Of a record that is cut off nobody knows the fields.
+        const bytes = output.isJson ? options.payloadBytes : isRevealed ? TABLE_BYTES : JSON_BYTES;
         const letters = (await deadLetters(pool, view, options.limit, bytes)).map((letter) => ({
           view: letter.view,
           version: letter.version,
@@ -39,8 +44,8 @@ export function addDeadLettersCommand(program: Command): void {
           partition: letter.partition,
           offset: letter.offset,
           file: letter.file,
-          reasons: letter.reasons,
-          ...payloadOf(letter.payload),
+          reasons: shown.reasons(letter.source, letter.reasons),
+          ...shown.payload(letter.source, payloadOf(letter.payload)),
           payloadBytes: letter.payloadBytes,
           at: isoMicros(letter.createdAtUs),
         }));
@@ -80,7 +85,7 @@ export function addDeadLettersCommand(program: Command): void {
 }
 
 /** A payload as text, and where text does not hold its very bytes in base64, too. */
-function payloadOf(payload: Uint8Array | null): { readonly payload: string | null; readonly payloadBase64?: string } {
+function payloadOf(payload: Uint8Array | null): Payload {
   if (payload === null) return { payload: null };
   const bytes = Buffer.from(payload);
   const text = bytes.toString('utf8');

@@ -7,6 +7,7 @@ import { systemClock } from '../../engine/values/clock.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainedFeature, ExplainedRecord, Explanation } from '../../engine/parity/explanation.ts';
+import { shownExplanation } from '../../engine/parity/shown-report.ts';
 import { setProcessMemory } from '../../engine/memory/process-memory.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { openSpillFolder } from '../../config/spill-folder.ts';
@@ -16,6 +17,11 @@ import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { shownCell } from '../shown-cell.ts';
 
+interface ExplainCommandOptions extends CommonOptions {
+  readonly at?: string | undefined;
+  readonly reveal?: boolean | undefined;
+}
+
 /** `millrace explain VIEW key=value… [--at T]`. */
 export function addExplainCommand(program: Command): void {
   const command = program
@@ -23,8 +29,9 @@ export function addExplainCommand(program: Command): void {
     .argument('<view>')
     .argument('<key=value...>', 'the join keys, e.g. origin=LAS destination=PHL')
     .description('the tiles and records behind every number of one entity, as served now or at --at')
-    .option('--at <time>', 'ISO time: what serving would have answered then, and why');
-  withCommonOptions(command).action(async (name: string, given: string[], options: CommonOptions & { at?: string }) => {
+    .option('--at <time>', 'ISO time: what serving would have answered then, and why')
+    .option('--reveal', 'show sensitive values, which are hashed else');
+  withCommonOptions(command).action(async (name: string, given: string[], options: ExplainCommandOptions) => {
     const { env, output, features } = contextOf(options);
     const definitions = await loadDefinitions(features);
     const view = definitions.views.get(name);
@@ -45,7 +52,7 @@ export function addExplainCommand(program: Command): void {
       duckdbTempDir: spillDir,
     });
     try {
-      const explanation = await explainFeatures({
+      const revealed = await explainFeatures({
         view,
         pool,
         reader,
@@ -58,6 +65,7 @@ export function addExplainCommand(program: Command): void {
         onProgress: (done, total) =>
           output.progress(`reading the log: ${count(done)}${total === null ? '' : ` of ${count(total)}`} records`),
       });
+      const explanation = options.reveal === true ? revealed : shownExplanation(revealed, view);
       if (output.isJson) output.json(explanation);
       else print(output, explanation);
     } finally {

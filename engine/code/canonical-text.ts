@@ -10,7 +10,7 @@ export type Pieces = readonly (string | Target)[];
 /** Options that change no value, by the function of Millrace that takes them; `a.b` is a member of option `a`. All others count. */
 const valueless: Readonly<Record<string, readonly string[]>> = {
   featureView: ['refresh'],
-  source: ['invalidLimit', 'headers', 'history.disjoint'],
+  source: ['invalidLimit', 'headers', 'sensitive', 'history.disjoint'],
 };
 
 const positions = new Set(['type', 'start', 'end', 'loc', 'range', 'raw', 'sourceType', 'expression']);

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { contractOf } from '../contract/compile-contract.ts';
+import { hushedContract } from '../contract/hush-reasons.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import { isIsoDate } from '../values/date-days.ts';
 import { INSTANT, parseDateTime } from '../values/iso-time.ts';
@@ -12,6 +13,7 @@ export function compileHistory(
   history: Source['options']['history'],
   baseFolder: string,
   fields: ReadonlyMap<string, FieldPlan>,
+  sensitive: ReadonlySet<string>,
   report: ReportFault,
 ): CompiledHistory | null {
   if (history === undefined) return null;
@@ -40,7 +42,7 @@ export function compileHistory(
     untilUs: readUntil(history.until, report),
     disjoint,
     partitions,
-    lines: pathLines(partitions, fields),
+    lines: pathLines(partitions, fields, sensitive),
     csv: readDialect(history.csv, report),
   };
 }
@@ -85,11 +87,18 @@ function readPartitions(
   return [...partitions];
 }
 
-function pathLines(partitions: readonly string[], fields: ReadonlyMap<string, FieldPlan>): PathLines | undefined {
+function pathLines(
+  partitions: readonly string[],
+  fields: ReadonlyMap<string, FieldPlan>,
+  sensitive: ReadonlySet<string>,
+): PathLines | undefined {
   if (partitions.length === 0) return undefined;
   const inPath = [...fields].filter(([name]) => partitions.includes(name));
   const rest = [...fields.values()].filter(({ spec }) => !partitions.includes(spec.name));
-  return { rest: contractOf(rest), own: new Map(inPath.map(([name, plan]) => [name, contractOf([plan])])) };
+  return {
+    rest: hushedContract(contractOf(rest), sensitive),
+    own: new Map(inPath.map(([name, plan]) => [name, contractOf([plan])])),
+  };
 }
 
 const preset: CsvDialect = { delimiter: ',', decimal: '.' };

@@ -1,4 +1,5 @@
 import { contractOf } from '../contract/compile-contract.ts';
+import { hushedContract } from '../contract/hush-reasons.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../values/type-name.ts';
@@ -61,15 +62,17 @@ export function compileSource(definition: Source, baseFolder: string, report: Re
       'Use letters, digits, ".", "_" and "-".',
     );
   }
+  const sensitive = readSensitive(options, fields, report);
   const source: CompiledSource = {
     name: definition.name,
-    contract: contractOf(plans),
+    contract: hushedContract(contractOf(plans), new Set(sensitive)),
     eventTimeField: options.eventTime,
     eventTimeAt,
     eventIdField: options.eventId ?? null,
     topic: options.topic ?? null,
     headers: readHeaderNames(options, fields, report),
-    history: compileHistory(options.history, baseFolder, fields, report),
+    history: compileHistory(options.history, baseFolder, fields, new Set(sensitive), report),
+    ...(sensitive.length === 0 ? {} : { sensitive }),
     dedupeHorizonUs: readDuration('dedupeHorizon', options.dedupeHorizon, 24 * HOUR_US, report),
     maxAheadUs:
       options.maxAhead === false
@@ -158,6 +161,27 @@ function readFinerThanMicros(finer: Source['options']['finerThanMicros'], report
     'Leave it out where digits finer than a microsecond are a mistake.',
   );
   return undefined;
+}
+
+function readSensitive(
+  { sensitive = [], eventTime, history }: Source['options'],
+  fields: ReadonlyMap<string, FieldPlan>,
+  report: ReportFault,
+): readonly string[] {
+  const fault = (message: string, remedy: string): void => report('invalid-sensitive', 'sensitive', message, remedy);
+  if (!Array.isArray(sensitive)) {
+    fault(`expected a list of field names, received ${JSON.stringify(sensitive)}`, "Give e.g. sensitive: ['email'].");
+    return [];
+  }
+  for (const name of sensitive as readonly unknown[]) {
+    if (typeof name !== 'string' || !fields.has(name))
+      fault(`no field ${JSON.stringify(name)} in the schema`, `Name some of: ${[...fields.keys()].join(', ')}.`);
+    else if (name === eventTime)
+      fault(`field "${name}" is the event time, which every state and message goes by`, 'Leave it out.');
+    else if (history?.partitions?.includes(name) === true)
+      fault(`field "${name}" is a folder of the history's paths, and paths are shown`, 'Keep it in the files.');
+  }
+  return [...new Set(sensitive as readonly string[])];
 }
 
 /** A field's type in words. */

@@ -11,6 +11,7 @@ import type { FeatureView } from './feature-view.ts';
 import type { ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
+import { hushedPrepare } from './sensitive-view.ts';
 import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-features.ts';
 
 export type KeyPlan = { readonly name: string; readonly type: ScalarType };
@@ -113,7 +114,7 @@ export function compileView(
     source: source.source,
     refreshMs: typeof refreshUs === 'number' ? refreshUs / 1000 : null,
     featureInputs: features.map(inputText),
-    prepare: createPrepare(view.where, keyReader(keys, view.key), slots),
+    prepare: hushedPrepare(createPrepare(view.where, keyReader(keys, view.key), slots), source.source),
     slots,
   };
   return { compiled, functions };

@@ -76,6 +76,8 @@ export interface CompiledSource {
   /** Names of the record headers the contract names: archived, not seen by row functions. Default none. */
   readonly headers?: readonly string[] | undefined;
   readonly history: CompiledHistory | null;
+  /** Fields whose values are hashed where they are shown. Default none. */
+  readonly sensitive?: readonly string[] | undefined;
   /** Dedupe horizon in µs, default 24 h. */
   readonly dedupeHorizonUs: number;
   /** How far an event time may lie ahead of what it is held against (design §5, time guard), µs, default 1 h; Infinity: no guard. */

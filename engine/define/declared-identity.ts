@@ -8,7 +8,7 @@ import type { FeatureView } from './feature-view.ts';
  * counts, unless it is left out here by name.
  */
 export function declaredIdentity(definition: FeatureView, view: ViewCompilation, plans: readonly FieldPlan[]): unknown {
-  const { contract: _, headers: __, invalidLimit: ___, history, maxAheadUs, ...source } = view.source;
+  const { contract: _, headers: __, invalidLimit: ___, sensitive: ____, history, maxAheadUs, ...source } = view.source;
   return {
     contract: plans.map(contractText),
     layout: view.layout,

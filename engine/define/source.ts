@@ -37,6 +37,11 @@ export interface SourceOptions<Members extends Shape = Shape> {
   /** Record headers to archive, as columns `header_<name>`; row functions do not see them. */
   readonly headers?: readonly string[] | undefined;
   readonly history?: HistoryOptions<keyof Members & string> | undefined;
+  /**
+   * Fields whose values are hashed in dead letters, errors, logs, explanations and reports (docs/security.md). It changes no value, and no
+   * fingerprint. Not the event time, nor what is a folder of the history's paths: those stand everywhere.
+   */
+  readonly sensitive?: readonly (keyof Members & string)[] | undefined;
   /** How long an event id is remembered behind the watermark. Default `'24h'`. */
   readonly dedupeHorizon?: Duration | undefined;
   /**
@@ -62,11 +67,12 @@ export interface Source<Name extends string = string, Members extends Shape = Sh
 }
 
 /** The options of a source of any contract. */
-export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId' | 'history'> {
+export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId' | 'history' | 'sensitive'> {
   readonly schema: z.ZodObject;
   readonly eventTime: string;
   readonly eventId?: string | undefined;
   readonly history?: HistoryOptions | undefined;
+  readonly sensitive?: readonly string[] | undefined;
 }
 
 /**

@@ -28,6 +28,7 @@ export const ERROR_CODES = {
     'invalid-header': 'A header that is to be kept has an impossible name, or there is no topic to have headers.',
     'duplicate-header': 'A header would be a column that is there already.',
     'invalid-duration': 'A text that should be a duration is none.',
+    'invalid-sensitive': '`sensitive` names what is no field, or what cannot be hidden.',
     'invalid-limit': '`invalidLimit` is not a rate and a window.',
     'invalid-history': '`history` has a value it does not know.',
     'invalid-csv-dialect': '`history.csv` does not describe a CSV that can be told apart.',

@@ -72,14 +72,11 @@ export class ServedReadDecoder {
     const entity = objectOf(read, 'entity', read.entityJson);
     const keys = this.#keys;
     if (Object.keys(entity).length !== keys.length) {
-      throw mismatch(
-        read,
-        `entity ${read.entityJson}: expected the join keys ${keys.map(({ name }) => name).join(', ')}`,
-      );
+      throw mismatch(read, `its entity: expected the join keys ${keys.map(({ name }) => name).join(', ')}`);
     }
     return keys.map(({ name, type, convert }) => {
       const value = Object.hasOwn(entity, name) ? convert(entity[name]) : undefined;
-      if (value === undefined) throw mismatch(read, `entity ${read.entityJson}: "${name}" is no ${type.kind}`);
+      if (value === undefined) throw mismatch(read, `its entity: "${name}" is no ${type.kind}`);
       return value as ScalarValue;
     });
   }

@@ -31,11 +31,14 @@ export async function checkStatesUnchanged(
     return seq !== entry.seq || commitId !== entry.commitId;
   });
   if (other === undefined) return;
-  const { keyText } = states[other[0] - 1]!.entry;
-  throw new MillraceError('state-conflict', `${layout.view}: another run changed the state of ${keyText} meanwhile`, {
-    remedy:
-      'Nothing is to be done: the micro-batch is done again. Where it happens often, key the topic by the entity.',
-    retryable: true,
-    httpStatus: 409,
-  });
+  throw new MillraceError(
+    'state-conflict',
+    `${layout.view}: another run changed the state of one of its entities meanwhile`,
+    {
+      remedy:
+        'Nothing is to be done: the micro-batch is done again. Where it happens often, key the topic by the entity.',
+      retryable: true,
+      httpStatus: 409,
+    },
+  );
 }

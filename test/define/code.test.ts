@@ -44,6 +44,7 @@ const same: readonly (readonly [string, string])[] = [
       .replace('entity: thing', 'refresh: every, entity: thing'),
   ],
   ['the invalid limit', base.replace(`topic: 'events'`, `topic: 'events', invalidLimit: { rate: 0.5, window: 20 }`)],
+  ['sensitive fields', base.replace(`topic: 'events'`, `topic: 'events', sensitive: ['id']`)],
   ['archived headers', base.replace(`topic: 'events'`, `topic: 'events', headers: ['trace']`)],
   [
     'another view',

@@ -80,6 +80,7 @@ test('what changes no value changes no fingerprint', async () => {
     ['shop.ts', 'source: orders, where', `source: orders, refresh: '6h', where`],
     ['shop.ts', topic, `${topic}, invalidLimit: { rate: 0.5, window: 10 }`],
     ['shop.ts', topic, `${topic}, headers: ['trace']`],
+    ['shop.ts', topic, `${topic}, sensitive: ['note', 'price']`],
     ['shop.ts', `'a', { entity: shop, source: orders,`, `"a", { source: orders, "entity": shop,`],
     ['shop.ts', 'import { fee, other }', `import { readFileSync } from 'node:fs';\n    import { other, fee }`],
     ['shop.ts', 'const threshold', 'export const spare = [1].map((x) => x + 1);\n    const threshold'],

@@ -128,6 +128,7 @@ describe('the environment', () => {
         MILLRACE_TEMPORAL_UI: 'ui',
         MILLRACE_SERVED_TOPIC: 'two words',
         MILLRACE_SERVED_SAMPLE: '1.5',
+        MILLRACE_SENSITIVE_KEY: 'too short',
       }),
     ).toEqual({
       DATABASE_URL: 'mysql://me:***@db/store',
@@ -144,6 +145,7 @@ describe('the environment', () => {
       MILLRACE_TEMPORAL_UI: 'ui',
       MILLRACE_SERVED_TOPIC: 'two words',
       MILLRACE_SERVED_SAMPLE: '1.5',
+      MILLRACE_SENSITIVE_KEY: '***',
     });
   });
 

@@ -14,7 +14,8 @@ export function withDecimalComma(type: FieldType, decode: ColumnDecoder): Column
     const value = decode(raw.includes('.') ? '.' : raw.replace(',', '.'), reasons);
     for (let index = before; index < reasons.length; index++) {
       reasons[index] = (reasons[index] as string).replace(
-        /received .*$/s,
+        // What is hashed already stays so.
+        /received (?!hash:).*$/s,
         () => `received ${describeReceived(raw)}, where the decimal sign is declared to be a comma`,
       );
     }
