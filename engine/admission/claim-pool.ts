@@ -6,9 +6,6 @@ import { ClaimTable } from './claim-table.ts';
 /** Of the heap, for a block and those who hold it; above what was measured. */
 const BLOCK_BYTES = 320;
 
-/** Made anew at a time, of segments with claims that nobody holds any more: what one record can be held up by. */
-const SWEPT_AT_ONCE = 8;
-
 /** Claims in a pool, for as long as somebody holds them. */
 export interface ClaimBlock {
   readonly tag: number;
@@ -77,9 +74,9 @@ export class ClaimPool {
     this.#table = new ClaimTable(this.#tags);
   }
 
-  /** Drops claims that nobody holds, as far as they are more than an eighth. `whole`: all of them at once, else a few segments' worth. */
-  sweep(whole = false): void {
-    this.#table.sweep(whole ? Number.POSITIVE_INFINITY : SWEPT_AT_ONCE);
+  /** Drops claims that nobody holds from up to so many segments (of about a thousand claims), while they are more than an eighth of all. */
+  sweep(segments: number): void {
+    this.#table.sweep(segments);
   }
 
   /** Calls `visit` with each claim of a block of `held`, in no order. */

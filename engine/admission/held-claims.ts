@@ -5,6 +5,10 @@ import { PACKED_ID_BYTES, packedTimeUs } from './id-hash.ts';
 import { OpenClaims } from './open-claims.ts';
 import { packClaims } from './pack-claims.ts';
 
+/** Segments made anew at once without claims that nobody holds: by the claim that ends a block, and now and then. */
+const SWEPT_BY_CLAIM = 8;
+const SWEPT_AT_TIMES = 512;
+
 /**
  * The claims that one holder knows of one partition, in the order they were made: those of full blocks lie in a pool, which others who judged alike share;
  * those of the block at hand are its own. To be released.
@@ -46,7 +50,7 @@ export class HeldClaims {
     let gone = 0;
     while (gone < this.#blocks.length && this.#blocks[gone]!.newestUs < floorUs) this.#drop(this.#blocks[gone++]!);
     if (gone > 0) this.#blocks.splice(0, gone);
-    this.#pool.sweep();
+    this.#pool.sweep(SWEPT_BY_CLAIM);
   }
 
   /** Adds packed ids in the order they were claimed. Throws MillraceError `dedupe-ids-corrupt`. */
@@ -85,7 +89,7 @@ export class HeldClaims {
     const kept = this.#blocks.filter((block) => block.newestUs >= floorUs);
     for (const block of this.#blocks) if (block.newestUs < floorUs) this.#drop(block);
     this.#blocks = kept;
-    this.#pool.sweep(true);
+    this.#pool.sweep(SWEPT_AT_TIMES);
   }
 
   /** All that it knows, packed: read again they make the same blocks. */
@@ -102,7 +106,7 @@ export class HeldClaims {
     this.#open.clear();
     this.#newestUs = Number.NEGATIVE_INFINITY;
     this.#pool.leave();
-    this.#pool.sweep(true);
+    this.#pool.sweep(Number.POSITIVE_INFINITY);
   }
 
   #hold(block: ClaimBlock): void {

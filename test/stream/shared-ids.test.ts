@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { hashId, PACKED_ID_BYTES, packId } from '../../engine/admission/id-hash.ts';
 import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
 import { memoryShares } from '../../engine/memory/memory-shares.ts';
+import { insertDedupeIds } from '../../engine/postgres/dedupe-ids.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { SharedIds } from '../../engine/stream/shared-ids.ts';
 import type { StreamProgress } from '../../engine/stream/stream-options.ts';
@@ -141,6 +143,61 @@ test('five views over a source hold its ids once, paid for once, and give them b
   await Promise.all([holder, sharer]);
   filler.release();
   expect(tight.usedBytes).toBe(0);
+});
+
+test('what a stream must know and others do not hold it waits for, and holds nothing meanwhile', async () => {
+  const broker = filledBroker('unlike', 100);
+  const view = spendingView({ topic: 'unlike', lifetime: false });
+  const reader = createMemoryLogReader(broker);
+  const versions: number[] = [];
+  for (let at = 0; at < 2; at++) {
+    const version = await publishEmptyVersion(database.pool, view, broker.bounds('unlike'));
+    const ids = new Uint8Array(100_000 * PACKED_ID_BYTES);
+    const bytes = new DataView(ids.buffer);
+    const words = new Uint32Array(4);
+    for (let id = 0; id < 100_000; id++) {
+      hashId(`${at}-${id}`, words);
+      packId(bytes, id * PACKED_ID_BYTES, words, 1e15);
+    }
+    const place = { view: view.name, version, topic: 'unlike', partition: 0, seq: 0, chunk: 0 };
+    await insertDedupeIds(database.pool, [{ ...place, newestEventTimeUs: 1e15, ids }]);
+    versions.push(version);
+  }
+  const memory = new MemoryBudget(memoryShares(1024));
+  const stop = new AbortController();
+  const seen: [StreamProgress[], StreamProgress[]] = [[], []];
+  const begin = (at: 0 | 1) =>
+    runStream({
+      view,
+      version: versions[at]!,
+      pool: database.pool,
+      reader,
+      memory,
+      clock: testClock,
+      until: 'forever',
+      fence: { generation: 1, attemptMs: at + 1, owner: `version-${at}` },
+      signal: stop.signal,
+      limits: { progressEveryMs: 20 },
+      onProgress: (progress) => seen[at].push(progress),
+    });
+  const first = begin(0);
+  await vi.waitUntil(() => seen[0].at(-1)?.state === 'running');
+  const rest = memory.limits.buffers - memory.used.buffers;
+  const filler = await memory.reserve({ buffers: rest - 6.5 * MB }, 'backfill of others');
+  const before = memory.used;
+  const second = begin(1);
+  await vi.waitUntil(() => seen[1].at(-1)?.state === 'waiting' && memory.waiting().length === 1);
+  expect(seen[1].at(-1)!.waitingFor).toContain('waiting for 17 MB of memory');
+  // But for a little that what it gave up has left behind in the table.
+  expect(memory.used.heap).toBe(before.heap);
+  expect(memory.used.buffers - before.buffers).toBeLessThan(MB);
+  filler.release();
+  await vi.waitUntil(() => seen[1].at(-1)?.state === 'running');
+  const holder = memory.holders().find(({ what }) => what === 'ids of purchases');
+  expect(holder!.buffers).toBeGreaterThan(200_000 * 24);
+  stop.abort();
+  await Promise.all([first, second]);
+  expect(memory.usedBytes).toBe(0);
 });
 
 test('one of several loads ids at a time; who gives up its turn holds up nobody', async () => {
