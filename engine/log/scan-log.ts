@@ -33,6 +33,9 @@ export type LogPoint =
   | { readonly in: 'history'; readonly history: HistoryPoint }
   | { readonly in: 'topic'; readonly history: PassedHistory | null; readonly topic: readonly PartitionPoint[] };
 
+/** Of records, what is decoded at once. */
+const BATCH_BYTES = 2 << 20;
+
 /** A history that has passed: all of its figures but the ids. */
 export type PassedHistory = Omit<HistoryFigures, 'horizonIds'>;
 
@@ -288,8 +291,16 @@ class Scan {
       readBigint(chunk, 2, numbers);
       const values = chunk.getColumnVector(3);
       batch.clear();
+      let decodedBytes = 0;
       for (let index = 0; index < chunk.rowCount; index++) {
-        const decoded = source.contract.decodeJson((values.getItem(index) as DuckDBBlobValue).bytes);
+        const { bytes } = values.getItem(index) as DuckDBBlobValue;
+        if (decodedBytes > 0 && decodedBytes + bytes.length > BATCH_BYTES) {
+          yield batch.events;
+          batch.clear();
+          decodedBytes = 0;
+        }
+        decodedBytes += bytes.length;
+        const decoded = source.contract.decodeJson(bytes);
         invariant(decoded.ok, 'a record that was valid is so no more');
         const { row } = decoded;
         const id = source.eventIdField === null ? null : eventIdText(row[source.eventIdField]);

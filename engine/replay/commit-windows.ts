@@ -11,10 +11,15 @@ export interface CommitWindow {
 /** Cuts the commits of a version into windows of about so many records: as many whole commits as fit, at least one. */
 export class CommitWindows {
   readonly #commits: CommitTimeline;
-  readonly #records: number;
+  #records: number;
 
   constructor(commits: CommitTimeline, records: number) {
     this.#commits = commits;
+    this.#records = records;
+  }
+
+  /** Windows from the next one on have so many records. */
+  resize(records: number): void {
     this.#records = records;
   }
 

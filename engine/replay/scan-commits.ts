@@ -5,7 +5,7 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import { scanHistory } from '../history/history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
-import type { LogReader } from '../topic/log-reader.ts';
+import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import { viewNeedsKafka } from '../topic/topic-errors.ts';
@@ -28,7 +28,7 @@ export interface CommitScanOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told what the topic's read waits for where that lasts, and null once it goes on. */
   readonly onWait?: ((text: string | null) => void) | undefined;
-  /** How many records are read, and held, before they are put in order. Default 100,000; a commit is never split. */
+  /** How many records are read, and held, before they are put in order, at most: fewer where they are large. Default 100,000; a commit is never split. */
   readonly windowRecords?: number | undefined;
   /** Records and history rows passed, of how many; the total is null while unknown. */
   readonly onProgress?: ((done: number, total: number | null) => void) | undefined;
@@ -55,6 +55,11 @@ export interface CommitScan {
 }
 
 const DEFAULT_WINDOW_RECORDS = 100_000;
+/** The first window has no more: nothing is known yet of how large records are. */
+const FIRST_WINDOW_RECORDS = 8_192;
+const MOST_GROWTH = 4;
+/** What the values of a window take, about; decoded they are two or three times that. */
+const WINDOW_BYTES = 16 << 20;
 
 /**
  * The log in the order in which one version of a view applied it: history ∪ topic up to the version's cut as commit 0, then what each
@@ -202,17 +207,24 @@ class Replay {
   /** Commits 1 to the last: a window of several is read from all partitions, put in order, and handed on commit by commit. */
   async *#committed(topic: TopicScan, publishedAtUs: number): AsyncGenerator<CommittedEvents> {
     const { commits, untilSeq, signal } = this.#options;
-    const windows = new CommitWindows(commits, this.#options.windowRecords ?? DEFAULT_WINDOW_RECORDS);
+    const mostRecords = this.#options.windowRecords ?? DEFAULT_WINDOW_RECORDS;
+    let windowRecords = Math.min(mostRecords, FIRST_WINDOW_RECORDS);
+    const windows = new CommitWindows(commits, windowRecords);
     const lookup = new CommitLookup(commits);
     let visibleAtUs = publishedAtUs;
     for (const { firstSeq, lastSeq, ends } of windows.upTo(untilSeq)) {
       signal?.throwIfAborted();
       topic.extendTo(ends);
       const held: Held[] = [];
-      const accept = (event: LogEvent, record: { readonly timestampUs: number }): void => {
+      let bytes = 0;
+      const accept = (event: LogEvent, record: Pick<RawRecord, 'timestampUs' | 'value'>): void => {
+        bytes += record.value?.length ?? 0;
         held.push({ seq: lookup.seqOf(event.partition, event.offset), event, brokerTimeUs: record.timestampUs });
       };
       for await (const _ of topic.batches(accept));
+      const fitting = Math.floor((windowRecords * WINDOW_BYTES) / Math.max(bytes, 1));
+      windowRecords = Math.max(1, Math.min(fitting, windowRecords * MOST_GROWTH, mostRecords));
+      windows.resize(windowRecords);
       held.sort(inOrder);
       let at = 0;
       for (let seq = firstSeq; seq <= lastSeq; seq++) {

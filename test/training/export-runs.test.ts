@@ -15,6 +15,10 @@ import { source } from '../../engine/define/source.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions, TrainingProgress } from '../../engine/training/training-types.ts';
+import { duckDbMemory } from '../../engine/memory/duckdb-memory.ts';
+import { intakeMemory } from '../../engine/memory/intake-memory.ts';
+import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
+import { memoryShares } from '../../engine/memory/memory-shares.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { filesIn, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
 
@@ -115,6 +119,32 @@ test('the same bytes and the same manifest each time, in one pass or many, in li
   expect(await filesIn(folder)).toEqual(
     [...before, ...['a', 'b', 'c', 'd'].flatMap((name) => [`${name}.parquet`, `${name}.parquet.manifest.json`])].sort(),
   );
+});
+
+test('gives all of its memory back: done, refused, broken and told to end', async () => {
+  const memory = new MemoryBudget(memoryShares(1024));
+  const spine = join(folder, 'big.parquet');
+  let most = 0;
+  const abort = new AbortController();
+  await exportTo('a.parquet', { spine, memory, onProgress: () => void (most = Math.max(most, memory.usedBytes)) });
+  expect(most).toBeGreaterThan(0);
+  await expect(exportTo('b.parquet', { spine: join(folder, 'none.parquet'), memory })).rejects.toMatchObject({
+    code: 'spine-not-found',
+  });
+  for (const [name, fail] of [
+    ['c.parquet', () => abort.abort(new Error('enough'))],
+    [
+      'd.parquet',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+  ] as const)
+    await expect(
+      exportTo(name, { spine, memory, signal: abort.signal.aborted ? undefined : abort.signal, onProgress: fail }),
+    ).rejects.toThrow(/enough|broken/);
+  expect([memory.usedBytes, intakeMemory(memory).usedBytes, duckDbMemory(memory).usedBytes]).toEqual([0, 0, 0]);
+  expect(memory.holders()).toEqual([]);
 });
 
 test('the manifest says what the file is made of', async () => {
