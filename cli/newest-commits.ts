@@ -31,7 +31,7 @@ export async function newestCommits(
       pool,
       catalog
         .selectFrom('commit_record')
-        .selectAll()
+        .select(['version', 'seq', 'partition', 'from_offset', 'until_offset', 'watermark_us', 'committed_at'])
         .where('view', '=', view)
         .orderBy('version', 'desc')
         .orderBy('seq', 'desc')

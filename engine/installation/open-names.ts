@@ -24,13 +24,25 @@ export const OPEN_NAMES = {
  * @example
  * settleNames(`SELECT 1 FROM ${OPEN_NAMES.catalog}.view_version`, installationNames()); // 'SELECT 1 FROM millrace_catalog.view_version'
  */
-export function settleNames(text: string, { schemas, roles, locks }: InstallationNames): string {
-  if (!text.includes('\0')) return text;
-  const names: Readonly<Record<string, string>> = { ...schemas, reader: roles.reader, locks };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what tells these names from all others
-  return text.replace(/\0([a-z]*)\0/g, (_, open: string) => {
-    const name = names[open];
-    if (name === undefined) throw internalBug(`an SQL text leaves "${open}" open, which no installation has`);
-    return name;
-  });
+export function settleNames(text: string, names: InstallationNames): string {
+  const parts = text.split('\0');
+  let settled = parts[0] ?? '';
+  for (let at = 1; at < parts.length; at += 2) settled += nameOf(parts[at] ?? '', names) + (parts[at + 1] ?? '');
+  return settled;
+}
+
+function nameOf(open: string, { schemas, roles, locks }: InstallationNames): string {
+  switch (open) {
+    case 'surface':
+    case 'catalog':
+    case 'state':
+    case 'sql':
+      return schemas[open];
+    case 'reader':
+      return roles.reader;
+    case 'locks':
+      return locks;
+    default:
+      throw internalBug(`an SQL text leaves ${JSON.stringify(open)} open, which no installation has`);
+  }
 }
