@@ -35,6 +35,7 @@ import type { MemoryBudget } from './engine/memory/memory-budget.ts';
 import { setProcessMemory } from './engine/memory/process-memory.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
+import { appendEvent } from './engine/postgres/audit-events.ts';
 import { ensureMigrated } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
@@ -151,7 +152,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const temporal = needed(env.temporal, 'TEMPORAL_ADDRESS', '127.0.0.1:7233');
   const definitions = await loadDefinitions(env.features ?? 'features');
   await checkReachable({ databaseUrl, kafka: env.kafka, temporal });
-  await ensureMigrated(databaseUrl, env.installation);
+  const migrations = await ensureMigrated(databaseUrl, env.installation);
   await registerSearchAttributes(temporal);
 
   const memory = setProcessMemory(env.memoryMb);
@@ -164,6 +165,10 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     installation: env.installation,
     onIdleError: (error) => log.warn({ error: error.message }, 'an idle database connection broke'),
   });
+  if (migrations.length > 0) {
+    const event = { actor: `worker ${identity}`, action: 'migrate', subject: null, input: {} };
+    await appendEvent(pool, { ...event, result: { ran: migrations } });
+  }
   const surfaces = await renewSqlSurfaces(pool);
   if (surfaces.renewed.length > 0) log.info({ views: surfaces.renewed }, 'SQL views were made anew');
   for (const { view, error } of surfaces.kept)

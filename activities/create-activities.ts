@@ -6,6 +6,7 @@ import { discardUnfinished } from './discard-unfinished.ts';
 import { exportTrainingSet } from './export-training-set.ts';
 import { fenceArchive } from './fence-archive.ts';
 import { fenceStream } from './fence-stream.ts';
+import { noteEvent } from './note-event.ts';
 import { publishView } from './publish-view.ts';
 import { resolveSource } from './resolve-source.ts';
 import { resolveView } from './resolve-view.ts';
@@ -37,6 +38,7 @@ export interface Activities {
   readonly runArchiveSlice: Activity<typeof runArchiveSlice>;
   readonly tendArchive: Activity<typeof tendArchive>;
   readonly fenceArchive: Activity<typeof fenceArchive>;
+  readonly noteEvent: Activity<typeof noteEvent>;
 }
 
 /**
@@ -62,5 +64,6 @@ export function createActivities(deps: ActivityDeps): Activities {
     runArchiveSlice: asActivity('by-error', (input) => runArchiveSlice(deps, input)),
     tendArchive: asActivity('by-error', (input) => tendArchive(deps, input)),
     fenceArchive: asActivity('always', (input) => fenceArchive(deps, input)),
+    noteEvent: asActivity('always', (input) => noteEvent(deps, input)),
   };
 }

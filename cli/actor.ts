@@ -1,7 +1,9 @@
 import { hostname, userInfo } from 'node:os';
 
-/** Who runs this command, as the catalog notes it: `user@host`. */
-export function actorName(): string {
+/** Who runs this command, as the catalog notes it: what MILLRACE_ACTOR says, else `user@host`. */
+export function actorName(variables: NodeJS.ProcessEnv = process.env): string {
+  const named = variables['MILLRACE_ACTOR']?.trim();
+  if (named !== undefined && named !== '') return named;
   try {
     return `${userInfo().username}@${hostname()}`;
   } catch {

@@ -8,6 +8,7 @@ import {
   archiveWorkflowId,
 } from '../workflows/archive-source/contract.ts';
 import { grpcFailure } from '../config/temporal-error.ts';
+import { actorName } from './actor.ts';
 import { updateWorkflow } from './lifecycle-client.ts';
 
 const ANSWER_WITHIN_MS = 3_000;
@@ -25,6 +26,7 @@ export async function startArchive(
       taskQueue,
       args: [{ source, ...(options === undefined ? {} : { options }) }],
       staticSummary: `archive of ${source}`,
+      memo: { actor: actorName() },
     });
     return true;
   } catch (error) {

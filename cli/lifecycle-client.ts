@@ -17,7 +17,9 @@ import {
   type LifecycleStatus,
   statusQuery,
 } from '../workflows/feature-lifecycle/contract.ts';
+import type { CommandOrigin } from '../workflows/noted-commands.ts';
 import { TASK_QUEUE } from '../workflows/task-queues.ts';
+import { actorName } from './actor.ts';
 import { namesOf } from './with-temporal.ts';
 import { grpcFailure } from '../config/temporal-error.ts';
 
@@ -39,6 +41,7 @@ export async function startLifecycle(
       taskQueue,
       args: [{ view, ...(options === undefined ? {} : { options }) }],
       staticSummary: `feature view ${view}`,
+      memo: { actor: actorName() },
     });
     return true;
   } catch (error) {
@@ -65,7 +68,9 @@ export async function updateWorkflow<Answer>(
   for (;;) {
     try {
       return await client.withDeadline(untilMs, () =>
-        client.workflow.getHandle(workflowId).executeUpdate<Answer, []>(update),
+        client.workflow
+          .getHandle(workflowId)
+          .executeUpdate<Answer, [CommandOrigin]>(update, { args: [{ actor: actorName() }] }),
       );
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw absent();

@@ -104,6 +104,40 @@ export type FeaturesResponse = z.infer<typeof featuresResponseSchema>;
 
 const typeSchema = z.string().openapi({ example: 'decimal(10,2)' });
 
+const MAX_EVENTS = 1_000;
+
+/** What `GET /v1/events` is asked. */
+export const eventsQuerySchema = z.object({
+  view: z.string().min(1).optional().openapi({ description: 'Of this view alone; or source, or token.' }),
+  since: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .openapi({ description: 'From then on, ISO with offset.', example: '2026-01-01T00:00:00Z' }),
+  limit: z.coerce.number().int().min(1).max(MAX_EVENTS).default(100),
+});
+
+const eventDetailsSchema = z.record(
+  z.string(),
+  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]),
+);
+
+/** The answer of `GET /v1/events`. */
+export const eventsResponseSchema = z
+  .object({
+    events: z.array(
+      z.object({
+        id: z.number().int(),
+        at: z.string().openapi({ example: '2026-06-01T12:00:00.000000Z' }),
+        actor: z.string().openapi({ description: 'Who asked for it, as their command said.', example: 'ana@laptop' }),
+        action: z.string().openapi({ example: 'promote' }),
+        subject: z.string().nullable().openapi({ example: 'route_delays' }),
+        input: eventDetailsSchema,
+        result: eventDetailsSchema,
+      }),
+    ),
+  })
+  .openapi('EventsResponse');
+
 /** The answer of `GET /v1/views`. */
 export const viewsResponseSchema = z
   .object({

@@ -6,6 +6,7 @@ import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
+import { auditEvents } from '../engine/postgres/audit-events.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
@@ -17,13 +18,15 @@ import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { listEntities, listServices, listSources } from '../engine/define/list-definitions.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
-import type { Gate } from './access/gate.ts';
+import { forbidden, type Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
 import { archiveProgress } from './archive-progress.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
   entitiesResponseSchema,
   errorSchema,
+  eventsQuerySchema,
+  eventsResponseSchema,
   featuresHeadersSchema,
   featuresRequestSchema,
   featuresResponseSchema,
@@ -130,6 +133,21 @@ const servicesRoute = listRoute(
   'The feature services that requests may name, as far as the token covers them',
   servicesResponseSchema,
 );
+const eventsRoute = createRoute({
+  method: 'get',
+  path: '/v1/events',
+  summary: 'Who did what: the newest commands that changed something (scope admin)',
+  security,
+  request: { query: eventsQuerySchema },
+  responses: {
+    200: json(eventsResponseSchema, 'The newest first.'),
+    400: failures[400],
+    401: failures[401],
+    403: failures[403],
+    429: failures[429],
+    503: failures[503],
+  },
+});
 
 const healthRoute = createRoute({
   method: 'get',
@@ -279,6 +297,14 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const { scopes } = c.get('admitted').caller;
     const shown = listServices(services).filter(({ service }) => mayReadService(scopes, service, services));
     return c.json({ services: shown }, 200);
+  });
+  app.openapi(eventsRoute, async (c) => {
+    const isAdmin = c.get('admitted').caller.scopes.some(({ kind }) => kind === 'admin');
+    if (!isAdmin) throw forbidden('see who did what: that takes the scope admin');
+    const { view, since, limit } = c.req.valid('query');
+    const sinceUs = since === undefined ? undefined : Date.parse(since) * 1000;
+    const events = await auditEvents(pool, { subject: view, sinceUs, limit });
+    return c.json({ events: events.map(({ atUs, ...event }) => ({ ...event, at: formatDateTime(atUs) })) }, 200);
   });
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {

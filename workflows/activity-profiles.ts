@@ -28,6 +28,16 @@ export const CERTAIN: ActivityOptions = {
 };
 export const certain = proxyActivities<Activities>(CERTAIN);
 
+/** What is noted of a command: as long as it takes, and nothing waits for it but the end of the run. */
+export function noting(summary: string): Activities['noteEvent'] {
+  const { noteEvent } = proxyActivities<Activities>({
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+    summary,
+  });
+  return noteEvent;
+}
+
 const BATCH_RETRY = {
   initialInterval: '1s',
   backoffCoefficient: 2,

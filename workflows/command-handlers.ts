@@ -1,6 +1,7 @@
 import type { UpdateDefinition } from '@temporalio/common';
 import { CancellationScope, CancelledFailure, setHandler } from '@temporalio/workflow';
 import { failure } from './failure.ts';
+import type { CommandOrigin, NotedCommands } from './noted-commands.ts';
 
 /** The commands of a workflow: what each is to it, and what it answers. */
 export interface CommandDesk<Command extends string, Status> {
@@ -10,17 +11,23 @@ export interface CommandDesk<Command extends string, Status> {
   readonly refusal: (command: Command) => string | null;
   readonly accept: (command: Command) => void;
   readonly status: () => Status;
+  readonly notes: NotedCommands;
 }
 
 /** Answers every command with the status after it. A refused one leaves no trace in the history. */
-export function answerCommands<Command extends string, Status>(desk: CommandDesk<Command, Status>): void {
+export function answerCommands<Command extends string, Status extends { readonly phase: string }>(
+  desk: CommandDesk<Command, Status>,
+): void {
   for (const command of Object.keys(desk.updates) as Command[]) {
     const update: UpdateDefinition<Status> = desk.updates[command];
     setHandler(
       update,
-      () => {
+      // The CLI says whom it is from, the Temporal UI says nothing.
+      (origin?: CommandOrigin) => {
         desk.accept(command);
-        return desk.status();
+        const status = desk.status();
+        desk.notes.note(command, origin, {}, { outcome: 'accepted', phase: status.phase });
+        return status;
       },
       { validator: () => refuse(command, desk.refusal(command)), description: desk.descriptions[command] },
     );

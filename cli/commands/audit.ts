@@ -12,6 +12,7 @@ import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { removeAuditSchedule, scheduleAudit } from '../audit-schedule.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followWorkflow } from '../follow-workflow.ts';
+import { noteElsewhere } from '../note-event.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { shownCell } from '../shown-cell.ts';
@@ -46,8 +47,10 @@ export function addAuditCommand(program: Command): void {
     };
     await withTemporal(temporal, env.installation, async (client) => {
       const { every } = options;
+      const scheduled = { action: 'audit schedule', subject: view };
       if (every === 'off') {
         const removed = await removeAuditSchedule(client, view);
+        if (removed) await noteElsewhere(env, output, { ...scheduled, input: { every: null }, result: { removed } });
         if (output.isJson)
           return output.json({ view, scheduleId: env.installation.auditScheduleId(view), every: null, removed });
         return output.line(`${view}: ${removed ? 'audited on no schedule any more' : 'was audited on no schedule'}`);
@@ -55,6 +58,7 @@ export function addAuditCommand(program: Command): void {
       if (every !== undefined) {
         const made = await scheduleAudit(client, input, every, taskQueue);
         const text = formatDuration(every * 1000);
+        await noteElsewhere(env, output, { ...scheduled, input: { every: text }, result: { made } });
         if (output.isJson)
           return output.json({ view, scheduleId: env.installation.auditScheduleId(view), every: text, made });
         return output.line(`${view}: audited every ${text} (schedule ${env.installation.auditScheduleId(view)})`);

@@ -1,11 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { acceptInvalid } from '../../engine/postgres/accepted-invalid.ts';
+import { appendEvent } from '../../engine/postgres/audit-events.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { keptSizes } from '../../engine/postgres/kept-sizes.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
+import { actorName } from '../actor.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { count, isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
@@ -111,7 +114,19 @@ function addAcceptCommand(deadLetters: Command): void {
       if (!sources.has(source)) throw unknownSource(source, [...sources.keys()]);
       const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
       try {
-        const until = await acceptInvalid(pool, source, options.partition, options.until);
+        const until = await withTransaction(pool, async (client) => {
+          const accepted = await acceptInvalid(client, source, options.partition, options.until);
+          const input = { partition: options.partition, until: options.until };
+          const result = { until: accepted };
+          await appendEvent(client, {
+            actor: actorName(),
+            action: 'dead-letters accept',
+            subject: source,
+            input,
+            result,
+          });
+          return accepted;
+        });
         if (output.isJson) return output.json({ source, partition: options.partition, until });
         const where = options.partition < 0 ? 'its history' : `partition ${options.partition}`;
         output.line(`${source}: invalid records of ${where} before ${until} are accepted; retry what stopped at them`);

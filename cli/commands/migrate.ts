@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { appendEvent } from '../../engine/postgres/audit-events.ts';
 import { migrateToLatest, pendingMigrations } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { applyRoles, roleStatements } from '../../engine/postgres/roles.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
+import { actorName } from '../actor.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { neededServices } from '../services.ts';
 
@@ -38,6 +40,8 @@ export function addMigrateCommand(program: Command): void {
         return;
       }
       const ran = await migrateToLatest(pool);
+      if (ran.length > 0)
+        await appendEvent(pool, { actor: actorName(), action: 'migrate', subject: null, input: {}, result: { ran } });
       const statements = options.roles ? await withTransaction(pool, (client) => applyRoles(client)) : [];
       if (output.isJson) return output.json({ ran, statements });
       output.line(ran.length === 0 ? 'the tables are up to date' : `ran ${ran.join(', ')}`);

@@ -3,7 +3,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { durationMicros } from '../../engine/define/duration.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { insertToken, revokeToken, type StoredToken, tokens } from '../../engine/postgres/api-tokens.ts';
+import { appendEvent } from '../../engine/postgres/audit-events.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { formatDateTime } from '../../engine/values/iso-time.ts';
 import { readScope } from '../../serving/access/scope.ts';
@@ -58,16 +60,22 @@ function addCreate(parent: Command): void {
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
     const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
     try {
-      await insertToken(pool, {
-        id,
-        name,
-        hash: Buffer.from(hash, 'hex'),
-        scopes,
-        entitiesPerS: options.entitiesPerSecond ?? null,
-        bytesPerS: options.bytesPerSecond ?? null,
-        createdBy: actorName(),
-        createdAtUs: nowUs,
-        expiresAtUs,
+      const actor = actorName();
+      await withTransaction(pool, async (client) => {
+        await insertToken(client, {
+          id,
+          name,
+          hash: Buffer.from(hash, 'hex'),
+          scopes,
+          entitiesPerS: options.entitiesPerSecond ?? null,
+          bytesPerS: options.bytesPerSecond ?? null,
+          createdBy: actor,
+          createdAtUs: nowUs,
+          expiresAtUs,
+        });
+        const until = expiresAtUs === null ? null : formatDateTime(expiresAtUs);
+        const input = { scopes, expires: until };
+        await appendEvent(client, { actor, action: 'token create', subject: name, input, result: { id } });
       });
     } finally {
       await pool.end();
@@ -126,13 +134,24 @@ function addRevoke(parent: Command): void {
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
     const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-cli', installation: env.installation });
     try {
-      const revoked = await revokeToken(pool, name, systemClock.nowUs());
-      if (revoked.length === 0) {
-        throw new MillraceError('unknown-token', `no token in use has the name or id "${name}"`, {
-          remedy: '"millrace token list" has those that are.',
-          httpStatus: 404,
-        });
-      }
+      const revoked = await withTransaction(pool, async (client) => {
+        const ids = await revokeToken(client, name, systemClock.nowUs());
+        if (ids.length === 0) {
+          throw new MillraceError('unknown-token', `no token in use has the name or id "${name}"`, {
+            remedy: '"millrace token list" has those that are.',
+            httpStatus: 404,
+          });
+        }
+        const event = {
+          actor: actorName(),
+          action: 'token revoke',
+          subject: name,
+          input: {},
+          result: { revoked: ids },
+        };
+        await appendEvent(client, event);
+        return ids;
+      });
       if (output.isJson) return output.json({ revoked });
       output.line(`revoked: ${revoked.join(', ')}; servers notice within 5 s`);
     } finally {

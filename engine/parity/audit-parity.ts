@@ -32,11 +32,11 @@ import {
   readSnapshot,
   servedVersion,
   stateBytes,
-  type StoredRow,
 } from './live-snapshot.ts';
 import { EVENT_BYTES } from './held-events.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
 import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './served-sample.ts';
+import { toldReads } from './told-reads.ts';
 
 const DEFAULT_READS = 100_000;
 const DEFAULT_ENTITIES = { audit: 10_000, promotion: 200_000 } as const;
@@ -221,7 +221,7 @@ class Audit {
     const isStoreCompared = this.#maxEntities > 0;
     const entities = new Map<string, AuditedEntity>();
     for (const [text, { key, reads: own }] of reads) {
-      const committed = this.#committed(own, commits, version.seq, rows.get(text) ?? null);
+      const committed = toldReads(own, commits, version.seq, rows.get(text) ?? null, this.#skipped);
       if (committed.length > 0)
         entities.set(text, auditedEntity(text, key, committed, rows.get(text) ?? null, isStoreCompared));
     }
@@ -258,7 +258,7 @@ class Audit {
       const commits = await loadCommitTimeline({ pool, archiveDir, version });
       const entities = new Map<string, AuditedEntity>();
       for (const [text, { key, reads: own }] of reads) {
-        const committed = this.#committed(own, commits, commits.lastSeq, null);
+        const committed = toldReads(own, commits, commits.lastSeq, null, this.#skipped);
         if (committed.length > 0) entities.set(text, auditedEntity(text, key, committed, null, false));
       }
       const replay = new EntityReplay({
@@ -280,29 +280,6 @@ class Audit {
       Object.assign(this.#skipped, skippedBefore);
       skip(this.#skipped, error.code, total);
     }
-  }
-
-  /**
-   * Those of commits that this database has, and that are told apart. A row that its entity still has was not changed since, so that a read of it is one of the
-   * commit that its own was merged into.
-   */
-  #committed(
-    reads: SampledEntity['reads'],
-    commits: CommitTimeline,
-    lastSeq: number,
-    present: Pick<StoredRow, 'seq' | 'commitId'> | null,
-  ): SampledEntity['reads'] {
-    return reads.flatMap((read) => {
-      const { commitId } = read.served;
-      const fate = read.seq !== null && read.seq > lastSeq ? 'lost' : commits.fateOf(read.seq, commitId);
-      if (fate === 'kept') return [read];
-      const isPresent = fate === 'merged' && read.seq === present?.seq;
-      if (isPresent && (commitId === null || present.commitId === null || commitId === present.commitId))
-        return [{ ...read, seq: commits.mergedInto(read.seq ?? 0) }];
-      if (fate === 'lost' || isPresent) skip(this.#skipped, LOST_COMMIT);
-      else skip(this.#skipped, 'commits-merged');
-      return [];
-    });
   }
 
   #committedEvents(

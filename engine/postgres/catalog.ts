@@ -15,6 +15,7 @@ import type { ViewLayout } from '../define/view-layout.ts';
 import type { HistoryFile } from '../history/history-files.ts';
 import { OPEN_NAMES } from '../installation/open-names.ts';
 import type { Cut } from '../topic/cut.ts';
+import type { EventDetails } from './event-details.ts';
 import type { Queryable } from './queryable.ts';
 import { postgresTypes } from './type-parsers.ts';
 
@@ -244,6 +245,16 @@ export interface CatalogTables {
     partition: number;
     number: Generated<number>;
     ids: Buffer;
+  };
+  audit_event: {
+    id: Generated<number>;
+    said: string | null;
+    at: TimeDefault;
+    actor: string;
+    action: string;
+    subject: string | null;
+    input: Json<EventDetails>;
+    result: Json<EventDetails>;
   };
   api_token: {
     id: string;

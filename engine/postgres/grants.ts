@@ -27,6 +27,8 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   archive_hole: { worker: KEEPS, server: 'SELECT' },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
+  // Who did what: added to, and never changed.
+  audit_event: { worker: 'SELECT, INSERT', server: 'SELECT' },
   api_token: { server: 'SELECT, UPDATE (last_used_at)' },
 };
 

@@ -12,6 +12,7 @@ import * as backfillProgress from '../../migrations/0008-backfill-progress.ts';
 import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
+import * as auditEvents from '../../migrations/0012-audit-events.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { refuseMissingSchemas } from './missing-schemas.ts';
@@ -41,6 +42,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009-api-tokens': apiTokens,
   '0010-kept-sizes': keptSizes,
   '0011-commit-ids': commitIds,
+  '0012-audit-events': auditEvents,
 };
 const FIRST_LEDGER = 'kysely_migration';
 const LATER_LEDGER = 'kysely_later_migration';

@@ -278,4 +278,23 @@ describe('audit', () => {
     expect(off.stdout).toContain('on no schedule any more');
     expect(await json('audit', world.view, '--every', 'off')).toMatchObject({ removed: false });
   });
+
+  it('and what else was asked is noted, with whom it was asked by', async () => {
+    const events = await json<{ actor: string; action: string; subject: string; input: unknown; result: unknown }[]>(
+      'events',
+      '--view',
+      world.view,
+    );
+    expect(events.map(({ action }) => action)).toEqual([
+      'audit schedule',
+      'audit schedule',
+      'audit schedule',
+      'promote',
+      'start',
+    ]);
+    expect(events.map(({ input }) => input)).toEqual([{ every: null }, { every: '1h' }, { every: '1s' }, {}, {}]);
+    expect(events[3]).toMatchObject({ result: { outcome: 'accepted', phase: 'catching-up' } });
+    expect(new Set(events.map(({ actor }) => actor)).size).toBe(1);
+    expect(events[0]!.actor).toContain('@');
+  });
 });

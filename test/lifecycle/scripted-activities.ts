@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/create-activities.ts';
 import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-source/contract.ts';
 import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-parity/contract.ts';
+import type { NotedCommand } from '../../workflows/noted-commands.ts';
 import type { BackfillInput, SliceInput, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
 
 /** What the scripted activities were asked, in order. */
@@ -14,6 +15,9 @@ export interface Call {
 /** Activities under a test's control: for the workflow's own logic, where real ones would only be slow. */
 export class ScriptedActivities {
   readonly calls: Call[] = [];
+  /** What was noted of commands. */
+  readonly noted: NotedCommand[] = [];
+  cannotNote = false;
   plan: ViewPlan;
   /** Throws, or not, per activity: a test sets what fails. */
   failing: Readonly<Record<string, ApplicationFailure>> = {};
@@ -73,6 +77,10 @@ export class ScriptedActivities {
       },
       publishView: async (input) => called('publishView', input),
       flipView: async (input) => called('flipView', input),
+      noteEvent: async (command) => {
+        if (this.cannotNote) throw new Error('there is no database');
+        this.noted.push(command);
+      },
       discardUnfinished: async (input) => called('discardUnfinished', input),
       retireView: async (input) => called('retireView', input),
       fenceStream: async (input) => called('fenceStream', input),
@@ -190,6 +198,7 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     return script.activities();
   };
   return {
+    noteEvent: async (command) => await of(command.subject).noteEvent(command),
     resolveView: async (input) => await of(input.view).resolveView(input),
     backfillView: async (input) => await of(input.view).backfillView(input),
     publishView: async (input) => await of(input.view).publishView(input),

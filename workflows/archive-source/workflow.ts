@@ -11,6 +11,7 @@ import {
   retryArchiveUpdate,
   stopArchiveUpdate,
 } from './contract.ts';
+import { NotedCommands } from '../noted-commands.ts';
 import { checkArchiveInput } from './input.ts';
 import { ArchiveRunner } from './runner.ts';
 import {
@@ -41,7 +42,10 @@ export async function archiveSource(input: ArchiveInput, carried?: ArchiveState)
     carried === undefined ? initialArchiveState(source) : carriedArchiveState(carried),
     options,
   );
+  const notes = new NotedCommands(source, () => undefined);
+  notes.noteStart({ ...input.options });
   answerCommands({
+    notes,
     updates: UPDATES,
     descriptions: ARCHIVE_COMMAND_DESCRIPTIONS,
     refusal: (command) => archiveRefusal(runner.state, command),
@@ -54,24 +58,27 @@ export async function archiveSource(input: ArchiveInput, carried?: ArchiveState)
   await hearingCancel(
     () => {
       runner.apply({ type: 'command', command: 'stop' });
+      notes.note('cancel', null, {}, { outcome: 'stopped' });
       return 'ends';
     },
     `the archive of "${source}" was stopped by cancelling its workflow`,
-    () => archive(runner, { source, ...(input.options === undefined ? {} : { options: input.options }) }),
+    () => archive(runner, notes, { source, ...(input.options === undefined ? {} : { options: input.options }) }),
   );
   return archiveStatusOf(runner.state);
 }
 
 /** Round after round, until it is stopped. */
-async function archive(runner: ArchiveRunner, input: ArchiveInput): Promise<void> {
+async function archive(runner: ArchiveRunner, notes: NotedCommands, input: ArchiveInput): Promise<void> {
   for (;;) {
     if (runner.state.wants.stopped) {
       await runner.stop();
       await condition(allHandlersFinished);
+      if (!notes.isDone) await condition(() => notes.isDone);
       return;
     }
     if (runner.carryOnDue()) {
       await condition(allHandlersFinished);
+      if (!notes.isDone) await condition(() => notes.isDone);
       if (!runner.state.wants.stopped) await makeContinueAsNewFunc<typeof archiveSource>()(input, runner.state);
     } else if (shouldArchive(runner.state)) await runner.round();
     else await condition(() => runner.state.wants.stopped || shouldArchive(runner.state));

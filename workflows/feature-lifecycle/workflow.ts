@@ -9,6 +9,7 @@ import {
 import { answerCommands, hearingCancel } from '../command-handlers.ts';
 import { failure } from '../failure.ts';
 import { UPGRADES } from '../other-release.ts';
+import { NotedCommands } from '../noted-commands.ts';
 import { ownInstallation } from '../own-installation.ts';
 import {
   COMMAND_DESCRIPTIONS,
@@ -57,7 +58,10 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
   const options = patched('promotion-proof') ? asked : { ...asked, proofEntities: 0 };
   const fresh = initialState(view, options.shards, options.proofEntities);
   const runner = new LifecycleRunner(carried === undefined ? fresh : carriedState(carried, fresh), options);
+  const notes = new NotedCommands(view, () => (runner.changed = true));
+  notes.noteStart({ ...input.options });
   answerCommands({
+    notes,
     updates: UPDATES,
     descriptions: COMMAND_DESCRIPTIONS,
     refusal: (command) => refusal(runner.state, command),
@@ -82,19 +86,20 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
     () => {
       if (patched(CANCEL_PAUSES)) {
         runner.cancel();
+        notes.note('cancel', null, {}, { outcome: 'paused' });
         return 'goes-on';
       }
       runner.apply({ type: 'command', command: 'retire' });
       return 'ends';
     },
     `view "${view}" was retired by cancelling its workflow`,
-    () => reconcile(runner, { view, ...(input.options === undefined ? {} : { options: input.options }) }),
+    () => reconcile(runner, notes, { view, ...(input.options === undefined ? {} : { options: input.options }) }),
   );
   return statusOf(runner.state);
 }
 
 /** Makes what is going on what should be going on, again and again, until the view is retired. */
-async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promise<void> {
+async function reconcile(runner: LifecycleRunner, notes: NotedCommands, input: LifecycleInput): Promise<void> {
   let fatal: { readonly error: unknown } | null = null;
   const onUnknownView = (error: unknown): void => {
     fatal = { error };
@@ -117,6 +122,7 @@ async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promis
     if (work.retire && runner.idle) {
       await runner.retire();
       await condition(allHandlersFinished);
+      if (!notes.isDone) await condition(() => notes.isDone);
       return;
     }
     if (closing && runner.idle && !allHandlersFinished() && patched('carry-on-once-answered')) {
@@ -124,7 +130,7 @@ async function reconcile(runner: LifecycleRunner, input: LifecycleInput): Promis
       await condition(allHandlersFinished);
       continue;
     }
-    if (closing && runner.idle && allHandlersFinished()) {
+    if (closing && runner.idle && allHandlersFinished() && notes.isDone) {
       await makeContinueAsNewFunc<typeof featureLifecycle>()(input, runner.state);
     }
     await nextChange(runner);
