@@ -8,6 +8,7 @@ import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
 import { startStack } from '../stack/local-stack.ts';
+import { passwordFile } from '../stack/postgres-password.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { taskQueueOf } from '../workflows/task-queues.ts';
 import { startArchive } from './archive-client.ts';
@@ -42,6 +43,8 @@ export interface DevOptions {
 /** A running session: where everything is. */
 export interface DevSession {
   readonly databaseUrl: string;
+  /** Of the local Postgres, in the form of `PGPASSFILE`; null where the environment names another. */
+  readonly passwordFile: string | null;
   readonly kafka: KafkaSettings;
   readonly temporal: TemporalSettings;
   readonly apiUrl: string;
@@ -142,6 +145,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       installation: env.installation,
       taskQueue,
       databaseUrl,
+      passwordFile: env.databaseUrl === null ? passwordFile(env.dataDir) : null,
       kafka,
       temporal,
       apiUrl: api.url,

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { internalBug } from '../engine/errors/millrace-error.ts';
 import { ownModule } from '../engine/installation/own-module.ts';
 
@@ -33,7 +34,7 @@ export class Replay {
       [options.junePath, options.topic, options.brokers.join(','), options.spillDir],
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-        env: { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_NO_WARNINGS: '1' },
+        env: childEnvironment(process.env, { KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_NO_WARNINGS: '1' }),
         signal: options.signal,
       },
     );

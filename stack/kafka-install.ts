@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { cacheDirectory, installed, installOnce } from './cache-dir.ts';
 import { findOnPath } from './find-tool.ts';
@@ -72,7 +73,7 @@ export async function kafkaJars(
           `-DoutputDirectory=${join(temporary, 'libs')}`,
           '-DincludeScope=runtime',
         ],
-        env: variables,
+        env: childEnvironment(variables, {}, 'fetch'),
         cwd: temporary,
         logFile: join(cacheDir, 'logs', 'maven.log'),
         onProgress,

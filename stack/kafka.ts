@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { awaitReady } from './await-ready.ts';
 import { rememberedPort } from './data-dir.ts';
@@ -60,7 +61,7 @@ export async function startKafka(
   writeFileSync(properties, propertiesOf(options.alter?.(serverSettings(layout)) ?? serverSettings(layout)));
   writeFileSync(logging, loggingProperties(layout));
   const jvm = javaArguments(jars, logging, temporaryDir);
-  const common = { command: java, env: variables, cwd: home };
+  const common = { command: java, env: childEnvironment(variables), cwd: home };
   if (!existsSync(join(layout.logDir, 'meta.properties'))) {
     await runStep({
       ...common,

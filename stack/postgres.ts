@@ -1,13 +1,20 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { awaitReady } from './await-ready.ts';
 import { cacheDirectory } from './cache-dir.ts';
 import { rememberedPort } from './data-dir.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import { locatePostgresData } from './postgres-data-dir.ts';
+import {
+  passwordFile,
+  readPassword,
+  setPassword,
+  SUPERUSER,
+  superuserClient,
+  writeAccess,
+} from './postgres-password.ts';
 import { commandLineOf, type ProcessIdentity } from '../config/process-identity.ts';
 import type { OnProgress } from './progress.ts';
 import { runStep } from './run-step.ts';
@@ -31,15 +38,16 @@ export interface RunningService {
 }
 
 export interface RunningPostgres extends RunningService {
-  /** Of the database `millrace`, as superuser `postgres`, without a password. */
+  /** Of the database `millrace`, as superuser `postgres`, with its password. */
   readonly url: string;
   readonly port: number;
 }
 
 /**
- * Starts Postgres on 127.0.0.1 with its data in `<dataDir>/postgres` (made the first time), and a database `millrace`.
+ * Starts Postgres on 127.0.0.1 with its data in `<dataDir>/postgres` (made the first time), and a database `millrace`. Its superuser has a password,
+ * which is in `<dataDir>/postgres.pgpass`; a cluster of a release that had none is given one.
  *
- * @throws MillraceError `service-did-not-start`, `stack-already-running`, `no-postgres-binaries`, `stack-step-failed`
+ * @throws MillraceError `service-did-not-start`, `stack-already-running`, `no-postgres-binaries`, `stack-step-failed`, `local-password-refused`
  * @example
  * const postgres = await startPostgres({ dataDir: '/tmp/a', onProgress: console.error });
  */
@@ -58,6 +66,8 @@ export async function startPostgres(
   clearStalePidFile(cluster);
   const port = await rememberedPort(dataDir, 'postgres', options.port);
   writeConfiguration(cluster, port);
+  const known = readPassword(dataDir);
+  writeAccess(cluster, known === null ? 'trust' : 'scram-sha-256');
   const server = await startSupervised({
     name: 'postgres',
     command: join(bin, 'postgres'),
@@ -69,10 +79,21 @@ export async function startPostgres(
     stopSignal: 'INT',
     graceSeconds: 30,
   });
-  const probe = (): Promise<void> => ensureDatabase(port);
+  let isRefused = false;
+  const probe = async (): Promise<void> => {
+    isRefused = !(await ensureDatabase(port, known ?? ''));
+  };
   await awaitReady({ service: 'postgres', process: server, logFile, onProgress, signal, probe });
+  let password = known;
+  try {
+    if (isRefused) throw passwordRefused(dataDir);
+    password ??= await setPassword(dataDir, cluster, port);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   return {
-    url: `postgres://postgres@127.0.0.1:${port}/millrace`,
+    url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/millrace`,
     port,
     identity: server.identity,
     exited: server.exited,
@@ -80,6 +101,17 @@ export async function startPostgres(
       await server.stop();
     },
   };
+}
+
+const INVALID_PASSWORD = '28P01';
+
+function passwordRefused(dataDir: string): MillraceError {
+  const file = passwordFile(dataDir);
+  return new MillraceError('local-password-refused', `the local Postgres refuses the password of ${file}`, {
+    remedy: `Somebody changed it. Put the new one there, or delete the file: the next start sets another.`,
+    httpStatus: 500,
+    details: { file },
+  });
 }
 
 interface InitialiseOptions extends StartServiceOptions {
@@ -96,7 +128,7 @@ async function initialise(bin: string, cluster: string, options: InitialiseOptio
   await runStep({
     name: 'initdb',
     command: join(bin, 'initdb'),
-    args: ['-D', draft, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C'],
+    args: ['-D', draft, '-U', SUPERUSER, '-A', 'trust', '-E', 'UTF8', '--locale=C'],
     env: options.env,
     user: options.user,
     logFile: join(options.dataDir, 'logs', 'initdb.log'),
@@ -107,7 +139,6 @@ async function initialise(bin: string, cluster: string, options: InitialiseOptio
   });
   const conf = join(draft, 'postgresql.conf');
   writeFileSync(conf, `${readFileSync(conf, 'utf8')}\ninclude 'millrace.conf'\n`);
-  writeFileSync(join(draft, 'pg_hba.conf'), 'host all all 127.0.0.1/32 trust\n');
   renameSync(draft, cluster);
 }
 
@@ -145,19 +176,17 @@ function clearStalePidFile(cluster: string): void {
   rmSync(file);
 }
 
-async function ensureDatabase(port: number): Promise<void> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: 'postgres',
-    database: 'postgres',
-    connectionTimeoutMillis: 5000,
-  });
-  client.on('error', () => undefined);
+/** False where the server is there and refuses the password. */
+async function ensureDatabase(port: number, password: string): Promise<boolean> {
+  const client = superuserClient(port, password);
   try {
     await client.connect();
     const { rowCount } = await client.query("SELECT 1 FROM pg_database WHERE datname = 'millrace'");
     if (rowCount === 0) await client.query('CREATE DATABASE millrace');
+    return true;
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === INVALID_PASSWORD) return false;
+    throw error;
   } finally {
     await client.end();
   }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { findJava, findOnPath } from './find-tool.ts';
 import { kafkaIsInstalled } from './kafka-install.ts';
@@ -29,7 +30,7 @@ export async function checkTools(
         `java: runs Kafka. Install a Java runtime ${OLDEST_JAVA}+ (apt install openjdk-17-jre-headless, brew install openjdk), ${instead}.`,
       );
     } else {
-      const version = await javaVersion(java);
+      const version = await javaVersion(java, variables);
       if (version !== null && version < OLDEST_JAVA) {
         missing.push(
           `java: runs Kafka, which needs ${OLDEST_JAVA} or newer; ${java} is ${version}. Set JAVA_HOME to a newer one, ${instead}.`,
@@ -54,9 +55,9 @@ export async function checkTools(
 }
 
 /** The major version, or null if it cannot be told. */
-async function javaVersion(java: string): Promise<number | null> {
+async function javaVersion(java: string, variables: NodeJS.ProcessEnv): Promise<number | null> {
   try {
-    const { stderr } = await promisify(execFile)(java, ['-version']);
+    const { stderr } = await promisify(execFile)(java, ['-version'], { env: childEnvironment(variables) });
     const match = /version "(?:1\.)?(\d+)/.exec(stderr);
     return match ? Number(match[1]) : null;
   } catch {

@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import { cacheDirectory, installed, installOnce } from './cache-dir.ts';
 import { findOnPath } from './find-tool.ts';
@@ -78,7 +79,7 @@ async function build(
     name: 'temporal-build',
     command: go,
     args: ['install', `github.com/temporalio/cli/cmd/temporal@v${CLI_VERSION}`],
-    env: { ...variables, ...folders, GOBIN: temporary },
+    env: childEnvironment(variables, { ...folders, GOBIN: temporary }, 'fetch'),
     cwd: temporary,
     logFile: join(cacheDir, 'logs', 'temporal-build.log'),
     onProgress,

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { awaitReady } from './await-ready.ts';
 import { rememberedPort } from './data-dir.ts';
 import type { RunningService, StartServiceOptions } from './postgres.ts';
@@ -57,7 +58,8 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Runn
       '--log-level',
       'error',
     ],
-    env: withoutClientSettings(variables),
+    // The CLI reads TEMPORAL_* for its own options, too: a TLS setting meant for another server must not reach this one.
+    env: childEnvironment(variables),
     logFile,
     graceSeconds: 10,
   });
@@ -78,11 +80,6 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Runn
       await server.stop();
     },
   };
-}
-
-/** The CLI reads TEMPORAL_* for its own options: a TLS setting meant for another server must not reach this one. */
-function withoutClientSettings(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith('TEMPORAL_')));
 }
 
 async function describeNamespace(settings: TemporalSettings): Promise<void> {

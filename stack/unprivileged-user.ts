@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { childEnvironment } from '../engine/installation/child-environment.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
 const PLACES = ['/var/lib/millrace', '/var/tmp/millrace', join(tmpdir(), 'millrace')];
@@ -43,7 +44,12 @@ export function postgresUser(uid = process.getuid?.(), passwd = '/etc/passwd'): 
 /** True if `user` can enter the directory, through all its parents. */
 export function canEnter(user: UnixUser, directory: string): boolean {
   return (
-    spawnSync('/bin/sh', ['-c', 'cd -- "$1"', 'sh', directory], { ...user, cwd: '/', stdio: 'ignore' }).status === 0
+    spawnSync('/bin/sh', ['-c', 'cd -- "$1"', 'sh', directory], {
+      ...user,
+      env: childEnvironment(),
+      cwd: '/',
+      stdio: 'ignore',
+    }).status === 0
   );
 }
 

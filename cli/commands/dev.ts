@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError } from 'commander';
+import { shownDatabaseUrl } from '../../engine/postgres/database-url.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import type { DevSession } from '../dev-session.ts';
 import type { Output } from '../output.ts';
@@ -60,7 +61,7 @@ export function addDevCommand(program: Command): void {
 
 function print(
   output: Output,
-  { installation, taskQueue, databaseUrl, kafka, temporal, apiUrl, features, views }: DevSession,
+  { installation, taskQueue, databaseUrl, passwordFile, kafka, temporal, apiUrl, features, views }: DevSession,
 ): void {
   const startUrl = startFormUrl(temporal, taskQueue);
   if (output.isJson) {
@@ -68,7 +69,8 @@ function print(
       temporalUi: temporal.uiUrl,
       startForm: startUrl,
       api: apiUrl,
-      databaseUrl,
+      databaseUrl: shownDatabaseUrl(databaseUrl),
+      passwordFile,
       kafkaBrokers: kafka.brokers,
       temporalAddress: temporal.address,
       features,
@@ -84,7 +86,8 @@ function print(
       ['', `workflow id ${installation.lifecycleId(views[0] ?? 'VIEW')}, input {"view":"${views[0] ?? 'VIEW'}"}`],
       ['API', apiUrl],
       ['OpenAPI', `${apiUrl}/openapi.json`],
-      ['Postgres', databaseUrl],
+      ['Postgres', shownDatabaseUrl(databaseUrl)],
+      ...(passwordFile === null ? [] : [['', `PGPASSFILE=${passwordFile} lets psql in`]]),
       ['Kafka', kafka.brokers.join(',')],
       ['Temporal', `${temporal.address}, namespace ${temporal.namespace}`],
       ['definitions', `${features}: ${views.join(', ')}`],

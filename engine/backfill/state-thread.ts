@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { childEnvironment } from '../installation/child-environment.ts';
 import { ownModule } from '../installation/own-module.ts';
 import type { EncodedRun } from '../state/encoded-run.ts';
 import type { PackedBlock } from './event-block.ts';
@@ -24,6 +25,7 @@ export class StateThread {
     const states: StateWorkerData = { layout, decodedBytes: Math.floor(heapBytes * DECODED_SHARE) };
     this.#worker = new Worker(ownModule('./state-worker', import.meta.url), {
       workerData: states,
+      env: childEnvironment(),
       // Of the heap's share, not beside it.
       resourceLimits: { maxOldGenerationSizeMb: heapBytes / 2 ** 20, maxYoungGenerationSizeMb: 32 },
     });

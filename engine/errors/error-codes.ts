@@ -104,6 +104,7 @@ export const ERROR_CODES = {
     'not-connected': 'A command needs services, and neither are they named nor does a `millrace dev` run.',
     'service-unreachable': 'A service does not answer.',
     'certificate-refused': 'A service cannot be spoken to by TLS: its certificate or ours is refused.',
+    'local-password-refused': 'The Postgres of the local stack does not take the password that is kept beside it.',
     'service-lost': 'A service of the local stack ended while it was in use.',
     'invalid-database-url': '`DATABASE_URL` is no address of a Postgres.',
     'database-refused': 'Postgres refuses the user, the database or a privilege.',

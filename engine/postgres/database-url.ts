@@ -31,6 +31,20 @@ export function databaseUrlFault(url: string): { readonly expected: string; read
   };
 }
 
+/**
+ * A URL as it may be shown: without the password, wherever it stands.
+ *
+ * @example
+ * shownDatabaseUrl('postgres://me:secret@host/features'); // 'postgres://me@host/features'
+ */
+export function shownDatabaseUrl(url: string): string {
+  const shown = new URL(url);
+  shown.password = '';
+  for (const name of [...shown.searchParams.keys()])
+    if (name.toLowerCase().includes('password')) shown.searchParams.delete(name);
+  return shown.href;
+}
+
 /** `a:1,b:2`, as libpq knows it and the driver does not; null where there is one host. */
 function severalHosts(url: string): string | null {
   const [, authority = '', query = ''] = /^postgres(?:ql)?:\/\/([^/?#]*)[^?#]*\??([^#]*)/.exec(url) ?? [];

@@ -151,6 +151,16 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     expect(dev.stdout).toContain(`{"view":"${world.view}"}`);
   });
 
+  it('prints no password, and where it is', async () => {
+    const connection = readFileSync(join(folder, 'data', 'connection.json'), 'utf8');
+    const { databaseUrl } = JSON.parse(connection) as { databaseUrl: string };
+    const { password } = new URL(databaseUrl);
+    expect(password).not.toBe('');
+    expect(dev.stdout + dev.stderr).not.toContain(password);
+    expect(dev.stdout).toContain('postgres://postgres@127.0.0.1:');
+    expect(dev.stdout).toContain(`PGPASSFILE=${join(folder, 'data', 'postgres.pgpass')}`);
+  });
+
   it('start --wait publishes, and a second start is harmless', async () => {
     const { exitCode, stdout } = await cli('start', world.view, '--wait');
     expect(exitCode).toBe(0);

@@ -13,6 +13,7 @@ import { startApi } from '../../serving/start-api.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
+import { createLogin } from '../postgres/test-login.ts';
 
 /** Both have a view, a source, a topic and folders of the same names, in one namespace, one database and one Kafka. */
 const INSTALLATIONS = ['default', 'blue'] as const;
@@ -161,7 +162,7 @@ describe('two installations in one namespace, one database and one Kafka', { tim
     for (const of of INSTALLATIONS)
       for (const [role, group] of Object.entries(installationNames(of).roles)) {
         const login = loginOf(of, role);
-        await world.pool.query(`CREATE ROLE ${ident(login)} LOGIN IN ROLE ${ident(group)}`);
+        await createLogin(world.pool, world.databaseUrl, login, `IN ROLE ${ident(group)}`);
         await world.pool.query(`ALTER ROLE ${ident(login)} SET role = ${ident(group)}`);
         logins.push(login);
       }

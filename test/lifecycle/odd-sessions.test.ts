@@ -6,6 +6,7 @@ import { createPool } from '../../engine/postgres/pool.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { ClicksWorld } from './clicks-world.ts';
 import { eventually, LifecycleHarness } from './lifecycle-harness.ts';
+import { createLogin } from '../postgres/test-login.ts';
 
 const role = `odd_${randomUUID().slice(0, 8)}`;
 let admin: pg.Pool;
@@ -15,7 +16,7 @@ let world: ClicksWorld;
 beforeAll(async () => {
   const stack = inject('stack');
   admin = createPool(stack.databaseUrl, { max: 1 });
-  await admin.query(`CREATE ROLE ${ident(role)} LOGIN SUPERUSER`);
+  const url = new URL(await createLogin(admin, stack.databaseUrl, role, 'SUPERUSER'));
   for (const setting of [
     "DateStyle = 'SQL, DMY'",
     "TimeZone = 'America/New_York'",
@@ -23,8 +24,6 @@ beforeAll(async () => {
     "bytea_output = 'escape'",
   ])
     await admin.query(`ALTER ROLE ${ident(role)} SET ${setting}`);
-  const url = new URL(stack.databaseUrl);
-  url.username = role;
   url.searchParams.set('options', '-c search_path=app');
   harness = await LifecycleHarness.open(stack);
   world = await ClicksWorld.open({ ...stack, databaseUrl: url.href }, harness.taskQueue);

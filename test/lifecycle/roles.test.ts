@@ -13,6 +13,7 @@ import { startApi } from '../../serving/start-api.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { ClicksWorld } from './clicks-world.ts';
 import { LifecycleHarness } from './lifecycle-harness.ts';
+import { createLogin } from '../postgres/test-login.ts';
 
 const ROLES = installationNames().roles;
 
@@ -45,7 +46,7 @@ beforeAll(async () => {
   logins = { owner: of('owner'), worker: of('worker'), server: of('server'), reader: of('reader') };
   for (const [role, login] of Object.entries(logins)) {
     const group = ident(ROLES[role as keyof typeof ROLES]);
-    await world.pool.query(`CREATE ROLE ${ident(login)} LOGIN IN ROLE ${group}`);
+    await createLogin(world.pool, world.databaseUrl, login, `IN ROLE ${group}`);
     await world.pool.query(`ALTER ROLE ${ident(login)} SET role = ${group}`);
   }
   world.writeHistory(world.make(1_000));
@@ -87,10 +88,8 @@ describe('the roles of a database', { timeout: TIMEOUT_MS }, () => {
   it('are printed for an administrator where the user may make the tables, and roles not', async () => {
     const login = `${world.view}_plain`;
     const database = `${world.view}_db`;
-    await world.pool.query(`CREATE ROLE ${ident(login)} LOGIN`);
+    const url = new URL(await createLogin(world.pool, world.databaseUrl, login));
     await world.pool.query(`CREATE DATABASE ${ident(database)} OWNER ${ident(login)}`);
-    const url = new URL(world.databaseUrl);
-    url.username = login;
     url.pathname = `/${database}`;
     const variables = { DATABASE_URL: url.href };
     const tried = await runCli(['migrate'], variables);

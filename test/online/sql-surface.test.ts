@@ -7,6 +7,7 @@ import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from './online-fixture.ts';
 import { exactText, expectedText } from './sql-values-as-text.ts';
+import { createLogin } from '../postgres/test-login.ts';
 
 let database: OwnDatabase;
 let products: CompiledView;
@@ -25,10 +26,8 @@ beforeAll(async () => {
   await publish(database.pool, second, rows);
   // A member of the read-only role, as a data scientist's login would be.
   const name = new URL(database.url).pathname.slice(1);
-  await database.pool.query(`CREATE ROLE "${name}_user" LOGIN IN ROLE millrace_reader`);
-  const url = new URL(database.url);
-  url.username = `${name}_user`;
-  reader = new pg.Client({ connectionString: url.href });
+  const url = await createLogin(database.pool, database.url, `${name}_user`, 'IN ROLE millrace_reader');
+  reader = new pg.Client({ connectionString: url });
   await reader.connect();
 });
 afterAll(async () => {

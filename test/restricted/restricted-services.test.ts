@@ -14,6 +14,7 @@ import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { type ClosedTemporal, startClosedTemporal } from './closed-temporal.ts';
 import { type RestrictedKafka, startRestrictedKafka } from './restricted-kafka.ts';
+import { createLogin } from '../postgres/test-login.ts';
 
 const { schemas, roles } = installationNames();
 const SCHEMAS = Object.values(schemas);
@@ -34,12 +35,10 @@ afterAll(async () => {
 /** A user that may do nothing but log in, and its URL. */
 async function plainUser(database: OwnDatabase): Promise<{ login: string; url: string; drop(): Promise<void> }> {
   const login = `plain_${randomUUID().slice(0, 8)}`;
-  await database.pool.query(`CREATE ROLE ${ident(login)} LOGIN`);
-  const url = new URL(database.url);
-  url.username = login;
+  const url = await createLogin(database.pool, database.url, login);
   return {
     login,
-    url: url.href,
+    url,
     drop: async () => {
       await database.pool.query(`DROP OWNED BY ${ident(login)} CASCADE`);
       await database.pool.query(`DROP ROLE ${ident(login)}`);
@@ -193,13 +192,11 @@ describe('a worker that may nowhere do more than its work', { timeout: TIMEOUT_M
     const login = `${world.view}_worker`;
     try {
       expect(await runCli(['migrate'], { DATABASE_URL: world.databaseUrl })).toMatchObject({ exitCode: 0 });
-      await world.pool.query(`CREATE ROLE ${ident(login)} LOGIN IN ROLE ${ident(roles.worker)}`);
+      const url = await createLogin(world.pool, world.databaseUrl, login, `IN ROLE ${ident(roles.worker)}`);
       await world.pool.query(`ALTER ROLE ${ident(login)} SET role = ${ident(roles.worker)}`);
       await kafka.grant(world.topic, ['read', 'describeConfigs']);
-      const url = new URL(world.databaseUrl);
-      url.username = login;
       const variables = {
-        DATABASE_URL: url.href,
+        DATABASE_URL: url,
         KAFKA_BROKERS: kafka.closed.brokers.join(','),
         KAFKA_SASL_MECHANISM: 'plain',
         KAFKA_SASL_USERNAME: kafka.closed.sasl.username,

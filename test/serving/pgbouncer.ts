@@ -47,7 +47,7 @@ export async function startPgBouncer(databaseUrl: string): Promise<{ readonly ur
   writeFileSync(
     join(folder, 'pgbouncer.ini'),
     `[databases]
-* = host=${server.hostname} port=${server.port} user=${server.username}
+* = host=${server.hostname} port=${server.port} user=${server.username} password=${server.password}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,6 +28,10 @@ const env = readEnvironment({
   PATH: process.env['PATH'],
   HOME: process.env['HOME'],
   JAVA_HOME: process.env['JAVA_HOME'],
+  // What the services are none the wiser of.
+  KAFKA_SASL_PASSWORD_OF_OURS: 'planted-secret',
+  AWS_SECRET_ACCESS_KEY: 'planted-secret',
+  HTTPS_PROXY: 'http://user:planted-secret@proxy',
 });
 const quiet = (): void => undefined;
 const dataDirs: string[] = [];
@@ -126,6 +131,11 @@ describe('the local stack', () => {
       "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS sync, current_setting('server_encoding') AS encoding, datcollate AS collation FROM pg_database WHERE datname = 'millrace'",
     );
     expect(settings.rows).toEqual([{ fsync: 'on', sync: 'on', encoding: 'UTF8', collation: 'C' }]);
+    for (const pid of Object.values(first.pids)) {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+      expect(environment).toContain('PATH=');
+      expect(environment).not.toContain('planted-secret');
+    }
     await produce(first, 'one');
     expect(await consume(first, 1)).toEqual(['one']);
     expect(await temporalAttributes(first)).toMatchObject({ FeatureView: 2, FeaturePhase: 2, FeatureVersion: 3 });
@@ -146,6 +156,47 @@ describe('the local stack', () => {
     await second.stop();
     // A busy machine takes a moment to clear away a process that has ended.
     await vi.waitFor(() => expect(processesOf(dataDir)).toEqual([]), { timeout: 10_000, interval: 100 });
+  });
+
+  it('gives Postgres a password, keeps it for its owner alone, and lets nobody in without', async () => {
+    const dataDir = newDataDir();
+    const startPostgres = async (): Promise<StackOf<'postgres'>> => {
+      const stack = await startStack({ env, dataDir, only: ['postgres'], onProgress: quiet });
+      onTestFinished(() => stack.stop());
+      return stack;
+    };
+    const first = await startPostgres();
+    const { password, host } = new URL(first.databaseUrl);
+    expect(password).toMatch(/^[\w-]{32}$/);
+    const file = join(dataDir, 'postgres.pgpass');
+    expect(readFileSync(file, 'utf8')).toBe(`127.0.0.1:*:*:postgres:${password}\n`);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    for (const wrong of [`postgres@${host}`, `postgres:other@${host}`])
+      await expect(query(`postgres://${wrong}/millrace`, 'SELECT 1')).rejects.toThrow(/password/i);
+    const kept = await query(first.databaseUrl, 'SELECT rolpassword FROM pg_authid WHERE rolname = current_user');
+    expect(String(kept.rows[0]?.['rolpassword'])).toMatch(/^SCRAM-SHA-256\$/);
+    await query(first.databaseUrl, 'CREATE TABLE kept AS SELECT 1 AS one');
+    await first.stop();
+
+    // As a release without passwords left it; and where the file was lost.
+    rmSync(file);
+    const cluster = join(dataDir, existsSync(join(dataDir, 'postgres')) ? 'postgres' : '', 'cluster');
+    writeFileSync(join(cluster, 'pg_hba.conf'), 'host all all 127.0.0.1/32 trust\n');
+    const second = await startPostgres();
+    expect(new URL(second.databaseUrl).password).not.toBe(password);
+    expect((await query(second.databaseUrl, 'SELECT one FROM kept')).rows).toEqual([{ one: 1 }]);
+    await expect(query(`postgres://postgres@${host}/millrace`, 'SELECT 1')).rejects.toThrow(/password/i);
+    await query(second.databaseUrl, "ALTER ROLE postgres PASSWORD 'another'");
+    await second.stop();
+
+    // Somebody changed it: said at once, with the way out, which works.
+    await expect(startPostgres()).rejects.toMatchObject({
+      code: 'local-password-refused',
+      remedy: expect.stringContaining('delete the file'),
+    });
+    rmSync(file);
+    const third = await startPostgres();
+    expect((await query(third.databaseUrl, 'SELECT one FROM kept')).rows).toEqual([{ one: 1 }]);
   });
 
   it('does not make a topic that nobody created', async () => {
