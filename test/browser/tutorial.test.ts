@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -28,18 +26,20 @@ const PARTS = [...page.matchAll(/^## (\d)\. (.*)\n([\s\S]*?)(?=^## |$(?![\s\S]))
   code: /^```ts\n([\s\S]*?)^```$/m.exec(text!)?.[1] ?? null,
 }));
 
-/** Where `dev` has its services. */
-interface Connection {
-  readonly databaseUrl: string;
-  readonly apiUrl: string;
-  readonly temporal: { readonly uiUrl: string; readonly namespace: string };
+/** What `dev` printed of its services. */
+interface Printed {
+  readonly DATABASE_URL: string;
+  readonly PGPASSFILE: string;
+  readonly API: string;
+  readonly uiUrl: string;
+  readonly formUrl: string;
 }
 
 const folder = temporaryFolder();
 let browser: Browser | null = null;
 let project: UserFolder;
 let dev: RunningCommand | null = null;
-let connection: Connection;
+let printed: Printed;
 
 beforeAll(async () => {
   if (isLeftOut) return;
@@ -54,7 +54,8 @@ afterAll(async () => {
 
 /** Runs a line of the page as a shell does, with what `dev` printed in its variables. */
 async function run(line: string): Promise<Ended> {
-  const user = dev === null ? project : project.with({ DATABASE_URL: connection.databaseUrl, API: connection.apiUrl });
+  const { DATABASE_URL, PGPASSFILE, API } = dev === null ? ({} as Partial<Printed>) : printed;
+  const user = dev === null ? project : project.with({ DATABASE_URL, PGPASSFILE, API });
   const ended = await user.run('sh', ['-c', line]);
   expect({ line, ...ended }).toMatchObject({ status: 0 });
   return ended;
@@ -93,15 +94,21 @@ describe.skipIf(isLeftOut)('docs/tutorial.md, from the packed file in an empty f
     expect(part('The services').commands).toEqual(['npx millrace dev']);
     dev = project.start('dev');
     await dev.said(/ready; Ctrl-C stops all/);
-    connection = JSON.parse(readFileSync(join(folder.path, 'state/connection.json'), 'utf8')) as Connection;
+    const place = async (what: RegExp): Promise<string> => (await dev!.said(what))[1]!;
+    printed = {
+      DATABASE_URL: await place(/Postgres +│ (postgres:\S+)/),
+      PGPASSFILE: await place(/PGPASSFILE=(\S+)/),
+      API: await place(/API +│ (http\S+)/),
+      uiUrl: await place(/Temporal UI +│ (http\S+)/),
+      formUrl: await place(/(http\S+start-workflow\S+)/),
+    };
+    expect(new URL(printed.DATABASE_URL).password).toBe('');
   });
 
   test('Start, from the Temporal Web UI', async () => {
     const tab: Page = await newPage(browser!);
-    const [, formUrl] = await dev!.said(/(http\S+start-workflow\S+)/);
-    await startByForm(tab, formUrl!, { id: `feature:${VIEW}`, input: { view: VIEW }, taskQueue: 'millrace' });
-    const { uiUrl, namespace } = connection.temporal;
-    const url = `${uiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(`feature:${VIEW}`)}`;
+    await startByForm(tab, printed.formUrl, { id: `feature:${VIEW}`, input: { view: VIEW }, taskQueue: 'millrace' });
+    const url = `${printed.uiUrl}/namespaces/default/workflows/${encodeURIComponent(`feature:${VIEW}`)}`;
     await detailsSay(tab, url, `${VIEW}: published`);
     await sendUpdate(tab, 'promote');
     await detailsSay(tab, url, `${VIEW}: streaming`);
@@ -142,14 +149,16 @@ describe.skipIf(isLeftOut)('docs/tutorial.md, from the packed file in an empty f
   });
 });
 
-/** The row of the page's line for `psql`: by it where there is one, else by its statement. */
+/** The row of the page's line for `psql`: by it, too, where there is one. */
 async function selected(line: string): Promise<Record<string, unknown>> {
   const [, statement] = /-c "([^"]+)"/.exec(line) ?? [];
-  const client = new pg.Client({ connectionString: connection.databaseUrl });
+  if (findOnPath('psql', process.env) !== null) await run(line);
+  const [, , , , password] = readFileSync(printed.PGPASSFILE, 'utf8').trim().split(':');
+  const url = new URL(printed.DATABASE_URL);
+  url.password = password!;
+  const client = new pg.Client({ connectionString: url.href });
   await client.connect();
   try {
-    if (findOnPath('psql', process.env) !== null)
-      await promisify(execFile)('sh', ['-c', line], { env: { ...process.env, DATABASE_URL: connection.databaseUrl } });
     const { rows } = await client.query<Record<string, unknown>>(statement!);
     expect(rows).toHaveLength(1);
     return rows[0]!;
