@@ -29,9 +29,9 @@ function waitingForMemory(text: string): HeartbeatFigures {
 /** Puts the figures of work that may wait for memory together. */
 export interface MemoryWait {
   /** What it waits for; null: it goes on. */
-  onWait(text: string | null): void;
+  readonly onWait: (text: string | null) => void;
   /** Its figures; while it waits, with that. */
-  report(figures: HeartbeatFigures): void;
+  readonly report: (figures: HeartbeatFigures) => void;
 }
 
 /** Reports to a pulse what work does, and what it waits for for as long as it does. */

@@ -24,7 +24,7 @@ export interface RowFigures extends PeakMemory {
 
 interface TableRow {
   readonly needsKafka: boolean;
-  run(world: TableWorld, settingMb: number): Promise<RowFigures | null>;
+  readonly run: (world: TableWorld, settingMb: number) => Promise<RowFigures | null>;
 }
 
 const scriptAt = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { isRetired } from '../define/semantics.ts';
-import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
@@ -18,8 +17,8 @@ import { kafkaNotConfigured } from '../topic/topic-errors.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
-import type { MemoryAmount } from '../memory/memory-shares.ts';
 import { processMemory } from '../memory/process-memory.ts';
+import { type AuditHeap, auditHeap, LEAST_AUDIT_MEMORY } from './audit-memory.ts';
 import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
 import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
 import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
@@ -33,7 +32,7 @@ import {
   servedVersion,
   stateBytes,
 } from './live-snapshot.ts';
-import { EVENT_BYTES } from './held-events.ts';
+import { UNREPLAYABLE } from './unreplayable.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
 import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './served-sample.ts';
 import { toldReads } from './told-reads.ts';
@@ -41,29 +40,14 @@ import { toldReads } from './told-reads.ts';
 const DEFAULT_READS = 100_000;
 const DEFAULT_ENTITIES = { audit: 10_000, promotion: 200_000 } as const;
 const DEFAULT_DIFFERENCES = 100;
-/** What an audit begins with, the heap it takes where it can have it, and of its heap the states' part. */
-const LEAST_MEMORY: MemoryAmount = { heap: 72 << 20, buffers: 32 << 20 };
-const MORE_HEAP_BYTES = 512 << 20;
-const STATES_SHARE = 0.4;
-/** The logged reads' part, and that of their entities' states. */
-const READS_SHARE = 0.3;
 /** Versions before the live one whose reads are replayed: each costs a scan of the log. */
 const MAX_OLDER_VERSIONS = 3;
-/** Events held for the diagnosis, and applied in its course, at most. */
-const MAX_HELD_EVENTS = 1_000_000;
+/** Events applied in the course of the diagnosis, at most. */
 const MAX_SEARCH_EVENTS = 50_000_000;
 /** Of those, for one entity: its search is not interrupted, and heartbeats wait for it. */
 const MAX_ENTITY_EVENTS = 5_000_000;
 /** Audits kept per view, the present one included. */
 const KEPT_AUDITS = 200;
-/** What may keep an older version from being replayed; of the live one it is an error. */
-const UNREPLAYABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
-  'commits-missing',
-  'history-changed',
-  'offsets-gone',
-  'log-hole',
-  'unknown-commit',
-]);
 
 /**
  * Holds what a view serves to what its log says, bit for bit: its stored states at one instant and (kind `audit`, with a serving log) the
@@ -78,22 +62,27 @@ const UNREPLAYABLE: ReadonlySet<string> = new Set<MillraceErrorCode>([
  */
 export async function auditParity(options: AuditOptions): Promise<AuditResult> {
   const { view, memory = processMemory(), signal, onWait, spillDir } = options;
-  return await withBatchMemory(memory, LEAST_MEMORY, `audit of ${view.name}`, { signal, onWait }, async (held) => {
-    // All, a half, a quarter of it: the sample is as large as its memory.
-    for (let more = MORE_HEAP_BYTES; more > 1 << 20 && !held.grow('heap', more); ) more /= 2;
-    const duckdb = await openDuckDb({ memory, tempDir: spillDir });
-    try {
-      return await new Audit(options, duckdb, held.heap).run();
-    } finally {
-      await duckdb.close();
-    }
-  });
+  return await withBatchMemory(
+    memory,
+    LEAST_AUDIT_MEMORY,
+    `audit of ${view.name}`,
+    { signal, onWait },
+    async (held) => {
+      const heap = auditHeap(held);
+      const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+      try {
+        return await new Audit(options, duckdb, heap).run();
+      } finally {
+        await duckdb.close();
+      }
+    },
+  );
 }
 
 class Audit {
   readonly #options: AuditOptions;
   readonly #duckdb: DuckDb;
-  readonly #heapBytes: number;
+  readonly #heap: AuditHeap;
   readonly #listings: HistoryListings;
   readonly #figures = { entities: 0, reads: 0, cellsCompared: 0, cellsDiffering: 0 };
   readonly #skipped: Record<string, number> = {};
@@ -102,8 +91,8 @@ class Audit {
   #notDiagnosed = 0;
   #startedUs = 0;
 
-  constructor(options: AuditOptions, duckdb: DuckDb, heapBytes: number) {
-    this.#heapBytes = heapBytes;
+  constructor(options: AuditOptions, duckdb: DuckDb, heap: AuditHeap) {
+    this.#heap = heap;
     this.#options = options;
     this.#duckdb = duckdb;
     this.#listings = storedListings(options.pool, options.clock);
@@ -178,7 +167,7 @@ class Audit {
       fingerprint: view.fingerprint,
       versions: await versions(pool, view.name),
       maxReads: limits?.reads ?? DEFAULT_READS,
-      maxBytes: this.#heapBytes * READS_SHARE,
+      maxBytes: this.#heap.reads,
       entityBytes,
     });
     const reads = scanServedReads({
@@ -210,7 +199,7 @@ class Audit {
       view,
       keys: this.#maxEntities === 0 ? new Map() : new Map([...reads].map(([text, { key }]) => [text, key])),
       maxEntities: this.#maxEntities,
-      stateBytes: this.#heapBytes * STATES_SHARE,
+      stateBytes: this.#heap.states,
     });
   }
 
@@ -353,7 +342,7 @@ class Audit {
       view,
       this.#committedEvents(version, commits, 'diagnosis'),
       new Set(chosen.map(({ keyText }) => keyText)),
-      Math.min(MAX_HELD_EVENTS, Math.floor((this.#heapBytes * (1 - STATES_SHARE - READS_SHARE)) / EVENT_BYTES)),
+      this.#heap.events,
       signal,
     );
     const reducer = createViewReducer(view.layout);

@@ -3,19 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { BatchEnd } from '../../engine/backfill/batch-end.ts';
 import type { BackfillProgress } from '../../engine/backfill/backfill-progress.ts';
 import { type BackfillOptions, type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { sweepAbandonedVersions } from '../../engine/backfill/sweep-abandoned-versions.ts';
-import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import { createMemoryLogReader } from '../stream/memory-log.ts';
 import { openStreamDatabase } from '../stream/stream-fixture.ts';
-import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { purchaseBytes } from '../stream/stream-view.ts';
 import { buildFacts, expectNothingSaved } from './build-facts.ts';
-import { brokerWith, clockUntil, columns, jsonl, purchases, randomFrom } from './resume-fixture.ts';
+import { brokerWith, clockUntil, columns, jsonl, purchases, randomFrom, view } from './resume-fixture.ts';
 
 /** After every batch; and an abort is a kill. */
 const ALWAYS = { everyMs: 0, restFactor: 0, whenStopped: false };
@@ -40,19 +38,6 @@ afterAll(async () => {
 beforeEach(async () => {
   await sweepAbandonedVersions({ pool, view: 'spending' });
 });
-
-function view(path: string | null, options: { topic?: boolean; ids?: boolean; lifetime?: boolean } = {}): CompiledView {
-  const topic = options.topic === true ? 'purchases' : null;
-  return spendingView({
-    topic,
-    lifetime: options.lifetime ?? true,
-    source: {
-      history: path === null ? null : { path, untilUs: null, disjoint: true },
-      invalidLimit: { rate: 0.5, window: 1000 },
-      ...(options.ids === false ? { eventIdField: null } : {}),
-    },
-  });
-}
 
 interface Outcome {
   readonly result: BackfillResult | null;
@@ -165,27 +150,6 @@ describe('a backfill that is told to end', () => {
     const again = await attemptUntil(given, 'away', 2, 1e9);
     expect(again.progress.every(({ resumedRows }) => resumedRows === 0)).toBe(true);
     expect(again.result).not.toBeNull();
-  });
-
-  it('does not wait for a batch that does not come', async () => {
-    vi.useFakeTimers();
-    try {
-      const abort = new AbortController();
-      const end = new BatchEnd(abort.signal);
-      expect([end.isAsked, end.signal.aborted]).toEqual([false, false]);
-      abort.abort(new Error('enough'));
-      expect([end.isAsked, end.signal.aborted]).toEqual([true, false]);
-      vi.advanceTimersByTime(4_999);
-      expect(end.signal.aborted).toBe(false);
-      vi.advanceTimersByTime(1);
-      expect(end.signal.reason).toEqual(new Error('enough'));
-      const early = new BatchEnd(AbortSignal.abort(new Error('before')), 10);
-      early.close();
-      vi.advanceTimersByTime(1_000);
-      expect([early.isAsked, early.signal.aborted]).toEqual([true, false]);
-    } finally {
-      vi.useRealTimers();
-    }
   });
 });
 

@@ -1,10 +1,11 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
+import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { Clock } from '../../engine/values/clock.ts';
 import { formatDateTime } from '../../engine/values/iso-time.ts';
 import { MemoryBroker } from '../stream/memory-log.ts';
-import { type Purchase, purchaseBytes } from '../stream/stream-view.ts';
+import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
 
 const HOUR_US = 3_600_000_000;
 const MINUTE_US = 60_000_000;
@@ -82,4 +83,21 @@ export function randomFrom(start: number): (below: number) => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
+}
+
+/** The view over files, a topic, or both. */
+export function view(
+  path: string | null,
+  options: { topic?: boolean; ids?: boolean; lifetime?: boolean } = {},
+): CompiledView {
+  const topic = options.topic === true ? 'purchases' : null;
+  return spendingView({
+    topic,
+    lifetime: options.lifetime ?? true,
+    source: {
+      history: path === null ? null : { path, untilUs: null, disjoint: true },
+      invalidLimit: { rate: 0.5, window: 1000 },
+      ...(options.ids === false ? { eventIdField: null } : {}),
+    },
+  });
 }

@@ -110,17 +110,15 @@ describe.each(Object.entries(activities))('the memory of one %s', (_, work) => {
       const running = work({ memory, reader, signal: abort.signal });
       if (way === 'well') await running;
       else await expect(running).rejects.toThrow(way === 'broken' ? 'broken' : 'enough');
-      expect(batches, way).toBeGreaterThanOrEqual(3);
-      expect(most, way).toBeGreaterThan(0);
-      expect(
-        budgets.map(({ usedBytes }) => usedBytes),
+      expect([way, batches >= 3, most > 0]).toEqual([way, true, true]);
+      const held = budgets.map(({ usedBytes }) => usedBytes);
+      const waiting = budgets.flatMap((budget) => budget.waiting());
+      expect({ way, held, waiting, holders: memory.holders() }).toEqual({
         way,
-      ).toEqual([0, 0, 0]);
-      expect(
-        budgets.flatMap((budget) => budget.waiting()),
-        way,
-      ).toEqual([]);
-      expect(memory.holders(), way).toEqual([]);
+        held: [0, 0, 0],
+        waiting: [],
+        holders: [],
+      });
     }
     await archived.close();
   });
