@@ -85,6 +85,18 @@ async function fingerprint(of: Installation): Promise<unknown> {
   return { rows, versions };
 }
 
+interface Status {
+  readonly view: string;
+  readonly phase: string;
+  readonly fingerprint: string;
+}
+
+/** What an installation says it has; of the default one, which other tests are, too, our view alone. */
+async function statuses(of: Installation): Promise<Status[]> {
+  const all = await cli<Status[]>(of, ['status'], 'worker');
+  return of === 'blue' ? all : all.filter(({ view }) => view === world.view);
+}
+
 /** The features of one, as its file defines them. */
 function viewOf(of: Installation) {
   const person = entity('person', { person: z.string() });
@@ -202,9 +214,7 @@ describe('two installations in one namespace, one database and one Kafka', { tim
   });
 
   it('show only what is theirs', async () => {
-    const [ofDefault, ofBlue] = await both((of) =>
-      cli<{ view: string; phase: string; fingerprint: string }[]>(of, ['status'], 'worker'),
-    );
+    const [ofDefault, ofBlue] = await both(statuses);
     expect(ofDefault).toMatchObject([{ view: world.view, phase: 'streaming' }]);
     expect(ofBlue).toMatchObject([{ view: world.view, phase: 'streaming' }]);
     expect(ofDefault?.[0]?.fingerprint).not.toBe(ofBlue?.[0]?.fingerprint);
@@ -382,8 +392,6 @@ describe('two installations in one namespace, one database and one Kafka', { tim
     await expect
       .poll(async () => await world.served(poolOf('default', 'server')), { timeout: 60_000, interval: 500 })
       .toEqual(world.expected());
-    expect(await cli<unknown[]>('default', ['status'], 'worker')).toMatchObject([
-      { view: world.view, phase: 'streaming' },
-    ]);
+    expect(await statuses('default')).toMatchObject([{ view: world.view, phase: 'streaming' }]);
   });
 });
