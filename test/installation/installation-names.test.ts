@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { installationNamed } from '../../engine/installation/installation-named.ts';
 import {
   installationNames,
   installationOfQueue,
@@ -150,5 +151,29 @@ describe('an SQL text', () => {
     expect(() => settleNames('\0other\0', installationNames())).toThrow(
       expect.objectContaining({ code: 'internal-bug' }),
     );
+  });
+});
+
+describe('the installation that a program means', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test('is the one it gives, else that of its environment, else the default one', () => {
+    vi.stubEnv('MILLRACE_INSTALLATION', 'blue');
+    expect(installationNamed('green').name).toBe('green');
+    expect(installationNamed().name).toBe('blue');
+    vi.stubEnv('MILLRACE_INSTALLATION', '');
+    expect(installationNamed().name).toBe('default');
+  });
+
+  test('is refused by the same rule, wherever it comes from', () => {
+    const refused = expect.objectContaining({
+      code: 'bad-configuration',
+      message: expect.stringContaining('[a-z][a-z0-9]{0,15}'),
+    });
+    expect(() => installationNamed('Blue')).toThrow(refused);
+    vi.stubEnv('MILLRACE_INSTALLATION', 'catalog');
+    expect(() => installationNamed()).toThrow(refused);
   });
 });
