@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { badConfiguration, type ConfigurationFault, shown, urlOf } from './environment.ts';
+import { badConfiguration, type ConfigurationFault, urlOf } from './environment.ts';
+import { shown } from './masked.ts';
 
 /** Look-ups (entities times views) and bytes of bodies a second that a token may ask for unless it says otherwise. */
 const ENTITIES_PER_S = 20_000;
@@ -31,6 +32,10 @@ const schema = z.object({
   MILLRACE_API_AUTH: z.enum(['tokens', 'open'], { error: 'tokens or open' }).optional(),
   MILLRACE_API_JWKS_URL: text
     .refine(urlOf(['https:', 'http:']), { error: "the URL of the issuer's keys (JWKS)" })
+    // `fetch` takes none that has them, and says the whole of it.
+    .refine((url) => !/^[^/]*:\/\/[^/?#]*@/.test(url), {
+      error: "the URL of the issuer's keys, without a user or a password",
+    })
     .optional(),
   MILLRACE_API_JWT_ISSUER: text.optional(),
   MILLRACE_API_JWT_AUDIENCE: text.optional(),

@@ -13,6 +13,7 @@ import {
   isInstallationName,
 } from '../engine/installation/installation-names.ts';
 import { databaseUrlFault } from '../engine/postgres/database-url.ts';
+import { shown } from './masked.ts';
 import type { TemporalSettings } from './temporal-settings.ts';
 
 /** A user and password for Kafka; one type per mechanism, as kafkajs has it. */
@@ -322,13 +323,6 @@ function readTemporal(variables: NodeJS.ProcessEnv, faults: ConfigurationFault[]
     faults.push({ variable, received: variables[variable] ?? null, expected });
     return null;
   }
-}
-
-/** A variable's value as an error may show it. */
-export function shown(variable: string, value: string | undefined): string | null {
-  if (value === undefined) return null;
-  if (variable.endsWith('PASSWORD') || variable === 'MILLRACE_SENSITIVE_KEY') return '***';
-  return value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1***@');
 }
 
 /** The error of wrong variables. */

@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { masked } from '../../config/masked.ts';
 import { isMillraceError, MillraceError } from '../../engine/errors/millrace-error.ts';
 import type { Clock } from '../../engine/values/clock.ts';
 import type { Verify } from './caller.ts';
@@ -57,7 +58,7 @@ export function jwtVerifier(
       if (isOfToken(error)) return null;
       throw new MillraceError(
         'service-unreachable',
-        `the keys of ${issuer} cannot be read at ${settings.jwksUrl}: ${error instanceof Error ? error.message : String(error)}`,
+        `the keys of ${issuer} cannot be read at ${masked(settings.jwksUrl)}: ${error instanceof Error ? error.message : String(error)}`,
         { remedy: 'Look whether MILLRACE_API_JWKS_URL answers.', retryable: true, httpStatus: 503, cause: error },
       );
     }

@@ -46,10 +46,12 @@ export async function promtool(): Promise<ProductTool> {
   const folder = await installOnce(
     `promtool-${PROMETHEUS}`,
     (temporary) =>
-      step('promtool', 'go', temporary, [
-        ...['install', '-tags', 'remove_all_sd'],
-        `github.com/prometheus/prometheus/cmd/promtool@v${PROMETHEUS}`,
-      ]),
+      step(
+        'promtool',
+        'go',
+        temporary,
+        `install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v${PROMETHEUS}`.split(' '),
+      ),
     { onProgress },
   );
   return new ProductTool(join(folder, 'promtool'));
