@@ -181,10 +181,14 @@ export const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])
       },
       {
         title: 'Cells compared',
-        description: 'By the newest audit.',
+        description:
+          'By the newest audit; and the logged reads of which nothing can be said, as a failover or a restore lost their commits.',
         kind: 'stat',
         unit: 'short',
-        queries: [[`max by (installation, view) (millrace_parity_cells_compared{${OF_VIEW}})`, '{{view}}']],
+        queries: [
+          [`max by (installation, view) (millrace_parity_cells_compared{${OF_VIEW}})`, '{{view}}'],
+          [`max by (installation, view) (millrace_parity_lost_reads{${OF_VIEW}}) > 0`, '{{view}}: lost reads'],
+        ],
       },
       {
         title: 'Age of the newest audit',
