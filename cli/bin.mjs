@@ -27,6 +27,7 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
       message: `Millrace needs Node ${needed} or newer, and this is ${process.version}`,
       remedy: `Install Node 24 (or ${needed}), or bring it along with "npm i -D node@24".`,
     };
+    if (process.argv.includes('--json')) console.log(JSON.stringify({ error }, null, 2));
     console.error(`error ${error.code}: ${error.message}\n  ${error.remedy}`);
     process.exit(1);
   }

@@ -50,7 +50,9 @@ export async function createProgram(name?: string): Promise<Command> {
   const program = new Command('millrace')
     .description(RELEASE.description)
     .version(RELEASE.version)
-    .showHelpAfterError('(add --help for what there is)');
+    // What is wrong with a command line is told as every other error is: main.ts.
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
   const named = COMMAND_MODULES.filter(({ names }) => name !== undefined && names.includes(name));
   const added = await Promise.all((named.length > 0 ? named : COMMAND_MODULES).map(({ load }) => load()));
   for (const add of added) add(program);

@@ -72,7 +72,8 @@ async function checkedDefinitions(
   } catch (error) {
     if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
     const faults = error.details['faults'] as readonly DefinitionFault[];
-    if (output.isJson) output.json({ faults });
+    const { code, message, remedy } = error;
+    if (output.isJson) output.json({ error: { code, message, remedy }, faults });
     output.table(
       ['definition', 'where', 'fault', 'what to do'],
       faults.map(({ kind, definition, path, code, message, remedy }) => [

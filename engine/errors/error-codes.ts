@@ -101,6 +101,7 @@ export const ERROR_CODES = {
     'package-missing': 'What was asked for needs a package that is installed only where it is wanted.',
     'bad-configuration': 'A variable of the environment has an impossible value.',
     'not-configured': 'A variable that a worker or the API needs is not set.',
+    'invalid-usage': 'A command line names what there is not, or leaves out what is needed.',
     'not-connected': 'A command needs services, and neither are they named nor does a `millrace dev` run.',
     'service-unreachable': 'A service does not answer.',
     'certificate-refused': 'A service cannot be spoken to by TLS: its certificate or ours is refused.',
