@@ -46,7 +46,7 @@ export function refuseOtherOptions(client: Client, view: string, others: readonl
   const named = others.map(({ option, running, asked }) => `${option} is ${running}, asked for: ${asked}`);
   const workflowId = namesOf(client).lifecycleId(view);
   throw new MillraceError('other-options', `view "${view}" runs already, with other options: ${named.join('; ')}`, {
-    remedy: `It keeps the options it was started with. To change them: millrace pause ${view} --wait; temporal workflow terminate --workflow-id ${workflowId} (what is served stays; "retire" would drop it); then start it with the new options: it takes over what is served, and streams after "millrace promote ${view}".`,
+    remedy: `It keeps the options it was started with. To change them: millrace pause ${view} --wait; terminate the workflow ${workflowId} in the Temporal UI (what is served stays; "retire" would drop it); then start it with the new options: it takes over what is served, and streams after "millrace promote ${view}".`,
     httpStatus: 409,
     details: { view, others },
   });

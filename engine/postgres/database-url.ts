@@ -40,7 +40,7 @@ export function databaseUrlFault(url: string): { readonly expected: string; read
 export function shownDatabaseUrl(url: string): string {
   const shown = new URL(url);
   shown.password = '';
-  for (const name of [...shown.searchParams.keys()])
+  for (const name of new Set(shown.searchParams.keys()))
     if (name.toLowerCase().includes('password')) shown.searchParams.delete(name);
   return shown.href;
 }
