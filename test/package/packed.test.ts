@@ -72,6 +72,7 @@ describe('the packed file', () => {
         'compose.yaml',
         'dist',
         'docs',
+        'examples',
         'features',
         'ops',
         'package.json',

@@ -1,0 +1,127 @@
+"""Millrace from Python: features over HTTP, and training sets, as pandas frames with exact types.
+
+The standard library, pandas and pyarrow are all it needs: copy the file, or import it from here.
+"""
+
+import datetime
+import decimal
+import json
+import urllib.error
+import urllib.request
+
+import pandas
+import pyarrow.parquet
+
+
+class MillraceError(Exception):
+    """What the server refused, with its code and what to do about it."""
+
+    def __init__(self, status, code, message, remedy):
+        super().__init__(f"{code} (HTTP {status}): {message} {remedy}")
+        self.status = status
+        self.code = code
+
+
+class Millrace:
+    """A server of features.
+
+    >>> store = Millrace("https://features.example", token="mr_…")
+    >>> store.features("delay_model", [{"origin": "LAS", "destination": "PHL", "airport": "LAS"}])
+    """
+
+    def __init__(self, url, token=None, timeout_s=5.0):
+        self._url = url.rstrip("/")
+        self._token = token
+        self._timeout_s = timeout_s
+        self._types = None
+
+    def features(self, service, entities, at=None, on_error="fail"):
+        """The features of entities (join key to value, as JSON has them), one row each, in their order.
+
+        Columns are the join keys, then `<view>__<feature>`, as in a training set. `at` is a datetime with a zone; default now.
+        A feature that has an error beside its null raises ValueError, unless `on_error` is "null". `frame.attrs["ahead"]` has, per row,
+        whether a state holds events at or after `at`: then the row is not what was known at that time.
+        """
+        request = {"service": service, "entities": entities}
+        if at is not None:
+            if at.tzinfo is None:
+                raise ValueError(f"expected a time with a zone, received {at!r}")
+            request["at"] = at.isoformat()
+        rows, types, ahead = [], {}, []
+        for result in self._call("/v1/features", request)["results"]:
+            row = dict(result["entity"])
+            for view, read in result["views"].items():
+                if read["errors"] is not None and on_error != "null":
+                    raise ValueError(f"{view} of {result['entity']}: {read['errors']}")
+                for feature, value in read["values"].items():
+                    column = f"{view}__{feature}"
+                    types[column] = self._type(view, feature)
+                    row[column] = None if value is None else READ[kind(types[column])](value)
+            rows.append(row)
+            ahead.append(any(read["ahead"] for read in result["views"].values()))
+        frame = pandas.DataFrame([{name: value for name, value in row.items() if name not in types} for row in rows])
+        for column, text in types.items():
+            # Each by its own type from the start: a frame of rows makes doubles of integers where one is null.
+            frame[column] = pandas.Series([row.get(column) for row in rows], dtype=DTYPES[kind(text)])
+        frame.attrs["ahead"] = ahead
+        return frame
+
+    def _type(self, view, feature):
+        # A view that is flipped to another definition may have new features: they are asked for once they are met.
+        if self._types is None or (view, feature) not in self._types:
+            views = self._call("/v1/views")["views"]
+            self._types = {(v["view"], f["name"]): f["type"] for v in views for f in v["features"]}
+        return self._types[(view, feature)]
+
+    def _call(self, path, body=None):
+        headers = {"content-type": "application/json"}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        content = None if body is None else json.dumps(body, default=as_json).encode()
+        request = urllib.request.Request(self._url + path, content, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as refused:
+            error = json.load(refused)
+            raise MillraceError(refused.code, error["code"], error["message"], error["remedy"]) from None
+
+
+def training_set(path):
+    """A training set as a frame: pyarrow's types where pandas has none that is exact (decimals, integers with nulls)."""
+    return pyarrow.parquet.read_table(path).to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def as_json(value):
+    """What JSON has no type for: times in ISO, all else (decimals) as text."""
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def kind(type_name):
+    """`decimal(10,2)` is a decimal."""
+    return type_name.split("(")[0]
+
+
+# What JSON holds as text, since its numbers are doubles, comes out as what it is.
+READ = {
+    "string": str,
+    "enum": str,
+    "boolean": bool,
+    "int": int,
+    "int64": int,
+    "double": float,
+    "decimal": decimal.Decimal,
+    "timestamp": pandas.Timestamp,
+    "date": datetime.date.fromisoformat,
+}
+DTYPES = {
+    "string": "string",
+    "enum": "string",
+    "boolean": "boolean",
+    "int": "Int64",
+    "int64": "Int64",
+    "double": "Float64",
+    "decimal": "object",
+    "timestamp": "datetime64[us, UTC]",
+    "date": "object",
+}
