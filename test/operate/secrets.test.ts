@@ -126,6 +126,11 @@ describe('secrets of the configuration are told nowhere', { timeout: TIMEOUT_MS 
     await sendCommand(harness.client, world.view, 'promote');
     await harness.reach(handle, 'streaming');
     await world.sendBroken(3, 1);
+    // With the heartbeat of its stream.
+    const beating = await eventually(async () => {
+      const text = textWithin((await handle.describe()).raw);
+      return text.includes('"watermark"') && text;
+    });
     await world.pool.query(`ALTER ROLE ${ident(login)} PASSWORD 'another' NOLOGIN`);
     await world.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [login]);
     const away = await eventually(async () => {
@@ -137,11 +142,6 @@ describe('secrets of the configuration are told nowhere', { timeout: TIMEOUT_MS 
       const now = await harness.status(handle);
       return (now.waitingFor !== null || now.error !== null) && now;
     });
-    // The heartbeat of the stream, as it waits.
-    const described = await eventually(async () => {
-      const text = textWithin((await handle.describe()).raw);
-      return text.includes('waitingFor') && text;
-    });
     const page: unknown = await handle.query('__temporal_workflow_metadata');
     expect(textWithin(page)).toContain(world.view);
     expectClean({
@@ -150,7 +150,8 @@ describe('secrets of the configuration are told nowhere', { timeout: TIMEOUT_MS 
       metrics: await textOf('/metrics'),
       status: JSON.stringify(status),
       history: textWithin(await handle.fetchHistory()),
-      description: described,
+      beating,
+      description: textWithin((await handle.describe()).raw),
       page: textWithin(page),
     });
     await world.pool.query(`ALTER ROLE ${ident(login)} PASSWORD '${SECRETS.database}' LOGIN`);
