@@ -49,7 +49,8 @@ export class LiveReader {
     this.all = createStateReader(layout);
     const first = layout.keys.length + 1;
     this.#statement = {
-      name: `millrace-get-${version.stateTable}`,
+      // By the version's id: a session may live through a migration, and through a restore that gives the number to another version.
+      name: `millrace-get-${version.commitId === null ? version.stateTable : `${version.commitId}${hasIds ? '' : '-plain'}`}`,
       text:
         `SELECT (SELECT v.${version.commitId === null ? 'version' : 'commit_id'}::text FROM ${CATALOG.text}.view_version v WHERE v.view = $${first} AND v.status = 'live'), ` +
         `(SELECT ${WATERMARK_SQL} ` +
