@@ -1,4 +1,4 @@
-import { CancellationScope, patched, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, log, patched, workflowInfo } from '@temporalio/workflow';
 import { noting } from './activity-profiles.ts';
 
 /** Whom a command is from, as the CLI sends it with one; the Temporal UI sends nothing. */
@@ -75,6 +75,9 @@ export class NotedCommands {
   async #say(command: NotedCommand): Promise<void> {
     try {
       await CancellationScope.nonCancellable(() => noting(`note: ${command.action} by ${command.actor}`)(command));
+    } catch (error) {
+      // Tried for as long as it may pass: what does not is a fault of ours, and no reason to stop the view.
+      log.error('a command could not be noted', { command, error });
     } finally {
       this.#open--;
       this.#onNoted();

@@ -70,7 +70,7 @@ function boundedJson(value: EventDetails): string {
 
 /** The newest events first. */
 export async function auditEvents(on: Queryable, { subject, sinceUs, limit }: EventFilter): Promise<AuditEvent[]> {
-  let query = catalog.selectFrom(EVENTS).selectAll().orderBy('id', 'desc').limit(limit);
+  let query = catalog.selectFrom(EVENTS).selectAll().orderBy('at', 'desc').orderBy('id', 'desc').limit(limit);
   if (subject !== undefined) query = query.where('subject', '=', subject);
   if (sinceUs !== undefined) query = query.where('at', '>=', sql<number>`${formatDateTime(sinceUs)}::timestamptz`);
   const rows = await run(on, query);

@@ -198,7 +198,8 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     return script.activities();
   };
   return {
-    noteEvent: async (command) => await of(command.subject).noteEvent(command),
+    // Also where there is no such view.
+    noteEvent: async (command) => await scripts.get(command.subject)?.activities().noteEvent(command),
     resolveView: async (input) => await of(input.view).resolveView(input),
     backfillView: async (input) => await of(input.view).backfillView(input),
     publishView: async (input) => await of(input.view).publishView(input),

@@ -57,6 +57,7 @@ describe('migrations', () => {
       'millrace_catalog.archive_offset',
       'millrace_catalog.archive_range',
       'millrace_catalog.archive_source',
+      'millrace_catalog.audit_event',
       'millrace_catalog.backfill_ids',
       'millrace_catalog.backfill_progress',
       'millrace_catalog.commit_file',

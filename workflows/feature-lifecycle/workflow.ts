@@ -108,7 +108,10 @@ async function reconcile(runner: LifecycleRunner, notes: NotedCommands, input: L
   for (;;) {
     runner.changed = false;
     const ended = fatal as { readonly error: unknown } | null;
-    if (ended !== null) throw endOf(ended.error);
+    if (ended !== null) {
+      if (!notes.isDone) await condition(() => notes.isDone);
+      throw endOf(ended.error);
+    }
     const work = decide(runner.toDecideOn, Date.now());
     // While a run draws to its close nothing new is started: a running build or proof keeps it open.
     const closing = (runner.isCancelled || runner.carryOnDue()) && !runner.isBound;
