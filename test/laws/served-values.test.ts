@@ -106,9 +106,11 @@ test('what is known of a read beside its values survives, at any time', () => {
         found: fc.boolean(),
         ahead: fc.boolean(),
         seq: fc.option(fc.nat()),
+        commitId: fc.option(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)),
       }),
-      ({ readId, requestId, service, servedAtUs, asOfUs, found, ahead, seq }) => {
-        const { read } = offeredRead(layout, ['k'], [], { asOfUs, found, ahead, seq });
+      ({ readId, requestId, service, servedAtUs, asOfUs, found, ahead, seq, commitId }) => {
+        const commit = commitId === null ? null : String(commitId);
+        const { read } = offeredRead(layout, ['k'], [], { asOfUs, found, ahead, seq, commitId: commit });
         const served = throughTheLog({ readId, requestId, service, key: ['k'], servedAtUs, read });
         expect(Object.fromEntries(Object.entries(served))).toEqual({
           readId,
@@ -123,6 +125,7 @@ test('what is known of a read beside its values survives, at any time', () => {
           found,
           ahead,
           seq,
+          commitId,
           valuesJson: '{}',
           errorsJson: null,
         });
