@@ -68,13 +68,18 @@ export class PartitionDedupe {
   readonly #horizonUs: number;
   readonly #history: HistoryIds | null;
   readonly #own: HeldClaims;
+  readonly #keepsNew: boolean;
   readonly #words = new Uint32Array(4);
   #fresh = emptyFresh();
   #freshBytes = 0;
   #freshNewestUs = Number.NEGATIVE_INFINITY;
 
-  /** @param pool Shared with others who judge the same partition; to be released then. */
-  constructor(horizonUs: number, history: HistoryIds | null, pool = new ClaimPool()) {
+  /**
+   * @param pool Shared with others who judge the same partition; to be released then.
+   * @param keepsNew Whether `takeNew` is to have them: whoever never asks would hold every id twice.
+   */
+  constructor(horizonUs: number, history: HistoryIds | null, pool = new ClaimPool(), keepsNew = true) {
+    this.#keepsNew = keepsNew;
     this.#horizonUs = horizonUs;
     this.#history = history;
     this.#own = new HeldClaims(pool);
@@ -93,6 +98,7 @@ export class PartitionDedupe {
     // A claim this old is forgotten before any record could repeat it.
     if (isBeyondHorizon(watermarkUs, eventTimeUs, this.#horizonUs)) return 'undeduped';
     this.#own.add(words[0]!, words[1]!, words[2]!, words[3]!, eventTimeUs, this.#floorUs(watermarkUs));
+    if (!this.#keepsNew) return 'new';
     if (this.#freshBytes === this.#fresh.byteLength) this.#growFresh();
     packId(this.#fresh, this.#freshBytes, words, eventTimeUs);
     this.#freshBytes += PACKED_ID_BYTES;

@@ -227,6 +227,7 @@ async function buildVersion(
       saved: saved === null || log === null ? null : { log, counts: saved.point.counts },
       saver,
       pool,
+      memory: own.memory,
       signal,
       onWait: options.onWait,
       progress,

@@ -5,6 +5,7 @@ import type { Cut } from '../topic/cut.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { type LogScanFigures, type SavedLog, scanLog } from '../log/scan-log.ts';
 import { BatchLimit } from '../admission/batch-limit.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
@@ -35,6 +36,7 @@ export interface ScanStatesOptions {
   /** Null: nothing is saved on the way. */
   readonly saver: ProgressSaver | null;
   readonly pool: pg.Pool;
+  readonly memory: MemoryBudget;
   readonly signal: AbortSignal | undefined;
   readonly onWait?: ((text: string | null) => void) | undefined;
   readonly progress: ProgressReporter;
@@ -72,6 +74,8 @@ async function scanWith(options: ScanStatesOptions, letters: Letters, end: Batch
     duckdb: options.duckdb,
     listings: options.listings,
     order: 'newest-first',
+    isSaved: saver !== null,
+    memory: options.memory,
     ...(saved === null ? {} : { from: saved.log }),
     signal: end?.signal ?? signal,
     onWait,

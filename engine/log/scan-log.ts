@@ -14,6 +14,7 @@ import type { ScanOrder } from '../history/history-run.ts';
 import { type HistoryScan, scanHistory } from '../history/history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { mergeByTime } from './merge-by-time.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
@@ -55,6 +56,10 @@ export interface LogScanOptions {
   readonly order: ScanOrder;
   /** What another scan had passed; left out: nothing. Not in order `event-time`. */
   readonly from?: SavedLog | undefined;
+  /** Whether `point` will be asked for. */
+  readonly isSaved?: boolean | undefined;
+  /** Where the ids of the topic are counted. Default: the memory of the process. */
+  readonly memory?: MemoryBudget | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what the topic's read waits for where that lasts, and null once it goes on. */
   readonly onWait?: ((text: string | null) => void) | undefined;
@@ -161,11 +166,17 @@ class Scan {
         events.push(event);
         this.#records.push(record);
       };
-      for await (const _ of topic.batches(accept)) {
-        yield events;
-        events.length = 0;
-        this.#records.length = 0;
+      try {
+        for await (const _ of topic.batches(accept)) {
+          yield events;
+          events.length = 0;
+          this.#records.length = 0;
+        }
+        this.#end(history, topic);
+      } finally {
+        topic.release();
       }
+      return;
     }
     this.#end(history, topic);
   }
@@ -194,6 +205,7 @@ class Scan {
         this.#end(scan.figures, topic);
       }
     } finally {
+      (topic as TopicScan | null)?.release();
       await duckdb.run(`DROP TABLE IF EXISTS ${table}`);
     }
   }
@@ -236,7 +248,7 @@ class Scan {
   }
 
   #topic(horizon: HistoryHorizon | null): TopicScan | null {
-    const { source, cut, reader, from, signal, onWait, onProgress, onInvalid } = this.#options;
+    const { source, cut, reader, from, isSaved, memory, signal, onWait, onProgress, onInvalid } = this.#options;
     if (cut === null) return null;
     invariant(source.topic !== null && reader !== null, `source "${source.name}": a cut without a topic or a reader`);
     return new TopicScan(
@@ -246,6 +258,8 @@ class Scan {
         cut,
         reader,
         ...(from?.point.in === 'topic' ? { from: { points: from.point.topic, ids: from.ids } } : {}),
+        isSaved,
+        memory,
         signal,
         onWait,
         onInvalid: (record) => onInvalid?.(record),

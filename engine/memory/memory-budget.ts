@@ -65,10 +65,9 @@ export class MemoryBudget {
     return this.#waiting.map(({ what, heap, buffers }) => ({ what, heap, buffers }));
   }
 
-  /** Bytes of a place that the first in turn lacks; 0 where nobody waits for it. */
+  /** Bytes of a place that the first in turn lacks, and of what was taken beyond what there is; 0 where neither is. */
   lacking(place: MemoryPlace): number {
-    const first = this.#waiting[0];
-    return first === undefined ? 0 : Math.max(0, first[place] - this.#free(place));
+    return Math.max(0, (this.#waiting[0]?.[place] ?? 0) - this.#free(place));
   }
 
   /**
@@ -110,6 +109,14 @@ export class MemoryBudget {
     return this.#take(amount, what);
   }
 
+  /**
+   * Counts what is there already and cannot be done without, whether so much is free or not: what it takes too much, others are asked for (`wanted`), and
+   * nobody grows until it is free again.
+   */
+  overdraw(bytes: Partial<MemoryAmount>, what: string): MemoryReservation {
+    return this.#take(checked(bytes), what);
+  }
+
   #take(amount: MemoryAmount, what: string): MemoryReservation {
     for (const place of PLACES) this.#used[place] += amount[place];
     const reservation = new MemoryReservation(what, amount, {
@@ -117,6 +124,9 @@ export class MemoryBudget {
         if (!this.#isFree(place, bytes)) return false;
         this.#used[place] += bytes;
         return true;
+      },
+      overdraw: (place, bytes) => {
+        this.#used[place] += bytes;
       },
       give: (place, bytes) => {
         this.#used[place] -= bytes;
@@ -170,6 +180,7 @@ export class MemoryBudget {
 /** How a reservation takes from its budget and gives back. */
 interface Ledger {
   take(place: MemoryPlace, bytes: number): boolean;
+  overdraw(place: MemoryPlace, bytes: number): void;
   give(place: MemoryPlace, bytes: number): void;
   lacking(place: MemoryPlace): number;
   end(): void;
@@ -206,6 +217,13 @@ export class MemoryReservation implements MemoryHolder {
     return true;
   }
 
+  /** Takes so many bytes more, free or not: see `MemoryBudget.overdraw`. */
+  overdraw(place: MemoryPlace, bytes: number): void {
+    invariant(!this.#released, `${this.what} grows after its end`);
+    this.#ledger.overdraw(place, whole(bytes));
+    this.#bytes[place] += whole(bytes);
+  }
+
   /** Gives so many bytes back. */
   shrink(place: MemoryPlace, bytes: number): void {
     invariant(whole(bytes) <= this.#bytes[place], `${this.what} gives back more than it holds`);
@@ -226,7 +244,7 @@ export class MemoryReservation implements MemoryHolder {
     this.#least = { heap: this.heap, buffers: this.buffers };
   }
 
-  /** What of this one somebody waits for: bytes beyond what it began with. Who can spill or forget does so, and shrinks by that. */
+  /** What of this one is to be given back, since somebody waits for it, or more was taken than there is: bytes beyond what it began with. Who can spill or forget does so, and shrinks by that. */
   wanted(place: MemoryPlace): number {
     return Math.min(this.#ledger.lacking(place), Math.max(0, this.#bytes[place] - this.#least[place]));
   }

@@ -112,10 +112,12 @@ class Replay {
       try {
         yield* this.#backfilled(topic, publishedAtUs);
         yield* this.#committed(topic, publishedAtUs);
+        for (const part of topic.figures()) addCounts(counts, part.counts);
       } catch (error) {
         throw this.#named(error);
+      } finally {
+        topic.release();
       }
-      for (const part of topic.figures()) addCounts(counts, part.counts);
     }
     this.#counts = counts;
   }

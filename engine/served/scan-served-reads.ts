@@ -57,11 +57,15 @@ async function* reads(options: ServedScanOptions, counts: LogCounts): AsyncGener
     if (requestIds !== undefined && !requestIds.has(row['request_id'] as string)) return;
     batch.push(new LoggedRead(row));
   };
-  for await (const _ of scan.batches(accept)) {
-    if (batch.length === 0) continue;
-    counts.applied += batch.length;
-    yield batch;
-    batch = [];
+  try {
+    for await (const _ of scan.batches(accept)) {
+      if (batch.length === 0) continue;
+      counts.applied += batch.length;
+      yield batch;
+      batch = [];
+    }
+    for (const { counts: own } of scan.figures()) addCounts(counts, own);
+  } finally {
+    scan.release();
   }
-  for (const { counts: own } of scan.figures()) addCounts(counts, own);
 }

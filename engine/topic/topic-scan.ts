@@ -1,5 +1,5 @@
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
-import { internalBug, isMillraceError } from '../errors/millrace-error.ts';
+import { internalBug, invariant, isMillraceError } from '../errors/millrace-error.ts';
 import { type Anchor, recordDigest } from './anchor.ts';
 import { checkAnchor } from './check-anchor.ts';
 import type { Cut, CutPartition } from './cut.ts';
@@ -7,7 +7,11 @@ import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogBatch, LogReader, RawRecord } from './log-reader.ts';
+import { ClaimPool } from '../admission/claim-pool.ts';
 import { HistoryIds, PartitionDedupe } from '../admission/partition-dedupe.ts';
+import type { MemoryBudget } from '../memory/memory-budget.ts';
+import { processMemory } from '../memory/process-memory.ts';
+import { ScanIds } from './scan-ids.ts';
 import { offsetsGone, topicRecreated } from './topic-errors.ts';
 import { brokerTimestampUs, countOutcome, TopicPipeline } from './topic-pipeline.ts';
 
@@ -57,6 +61,10 @@ export interface TopicScanOptions {
   readonly reader: LogReader;
   /** What another scan up to the same cut had passed; left out: nothing. */
   readonly from?: SavedTopic | undefined;
+  /** Whether `point` will be asked for. */
+  readonly isSaved?: boolean | undefined;
+  /** Where its ids are counted. Default: the memory of the process. */
+  readonly memory?: MemoryBudget | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what the read waits for where that lasts: `ReadOptions.onWait`. */
   readonly onWait?: ((text: string | null) => void) | undefined;
@@ -69,6 +77,7 @@ interface Part extends CutPartition {
   endOffset: number;
   readonly pipeline: TopicPipeline;
   readonly dedupe: PartitionDedupe;
+  readonly pool: ClaimPool;
   readonly counts: LogCounts;
   nextOffset: number;
   /** Of the last record passed by this scan; else of the one that the scan it goes on from passed last. */
@@ -84,12 +93,14 @@ export class TopicScan {
   readonly #historyIds: HistoryIds | null;
   readonly #historyNewestUs: number | null;
   readonly #parts: Part[];
+  readonly #ids: ScanIds;
 
   constructor(options: TopicScanOptions, horizon: HistoryHorizon | null) {
     this.#options = options;
     this.#historyIds =
       horizon === null || horizon.horizonIds.length === 0 ? null : new HistoryIds([horizon.horizonIds]);
     this.#historyNewestUs = horizon?.newestEventTimeUs ?? null;
+    this.#ids = new ScanIds(options.memory ?? processMemory(), `ids of topic ${options.topic}`);
     this.#parts = options.cut.partitions.map((bounds) => this.#part(bounds));
   }
 
@@ -107,9 +118,10 @@ export class TopicScan {
   }
 
   #part(bounds: CutPartition): Part {
-    const { source, from } = this.#options;
+    const { source, from, isSaved } = this.#options;
     const point = from?.points.find(({ partition }) => partition === bounds.partition);
-    const dedupe = new PartitionDedupe(source.dedupeHorizonUs, this.#historyIds);
+    const pool = new ClaimPool();
+    const dedupe = new PartitionDedupe(source.dedupeHorizonUs, this.#historyIds, pool, isSaved ?? false);
     const historyNewestUs = this.#historyNewestUs;
     const { watermarkUs, begun } = point ?? { watermarkUs: historyNewestUs, begun: false };
     for (const ids of from?.ids.get(bounds.partition) ?? []) dedupe.load(ids);
@@ -118,6 +130,7 @@ export class TopicScan {
       ...bounds,
       pipeline,
       dedupe,
+      pool,
       counts: { ...emptyCounts(), ...point?.counts },
       nextOffset: point?.nextOffset ?? bounds.lowOffset,
       anchor: point?.anchor == null ? null : { ...point.anchor, digest: Buffer.from(point.anchor.digest, 'hex') },
@@ -126,6 +139,7 @@ export class TopicScan {
 
   /** Where it stands, between two batches, with the ids claimed since the last call. */
   point(): { readonly points: readonly PartitionPoint[]; readonly newIds: readonly NewIds[] } {
+    invariant(this.#options.isSaved === true, 'the point of a scan was asked for that is not saved');
     const points = this.#parts.map((part): PartitionPoint => {
       const { partition, lowOffset, endOffset, nextOffset, pipeline, counts, anchor } = part;
       const { watermarkUs, begun } = pipeline;
@@ -148,9 +162,9 @@ export class TopicScan {
   }
 
   /**
-   * Reads to the cut, handing each event on.
+   * Reads to the cut, handing each event on. `release` it when it has ended for good.
    *
-   * @throws MillraceError `offsets-gone`, `topic-recreated`, and what the reader throws.
+   * @throws MillraceError `offsets-gone`, `topic-recreated`, `memory-limit-too-small`, and what the reader throws.
    */
   async *batches(accept: AcceptedRecord): AsyncGenerator<void> {
     const { topic, reader, signal, onWait } = this.#options;
@@ -166,6 +180,7 @@ export class TopicScan {
       for await (const batch of reader.read({ topic, positions, ends, signal, onWait })) {
         signal?.throwIfAborted();
         passed += this.#pass(batch, accept);
+        this.#countIds();
         this.#options.onProgress?.(passed, total);
         yield;
       }
@@ -190,6 +205,18 @@ export class TopicScan {
       const dedupeIds = dedupe.snapshot(watermarkUs);
       return { partition, lowOffset, endOffset, watermarkUs, begun, dedupeIds, anchor, counts };
     });
+  }
+
+  /** Gives its ids back. Nothing may be asked of it from then on. */
+  release(): void {
+    for (const { dedupe } of this.#parts) dedupe.release();
+    this.#ids.release();
+  }
+
+  #countIds(): void {
+    let bytes = this.#historyIds?.bytes ?? 0;
+    for (const { dedupe, pool } of this.#parts) bytes += dedupe.bytes + pool.bytes;
+    this.#ids.count(bytes);
   }
 
   #pass(batch: LogBatch, accept: AcceptedRecord): number {

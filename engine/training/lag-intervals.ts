@@ -75,7 +75,11 @@ async function scanWithTimes(
   }
   if (cut === null || source.topic === null || options.reader === null) return;
   const topic = new TopicScan({ source, topic: source.topic, cut, reader: options.reader, signal, onInvalid }, horizon);
-  for await (const _ of topic.batches((event, { timestampUs }) => take(event, timestampUs))) signal.throwIfAborted();
+  try {
+    for await (const _ of topic.batches((event, { timestampUs }) => take(event, timestampUs))) signal.throwIfAborted();
+  } finally {
+    topic.release();
+  }
 }
 
 /** One view's part of the scan. */
