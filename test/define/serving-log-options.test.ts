@@ -73,6 +73,7 @@ describe('the source of the serving log', () => {
       'found',
       'ahead',
       'seq',
+      'commit_id',
       'values',
       'errors',
     ]);
