@@ -71,6 +71,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const features = manifest.views.flatMap((view) =>
     view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
   );
+  const filesLeftOut = manifest.sources.reduce((sum, source) => sum + (source.filesLeftOut ?? 0), 0);
   return {
     service: service.name,
     mode: manifest.mode,
@@ -81,6 +82,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
     sha256: manifest.sha256,
     features: features.slice(0, FEATURES_KEPT),
     ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
+    ...(filesLeftOut === 0 ? {} : { filesLeftOut }),
     comparison: comparisonOf(manifest, out),
   };
 }

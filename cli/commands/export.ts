@@ -133,7 +133,9 @@ function print(output: Output, summary: ExportSummary): void {
     Object.entries(codes).map(([code, cells]) => [column, code, count(cells)]),
   );
   if (errors.length > 0) output.table(['null for an error', 'code', 'cells'], errors);
-  const { comparison } = summary;
+  const { comparison, filesLeftOut = 0 } = summary;
+  if (filesLeftOut > 0)
+    output.line(`${count(filesLeftOut)} files of the history are not in the versions served now, and not in this set`);
   if (comparison !== null) {
     output.line(`the two modes differ on ${count(comparison.labelsDiffering)} of ${count(comparison.labels)} labels`);
     output.table(COMPARISON_HEADER, comparisonRows(comparison));

@@ -3,7 +3,7 @@ import type { CompiledView } from '../define/compiled-view.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
-import { catalog, run } from '../postgres/catalog.ts';
+import { catalog, run, type StoredHistory } from '../postgres/catalog.ts';
 import { createStateTable } from '../postgres/state-table.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { insertVersion, type ViewVersion, versions } from '../postgres/view-versions.ts';
@@ -33,8 +33,13 @@ export interface BegunBuild {
   /** Null where no other attempt may go on with it. */
   readonly attemptMs: number | null;
   readonly accepted: AcceptedInvalid;
-  /** What an attempt before has saved, and the cut it is up to; null: nothing. */
-  readonly saved: { readonly point: SavedPoint; readonly cut: Cut | null } | null;
+  /** What an attempt before has saved, and the cut and the files it is of; null: nothing. */
+  readonly saved: {
+    readonly point: SavedPoint;
+    readonly cut: Cut | null;
+    /** Null where there is no history, and where they were not noted. */
+    readonly history: StoredHistory | null;
+  } | null;
 }
 
 /**
@@ -106,7 +111,7 @@ function begin({ view, pool, builder, attempt }: BeginOptions, accepted: Accepte
  */
 async function goOn(
   client: pg.PoolClient,
-  { view, version, stateTable, cut }: ViewVersion,
+  { view, version, stateTable, cut, history }: ViewVersion,
   { attemptMs }: BuildAttempt,
   accepted: AcceptedInvalid,
 ): Promise<BegunBuild | 'gets-nowhere'> {
@@ -140,7 +145,7 @@ async function goOn(
     return { ...begun, saved: null };
   }
   await keepHeldAsParts(client, stateTable);
-  return { ...begun, saved: { point, cut } };
+  return { ...begun, saved: { point, cut, history } };
 }
 
 /** Forgets all that was saved of a build: it is begun anew, by the attempt at hand. */

@@ -35,7 +35,7 @@ export async function coveredLog(pool: pg.Pool, view: string, version: number): 
       from: lows.get(partition) ?? 0,
       until: nextOffset,
     })),
-    historyRows: history?.files.reduce((sum, { rows }) => sum + rows, 0) ?? 0,
+    historyRows: history?.files.reduce((sum, { rows = 0 }) => sum + rows, 0) ?? 0,
   };
 }
 

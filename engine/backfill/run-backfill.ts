@@ -6,6 +6,8 @@ import { type Cut, takeCut } from '../topic/cut.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { SavedLog } from '../log/scan-log.ts';
+import { processHashes } from '../history/file-hashes.ts';
+import { type HistoryReads, presentHistory } from '../history/named-history.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
@@ -15,7 +17,7 @@ import { processMemory } from '../memory/process-memory.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { storedListings } from '../postgres/history-listings.ts';
-import type { ViewVersion } from '../postgres/view-versions.ts';
+import { noteHistory, type ViewVersion } from '../postgres/view-versions.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { type BackfillProgress, ProgressReporter } from './backfill-progress.ts';
 import { beginBuild, type BegunBuild, startOver } from './begin-build.ts';
@@ -189,6 +191,23 @@ async function cutOf(
   return { cut, covered };
 }
 
+/** The files that a build reads, noted in the catalog before the first is read, as its cut is. Null: the source has no history, or it was not noted. */
+async function filesOf(
+  { view, pool, signal }: BackfillOptions,
+  { version, attemptMs, saved }: BegunBuild,
+): Promise<HistoryReads | null> {
+  const { source } = view;
+  if (source.history === null) return null;
+  const of = `version ${version} of view "${view.name}"`;
+  if (saved !== null) return saved.history === null ? null : { of, files: saved.history.files };
+  const { files } = await presentHistory(source, processHashes, signal);
+  await withTransaction(pool, async (client) => {
+    await holdVersion(client, { view: view.name, version, attemptMs });
+    await noteHistory(client, view.name, version, { files });
+  });
+  return { of, files };
+}
+
 /** @param restarted why what an attempt before had saved is of no use, where it is not */
 async function buildVersion(
   options: BackfillOptions,
@@ -209,6 +228,7 @@ async function buildVersion(
   try {
     if (saved !== null) progress.resumed(rowsOf(saved.point));
     progress.begin('cut');
+    const reads = await filesOf(options, begun);
     const log = saved === null ? null : await recall(options, begun, saved.point, states);
     const pace = options.pace ?? SAVE_PACE;
     const saver =
@@ -219,6 +239,7 @@ async function buildVersion(
       view,
       held,
       cut,
+      reads,
       reader,
       duckdb,
       listings: storedListings(pool, clock),

@@ -10,6 +10,7 @@ import { type LogScanFigures, type SavedLog, scanLog } from '../log/scan-log.ts'
 import { BatchLimit } from '../admission/batch-limit.ts';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
+import type { HistoryReads } from '../history/named-history.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
 import { insertDeadLetters, placedLetters } from '../postgres/dead-letters.ts';
@@ -26,6 +27,8 @@ export interface ScanStatesOptions {
   readonly view: CompiledView;
   readonly held: HeldVersion;
   readonly cut: Cut | null;
+  /** The files of the history; null: none, or those that there are. */
+  readonly reads: HistoryReads | null;
   readonly reader: LogReader | null;
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;
@@ -70,6 +73,7 @@ async function scanWith(options: ScanStatesOptions, letters: Letters, end: Batch
   const scan = scanLog({
     source: view.source,
     cut: options.cut,
+    ...(options.reads === null ? {} : { reads: options.reads }),
     reader: options.reader,
     duckdb: options.duckdb,
     listings: options.listings,

@@ -3,10 +3,23 @@ import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 
 export type HistoryFormat = 'parquet' | 'csv' | 'jsonl';
 
-/** A file of a source's history. `rows` counts what it holds, valid or not. */
-export interface HistoryFile {
+/** A file as a version, a build or a training set names it: what it was read from, and what a replay of it reads again. */
+export interface NamedFile {
+  /** Below the fixed folder of the glob, with `/`; with `sizeBytes` and `sha256` the file's identity. Absent where it was noted before names were. */
+  readonly name?: string | undefined;
+  /** Where it lay then. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Hex, of its bytes. Absent where it was noted before hashes were. */
+  readonly sha256?: string | undefined;
+  /** Of `FileHashes`: a file there that has it need not be read to be known. */
+  readonly stamp?: string | undefined;
+  /** Valid or not; absent before it was read. */
+  readonly rows?: number | undefined;
+}
+
+/** A file of a source's history that was read. */
+export interface HistoryFile extends NamedFile {
   readonly rows: number;
 }
 
@@ -32,11 +45,7 @@ const formatNames = '.parquet, .pq, .csv, .csv.gz, .jsonl, .ndjson, .jsonl.gz, .
  * @throws MillraceError `history-not-found`, `history-format-unknown`, `history-mixed-formats`.
  */
 export async function findHistoryFiles(source: string, pattern: string): Promise<HistoryFiles> {
-  const files: { path: string; sizeBytes: number }[] = [];
-  for await (const path of glob(pattern)) {
-    const found = await stat(path);
-    if (found.isFile()) files.push({ path, sizeBytes: found.size });
-  }
+  const files = await matchingFiles(pattern);
   if (files.length === 0) {
     throw new MillraceError('history-not-found', `source "${source}": no file matches its history path ${pattern}`, {
       remedy:
@@ -44,7 +53,21 @@ export async function findHistoryFiles(source: string, pattern: string): Promise
       details: { source, pattern },
     });
   }
-  files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+  return { format: formatOf(source, pattern, files), files };
+}
+
+/** The files a glob matches, by the UTF-8 bytes of their paths. */
+export async function matchingFiles(pattern: string): Promise<FileSize[]> {
+  const files: FileSize[] = [];
+  for await (const path of glob(pattern)) {
+    const found = await stat(path);
+    if (found.isFile()) files.push({ path, sizeBytes: found.size });
+  }
+  return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+}
+
+/** The one format of files, by their endings. Throws `history-format-unknown`, `history-mixed-formats`. */
+export function formatOf(source: string, pattern: string, files: readonly FileSize[]): HistoryFormat {
   const formats = new Map<HistoryFormat, string>();
   for (const { path } of files) {
     const format = endings.find(([ending]) => ending.test(path))?.[1];
@@ -64,7 +87,7 @@ export async function findHistoryFiles(source: string, pattern: string): Promise
       { remedy: 'Narrow `history.path` to one format, e.g. "data/*.parquet".', details: { source, pattern } },
     );
   }
-  return { format: (first as [HistoryFormat, string])[0], files };
+  return (first as [HistoryFormat, string])[0];
 }
 
 /** A file that was found, and how long it was then. */

@@ -1,55 +1,57 @@
 import { createHash } from 'node:crypto';
-import { relative, sep } from 'node:path';
 import type { Clock } from '../values/clock.ts';
-import type { HistoryFiles } from './history-files.ts';
 
-/** The identity of a history: which files it consists of. Where they lie is no part of it. */
+/** Which files a history consists of. Where they lie is no part of it. */
 export interface HistoryListing {
   readonly source: string;
-  /** Hex SHA-256 of names below the glob's fixed part, and sizes. */
+  /** Hex SHA-256 of the files' names below the glob's fixed part, sizes and hashes. */
   readonly digest: string;
-  readonly files: readonly { readonly name: string; readonly sizeBytes: number }[];
+  /** The same without the hashes: under which files were listed before those were known. */
+  readonly formerDigest: string;
+  readonly files: number;
+  readonly bytes: number;
 }
 
 /**
  * When a listing was first read by anybody: G of design §5, epoch µs. Stored once per (source, listing) and the same ever after, so that builds,
- * proofs, audits, explanations and exports over it hold its event times against one bound.
+ * proofs, audits, explanations and exports over it hold its event times against one bound. Where its names and sizes were noted before hashes were, that
+ * counts as its first reading.
  */
 export interface HistoryListings {
   firstReadAtUs(listing: HistoryListing): Promise<number>;
 }
 
-/**
- * The listing of a history's files.
- *
- * @param pattern The absolute glob they were found by.
- */
-export function listingOf(source: string, pattern: string, found: HistoryFiles): HistoryListing {
-  const base = fixedPart(pattern);
-  const files = found.files.map(({ path, sizeBytes }) => ({
-    name: relative(base, path).split(sep).join('/'),
-    sizeBytes,
-  }));
-  const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
-  return { source, digest, files };
+/** A file as a listing has it; without its hash where it is named by something older than hashes. */
+export interface ListedFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256?: string | undefined;
+}
+
+/** The listing of a history's files. Where one of them is named without its hash, it is the one of before. */
+export function listingOf(source: string, listed: readonly ListedFile[]): HistoryListing {
+  const formerDigest = digestOf(listed.map(({ name, sizeBytes }) => ({ name, sizeBytes })));
+  const isFormer = listed.some(({ sha256 }) => sha256 === undefined);
+  const digest = isFormer
+    ? formerDigest
+    : digestOf(listed.map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256 })));
+  const bytes = listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { source, digest, formerDigest, files: listed.length, bytes };
+}
+
+function digestOf(files: readonly ListedFile[]): string {
+  return createHash('sha256').update(JSON.stringify(files)).digest('hex');
 }
 
 /** Listings as one process sees them, where there is no store: G is when it first read them. */
 export function listingsOfProcess(clock: Clock): HistoryListings {
   const known = new Map<string, number>();
   return {
-    async firstReadAtUs({ source, digest }) {
+    async firstReadAtUs({ source, digest, formerDigest }) {
       const key = `${source} ${digest}`;
-      const firstReadAtUs = known.get(key) ?? clock.nowUs();
+      const firstReadAtUs = known.get(key) ?? known.get(`${source} ${formerDigest}`) ?? clock.nowUs();
       known.set(key, firstReadAtUs);
       return firstReadAtUs;
     },
   };
-}
-
-/** The folder above the first part of a glob that is a pattern, or the file itself's. */
-export function fixedPart(pattern: string): string {
-  const parts = pattern.split(/[\\/]/);
-  const first = parts.findIndex((part) => /[*?[\]{}()!]/.test(part));
-  return parts.slice(0, first < 0 ? -1 : first).join('/') || '/';
 }

@@ -3,10 +3,12 @@ import type { HistoryGuard } from '../admission/time-guard.ts';
 import type { Within } from '../admission/until.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import type { FileHashes } from './file-hashes.ts';
 import type { HistoryFile } from './history-files.ts';
 import type { HistoryLedger } from './history-ledger.ts';
 import type { HistoryPlace, SavedHistory } from './history-place.ts';
 import type { HistoryListings } from './history-listing.ts';
+import type { HistoryReads } from './named-history.ts';
 
 /**
  * `any`: as it is cheapest to read, which is by position unless the history is in lines. `newest-first`: as `any`, but where a history
@@ -19,6 +21,10 @@ export interface HistoryScanOptions {
   readonly source: CompiledSource;
   readonly order: ScanOrder;
   readonly duckdb: DuckDb;
+  /** Exactly these files; left out: those that there are now. */
+  readonly reads?: HistoryReads | undefined;
+  /** Of files; default: the process's own. */
+  readonly hashes?: FileHashes | undefined;
   /** Since when the files are known: what their event times are held against. */
   readonly listings: HistoryListings;
   /** For tests: how many rows a stretch has at least. */

@@ -1,14 +1,14 @@
 import { historyGuard } from '../admission/time-guard.ts';
 import { withinUntil } from '../admission/until.ts';
-import { listingOf } from './history-listing.ts';
 import type { LogEvent } from '../define/compiled-view.ts';
-import { internalBug, invariant } from '../errors/millrace-error.ts';
+import { internalBug, invariant, isMillraceError } from '../errors/millrace-error.ts';
 import { columnEvents } from './column-history.ts';
-import { findHistoryFiles } from './history-files.ts';
+import { processHashes } from './file-hashes.ts';
 import { type HistoryFigures, HistoryLedger } from './history-ledger.ts';
 import { HistoryPlace, type HistoryPoint, resumeRefused } from './history-place.ts';
 import type { HistoryRun, HistoryScanOptions } from './history-run.ts';
 import { lineEvents } from './line-history.ts';
+import { checkRows, checkUnchanged, type IdentifiedFiles, namedHistory, presentHistory } from './named-history.ts';
 
 /** A scan of a history: iterate it once, then read its figures. */
 export interface HistoryScan extends AsyncIterable<LogEvent[]> {
@@ -24,7 +24,7 @@ export interface HistoryScan extends AsyncIterable<LogEvent[]> {
  * offset is their position; the array, its events and their rows are used again for the next batch.
  *
  * @throws MillraceError (while iterating) `history-not-found`, `history-mixed-formats`, `history-format-unknown`,
- * `history-unreadable`, `history-column-missing`, `column-type-mismatch`.
+ * `history-unreadable`, `history-column-missing`, `column-type-mismatch`; with `reads`, and where a file is written while it is read, `history-changed`.
  * @example
  * const scan = scanHistory({ source, order: 'any', duckdb, listings, onInvalid: () => {} });
  * for await (const events of scan) for (const event of events) apply(event);
@@ -69,11 +69,12 @@ async function* scan(
   place: HistoryPlace,
   told: Told,
 ): AsyncGenerator<LogEvent[]> {
-  const { source } = options;
+  const { source, reads, hashes = processHashes, signal } = options;
   invariant(source.history !== null, `source "${source.name}" has no history to scan`);
-  const found = await findHistoryFiles(source.name, source.history.path);
-  const listing = listingOf(source.name, source.history.path, found);
-  if (options.from !== undefined && options.from.point.digest !== listing.digest)
+  const found = await filesOf(options);
+  const { listing } = found;
+  // A point may have been saved before listings had hashes.
+  if (options.from !== undefined && ![listing.digest, listing.formerDigest].includes(options.from.point.digest))
     throw resumeRefused(`source "${source.name}" has other files`);
   told.listed(listing.digest);
   const guard = historyGuard(source, await options.listings.firstReadAtUs(listing));
@@ -85,10 +86,33 @@ async function* scan(
     guard,
     within: withinUntil(source).history,
     onFiles: (known) => {
-      files = known;
+      files = known.map((file, at) => {
+        const { name, sha256, stamp } = found.files[at]!;
+        return { name, ...file, sha256, stamp };
+      });
     },
   };
   yield* found.format === 'jsonl' ? lineEvents(run, found) : columnEvents(run, found);
   place.end();
+  await checkUnchanged(source, found, hashes, signal);
+  if (reads !== undefined) checkRows(source.name, reads, files);
   told.done(ledger.figures(files));
+}
+
+async function filesOf({
+  source,
+  reads,
+  from,
+  hashes = processHashes,
+  signal,
+}: HistoryScanOptions): Promise<IdentifiedFiles> {
+  if (reads === undefined) return await presentHistory(source, hashes, signal);
+  try {
+    return await namedHistory(source, reads, hashes, signal);
+  } catch (error) {
+    // What nobody has seen yet is made anew from the files of now.
+    if (from !== undefined && isMillraceError(error) && error.code === 'history-changed')
+      throw resumeRefused(error.message);
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { fixedPart } from './history-listing.ts';
+import { fixedPart } from './file-names.ts';
 
 const HIVE_NULL = '__HIVE_DEFAULT_PARTITION__';
 

@@ -15,6 +15,7 @@ import { type HistoryScan, scanHistory } from '../history/history-scan.ts';
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import type { LogReader, RawRecord } from '../topic/log-reader.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
+import type { HistoryReads } from '../history/named-history.ts';
 import { mergeByTime } from './merge-by-time.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
@@ -54,6 +55,8 @@ export interface LogScanOptions {
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;
   readonly order: ScanOrder;
+  /** Which files of the history: exactly these; null: none of it; left out: those that there are now. */
+  readonly reads?: HistoryReads | null | undefined;
   /** What another scan had passed; left out: nothing. Not in order `event-time`. */
   readonly from?: SavedLog | undefined;
   /** Whether `point` will be asked for. */
@@ -150,9 +153,13 @@ class Scan {
     return { point: { in: 'history', history: point }, newIds: [{ partition: -1, ids: newIds }] };
   }
 
+  get #hasHistory(): boolean {
+    return this.#options.source.history !== null && this.#options.reads !== null;
+  }
+
   async *#inAnyOrder(): AsyncGenerator<LogEvent[]> {
     let history = this.#passedHistory();
-    if (this.#options.source.history !== null && history === null) {
+    if (this.#hasHistory && history === null) {
       const scan = this.#history();
       this.#historyScan = scan;
       yield* scan;
@@ -182,7 +189,7 @@ class Scan {
   }
 
   async *#inTimeOrder(): AsyncGenerator<LogEvent[]> {
-    const { source, duckdb, cut } = this.#options;
+    const { duckdb, cut } = this.#options;
     if (cut === null || cut.partitions.every(({ lowOffset, endOffset }) => lowOffset === endOffset)) {
       // The history alone, and a topic to hold against the cut.
       yield* this.#inAnyOrder();
@@ -195,7 +202,7 @@ class Scan {
       await this.#stage(topic, table);
     };
     try {
-      if (source.history === null) {
+      if (!this.#hasHistory) {
         await stage(null);
         yield* this.#staged(table);
         this.#end(null, topic);
@@ -222,10 +229,11 @@ class Scan {
   }
 
   #history(beforeEvents?: (horizon: HistoryHorizon) => Promise<void>): ReturnType<typeof scanHistory> {
-    const { source, duckdb, listings, order, from, signal, onProgress, onInvalid } = this.#options;
+    const { source, reads, duckdb, listings, order, from, signal, onProgress, onInvalid } = this.#options;
     const point = from?.point.in === 'history' ? from.point.history : null;
     return scanHistory({
       source,
+      ...(reads == null ? {} : { reads }),
       duckdb,
       listings,
       order,

@@ -8,7 +8,7 @@ import { scanLog } from '../log/scan-log.ts';
 import { insertAudit, LOST_COMMIT, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
-import { checkHistoryFiles, checkHistoryRows } from '../replay/check-history.ts';
+import { historyOf, learnHashes } from '../replay/version-history.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
@@ -99,7 +99,7 @@ class Audit {
   }
 
   async run(): Promise<AuditResult> {
-    const { view, pool, clock } = this.#options;
+    const { view, pool, clock, signal } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#startedUs = clock.nowUs();
     const served = await servedVersion(pool, view.name);
@@ -113,7 +113,9 @@ class Audit {
     await this.#replay(snapshot, sampled.get(version.version) ?? new Map());
     const older = [...sampled].filter(([number]) => number !== version.version).sort(([a], [b]) => b - a);
     for (const [index, [number, entities]] of older.entries()) await this.#replayOlder(number, entities, index);
-    return await this.#concluded(version, startedMs);
+    const result = await this.#concluded(version, startedMs);
+    if (result.verdict === 'equal') await learnHashes(view.source, version, pool, this.#listings, signal);
+    return result;
   }
 
   /** What earlier semantics made cannot be replayed by these: it is counted, and nothing is said of it. */
@@ -295,13 +297,13 @@ class Audit {
   async *#backfilled({ version, offsets }: LiveSnapshot): AsyncGenerator<SequencedEvents> {
     const { view, reader, signal, onWait } = this.#options;
     const { source } = view;
-    await checkHistoryFiles(source, version);
     const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
     const [first] = offsets;
     if (first !== undefined && reader === null)
       throw kafkaNotConfigured(`view "${view.name}": its source has the topic "${first.topic}"`);
     const scan = scanLog({
       source,
+      reads: historyOf(source, version),
       cut:
         first === undefined
           ? null
@@ -323,7 +325,6 @@ class Audit {
       onProgress: ({ rows, totalRows }) => this.#report('replay', rows, totalRows),
     });
     for await (const events of scan.batches()) yield { seq: version.seq, events };
-    checkHistoryRows(source, version, scan.figures.files);
   }
 
   async #diagnose(version: ViewVersion, commits: CommitTimeline, entities: readonly AuditedEntity[]): Promise<void> {

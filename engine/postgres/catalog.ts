@@ -12,7 +12,7 @@ import {
 } from 'kysely';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
-import type { HistoryFile } from '../history/history-files.ts';
+import type { NamedFile } from '../history/history-files.ts';
 import { OPEN_NAMES } from '../installation/open-names.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { EventDetails } from './event-details.ts';
@@ -28,9 +28,9 @@ type TimeDefault = ColumnType<number, string | undefined, string>;
 /** `building`: being filled · `built`: complete, unseen · `live`: read · `superseded`: was live · `discarded`, `retired`: gone. */
 export type VersionStatus = 'building' | 'built' | 'live' | 'superseded' | 'discarded' | 'retired';
 
-/** The history files a version was built from. */
+/** The history files a version was built from, or is being: their rows are known once it is. */
 export interface StoredHistory {
-  readonly files: readonly HistoryFile[];
+  readonly files: readonly NamedFile[];
 }
 
 /** The tables of `migrations/`, column for column. */

@@ -1,5 +1,6 @@
 import type { HistoryListing, HistoryListings } from '../history/history-listing.ts';
 import type { Clock } from '../values/clock.ts';
+import { sql } from 'kysely';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
@@ -23,13 +24,21 @@ export function storedListings(on: Queryable, clock: Clock): HistoryListings {
   };
 }
 
-async function noted(on: Queryable, { source, digest, files }: HistoryListing, clock: Clock): Promise<number> {
-  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+async function noted(
+  on: Queryable,
+  { source, digest, formerDigest, files, bytes }: HistoryListing,
+  clock: Clock,
+): Promise<number> {
+  const former = catalog
+    .selectFrom(LISTINGS)
+    .select('first_read_at_us')
+    .where('source', '=', source)
+    .where('digest', '=', formerDigest);
   await run(
     on,
     catalog
       .insertInto(LISTINGS)
-      .values({ source, digest, first_read_at_us: clock.nowUs(), files: files.length, bytes })
+      .values({ source, digest, first_read_at_us: sql<number>`coalesce((${former}), ${clock.nowUs()})`, files, bytes })
       .onConflict((conflict) => conflict.doNothing()),
   );
   const [row] = await run(

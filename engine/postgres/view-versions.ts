@@ -114,6 +114,18 @@ export async function insertVersion(
   }
 }
 
+/** Notes which files a version is of. */
+export async function noteHistory(on: Queryable, view: string, version: number, history: StoredHistory): Promise<void> {
+  await run(
+    on,
+    catalog
+      .updateTable(VERSIONS)
+      .set({ history: JSON.stringify(history) })
+      .where('view', '=', view)
+      .where('version', '=', version),
+  );
+}
+
 /** Records what a backfill found and turns `building` into `built`. Throws `internal-bug` when the version is not being built. */
 export async function markBuilt(on: Queryable, built: BuiltVersion): Promise<void> {
   const rows = await run(

@@ -11,8 +11,8 @@ import type { HistoryListings } from '../history/history-listing.ts';
 import { viewNeedsKafka } from '../topic/topic-errors.ts';
 import { TopicScan } from '../topic/topic-scan.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
-import { checkHistoryFiles, checkHistoryRows } from './check-history.ts';
 import { CommitWindows } from './commit-windows.ts';
+import { historyOf } from './version-history.ts';
 
 export interface CommitScanOptions {
   readonly view: CompiledView;
@@ -125,10 +125,11 @@ class Replay {
   async *#history(counts: LogCounts, visibleAtUs: number): AsyncGenerator<CommittedEvents, HistoryHorizon | null> {
     const { view, version, duckdb, listings, signal, onInvalid } = this.#options;
     const { source } = view;
-    await checkHistoryFiles(source, version);
-    if (source.history === null) return null;
+    const reads = historyOf(source, version);
+    if (reads === null) return null;
     const scan = scanHistory({
       source,
+      reads,
       order: 'any',
       duckdb,
       listings,
@@ -156,7 +157,6 @@ class Replay {
       yield { seq: 0, visibleAtUs, events, brokerTimesUs };
     }
     const { figures } = scan;
-    checkHistoryRows(source, version, figures.files);
     this.#historyRows = figures.rows;
     addCounts(counts, figures.counts);
     return figures;

@@ -6,6 +6,7 @@ import type { ServedPlan, ServedVersion } from './served-plan.ts';
 import { inRange, LABELS_TABLE } from './spine-labels.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
 import type { ManifestSource } from './training-types.ts';
+import { manifestSource } from './view-logs.ts';
 import { ViewSweep } from './view-sweep.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function readAsServed(context: ReadContext, plans: readonly ServedP
     views.push(await readView(context, plan));
     const { name } = plan.view.source;
     const history = plan.versions.at(-1)?.stored.history?.files ?? sources.get(name)?.history ?? [];
-    sources.set(name, { source: name, cut: null, history });
+    sources.set(name, manifestSource(name, null, history));
   }
   return { views, sources: [...sources.values()] };
 }

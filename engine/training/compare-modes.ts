@@ -1,14 +1,13 @@
-import type { Cut } from '../topic/cut.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
-import { sourcesOf } from './event-time-reading.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
 import { errorsTable } from './feature-staging.ts';
 import { entityOf, type ReadContext, type Reading } from './reading.ts';
 import type { ServedPlan } from './served-plan.ts';
 import { inRange, LABELS_TABLE } from './spine-labels.ts';
+import type { ViewsLog } from './view-logs.ts';
 
 /** What was read of the same labels in both modes. */
 export interface BothModes {
@@ -16,7 +15,7 @@ export interface BothModes {
   readonly asServed: Reading;
   readonly eventTime: Reading;
   /** Of the reading by event time. */
-  readonly cuts: ReadonlyMap<string, Cut | null>;
+  readonly logs: readonly ViewsLog[];
 }
 
 /** A view's differing labels, and why they differ. */
@@ -34,13 +33,13 @@ export async function compareModes(context: ReadContext, both: BothModes): Promi
   const { duckdb, signal } = context;
   const compared: ComparedView[] = [];
   for (const plan of both.plans) compared.push(await differingLabels(context, plan, both));
-  for (const source of sourcesOf(context)) {
+  for (const log of both.logs) {
     const targets: LagTarget[] = [];
     for (const { target } of compared) {
-      if (target.plan.view.source !== source || target.plan.versions.length === 0) continue;
+      if (!log.views.includes(target.plan.view) || target.plan.versions.length === 0) continue;
       if ((await countOf(duckdb, target.entityTable)) > 0) targets.push(target);
     }
-    if (targets.length > 0) await stageLags(context, source, both.cuts.get(source.name) ?? null, targets);
+    if (targets.length > 0) await stageLags(context, log, targets);
   }
   const features: ComparedFeature[] = [];
   for (const view of compared) features.push(...(await featuresOf(context, view, both)));

@@ -1,35 +1,16 @@
-import type { CompiledSource } from '../define/compiled-view.ts';
-import type { Cut } from '../topic/cut.ts';
-import { takeCut } from '../topic/cut.ts';
 import { BatchLimit } from '../admission/batch-limit.ts';
 import { addCounts } from '../admission/log-counts.ts';
+import type { HistoryFile } from '../history/history-files.ts';
 import { type LogScanOptions, scanLog } from '../log/scan-log.ts';
 import type { FeatureStaging } from './feature-staging.ts';
 import { entityOf, openStaging, type ReadContext, type Reading } from './reading.ts';
-import { checkSameHistory } from './repeat-check.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
 import type { ManifestSource } from './training-types.ts';
+import { manifestSource, type ViewsLog } from './view-logs.ts';
 import { ViewSweep } from './view-sweep.ts';
 
-/** The sources of the views, each once. */
-export function sourcesOf({ options }: Pick<ReadContext, 'options'>): CompiledSource[] {
-  return [...new Map(options.service.views.map((view) => [view.source.name, view.source])).values()];
-}
-
-/** How far each source's log is read: as given, as the manifest to repeat has it, else up to its present end. */
-export async function takeCuts({ options }: Pick<ReadContext, 'options'>): Promise<Map<string, Cut | null>> {
-  const { cuts, repeatOf, reader, clock } = options;
-  const taken = new Map<string, Cut | null>();
-  for (const source of sourcesOf({ options })) {
-    const given = cuts?.[source.name] ?? repeatOf?.cuts[source.name];
-    const none = source.topic === null || reader === null;
-    taken.set(source.name, given ?? (none ? null : await takeCut(reader, source.topic, clock)));
-  }
-  return taken;
-}
-
-/** Reads every label as of the events before it: each source's log in order of event time, once for all its views. */
-export async function readEventTime(context: ReadContext, cuts: ReadonlyMap<string, Cut | null>): Promise<Reading> {
+/** Reads every label as of the events before it: each log in order of event time, once for all its views. */
+export async function readEventTime(context: ReadContext, logs: readonly ViewsLog[]): Promise<Reading> {
   const { options } = context;
   const sweeps: ViewSweep[] = [];
   const stagings: FeatureStaging[] = [];
@@ -40,11 +21,16 @@ export async function readEventTime(context: ReadContext, cuts: ReadonlyMap<stri
       stagings.push(staging);
       sweeps.push(new ViewSweep(view, context.indexes[entityOf(context, view)]!, staging));
     }
-    for (const source of sourcesOf(context)) {
-      const views = sweeps.filter((sweep) => sweep.view.source === source);
-      const swept = await sweepLog(context, source, cuts.get(source.name) ?? null, views);
-      if (options.repeatOf?.mode === 'event-time') checkSameHistory(options.repeatOf, swept);
-      sources.push(swept);
+    for (const log of logs) {
+      const own = sweeps.filter((sweep) => log.views.includes(sweep.view));
+      const files = await sweepLog(context, log, own);
+      const { source, cut, filesLeftOut, views } = log;
+      const isOnly = logs.every((other) => other === log || other.source !== source);
+      const more = {
+        ...(isOnly ? {} : { views: views.map(({ name }) => name) }),
+        ...(filesLeftOut === 0 ? {} : { filesLeftOut }),
+      };
+      sources.push(manifestSource(source.name, cut, files, more));
     }
   } finally {
     for (const staging of stagings) staging.close();
@@ -60,10 +46,9 @@ export async function readEventTime(context: ReadContext, cuts: ReadonlyMap<stri
 
 async function sweepLog(
   context: ReadContext,
-  source: CompiledSource,
-  cut: Cut | null,
+  { source, cut, reads }: ViewsLog,
   views: readonly ViewSweep[],
-): Promise<ManifestSource> {
+): Promise<readonly HistoryFile[]> {
   const { options, duckdb, signal } = context;
   const accepted = await context.accepted(source.name);
   for (const sweep of views) sweep.limit = new BatchLimit(source, accepted);
@@ -78,6 +63,7 @@ async function sweepLog(
       inTimeOrder({
         source,
         cut,
+        reads,
         reader: options.reader,
         duckdb,
         listings: context.listings,
@@ -98,7 +84,7 @@ async function sweepLog(
     addCounts(view.counts, figures.counts);
     view.limit?.end(figures.counts.records);
   }
-  return { source: source.name, cut, history: figures.files };
+  return figures.files;
 }
 
 function inTimeOrder(options: LogScanOptions): SweepScan<ReturnType<typeof scanLog>['figures']> {

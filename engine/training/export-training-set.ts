@@ -15,9 +15,9 @@ import { compareModes } from './compare-modes.ts';
 import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot, loadPlotting } from './comparison-plot.ts';
 import type { ModeComparison } from './comparison-types.ts';
-import { contentHash } from './content-hash.ts';
+import { contentHash } from '../history/content-hash.ts';
 import { EntityIndex } from './entity-index.ts';
-import { readEventTime, sourcesOf, takeCuts } from './event-time-reading.ts';
+import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { countNulls, writeRows } from './write-rows.ts';
@@ -30,6 +30,7 @@ import { planServed } from './served-plan.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, type SpineEntity } from './spine-labels.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
+import { viewLogs } from './view-logs.ts';
 import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
 
 const MIB = 2 ** 20;
@@ -201,17 +202,18 @@ class TrainingExport {
     const context = await this.#context(spine);
     // What was committed is pinned before the cuts are taken: no commit is beyond them.
     const plans = mode === 'as-served' || compare ? await planServed(context) : [];
-    const cuts = mode === 'event-time' || compare ? await takeCuts(context) : new Map<string, Cut | null>();
-    const byTime = mode === 'event-time' || compare ? sourcesOf(context).map(() => spine.rows) : [];
+    const logs = mode === 'event-time' || compare ? await viewLogs(context) : [];
+    const cuts = new Map(logs.map(({ source, cut }) => [source.name, cut]));
+    const byTime = logs.map(() => spine.rows);
     const byCommit = plans.flatMap(({ versions }) => versions.map(({ rows }) => rows));
     this.#progress.expect([...byCommit, ...byTime]);
     this.#progress.phase('sweep');
     const asServed = plans.length === 0 ? null : await readAsServed(context, plans);
-    const eventTime = byTime.length === 0 ? null : await readEventTime(context, cuts);
+    const eventTime = byTime.length === 0 ? null : await readEventTime(context, logs);
     let comparison: ModeComparison | null = null;
     if (asServed !== null && eventTime !== null) {
       this.#progress.phase('compare');
-      comparison = await compareModes(context, { plans, asServed, eventTime, cuts });
+      comparison = await compareModes(context, { plans, asServed, eventTime, logs });
     }
     const reading = mode === 'event-time' ? eventTime : asServed;
     invariant(reading !== null, 'nothing was read');

@@ -1,6 +1,5 @@
 import { BIGINT, TINYINT } from 'duckdb';
-import type { CompiledSource, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
-import type { Cut } from '../topic/cut.ts';
+import type { LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { HistoryHorizon } from '../admission/history-horizon.ts';
 import { scanHistory } from '../history/history-scan.ts';
@@ -11,6 +10,7 @@ import { evenRanges } from './hash-range.ts';
 import { entityOf, type ReadContext } from './reading.ts';
 import type { ServedPlan, ServedVersion } from './served-plan.ts';
 import type { TimeRange } from './spine-labels.ts';
+import type { ViewsLog } from './view-logs.ts';
 
 /** As the table of intervals has them. */
 export const LAG_CODES = { 'producer-lag': 0, 'pipeline-lag': 1, ahead: 2 } as const;
@@ -28,12 +28,7 @@ export interface LagTarget {
  * Finds, for the entities of differing labels, the label times at which an event was known by event time and not served, or the other way round.
  * One scan of the source's log, in any order; several where the entities do not fit the memory.
  */
-export async function stageLags(
-  context: ReadContext,
-  source: CompiledSource,
-  cut: Cut | null,
-  targets: readonly LagTarget[],
-): Promise<void> {
+export async function stageLags(context: ReadContext, log: ViewsLog, targets: readonly LagTarget[]): Promise<void> {
   const { duckdb, signal } = context;
   const indexes: EntityIndex[] = [];
   for (const { plan, entityTable } of targets) {
@@ -51,7 +46,7 @@ export async function stageLags(
       const take = (event: LogEvent, brokerTimeUs: number): void => {
         for (const stage of stages) stage.take(event, brokerTimeUs);
       };
-      await scanWithTimes(context, source, cut, take);
+      await scanWithTimes(context, log, take);
     } finally {
       for (const stage of stages) stage.close();
     }
@@ -61,15 +56,14 @@ export async function stageLags(
 /** Every event of a log up to a cut, with its record's broker timestamp; -Infinity for history. */
 async function scanWithTimes(
   { options, duckdb, listings, signal }: ReadContext,
-  source: CompiledSource,
-  cut: Cut | null,
+  { source, cut, reads }: ViewsLog,
   take: (event: LogEvent, brokerTimeUs: number) => void,
 ): Promise<void> {
   // Invalid records were counted, and judged, by the sweep.
   const onInvalid = (): void => undefined;
   let horizon: HistoryHorizon | null = null;
-  if (source.history !== null) {
-    const scan = scanHistory({ source, order: 'any', duckdb, listings, signal, onInvalid });
+  if (source.history !== null && reads !== null) {
+    const scan = scanHistory({ source, reads, order: 'any', duckdb, listings, signal, onInvalid });
     for await (const events of scan) for (const event of events) take(event, Number.NEGATIVE_INFINITY);
     horizon = scan.figures;
   }

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs
 import { basename, dirname, join } from 'node:path';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { syncFile, syncFolder } from '../archive/sync.ts';
-import { contentHash } from './content-hash.ts';
+import { contentHash } from '../history/content-hash.ts';
 import { namingOut } from './out-error.ts';
 import { whilePublishing } from './publish-lock.ts';
 import type { TrainingManifest } from './training-types.ts';

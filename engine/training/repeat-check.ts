@@ -3,7 +3,7 @@ import { FIRST_SEMANTICS, isRetired } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
-import type { ManifestSource, TrainingManifest, TrainingMode } from './training-types.ts';
+import type { TrainingManifest, TrainingMode } from './training-types.ts';
 
 /**
  * Refuses to repeat an export whose mode, views or spine are no longer what the manifest says, or that earlier semantics of the engine
@@ -40,15 +40,6 @@ export function checkRepeatable(
       changed.push(`${name}: then ${JSON.stringify(then[name])}, now ${JSON.stringify(spine[name])}`);
   }
   refuse(changed);
-}
-
-/** Refuses when the history of a source is no longer the same files. Throws `training-set-changed`. */
-export function checkSameHistory(manifest: TrainingManifest, source: ManifestSource): void {
-  const then = manifest.sources.find((candidate) => candidate.source === source.source)?.history ?? [];
-  const describe = (files: ManifestSource['history']): string =>
-    files.map((file) => `${file.path} (${file.rows} rows, ${file.sizeBytes} bytes)`).join(', ') || 'none';
-  if (describe(then) === describe(source.history)) return;
-  refuse([`history of source "${source.source}": then ${describe(then)}, now ${describe(source.history)}`]);
 }
 
 function madeBefore(semantics: number): MillraceError {

@@ -1,5 +1,6 @@
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
+import type { NamedFile } from '../history/history-files.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import type { Clock } from '../values/clock.ts';
@@ -168,7 +169,12 @@ export interface ManifestLogged {
 export interface ManifestSource {
   readonly source: string;
   readonly cut: Cut | null;
-  readonly history: readonly { readonly path: string; readonly sizeBytes: number; readonly rows: number }[];
+  /** Without names and hashes in older manifests. */
+  readonly history: readonly Omit<NamedFile, 'stamp'>[];
+  /** Whose log it is, where other views of the source were read from other files. */
+  readonly views?: readonly string[] | undefined;
+  /** Files that the history had when it was exported, and the versions that were served then do not name. Left out: none. */
+  readonly filesLeftOut?: number | undefined;
 }
 
 /** What stands beside a training set in `<out>.manifest.json`: all that its content depends on, and nothing that it does not. */

@@ -1,4 +1,4 @@
-import { contentHash } from './content-hash.ts';
+import { contentHash } from '../history/content-hash.ts';
 import { type SpineFile, unreadableSpine } from './spine-file.ts';
 
 /**

@@ -14,7 +14,8 @@ export async function buildFacts(pool: pg.Pool, view: CompiledView, version: num
   return {
     status,
     bounds: cut === null ? null : { ...cut, takenAtUs: 0 },
-    history,
+    // When a file was seen to have settled is no fact of the build.
+    history: history?.files.map((file) => ({ ...file, stamp: undefined })) ?? null,
     counts,
     entities,
     historyWatermarkUs,

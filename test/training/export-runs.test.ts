@@ -232,17 +232,23 @@ test('repeating is refused when spine, history or code is another', async () => 
   const manifest = await exportTo('a.parquet');
   const code = { ...manifest, views: manifest.views.map((view) => ({ ...view, fingerprint: 'f'.repeat(64) })) };
   const spine = { ...manifest, spine: { ...manifest.spine, sha256: '0'.repeat(64) } };
-  const history = { ...manifest, sources: manifest.sources.map((source) => ({ ...source, history: [] })) };
   for (const [repeatOf, named] of [
     [code, 'fingerprint'],
     [spine, 'spine'],
-    [history, 'history of source "events"'],
   ] as const) {
     await expect(exportTo('b.parquet', { repeatOf })).rejects.toMatchObject({
       code: 'training-set-changed',
       message: expect.stringContaining(named),
     });
   }
+  const sources = manifest.sources.map((source) => ({
+    ...source,
+    history: source.history.map((file) => ({ ...file, sha256: 'a'.repeat(64) })),
+  }));
+  await expect(exportTo('b.parquet', { repeatOf: { ...manifest, sources } })).rejects.toMatchObject({
+    code: 'history-changed',
+    message: expect.stringMatching(/source "events": the training set to repeat .* had sha256 aaaa/),
+  });
   // What the release before made says nothing of its semantics.
   const { semantics, ...before } = manifest;
   expect(semantics).toBe(ENGINE_SEMANTICS);

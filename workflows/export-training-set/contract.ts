@@ -48,6 +48,8 @@ export interface ExportSummary {
   }[];
   /** Those that the list above had no room for; the manifest has all. */
   readonly featuresLeftOut?: number | undefined;
+  /** Files of histories that the versions served now do not name, and the set was not made from; missing: none. */
+  readonly filesLeftOut?: number | undefined;
   readonly comparison: {
     readonly labels: number;
     /** Labels of which any feature differs. */

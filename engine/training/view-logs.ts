@@ -1,0 +1,86 @@
+import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
+import { processHashes } from '../history/file-hashes.ts';
+import { filesNotIn, type HistoryReads, presentHistory, readsOf } from '../history/named-history.ts';
+import { liveVersion } from '../postgres/live-version.ts';
+import { historyOf } from '../replay/version-history.ts';
+import type { Cut } from '../topic/cut.ts';
+import type { ReadContext } from './reading.ts';
+import { takeCuts } from './take-cuts.ts';
+import type { ManifestSource } from './training-types.ts';
+
+/** A source's log as far as an export reads it by event time, and the views that are read from it. */
+export interface ViewsLog {
+  readonly source: CompiledSource;
+  readonly cut: Cut | null;
+  /** Of the history, the same in every pass; null: none. */
+  readonly reads: HistoryReads | null;
+  /** Files of the history that the views' versions do not name. */
+  readonly filesLeftOut: number;
+  readonly views: readonly CompiledView[];
+}
+
+/**
+ * The logs that the views are read from by event time: of a view that is served by this definition the files of what is served, so that training and serving
+ * know the same; of an export to be repeated, the files of then; else those that there are. Views of one source whose files are others have logs of their own.
+ *
+ * Throws MillraceError `history-changed` where a source has no history any more, and what finding files and taking a cut do.
+ */
+export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>): Promise<ViewsLog[]> {
+  const cuts = await takeCuts(context);
+  const logs = new Map<string, ViewsLog>();
+  const present = new Map<string, Promise<HistoryReads | null>>();
+  const presentOf = ({ source }: CompiledView): Promise<HistoryReads | null> => {
+    const known = present.get(source.name) ?? presentReads(source, context.signal);
+    present.set(source.name, known);
+    return known;
+  };
+  for (const view of context.options.service.views) {
+    const { source } = view;
+    const { reads, filesLeftOut } = (await pinnedReads(context, view)) ?? {
+      reads: await presentOf(view),
+      filesLeftOut: 0,
+    };
+    const files = reads?.files.map(({ name, path, sizeBytes, sha256 }) => [name ?? path, sizeBytes, sha256 ?? null]);
+    const key = JSON.stringify([source.name, files ?? null]);
+    const known = logs.get(key);
+    const cut = cuts.get(source.name) ?? null;
+    if (known === undefined) logs.set(key, { source, cut, reads, filesLeftOut, views: [view] });
+    else logs.set(key, { ...known, views: [...known.views, view] });
+  }
+  return [...logs.values()];
+}
+
+async function presentReads(source: CompiledSource, signal: AbortSignal): Promise<HistoryReads | null> {
+  if (source.history === null) return null;
+  const { files } = await presentHistory(source, processHashes, signal);
+  return { of: 'this training set', files };
+}
+
+/** What a view is read from by what was made before; null: by nothing. */
+async function pinnedReads(
+  { options }: Pick<ReadContext, 'options'>,
+  view: CompiledView,
+): Promise<Pick<ViewsLog, 'reads' | 'filesLeftOut'> | null> {
+  const { repeatOf, pool } = options;
+  const { source } = view;
+  if (repeatOf?.mode === 'event-time') {
+    const then = repeatOf.sources.find((of) => of.source === source.name && of.views?.includes(view.name) !== false);
+    const reads = readsOf(source, 'the training set to repeat', then?.history ?? []);
+    return { reads, filesLeftOut: then?.filesLeftOut ?? 0 };
+  }
+  const live = pool === undefined ? null : await liveVersion(pool, view.name);
+  if (live === null || live.fingerprint !== view.fingerprint) return null;
+  const reads = historyOf(source, live);
+  return { reads, filesLeftOut: reads === null ? 0 : ((await filesNotIn(source, reads.files)) ?? 0) };
+}
+
+/** What the manifest says of the log of a source. `views`: those that it was read for, where others of the source were read from another. */
+export function manifestSource(
+  source: string,
+  cut: Cut | null,
+  files: readonly ManifestSource['history'][number][],
+  more: Pick<ManifestSource, 'views' | 'filesLeftOut'> = {},
+): ManifestSource {
+  const history = files.map(({ name, path, sizeBytes, rows, sha256 }) => ({ name, path, sizeBytes, rows, sha256 }));
+  return { source, cut, history, ...more };
+}
