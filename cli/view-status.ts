@@ -21,6 +21,7 @@ import type { Waiting } from '../workflows/waits.ts';
 import { viewProgress } from '../serving/view-progress.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
+import type { NewerFiles } from './newer-files.ts';
 import { isoMicros } from './output.ts';
 import { namesOf, withTemporal } from './with-temporal.ts';
 
@@ -60,6 +61,8 @@ export interface ViewStatus {
   /** What its work waits for, and goes on by itself; null where nothing waits, and where no lifecycle answers. */
   readonly waitingFor: Waiting | null;
   readonly error: Failure | null;
+  /** Files of the history that the served version was not built from; null where the history is not to be seen from here. */
+  readonly filesNotInVersion: number | null;
   /** When the served version was published, µs. */
   readonly servedSince: number | null;
   readonly accepts: readonly Command[];
@@ -93,7 +96,11 @@ export interface ViewParity {
   readonly at: string;
 }
 
-/** The status of every view that is served or has a lifecycle, by name; of one if `only` is given. Throws `not-started`. */
+/**
+ * The status of every view that is served or has a lifecycle, by name; of one if `only` is given. Throws `not-started`.
+ *
+ * @param newerFiles left out: histories are not looked at
+ */
 export async function gatherStatus(
   services: {
     readonly databaseUrl: string;
@@ -102,6 +109,7 @@ export async function gatherStatus(
     readonly installation: InstallationNames;
   },
   only?: string,
+  newerFiles: NewerFiles = async () => null,
 ): Promise<ViewStatus[]> {
   const { installation } = services;
   const pool = createPool(services.databaseUrl, { max: 4, applicationName: 'millrace-status', installation });
@@ -135,6 +143,7 @@ export async function gatherStatus(
             pool,
             reader,
             client,
+            newerFiles,
           }),
         ),
       );
@@ -148,6 +157,7 @@ interface Connected {
   readonly pool: pg.Pool;
   readonly reader: LogReader;
   readonly client: Client;
+  readonly newerFiles: NewerFiles;
 }
 
 async function statusOf(
@@ -191,6 +201,7 @@ async function statusOf(
     parity: own === null ? await storedParity(pool, view, live) : reportedParity(own),
     waitingFor: own?.waitingFor ?? null,
     error: own?.error ?? failure,
+    filesNotInVersion: live === null ? null : await connected.newerFiles(live),
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),

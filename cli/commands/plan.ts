@@ -7,6 +7,7 @@ import { describePlan, type PlanRow, type RunningView } from '../../engine/defin
 import { isRetired } from '../../engine/define/semantics.ts';
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
 import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
+import { filesNotIn } from '../../engine/history/named-history.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import { refuseLargeExport } from '../../activities/export-size.ts';
@@ -15,6 +16,7 @@ import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
+import { newerFilesText } from '../newer-files.ts';
 import { count, type Output } from '../output.ts';
 import { knownServices } from '../services.ts';
 
@@ -121,10 +123,19 @@ async function runningViews(
       });
     }
     const running = new Map<string, RunningView>();
-    for (const { view, version, fingerprint, semantics } of live) {
+    for (const { view, version, fingerprint, semantics, history } of live) {
+      const source = definitions.views.get(view)?.source;
+      const files = history?.files ?? [];
+      const filesNotInVersion = source?.history == null ? 0 : await filesNotIn(source, files);
       const isBefore =
         isRetired(semantics) && (await definitions.views.get(view)?.fingerprintBefore?.()) === fingerprint;
-      running.set(view, { phase: phases.get(view) ?? 'no-lifecycle', version, fingerprint, isBefore });
+      running.set(view, {
+        phase: phases.get(view) ?? 'no-lifecycle',
+        version,
+        fingerprint,
+        isBefore,
+        filesNotInVersion,
+      });
     }
     return { running, failure: null };
   } catch (error) {
@@ -164,6 +175,8 @@ function print(
     changed: `${running?.phase}, version ${running?.version}, of ANOTHER definition (${running?.fingerprint.slice(0, 12)}): "millrace rebackfill ${row.view}" builds this one`,
   };
   output.line(`  running  ${note[row.change]}`);
+  const newer = running === null ? null : newerFilesText(running.filesNotInVersion ?? null, row.view);
+  if (newer !== null) output.line(`           ${newer}`);
   output.line(`  workflow ${workflowId}`);
   output.table(
     ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { newerFilesBy, newerFilesText } from '../newer-files.ts';
 import { count, isoMicros, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { gatherStatus, type ViewStatus } from '../view-status.ts';
@@ -11,9 +12,9 @@ export function addStatusCommand(program: Command): void {
     .argument('[view]')
     .description('phase, version, lag, watermark, offsets, counts and error of each view (or of one)');
   withCommonOptions(command).action(async (view: string | undefined, options: CommonOptions) => {
-    const { env, output } = contextOf(options);
+    const { env, output, features } = contextOf(options);
     const services = await neededServices(env, ['databaseUrl', 'kafka', 'temporal']);
-    const statuses = await gatherStatus({ ...services, installation: env.installation }, view);
+    const statuses = await gatherStatus({ ...services, installation: env.installation }, view, newerFilesBy(features));
     if (output.isJson) output.json(view === undefined ? statuses : statuses[0]);
     else print(output, statuses, view !== undefined);
   });
@@ -46,6 +47,8 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       );
     }
     if (status.heldBack !== null && status.waitingFor === null) output.line(`${status.view}: ${status.heldBack}`);
+    const newer = newerFilesText(status.filesNotInVersion, status.view);
+    if (newer !== null) output.line(`${status.view}: ${newer}`);
     for (const line of status.running) output.line(`${status.view}: ${line}`);
     if (status.waitingFor !== null) {
       const { sinceMs, message } = status.waitingFor;

@@ -50,6 +50,8 @@ export interface RunningView {
   readonly fingerprint: string;
   /** True of what the definition at hand made by the semantics before. */
   readonly isBefore?: boolean | undefined;
+  /** Files of the history that it was not built from; null where the history is not to be seen from here. */
+  readonly filesNotInVersion?: number | null | undefined;
 }
 
 /**
