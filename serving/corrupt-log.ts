@@ -1,4 +1,3 @@
-import { pino } from 'pino';
 import type { CorruptRead } from '../engine/online/view-read.ts';
 
 /** Rows remembered at most: beyond it some are told again. */
@@ -18,9 +17,4 @@ export function corruptLog(log: { error(about: object, message: string): void })
       `the stored state is corrupt: its reads get null and an error; "millrace audit ${view}" tells what differs, "millrace rebackfill ${view}" builds it anew`,
     );
   };
-}
-
-/** `corruptLog` on standard error. */
-export function corruptLogOnStderr(): (found: CorruptRead) => void {
-  return corruptLog(pino({ name: 'millrace-api' }, pino.destination(2)));
 }

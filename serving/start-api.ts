@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
-import { pino } from 'pino';
 import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/values/clock.ts';
@@ -14,7 +13,8 @@ import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
 import { type AccessSettings, checkExposure, openAccess } from './access/open-access.ts';
-import { corruptLogOnStderr } from './corrupt-log.ts';
+import { apiLog, type LogLevel } from './api-log.ts';
+import { corruptLog } from './corrupt-log.ts';
 import { createApi } from './create-api.ts';
 import type { ServiceViews } from './read-request.ts';
 
@@ -42,6 +42,8 @@ export type StartApiOptions = (
   /** PEM of a certificate (with its chain) and its key: HTTPS alone is spoken. Default: HTTP. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   readonly clock?: Clock | undefined;
+  /** How much is logged on standard error. Default `info`. */
+  readonly logLevel?: LogLevel | undefined;
   readonly onBug?: ((error: unknown) => void) | undefined;
   /** Told of each corrupt state that a read met. Default: they are logged, each once. */
   readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
@@ -97,10 +99,11 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
   const { servingLog: given } = options;
+  const log = apiLog(options.logLevel);
   const servingLog =
     given === undefined || given instanceof ServingLog
       ? given
-      : createServingLog({ clock, newId, onDrop: dropLog(), ...given });
+      : createServingLog({ clock, newId, onDrop: dropLog(log), ...given });
   const own = 'databaseUrl' in options;
   const pool = own
     ? createPool(options.databaseUrl, {
@@ -110,7 +113,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
         installation: options.installation,
       })
     : options.pool;
-  const onBug = options.onBug ?? bugLog();
+  const onBug = options.onBug ?? bugLog(log);
   const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });
   const closeAll = async (): Promise<void> => {
     await access.close();
@@ -118,7 +121,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     if (own) await pool.end();
   };
   const app = createApi({
-    store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLogOnStderr() }),
+    store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLog(log) }),
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServiceViews>(),
@@ -164,12 +167,12 @@ function serverOf(answer: ReturnType<typeof getRequestListener>, tls: StartApiOp
   }
 }
 
-function bugLog(): (error: unknown) => void {
-  const log = pino({ name: 'millrace-api' }, pino.destination(2));
+type Log = ReturnType<typeof apiLog>;
+
+function bugLog(log: Log): (error: unknown) => void {
   return (error) => log.error({ err: error }, 'a request failed for a reason of our own');
 }
 
-function dropLog(): ServingLogSettings['onDrop'] {
-  const log = pino({ name: 'millrace-api' }, pino.destination(2));
+function dropLog(log: Log): ServingLogSettings['onDrop'] {
   return (reason, reads, cause) => log.warn({ reason, reads, err: cause }, 'reads are missing from the serving log');
 }

@@ -4,6 +4,7 @@ import { readApiSettings } from '../../config/api-settings.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { isLoopback } from '../../serving/access/open-access.ts';
+import { apiLog } from '../../serving/api-log.ts';
 import { startApi } from '../../serving/start-api.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { existingTopics } from '../create-topics.ts';
@@ -25,6 +26,9 @@ export function addServeCommand(program: Command): void {
     .option('--port <port>', `its port, 0 for a free one (default: MILLRACE_API_PORT, else ${PORT})`, portOf);
   withCommonOptions(command).action(async (options: ServeOptions) => {
     const { env, output, features } = contextOf(options);
+    const log = apiLog(env.logLevel);
+    // People read sentences, and all else reads lines of JSON.
+    const say = process.stderr.isTTY ? output.note.bind(output) : log.info.bind(log);
     const settings = readApiSettings(env.variables);
     const host = options.host ?? settings.host;
     const auth = settings.auth ?? (isLoopback(host) ? 'open' : 'tokens');
@@ -36,12 +40,13 @@ export function addServeCommand(program: Command): void {
     const { kafka, servedTopic: topic, servedSample: sample } = env;
     const logs = kafka !== null && (sample > 0 || [...definitions.services.values()].some(isLogged));
     const isLogging = logs && (await existingTopics(kafka)).has(topic);
-    if (logs && !isLogging) output.note(`serving log: off, for there is no topic ${topic}`);
+    if (logs && !isLogging) say(`serving log: off, for there is no topic ${topic}`);
     const api = await startApi({
       databaseUrl,
       pooled: env.isPooled,
       installation: env.installation,
       definitions,
+      logLevel: env.logLevel,
       host,
       port: options.port ?? env.apiPort ?? PORT,
       access: {
@@ -60,9 +65,9 @@ export function addServeCommand(program: Command): void {
     if (output.isJson) output.json({ api: api.url, auth, servingLog: isLogging });
     else output.line(`${api.url} answers ${who}; ${api.url}/openapi.json says what; Ctrl-C stops it`);
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
-    output.note('stopping');
+    say('stopping');
     await api.close();
-    output.note('stopped');
+    say('stopped');
   });
 }
 
