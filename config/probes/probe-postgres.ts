@@ -1,10 +1,13 @@
 import pg from 'pg';
+import { connectionOf } from '../../engine/postgres/database-url.ts';
 import { namePostgresError } from '../../engine/postgres/postgres-error.ts';
+import { OptionalTlsClient } from '../../engine/postgres/tls-mode.ts';
 
 /** One query on a connection of its own. Throws what went wrong, unnamed. */
 export async function probePostgres(databaseUrl: string, timeoutMs: number): Promise<void> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
+  const { connectionString, isTlsOptional } = connectionOf(databaseUrl, undefined);
+  const client = new (isTlsOptional ? OptionalTlsClient : pg.Client)({
+    connectionString,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
   });

@@ -1,3 +1,5 @@
+import { settleTlsMode, tlsModeFault, type TlsVariables } from './tls-mode.ts';
+
 /**
  * What our parsers and digests of values rest on. A role's or a database's own settings give way to these; all others stand, and so does what the
  * URL's `options` set beside them.
@@ -17,14 +19,17 @@ const OURS = [
 const TAKEN = ['options', 'client_encoding'];
 
 /** Why a text is not a URL of a database, and what to do; null where it is one. Never has the password in it. */
-export function databaseUrlFault(url: string): { readonly expected: string; readonly remedy: string } | null {
+export function databaseUrlFault(
+  url: string,
+  variables: TlsVariables = process.env,
+): { readonly expected: string; readonly remedy: string } | null {
   const hosts = severalHosts(url);
   if (hosts !== null)
     return {
       expected: `one host, and it names several (${hosts})`,
       remedy: 'Name the primary alone, or a proxy or a name that follows it from server to server.',
     };
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return null;
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return tlsModeFault(new URL(url), variables);
   return {
     expected: 'a URL postgres://user:password@host:port/database',
     remedy: 'Set DATABASE_URL, e.g. postgres://postgres@127.0.0.1:5432/millrace.',
@@ -57,17 +62,25 @@ function severalHosts(url: string): string | null {
 /**
  * A URL as the driver is to have it, and the session's options: the URL's own (or PGOPTIONS), and then ours, which the server takes last.
  *
+ * `isTlsOptional`: the client is to be an `OptionalTlsClient`.
+ *
  * @param pgOptions the environment's PGOPTIONS, which the URL's options replace, as they do for libpq
  */
 export function connectionOf(
   url: string,
   pgOptions: string | undefined,
-): { readonly connectionString: string; readonly options: string } {
+  variables: TlsVariables = process.env,
+): { readonly connectionString: string; readonly options: string; readonly isTlsOptional: boolean } {
   const parsed = new URL(url);
   const own = parsed.searchParams.get('options') ?? pgOptions ?? '';
   // Rewritten only where it must be: a password may be spelt in ways that URL spells otherwise.
-  const isRewritten = TAKEN.some((name) => parsed.searchParams.has(name));
+  const tls = settleTlsMode(parsed, variables);
+  const isRewritten = tls.isChanged || TAKEN.some((name) => parsed.searchParams.has(name));
   for (const name of TAKEN) parsed.searchParams.delete(name);
   const ours = OURS.map((setting) => `-c ${setting}`).join(' ');
-  return { connectionString: isRewritten ? parsed.href : url, options: `${own} ${ours}`.trim() };
+  return {
+    connectionString: isRewritten ? parsed.href : url,
+    options: `${own} ${ours}`.trim(),
+    isTlsOptional: tls.isOptional,
+  };
 }

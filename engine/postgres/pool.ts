@@ -3,6 +3,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION, type InstallationNames, installationNames } from '../installation/installation-names.ts';
 import { connectionOf, databaseUrlFault } from './database-url.ts';
 import { settleQueries } from './settled-queries.ts';
+import { OptionalTlsClient } from './tls-mode.ts';
 import { postgresTypes } from './type-parsers.ts';
 
 export interface PoolOptions {
@@ -55,12 +56,17 @@ export function createPool(databaseUrl: string, options: PoolOptions = {}): pg.P
       remedy: fault.remedy,
       httpStatus: 500,
     });
-  const { connectionString, options: sessionOptions } = connectionOf(databaseUrl, process.env['PGOPTIONS']);
+  const {
+    connectionString,
+    options: sessionOptions,
+    isTlsOptional,
+  } = connectionOf(databaseUrl, process.env['PGOPTIONS']);
   const pooled = options.pooled ?? false;
   const names = options.installation ?? installationNames();
   const application = options.applicationName ?? 'millrace';
   const pool = new pg.Pool({
     connectionString,
+    ...(isTlsOptional ? { Client: OptionalTlsClient } : {}),
     max: options.max ?? 10,
     application_name: names.name === DEFAULT_INSTALLATION ? application : `${application}/${names.name}`,
     types: postgresTypes,
