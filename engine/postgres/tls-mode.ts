@@ -73,8 +73,7 @@ interface DriverConnection extends EventEmitter {
 export class OptionalTlsClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
-    const client: object = this;
-    const connection = Reflect.get(client, 'connection') as DriverConnection;
+    const connection = connectionOfClient(this);
     const connect = connection.connect.bind(connection);
     connection.connect = (port, host) => {
       connect(port, host);
@@ -92,4 +91,9 @@ export class OptionalTlsClient extends pg.Client {
       });
     };
   }
+}
+
+/** The driver's types know less of it than it says. */
+function connectionOfClient(client: object): DriverConnection {
+  return Reflect.get(client, 'connection') as DriverConnection;
 }
