@@ -284,6 +284,7 @@ describe('the other routes', () => {
       '/healthz',
       '/readyz',
       '/v1/entities',
+      '/v1/events',
       '/v1/features',
       '/v1/services',
       '/v1/sources',
