@@ -91,6 +91,7 @@ export type AcceptedRecord = (event: LogEvent, record: RawRecord) => void;
 export class TopicScan {
   readonly #options: TopicScanOptions;
   readonly #historyIds: HistoryIds | null;
+  readonly #historyPool = new ClaimPool();
   readonly #historyNewestUs: number | null;
   readonly #parts: Part[];
   readonly #ids: ScanIds;
@@ -98,7 +99,9 @@ export class TopicScan {
   constructor(options: TopicScanOptions, horizon: HistoryHorizon | null) {
     this.#options = options;
     this.#historyIds =
-      horizon === null || horizon.horizonIds.length === 0 ? null : new HistoryIds([horizon.horizonIds]);
+      horizon === null || horizon.horizonIds.length === 0
+        ? null
+        : new HistoryIds([horizon.horizonIds], this.#historyPool);
     this.#historyNewestUs = horizon?.newestEventTimeUs ?? null;
     this.#ids = new ScanIds(options.memory ?? processMemory(), `ids of topic ${options.topic}`);
     this.#parts = options.cut.partitions.map((bounds) => this.#part(bounds));
@@ -210,11 +213,12 @@ export class TopicScan {
   /** Gives its ids back. Nothing may be asked of it from then on. */
   release(): void {
     for (const { dedupe } of this.#parts) dedupe.release();
+    this.#historyIds?.release();
     this.#ids.release();
   }
 
   #countIds(): void {
-    let bytes = this.#historyIds?.bytes ?? 0;
+    let bytes = (this.#historyIds?.bytes ?? 0) + this.#historyPool.bytes;
     for (const { dedupe, pool } of this.#parts) bytes += dedupe.bytes + pool.bytes;
     this.#ids.count(bytes);
   }
