@@ -21,7 +21,7 @@ import { createActivities } from './activities/create-activities.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
 import { PhaseGauges } from './activities/phase-gauges.ts';
 import { gaugeOn } from './activities/worker-metrics.ts';
-import { CatalogTender } from './activities/tend-catalog.ts';
+import { tendCatalog } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
@@ -45,7 +45,7 @@ import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
 import { freeLoopbackPort } from './operate/free-loopback-port.ts';
-import { Repeated } from './operate/repeated.ts';
+import { Repeated } from './engine/slice/repeated.ts';
 import { ServiceChecks } from './operate/service-checks.ts';
 import { WorkerHealth } from './operate/worker-health.ts';
 import { WorkerListener } from './operate/worker-listener.ts';
@@ -233,7 +233,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });
-  const tender = new CatalogTender({
+  const tender = tendCatalog({
     pool,
     clock: systemClock,
     bounds: env.catalogBounds,

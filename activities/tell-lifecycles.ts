@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import type pg from 'pg';
 import { isRetired } from '../engine/define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
+import { Repeated } from '../engine/slice/repeated.ts';
 import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { Clock } from '../engine/values/clock.ts';
@@ -78,41 +78,28 @@ interface Told {
 export class LifecycleTeller {
   readonly #options: TellingOptions;
   readonly #told = new Map<string, Told>();
-  readonly #stopped = new AbortController();
-  #running: Promise<void> | null = null;
+  readonly #looks: Repeated;
 
   constructor(options: TellingOptions) {
+    const { everyMs, onError } = options;
     this.#options = options;
+    this.#looks = new Repeated({ run: (signal) => this.look(signal), everyMs, onError });
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#looks.start();
   }
 
   /** Resolves when nothing of it is under way any more. */
-  async stop(): Promise<void> {
-    this.#stopped.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopped;
-    while (!signal.aborted) {
-      try {
-        await this.look();
-      } catch (error) {
-        this.#options.onError(error);
-      }
-      // Only `stop` ends the wait early.
-      await delay(this.#options.everyMs, undefined, { signal }).catch(() => {});
-    }
+  stop(): Promise<void> {
+    return this.#looks.stop();
   }
 
   /** One look at the catalog, and what it gives cause to tell. */
-  async look(): Promise<void> {
+  async look(signal?: AbortSignal): Promise<void> {
     const { pool, views } = this.#options;
     for (const version of await liveVersions(pool)) {
-      if (this.#stopped.signal.aborted) return;
+      if (signal?.aborted === true) return;
       if (!isRetired(version.semantics) || !views.has(version.view)) continue;
       try {
         await this.#tell(version);

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface RepeatedOptions {
-  readonly run: () => Promise<void>;
+  /** The signal is aborted as soon as it is to stop. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
   /** Between the end of one and the begin of the next, in milliseconds. */
   readonly everyMs: number;
-  /** Told of what it threw; the next comes all the same. */
+  /** Told of what it threw, unless it was being stopped; the next comes all the same: what stood in its way may be gone then. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -33,7 +34,7 @@ export class Repeated {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       try {
-        await run();
+        await run(signal);
       } catch (error) {
         if (!signal.aborted) onError(error);
       }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { boundCatalog, type CatalogBounds } from '../../engine/archive/bound-catalog.ts';
-import { CatalogTender } from '../../activities/tend-catalog.ts';
+import { tendCatalog } from '../../activities/tend-catalog.ts';
 import { countDeadLetters } from '../../engine/postgres/dead-letters.ts';
 import { keptSizes, type KeptSize } from '../../engine/postgres/kept-sizes.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
@@ -200,7 +200,7 @@ test('a worker tends again and again, tells what went, and goes on after what st
   await world.backfill();
   const told: unknown[] = [];
   const errors: unknown[] = [];
-  const tender = new CatalogTender({
+  const tender = tendCatalog({
     pool: world.pool,
     clock: world.clock,
     bounds: { ...NEVER, commitBytes: 3_000 },
