@@ -1,6 +1,7 @@
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
 import { checkReachable } from '../config/reachability.ts';
+import { refuseUnfitDatabase } from '../engine/postgres/fit-database.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { readConnection } from './connection-file.ts';
 
@@ -11,6 +12,9 @@ interface Services {
 }
 
 type ServiceField = keyof Services;
+
+/** `any`: of commands that migrate, and of those that look at it themselves. */
+type NeededCatalog = 'fit' | 'any';
 
 const VARIABLES: Readonly<Record<ServiceField, string>> = {
   databaseUrl: 'DATABASE_URL',
@@ -30,7 +34,8 @@ export function knownServices(env: Environment): { readonly [Field in ServiceFie
 
 /**
  * The services a command needs, each checked to answer. Throws MillraceError `not-connected` where one is not known at all,
- * `service-unreachable` (within 5 s) naming address and variable of each that does not answer.
+ * `service-unreachable` (within 5 s) naming address and variable of each that does not answer, `database-ahead` or `database-behind` for a
+ * database that this release cannot run on.
  *
  * @example
  * const { databaseUrl, temporal } = await neededServices(env, ['databaseUrl', 'temporal']);
@@ -38,6 +43,7 @@ export function knownServices(env: Environment): { readonly [Field in ServiceFie
 export async function neededServices<Field extends ServiceField>(
   env: Environment,
   fields: readonly Field[],
+  catalog: NeededCatalog = 'fit',
 ): Promise<Pick<Services, Field>> {
   const known = knownServices(env);
   const missing = fields
@@ -56,5 +62,7 @@ export async function neededServices<Field extends ServiceField>(
   }
   const chosen = Object.fromEntries(fields.map((field) => [field, known[field]])) as Pick<Services, Field>;
   await checkReachable(chosen);
+  if (known.databaseUrl !== null && catalog === 'fit' && fields.some((field) => field === 'databaseUrl'))
+    await refuseUnfitDatabase(known.databaseUrl, 'needs-all', env.installation);
   return chosen;
 }

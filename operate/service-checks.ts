@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type ServiceAddresses, unreachableServices } from '../config/reachability.ts';
-import { pendingMigrations } from '../engine/postgres/migrate.ts';
+import { aheadOf, pendingMigrations } from '../engine/postgres/migrate.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import type { Clock } from '../engine/values/clock.ts';
@@ -65,9 +65,11 @@ export class ServiceChecks {
   async #schema(): Promise<ServiceCheck> {
     const { pool } = this.#options;
     try {
+      const ahead = await aheadOf(pool);
       const pending = await pendingMigrations(pool);
-      const reason = pending.length === 0 ? null : `the database lacks ${pending.join(', ')}: run "millrace migrate"`;
-      return { service: 'schema', ok: pending.length === 0, reason };
+      const behind = pending.length === 0 ? null : `the database lacks ${pending.join(', ')}: run "millrace migrate"`;
+      const reason = ahead?.message ?? behind;
+      return { service: 'schema', ok: reason === null, reason };
     } catch (error) {
       const named = namePostgresError(error, poolAddress(pool));
       return { service: 'schema', ok: false, reason: named instanceof Error ? named.message : String(named) };

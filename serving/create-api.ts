@@ -9,6 +9,7 @@ import type { OnlineStore } from '../engine/online/online-store.ts';
 import { auditEvents } from '../engine/postgres/audit-events.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
+import { unfitDatabase } from '../engine/postgres/fit-database.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
@@ -308,6 +309,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
+    const unfit = await unfitDatabase(pool, 'reads');
+    if (unfit !== null) throw unfit;
     await viewProgress(pool);
     return c.json({ status: 'ok' as const }, 200);
   });

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { appendEvent } from '../../engine/postgres/audit-events.ts';
-import { migrateToLatest, pendingMigrations } from '../../engine/postgres/migrate.ts';
+import { aheadOf, migrateToLatest, pendingMigrations } from '../../engine/postgres/migrate.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { applyRoles, roleStatements } from '../../engine/postgres/roles.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
@@ -23,7 +23,7 @@ export function addMigrateCommand(program: Command): void {
     .option('--no-roles', 'leave roles and rights as they are');
   withCommonOptions(command).action(async (options: MigrateOptions) => {
     const { env, output } = contextOf(options);
-    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const { databaseUrl } = await neededServices(env, ['databaseUrl'], 'any');
     const pool = createPool(databaseUrl, {
       max: 1,
       applicationName: 'millrace-migrate',
@@ -31,6 +31,8 @@ export function addMigrateCommand(program: Command): void {
     });
     try {
       if (options.dryRun === true) {
+        const ahead = await aheadOf(pool);
+        if (ahead !== null) throw ahead;
         const pending = await pendingMigrations(pool);
         const statements = options.roles ? await roleStatements(pool) : [];
         if (output.isJson) return output.json({ pending, statements });

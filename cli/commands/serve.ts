@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { readApiSettings } from '../../config/api-settings.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { refuseUnfitDatabase } from '../../engine/postgres/fit-database.ts';
 import { isLoopback } from '../../serving/access/open-access.ts';
 import { apiLog } from '../../serving/api-log.ts';
 import { startApi } from '../../serving/start-api.ts';
@@ -34,8 +35,9 @@ export function addServeCommand(program: Command): void {
     const auth = settings.auth ?? (isLoopback(host) ? 'open' : 'tokens');
     const ended = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
-    const databaseUrl = env.databaseUrl ?? (await neededServices(env, ['databaseUrl'])).databaseUrl;
+    const databaseUrl = env.databaseUrl ?? (await neededServices(env, ['databaseUrl'], 'any')).databaseUrl;
     await checkReachable({ databaseUrl });
+    await refuseUnfitDatabase(databaseUrl, 'reads', env.installation, env.isPooled);
     const definitions = await loadDefinitions(features);
     const { kafka, servedTopic: topic, servedSample: sample } = env;
     const logs = kafka !== null && (sample > 0 || [...definitions.services.values()].some(isLogged));

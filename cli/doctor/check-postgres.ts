@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { pendingMigrations } from '../../engine/postgres/migrate.ts';
+import { aheadOf, pendingMigrations } from '../../engine/postgres/migrate.ts';
 import { missingSchemas } from '../../engine/postgres/missing-schemas.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { CATALOG, INNER_SQL, STATE, SURFACE } from '../../engine/postgres/schemas.ts';
@@ -52,11 +52,14 @@ export async function checkPostgres(
       findings.push(failed(AREA, 'a standby: it takes no writes', 'Point DATABASE_URL at the primary.'));
     findings.push(connections(about), await skew(pool, wallMs));
     const pending = await pendingMigrations(pool);
-    findings.push(
-      pending.length === 0
-        ? fine('migrations', 'all have run')
-        : failed('migrations', `${pending.join(', ')} have not run`, 'Run "millrace migrate" as the owner.'),
-    );
+    const ahead = await aheadOf(pool);
+    if (ahead !== null) findings.push(failed('migrations', ahead.message, ahead.remedy ?? ''));
+    else
+      findings.push(
+        pending.length === 0
+          ? fine('migrations', 'all have run')
+          : failed('migrations', `${pending.join(', ')} have not run`, 'Run "millrace migrate" as the owner.'),
+      );
     if (pending.length > 0) findings.push(...(await schemas(pool)));
     if (pending.length === 0) findings.push(...(await rights(pool)), ...(await holes(pool)));
     return findings;

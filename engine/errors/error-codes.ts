@@ -110,7 +110,9 @@ export const ERROR_CODES = {
     'invalid-database-url': '`DATABASE_URL` is no address of a Postgres.',
     'database-refused': 'Postgres refuses the user, the database or a privilege.',
     'startup-parameter-refused': 'A pooler before Postgres refuses the settings that a connection begins with.',
-    'database-behind': 'Migrations have not run, and the user of the database may not run them.',
+    'database-ahead': 'A later release migrated the database in a way that this one cannot run on.',
+    'database-behind':
+      'Migrations have not run, and the user of the database may not run them, or the program is none that does.',
     'schemas-missing': 'Schemas of Millrace are missing, and the user of the database may not make them.',
     'rights-not-given': 'The user of the database may not make the roles of Millrace, or give them their rights.',
     'pooled-settings': 'Sessions behind a pooler have settings that results would change with.',

@@ -29,8 +29,10 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.
   audit_event: { worker: 'SELECT, INSERT', server: 'SELECT' },
+  // Who may run on the database that a later release migrated.
+  migration_note: { worker: 'SELECT', server: 'SELECT' },
   api_token: { server: 'SELECT, UPDATE (last_used_at)' },
 };
 
-/** What migrations wrote down of themselves: a worker looks whether all have run. */
+/** What migrations wrote down of themselves: workers and servers look whether all have run, and which they do not know. */
 export const PRIVATE_TABLES: readonly string[] = ['kysely_migration', 'kysely_later_migration'];

@@ -13,8 +13,10 @@ import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import * as auditEvents from '../../migrations/0012-audit-events.ts';
+import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
+import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
 import { refuseMissingSchemas } from './missing-schemas.ts';
 import { createPool, type PoolOptions, poolAddress } from './pool.ts';
 import { namePostgresError } from './postgres-error.ts';
@@ -43,9 +45,11 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0010-kept-sizes': keptSizes,
   '0011-commit-ids': commitIds,
   '0012-audit-events': auditEvents,
+  '0018-migration-notes': migrationNotes,
 };
-const FIRST_LEDGER = 'kysely_migration';
-const LATER_LEDGER = 'kysely_later_migration';
+export const FIRST_LEDGER = 'kysely_migration';
+export const LATER_LEDGER = 'kysely_later_migration';
+const KNOWN: readonly string[] = [...Object.keys(FIRST_MIGRATIONS), ...Object.keys(LATER_MIGRATIONS)];
 
 /** Any constant: all processes of an installation take the same lock of the database while they migrate. */
 const LOCK_KEY = 5_120_011;
@@ -84,12 +88,29 @@ export async function pendingMigrations(on: Queryable): Promise<string[]> {
     const { rows: names } = await on.query<{ name: string }>(`SELECT name FROM ${name}`);
     for (const row of names) done.add(row.name);
   }
-  return [...Object.keys(FIRST_MIGRATIONS), ...Object.keys(LATER_MIGRATIONS)].filter((name) => !done.has(name));
+  return KNOWN.filter((name) => !done.has(name));
+}
+
+/**
+ * Why this program may not run on what a later release made of the database: MillraceError `database-ahead`; null where it may. Needs the right
+ * to read the ledgers and the notes.
+ *
+ * @example
+ * const ahead = await aheadOf(pool); // null on a database that this release, or the one before, migrated
+ */
+export async function aheadOf(on: Queryable): Promise<MillraceError | null> {
+  return databaseAhead(await unknownMigrations(on, LATER_LEDGER, KNOWN), KNOWN);
+}
+
+async function refuseAhead(on: Queryable): Promise<void> {
+  const ahead = await aheadOf(on);
+  if (ahead !== null) throw ahead;
 }
 
 /**
  * For the start of a worker: a database that is up to date is left alone, one that is behind is migrated where the user of the URL may. Throws
- * MillraceError `database-behind` where it may not, and what `migrateToLatest` throws.
+ * MillraceError `database-ahead` where a later release made something of it that this one cannot run on, `database-behind` where the user may not
+ * migrate, and what `migrateToLatest` throws.
  */
 export async function ensureMigrated(
   databaseUrl: string,
@@ -97,6 +118,7 @@ export async function ensureMigrated(
 ): Promise<string[]> {
   const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-migrate', installation });
   try {
+    await refuseAhead(pool);
     const pending = await pendingMigrations(pool);
     if (pending.length === 0) return [];
     if (!(await mayMigrate(pool))) {
@@ -131,9 +153,11 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
   // Kysely locks its own table, but only once that exists: two first starts would race to create it.
   await client.query(`SELECT pg_advisory_lock(${lockKey(client)})`);
   try {
+    await refuseAhead(client);
     if ((await pendingMigrations(client)).length > 0) await refuseMissingSchemas(client);
     const first = await runLedger(client, FIRST_LEDGER, FIRST_MIGRATIONS);
-    const later = { ...LATER_MIGRATIONS, ...(await ofLaterReleases(client)) };
+    const own = notingMigrations(LATER_MIGRATIONS, Object.keys(FIRST_MIGRATIONS));
+    const later = { ...own, ...(await ofLaterReleases(client)) };
     return [...first, ...(await runLedger(client, LATER_LEDGER, later))];
   } finally {
     await client.query(`SELECT pg_advisory_unlock(${lockKey(client)})`);
@@ -142,15 +166,12 @@ async function migrateOn(client: pg.PoolClient): Promise<string[]> {
 
 /** What a later release has run already: it only added, and is none of ours. */
 async function ofLaterReleases(client: pg.PoolClient): Promise<Record<string, Migration>> {
-  const ledger = `${CATALOG.text}.${LATER_LEDGER}`;
-  const { rows: found } = await client.query<{ exists: boolean }>(
-    `SELECT to_regclass('${ledger}') IS NOT NULL AS exists`,
-  );
-  if (found[0]?.exists !== true) return {};
-  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${ledger}`);
-  const unknown = rows.map(({ name }) => name).filter((name) => !(name in LATER_MIGRATIONS));
+  const unknown = await unknownMigrations(client, LATER_LEDGER, KNOWN);
   return Object.fromEntries(
-    unknown.map((name) => [name, { up: () => Promise.reject(internalBug(`migration ${name} is of a later release`)) }]),
+    unknown.map(({ name }) => [
+      name,
+      { up: () => Promise.reject(internalBug(`migration ${name} is of a later release`)) },
+    ]),
   );
 }
 
@@ -190,7 +211,7 @@ async function runLedger(
 /**
  * Brings the database up to the newest schema and returns the names of the migrations it ran (none when it was there already).
  * Safe when several processes start at once: one migrates, the others wait and find nothing to do.
- * Throws MillraceError `migration-failed`, `schemas-missing`, `service-unreachable`, `database-refused`.
+ * Throws MillraceError `migration-failed`, `database-ahead`, `schemas-missing`, `service-unreachable`, `database-refused`.
  *
  * @example
  * await migrateToLatest('postgres://postgres@127.0.0.1:5432/millrace'); // ['0001-catalog', …]

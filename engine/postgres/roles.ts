@@ -96,7 +96,7 @@ export async function roleStatements(on: Queryable): Promise<string[]> {
         ([role, rights]) => `GRANT ${rights} ON ${ident(catalog, table)} TO ${ident(roles[role as 'worker'])}`,
       ),
     ]),
-    ...PRIVATE_TABLES.map((table) => `GRANT SELECT ON ${ident(catalog, table)} TO ${ident(worker)}`),
+    ...PRIVATE_TABLES.map((table) => `GRANT SELECT ON ${ident(catalog, table)} TO ${ident(worker)}, ${ident(server)}`),
     `GRANT SELECT ON ALL TABLES IN SCHEMA ${ident(state)} TO ${ident(server)}`,
     `ALTER DEFAULT PRIVILEGES FOR ROLE ${ident(worker)} IN SCHEMA ${ident(state)} GRANT SELECT ON TABLES TO ${ident(server)}`,
   ];
