@@ -98,6 +98,7 @@ export function auditSummary(result: AuditResult): AuditSummary {
         .map(({ feature, expected, received }) => ({ feature, expected: kept(expected), received: kept(received) })),
       records: difference.records.slice(0, RECORDS_KEPT),
     })),
+    ...(result.lastProof === undefined ? {} : { lastProof: result.lastProof }),
     seconds: result.seconds,
   };
 }

@@ -107,7 +107,11 @@ function print(output: Output, result: AuditSummary): void {
       ['not compared', 'reads'],
       skipped.map(([reason, reads]) => [reason, count(reads)]),
     );
-  if (result.verdict === 'nothing-compared') output.line('nothing was compared, which proves nothing');
+  if (result.lastProof !== undefined)
+    output.line(
+      `version ${result.version} was built by earlier semantics of the engine and is replayed no more (semantics-retired); ${result.lastProof}`,
+    );
+  else if (result.verdict === 'nothing-compared') output.line('nothing was compared, which proves nothing');
   for (const difference of result.differences) printDifference(output, difference);
   const causes = Object.entries(result.causes).map(([cause, entities]) => `${count(entities)} ${cause}`);
   if (causes.length > 0) output.line(`causes: ${causes.join(', ')}`);

@@ -5,6 +5,7 @@ import { isRetired } from '../define/semantics.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { scanLog } from '../log/scan-log.ts';
+import { lastProof, proofText } from '../postgres/last-proof.ts';
 import { insertAudit, LOST_COMMIT, type ParityVerdict, pruneAudits } from '../postgres/parity-audits.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
@@ -123,7 +124,8 @@ class Audit {
     await this.#sampleReads(0);
     const states = this.#maxEntities === 0 ? 0 : await countStates(this.#options.pool, version);
     skip(this.#skipped, SEMANTICS_RETIRED, Math.min(states, this.#maxEntities));
-    return await this.#concluded(version, startedMs);
+    const proof = await lastProof(this.#options.pool, version.view, version.version);
+    return { ...(await this.#concluded(version, startedMs)), lastProof: proofText(proof) };
   }
 
   async #concluded(version: ViewVersion, startedMs: number): Promise<AuditResult> {

@@ -51,5 +51,7 @@ export interface AuditProgress {
 /** The outcome of an audit, as JSON has it. */
 export interface AuditResult extends Omit<StoredAudit, 'startedAtUs' | 'finishedAtUs'> {
   readonly differences: readonly ParityDifference[];
+  /** Of a version that can be replayed no more: what was last proven of it. */
+  readonly lastProof?: string | undefined;
   readonly seconds: number;
 }

@@ -3,7 +3,6 @@ import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { jsonEntity } from '../values/json-values.ts';
 import { keyText } from '../define/key-text.ts';
-import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import { realEnd } from '../topic/log-reader.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
@@ -22,6 +21,7 @@ import { explainFeature } from './explain-feature.ts';
 import type { ExplainOptions, Explanation } from './explanation.ts';
 import { auditedVersion, readRow, type StoredRow } from './live-snapshot.ts';
 import { emptyPrepared } from './replay-entities.ts';
+import { refuseRetired } from './retired-version.ts';
 
 const DEFAULT_RECORDS = 20;
 const DEFAULT_TILES = 50;
@@ -95,7 +95,7 @@ async function servedThen({ view, pool }: ExplainOptions, atUs: number): Promise
       },
     );
   }
-  if (isRetired(version.semantics)) throw semanticsRetired(view.name, version.version, version.semantics);
+  await refuseRetired(pool, version);
   if (version.fingerprint !== view.fingerprint) {
     throw new MillraceError(
       'definition-changed',

@@ -2,7 +2,6 @@ import type pg from 'pg';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { keyText } from '../define/key-text.ts';
-import { isRetired, semanticsRetired } from '../define/semantics.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
@@ -15,6 +14,7 @@ import { liveVersion } from '../postgres/live-version.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { decodedBytes } from '../state/state-size.ts';
 import { KeySample } from './key-sample.ts';
+import { refuseRetired } from './retired-version.ts';
 
 /** A state row with its checksum. */
 export interface StoredRow {
@@ -60,7 +60,7 @@ export async function servedVersion(on: Queryable, view: string): Promise<ViewVe
 /** The version readers get, if the code at hand can replay it. Throws what `servedVersion` throws, `semantics-retired`, `definition-changed`. */
 export async function auditedVersion(on: Queryable, view: CompiledView): Promise<ViewVersion> {
   const version = await servedVersion(on, view.name);
-  if (isRetired(version.semantics)) throw semanticsRetired(view.name, version.version, version.semantics);
+  await refuseRetired(on, version);
   if (version.fingerprint === view.fingerprint) return version;
   throw new MillraceError(
     'definition-changed',

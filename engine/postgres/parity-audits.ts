@@ -1,9 +1,9 @@
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
-import { catalog, run } from './catalog.ts';
+import { catalog, type CatalogTables, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
 
 /** Why a value is not what the log says (engine/parity/README.md). */
@@ -90,6 +90,7 @@ export interface StoredAudit extends AuditFigures {
 }
 
 const AUDIT = 'parity_audit';
+const NOTHING: ParityVerdict = 'nothing-compared';
 const DIFFERENCE = 'parity_difference';
 const DIFFERENCES_PER_INSERT = 500;
 
@@ -149,8 +150,12 @@ export async function insertAudit(
 export async function latestAudits(on: Queryable, view?: string): Promise<StoredAudit[]> {
   let query = catalog.selectFrom(AUDIT).selectAll().distinctOn('view').orderBy('view').orderBy('id', 'desc');
   if (view !== undefined) query = query.where('view', '=', view);
-  const rows = await run(on, query);
-  return rows.map((row) => ({
+  return (await run(on, query)).map(storedAudit);
+}
+
+/** An audit as its row has it. */
+export function storedAudit(row: Selectable<CatalogTables['parity_audit']>): StoredAudit {
+  return {
     auditId: row.id,
     view: row.view,
     version: row.version,
@@ -166,10 +171,10 @@ export async function latestAudits(on: Queryable, view?: string): Promise<Stored
     causes: row.causes,
     startedAtUs: row.started_at,
     finishedAtUs: row.finished_at,
-  }));
+  };
 }
 
-/** Deletes all but the newest `keep` audits of a view, with their differences. */
+/** Deletes all but the newest `keep` audits of a view and the last proof of each version, with their differences. */
 export async function pruneAudits(on: Queryable, view: string, keep: number): Promise<void> {
   await run(
     on,
@@ -184,6 +189,14 @@ export async function pruneAudits(on: Queryable, view: string, keep: number): Pr
           .orderBy('newer.id', 'desc')
           .limit(1)
           .offset(keep),
+      )
+      .where('id', 'not in', (eb) =>
+        eb
+          .selectFrom(`${AUDIT} as proof`)
+          .select(sql<number>`max(id)`.as('id'))
+          .where('proof.view', '=', view)
+          .where('proof.verdict', '<>', NOTHING)
+          .groupBy('proof.version'),
       ),
   );
 }

@@ -7,6 +7,8 @@ import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import { lastProof, proofText } from '../postgres/last-proof.ts';
+import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
@@ -79,7 +81,7 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
     }
     plans.push({ view, versions: found });
   }
-  if (foreign.length > 0) throw notReplayable(foreign);
+  if (foreign.length > 0) throw notReplayable(foreign, await proofsOf(pool, foreign));
   return plans;
 }
 
@@ -204,10 +206,19 @@ function foreignRows(view: CompiledView, span: Span): ForeignRows | null {
   return span.fingerprint === view.fingerprint ? null : { view, span, fingerprint: span.fingerprint, commit: null };
 }
 
+/** What was last proven of each version of earlier semantics: it can be proven no more. */
+function proofsOf(on: Queryable, foreign: readonly ForeignRows[]): Promise<(string | null)[]> {
+  return Promise.all(
+    foreign.map(async ({ view, span }) =>
+      isRetired(span.stored.semantics) ? proofText(await lastProof(on, view.name, span.version)) : null,
+    ),
+  );
+}
+
 /** `semantics-retired` where the engine's semantics alone are in the way, else `definition-changed`. */
-function notReplayable(foreign: readonly ForeignRows[]): MillraceError {
+function notReplayable(foreign: readonly ForeignRows[], proofs: readonly (string | null)[]): MillraceError {
   const isUpgrade = foreign.every(({ span }) => isRetired(span.stored.semantics));
-  const lines = foreign.map(({ view, span, fingerprint, commit }) => {
+  const lines = foreign.map(({ view, span, fingerprint, commit }, index) => {
     const what =
       commit === null
         ? `version ${span.version} of view "${view.name}"`
@@ -216,7 +227,7 @@ function notReplayable(foreign: readonly ForeignRows[]): MillraceError {
     return (
       `${what} (served from ${formatDateTime(span.fromUs)} to ${formatDateTime(span.untilUs)}, ${span.rows} label rows) was made by ` +
       (isRetired(semantics)
-        ? `semantics ${semantics} of the engine, the present ones are ${ENGINE_SEMANTICS}`
+        ? `semantics ${semantics} of the engine, the present ones are ${ENGINE_SEMANTICS}; ${proofs[index]}`
         : `definition ${fingerprint.slice(0, 12)}, the present one is ${view.fingerprint.slice(0, 12)}`)
     );
   });

@@ -240,7 +240,7 @@ test('what cannot be replayed is refused by name', async () => {
   await expect(exported({}, { ...refused, fingerprint: 'e'.repeat(64) })).rejects.toMatchObject({
     code: 'semantics-retired',
     message: expect.stringMatching(
-      /version 1 of view "refused" \(served .*, 1 label rows\) was made by semantics \d+ of the engine/,
+      /version 1 of view "refused" \(served .*, 1 label rows\) was made by semantics \d+ of the engine, the present ones are \d+; it was never proven$/,
     ),
     remedy: expect.stringMatching(/requestColumn/),
   });

@@ -6,7 +6,9 @@ import { runArchive } from '../../engine/archive/run-archive.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
 import type { AuditProgress } from '../../engine/parity/audit-types.ts';
-import { latestAudits } from '../../engine/postgres/parity-audits.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
+import { withTransaction } from '../../engine/postgres/transaction.ts';
+import { latestAudits, pruneAudits } from '../../engine/postgres/parity-audits.ts';
 import { spendingView, purchaseBytes } from '../stream/stream-view.ts';
 import { randomLog } from '../stream/random-log.ts';
 import { openWorld, type ParityWorld, SERVED_TOPIC } from './parity-world.ts';
@@ -186,14 +188,26 @@ test('what earlier semantics built is counted, and no difference: as what is ser
   await world.corruptState('customer 1', (state) => {
     state.newestEventTimeUs += 1;
   });
-  expect(await world.audit()).toMatchObject({ verdict: 'broken' });
+  const broken = await world.audit();
+  expect(broken).toMatchObject({ verdict: 'broken' });
+  expect(broken.lastProof).toBeUndefined();
+  const { finishedAtUs } = (await latestAudits(world.pool))[0]!;
+  const lastProof = `its last proof, of ${formatDateTime(finishedAtUs)}, was broken: ${broken.cellsDiffering} of ${broken.cellsCompared} cells differed`;
   await world.upgradeEngine();
   const nothing = { verdict: 'nothing-compared', cellsCompared: 0, cellsDiffering: 0, differences: [] };
   // 15 reads and 5 states.
-  expect(await world.audit()).toMatchObject({ ...nothing, skipped: { 'semantics-retired': 20 } });
+  expect(await world.audit()).toMatchObject({ ...nothing, skipped: { 'semantics-retired': 20 }, lastProof });
+  // Audits on a schedule go on comparing nothing, and do not push it out.
+  const { pool } = world;
+  await withTransaction(pool, (client) => pruneAudits(client, 'spending', 1));
+  expect((await pool.query('SELECT verdict FROM millrace_catalog.parity_audit ORDER BY id')).rows).toEqual([
+    { verdict: 'broken' },
+    { verdict: 'nothing-compared' },
+  ]);
   expect(await world.audit({ limits: { reads: 1, entities: 2 } })).toMatchObject({
     ...nothing,
     skipped: { 'semantics-retired': 17 },
+    lastProof,
   });
   expect(await world.audit({ kind: 'promotion' })).toMatchObject({ ...nothing, skipped: { 'semantics-retired': 5 } });
   expect(await world.audit({ limits: { entities: 0 }, servedTopic: null })).toMatchObject({ ...nothing, skipped: {} });

@@ -134,7 +134,22 @@ test('what earlier semantics built is not explained by these, now or as it was s
   const then = Date.now() * 1000;
   await run.upgradeEngine();
   for (const more of [{}, { atUs: then }])
-    await expect(explain(run, more)).rejects.toMatchObject({ code: 'semantics-retired', httpStatus: 409 });
+    await expect(explain(run, more)).rejects.toMatchObject({
+      code: 'semantics-retired',
+      httpStatus: 409,
+      message: expect.stringMatching(/only reads what was built before; it was never proven$/) as string,
+    });
+  await run.pool.query(
+    `INSERT INTO millrace_catalog.parity_audit (view, version, fingerprint, kind, verdict, seq, entities, reads, cells_compared, cells_differing, skipped, causes, started_at, finished_at)
+     SELECT view, 1, 'before', 'promotion', verdict, 0, 1, 0, 3, 0, '{}', '{}', '2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z'
+     FROM millrace_catalog.view_version, unnest('{equal,nothing-compared}'::text[]) AS verdict WHERE version = 1`,
+  );
+  await expect(explain(run)).rejects.toMatchObject({
+    message: expect.stringMatching(
+      /; its last proof, of 2026-01-01T00:00:01\.000000Z, was equal: 0 of 3 cells differed$/,
+    ) as string,
+    details: { version: 1, proof: { verdict: 'equal', auditId: 1 } },
+  });
   await run.backfill();
   expect(await explain(run)).toMatchObject({ version: 2, from: 'store' });
   await expect(explain(run, { atUs: then })).rejects.toMatchObject({ code: 'semantics-retired' });

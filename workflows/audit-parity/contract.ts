@@ -53,6 +53,8 @@ export interface AuditSummary {
   readonly skipped: Readonly<Record<string, number>>;
   readonly causes: Readonly<Record<string, number>>;
   readonly differences: readonly AuditDifference[];
+  /** Of a version that earlier semantics of the engine built: what was last proven of it. */
+  readonly lastProof?: string | undefined;
   readonly seconds: number;
 }
 
