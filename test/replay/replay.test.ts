@@ -1,21 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, Runtime, Worker } from '@temporalio/worker';
+import { Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { historyOfText } from './history-text.ts';
+import { bundleOf, historyNames, quiet, recordedHistory, replay } from './recorded-histories.ts';
 
-const folder = new URL('./histories/', import.meta.url);
-const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
-const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error };
-
-let bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+let bundle: WorkflowBundleWithSourceMap;
 beforeAll(async () => {
   Runtime.install({ logger: quiet });
-  // Fails on modules that cannot run in the sandbox: tsc cannot see that.
-  bundle = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    logger: quiet,
-  });
+  bundle = await bundleOf(new URL('../../', import.meta.url));
 });
 
 describe('workflow code', () => {
@@ -26,14 +16,10 @@ describe('workflow code', () => {
   });
 
   it('has histories to replay', () => {
-    expect(names.length).toBeGreaterThanOrEqual(16);
+    expect(historyNames.length).toBeGreaterThanOrEqual(16);
   });
 
-  it.each(names)('replays %s', async (name) => {
-    const recorded = historyOfText(readFileSync(new URL(name, folder), 'utf8')) as {
-      workflowId: string;
-      history: unknown;
-    };
-    await Worker.runReplayHistory({ workflowBundle: bundle }, recorded.history, recorded.workflowId);
+  it.each(historyNames)('replays %s', async (name) => {
+    await replay(bundle, recordedHistory(name));
   });
 });

@@ -59,12 +59,19 @@ describe('workers of both releases on one queue', { timeout: 400_000 }, () => {
     await send('pause', 'paused');
     await send('resume', 'streaming');
 
-    // For a while there is none of this release.
+    // A downgrade: for a while there is none of this release. What it built is served, and stands still.
+    const { at: servedAt } = expected;
+    const served = await readOver(api.url, VIEW, servedAt);
+    const offsets = await installation.offsets(VIEW);
     await installation.stopWorker(now);
     await installation.lifecycle(VIEW).signal(engineSignal, { semantics: ENGINE_SEMANTICS, lag: null });
     await eventually(
       async () => ((await installation.lifecycle(VIEW).describe()).raw.pendingWorkflowTask?.attempt ?? 0) > 1,
     );
+    const { pendingWorkflowTask } = (await installation.lifecycle(VIEW).describe()).raw;
+    expect(await readOver(api.url, VIEW, servedAt)).toEqual(served);
+    expect(await installation.offsets(VIEW)).toEqual(offsets);
+    expect(pendingWorkflowTask?.attempt).toBeGreaterThan(1);
     now = await installation.startWorker('this');
     await send('pause', 'paused');
     await send('resume', 'streaming');
