@@ -23,6 +23,7 @@ import { PhaseGauges } from './activities/phase-gauges.ts';
 import { gaugeOn } from './activities/worker-metrics.ts';
 import { tendCatalog } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
+import { codeOf } from './engine/define/known-code.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
@@ -181,6 +182,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
       : withArchive(topicReader, { pool, archiveDir: env.archiveDir, duckdbTempDir: spillDir });
   const deps = {
     definitions,
+    code: codeOf(definitions.views.values()),
     pool,
     reader,
     topicReader,

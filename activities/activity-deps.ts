@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
+import { unknownView } from '../engine/define/known-code.ts';
 import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
+import type { VersionCode } from '../engine/define/version-code.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
@@ -12,7 +14,10 @@ import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
 /** What the worker gives its activities. */
 export interface ActivityDeps {
+  /** What this worker was started with: of a version that exists, `code` decides. */
   readonly definitions: Definitions;
+  /** The code of versions, each its own. */
+  readonly code: VersionCode;
   readonly pool: pg.Pool;
   /** Reads topics as far back as archive and topic reach without a gap. Null where the worker has no Kafka. */
   readonly reader: LogReader | null;
@@ -37,20 +42,12 @@ export interface ActivityDeps {
 export function viewNamed(deps: ActivityDeps, name: string): CompiledView {
   const view = deps.definitions.views.get(name);
   if (view !== undefined) return view;
-  const known = [...deps.definitions.views.keys()].join(', ');
-  throw new MillraceError(
-    'unknown-view',
-    `no view "${name}" in this worker's definitions; known: ${known === '' ? 'none' : known}`,
-    {
-      remedy: 'Correct the name, or restart the worker with the definitions that have it.',
-      httpStatus: 404,
-      details: { folder: deps.definitions.folder },
-    },
-  );
+  throw unknownView(name, [...deps.definitions.views.keys()], deps.definitions.folder);
 }
 
 /**
- * The view, if this worker's code is the very code the lifecycle speaks of. Throws `unknown-view`, `definition-changed`, and
+ * The view by the very code the lifecycle speaks of, whatever definitions this worker was started with. Throws `unknown-view`,
+ * `definition-changed` where that code was never stored, what a stored bundle cannot be opened for, and
  * `semantics-retired` where the lifecycle speaks of what earlier semantics of the engine made. To a lifecycle whose code knows of no
  * semantics (`asked.semantics` is not there) that is said as something to try again: a worker of its own release, which goes on with
  * it, may take it next.
@@ -60,32 +57,23 @@ export async function viewWithFingerprint(
   asked: { readonly view: string; readonly fingerprint: string; readonly semantics?: number | undefined },
 ): Promise<CompiledView> {
   const { view: name, fingerprint } = asked;
-  const view = viewNamed(deps, name);
-  if (view.fingerprint === fingerprint) return view;
-  const semantics = await semanticsOf(deps, view, fingerprint);
+  const here = deps.definitions.views.get(name);
+  if (here?.fingerprint === fingerprint) return here;
+  const semantics = await semanticsOf(deps, name, fingerprint);
   if (semantics !== null && isRetired(semantics))
     throw semanticsRetired(name, null, semantics, asked.semantics === undefined);
-  throw new MillraceError(
-    'definition-changed',
-    `view "${name}" runs as ${fingerprint.slice(0, 12)}, and this worker's definition is ${view.fingerprint.slice(0, 12)}`,
-    {
-      remedy:
-        'Send "rebackfill" to build the new definition aside and flip to it, or run the old definition again and send "retry".',
-      httpStatus: 409,
-      details: { running: fingerprint, worker: view.fingerprint },
-    },
-  );
+  return await deps.code.viewOf({ view: name, fingerprint });
 }
 
 /** Of the engine that gave the view this fingerprint, as the catalog or the definition at hand knows; null where neither does. */
 export async function semanticsOf(
-  { pool }: Pick<ActivityDeps, 'pool'>,
-  view: CompiledView,
+  { pool, definitions }: Pick<ActivityDeps, 'pool' | 'definitions'>,
+  view: string,
   fingerprint: string,
 ): Promise<number | null> {
-  const version = (await versions(pool, view.name)).find((known) => known.fingerprint === fingerprint);
+  const version = (await versions(pool, view)).find((known) => known.fingerprint === fingerprint);
   if (version !== undefined) return version.semantics;
-  return (await view.fingerprintBefore?.()) === fingerprint ? ENGINE_SEMANTICS - 1 : null;
+  return (await definitions.views.get(view)?.fingerprintBefore?.()) === fingerprint ? ENGINE_SEMANTICS - 1 : null;
 }
 
 /** The source of this worker's definitions, or the serving log. Throws `unknown-source`. */

@@ -1,4 +1,3 @@
-import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
@@ -7,7 +6,7 @@ import type { ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/live-version.ts';
 import { bounded } from '../workflows/bounded.ts';
 import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
-import { type ActivityDeps, readerFor, semanticsOf, viewNamed, viewWithFingerprint } from './activity-deps.ts';
+import { type ActivityDeps, semanticsOf, viewWithFingerprint } from './activity-deps.ts';
 import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** What a workflow's history has room for: the whole stands in Postgres. */
@@ -22,11 +21,9 @@ export async function auditView(
   deps: ActivityDeps,
   input: AuditBounds & { readonly view: string },
 ): Promise<AuditResultSummary> {
-  const view = deps.definitions.views.get(input.view);
-  if (view === undefined) return notServed(input.view, "this worker's definitions have no such view");
   // An audit on a schedule outlives its view: that is no failure.
-  if ((await liveVersion(deps.pool, view.name)) === null) return notServed(view.name, 'it is served to nobody');
-  return auditSummary(await audit(deps, view, 'audit', { reads: input.reads, entities: input.entities }));
+  if ((await liveVersion(deps.pool, input.view)) === null) return notServed(input.view, 'it is served to nobody');
+  return auditSummary(await audit(deps, input.view, 'audit', { reads: input.reads, entities: input.entities }));
 }
 
 /** Compares what a caught-up stream holds with a backfill over the very same log. */
@@ -34,25 +31,20 @@ export async function provePromotion(
   deps: ActivityDeps,
   input: { readonly view: string; readonly version: number; readonly fingerprint: string; readonly entities: number },
 ): Promise<AuditSummary> {
-  const view = viewNamed(deps, input.view);
-  const semantics = await semanticsOf(deps, view, input.fingerprint);
+  const semantics = await semanticsOf(deps, input.view, input.fingerprint);
   // Of a version of earlier semantics nothing can be proven, and nothing is wrong: the audit counts it.
   if (semantics === null || !isRetired(semantics)) await viewWithFingerprint(deps, input);
-  return auditSummary(await audit(deps, view, 'promotion', { reads: 0, entities: input.entities }));
+  return auditSummary(await audit(deps, input.view, 'promotion', { reads: 0, entities: input.entities }));
 }
 
-async function audit(
-  deps: ActivityDeps,
-  view: CompiledView,
-  kind: ParityKind,
-  limits: AuditLimits,
-): Promise<AuditResult> {
-  const result = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
+async function audit(deps: ActivityDeps, view: string, kind: ParityKind, limits: AuditLimits): Promise<AuditResult> {
+  const outcome = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => {
     const { onWait, report } = memoryWait(pulse);
     return auditParity({
       view,
+      code: deps.code,
       pool: deps.pool,
-      reader: view.source.topic === null ? deps.reader : readerFor(deps, view),
+      reader: deps.reader,
       archiveDir: deps.archiveDir,
       servedTopic: deps.reader === null || kind === 'promotion' ? null : deps.servedTopic,
       kind,
@@ -72,7 +64,7 @@ async function audit(
         }),
     });
   });
-  return shownAudit(result, view);
+  return shownAudit(outcome);
 }
 
 /** What Temporal has room for of an audit: the whole stands in Postgres. */

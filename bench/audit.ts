@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
+import { codeOf } from '../engine/define/known-code.ts';
 import { runBackfill } from '../engine/backfill/run-backfill.ts';
 import { compileDefinitions } from '../engine/define/compile-definitions.ts';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
@@ -189,7 +190,8 @@ function measure(name: 'audit' | 'backfill', phase: Phase): Promise<Measured> {
       return figures();
     }
     const result = await auditParity({
-      view,
+      view: view.name,
+      code: codeOf([view]),
       pool,
       reader,
       archiveDir: null,

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { formatDuration } from '../../engine/define/duration.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
-import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
-import { explainFeatures } from '../../engine/parity/explain-features.ts';
+import { explainedVersion, explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainedFeature, ExplainedRecord, Explanation } from '../../engine/parity/explanation.ts';
 import { shownExplanation } from '../../engine/parity/shown-report.ts';
 import { setProcessMemory } from '../../engine/memory/process-memory.ts';
@@ -34,9 +34,6 @@ export function addExplainCommand(program: Command): void {
   withCommonOptions(command).action(async (name: string, given: string[], options: ExplainCommandOptions) => {
     const { env, output, features } = contextOf(options);
     const definitions = await loadDefinitions(features);
-    const view = definitions.views.get(name);
-    if (view === undefined) throw unknownView(name, [...definitions.views.keys()]);
-    const key = keyOf(view.layout, given);
     const atUs = options.at === undefined ? undefined : timeOf(options.at);
     const { databaseUrl, kafka } = await neededServices(env, ['databaseUrl', 'kafka']);
     const spill = openSpillFolder(env.spillDir);
@@ -52,8 +49,11 @@ export function addExplainCommand(program: Command): void {
       duckdbTempDir: spillDir,
     });
     try {
+      const { layout } = await explainedVersion(pool, name, atUs);
+      const key = keyOf(layout, given);
       const revealed = await explainFeatures({
-        view,
+        view: name,
+        code: codeOf(definitions.views.values()),
         pool,
         reader,
         archiveDir: env.archiveDir,
@@ -65,7 +65,8 @@ export function addExplainCommand(program: Command): void {
         onProgress: (done, total) =>
           output.progress(`reading the log: ${count(done)}${total === null ? '' : ` of ${count(total)}`} records`),
       });
-      const explanation = options.reveal === true ? revealed : shownExplanation(revealed, view);
+      const { replayedBy: _, ...inTheClear } = revealed;
+      const explanation = options.reveal === true ? inTheClear : shownExplanation(revealed);
       if (output.isJson) output.json(explanation);
       else print(output, explanation);
     } finally {
@@ -145,11 +146,4 @@ function recordRow({ partition, offset, eventTime, value, eventId, seq }: Explai
 
 function place(partition: number): string {
   return partition === -1 ? 'history' : String(partition);
-}
-
-function unknownView(name: string, known: readonly string[]): MillraceError {
-  return new MillraceError('unknown-view', `no view "${name}" in the definitions; known: ${known.join(', ')}`, {
-    remedy: 'Correct the name, or name the folder that has it with --features.',
-    httpStatus: 404,
-  });
 }

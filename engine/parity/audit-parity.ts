@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
 import { isRetired } from '../define/semantics.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
@@ -19,20 +20,14 @@ import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
+import { AuditCodes } from './audit-codes.ts';
 import { type AuditHeap, auditHeap, LEAST_AUDIT_MEMORY } from './audit-memory.ts';
-import type { AuditOptions, AuditProgress, AuditResult } from './audit-types.ts';
+import type { AuditOptions, AuditOutcome, AuditProgress, AuditResult } from './audit-types.ts';
 import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
 import { diagnoseEntity, type UnnumberedDifference } from './diagnose-entity.ts';
 import { EntityCase, WorkBudget } from './entity-case.ts';
 import { collectEvents } from './entity-events.ts';
-import {
-  auditedVersion,
-  countStates,
-  type LiveSnapshot,
-  readSnapshot,
-  servedVersion,
-  stateBytes,
-} from './live-snapshot.ts';
+import { countStates, type LiveSnapshot, readSnapshot, servedVersion, stateBytes } from './live-snapshot.ts';
 import { UNREPLAYABLE } from './unreplayable.ts';
 import { EntityReplay, type SequencedEvents } from './replay-entities.ts';
 import { type SampledEntity, SEMANTICS_RETIRED, ServedSample, skip } from './served-sample.ts';
@@ -52,32 +47,26 @@ const KEPT_AUDITS = 200;
 
 /**
  * Holds what a view serves to what its log says, bit for bit: its stored states at one instant and (kind `audit`, with a serving log) the
- * reads it answered, each at the commit it was answered from. What differs is diagnosed; the outcome stands in the catalog.
+ * reads it answered, each at the commit it was answered from and by the code of the version that answered it. What differs is diagnosed; the outcome stands in the catalog.
  * Of what earlier semantics of the engine made nothing is compared: `skipped` counts it as `semantics-retired`.
  *
  * @throws MillraceError `unknown-view`, `view-not-published`, `definition-changed`, and what replaying the log throws:
  * `history-changed`, `offsets-gone`, `log-hole`, `commits-missing`, `archive-file-missing`, `service-unreachable`.
  * @example
- * const { verdict, cellsCompared } = await auditParity({ view, pool, reader, archiveDir, servedTopic: 'millrace.served', kind: 'audit',
+ * const { verdict, cellsCompared } = await auditParity({ view: 'route_delays', code, pool, reader, archiveDir, servedTopic: 'millrace.served', kind: 'audit',
  *   spillDir, clock: systemClock });
  */
-export async function auditParity(options: AuditOptions): Promise<AuditResult> {
+export async function auditParity(options: AuditOptions): Promise<AuditOutcome> {
   const { view, memory = processMemory(), signal, onWait, spillDir } = options;
-  return await withBatchMemory(
-    memory,
-    LEAST_AUDIT_MEMORY,
-    `audit of ${view.name}`,
-    { signal, onWait },
-    async (held) => {
-      const heap = auditHeap(held);
-      const duckdb = await openDuckDb({ memory, tempDir: spillDir });
-      try {
-        return await new Audit(options, duckdb, heap).run();
-      } finally {
-        await duckdb.close();
-      }
-    },
-  );
+  return await withBatchMemory(memory, LEAST_AUDIT_MEMORY, `audit of ${view}`, { signal, onWait }, async (held) => {
+    const heap = auditHeap(held);
+    const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+    try {
+      return await new Audit(options, duckdb, heap).run();
+    } finally {
+      await duckdb.close();
+    }
+  });
 }
 
 class Audit {
@@ -88,6 +77,7 @@ class Audit {
   readonly #figures = { entities: 0, reads: 0, cellsCompared: 0, cellsDiffering: 0 };
   readonly #skipped: Record<string, number> = {};
   readonly #differences: UnnumberedDifference[] = [];
+  readonly #codes: AuditCodes;
   readonly #budget = new WorkBudget(MAX_SEARCH_EVENTS);
   #notDiagnosed = 0;
   #startedUs = 0;
@@ -97,35 +87,42 @@ class Audit {
     this.#options = options;
     this.#duckdb = duckdb;
     this.#listings = storedListings(options.pool, options.clock);
+    this.#codes = new AuditCodes(options.view, options.code);
   }
 
-  async run(): Promise<AuditResult> {
+  async run(): Promise<AuditOutcome> {
     const { view, pool, clock, signal } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#startedUs = clock.nowUs();
-    const served = await servedVersion(pool, view.name);
+    const served = await servedVersion(pool, view);
     if (isRetired(served.semantics)) return await this.#retired(served, startedMs);
-    await auditedVersion(pool, view);
+    // What is live cannot be passed over: without its code there is no audit.
+    await this.#codes.of(served);
+    const known = await versions(pool, view);
+    if (this.#options.kind === 'audit' && this.#options.servedTopic !== null) await this.#codes.find(known);
     // The reads first: each was served from a commit that the snapshot then has.
-    const sampled = await this.#sampleReads(await stateBytes(pool, served));
+    const sampled = await this.#sampleReads(known, await stateBytes(pool, served));
     this.#report('snapshot', 0, null);
     const snapshot = await this.#snapshot(sampled);
     const { version } = snapshot;
-    await this.#replay(snapshot, sampled.get(version.version) ?? new Map());
+    // Readers may have been flipped meanwhile, back to what an earlier engine built too.
+    if (isRetired(version.semantics)) return await this.#retired(version, startedMs);
+    const live = await this.#codes.of(version);
+    await this.#replay(snapshot, live, sampled.get(version.version) ?? new Map());
     const older = [...sampled].filter(([number]) => number !== version.version).sort(([a], [b]) => b - a);
     for (const [index, [number, entities]] of older.entries()) await this.#replayOlder(number, entities, index);
     const result = await this.#concluded(version, startedMs);
-    if (result.verdict === 'equal') await learnHashes(view.source, version, pool, this.#listings, signal);
-    return result;
+    if (result.verdict === 'equal') await learnHashes(live.source, version, pool, this.#listings, signal);
+    return { ...result, replayedBy: [live, ...this.#codes.all.filter((code) => code !== live)] };
   }
 
   /** What earlier semantics made cannot be replayed by these: it is counted, and nothing is said of it. */
-  async #retired(version: ViewVersion, startedMs: number): Promise<AuditResult> {
-    await this.#sampleReads(0);
+  async #retired(version: ViewVersion, startedMs: number): Promise<AuditOutcome> {
+    await this.#sampleReads(await versions(this.#options.pool, this.#options.view), 0);
     const states = this.#maxEntities === 0 ? 0 : await countStates(this.#options.pool, version);
     skip(this.#skipped, SEMANTICS_RETIRED, Math.min(states, this.#maxEntities));
     const proof = await lastProof(this.#options.pool, version.view, version.version);
-    return { ...(await this.#concluded(version, startedMs)), lastProof: proofText(proof) };
+    return { ...(await this.#concluded(version, startedMs)), lastProof: proofText(proof), replayedBy: [] };
   }
 
   async #concluded(version: ViewVersion, startedMs: number): Promise<AuditResult> {
@@ -138,7 +135,7 @@ class Audit {
     skip(causes, 'not-diagnosed', this.#notDiagnosed);
     const differences = this.#differences.map((difference, index) => ({ number: index + 1, ...difference }));
     const result = {
-      view: view.name,
+      view,
       version: version.version,
       fingerprint: version.fingerprint,
       kind,
@@ -151,7 +148,7 @@ class Audit {
     const auditId = await withTransaction(pool, async (client) => {
       const times = { startedAtUs: this.#startedUs, finishedAtUs: clock.nowUs() };
       const id = await insertAudit(client, { ...result, ...times }, differences);
-      await pruneAudits(client, view.name, KEPT_AUDITS);
+      await pruneAudits(client, view, KEPT_AUDITS);
       return id;
     });
     return { auditId, ...result, differences, seconds: (clock.monotonicMs() - startedMs) / 1000 };
@@ -162,14 +159,16 @@ class Audit {
    *
    * @param entityBytes what the state of each will take of the heap
    */
-  async #sampleReads(entityBytes: number): Promise<Map<number, Map<string, SampledEntity>>> {
-    const { view, pool, reader, servedTopic, kind, limits, signal, onWait, clock } = this.#options;
+  async #sampleReads(
+    known: readonly ViewVersion[],
+    entityBytes: number,
+  ): Promise<Map<number, Map<string, SampledEntity>>> {
+    const { view, reader, servedTopic, kind, limits, signal, onWait, clock } = this.#options;
     if (kind === 'promotion' || servedTopic === null) return new Map();
-    if (reader === null) throw kafkaNotConfigured(`view "${view.name}": the serving log is the topic "${servedTopic}"`);
+    if (reader === null) throw kafkaNotConfigured(`view "${view}": the serving log is the topic "${servedTopic}"`);
     const sample = new ServedSample({
-      layout: view.layout,
-      fingerprint: view.fingerprint,
-      versions: await versions(pool, view.name),
+      layouts: new Map(this.#codes.all.map(({ fingerprint, layout }) => [fingerprint, layout])),
+      versions: known,
       maxReads: limits?.reads ?? DEFAULT_READS,
       maxBytes: this.#heap.reads,
       entityBytes,
@@ -177,7 +176,7 @@ class Audit {
     const reads = scanServedReads({
       reader,
       topic: servedTopic,
-      views: new Set([view.name]),
+      views: new Set([view]),
       signal,
       onWait,
       clock,
@@ -196,19 +195,18 @@ class Audit {
 
   async #snapshot(sampled: ReadonlyMap<number, ReadonlyMap<string, SampledEntity>>): Promise<LiveSnapshot> {
     const { view, pool } = this.#options;
-    const live = await auditedVersion(pool, view);
-    const reads = sampled.get(live.version) ?? new Map<string, SampledEntity>();
     return readSnapshot({
       pool,
       view,
-      keys: this.#maxEntities === 0 ? new Map() : new Map([...reads].map(([text, { key }]) => [text, key])),
+      keys: (version) =>
+        new Map(this.#maxEntities === 0 ? [] : [...(sampled.get(version) ?? [])].map(([text, { key }]) => [text, key])),
       maxEntities: this.#maxEntities,
       stateBytes: this.#heap.states,
     });
   }
 
-  async #replay(snapshot: LiveSnapshot, reads: ReadonlyMap<string, SampledEntity>): Promise<void> {
-    const { view, pool, archiveDir, kind, signal } = this.#options;
+  async #replay(snapshot: LiveSnapshot, view: CompiledView, reads: ReadonlyMap<string, SampledEntity>): Promise<void> {
+    const { pool, archiveDir, kind, signal } = this.#options;
     const { version, rows, sample } = snapshot;
     const commits = await loadCommitTimeline({ pool, archiveDir, version });
     const isStoreCompared = this.#maxEntities > 0;
@@ -229,22 +227,23 @@ class Audit {
       skipped: this.#skipped,
     });
     const batches =
-      kind === 'promotion' ? this.#backfilled(snapshot) : this.#committedEvents(version, commits, 'replay');
+      kind === 'promotion' ? this.#backfilled(view, snapshot) : this.#committedEvents(view, version, commits, 'replay');
     await replay.run(batches, signal);
-    await this.#diagnose(version, commits, [...entities.values()]);
+    await this.#diagnose(view, version, commits, [...entities.values()]);
   }
 
   get #maxEntities(): number {
     return this.#options.limits?.entities ?? DEFAULT_ENTITIES[this.#options.kind];
   }
 
-  /** Reads of a version that went before the live one and was built by the same definition. */
+  /** Reads of a version that went before the live one, by its own code. */
   async #replayOlder(number: number, reads: ReadonlyMap<string, SampledEntity>, index: number): Promise<void> {
-    const { view, pool, archiveDir, signal } = this.#options;
+    const { pool, archiveDir, signal } = this.#options;
     const total = [...reads.values()].reduce((sum, entity) => sum + entity.reads.length, 0);
     if (index >= MAX_OLDER_VERSIONS) return skip(this.#skipped, 'older-version', total);
-    const version = (await versions(pool, view.name)).find((known) => known.version === number);
+    const version = (await versions(pool, this.#options.view)).find((known) => known.version === number);
     if (version === undefined) return skip(this.#skipped, LOST_COMMIT, total);
+    const view = await this.#codes.of(version);
     const before = { ...this.#figures };
     const skippedBefore = { ...this.#skipped };
     try {
@@ -263,8 +262,8 @@ class Audit {
         skipped: this.#skipped,
       });
       const last = { ...version, seq: commits.lastSeq };
-      await replay.run(this.#committedEvents(last, commits, 'replay'), signal);
-      await this.#diagnose(last, commits, [...entities.values()]);
+      await replay.run(this.#committedEvents(view, last, commits, 'replay'), signal);
+      await this.#diagnose(view, last, commits, [...entities.values()]);
     } catch (error) {
       if (!isMillraceError(error) || !UNREPLAYABLE.has(error.code)) throw error;
       // What was counted of a replay that could not end does not count.
@@ -276,11 +275,12 @@ class Audit {
   }
 
   #committedEvents(
+    view: CompiledView,
     version: ViewVersion,
     commits: CommitTimeline,
     phase: AuditProgress['phase'],
   ): AsyncIterable<SequencedEvents> {
-    const { view, reader, signal, onWait } = this.#options;
+    const { reader, signal, onWait } = this.#options;
     return scanCommits({
       view,
       version,
@@ -296,8 +296,8 @@ class Audit {
   }
 
   /** What a backfill up to the stream's offsets would take; all of it as of the snapshot's commit. */
-  async *#backfilled({ version, offsets }: LiveSnapshot): AsyncGenerator<SequencedEvents> {
-    const { view, reader, signal, onWait } = this.#options;
+  async *#backfilled(view: CompiledView, { version, offsets }: LiveSnapshot): AsyncGenerator<SequencedEvents> {
+    const { reader, signal, onWait } = this.#options;
     const { source } = view;
     const lows = new Map(version.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
     const [first] = offsets;
@@ -329,8 +329,13 @@ class Audit {
     for await (const events of scan.batches()) yield { seq: version.seq, events };
   }
 
-  async #diagnose(version: ViewVersion, commits: CommitTimeline, entities: readonly AuditedEntity[]): Promise<void> {
-    const { view, limits, signal, clock } = this.#options;
+  async #diagnose(
+    view: CompiledView,
+    version: ViewVersion,
+    commits: CommitTimeline,
+    entities: readonly AuditedEntity[],
+  ): Promise<void> {
+    const { limits, signal, clock } = this.#options;
     const differing = entities.filter(
       ({ storedDifference, differingReads }) => storedDifference !== null || differingReads > 0,
     );
@@ -343,7 +348,7 @@ class Audit {
     if (chosen.length === 0) return;
     const events = await collectEvents(
       view,
-      this.#committedEvents(version, commits, 'diagnosis'),
+      this.#committedEvents(view, version, commits, 'diagnosis'),
       new Set(chosen.map(({ keyText }) => keyText)),
       this.#heap.events,
       signal,

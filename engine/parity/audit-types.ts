@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
+import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type { LogReader } from '../topic/log-reader.ts';
@@ -15,8 +16,10 @@ export interface AuditLimits {
 }
 
 export interface AuditOptions {
-  /** Of the code at hand; its live version is audited. */
-  readonly view: CompiledView;
+  /** Whose live version is audited. */
+  readonly view: string;
+  /** Each version is replayed by its own. */
+  readonly code: VersionCode;
   readonly pool: pg.Pool;
   /** `withArchive(…)` for logs that reach back further than the topic; null for a view without a topic and no serving log. */
   readonly reader: LogReader | null;
@@ -54,4 +57,9 @@ export interface AuditResult extends Omit<StoredAudit, 'startedAtUs' | 'finished
   /** Of a version that can be replayed no more: what was last proven of it. */
   readonly lastProof?: string | undefined;
   readonly seconds: number;
+}
+
+/** The same, and what it was replayed by: the live version's code first; none where nothing was replayed. */
+export interface AuditOutcome extends AuditResult {
+  readonly replayedBy: readonly CompiledView[];
 }

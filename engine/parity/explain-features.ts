@@ -2,12 +2,14 @@ import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { jsonEntity } from '../values/json-values.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
 import { keyText } from '../define/key-text.ts';
 import { realEnd } from '../topic/log-reader.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { EntityKeys } from '../online/entity-key.ts';
+import type { Queryable } from '../postgres/queryable.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { storedListings } from '../postgres/history-listings.ts';
@@ -18,7 +20,7 @@ import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { HeldEvents } from './held-events.ts';
 import { explainFeature } from './explain-feature.ts';
-import type { ExplainOptions, Explanation } from './explanation.ts';
+import type { Explained, ExplainOptions, Explanation } from './explanation.ts';
 import { auditedVersion, readRow, type StoredRow } from './live-snapshot.ts';
 import { emptyPrepared } from './replay-entities.ts';
 import { refuseRetired } from './retired-version.ts';
@@ -33,19 +35,21 @@ const DEFAULT_TILES = 50;
  * @throws MillraceError `memory-limit-too-small` where the entity has more events than there is memory for, `invalid-key`, `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`, `definition-changed`, and what
  * replaying the log throws.
  * @example
- * const { features } = await explainFeatures({ view, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
+ * const { features } = await explainFeatures({ view: 'route_delays', code, pool, reader, archiveDir, key: ['LAS', 'PHL'], spillDir, clock: systemClock });
  */
-export async function explainFeatures(options: ExplainOptions): Promise<Explanation> {
-  const { view, pool, archiveDir, spillDir, memory = processMemory() } = options;
-  const key = new EntityKeys(view.layout).check(options.key);
-  const subject = options.atUs === undefined ? await presentRow(options, key) : await servedThen(options, options.atUs);
+export async function explainFeatures(options: ExplainOptions): Promise<Explained> {
+  const { pool, archiveDir, spillDir, code, memory = processMemory() } = options;
+  const subject = options.atUs === undefined ? await presentRow(options) : await servedThen(options, options.atUs);
+  const { fingerprint } = subject.version;
+  const view = await code.viewOf({ view: options.view, fingerprint });
   const commits = await loadCommitTimeline({ pool, archiveDir, version: subject.version });
   const seq = options.atUs === undefined ? subject.version.seq : commits.seqAt(options.atUs);
   const held = await memory.reserve({}, `explaining view "${view.name}"`, { signal: options.signal });
   try {
     const duckdb = await openDuckDb({ memory, tempDir: spillDir });
     try {
-      return await explain(options, key, { ...subject, commits, seq }, duckdb, new HeldEvents(held));
+      const explained = { ...subject, view, commits, seq };
+      return { ...(await explain(options, explained, duckdb, new HeldEvents(held))), replayedBy: view };
     } finally {
       await duckdb.close();
     }
@@ -54,28 +58,51 @@ export async function explainFeatures(options: ExplainOptions): Promise<Explanat
   }
 }
 
+/**
+ * The version that an explanation is about: whom readers get, or got at a time.
+ *
+ * @param atUs UTC epoch µs; undefined: now
+ * @throws MillraceError `unknown-view`, `view-not-published`, `not-served-then`, `semantics-retired`
+ */
+export async function explainedVersion(on: Queryable, view: string, atUs: number | undefined): Promise<ViewVersion> {
+  return await (atUs === undefined ? auditedVersion(on, view) : versionThen(on, view, atUs));
+}
+
 interface Subject {
   readonly version: ViewVersion;
+  readonly key: StoredRow['key'];
   /** Undefined where what was served then is asked for. */
   readonly row: StoredRow | null | undefined;
   readonly atUs: number;
 }
 
+interface Explaining extends Subject {
+  readonly view: CompiledView;
+  readonly commits: CommitTimeline;
+  readonly seq: number;
+}
+
 /** The row readers get, of one instant with the version's newest commit. */
-function presentRow({ view, pool, clock }: ExplainOptions, key: StoredRow['key']): Promise<Subject> {
+function presentRow({ view, pool, clock, key: given }: ExplainOptions): Promise<Subject> {
   return withTransaction(
     pool,
     async (client) => {
       const version = await auditedVersion(client, view);
-      return { version, row: await readRow(client, version, key), atUs: clock.nowUs() };
+      const key = new EntityKeys(version.layout).check(given);
+      return { version, key, row: await readRow(client, version, key), atUs: clock.nowUs() };
     },
     { isolation: 'repeatable read' },
   );
 }
 
-/** The version readers got at a time. */
-async function servedThen({ view, pool }: ExplainOptions, atUs: number): Promise<Subject> {
-  const known = await versions(pool, view.name);
+/** What readers got at a time. */
+async function servedThen({ view, pool, key }: ExplainOptions, atUs: number): Promise<Subject> {
+  const version = await versionThen(pool, view, atUs);
+  return { version, key: new EntityKeys(version.layout).check(key), row: undefined, atUs };
+}
+
+async function versionThen(on: Queryable, view: string, atUs: number): Promise<ViewVersion> {
+  const known = await versions(on, view);
   const version = known.find(
     ({ publishedAtUs, endedAtUs }) =>
       publishedAtUs !== null && publishedAtUs <= atUs && (endedAtUs === null || atUs < endedAtUs),
@@ -85,38 +112,25 @@ async function servedThen({ view, pool }: ExplainOptions, atUs: number): Promise
     const since = Number.isFinite(first)
       ? `it was first published at ${formatDateTime(first)}`
       : 'it was never published';
-    throw new MillraceError(
-      'not-served-then',
-      `view "${view.name}" was not served at ${formatDateTime(atUs)}: ${since}`,
-      {
-        remedy: 'Ask for a time at which it was served, or for now by leaving the time out.',
-        httpStatus: 404,
-        details: { view: view.name },
-      },
-    );
+    throw new MillraceError('not-served-then', `view "${view}" was not served at ${formatDateTime(atUs)}: ${since}`, {
+      remedy: 'Ask for a time at which it was served, or for now by leaving the time out.',
+      httpStatus: 404,
+      details: { view },
+    });
   }
-  await refuseRetired(pool, version);
-  if (version.fingerprint !== view.fingerprint) {
-    throw new MillraceError(
-      'definition-changed',
-      `view "${view.name}": version ${version.version} was served then, built by definition ${version.fingerprint.slice(0, 12)}; the code here is ${view.fingerprint.slice(0, 12)}`,
-      { remedy: 'Explain it with the code of then.', httpStatus: 409 },
-    );
-  }
-  return { version, row: undefined, atUs };
+  await refuseRetired(on, version);
+  return version;
 }
 
 async function explain(
   options: ExplainOptions,
-  key: StoredRow['key'],
-  subject: Subject & { readonly commits: CommitTimeline; readonly seq: number },
+  subject: Explaining,
   duckdb: Awaited<ReturnType<typeof openDuckDb>>,
   held: HeldEvents,
 ): Promise<Explanation> {
-  const { view } = options;
-  const { version, row, atUs, commits, seq } = subject;
+  const { view, version, key, row, atUs, commits, seq } = subject;
   const reducer = createViewReducer(view.layout);
-  const { applied, later, recordsBehind } = await eventsOf(options, subject, keyText(key), duckdb, held);
+  const { applied, later, recordsBehind } = await eventsOf(options, subject, duckdb, held);
   const replayed: EntityState = reducer.empty();
   let lastSeq: number | null = null;
   for (const event of applied) if (reducer.apply(replayed, event)) lastSeq = event.seq;
@@ -181,9 +195,8 @@ interface OwnEvents {
 }
 
 async function eventsOf(
-  { view, pool, reader, clock, signal, onProgress }: ExplainOptions,
-  { version, commits, seq, atUs, row }: Subject & { readonly commits: CommitTimeline; readonly seq: number },
-  wanted: string,
+  { pool, reader, clock, signal, onProgress }: ExplainOptions,
+  { view, version, key: wantedKey, commits, seq, atUs, row }: Explaining,
   duckdb: Awaited<ReturnType<typeof openDuckDb>>,
   held: HeldEvents,
 ): Promise<OwnEvents> {
@@ -204,6 +217,7 @@ async function eventsOf(
     recordsBehind: 0,
   };
   const prepared = emptyPrepared(view);
+  const wanted = keyText(wantedKey);
   for await (const batch of scan.batches()) {
     signal?.throwIfAborted();
     const isLater = batch.seq > seq;
@@ -230,10 +244,7 @@ async function eventsOf(
 }
 
 /** Records the topic holds and the stream has not taken; null without a topic. */
-async function presentLag(
-  { view, reader }: ExplainOptions,
-  { commits, seq }: { readonly commits: CommitTimeline; readonly seq: number },
-): Promise<number | null> {
+async function presentLag({ reader }: ExplainOptions, { view, commits, seq }: Explaining): Promise<number | null> {
   if (view.source.topic === null || reader === null) return null;
   const taken = new Map(commits.offsetsAt(seq).map(({ partition, endOffset }) => [partition, endOffset]));
   const { partitions } = await reader.bounds(view.source.topic);

@@ -4,12 +4,15 @@ import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import type { VersionCode } from '../define/version-code.ts';
 import type { AggregateName } from '../define/view-layout.ts';
 import type { Clock } from '../values/clock.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
 export interface ExplainOptions {
-  readonly view: CompiledView;
+  readonly view: string;
+  /** The version that is explained is replayed by its own. */
+  readonly code: VersionCode;
   readonly pool: pg.Pool;
   readonly reader: LogReader | null;
   readonly archiveDir: string | null;
@@ -104,4 +107,9 @@ export interface Explanation {
     readonly appliedLater: { readonly count: number; readonly records: readonly Omit<ExplainedRecord, 'value'>[] };
   };
   readonly features: readonly ExplainedFeature[];
+}
+
+/** The same, and the code it was replayed by. */
+export interface Explained extends Explanation {
+  readonly replayedBy: CompiledView;
 }

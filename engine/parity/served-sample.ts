@@ -24,6 +24,9 @@ interface HeldEntity extends SampledEntity {
 /** Of versions that earlier semantics of the engine built: there is nothing to replay them with. */
 export const SEMANTICS_RETIRED = 'semantics-retired';
 
+/** Of versions whose code was never stored, or that were before those of which the code was asked for. */
+export const OTHER_DEFINITION = 'other-definition';
+
 /** Why a logged read is not compared, and how many. */
 export type Skipped = Record<string, number>;
 
@@ -51,16 +54,15 @@ export class ServedSample {
   readonly #maxBytes: number;
   readonly #entityBytes: number;
   readonly #versions: ReadonlyMap<number, ViewVersion>;
-  readonly #fingerprint: string;
-  readonly #decoder: ServedReadDecoder;
+  readonly #decoders: ReadonlyMap<string, ServedReadDecoder>;
   readonly #entities = new Map<string, HeldEntity>();
   #below = 2 ** 32;
   #reads = 0;
   #bytes = 0;
 
   constructor(options: {
-    readonly layout: ViewLayout;
-    readonly fingerprint: string;
+    /** By fingerprint, of the versions whose code is at hand. */
+    readonly layouts: ReadonlyMap<string, ViewLayout>;
     readonly versions: readonly ViewVersion[];
     readonly maxReads: number;
     /** What they may take of the heap. */
@@ -72,8 +74,7 @@ export class ServedSample {
     this.#maxBytes = options.maxBytes;
     this.#entityBytes = options.entityBytes + OBJECT_BYTES;
     this.#versions = new Map(options.versions.map((version) => [version.version, version]));
-    this.#fingerprint = options.fingerprint;
-    this.#decoder = new ServedReadDecoder(options.layout);
+    this.#decoders = new Map([...options.layouts].map(([code, layout]) => [code, new ServedReadDecoder(layout)]));
   }
 
   add(read: ServedRead): void {
@@ -82,14 +83,15 @@ export class ServedSample {
     if (version === undefined) return skip(this.skipped, LOST_COMMIT);
     if (isRetired(version.semantics)) return skip(this.skipped, SEMANTICS_RETIRED);
     if (version.fingerprint !== read.fingerprint) return skip(this.skipped, LOST_COMMIT);
-    if (version.fingerprint !== this.#fingerprint) return skip(this.skipped, 'other-definition');
+    const decoder = this.#decoders.get(version.fingerprint);
+    if (decoder === undefined) return skip(this.skipped, OTHER_DEFINITION);
     // One text per entity and version: the log writes keys in layout order.
     const id = `${read.version} ${read.entityJson}`;
     let entity = this.#entities.get(id);
     if (entity === undefined) {
       const hash = hashOf(read.entityJson);
       if (hash >= this.#below) return skip(this.skipped, 'beyond-the-sample');
-      const key = this.#keyOf(read);
+      const key = keyOf(decoder, read);
       if (key === null) return skip(this.skipped, 'unreadable');
       entity = { hash, key, keyText: keyText(key), version: read.version, reads: [], bytes: this.#entityBytes };
       this.#entities.set(id, entity);
@@ -123,15 +125,6 @@ export class ServedSample {
     return result;
   }
 
-  #keyOf(read: ServedRead): ScalarValue[] | null {
-    try {
-      return this.#decoder.entity(read);
-    } catch (error) {
-      if (isMillraceError(error) && error.code === 'served-read-mismatch') return null;
-      throw error;
-    }
-  }
-
   #shrink(): void {
     while (this.#isTooMuch) {
       if (this.#entities.size === 1) {
@@ -156,6 +149,15 @@ export class ServedSample {
         skip(this.skipped, 'beyond-the-sample', reads.length);
       }
     }
+  }
+}
+
+function keyOf(decoder: ServedReadDecoder, read: ServedRead): ScalarValue[] | null {
+  try {
+    return decoder.entity(read);
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'served-read-mismatch') return null;
+    throw error;
   }
 }
 

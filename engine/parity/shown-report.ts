@@ -1,16 +1,15 @@
-import type { CompiledView } from '../define/compiled-view.ts';
-import { type SensitiveParts, sensitiveParts, shownIf } from '../define/sensitive-view.ts';
-import type { AuditResult } from './audit-types.ts';
-import type { ExplainedFeature, ExplainedRecord, Explanation } from './explanation.ts';
+import { sensitiveParts, shownIf } from '../define/sensitive-view.ts';
+import type { AuditOutcome, AuditResult } from './audit-types.ts';
+import type { Explained, ExplainedFeature, ExplainedRecord, Explanation } from './explanation.ts';
 
 /**
  * An explanation as it is shown: what it tells of sensitive fields is hashed; itself where the source has none.
  *
  * @example
- * shownExplanation(await explainFeatures(options), view);
+ * shownExplanation(await explainFeatures(options));
  */
-export function shownExplanation(explanation: Explanation, view: CompiledView): Explanation {
-  const sensitive = sensitiveParts(view);
+export function shownExplanation({ replayedBy, ...explanation }: Explained): Explanation {
+  const sensitive = sensitiveParts(replayedBy);
   if (!sensitive.any) return explanation;
   const withId = <Of extends Pick<ExplainedRecord, 'eventId'>>(record: Of): Of => ({
     ...record,
@@ -31,29 +30,32 @@ export function shownExplanation(explanation: Explanation, view: CompiledView): 
   const { entity, lag } = explanation;
   return {
     ...explanation,
-    entity: shownKey(entity, sensitive),
+    entity: shownKey(entity, (name) => sensitive.key(name)),
     lag: { ...lag, appliedLater: { ...lag.appliedLater, records: lag.appliedLater.records.map(withId) } },
     features: explanation.features.map(feature),
   };
 }
 
-/** The same of an audit's outcome, as it goes to Temporal and to people; the catalog has it in the clear. */
-export function shownAudit(result: AuditResult, view: CompiledView): AuditResult {
-  const sensitive = sensitiveParts(view);
-  if (!sensitive.any) return result;
+/**
+ * The same of an audit's outcome, as it goes to Temporal and to people; the catalog has it in the clear. What is sensitive to any code it was
+ * replayed by is hashed.
+ */
+export function shownAudit({ replayedBy, ...result }: AuditOutcome): AuditResult {
+  const sensitive = replayedBy.map(sensitiveParts).filter(({ any }) => any);
+  if (sensitive.length === 0) return result;
   return {
     ...result,
     differences: result.differences.map((difference) => ({
       ...difference,
-      entity: shownKey(difference.entity, sensitive),
+      entity: shownKey(difference.entity, (name) => sensitive.some((parts) => parts.key(name))),
       cells: difference.cells.map(({ feature, expected, received }) => {
-        const isSensitive = sensitive.feature(feature);
+        const isSensitive = sensitive.some((parts) => parts.feature(feature));
         return { feature, expected: shownIf(isSensitive, expected), received: shownIf(isSensitive, received) };
       }),
     })),
   };
 }
 
-function shownKey(entity: Explanation['entity'], sensitive: SensitiveParts): Explanation['entity'] {
-  return Object.fromEntries(Object.entries(entity).map(([name, value]) => [name, shownIf(sensitive.key(name), value)]));
+function shownKey(entity: Explanation['entity'], isSensitive: (name: string) => boolean): Explanation['entity'] {
+  return Object.fromEntries(Object.entries(entity).map(([name, value]) => [name, shownIf(isSensitive(name), value)]));
 }

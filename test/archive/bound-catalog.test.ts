@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { boundCatalog, type CatalogBounds } from '../../engine/archive/bound-catalog.ts';
 import { tendCatalog } from '../../activities/tend-catalog.ts';
 import { countDeadLetters } from '../../engine/postgres/dead-letters.ts';
@@ -72,7 +73,8 @@ test('a stream of many micro-batches stays below the bound, and what is asked of
 
   const explain = (atUs?: number) =>
     explainFeatures({
-      view: world.view,
+      view: world.view.name,
+      code: codeOf([world.view]),
       pool: world.pool,
       reader: world.reader,
       archiveDir: null,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { type ActivityDeps, viewWithFingerprint } from '../../activities/activity-deps.ts';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { processMemory } from '../../engine/memory/process-memory.ts';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { systemClock } from '../../engine/values/clock.ts';
@@ -25,6 +26,7 @@ beforeAll(async () => {
   await database.pool.query('UPDATE millrace_catalog.view_version SET semantics = $1', [ENGINE_SEMANTICS - 1]);
   deps = {
     definitions: { folder: '/', views: new Map([[view.name, view]]), services: new Map(), sources: new Map() },
+    code: codeOf([view]),
     pool: database.pool,
     reader: null,
     topicReader: null,

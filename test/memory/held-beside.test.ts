@@ -37,8 +37,7 @@ function sample(maxBytes: number, entityBytes = 0): ServedSample {
   const { layout, fingerprint } = view;
   const version: Partial<ViewVersion> = { version: 1, fingerprint, semantics: ENGINE_SEMANTICS };
   return new ServedSample({
-    layout,
-    fingerprint,
+    layouts: new Map([[fingerprint, layout]]),
     versions: [version as ViewVersion],
     maxReads: 100_000,
     maxBytes,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, expect, inject, test } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
 import { systemClock } from '../../engine/values/clock.ts';
@@ -173,7 +174,7 @@ test('an audit refuses what it cannot prove anything of, and says that nothing w
   expect(await world.audit({ servedTopic: 'no.such.topic' })).toMatchObject({ verdict: 'nothing-compared' });
   await expect(world.audit({ reader: null })).rejects.toMatchObject({ code: 'kafka-not-configured' });
   const changed = spendingView({ topic: 'purchases', fingerprint: 'b'.repeat(64) });
-  await expect(world.audit({ view: changed })).rejects.toMatchObject({ code: 'definition-changed' });
+  await expect(world.audit({ code: codeOf([changed]) })).rejects.toMatchObject({ code: 'definition-changed' });
   world.append(0, [{ value: purchaseBytes({ id: 'a', at: '1970-01-02T00:00:00Z', customer: 'ana', amount: 1 }) }]);
   await world.stream();
   await world.pool.query('DELETE FROM millrace_catalog.commit_record');
@@ -221,7 +222,8 @@ test('what earlier semantics built is counted, and no difference: as what is ser
 
 function base(world: ParityWorld) {
   return {
-    view: world.view,
+    view: world.view.name,
+    code: codeOf([world.view]),
     pool: world.pool,
     reader: world.reader,
     archiveDir: null,

@@ -1,4 +1,5 @@
 import { afterEach, expect, inject, test } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainOptions, Explanation } from '../../engine/parity/explanation.ts';
 import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
@@ -42,7 +43,8 @@ async function world(): Promise<{
 
 function explain(run: ParityWorld, more: Partial<ExplainOptions> = {}): Promise<Explanation> {
   return explainFeatures({
-    view: run.view,
+    view: run.view.name,
+    code: codeOf([run.view]),
     pool: run.pool,
     reader: run.reader,
     archiveDir: null,

@@ -1,6 +1,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { listingOf } from '../../engine/history/history-listing.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
@@ -40,7 +41,15 @@ function viewIn(base: string): CompiledView {
 function audit(view: CompiledView, kind: 'audit' | 'promotion'): Promise<AuditResult> {
   const { pool, reader, folder } = world;
   const options = { archiveDir: null, servedTopic: null, spillDir: join(folder, 'spill'), clock: systemClock };
-  return auditParity({ view, pool, reader, kind, limits: { entities: 100 }, ...options });
+  return auditParity({
+    view: view.name,
+    code: codeOf([view]),
+    pool,
+    reader,
+    kind,
+    limits: { entities: 100 },
+    ...options,
+  });
 }
 
 async function expectEqual(view: CompiledView, version: number): Promise<void> {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
@@ -13,7 +14,7 @@ import { createOnlineStore, type OnlineStore } from '../../engine/online/online-
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import type { ViewRead } from '../../engine/online/view-read.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
-import type { AuditOptions, AuditResult } from '../../engine/parity/audit-types.ts';
+import type { AuditOptions, AuditOutcome } from '../../engine/parity/audit-types.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
@@ -162,9 +163,10 @@ export class ParityWorld {
     return reads;
   }
 
-  audit(options: Partial<AuditOptions> = {}): Promise<AuditResult> {
+  audit(options: Partial<AuditOptions> = {}): Promise<AuditOutcome> {
     return auditParity({
-      view: this.view,
+      view: this.view.name,
+      code: codeOf([this.view]),
       pool: this.pool,
       reader: this.reader,
       archiveDir: null,

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, inject, test, vi } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { rollCommits } from '../../engine/archive/roll-commits.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
@@ -118,7 +119,8 @@ async function openDeployment() {
       }),
     audit: () =>
       auditParity({
-        view,
+        view: view.name,
+        code: codeOf([view]),
         pool,
         reader,
         archiveDir,

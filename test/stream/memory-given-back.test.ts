@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
@@ -53,11 +54,14 @@ async function backfill(given: Given): Promise<number> {
 }
 
 /** What is done, by its name; each reads the whole log. */
+const own = () => ({ view: view.name, code: codeOf([view]) });
+
 const activities: Readonly<Record<string, (given: Given) => Promise<unknown>>> = {
   backfill,
   audit: (given) =>
-    auditParity({ ...common(), ...given, archiveDir: world.archiveDir, servedTopic: null, kind: 'audit' }),
-  explanation: (given) => explainFeatures({ ...common(), ...given, archiveDir: world.archiveDir, key: ['customer-1'] }),
+    auditParity({ ...common(), ...given, ...own(), archiveDir: world.archiveDir, servedTopic: null, kind: 'audit' }),
+  explanation: (given) =>
+    explainFeatures({ ...common(), ...given, ...own(), archiveDir: world.archiveDir, key: ['customer-1'] }),
   // The last: it is begun anew each time, which no replay of its commits would take.
   stream: async (given) => {
     const { version } = (await liveVersion(world.pool, view.name))!;

@@ -2,6 +2,7 @@
  * The data directory of the release before, under this release: see NOTES.md. One installation lives through the tests in their order, as an
  * upgraded one does.
  */
+import { codeOf } from '../../engine/define/known-code.ts';
 import { installationNames } from '../../engine/installation/installation-names.ts';
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -229,7 +230,7 @@ describe('an installation of the release before', () => {
     const spillDir = installation.folder;
     const explained = { pool: installation.pool, reader, archiveDir: null, key: [7], spillDir, clock: systemClock };
     await expect(
-      explainFeatures({ ...explained, view: definitions.views.get('vehicle_rides')! }),
+      explainFeatures({ ...explained, view: 'vehicle_rides', code: codeOf(definitions.views.values()) }),
     ).rejects.toMatchObject({ code: 'semantics-retired' });
     expect((await installation.status('vehicle_rides')).parity).toMatchObject({ verdict: 'equal' });
   });
