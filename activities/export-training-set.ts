@@ -6,6 +6,7 @@ import { exportTrainingSet as runExport } from '../engine/training/export-traini
 import type { TrainingManifest } from '../engine/training/training-types.ts';
 import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
+import { serviceAsServed } from './service-as-served.ts';
 import { refuseLargeExport } from './export-size.ts';
 import { pathWithin } from './path-roots.ts';
 import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
@@ -16,8 +17,8 @@ const FEATURES_KEPT = 2_000;
 /** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
 export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary> {
   const { definitions } = deps;
-  const service = definitions.services.get(input.service);
-  if (service === undefined) {
+  const defined = definitions.services.get(input.service);
+  if (defined === undefined) {
     const known = [...definitions.services.keys()].join(', ');
     throw new MillraceError(
       'unknown-service',
@@ -28,18 +29,20 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       },
     );
   }
-  refuseLargeExport(service, input.compare === true);
   const { workflowExecution } = Context.current().info;
   const root = dirname(definitions.folder);
   const pathOf = (path: string): string => pathWithin(root, path, deps.roots);
   const out = pathOf(input.out);
   const spine = pathOf(input.spine);
-  const repeatOf = input.repeatOf === undefined ? undefined : pathOf(input.repeatOf);
+  const repeatOf = input.repeatOf === undefined ? undefined : await readManifest(pathOf(input.repeatOf));
+  const service = await serviceAsServed(deps, defined, repeatOf);
+  refuseLargeExport(service, input.compare === true);
   const withTopic = service.views.find((view) => view.source.topic !== null);
   const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
     const { onWait, report } = memoryWait(pulse);
     return await runExport({
       service,
+      code: deps.code,
       spine,
       out,
       ...(workflowExecution === undefined
@@ -57,7 +60,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       onError: input.onError,
       compare: input.compare,
       ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
-      ...(repeatOf === undefined ? {} : { repeatOf: await readManifest(repeatOf) }),
+      ...(repeatOf === undefined ? {} : { repeatOf }),
       reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
       memory: deps.memory,
       spillDir: deps.spillDir,

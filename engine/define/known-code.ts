@@ -43,7 +43,7 @@ export function codeNotAtHand(name: string, fingerprint: string, here: string): 
     `view "${name}": the code of ${fingerprint.slice(0, 12)} was never stored, and the definition at hand is ${here.slice(0, 12)}`,
     {
       remedy:
-        'Store it with "millrace apply", run with the definitions of then; or send "rebackfill" to build the present definition aside and flip to it.',
+        'Run with the definitions of then, or bring its code here ("millrace bundle import"); or send "rebackfill" to build the present definition aside and flip to it.',
       httpStatus: 409,
       details: { running: fingerprint, worker: here },
     },

@@ -219,6 +219,7 @@ export const ERROR_CODES = {
     'out-away': 'The disk of the file to write cannot be reached, or fails.',
     'out-busy': 'Other exports publish at the same path, one after the other, for too long.',
     'manifest-unreadable': 'The manifest of the training set to repeat cannot be read.',
+    'source-ambiguous': 'Two views of a service, as they are served, read different topics by the name of one source.',
     'training-set-changed': 'A training set cannot be repeated: what it was made of is another one now.',
     'database-missing': 'What was served when stands in the database, and there is no connection to it.',
     'compare-needs-times': 'The modes can be compared over times only, and the labels name requests.',

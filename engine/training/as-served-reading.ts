@@ -1,13 +1,16 @@
-import { addCounts, type LogCounts } from '../admission/log-counts.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
+import type { Cell } from '../values/cell.ts';
 import type { FeatureStaging } from './feature-staging.ts';
 import { entityOf, openStaging, type ReadContext, type Reading, type ViewReading } from './reading.ts';
+import { presentFeatures } from './served-definitions.ts';
 import type { ServedPlan, ServedVersion } from './served-plan.ts';
 import { inRange, LABELS_TABLE } from './spine-labels.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
-import type { ManifestSource } from './training-types.ts';
+import type { ManifestSource, ManifestVersion } from './training-types.ts';
 import { manifestSource } from './view-logs.ts';
-import { ViewSweep } from './view-sweep.ts';
+import { type CellSink, ViewSweep } from './view-sweep.ts';
 
 /**
  * Reads every label as serving would have answered then: per view and version, the log in the order of its commits against the labels of the
@@ -28,10 +31,17 @@ export async function readAsServed(context: ReadContext, plans: readonly ServedP
 async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewReading> {
   const { view, versions } = plan;
   const staging = await openStaging(context, view);
-  let sweep: ViewSweep;
+  const counts = emptyCounts();
+  let rowsWithoutState = 0;
   try {
-    sweep = new ViewSweep(view, context.indexes[entityOf(context, view)]!, staging);
-    for (const version of versions) addCounts(sweep.counts, await sweepVersion(context, sweep, version));
+    for (const version of versions) {
+      const { code } = version;
+      const sink = code === view ? staging : inPresentOrder(code.layout, view.layout, staging);
+      const sweep = new ViewSweep(code, context.indexes[entityOf(context, view)]!, sink);
+      addCounts(sweep.counts, await sweepVersion(context, sweep, version));
+      addCounts(counts, sweep.counts);
+      rowsWithoutState += sweep.rowsWithoutState;
+    }
   } finally {
     staging.close();
   }
@@ -39,18 +49,26 @@ async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewRea
   return {
     view,
     table: staging.table,
-    counts: sweep.counts,
-    rowsWithoutState: sweep.rowsWithoutState,
-    served: {
-      rowsNotServed,
-      versions: versions.map(({ version, fingerprint, fromUs, untilUs, untilSeq, rows }) => ({
-        version,
-        fingerprint,
-        fromUs,
-        untilUs,
-        untilSeq,
-        rows,
-      })),
+    counts,
+    rowsWithoutState,
+    served: { rowsNotServed, versions: versions.map(manifestVersion) },
+  };
+}
+
+function manifestVersion(served: ServedVersion): ManifestVersion {
+  const { version, fingerprint, fromUs, untilUs, untilSeq, rows, notServed } = served;
+  return { version, fingerprint, fromUs, untilUs, untilSeq, rows, ...(notServed === undefined ? {} : { notServed }) };
+}
+
+/** Puts the cells of a definition's features where the present one has them; null where it had none: they were not served. */
+function inPresentOrder(then: ViewLayout, now: ViewLayout, sink: CellSink): CellSink {
+  const present = presentFeatures(then, now);
+  const thenOf = now.features.map((_, index) => present.indexOf(index));
+  const cells: Cell[] = now.features.map(() => null);
+  return {
+    append(rowNumber, served) {
+      for (let f = 0; f < thenOf.length; f++) cells[f] = served[thenOf[f]!] ?? null;
+      sink.append(rowNumber, cells);
     },
   };
 }

@@ -25,7 +25,7 @@ export async function readEventTime(context: ReadContext, logs: readonly ViewsLo
       const own = sweeps.filter((sweep) => log.views.includes(sweep.view));
       const files = await sweepLog(context, log, own);
       const { source, cut, filesLeftOut, views } = log;
-      const isOnly = logs.every((other) => other === log || other.source !== source);
+      const isOnly = logs.every((other) => other === log || other.source.name !== source.name);
       const more = {
         ...(isOnly ? {} : { views: views.map(({ name }) => name) }),
         ...(filesLeftOut === 0 ? {} : { filesLeftOut }),

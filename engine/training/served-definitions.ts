@@ -114,7 +114,14 @@ function entityText(layout: ViewLayout, decoder: ServedReadDecoder, read: Served
   return layout.keys.length === 0 ? '' : requestKeyText(decoder.entity(read));
 }
 
-function presentFeatures(then: ViewLayout, now: ViewLayout): (number | undefined)[] {
+/** Names of the present features that a definition did not have, by name and type. */
+export function lackingFeatures(then: ViewLayout, now: ViewLayout): string[] {
+  const present = new Set(presentFeatures(then, now));
+  return now.features.flatMap(({ name }, index) => (present.has(index) ? [] : [name]));
+}
+
+/** Per feature of a definition, which of the present one's it is, by name and type; undefined where the present one has no such. */
+export function presentFeatures(then: ViewLayout, now: ViewLayout): (number | undefined)[] {
   return then.features.map(({ name, result }) => {
     const index = now.features.findIndex((feature) => feature.name === name && sameType(feature.result, result));
     return index < 0 ? undefined : index;

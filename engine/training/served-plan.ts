@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { commitsMerged, type CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { isCodeNotAtHand } from '../define/known-code.ts';
 import { isRetired } from '../define/semantics.ts';
-import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
@@ -13,6 +14,7 @@ import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import type { ReadContext } from './reading.ts';
+import { lackingFeatures } from './served-definitions.ts';
 import { inRange, LABELS_TABLE, type TimeRange } from './spine-labels.ts';
 import type { ManifestVersion } from './training-types.ts';
 
@@ -22,6 +24,8 @@ const FLIP_US = 1_000_000;
 /** One version of a view that label rows fall to. */
 export interface ServedVersion extends ManifestVersion {
   readonly stored: ViewVersion;
+  /** What served then. */
+  readonly code: CompiledView;
   readonly commits: CommitTimeline;
 }
 
@@ -62,9 +66,9 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
       pinned === undefined ? await servedSpans(context, view, stored, nowUs) : pinnedSpans(view, stored, pinned);
     const found: ServedVersion[] = [];
     for (const span of spans) {
-      const other = foreignRows(view, span);
-      if (other !== null) {
-        foreign.push(other);
+      const code = await codeOf(context, view, span);
+      if (code === null) {
+        foreign.push({ view, span, fingerprint: span.fingerprint, commit: null });
         continue;
       }
       const commits = await loadCommitTimeline({ pool, archiveDir: options.archiveDir ?? null, version: span.stored });
@@ -76,8 +80,10 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
         foreign.push({ view, span, fingerprint: strange.fingerprint, commit: strange.seq });
         continue;
       }
-      const { version, fingerprint, fromUs, untilUs, rows } = span;
-      found.push({ version, fingerprint, fromUs, untilUs, untilSeq, rows, stored: span.stored, commits });
+      const { version, fingerprint, fromUs, untilUs, rows, stored } = span;
+      const lacking = lackingFeatures(code.layout, view.layout);
+      const notServed = lacking.length === 0 ? {} : { notServed: lacking };
+      found.push({ version, fingerprint, fromUs, untilUs, untilSeq, rows, ...notServed, stored, code, commits });
     }
     plans.push({ view, versions: found });
   }
@@ -202,8 +208,22 @@ interface ForeignRows {
   readonly commit: number | null;
 }
 
-function foreignRows(view: CompiledView, span: Span): ForeignRows | null {
-  return span.fingerprint === view.fingerprint ? null : { view, span, fingerprint: span.fingerprint, commit: null };
+/** The code that served then; null where it is not to be had, or served other entities than the labels are of. */
+async function codeOf({ options }: ReadContext, view: CompiledView, span: Span): Promise<CompiledView | null> {
+  const { fingerprint, stored } = span;
+  if (fingerprint === view.fingerprint) return view;
+  if (options.code === undefined || isRetired(stored.semantics)) return null;
+  try {
+    const code = await options.code.viewOf({ view: view.name, fingerprint });
+    return isSameEntity(code.layout, view.layout) ? code : null;
+  } catch (error) {
+    if (isCodeNotAtHand(error)) return null;
+    throw error;
+  }
+}
+
+function isSameEntity(a: ViewLayout, b: ViewLayout): boolean {
+  return a.entity === b.entity && JSON.stringify(a.keys) === JSON.stringify(b.keys);
 }
 
 /** What was last proven of each version of earlier semantics: it can be proven no more. */
@@ -233,11 +253,11 @@ function notReplayable(foreign: readonly ForeignRows[], proofs: readonly (string
   });
   return new MillraceError(
     isUpgrade ? 'semantics-retired' : 'definition-changed',
-    `what ${isUpgrade ? 'earlier semantics' : 'another definition'} served cannot be replayed: ${lines.join('; ')}`,
+    `what ${isUpgrade ? 'earlier semantics' : 'code that is not at hand, or that is of other entities,'} served cannot be replayed: ${lines.join('; ')}`,
     {
       remedy: isUpgrade
         ? 'Leave out the label rows of that time, or name requests instead of times (requestColumn; CLI: --request-column): the serving log has what was served.'
-        : 'Leave out the label rows of that time, export with the code of then, or name requests instead of times (requestColumn; CLI: --request-column): the serving log has what was served.',
+        : 'Leave out the label rows of that time, bring its code here ("millrace bundle import"), or name requests instead of times (requestColumn; CLI: --request-column): the serving log has what was served.',
       httpStatus: 409,
       details: {
         versions: foreign.map(({ view, span, fingerprint, commit }) => ({

@@ -1,5 +1,6 @@
-import type { CompiledSource } from '../define/compiled-view.ts';
+import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 import type { ReadContext } from './reading.ts';
 
 /** The sources of the views, each once. */
@@ -12,9 +13,26 @@ export async function takeCuts({ options }: Pick<ReadContext, 'options'>): Promi
   const { cuts, repeatOf, reader, clock } = options;
   const taken = new Map<string, Cut | null>();
   for (const source of sourcesOf({ options })) {
+    refuseOtherTopics(source, options.service.views);
     const given = cuts?.[source.name] ?? repeatOf?.cuts[source.name];
     const none = source.topic === null || reader === null;
     taken.set(source.name, given ?? (none ? null : await takeCut(reader, source.topic, clock)));
   }
   return taken;
+}
+
+/** A cut is of a source by its name: versions of two definitions of it may read one topic, not two. */
+function refuseOtherTopics({ name, topic }: CompiledSource, views: readonly CompiledView[]): void {
+  const other = views.find(({ source }) => source.name === name && source.topic !== topic);
+  if (other === undefined) return;
+  throw new MillraceError(
+    'source-ambiguous',
+    `source "${name}" is the topic "${other.source.topic}" to view "${other.name}" as it is served, and "${topic}" to another view of the service`,
+    {
+      remedy:
+        'Build the views anew by the present definitions ("millrace apply", then approve), and export then; or export them as services of their own.',
+      httpStatus: 409,
+      details: { source: name, topics: [topic, other.source.topic] },
+    },
+  );
 }

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { NamedFile } from '../history/history-files.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
+import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
@@ -20,7 +21,10 @@ export type OnError = 'fail' | 'null';
 
 /** What `exportTrainingSet` needs. */
 export interface TrainingOptions {
+  /** By the code to export by: by event time all of it, as served what columns there are. */
   readonly service: CompiledService;
+  /** As served, the code of versions that others than the service's built. Left out: there is none, and their times are refused. */
+  readonly code?: VersionCode | undefined;
   /** The label rows: a .parquet, .csv, .tsv, .jsonl, .ndjson or .json file. */
   readonly spine: string;
   /** The Parquet file to write; its folder must exist. */
@@ -145,6 +149,8 @@ export interface ManifestVersion {
   readonly untilSeq: number;
   /** Label rows. */
   readonly rows: number;
+  /** Features that its definition did not have, by name and type: they are null in its rows, as they were not served. Left out: it had all. */
+  readonly notServed?: readonly string[] | undefined;
 }
 
 /** What of a view the requests of a spine were served. */

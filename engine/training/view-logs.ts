@@ -28,11 +28,17 @@ export interface ViewsLog {
 export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>): Promise<ViewsLog[]> {
   const cuts = await takeCuts(context);
   const logs = new Map<string, ViewsLog>();
-  const present = new Map<string, Promise<HistoryReads | null>>();
+  const present = new Map<CompiledSource, Promise<HistoryReads | null>>();
   const presentOf = ({ source }: CompiledView): Promise<HistoryReads | null> => {
-    const known = present.get(source.name) ?? presentReads(source, context.signal);
-    present.set(source.name, known);
+    const known = present.get(source) ?? presentReads(source, context.signal);
+    present.set(source, known);
     return known;
+  };
+  // One source may be defined otherwise by the code of another view's version: each is read as its own says.
+  const sources: CompiledSource[] = [];
+  const numberOf = (source: CompiledSource): number => {
+    if (!sources.includes(source)) sources.push(source);
+    return sources.indexOf(source);
   };
   for (const view of context.options.service.views) {
     const { source } = view;
@@ -41,7 +47,7 @@ export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>)
       filesLeftOut: 0,
     };
     const files = reads?.files.map(({ name, path, sizeBytes, sha256 }) => [name ?? path, sizeBytes, sha256 ?? null]);
-    const key = JSON.stringify([source.name, files ?? null]);
+    const key = JSON.stringify([numberOf(source), files ?? null]);
     const known = logs.get(key);
     const cut = cuts.get(source.name) ?? null;
     if (known === undefined) logs.set(key, { source, cut, reads, filesLeftOut, views: [view] });

@@ -7,7 +7,11 @@ import { encodedEventBytes } from '../state/state-size.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';
-import type { FeatureStaging } from './feature-staging.ts';
+
+/** Where the cells of labels go, in the order of the view's own features. */
+export interface CellSink {
+  append(rowNumber: number, cells: readonly Cell[]): void;
+}
 
 /** One view in a sweep: the states of its entities at the time the sweep has come to. */
 export class ViewSweep {
@@ -19,19 +23,19 @@ export class ViewSweep {
   rowsWithoutState = 0;
   readonly #reducer: ViewReducer;
   readonly #index: EntityIndex;
-  readonly #staging: FeatureStaging;
+  readonly #sink: CellSink;
   readonly #prepared: PreparedEvent;
   readonly #emptyCells: readonly Cell[];
   readonly #bytesPerEvent: number;
   #states: HeldStates;
 
-  constructor(view: CompiledView, index: EntityIndex, staging: FeatureStaging) {
+  constructor(view: CompiledView, index: EntityIndex, sink: CellSink) {
     this.view = view;
     this.#reducer = createViewReducer(view.layout);
     this.#bytesPerEvent = encodedEventBytes(view.layout);
     this.#states = new HeldStates(this.#reducer, 0);
     this.#index = index;
-    this.#staging = staging;
+    this.#sink = sink;
     this.#prepared = {
       keyText: '',
       key: [],
@@ -95,10 +99,10 @@ export class ViewSweep {
     const state = this.#states.toRead(id);
     if (state === undefined) {
       this.rowsWithoutState++;
-      this.#staging.append(rowNumber, this.#emptyCells);
+      this.#sink.append(rowNumber, this.#emptyCells);
       return;
     }
-    this.#staging.append(rowNumber, this.#reducer.read(state, timeUs));
+    this.#sink.append(rowNumber, this.#reducer.read(state, timeUs));
   }
 
   /** What the states take outside of the heap, and so many events more can add to them. */
