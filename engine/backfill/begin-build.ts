@@ -87,6 +87,7 @@ function begin({ view, pool, builder, attempt }: BeginOptions, accepted: Accepte
       topic: source.topic,
       builder,
       build: attempt?.build ?? null,
+      tags: view.tags,
     });
     await createStateTable(client, layout, begun.stateTable);
     if (attempt !== undefined) {

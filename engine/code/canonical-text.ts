@@ -2,7 +2,7 @@ import type { AnyNode, Expression, ObjectExpression, Property, Statement } from 
 import type { ModuleGraph, Target } from './module-graph.ts';
 import type { OwnModule } from './own-module.ts';
 import type { SideEffects } from './side-effects.ts';
-import { isPlainProperty, writtenName } from './syntax.ts';
+import { isNode, isPlainProperty, writtenName } from './syntax.ts';
 
 /** Text with gaps: what stands for a top-level name is known only when all that counts is. */
 export type Pieces = readonly (string | Target)[];
@@ -208,10 +208,6 @@ export function canonicalText(
 
   emit(node);
   return pieces;
-}
-
-function isNode(value: unknown): value is AnyNode {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }
 
 /** A block of one statement is that statement, unless it declares something. */

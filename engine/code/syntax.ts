@@ -1,6 +1,6 @@
 import type { AnyNode, Expression, Pattern, Property, PrivateIdentifier } from 'acorn';
 
-function isNode(value: unknown): value is AnyNode {
+export function isNode(value: unknown): value is AnyNode {
   return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }
 

@@ -1,5 +1,7 @@
 import { dirname } from 'node:path';
+import type { AnyNode } from 'acorn';
 import { canonicalText, type Pieces } from './canonical-text.ts';
+import { featureParts } from './feature-parts.ts';
 import { isPackage, type ModuleGraph, type Target } from './module-graph.ts';
 import type { OwnModule, Unit } from './own-module.ts';
 import { judgeSideEffects, type SideEffect } from './side-effects.ts';
@@ -30,14 +32,36 @@ export interface CodeOptions {
   readonly globalsChanged: boolean;
 }
 
-/**
- * Makes a function that takes an export's code out of a graph: what it uses, however indirectly, and everything evaluated in any module
- * that may change something for it. What happens inside packages counts for exports that use packages.
- */
+/** The code of a view, apart for what belongs to one feature alone. */
+export interface ViewParts {
+  /** What counts for every feature. */
+  readonly common: ExportCode;
+  /** What features aggregate, where that is code and can be told from the rest, with `common`; a feature that is not here is in `common`. */
+  readonly inputs: ReadonlyMap<string, ExportCode>;
+}
+
+export interface CodeReaders {
+  readonly whole: (file: string, exportName: string) => ExportCode;
+  /** Null where an export is no view, or one whose features cannot be told apart for certain. */
+  readonly parts: (file: string, exportName: string) => ViewParts | null;
+}
+
+/** The `whole` of `codeReaders`. */
 export function exportCodeReader(
   graph: ModuleGraph,
-  { globalsChanged }: CodeOptions,
+  options: CodeOptions,
 ): (file: string, exportName: string) => ExportCode {
+  return codeReaders(graph, options).whole;
+}
+
+/**
+ * Makes functions that take an export's code out of a graph: what it uses, however indirectly, and everything evaluated in any module
+ * that may change something for it. What happens inside packages counts for exports that use packages.
+ *
+ * Row functions are pure (`engine/purity`): what only another feature's function reaches changes nothing for a feature, so that it is no
+ * part of it.
+ */
+export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions): CodeReaders {
   const effects = judgeSideEffects(graph);
   const texts = new Map<Unit, Pieces>();
   const piecesOf = (unit: Unit): Pieces => {
@@ -49,9 +73,14 @@ export function exportCodeReader(
   const effectOf = new Map(modules.flatMap(({ units }) => units.map((unit) => [unit, effects.ofUnit(unit)] as const)));
   const bare = evaluated(modules, graph, true);
 
-  return (file, exportName) => {
+  const rootOf = (file: string, exportName: string): Target => {
     const root = graph.exported(file, exportName);
     if (root === undefined) throw new Error(`${file} exports no ${exportName}`);
+    return root;
+  };
+
+  /** @param more what counts beside the root */
+  const read = (root: Target, piecesOf: (unit: Unit) => Pieces, more: readonly Pieces[]): ExportCode => {
     const live = new Set<Unit>();
     const whole = new Set<OwnModule>();
     const used = new Map<string, OutsideName>();
@@ -72,6 +101,7 @@ export function exportCodeReader(
       for (const [unit, its] of effectOf) if (its === effect) include({ kind: 'unit', unit, name: '' });
     };
     include(root);
+    for (const pieces of more) for (const piece of pieces) if (typeof piece !== 'string') include(piece);
     includeEffects('any');
     const usesPackages = globalsChanged || [...used.values(), ...bare].some(({ specifier }) => isPackage(specifier));
     if (usesPackages) includeEffects('in-packages');
@@ -79,11 +109,36 @@ export function exportCodeReader(
     const units = modules.flatMap((module) => module.units.filter((unit) => live.has(unit)));
     const wholes = modules.filter((module) => whole.has(module));
     return {
-      text: print(root, units, wholes, piecesOf, graph),
+      text: print(root, units, wholes, piecesOf, graph, more),
       units,
       outside: [...(usesPackages ? evaluated(modules, graph, false) : bare), ...names],
     };
   };
+
+  return {
+    whole: (file, exportName) => read(rootOf(file, exportName), piecesOf, []),
+    parts(file, exportName) {
+      const root = rootOf(file, exportName);
+      const apart = root.kind === 'unit' ? featureParts(root.unit, graph, effects) : null;
+      if (root.kind !== 'unit' || apart === null) return null;
+      const { unit } = root;
+      const textOf = (node: AnyNode): Pieces => canonicalText(node, unit.module, graph, effects);
+      const rest = textOf(apart.rest);
+      const restOf = (each: Unit): Pieces => (each === unit ? rest : piecesOf(each));
+      const common = read(root, restOf, []);
+      // Whoever else uses the view may use any of its features.
+      const isUsed = common.units.some((each) => restOf(each).some((piece) => isTo(piece, unit)));
+      if (isUsed) return null;
+      const inputs = [...apart.features].flatMap(([name, { before, input }]) =>
+        input === null ? [] : [[name, read(root, restOf, [[`${before} `, ...textOf(input)]])] as const],
+      );
+      return { common, inputs: new Map(inputs) };
+    },
+  };
+}
+
+function isTo(piece: string | Target, unit: Unit): boolean {
+  return typeof piece !== 'string' && piece.kind === 'unit' && piece.unit === unit;
 }
 
 function keyOf({ specifier, from, name }: OutsideName): string {
@@ -111,6 +166,7 @@ function print(
   whole: readonly OwnModule[],
   piecesOf: (unit: Unit) => Pieces,
   graph: ModuleGraph,
+  more: readonly Pieces[],
 ): string {
   const unitNumbers = new Map(units.map((unit, index) => [unit, index]));
   const moduleNumbers = new Map(whole.map((module, index) => [module, index]));
@@ -130,5 +186,6 @@ function print(
     ...modules.map((text, index) => `#module${index} = ${text}`),
     ...units.map((unit) => `${unit.kind} ${unit.names.join(',')} = ${piecesOf(unit).map(said).join('')}`),
     said(root),
+    ...more.map((pieces) => pieces.map(said).join('')),
   ].join('\n');
 }

@@ -14,6 +14,7 @@ import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './l
 import { nameFault, SERVED_SOURCE } from './names.ts';
 import { probePurity } from './probe-purity.ts';
 import type { Source } from './source.ts';
+import { viewTags } from './view-tags.ts';
 
 export interface CompileOptions {
   /** Looks at a source's history. Without it, history is not looked at. */
@@ -77,7 +78,9 @@ export async function compileDefinitions(
   const byDefinition = new Map<FeatureView, CompiledView>();
   for (const { definition, compiled: view, plans, loaded: entry } of judged) {
     if (view === null) continue;
-    const fingerprint = fingerprintView({ definition, view, plans, code: codes.get(definition) ?? null });
+    const input = { definition, view, plans, code: codes.get(definition) ?? null };
+    const fingerprint = fingerprintView(input);
+    const tags = viewTags(input);
     const { slots: _, ...rest } = view;
     const before = { definition, view, plans, loaded: entry, folder: loaded.folder };
     const fingerprintBefore = async (): Promise<string> => {
@@ -85,7 +88,7 @@ export async function compileDefinitions(
       const { formerFingerprint } = await import('./former-fingerprint.ts');
       return formerFingerprint(before);
     };
-    const ready: CompiledView = Object.freeze({ ...rest, fingerprint, fingerprintBefore });
+    const ready: CompiledView = Object.freeze({ ...rest, fingerprint, tags, fingerprintBefore });
     views.set(view.name, ready);
     byDefinition.set(definition, ready);
   }

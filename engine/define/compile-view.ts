@@ -17,7 +17,7 @@ import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-f
 export type KeyPlan = { readonly name: string; readonly type: ScalarType };
 
 /** A view compiled up to its fingerprint. */
-export interface ViewCompilation extends Omit<CompiledView, 'fingerprint'> {
+export interface ViewCompilation extends Omit<CompiledView, 'fingerprint' | 'tags'> {
   readonly slots: readonly SlotPlan[];
   readonly featureInputs: readonly (string | null)[];
 }

@@ -2,6 +2,7 @@ import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
+import type { ViewTags } from './view-tags.ts';
 
 export type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 
@@ -96,6 +97,8 @@ export interface CompiledView {
   readonly layout: ViewLayout;
   /** Hex sha-256 over code, contract and engine semantics (design §4). */
   readonly fingerprint: string;
+  /** What its features and its states are told by. */
+  readonly tags?: ViewTags | undefined;
   /** What the release of the semantics before gave this very definition: its versions are known by it. Worked out when asked for. */
   readonly fingerprintBefore?: (() => Promise<string>) | undefined;
   readonly source: CompiledSource;

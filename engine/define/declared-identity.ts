@@ -8,10 +8,19 @@ import type { FeatureView } from './feature-view.ts';
  * counts, unless it is left out here by name.
  */
 export function declaredIdentity(definition: FeatureView, view: ViewCompilation, plans: readonly FieldPlan[]): unknown {
+  const { contract, source } = declaredSource(definition, view, plans);
+  return { contract, layout: view.layout, source };
+}
+
+/** Of that, what its source says. */
+export function declaredSource(
+  definition: FeatureView,
+  view: Pick<ViewCompilation, 'source'>,
+  plans: readonly FieldPlan[],
+): { readonly contract: readonly unknown[]; readonly source: object } {
   const { contract: _, headers: __, invalidLimit: ___, sensitive: ____, history, maxAheadUs, ...source } = view.source;
   return {
     contract: plans.map(contractText),
-    layout: view.layout,
     source: {
       ...source,
       // JSON has no Infinity.

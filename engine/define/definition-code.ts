@@ -1,8 +1,9 @@
 import { relative, sep } from 'node:path';
 import { type ModuleGraph, readModuleGraph } from '../code/module-graph.ts';
 import { type PackageCode, readPackageCode } from '../code/package-code.ts';
-import { type CodeOptions, exportCodeReader } from '../code/view-code.ts';
+import { type CodeOptions, codeReaders, type OutsideName, type ViewParts } from '../code/view-code.ts';
 import { type ImpureUse, scanCode } from '../purity/scan-code.ts';
+import { codeDigest } from './code-identity.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 import type { FeatureView } from './feature-view.ts';
 import type { LoadedDefinition } from './loaded-definitions.ts';
@@ -14,6 +15,16 @@ export interface DefinitionCode {
   readonly packages: PackageCode;
   /** What is impure in it by name. */
   readonly uses: readonly ImpureUse[];
+  /** Null where its features cannot be told apart: then the whole is each one's. */
+  readonly parts: CodeParts | null;
+}
+
+/** Digests of a view's code. */
+export interface CodeParts {
+  /** Of what counts for all of its features. */
+  readonly common: string;
+  /** With what one feature aggregates, where that is code of its own. */
+  readonly inputs: ReadonlyMap<string, string>;
 }
 
 /**
@@ -36,16 +47,25 @@ export async function readDefinitionCode(
     unreadable(faultReporter(faults, 'file', nameOf(files[0] as string, folder)), cause, folder);
     return new Map();
   }
-  const read = exportCodeReader(graph, options);
+  const { whole, parts } = codeReaders(graph, options);
   // Views of a file mostly use the same packages.
   const bundles = new Map<string, Promise<PackageCode>>();
+  const packagesOf = (outside: readonly OutsideName[]): Promise<PackageCode> => {
+    const key = JSON.stringify(outside);
+    const bundle = bundles.get(key) ?? readPackageCode(outside, folder);
+    bundles.set(key, bundle);
+    return bundle;
+  };
   const codeOf = async (view: FeatureView, file: string, exportName: string): Promise<DefinitionCode | null> => {
     try {
-      const { text, units, outside } = read(file, exportName);
-      const key = JSON.stringify(outside);
-      const bundle = bundles.get(key) ?? readPackageCode(outside, folder);
-      bundles.set(key, bundle);
-      return { text, packages: await bundle, uses: scanCode(units, graph) };
+      const { text, units, outside } = whole(file, exportName);
+      const apart = parts(file, exportName);
+      return {
+        text,
+        packages: await packagesOf(outside),
+        uses: scanCode(units, graph),
+        parts: apart && (await digestParts(apart, packagesOf)),
+      };
     } catch (cause) {
       unreadable(faultReporter(faults, 'feature view', view.name), cause, folder);
       return null;
@@ -58,6 +78,16 @@ export async function readDefinitionCode(
     })),
   );
   return new Map(codes.flatMap(({ view, code }) => (code === null ? [] : [[view, code] as const])));
+}
+
+async function digestParts(
+  { common, inputs }: ViewParts,
+  packagesOf: (outside: readonly OutsideName[]) => Promise<PackageCode>,
+): Promise<CodeParts> {
+  const digest = async ({ text, outside }: ViewParts['common']): Promise<string> =>
+    codeDigest({ text, packages: await packagesOf(outside) });
+  const digested = [...inputs].map(async ([name, input]) => [name, await digest(input)] as const);
+  return { common: await digest(common), inputs: new Map(await Promise.all(digested)) };
 }
 
 /** Reports what is impure by name, where it was not told already of the same view or line. */

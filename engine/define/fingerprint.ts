@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import { functionText } from '../code/function-text.ts';
 import type { ViewCompilation } from './compile-view.ts';
+import { codeIdentity } from './code-identity.ts';
 import { declaredIdentity } from './declared-identity.ts';
 import type { DefinitionCode } from './definition-code.ts';
 import type { FeatureView } from './feature-view.ts';
@@ -26,18 +27,10 @@ export function fingerprintView({ definition, view, plans, code }: FingerprintIn
   const texts = code === null ? functionTexts(definition, view) : [code.text, code.packages.text];
   const identity = {
     semantics: ENGINE_SEMANTICS,
-    code: texts,
-    packages: code?.packages.packages ?? [],
-    // What Node's Unicode and time zone tables say differs between versions of Node.
-    tables: texts.some((text) => /\b(?:Intl|toLocale\w*|localeCompare)\b/.test(text)) ? tableVersions() : null,
+    ...codeIdentity(texts, code?.packages.packages ?? []),
     declared: declaredIdentity(definition, view, plans),
   };
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
-}
-
-function tableVersions(): readonly (string | undefined)[] {
-  const { icu, unicode, tz, cldr } = process.versions;
-  return [icu, unicode, tz, cldr];
 }
 
 function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {

@@ -12,6 +12,7 @@ import {
 } from 'kysely';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
+import type { ViewTags } from '../define/view-tags.ts';
 import type { NamedFile } from '../history/history-files.ts';
 import { OPEN_NAMES } from '../installation/open-names.ts';
 import type { Cut } from '../topic/cut.ts';
@@ -60,6 +61,7 @@ export interface CatalogTables {
     build: string | null;
     /** Of its backfill, as text. */
     commit_id: Generated<string>;
+    tags: Json<ViewTags> | null;
   };
   stream_offset: {
     view: string;

@@ -36,6 +36,7 @@ export function versionOf(row: VersionRow): ViewVersion {
     sqlSurface: row.sql_surface,
     build: row.build ?? null,
     commitId: row.commit_id ?? null,
+    tags: row.tags ?? null,
   };
 }
 

@@ -13,6 +13,7 @@ import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import * as auditEvents from '../../migrations/0012-audit-events.ts';
+import * as viewTags from '../../migrations/0015-view-tags.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
@@ -45,6 +46,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0010-kept-sizes': keptSizes,
   '0011-commit-ids': commitIds,
   '0012-audit-events': auditEvents,
+  '0015-view-tags': viewTags,
   '0018-migration-notes': migrationNotes,
 };
 export const FIRST_LEDGER = 'kysely_migration';

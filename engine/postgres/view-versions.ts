@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
+import type { ViewTags } from '../define/view-tags.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { randomCommitId } from './commit-id.ts';
 import { catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
@@ -41,6 +42,8 @@ export interface ViewVersion {
   readonly build: string | null;
   /** Of its backfill: a version that was lost, and another that got its number, have different ones. A decimal number; null before the database is migrated. */
   readonly commitId: string | null;
+  /** Of its features and states; null where it was made before these were noted, or by definitions that have none. */
+  readonly tags: ViewTags | null;
 }
 
 export interface NewVersion {
@@ -55,6 +58,7 @@ export interface NewVersion {
   readonly build?: string | null | undefined;
   /** Default: a random one. */
   readonly commitId?: bigint | undefined;
+  readonly tags?: ViewTags | undefined;
 }
 
 export interface BuiltVersion {
@@ -106,6 +110,7 @@ export async function insertVersion(
           builder: version.builder,
           build: version.build ?? null,
           commit_id: String(version.commitId ?? randomCommitId()),
+          tags: version.tags === undefined ? null : JSON.stringify(version.tags),
         })
         .onConflict((conflict) => conflict.columns(['view', 'version']).doNothing())
         .returning('version'),

@@ -179,6 +179,7 @@ describe('the catalog', () => {
       topic: 't',
       builder: 'b',
       build: null,
+      tags: { features: { n: '0123456789abcdef' }, state: 'aaaaaaaaaaaaaaaa', input: 'bbbbbbbbbbbbbbbb' },
     };
     const added = await Promise.all(Array.from({ length: 8 }, () => insertVersion(pool, fresh)));
     expect(added.map((one) => one.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);

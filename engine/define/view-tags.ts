@@ -1,0 +1,60 @@
+import { functionText } from '../code/function-text.ts';
+import { codeDigest } from './code-identity.ts';
+import type { ViewCompilation } from './compile-view.ts';
+import { declaredSource } from './declared-identity.ts';
+import type { FingerprintInput } from './fingerprint.ts';
+import { stateTag } from './state-tag.ts';
+import { tagOf } from './tag-of.ts';
+
+/** What a view is told by beside its fingerprint: each tag stands for one part of what it is, 16 hex digits. */
+export interface ViewTags {
+  /** Per feature what it means, whatever other features the view has. */
+  readonly features: Readonly<Record<string, string>>;
+  /** What its states hold. */
+  readonly state: string;
+  /** What decides what comes into them. Views of a name that are equal in both have equal states after equal logs. */
+  readonly input: string;
+}
+
+/**
+ * Tags a view. A feature's tag covers the engine's semantics, the source's contract and guards, where, key and entity, all code that
+ * counts for every feature, and what is this feature's alone: aggregate, field or function, window. Its name, comments, formatting, other features
+ * and their code do not count: features of equal tags have equal values in every read after the entity's newest event, as long as no row
+ * function of either view fails on a record. Where features cannot be told apart (`engine/code/feature-parts.ts`), the code of all is each one's.
+ *
+ * @example
+ * viewTags({ definition, view, plans, code }).features.flights_1d // '0d4f7a1be23c9f55'
+ */
+export function viewTags(input: FingerprintInput): ViewTags {
+  const { definition, view, plans } = input;
+  const { semantics, entity, keys, tieBreak, features } = view.layout;
+  const common = {
+    semantics,
+    keys,
+    tieBreak,
+    source: declaredSource(definition, view, plans),
+    code: commonCode(input),
+  };
+  const tagged = features.map(({ name, slot, ...read }) => {
+    const tag = tagOf({ ...common, entity, read, aggregated: aggregated(input, view.slots[slot] as Slot, name) });
+    return [name, tag] as const;
+  });
+  return {
+    features: Object.fromEntries(tagged),
+    state: stateTag(view.layout),
+    input: tagOf({ ...common, slots: view.slots.map((slot) => aggregated(input, slot, slot.feature)) }),
+  };
+}
+
+type Slot = ViewCompilation['slots'][number];
+
+function commonCode({ code, definition: { where, key } }: FingerprintInput): unknown {
+  if (code === null) return [where, key].map((each) => each && functionText(each));
+  return code.parts?.common ?? codeDigest(code);
+}
+
+/** What a feature of a slot aggregates: a field by its name, a function by its code. */
+function aggregated({ code }: FingerprintInput, { from, input }: Slot, feature: string): object {
+  if (typeof from !== 'function') return { input, field: from };
+  return { input, function: code === null ? functionText(from) : (code.parts?.inputs.get(feature) ?? null) };
+}

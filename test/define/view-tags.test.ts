@@ -1,0 +1,145 @@
+import { expect, test } from 'vitest';
+import type { ViewTags } from '../../engine/define/view-tags.ts';
+import { type Edit, taggedView } from './tagged-project.ts';
+
+async function tags(...edits: readonly Edit[]): Promise<ViewTags> {
+  const { compiled } = await taggedView(...edits);
+  if (compiled.tags === undefined) throw new Error('a compiled view has no tags');
+  return compiled.tags;
+}
+
+/** Which features' tags differ; of those both have. */
+function changed(before: ViewTags, after: ViewTags): string[] {
+  return Object.keys(before.features)
+    .filter((name) => name in after.features && before.features[name] !== after.features[name])
+    .sort();
+}
+
+const base = await tags();
+const ALL = Object.keys(base.features).sort();
+const inserted = (text: string): Edit => ['index.ts', 'n_1d: f.count()', `${text}, n_1d: f.count()`];
+
+test('a tag is 16 hex digits, and the same in every place and at every time', async () => {
+  expect(ALL).toEqual(['fees_7d', 'last_note', 'late_1d', 'n_1d', 'price_1d']);
+  for (const tag of [...Object.values(base.features), base.state, base.input]) expect(tag).toMatch(/^[0-9a-f]{16}$/);
+  expect(new Set(Object.values(base.features)).size).toBe(ALL.length);
+  expect(await tags()).toEqual(base);
+});
+
+test.for([
+  ['a field', inserted(`price_3d: f.min('price').over('3d')`)],
+  ['a function', inserted(`twice: f.sum((e) => e.price * 2).over('1d')`)],
+  ['a function with an import of its own', inserted(`lates: f.sum((e) => late(e.note) + 1).over('1d')`)],
+  ['a longer window in the same group', inserted(`prices: f.max('price').over('6d')`)],
+] as const)('a feature beside it changes no other: %s', async ([, edit]) => {
+  expect(changed(base, await tags(edit))).toEqual([]);
+});
+
+test('removing and reordering features changes none of the rest', async () => {
+  expect(changed(base, await tags(['index.ts', `fees_7d: f.sum((e) => fee(e.price)).over('7d'),`, '']))).toEqual([]);
+  expect(
+    changed(
+      base,
+      await tags(
+        ['index.ts', `n_1d: f.count().over('1d'),`, ''],
+        ['index.ts', `f.last('note'),`, `f.last('note'), n_1d: f.count().over('1d'),`],
+      ),
+    ),
+  ).toEqual([]);
+});
+
+test.for([
+  ['comments', ['late.ts', 'export function', '/** Of it. */\nexport function']],
+  ['line widths', ['index.ts', 'f.sum((e) => fee(e.price))', 'f.sum(\n  (e) =>\n    fee(e.price),\n)']],
+  ['types', ['fees.ts', '(price: number): number', '(price: number)']],
+  ['another spelling of a window', ['index.ts', `f.max('price').over('1d')`, `f.max('price').over('24h')`]],
+  [
+    'what changes no value',
+    ['index.ts', `topic: 'orders'`, `topic: 'orders', invalidLimit: { rate: 0.5, window: 10 }`],
+  ],
+  ['code that no view uses', ['fees.ts', 'export const threshold', 'export const unused = 4; export const threshold']],
+] as const satisfies readonly (readonly [string, Edit])[])('%s change no tag', async ([, edit]) => {
+  expect(await tags(edit)).toEqual(base);
+});
+
+test.for([
+  [['late.ts', 'note.length > 3', 'note.length > 4'], ['late_1d']],
+  [['rate.ts', '= 2', '= 3'], ['fees_7d']],
+  [['index.ts', 'fee(e.price)).over', 'fee(e.price) + 1).over'], ['fees_7d']],
+  [['index.ts', `f.max('price').over('1d')`, `f.max('price').over('2d')`], ['price_1d']],
+  [['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d', { hop: '30m' })`], ['price_1d']],
+  [['index.ts', `f.max('price')`, `f.min('price')`], ['price_1d']],
+  [['index.ts', `f.last('note')`, `f.last('shop')`], ['last_note']],
+] as const satisfies readonly (readonly [Edit, string[]])[])('%j changes %j and no other', async ([edit, features]) => {
+  expect(changed(base, await tags(edit))).toEqual(features);
+});
+
+test.for([
+  ['a helper of where', ['fees.ts', 'threshold = 3', 'threshold = 4']],
+  ['where', ['index.ts', 'e.price >= threshold', 'e.price > threshold']],
+  ['key', ['index.ts', '({ shop: e.shop })', '({ shop: e.note })']],
+  ['the contract', ['index.ts', 'z.int().min(0)', 'z.int().min(1)']],
+  ['until', ['index.ts', '2030-01-01', '2030-01-02']],
+  ['maxAhead', ['index.ts', `topic: 'orders',`, `topic: 'orders', maxAhead: '2h',`]],
+  ['dedupeHorizon', ['index.ts', `topic: 'orders',`, `topic: 'orders', dedupeHorizon: '2h',`]],
+  ['the entity', ['index.ts', `entity('shop', {`, `entity('outlet', {`]],
+  ['what is evaluated beside it and may change anything', ['late.ts', 'export', 'globalThis.setting = 1; export']],
+] as const satisfies readonly (readonly [string, Edit])[])('%s changes all', async ([, edit]) => {
+  expect(changed(base, await tags(edit))).toEqual(ALL);
+});
+
+test('features that cannot be told apart have the code of all', async () => {
+  const spread: Edit = ['index.ts', 'n_1d:', `...{ more: f.sum((e) => fee(e.price)).over('1d') }, n_1d:`];
+  const before = await tags(spread);
+  const after = await tags(spread, [
+    'index.ts',
+    'more: f.sum((e) => fee(e.price))',
+    'more: f.sum((e) => fee(e.price) + 1)',
+  ]);
+  expect(changed(before, after)).toEqual([...ALL, 'more'].sort());
+  // Beside those, each is still its own.
+  expect(changed(before, await tags(spread, ['late.ts', '> 3', '> 4']))).toEqual(['late_1d']);
+  // A name that a spread before it takes is not the one it has.
+  const first = await tags(['index.ts', 'n_1d:', `...{ late_1d: f.avg((e) => e.price).over('1d') }, n_1d:`]);
+  const last = await tags([
+    'index.ts',
+    `f.last('note'),`,
+    `f.last('note'), ...{ late_1d: f.avg((e) => e.price).over('1d') },`,
+  ]);
+  expect(changed(first, last)).toContain('late_1d');
+});
+
+test('the state tag is that of groups, slots, hops and spans; the input tag that of the code before the reducers', async () => {
+  const same = async (...edits: Edit[]) => {
+    const { state, input } = await tags(...edits);
+    return { state: state === base.state, input: input === base.input };
+  };
+  // Over tiles that exist: the same partial of the same group, in a window that is no longer.
+  expect(await same(['index.ts', `f.last('note'),`, `f.last('note'), n_6d: f.count().over('6d'),`])).toEqual({
+    state: true,
+    input: true,
+  });
+  expect(await same(['index.ts', `price_1d: f.max('price')`, `prices_1d: f.max('price')`])).toEqual({
+    state: true,
+    input: true,
+  });
+  expect(await same(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('2d')`])).toEqual({
+    state: true,
+    input: true,
+  });
+  // A longer window is a longer span.
+  expect(await same(['index.ts', `f.last('note'),`, `f.last('note'), n_9d: f.count().over('9d'),`])).toEqual({
+    state: false,
+    input: true,
+  });
+  expect((await same(['index.ts', `f.max('price')`, `f.min('price')`])).state).toBe(false);
+  for (const edit of [
+    ['rate.ts', '= 2', '= 3'],
+    ['late.ts', '> 3', '> 4'],
+    ['index.ts', 'e.price >= threshold', 'e.price > threshold'],
+    ['index.ts', '2030-01-01', '2030-01-02'],
+    ['index.ts', '({ shop: e.shop })', '({ shop: e.note })'],
+  ] as const satisfies readonly Edit[]) {
+    expect({ edit, ...(await same(edit)) }).toEqual({ edit, state: true, input: false });
+  }
+});
