@@ -3,6 +3,7 @@ import type { ActivityDeps } from './activity-deps.ts';
 import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
+import { dropVersion } from './drop-version.ts';
 import { exportTrainingSet } from './export-training-set.ts';
 import { fenceArchive } from './fence-archive.ts';
 import { fenceStream } from './fence-stream.ts';
@@ -13,6 +14,7 @@ import { resolveView } from './resolve-view.ts';
 import { retireView } from './retire-view.ts';
 import { runArchiveSlice } from './run-archive-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
+import { switchVersion } from './switch-version.ts';
 import { tendArchive } from './tend-archive.ts';
 
 type FirstInput<A> = A extends (deps: ActivityDeps, input: infer Input) => unknown ? Input : never;
@@ -27,6 +29,8 @@ export interface Activities {
   readonly publishView: Activity<typeof publishView>;
   /** `publishView` by a name that workers of the first release do not know: they would put their own SQL over states of ours. */
   readonly flipView: Activity<typeof publishView>;
+  readonly switchVersion: Activity<typeof switchVersion>;
+  readonly dropVersion: Activity<typeof dropVersion>;
   readonly discardUnfinished: Activity<typeof discardUnfinished>;
   readonly retireView: Activity<typeof retireView>;
   readonly fenceStream: Activity<typeof fenceStream>;
@@ -53,6 +57,8 @@ export function createActivities(deps: ActivityDeps): Activities {
     backfillView: asActivity('by-error', (input) => backfillView(deps, input)),
     publishView: asActivity('by-error', (input) => publishView(deps, input)),
     flipView: asActivity('by-error', (input) => publishView(deps, input)),
+    switchVersion: asActivity('by-error', (input) => switchVersion(deps, input)),
+    dropVersion: asActivity('by-error', (input) => dropVersion(deps, input)),
     discardUnfinished: asActivity('by-error', (input) => discardUnfinished(deps, input)),
     retireView: asActivity('always', (input) => retireView(deps, input)),
     fenceStream: asActivity('always', (input) => fenceStream(deps, input)),

@@ -1,13 +1,16 @@
 import { catalog, run } from '../engine/postgres/catalog.ts';
-import { liveVersion } from '../engine/postgres/live-version.ts';
-import type { ViewPlan } from '../workflows/feature-lifecycle/contract.ts';
+import { isKept } from '../engine/online/flip-readers.ts';
+import { type ViewVersion, versions } from '../engine/postgres/view-versions.ts';
+import type { LiveVersion, ViewPlan } from '../workflows/feature-lifecycle/contract.ts';
 import { type ActivityDeps, viewNamed } from './activity-deps.ts';
 
 /** Says what a view is, by this worker's definitions, and what the catalog knows of it. Throws `unknown-view`. */
 export async function resolveView(deps: ActivityDeps, { view: name }: { readonly view: string }): Promise<ViewPlan> {
   const view = viewNamed(deps, name);
   const { source, layout } = view;
-  const live = await liveVersion(deps.pool, name);
+  const all = await versions(deps.pool, name);
+  const live = all.find(({ status }) => status === 'live');
+  const kept = all.find(isKept);
   return {
     view: name,
     fingerprint: view.fingerprint,
@@ -19,18 +22,20 @@ export async function resolveView(deps: ActivityDeps, { view: name }: { readonly
     history: source.history?.path ?? null,
     features: layout.features.map((feature) => feature.name),
     refreshMs: view.refreshMs,
-    live:
-      live === null
-        ? null
-        : {
-            version: live.version,
-            fingerprint: live.fingerprint,
-            semantics: live.semantics,
-            rows: live.counts.records ?? 0,
-            entities: live.entities,
-            publishedAtMs: Math.floor((live.publishedAtUs ?? live.createdAtUs) / 1000),
-          },
+    live: live === undefined ? null : servedOf(live),
+    previous: kept === undefined ? null : { ...servedOf(kept), untilMs: Math.floor((kept.keptUntilUs ?? 0) / 1000) },
     generation: await highestGeneration(deps, name),
+  };
+}
+
+function servedOf(version: ViewVersion): LiveVersion {
+  return {
+    version: version.version,
+    fingerprint: version.fingerprint,
+    semantics: version.semantics,
+    rows: version.counts.records ?? 0,
+    entities: version.entities,
+    publishedAtMs: Math.floor((version.publishedAtUs ?? version.createdAtUs) / 1000),
   };
 }
 

@@ -11,6 +11,7 @@ import { processMemory } from '../memory/process-memory.ts';
 import { EntityKeys } from '../online/entity-key.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import { servedTimes } from '../postgres/served-times.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
@@ -103,12 +104,11 @@ async function servedThen({ view, pool, key }: ExplainOptions, atUs: number): Pr
 
 async function versionThen(on: Queryable, view: string, atUs: number): Promise<ViewVersion> {
   const known = await versions(on, view);
-  const version = known.find(
-    ({ publishedAtUs, endedAtUs }) =>
-      publishedAtUs !== null && publishedAtUs <= atUs && (endedAtUs === null || atUs < endedAtUs),
+  const version = known.find((one) =>
+    servedTimes(one).some(({ fromUs, untilUs }) => fromUs <= atUs && (untilUs === null || atUs < untilUs)),
   );
   if (version === undefined) {
-    const first = known.reduce((oldest, { publishedAtUs }) => Math.min(oldest, publishedAtUs ?? Infinity), Infinity);
+    const first = Math.min(...known.flatMap(servedTimes).map(({ fromUs }) => fromUs));
     const since = Number.isFinite(first)
       ? `it was first published at ${formatDateTime(first)}`
       : 'it was never published';

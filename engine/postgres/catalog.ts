@@ -57,6 +57,9 @@ export interface CatalogTables {
     created_at: TimeDefault;
     published_at: ColumnType<number | null, string | null | undefined, string | null>;
     ended_at: ColumnType<number | null, string | null | undefined, string | null>;
+    kept_until: ColumnType<number | null, string | null | undefined, string | null>;
+    /** Epoch µs. */
+    served_before: JsonDefault<readonly (readonly [fromUs: number, untilUs: number])[]>;
     sql_surface: Generated<number>;
     build: string | null;
     /** Of its backfill, as text. */

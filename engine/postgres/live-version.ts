@@ -33,6 +33,8 @@ export function versionOf(row: VersionRow): ViewVersion {
     createdAtUs: row.created_at,
     publishedAtUs: row.published_at,
     endedAtUs: row.ended_at,
+    servedBefore: row.served_before ?? [],
+    keptUntilUs: row.kept_until ?? null,
     sqlSurface: row.sql_surface,
     build: row.build ?? null,
     commitId: row.commit_id ?? null,

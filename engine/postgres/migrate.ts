@@ -14,6 +14,7 @@ import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import * as auditEvents from '../../migrations/0012-audit-events.ts';
 import * as viewTags from '../../migrations/0015-view-tags.ts';
+import * as keptVersions from '../../migrations/0016-kept-versions.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
@@ -47,6 +48,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0011-commit-ids': commitIds,
   '0012-audit-events': auditEvents,
   '0015-view-tags': viewTags,
+  '0016-kept-versions': keptVersions,
   '0018-migration-notes': migrationNotes,
 };
 export const FIRST_LEDGER = 'kysely_migration';

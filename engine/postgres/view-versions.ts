@@ -4,7 +4,7 @@ import type { ViewLayout } from '../define/view-layout.ts';
 import type { ViewTags } from '../define/view-tags.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { randomCommitId } from './commit-id.ts';
-import { catalog, run, type StoredHistory, type VersionStatus } from './catalog.ts';
+import { catalog, CLOCK, run, type StoredHistory, type VersionStatus } from './catalog.ts';
 import type { Cut } from '../topic/cut.ts';
 import { versionOf } from './live-version.ts';
 import type { Queryable } from './queryable.ts';
@@ -33,9 +33,14 @@ export interface ViewVersion {
   readonly seq: number;
   readonly builder: string | null;
   readonly createdAtUs: number;
+  /** When readers began to get it, the last time. */
   readonly publishedAtUs: number | null;
-  /** When readers stopped getting it; null while they get it, or never did. */
+  /** When readers stopped getting it, the last time; null while they get it, or never did. */
   readonly endedAtUs: number | null;
+  /** The times before that at which readers got it, epoch µs; see `servedTimes`. */
+  readonly servedBefore: readonly (readonly [fromUs: number, untilUs: number])[];
+  /** Until when it is kept for readers to be flipped back to it; null of one that is not. */
+  readonly keptUntilUs: number | null;
   /** The form of its SQL view and function; of a published version. */
   readonly sqlSurface: number;
   /** Whose attempts may go on with it while it is built, or take it for built; null: nobody's. */
@@ -72,6 +77,10 @@ export interface BuiltVersion {
 }
 
 const VERSIONS = 'view_version';
+
+/** With the time that ends, of a version that is served once more. */
+const SERVED_BEFORE = sql<string>`CASE WHEN published_at IS NULL OR ended_at IS NULL THEN served_before ELSE served_before || jsonb_build_array(jsonb_build_array(
+  (extract(epoch FROM published_at) * 1000000)::bigint, (extract(epoch FROM ended_at) * 1000000)::bigint)) END`;
 
 /**
  * Adds the next version of a view in status `building` and returns its number and state table. Inside a transaction it holds
@@ -167,8 +176,9 @@ export async function setVersionStatus(
       .updateTable(VERSIONS)
       .set({
         status: to,
+        kept_until: null,
         // The clock, not the transaction's begin: what was read before the flip was read from the version before.
-        ...(to === 'live' ? { published_at: sql<string>`clock_timestamp()` } : {}),
+        ...(to === 'live' ? { published_at: CLOCK, ended_at: null, served_before: SERVED_BEFORE } : {}),
         ...(to === 'superseded' || to === 'retired'
           ? { ended_at: sql<string>`CASE WHEN status = 'live' THEN clock_timestamp() ELSE ended_at END` }
           : {}),
@@ -179,6 +189,22 @@ export async function setVersionStatus(
       .returning('version'),
   );
   return rows.length === 1;
+}
+
+/** Keeps a version that readers do not get any more, for them to be flipped back to it; gives until when, epoch ms. */
+export async function keepVersion(on: Queryable, view: string, version: number, keepMs: number): Promise<number> {
+  const [row] = await run(
+    on,
+    catalog
+      .updateTable(VERSIONS)
+      .set({ kept_until: sql<string>`clock_timestamp() + ${keepMs} * interval '1 ms'` })
+      .where('view', '=', view)
+      .where('version', '=', version)
+      .where('status', '=', 'superseded')
+      .returning('kept_until'),
+  );
+  if (row?.kept_until == null) throw internalBug(`version ${version} of view "${view}" is not there to be kept`);
+  return Math.floor(row.kept_until / 1000);
 }
 
 /** Notes which form of SQL view and function a version has now. */

@@ -10,6 +10,7 @@ import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import { viewNeedsKafka } from '../topic/topic-errors.ts';
 import { TopicScan } from '../topic/topic-scan.ts';
+import { servedTimes } from '../postgres/served-times.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { CommitWindows } from './commit-windows.ts';
 import { historyOf } from './version-history.ts';
@@ -103,7 +104,7 @@ class Replay {
 
   async *batches(): AsyncGenerator<CommittedEvents> {
     const { version, commits, untilSeq } = this.#options;
-    const publishedAtUs = version.publishedAtUs ?? Number.POSITIVE_INFINITY;
+    const publishedAtUs = servedTimes(version)[0]?.fromUs ?? Number.POSITIVE_INFINITY;
     const counts = emptyCounts();
     this.#topicTotal = recordsUpTo(version, commits, untilSeq);
     const horizon = yield* this.#history(counts, publishedAtUs);

@@ -12,6 +12,7 @@ import { lastProof, proofText } from '../postgres/last-proof.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
+import { servedTimes } from '../postgres/served-times.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
 import type { ReadContext } from './reading.ts';
 import { lackingFeatures } from './served-definitions.ts';
@@ -111,8 +112,8 @@ async function servedSpans(
   nowUs: number,
 ): Promise<Span[]> {
   const published = stored
-    .filter((version) => version.publishedAtUs !== null)
-    .sort((a, b) => a.publishedAtUs! - b.publishedAtUs!);
+    .flatMap((version) => servedTimes(version).map((time) => ({ version, ...time })))
+    .sort((a, b) => a.fromUs - b.fromUs);
   if (published.length === 0) {
     throw new MillraceError(
       'view-not-published',
@@ -124,11 +125,11 @@ async function servedSpans(
     );
   }
   const spans: Span[] = [];
-  for (const [index, version] of published.entries()) {
-    const nextUs = published[index + 1]?.publishedAtUs ?? Number.POSITIVE_INFINITY;
-    const endedUs = version.endedAtUs ?? Number.POSITIVE_INFINITY;
+  for (const [index, { version, fromUs, untilUs }] of published.entries()) {
+    const nextUs = published[index + 1]?.fromUs ?? Number.POSITIVE_INFINITY;
+    const endedUs = untilUs ?? Number.POSITIVE_INFINITY;
     const range: TimeRange = {
-      fromUs: version.publishedAtUs!,
+      fromUs,
       // A label of the present sees what is served now; one of the future cannot know.
       untilUs: Math.min(nextUs - endedUs < FLIP_US ? nextUs : endedUs, nextUs, nowUs + 1),
     };

@@ -4,7 +4,14 @@ import type { Activities } from '../../activities/create-activities.ts';
 import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-source/contract.ts';
 import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-parity/contract.ts';
 import type { NotedCommand } from '../../workflows/noted-commands.ts';
-import type { BackfillInput, SliceInput, SliceSummary, ViewPlan } from '../../workflows/feature-lifecycle/contract.ts';
+import type {
+  BackfillInput,
+  SliceInput,
+  SliceSummary,
+  SwitchInput,
+  SwitchSummary,
+  ViewPlan,
+} from '../../workflows/feature-lifecycle/contract.ts';
 
 /** What the scripted activities were asked, in order. */
 export interface Call {
@@ -34,6 +41,8 @@ export class ScriptedActivities {
   /** What an archive's slice answers; null: it runs until it is stopped. */
   archived: (input: ArchiveSliceInput) => ArchiveSliceSummary | null = () => null;
   #version = 0;
+  /** Which version is served, and what a flip from it comes to. */
+  #served: number | null = null;
 
   constructor(view: string) {
     this.plan = {
@@ -58,6 +67,18 @@ export class ScriptedActivities {
     return this.named('runStreamSlice').map((call) => call.input as SliceInput);
   }
 
+  /** As the engine does it: the version that was served is kept for its time. */
+  #switched({ version, keepMs }: SwitchInput): SwitchSummary {
+    const before = this.#served;
+    this.#served = version;
+    return {
+      kept:
+        before === null || before === version || keepMs === 0
+          ? null
+          : { version: before, untilMs: Date.now() + keepMs },
+    };
+  }
+
   activities(): Activities {
     const called = (name: string, input: unknown): void => {
       this.calls.push({ name, input });
@@ -76,11 +97,19 @@ export class ScriptedActivities {
         return { version: this.#version, rows: 100, entities: 10, counts: {} };
       },
       publishView: async (input) => called('publishView', input),
-      flipView: async (input) => called('flipView', input),
+      flipView: async (input) => {
+        called('flipView', input);
+        this.#served = input.version;
+      },
       noteEvent: async (command) => {
         if (this.cannotNote) throw new Error('there is no database');
         this.noted.push(command);
       },
+      switchVersion: async (input) => {
+        called('switchVersion', input);
+        return this.#switched(input);
+      },
+      dropVersion: async (input) => called('dropVersion', input),
       discardUnfinished: async (input) => called('discardUnfinished', input),
       retireView: async (input) => called('retireView', input),
       fenceStream: async (input) => called('fenceStream', input),
@@ -204,6 +233,8 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     backfillView: async (input) => await of(input.view).backfillView(input),
     publishView: async (input) => await of(input.view).publishView(input),
     flipView: async (input) => await of(input.view).flipView(input),
+    switchVersion: async (input) => await of(input.view).switchVersion(input),
+    dropVersion: async (input) => await of(input.view).dropVersion(input),
     discardUnfinished: async (input) => await of(input.view).discardUnfinished(input),
     retireView: async (input) => await of(input.view).retireView(input),
     fenceStream: async (input) => await of(input.view).fenceStream(input),

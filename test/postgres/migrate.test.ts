@@ -204,6 +204,8 @@ describe('the catalog', () => {
       ...built,
       ...fresh,
       semantics: ENGINE_SEMANTICS,
+      servedBefore: [],
+      keptUntilUs: null,
       endedAtUs: null,
       status: 'live',
       seq: 0,

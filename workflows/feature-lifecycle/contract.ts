@@ -80,6 +80,8 @@ export interface ViewPlan {
   readonly refreshMs: number | null;
   /** The version readers are served now, or null. */
   readonly live: LiveVersion | null;
+  /** The version that readers can be flipped back to; workers of the release before do not say. */
+  readonly previous?: KeptVersion | null | undefined;
   /** The highest fencing generation any stream of this view has had. */
   readonly generation: number;
 }
@@ -93,6 +95,25 @@ export interface LiveVersion {
   readonly rows: number;
   readonly entities: number;
   readonly publishedAtMs: number;
+}
+
+/** A version that readers were flipped from, and may be flipped back to. */
+export interface KeptVersion extends LiveVersion {
+  readonly untilMs: number;
+}
+
+export interface SwitchInput {
+  readonly view: string;
+  readonly version: number;
+  /** How long the version served until now is kept; 0: not at all. */
+  readonly keepMs: number;
+  /** How far behind the served version one may be that takes over; null: however far. */
+  readonly behindAtMost: { readonly records: number; readonly seconds: number } | null;
+}
+
+export interface SwitchSummary {
+  /** The version that is kept now, and until when; null: none. */
+  readonly kept: { readonly version: number; readonly untilMs: number } | null;
 }
 
 export interface BackfillInput {
