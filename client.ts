@@ -2,6 +2,7 @@
 export type { ErrorCode } from './engine/values/cell.ts';
 export type { FeatureErrors } from './engine/values/feature-errors.ts';
 export type { Micros } from './engine/values/field-type.ts';
+export type { FeatureLock, FeatureTags } from './engine/define/feature-lock.ts';
 export { MillraceError } from './engine/errors/millrace-error.ts';
 export {
   type ClientOptions,
@@ -10,6 +11,7 @@ export {
   type FeatureRead,
   type GetOptions,
   type ServiceRead,
+  type ViewGetOptions,
 } from './engine/online/client.ts';
 export type { CorruptRead } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';

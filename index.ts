@@ -16,6 +16,7 @@ export {
 } from './engine/define/feature-service.ts';
 export { type FeatureView, featureView, type KeyOf, type ValuesOf } from './engine/define/feature-view.ts';
 export { type Source, source } from './engine/define/source.ts';
+export type { FeatureLock, FeatureTags } from './engine/define/feature-lock.ts';
 export { MillraceError } from './engine/errors/millrace-error.ts';
 export {
   type ClientOptions,
@@ -24,6 +25,7 @@ export {
   type FeatureRead,
   type GetOptions,
   type ServiceRead,
+  type ViewGetOptions,
 } from './engine/online/client.ts';
 export type { CorruptRead } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';

@@ -100,6 +100,7 @@ async function load(databaseUrl: string): Promise<{ table: string; stateBytes: n
         source: view.source.name,
         topic: view.source.topic,
         builder: 'bench',
+        tags: view.tags,
       });
       await createStateTable(client, view.layout, table);
       const entities = await copyStates(client, table, view.layout, routeStates(view));

@@ -35,6 +35,8 @@ export interface ViewStatus {
   readonly phase: string;
   readonly version: number | null;
   readonly fingerprint: string | null;
+  /** Feature to tag, of what is served; null where nothing is, and of a version from before there were tags. */
+  readonly tags: Readonly<Record<string, string>> | null;
   /** Of the engine that built what is served; phase `upgrading` where a later one is to take over. */
   readonly semantics: number | null;
   /** That are stored now; null where nothing is served. */
@@ -184,6 +186,7 @@ async function statusOf(
     phase: own?.phase ?? (isOwned ? 'no-worker' : 'no-lifecycle'),
     version: live?.version ?? null,
     fingerprint: live?.fingerprint ?? null,
+    tags: live?.tags?.features ?? null,
     semantics: live?.semantics ?? null,
     entities: stored?.entities ?? null,
     entitiesEstimated: stored?.isEstimate ?? false,

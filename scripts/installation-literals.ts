@@ -8,7 +8,7 @@ const FORBIDDEN: readonly RegExp[] = [
   /(?:^|["'(\s])(?:feature|archive|audit|export):$/,
   /^(?:feature|archive|audit|export):[\w.]/,
   /\b(?:workflow id|schedule) (?:feature|archive|audit|export):/,
-  /(?:^|["'\s])millrace\.(?!conf\b|invalid\b)(?:\w|$)/,
+  /(?:^|["'\s])millrace\.(?!conf\b|invalid\b|lock\b)(?:\w|$)/,
 ];
 
 /** Whether it is a call of `createPool` that would get the default installation without a word. */

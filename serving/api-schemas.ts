@@ -31,6 +31,18 @@ export const featuresRequestSchema = z
       .string()
       .optional()
       .openapi({ description: 'Request time, ISO with offset. Default: now.', example: '2001-06-01T12:00:00Z' }),
+    tags: z
+      .record(z.string(), z.record(z.string(), z.string()))
+      .optional()
+      .openapi({
+        description:
+          'View to feature to tag, as millrace.lock.json has them: of what is asked for, a feature that is gone or has another tag now is refused (409, definition-changed). ' +
+          'Tags of what is not asked for are of no matter.',
+        example: { route_delays: { flights_1d: '0d4f7a1be23c9f55' } },
+      }),
+    accept: z.literal('live').optional().openapi({
+      description: 'A feature whose tag is another one now is served all the same, and named in `tags` of its view.',
+    }),
   })
   .refine((body) => (body.service === undefined) !== (body.features === undefined), {
     message: 'expected either "service" or "features"',
@@ -71,6 +83,11 @@ const viewReadSchema = z
       .openapi({ description: 'The commit that wrote the state last; 0 is the backfill.' }),
     version: z.number().int(),
     freshness_ms: z.number().nullable().openapi({ description: "Age of the view's watermark." }),
+    tags: z.record(z.string(), z.string()).nullable().openapi({
+      description:
+        'The features that have another tag than the request says, with their present ones. Null where none has; never set unless `accept` is "live".',
+      example: null,
+    }),
   })
   .openapi('ViewRead');
 
@@ -155,6 +172,11 @@ export const viewsResponseSchema = z
             type: typeSchema,
             nullable: z.boolean(),
             window_us: z.number().nullable(),
+            tag: z.string().nullable().openapi({
+              description:
+                'What the feature means: the same in every version for as long as that stays the same. Null of a version from before there were tags.',
+              example: '0d4f7a1be23c9f55',
+            }),
           }),
         ),
         published_at: z.string().nullable(),

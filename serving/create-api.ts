@@ -73,7 +73,7 @@ const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
   401: json(errorSchema, 'No token was given, or none that counts.'),
   403: json(errorSchema, 'The token does not cover what was asked for.'),
-  409: json(errorSchema, 'The view is not published.'),
+  409: json(errorSchema, 'The view is not published, or a feature is not the one whose tag was given.'),
   429: json(errorSchema, 'More was asked for a second than may be; `Retry-After` has the seconds to wait.'),
   503: json(errorSchema, 'The database cannot be reached.'),
 };
@@ -180,7 +180,7 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
   const shown = live.filter(({ view }) => isShown(view));
   const counts = await Promise.all(shown.map(({ stateTable }) => countEntities(pool, stateTable)));
   return {
-    views: shown.map(({ view, version, fingerprint, layout, publishedAtUs }, index) => {
+    views: shown.map(({ view, version, fingerprint, layout, tags, publishedAtUs }, index) => {
       const stored = counts[index] ?? null;
       const at = progress.find((one) => one.view === view);
       const watermarkUs = at?.watermarkUs ?? null;
@@ -196,6 +196,7 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
           type: nameOfType(feature.result),
           nullable: feature.nullable,
           window_us: feature.windowUs,
+          tag: tags?.features[feature.name] ?? null,
         })),
         published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),
         entities: stored?.entities ?? null,

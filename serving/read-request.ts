@@ -1,12 +1,14 @@
 import { refusal } from '../engine/values/convert.ts';
 import { formatDateTime } from '../engine/values/iso-time.ts';
 import { typedReading } from '../engine/values/typed-reading.ts';
+import type { FeatureTags } from '../engine/define/feature-lock.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { forbidden } from './access/gate.ts';
+import { readTagged } from './read-tagged.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
 import { jsonValue, type JsonValue } from '../engine/values/json-values.ts';
 
@@ -99,7 +101,7 @@ async function refuseStrayKeys(
   }
 }
 
-function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][string] {
+function viewJson(read: ViewRead, tags: FeatureTags | null): FeaturesResponse['results'][number]['views'][string] {
   const values: Record<string, JsonValue> = {};
   for (const [index, feature] of read.features.entries()) {
     values[feature.name] = jsonValue(feature.result, read.values[index] ?? null);
@@ -113,6 +115,7 @@ function viewJson(read: ViewRead): FeaturesResponse['results'][number]['views'][
     seq: read.seq,
     version: read.version,
     freshness_ms: read.freshnessUs === null ? null : read.freshnessUs / 1000,
+    tags,
   };
 }
 
@@ -128,9 +131,14 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
   const perView = await Promise.all(
     views.map(async (view) => {
       const keys = await store.keysOf(view, entities, typedReading, true);
-      const reads = await store.get(view, keys, { atUs, features: wanted.get(view) });
+      const { reads, tags } = await readTagged(store, view, keys, {
+        atUs,
+        features: wanted.get(view),
+        tags: request.tags?.[view],
+        accept: request.accept,
+      });
       deps.onReads(view, reads);
-      return { keys, reads, shown: reads.map(viewJson) };
+      return { keys, reads, shown: reads.map((read) => viewJson(read, tags)) };
     }),
   );
   if (servingLog !== undefined) {

@@ -1,8 +1,10 @@
+import { dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { lockState } from '../../engine/define/lock-file.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
 import { isRetired } from '../../engine/define/semantics.ts';
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
@@ -16,6 +18,7 @@ import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
+import { lockText } from '../lock-text.ts';
 import { newerFilesText } from '../newer-files.ts';
 import { count, type Output } from '../output.ts';
 import { knownServices } from '../services.ts';
@@ -49,6 +52,8 @@ export function addPlanCommand(program: Command): void {
       output.failure(asked.failure);
       process.exitCode = 1;
     }
+    const { state } = await lockState(definitions, dirname(definitions.folder), true);
+    if (state !== 'same') output.line(lockText[state]);
     if (temporal !== null) {
       const { startFormUrl } = await import('../with-temporal.ts');
       output.line(
@@ -179,8 +184,16 @@ function print(
   if (newer !== null) output.line(`           ${newer}`);
   output.line(`  workflow ${workflowId}`);
   output.table(
-    ['feature', 'aggregate', 'input', 'window', 'hop', 'type'],
-    row.features.map(({ name, aggregate, input, window, hop, type }) => [name, aggregate, input, window, hop, type]),
+    ['feature', 'aggregate', 'input', 'window', 'hop', 'type', 'tag'],
+    row.features.map(({ name, aggregate, input, window, hop, type, tag }) => [
+      name,
+      aggregate,
+      input,
+      window,
+      hop,
+      type,
+      tag,
+    ]),
   );
 }
 

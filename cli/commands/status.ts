@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { missingLockText } from '../lock-text.ts';
 import { newerFilesBy, newerFilesText } from '../newer-files.ts';
 import { count, isoMicros, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
@@ -16,7 +17,11 @@ export function addStatusCommand(program: Command): void {
     const services = await neededServices(env, ['databaseUrl', 'kafka', 'temporal']);
     const statuses = await gatherStatus({ ...services, installation: env.installation }, view, newerFilesBy(features));
     if (output.isJson) output.json(view === undefined ? statuses : statuses[0]);
-    else print(output, statuses, view !== undefined);
+    else {
+      print(output, statuses, view !== undefined);
+      const lock = missingLockText(features);
+      if (lock !== null) output.line(lock);
+    }
   });
 }
 
@@ -78,6 +83,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
         ],
       ],
     );
+    if (status.tags !== null) output.table(['feature', 'tag'], Object.entries(status.tags));
     const { parity } = status;
     if (parity !== null) {
       const causes = Object.entries(parity.causes).map(([cause, differences]) => `${count(differences)} ${cause}`);

@@ -66,6 +66,7 @@ function manifestOf(name: string, millrace: string): object {
     scripts: {
       dev: 'millrace dev',
       plan: 'millrace plan',
+      lock: 'millrace lock',
       test: 'node --test "test/**/*.test.ts"',
       check: 'tsc -p .',
       worker: 'millrace worker',

@@ -16,6 +16,8 @@ export interface PlanFeature {
   readonly hop: string;
   /** `double`, with `?` where it may be null. */
   readonly type: string;
+  /** What it means: the same for as long as that stays the same. */
+  readonly tag: string | null;
 }
 
 /** A view as `plan` prints it. */
@@ -101,5 +103,6 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
     window: feature.windowUs === null ? 'lifetime' : formatDuration(feature.windowUs),
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
     type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}`,
+    tag: view.tags?.features[feature.name] ?? null,
   }));
 }

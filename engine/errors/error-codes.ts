@@ -158,6 +158,8 @@ export const ERROR_CODES = {
       'Nothing of a backfill, proof, audit, export or archive moved for an hour: it was given up, and is begun again.',
     'activity-timeout': 'An activity was not done in time, or its worker gave no sign of life.',
     'definition-changed': 'What runs or was served was built by another definition than the one at hand.',
+    'invalid-lock': 'A lock of features is none, or says two things of one view.',
+    'lock-outdated': 'A lock of features does not fit the definitions it was written for.',
     'semantics-retired': 'What is asked for belongs to earlier semantics of the engine.',
     'semantics-mismatch': 'A view was built with semantics that this engine cannot read.',
     'version-not-built': 'A version that is to be published is not built.',

@@ -3,19 +3,21 @@ import type pg from 'pg';
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
+import { type FeatureLock, lockedViews } from '../define/feature-lock.ts';
 import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
 import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import { createPool } from '../postgres/pool.ts';
 import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
-import { definitionLayout, type DefinitionLayout, isLaidOutAs } from './definition-layout.ts';
-import { EntityKeys } from './entity-key.ts';
+import { definitionLayout } from './definition-layout.ts';
 import { createOnlineStore } from './online-store.ts';
+import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
+import { UsedFeatures } from './used-features.ts';
 import type { CorruptRead, ViewRead } from './view-read.ts';
 
 /** What a model needs to know about an entity's features beside them. */
@@ -23,6 +25,11 @@ interface ReadFacts extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnes
   readonly asOfUs: Micros;
   /** What decisions and outcomes name this read by; all reads of one call have the same. */
   readonly requestId: string;
+  /**
+   * The features that are served as something else than this program's definition says, with their present tags (null: of a version from before
+   * there were tags). Null where all are what it says; never set unless `accept` is `'live'`.
+   */
+  readonly tags: Readonly<Record<string, string | null>> | null;
 }
 
 /** Values none of which is an error, or values some of which are null for the errors named beside them: `errors === null` tells which. */
@@ -54,22 +61,35 @@ export interface GetOptions {
   readonly at?: Date | Micros | number | undefined;
   /** 1 to 128 visible ASCII characters. Several calls for one decision may share one. Default: a new one. */
   readonly requestId?: string | undefined;
+  /** As that of the client, for this call. */
+  readonly accept?: 'live' | undefined;
 }
 
-/** Reads features typed by their definitions. All methods throw what `OnlineStore.get` throws, and MillraceError `definition-changed`, `invalid-request-id`. */
+/** Of one view: which of its features are read, and checked. Default: all of the program's definition. */
+export interface ViewGetOptions<Feature extends string = string> extends GetOptions {
+  readonly features?: readonly Feature[] | undefined;
+}
+
+type FeatureOf<View> = keyof ValuesOf<View> & string;
+
+/**
+ * Reads features typed by their definitions. A read of features of which one is served as something else than this program's definition and
+ * lock say is refused as `definition-changed`, naming them; features that are served beside those it reads are of no matter. All methods throw what `OnlineStore.get`
+ * throws, and MillraceError `definition-changed`, `lock-outdated`, `invalid-request-id`.
+ */
 export interface FeatureClient {
   /** One entity. */
-  get<View extends FeatureView>(
+  get<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
     view: View,
     key: KeyOf<View>,
-    options?: GetOptions,
-  ): Promise<FeatureRead<ValuesOf<View>>>;
+    options?: ViewGetOptions<Feature>,
+  ): Promise<FeatureRead<Pick<ValuesOf<View>, Feature>>>;
   /** Many entities, in the order of `keys`, in one round trip. */
-  getMany<View extends FeatureView>(
+  getMany<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
     view: View,
     keys: readonly KeyOf<View>[],
-    options?: GetOptions,
-  ): Promise<FeatureRead<ValuesOf<View>>[]>;
+    options?: ViewGetOptions<Feature>,
+  ): Promise<FeatureRead<Pick<ValuesOf<View>, Feature>>[]>;
   /** Every view of a service for one entity; all at the same request time. */
   getService<Service extends FeatureService>(
     service: Service,
@@ -95,6 +115,13 @@ export type ClientOptions = (
   readonly maxConnections?: number | undefined;
   /** Logs what is served, sampled by entity; a log made elsewhere is shared, and stays its owner's to close. Default: nothing is logged. */
   readonly servingLog?: ServingLogSettings | ServingLog | undefined;
+  /**
+   * `millrace.lock.json` of the definitions this program is written with: each feature it reads is held against its tag there. Without a lock only
+   * their shape is checked: type, window, aggregate.
+   */
+  readonly lock?: FeatureLock | undefined;
+  /** `'live'`: a feature that is another one now, of the same type, is served all the same, and named in `tags` of the answer. Default: refused. */
+  readonly accept?: 'live' | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
   /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
@@ -105,43 +132,27 @@ function microsOf(at: GetOptions['at']): number | undefined {
   return at instanceof Date ? at.getTime() * 1000 : at;
 }
 
-function definitionChanged(
-  view: string,
-  read: Pick<ViewRead, 'version' | 'layoutTag'>,
-  expected: DefinitionLayout,
-): MillraceError {
-  const shown = (tag: number): string => tag.toString(16).padStart(8, '0');
-  return new MillraceError(
-    'definition-changed',
-    `view "${view}" is served by version ${read.version} with layout ${shown(read.layoutTag)}; this program's definition has layout ${shown(expected.layoutTag)}`,
-    {
-      remedy:
-        'Deploy the program with the definition that is live, or publish this one as a new version (millrace start).',
-      httpStatus: 409,
-      details: { view, version: read.version, served: read.layoutTag, expected: expected.layoutTag },
-    },
-  );
-}
-
-interface ReadableView {
-  readonly laidOut: DefinitionLayout;
-  readonly keys: EntityKeys;
-}
-
 /** What a view answered to a call, before it is handed out and logged. */
 interface Answer {
   readonly keys: readonly (readonly ScalarValue[])[];
   readonly reads: readonly ViewRead[];
+  readonly tags: NamedRead['tags'];
 }
 
 type NamedRead = FeatureRead<Readonly<Record<string, ScalarValue>>>;
 
-function namedRead(read: ViewRead, requestId: string): NamedRead {
+function namedRead(read: ViewRead, requestId: string, tags: NamedRead['tags']): NamedRead {
   const { errors, found, ahead, seq, freshnessUs, version } = read;
   const named: Record<string, ScalarValue> = {};
   for (let index = 0; index < read.features.length; index++) named[read.features[index]!.name] = read.values[index]!;
-  return { values: named, errors, found, asOfUs: read.asOfUs as Micros, ahead, seq, freshnessUs, version, requestId };
+  const asOfUs = read.asOfUs as Micros;
+  return { values: named, errors, found, asOfUs, ahead, seq, freshnessUs, version, requestId, tags };
 }
+
+/** Lists of features per view whose check is kept: a program has a few. */
+const MOST_LISTS = 100;
+/** A read that meets a flip finds the present version the next time. */
+const MOST_TRIES = 3;
 
 /**
  * A client of the online store.
@@ -171,73 +182,108 @@ export function createClient(options: ClientOptions): FeatureClient {
       })
     : settledPool(options.pool, names);
   const store = createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt });
-  const readable = new Map<FeatureView, ReadableView>();
+  const locked = options.lock === undefined ? null : lockedViews(options.lock);
+  const used = new Map<FeatureView, { readonly all: UsedFeatures; readonly lists: Map<string, UsedFeatures> }>();
 
-  const readableOf = (view: FeatureView): ReadableView => {
-    let known = readable.get(view);
+  const usedOf = (view: FeatureView, features: readonly string[] | undefined): UsedFeatures => {
+    const tags = locked === null ? null : (locked.get(view.name) ?? {});
+    let known = used.get(view);
     if (known === undefined) {
-      const laidOut = definitionLayout(view);
-      known = { laidOut, keys: new EntityKeys(laidOut.layout) };
-      readable.set(view, known);
+      known = { all: new UsedFeatures(definitionLayout(view), tags), lists: new Map() };
+      used.set(view, known);
     }
-    return known;
+    if (features === undefined) return known.all;
+    const id = features.join(',');
+    let list = known.lists.get(id);
+    if (list === undefined) {
+      list = new UsedFeatures(definitionLayout(view), tags, [...features]);
+      if (known.lists.size >= MOST_LISTS) known.lists.clear();
+      known.lists.set(id, list);
+    }
+    return list;
+  };
+
+  /** The tags of what is not as the program knows it, where that is accepted; else it is refused. */
+  const judge = async (
+    uses: UsedFeatures,
+    served: ServedFeatures,
+    accept: GetOptions['accept'],
+  ): Promise<NamedRead['tags']> => {
+    const changes: readonly ChangedFeature[] = uses.changesIn(served);
+    const [first] = changes;
+    if (first === undefined) return null;
+    if ((accept ?? options.accept) === 'live' && changes.every(({ isReadable }) => isReadable))
+      return Object.fromEntries(changes.map(({ feature, tag }) => [feature, tag]));
+    const tag = uses.tagOf(first.feature);
+    const knownAs = tag === null ? null : await store.versionWithTag(uses.view, first.feature, tag);
+    throw featuresChanged(served, changes, knownAs);
   };
 
   const answer = async (
     view: FeatureView,
     given: readonly Readonly<Record<string, unknown>>[],
-    atUs: number | undefined,
+    { atUs, accept, features }: { readonly atUs: number | undefined } & Pick<ViewGetOptions, 'accept' | 'features'>,
     ignoreOthers: boolean,
   ): Promise<Answer> => {
-    const { laidOut, keys: entityKeys } = readableOf(view);
-    const keys = given.map((key) => entityKeys.ofObject(key, rowValueReading, ignoreOthers));
-    const reads = await store.get(view.name, keys, { atUs }).catch(async (error: unknown) => {
-      // The keys are right for this definition: where the store refuses them, it serves another one.
-      if (isMillraceError(error) && error.code === 'invalid-key') {
-        const served = await store.describe(view.name);
-        if (!isLaidOutAs(laidOut, served.layoutTag)) throw definitionChanged(view.name, served, laidOut);
+    const uses = usedOf(view, features);
+    const keys = given.map((key) => uses.keys.ofObject(key, rowValueReading, ignoreOthers));
+    for (let tries = 1; ; tries++) {
+      try {
+        const reads = await store.get(view.name, keys, { atUs, features: uses.names });
+        // All of one call are of one version.
+        return { keys, reads, tags: reads[0] === undefined ? null : await judge(uses, reads[0], accept) };
+      } catch (error) {
+        // Keys and features are right for this definition: where the store refuses them, it serves another one.
+        const isOther = isMillraceError(error) && (error.code === 'invalid-key' || error.code === 'unknown-feature');
+        if (!isOther) throw error;
+        const { layout, ...served } = await store.describe(view.name);
+        await judge(uses, { ...served, view: view.name, keys: layout.keys, features: layout.features }, accept);
+        if (tries === MOST_TRIES) throw error;
       }
-      throw error;
-    });
-    for (const read of reads) {
-      if (!isLaidOutAs(laidOut, read.layoutTag)) throw definitionChanged(view.name, read, laidOut);
     }
-    return { keys, reads };
   };
 
   const getMany = async (
     view: FeatureView,
     keys: readonly Readonly<Record<string, unknown>>[],
-    { at, requestId: given }: GetOptions,
+    { at, requestId: given, ...asked }: ViewGetOptions,
   ): Promise<NamedRead[]> => {
     const requestId = given === undefined ? newId() : checkRequestId(given);
-    const answered = await answer(view, keys, microsOf(at), false);
+    const answered = await answer(view, keys, { atUs: microsOf(at), ...asked }, false);
     log?.offer(requestId, null, answered.reads, answered.keys);
-    return answered.reads.map((read) => namedRead(read, requestId));
+    return answered.reads.map((read) => namedRead(read, requestId, answered.tags));
   };
 
   return {
-    async get<View extends FeatureView>(view: View, key: KeyOf<View>, options: GetOptions = {}) {
+    async get<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
+      view: View,
+      key: KeyOf<View>,
+      options: ViewGetOptions<Feature> = {},
+    ) {
       const [read] = await getMany(view, [key], options);
-      return read as FeatureRead<ValuesOf<View>>;
+      return read as FeatureRead<Pick<ValuesOf<View>, Feature>>;
     },
-    async getMany<View extends FeatureView>(view: View, keys: readonly KeyOf<View>[], options: GetOptions = {}) {
-      return (await getMany(view, keys, options)) as FeatureRead<ValuesOf<View>>[];
+    async getMany<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
+      view: View,
+      keys: readonly KeyOf<View>[],
+      options: ViewGetOptions<Feature> = {},
+    ) {
+      return (await getMany(view, keys, options)) as FeatureRead<Pick<ValuesOf<View>, Feature>>[];
     },
     async getService<Service extends FeatureService>(
       service: Service,
       key: ServiceKeyOf<Service>,
-      { at, requestId: given }: GetOptions = {},
+      { at, requestId: given, accept }: GetOptions = {},
     ) {
       const requestId = given === undefined ? newId() : checkRequestId(given);
       // One time for all views: without it each would be read as of its own arrival.
       const atUs = microsOf(at) ?? clock.nowUs();
       const keys = [key as Readonly<Record<string, unknown>>];
-      const answers = await Promise.all(service.views.map((view) => answer(view, keys, atUs, true)));
+      const answers = await Promise.all(service.views.map((view) => answer(view, keys, { atUs, accept }, true)));
       // Only now: where one view fails the caller is served nothing.
       for (const one of answers) log?.offer(requestId, service.name, one.reads, one.keys, service.options.servingLog);
       return Object.fromEntries(
-        answers.map(({ reads }, index) => [service.views[index]!.name, namedRead(reads[0]!, requestId)]),
+        answers.map(({ reads, tags }, index) => [service.views[index]!.name, namedRead(reads[0]!, requestId, tags)]),
       ) as ServiceRead<Service>;
     },
     async close() {

@@ -38,8 +38,11 @@ export class LiveReader {
   readonly version: ViewVersion;
   readonly keys: EntityKeys;
   readonly all: StateReader;
+  readonly #allNames: string;
   readonly #statement: { readonly name: string; readonly text: string };
   readonly #subsets = new Map<string, StateReader>();
+  /** The same, by the very list: a program asks with the same one every time. */
+  readonly #byList = new WeakMap<readonly string[], StateReader>();
 
   /** @param hasIds whether the version's states have commit ids */
   constructor(version: ViewVersion, hasIds: boolean) {
@@ -47,6 +50,7 @@ export class LiveReader {
     const { layout } = version;
     this.keys = new EntityKeys(layout);
     this.all = createStateReader(layout);
+    this.#allNames = layout.features.map(({ name }) => name).join(',');
     const first = layout.keys.length + 1;
     this.#statement = {
       // By the version's id: a session may live through a migration, and through a restore that gives the number to another version.
@@ -85,7 +89,16 @@ export class LiveReader {
   /** The reader of some features. Throws MillraceError `unknown-feature`. */
   subset(features: readonly string[] | undefined): StateReader {
     if (features === undefined) return this.all;
+    const listed = this.#byList.get(features);
+    if (listed !== undefined) return listed;
+    const found = this.#subset(features);
+    this.#byList.set(features, found);
+    return found;
+  }
+
+  #subset(features: readonly string[]): StateReader {
     const id = features.join(',');
+    if (id === this.#allNames) return this.all;
     const known = this.#subsets.get(id);
     if (known !== undefined) return known;
     const chosen = features.map((name) => {

@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import type { Reading } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { FeatureTags } from '../define/feature-lock.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import { versionWithTag } from '../postgres/live-version.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { placeOf } from './entity-key.ts';
@@ -21,6 +23,8 @@ export interface ServedView {
   readonly layoutTag: number;
   readonly version: number;
   readonly fingerprint: string;
+  /** Feature to tag; null where it was made before there were tags. */
+  readonly tags: FeatureTags | null;
 }
 
 /** Reads features (design §9): any number of entities of a view are one round trip, and so are the reads that coincide. */
@@ -32,6 +36,8 @@ export interface OnlineStore {
    * Throws MillraceError `unknown-view`, `view-not-published`, `unknown-feature`, `invalid-key`, `invalid-time`, `service-unreachable` (retryable).
    */
   get(view: string, keys: readonly (readonly ScalarValue[])[], options?: ReadOptions): Promise<ViewRead[]>;
+  /** The newest version of a view, served or not, that has a feature with this tag; null where none has. */
+  versionWithTag(view: string, feature: string, tag: string): Promise<number | null>;
   /** What the view is, as of its last read. Throws MillraceError `unknown-view`, `view-not-published`. */
   describe(view: string): Promise<ServedView>;
   /**
@@ -99,9 +105,10 @@ export function createOnlineStore(options: {
     },
     async describe(view) {
       const { version } = await loaderOf(view).live().catch(named);
-      const { layout, layoutTag, fingerprint } = version;
-      return { layout, layoutTag, version: version.version, fingerprint };
+      const { layout, layoutTag, fingerprint, tags } = version;
+      return { layout, layoutTag, version: version.version, fingerprint, tags: tags?.features ?? null };
     },
+    versionWithTag: (view, feature, tag) => versionWithTag(pool, view, feature, tag).catch(named),
     async keysOf(view, entities, readingOf, ignoreOthers = false) {
       const loader = loaderOf(view);
       const convert = (reader: LiveReader): ScalarValue[][] =>

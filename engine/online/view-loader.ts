@@ -133,10 +133,10 @@ export class ViewLoader {
 
   async #tryAnswer(batch: readonly Request[]): Promise<void> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const reader = await this.live().catch((error: unknown) => {
+      const { reader, requests, keys, refused } = await this.#check(batch).catch((error: unknown) => {
         throw namePostgresError(error, poolAddress(this.#pool));
       });
-      const { requests, keys } = checkRequests(reader, batch);
+      for (const { request, error } of refused) request.reject(error);
       if (requests.length === 0) return;
       const fetched = await this.#fetch(reader, keys);
       if (fetched?.isLive === true) {
@@ -155,6 +155,18 @@ export class ViewLoader {
         httpStatus: 503,
       },
     );
+  }
+
+  /** What is asked of the version that is live: what is refused of it may be right for one that went live since. */
+  async #check(batch: readonly Request[]): Promise<CheckedBatch & { readonly reader: LiveReader }> {
+    const reader = await this.live();
+    const checked = checkRequests(reader, batch);
+    if (checked.refused.length === 0) return { reader, ...checked };
+    const present = await this.refreshed();
+    if (present.version.version !== reader.version.version || present.version.commitId !== reader.version.commitId)
+      return { reader: present, ...checkRequests(present, batch) };
+    this.#reader = reader;
+    return { reader, ...checked };
   }
 
   /** Null where the version's table is gone. */
@@ -206,6 +218,7 @@ export class ViewLoader {
         layoutTag: version.layoutTag,
         keys: version.layout.keys,
         features,
+        tags: version.tags?.features ?? null,
         values,
         errors,
         found: bytes !== null,
@@ -228,12 +241,17 @@ interface CheckedRequest {
   readonly keys: readonly EntityKey[];
 }
 
-/** Refuses the requests whose keys or features the view does not have, and puts the keys of the others in one row. */
-function checkRequests(
-  reader: LiveReader,
-  batch: readonly Request[],
-): { requests: CheckedRequest[]; keys: EntityKey[] } {
+interface CheckedBatch {
+  readonly requests: readonly CheckedRequest[];
+  /** Of all of them, one after the other. */
+  readonly keys: readonly EntityKey[];
+  /** Whose keys or features the version does not have. */
+  readonly refused: readonly { readonly request: Request; readonly error: unknown }[];
+}
+
+function checkRequests(reader: LiveReader, batch: readonly Request[]): CheckedBatch {
   const requests: CheckedRequest[] = [];
+  const refused: { readonly request: Request; readonly error: unknown }[] = [];
   const keys: EntityKey[] = [];
   for (const request of batch) {
     try {
@@ -242,8 +260,8 @@ function checkRequests(
       for (const key of checked) keys.push(key);
       requests.push({ request, keys: checked });
     } catch (error) {
-      request.reject(error);
+      refused.push({ request, error });
     }
   }
-  return { requests, keys };
+  return { requests, keys, refused };
 }

@@ -1,6 +1,7 @@
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { JsonValue } from '../values/json-values.ts';
+import type { FeatureTags } from '../define/feature-lock.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** One entity's answer from one view. */
@@ -14,6 +15,8 @@ export interface ViewRead {
   readonly keys: ViewLayout['keys'];
   /** The features of `values`, in their order. */
   readonly features: readonly FeatureLayout[];
+  /** Feature to tag, of all features of the version; null where it was made before there were tags. */
+  readonly tags: FeatureTags | null;
   /** In layout order, or in that of the features asked for; null also where there is an error. */
   readonly values: ScalarValue[];
   /** Which of them have none because of an error, and which; null where there is none. */

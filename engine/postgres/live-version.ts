@@ -53,6 +53,21 @@ export async function liveVersion(on: Queryable, view: string): Promise<ViewVers
   return rows[0] === undefined ? null : versionOf(rows[0]);
 }
 
+/** The newest version of a view that has a feature with this tag; null where none has. */
+export async function versionWithTag(
+  on: Queryable,
+  view: string,
+  feature: string,
+  tag: string,
+): Promise<number | null> {
+  const { rows } = await runSql<{ readonly version: number | null }>(
+    on,
+    // As JSON: before the database is migrated there is no such column.
+    sqlText`SELECT max(version) AS version FROM ${CATALOG}.view_version v WHERE view = ${view} AND to_jsonb(v) -> 'tags' -> 'features' ->> ${feature} = ${tag}`,
+  );
+  return rows[0]?.version ?? null;
+}
+
 /** What became of the newest version of a view; null where there is none. */
 export async function newestStatus(on: Queryable, view: string): Promise<VersionStatus | null> {
   const { rows } = await runSql<Pick<VersionRow, 'status'>>(

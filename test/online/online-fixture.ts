@@ -168,6 +168,7 @@ export async function buildVersion(pool: pg.Pool, view: CompiledView, rows: read
       source: view.source.name,
       topic: view.source.topic,
       builder: 'test',
+      tags: view.tags,
     });
     await createStateTable(client, view.layout, stateTable);
     const states = [...entities.values()].map(({ key, state }) => ({ key, state: reducer.encode(state) }));

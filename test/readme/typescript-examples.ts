@@ -3,6 +3,13 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type FeatureLock, LOCK_FILE, lockText } from '../../engine/define/feature-lock.ts';
+
+/** As an application has it beside its modules. */
+const LOCK: FeatureLock = {
+  services: { delay_model: { route_delays: { flights_1d: '0123456789abcdef' } } },
+  views: {},
+};
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -35,6 +42,7 @@ export async function compileErrors(modules: ReadonlyMap<string, string>): Promi
   const folder = mkdtempSync(join(tmpdir(), 'millrace-examples-'));
   try {
     for (const [name, text] of modules) writeFileSync(join(folder, name), text);
+    writeFileSync(join(folder, LOCK_FILE), lockText(LOCK));
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(CONFIG));
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');

@@ -110,6 +110,7 @@ describe('POST /v1/features', () => {
       seq: null,
       version: 1,
       freshness_ms: results[0]?.views['shop_sales']?.freshness_ms,
+      tags: null,
     });
   });
 
