@@ -31,6 +31,7 @@ const pure = [
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
   'test/oracle/**/*.test.ts',
+  'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',

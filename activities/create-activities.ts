@@ -2,6 +2,7 @@ import { asActivity } from './activity-error.ts';
 import type { ActivityDeps } from './activity-deps.ts';
 import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
+import { diffVersions } from './diff-versions.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
 import { dropVersion } from './drop-version.ts';
 import { exportTrainingSet } from './export-training-set.ts';
@@ -38,6 +39,7 @@ export interface Activities {
   readonly exportTrainingSet: Activity<typeof exportTrainingSet>;
   readonly auditView: Activity<typeof auditView>;
   readonly provePromotion: Activity<typeof provePromotion>;
+  readonly diffVersions: Activity<typeof diffVersions>;
   readonly resolveSource: Activity<typeof resolveSource>;
   readonly runArchiveSlice: Activity<typeof runArchiveSlice>;
   readonly tendArchive: Activity<typeof tendArchive>;
@@ -66,6 +68,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     exportTrainingSet: asActivity('by-error', (input) => exportTrainingSet(deps, input)),
     auditView: asActivity('by-error', (input) => auditView(deps, input)),
     provePromotion: asActivity('by-error', (input) => provePromotion(deps, input)),
+    diffVersions: asActivity('by-error', (input) => diffVersions(deps, input)),
     resolveSource: asActivity('by-error', (input) => resolveSource(deps, input)),
     runArchiveSlice: asActivity('by-error', (input) => runArchiveSlice(deps, input)),
     tendArchive: asActivity('by-error', (input) => tendArchive(deps, input)),

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { columnDecoder, textDecoder } from './column-decoder.ts';
 import type { CompiledContract } from './compiled-contract.ts';
+import { contractTexts } from './contract-text.ts';
 import type { FieldPlan } from './field-plan.ts';
 import { jsonDecoders } from './json-decoder.ts';
 import { readSchema, type SchemaOptions } from './read-schema.ts';
@@ -30,6 +31,7 @@ export function compileContract(schema: z.ZodObject, options: SchemaOptions = {}
 export function contractOf(plans: readonly FieldPlan[]): CompiledContract {
   return {
     fields: plans.map((plan) => plan.spec),
+    texts: contractTexts(plans),
     ...jsonDecoders(plans),
     columnDecoder: (field, columnType) => columnDecoder(planOf(plans, field), columnType),
     textDecoder: (field) => textDecoder(planOf(plans, field)),

@@ -8,6 +8,8 @@ export type ColumnDecoder = (value: unknown, reasons: string[]) => unknown;
 
 export interface CompiledContract {
   readonly fields: readonly FieldSpec[];
+  /** By field, all that is declared of it, as text. Contracts of equal texts give equal rows; without texts nothing is known of that. */
+  readonly texts?: ReadonlyMap<string, string> | undefined;
   /** Decodes one JSON text (a Kafka record's value, or a JSONL line). Never throws. */
   readonly decodeJson: (text: Uint8Array | string) => DecodeResult;
   /** Decodes and checks one already parsed JSON value. Never throws. */

@@ -57,6 +57,7 @@ export function hushedContract(contract: CompiledContract, sensitive: ReadonlySe
   };
   return {
     fields: contract.fields,
+    texts: contract.texts,
     decodeJson: (text) => result(contract.decodeJson(text)),
     decodeValue: (value) => result(contract.decodeValue(value)),
     columnDecoder: (field, type) => column(contract.columnDecoder(field, type)),

@@ -1,3 +1,4 @@
+import { declaredField } from '../contract/contract-text.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { CompiledHistory } from './compiled-view.ts';
@@ -20,7 +21,7 @@ export function declaredSource(
 ): { readonly contract: readonly unknown[]; readonly source: object } {
   const { contract: _, headers: __, invalidLimit: ___, sensitive: ____, history, maxAheadUs, ...source } = view.source;
   return {
-    contract: plans.map(contractText),
+    contract: plans.map(declaredField),
     source: {
       ...source,
       // JSON has no Infinity.
@@ -39,19 +40,5 @@ function historyReading(history: CompiledHistory | null): object {
   return {
     ...(partitions.length === 0 ? {} : { partitions }),
     ...(csv === undefined || (csv.delimiter === ',' && csv.decimal === '.') ? {} : { csv }),
-  };
-}
-
-function contractText(plan: FieldPlan): unknown {
-  const { name, type, nullable, optional } = plan.spec;
-  return {
-    name,
-    type,
-    nullable,
-    optional,
-    rules: plan.rules,
-    spelling: plan.spelling,
-    item: plan.item && contractText(plan.item),
-    members: plan.members.map(contractText),
   };
 }

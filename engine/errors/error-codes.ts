@@ -162,6 +162,7 @@ export const ERROR_CODES = {
     'lock-outdated': 'A lock of features does not fit the definitions it was written for.',
     'semantics-retired': 'What is asked for belongs to earlier semantics of the engine.',
     'semantics-mismatch': 'A view was built with semantics that this engine cannot read.',
+    'unknown-version': 'A view has no version of that number, or none to compare with.',
     'version-not-built': 'A version that is to be published is not built.',
     'candidate-behind': 'A version that is to take over has not caught up with the one that is served.',
     'previous-behind': 'A version that readers are to be flipped back to has fallen behind the one that is served.',

@@ -12,6 +12,7 @@ import type {
   SwitchSummary,
   ViewPlan,
 } from '../../workflows/feature-lifecycle/contract.ts';
+import type { DiffSummary } from '../../workflows/feature-lifecycle/version-diff.ts';
 
 /** What the scripted activities were asked, in order. */
 export interface Call {
@@ -35,6 +36,8 @@ export class ScriptedActivities {
     input.until === 'present-end' ? { ended: 'present-end', records: 3, lag: 0, watermarkUs: 1_000_000 } : null;
   /** What a comparison comes to, of an audit and of a promotion. */
   audit: AuditResultSummary = auditSummary({});
+  /** How a candidate differs from what is served. */
+  diff: Pick<DiffSummary, 'differing'> & Partial<DiffSummary> = { differing: 0 };
   /** Null: equal, of the version that is asked about. */
   proof: AuditSummary | null = null;
   archivePlan: ArchivePlan = { source: 'clicks', topic: 'clicks', generation: 0 };
@@ -139,6 +142,19 @@ export class ScriptedActivities {
         called('provePromotion', input);
         return this.proof ?? auditSummary({ version: input.version });
       },
+      diffVersions: async (input) => {
+        called('diffVersions', input);
+        return {
+          ...input,
+          isWhole: true,
+          atMs: 0,
+          cells: 10,
+          features: [],
+          onlyBefore: [],
+          onlyAfter: [],
+          ...this.diff,
+        };
+      },
       resolveSource: async (input) => {
         called('resolveSource', input);
         return this.archivePlan;
@@ -241,6 +257,7 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     runStreamSlice: async (input) => await of(input.view).runStreamSlice(input),
     auditView: async (input) => await of(input.view).auditView(input),
     provePromotion: async (input) => await of(input.view).provePromotion(input),
+    diffVersions: async (input) => await of(input.view).diffVersions(input),
     resolveSource: async (input) => await of(input.source).resolveSource(input),
     runArchiveSlice: async (input) => await of(input.source).runArchiveSlice(input),
     tendArchive: async (input) => await of(input.source).tendArchive(input),

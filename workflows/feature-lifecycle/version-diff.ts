@@ -26,8 +26,10 @@ export interface DiffSummary {
   readonly isWhole: boolean;
   readonly cells: number;
   readonly differing: number;
-  /** Of the shared features; in the order of the newer version. */
+  /** Of the shared features; in the order of the newer version. Of one whose type changed all cells differ. */
   readonly features: readonly FeatureDiff[];
   readonly onlyBefore: readonly string[];
   readonly onlyAfter: readonly string[];
+  /** Why nothing could be compared (other join keys), where that is so: then no cell was, and none is known to be equal. */
+  readonly incomparable?: string | undefined;
 }
