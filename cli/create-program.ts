@@ -32,6 +32,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['export'], load: async () => (await import('./commands/export.ts')).addExportCommand },
   { names: ['archive'], load: async () => (await import('./commands/archive.ts')).addArchiveCommand },
   { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAuditCommand },
+  { names: ['diff'], load: async () => (await import('./commands/diff.ts')).addDiffCommand },
   { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplainCommand },
   { names: ['log'], load: async () => (await import('./commands/log.ts')).addLogCommand },
   { names: ['dead-letters'], load: async () => (await import('./commands/dead-letters.ts')).addDeadLettersCommand },
