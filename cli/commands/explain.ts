@@ -135,13 +135,18 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
     if (feature.moreTiles > 0) output.line(`  and ${count(feature.moreTiles)} older tiles`);
   }
   if (feature.records.length > 0) {
-    output.table(['partition', 'offset', 'event time', 'value', 'id', 'seq'], feature.records.map(recordRow));
+    const isOrdered = feature.records.some(({ order }) => order !== undefined);
+    output.table(
+      ['partition', 'offset', 'event time', 'value', ...(isOrdered ? ['by'] : []), 'id', 'seq'],
+      feature.records.map(recordRow),
+    );
     if (feature.moreRecords > 0) output.line(`  and ${count(feature.moreRecords)} older records`);
   }
 }
 
-function recordRow({ partition, offset, eventTime, value, eventId, seq }: ExplainedRecord): (string | null)[] {
-  return [place(partition), count(offset), eventTime, JSON.stringify(value), eventId, count(seq)];
+function recordRow({ partition, offset, eventTime, value, order, eventId, seq }: ExplainedRecord): (string | null)[] {
+  const by = order === undefined ? [] : [JSON.stringify(order)];
+  return [place(partition), count(offset), eventTime, JSON.stringify(value), ...by, eventId, count(seq)];
 }
 
 function place(partition: number): string {

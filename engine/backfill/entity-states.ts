@@ -1,4 +1,5 @@
 import type { PreparedEvent } from '../define/compiled-view.ts';
+import { slotInputs } from '../define/slot-inputs.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { type EncodedRun, encodedRun } from '../state/encoded-run.ts';
@@ -26,7 +27,7 @@ export class EntityStates {
     this.#reducer = createViewReducer(layout);
     this.#states = new HeldStates(this.#reducer, decodedBytes, undefined, CROWDED_BYTES);
     this.#places = new SlotPlaces(layout);
-    const inputs = layout.slots.map(() => null);
+    const inputs = slotInputs(layout.slots).map(() => null);
     this.#event = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };
   }
 

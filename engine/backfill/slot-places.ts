@@ -1,6 +1,7 @@
 import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
-import type { ViewLayout } from '../define/view-layout.ts';
+import { slotInputs } from '../define/slot-inputs.ts';
+import { isOrdered, type ViewLayout } from '../define/view-layout.ts';
 
 /** Before the numbers of the slots: event time, partition, offset, and the row of the entity's event before this one. */
 const FIXED_NUMBERS = 4;
@@ -14,24 +15,24 @@ export class SlotPlaces {
   readonly refWidth: number;
   /** About what one event takes. */
   readonly bytesPerEvent: number;
-  /** Slots whose inputs are numbers. */
+  /** Indexes of inputs that are numbers. */
   readonly #numbers: number[] = [];
-  /** Slots whose inputs are true or false (or true, for a count of rows). */
+  /** Of those that are true or false (or true, for a count of rows). */
   readonly #booleans: number[] = [];
-  /** Slots whose inputs are texts and big integers. */
+  /** Of those that are texts and big integers. */
   readonly #refs: number[] = [];
-  /** Whether ids matter: only first and last break ties by them. */
+  /** Whether ids matter: only first, last, minBy and maxBy break ties by them. */
   readonly hasIds: boolean;
   /** The slots that ids matter to, where all of them are lifetime `last`; else null. */
   readonly lastSlots: readonly number[] | null;
 
   constructor(layout: ViewLayout) {
-    for (const [slot, { input }] of layout.slots.entries()) {
-      if (input === null || input.kind === 'boolean') this.#booleans.push(slot);
-      else if (input.kind === 'int' || input.kind === 'double' || input.kind === 'timestamp') this.#numbers.push(slot);
-      else this.#refs.push(slot);
+    for (const [index, { type }] of slotInputs(layout.slots).entries()) {
+      if (type === null || type.kind === 'boolean') this.#booleans.push(index);
+      else if (type.kind === 'int' || type.kind === 'double' || type.kind === 'timestamp') this.#numbers.push(index);
+      else this.#refs.push(index);
     }
-    const ordered = [...layout.slots.entries()].filter(([, { partial }]) => partial === 'first' || partial === 'last');
+    const ordered = [...layout.slots.entries()].filter(([, { partial }]) => isOrdered(partial));
     this.hasIds = ordered.length > 0 && layout.tieBreak !== 'offset';
     const isLast = ordered.every(([, slot]) => slot.partial === 'last' && layout.groups[slot.group]?.hopUs === null);
     this.lastSlots = isLast ? ordered.map(([slot]) => slot) : null;

@@ -2,7 +2,7 @@ import type { ScalarType } from '../values/field-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';
 import { kindName, type SourceCompilation } from './compile-source.ts';
-import type { CompiledView } from './compiled-view.ts';
+import type { CompiledView, FeatureInputs } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
 import { durationMicros } from './duration.ts';
 import type { Entity } from './entity.ts';
@@ -12,20 +12,20 @@ import type { ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { hushedPrepare } from './sensitive-view.ts';
-import { declaredType, type FeaturePlan, readFeatures, scalarOf } from './read-features.ts';
+import { declaredType, type FeaturePlan, type InputPlan, readFeatures, scalarOf } from './read-features.ts';
 
 export type KeyPlan = { readonly name: string; readonly type: ScalarType };
 
 /** A view compiled up to its fingerprint. */
 export interface ViewCompilation extends Omit<CompiledView, 'fingerprint' | 'tags'> {
   readonly slots: readonly SlotPlan[];
-  readonly featureInputs: readonly (string | null)[];
+  readonly featureInputs: readonly FeatureInputs[];
 }
 
-/** A row function that gives a feature its input. */
+/** A row function that gives a feature its input, or what it orders events by. */
 export interface FunctionInput {
-  /** The first feature that reads it; its faults are told under this name. */
-  readonly feature: string;
+  /** Of the first feature that reads it: `features.late_share`; its faults are told under it. */
+  readonly path: string;
   readonly from: RowFunction;
   readonly type: ScalarType;
 }
@@ -113,7 +113,7 @@ export function compileView(
     layout,
     source: source.source,
     refreshMs: typeof refreshUs === 'number' ? refreshUs / 1000 : null,
-    featureInputs: features.map(inputText),
+    featureInputs: features.map(inputTexts),
     prepare: hushedPrepare(createPrepare(view.where, keyReader(keys, view.key), slots), source.source),
     slots,
   };
@@ -123,11 +123,15 @@ export function compileView(
 /** Each function once for each type it is declared to give. */
 function functionInputs(features: readonly FeaturePlan[]): FunctionInput[] {
   const inputs: FunctionInput[] = [];
-  for (const { name, input } of features) {
-    if (input === null || typeof input.from === 'string') continue;
+  const note = (path: string, input: InputPlan | null): void => {
+    if (input === null || typeof input.from === 'string') return;
     const { from, type } = input;
     const known = inputs.some((other) => other.from === from && JSON.stringify(other.type) === JSON.stringify(type));
-    if (!known) inputs.push({ feature: name, from, type });
+    if (!known) inputs.push({ path, from, type });
+  };
+  for (const { name, input, order } of features) {
+    note(`features.${name}`, input);
+    note(`features.${name}.order`, order);
   }
   return inputs;
 }
@@ -160,9 +164,9 @@ function fits(field: ScalarType | null, key: ScalarType): boolean {
   return JSON.stringify(field) === JSON.stringify(key);
 }
 
-function inputText(feature: FeaturePlan): string | null {
-  if (feature.input === null) return null;
-  return sourceText(feature.input.from);
+function inputTexts({ input, order }: FeaturePlan): FeatureInputs {
+  const text = (plan: InputPlan | null): string | null => (plan === null ? null : sourceText(plan.from));
+  return { value: text(input), order: text(order) };
 }
 
 function sourceText(from: string | RowFunction): string {

@@ -31,7 +31,7 @@ export interface PreparedEvent {
   id: string | null;
   partition: number;
   offset: number;
-  /** Per slot of the layout: the input value, `null` to skip; for `count()` of rows: `true`. */
+  /** Per slot of the layout: the input value, `null` to skip; for `count()` of rows: `true`. Then what some slots take beside it (`slotInputs`). */
   inputs: ScalarValue[];
 }
 
@@ -91,6 +91,14 @@ export interface CompiledSource {
   readonly invalidLimit: { readonly rate: number; readonly window: number };
 }
 
+/** What a feature is made of, as text: a field's name, or the source text of a row function. */
+export interface FeatureInputs {
+  /** Null for `count()`. */
+  readonly value: string | null;
+  /** The y of `minBy` and `maxBy`. */
+  readonly order: string | null;
+}
+
 /** A definition made ready to run: hot-path closures plus the layout readers need. */
 export interface CompiledView {
   readonly name: string;
@@ -102,8 +110,8 @@ export interface CompiledView {
   /** What the release of the semantics before gave this very definition: its versions are known by it. Worked out when asked for. */
   readonly fingerprintBefore?: (() => Promise<string>) | undefined;
   readonly source: CompiledSource;
-  /** Per feature of the layout, what it aggregates: a field's name, or the source text of its row function; null for `count()`. */
-  readonly featureInputs?: readonly (string | null)[] | undefined;
+  /** Per feature of the layout, what it is made of. */
+  readonly featureInputs?: readonly FeatureInputs[] | undefined;
   /** Refresh period in ms while published and not streaming; null = by hand. */
   readonly refreshMs: number | null;
   /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */

@@ -14,6 +14,9 @@ export interface Feature<out Value = unknown> {
   readonly input: string | RowFunction | null;
   /** The type a row function returns; null: number. */
   readonly type: z.core.$ZodType | null;
+  /** Of `minBy` and `maxBy`, what they order events by, as `input`; else null. */
+  readonly order: string | RowFunction | null;
+  readonly orderType: z.core.$ZodType | null;
   /** Null: lifetime. */
   readonly window: string | null;
   /** Null: the default of the window. */
@@ -49,6 +52,35 @@ interface NumericInput<Members extends Shape> {
   ): Feature<Read<T>>;
 }
 
+/** What `minBy` and `maxBy` order events by where no type is given with it. */
+type Order<Members extends Shape> = FieldOfKind<Members, ScalarKind> | NumberOf<Members>;
+
+/** Any input, and what events are ordered by. A function returns a number, or what `type` (of x) and `byType` (of y) say. */
+interface OrderedInput<Members extends Shape> {
+  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Feature<Read<Members[Name]>>;
+  (x: NumberOf<Members>, y: Order<Members>): Feature<number | null>;
+  <T extends z.core.$ZodType>(
+    x: ValueOf<Members, T>,
+    y: Order<Members>,
+    options: { readonly type: T; readonly byType?: undefined },
+  ): Feature<Read<T>>;
+  <Name extends FieldOfKind<Members, ScalarKind>, Y extends z.core.$ZodType>(
+    x: Name,
+    y: ValueOf<Members, Y>,
+    options: { readonly type?: undefined; readonly byType: Y },
+  ): Feature<Read<Members[Name]>>;
+  <Y extends z.core.$ZodType>(
+    x: NumberOf<Members>,
+    y: ValueOf<Members, Y>,
+    options: { readonly type?: undefined; readonly byType: Y },
+  ): Feature<number | null>;
+  <T extends z.core.$ZodType, Y extends z.core.$ZodType>(
+    x: ValueOf<Members, T>,
+    y: ValueOf<Members, Y>,
+    options: { readonly type: T; readonly byType: Y },
+  ): Feature<Read<T>>;
+}
+
 /** The aggregates a view's `features` function builds with. */
 export interface FeatureBuilder<Members extends Shape = Shape> {
   /** Counts rows, or the rows whose input is not null. Never null itself. */
@@ -75,18 +107,26 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly first: AnyInput<Members>;
   /** The input of the latest event that has one. */
   readonly last: AnyInput<Members>;
+  /** x of the event with the least y, of those that have both; of equal ones the earliest, in the order of `first`. */
+  readonly minBy: OrderedInput<Members>;
+  /** x of the event with the greatest y, of those that have both; of equal ones the latest. */
+  readonly maxBy: OrderedInput<Members>;
 }
 
 /** Features of a view by name. */
 export type FeatureSet = Readonly<Record<string, Feature>>;
 
-interface FeatureFacts {
-  readonly aggregate: AggregateName;
-  readonly input: string | RowFunction | null;
-  readonly type: z.core.$ZodType | null;
-  readonly window: string | null;
-  readonly hop: string | null;
-}
+type FeatureFacts = Omit<Feature, 'kind' | 'value' | 'over'>;
+
+const plain: FeatureFacts = {
+  aggregate: 'count',
+  input: null,
+  type: null,
+  order: null,
+  orderType: null,
+  window: null,
+  hop: null,
+};
 
 function feature(facts: FeatureFacts): Feature<never> {
   return Object.freeze({
@@ -99,7 +139,24 @@ function feature(facts: FeatureFacts): Feature<never> {
 
 function aggregate(name: AggregateName) {
   return (input?: string | RowFunction, options?: { readonly type: z.core.$ZodType }): Feature<never> =>
-    feature({ aggregate: name, input: input ?? null, type: options?.type ?? null, window: null, hop: null });
+    feature({ ...plain, aggregate: name, input: input ?? null, type: options?.type ?? null });
+}
+
+function ordered(name: 'minBy' | 'maxBy') {
+  return (
+    input: string | RowFunction,
+    order: string | RowFunction,
+    options?: { readonly type?: z.core.$ZodType | undefined; readonly byType?: z.core.$ZodType | undefined },
+  ): Feature<never> =>
+    feature({
+      ...plain,
+      aggregate: name,
+      // Untyped callers leave them out; `compileDefinitions` says so.
+      input: input ?? null,
+      type: options?.type ?? null,
+      order: order ?? null,
+      orderType: options?.byType ?? null,
+    });
 }
 
 const aggregates = Object.freeze({
@@ -110,6 +167,8 @@ const aggregates = Object.freeze({
   max: aggregate('max'),
   first: aggregate('first'),
   last: aggregate('last'),
+  minBy: ordered('minBy'),
+  maxBy: ordered('maxBy'),
 });
 
 /** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import { functionText } from '../code/function-text.ts';
+import { slotFunctions } from './build-layout.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import { codeIdentity } from './code-identity.ts';
 import { declaredIdentity } from './declared-identity.ts';
@@ -34,6 +35,6 @@ export function fingerprintView({ definition, view, plans, code }: FingerprintIn
 }
 
 function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
-  const functions = [definition.where, definition.key, ...view.slots.map((slot) => slot.from)];
+  const functions = [definition.where, definition.key, ...view.slots.flatMap(slotFunctions)];
   return functions.map((each) => (typeof each === 'function' ? functionText(each) : (each ?? '')));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FieldPlan } from '../contract/field-plan.ts';
+import { slotFunctions } from './build-layout.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { FeatureView } from './feature-view.ts';
 import { bundleViewBefore } from './former-bundle.ts';
@@ -46,7 +47,7 @@ export async function formerFingerprint(input: FormerFingerprintInput): Promise<
 }
 
 function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
-  const functions = [definition.where, definition.key, ...view.slots.map((slot) => slot.from)];
+  const functions = [definition.where, definition.key, ...view.slots.flatMap(slotFunctions)];
   return functions.map((each) => (each === null ? '' : String(each)));
 }
 

@@ -2,13 +2,14 @@ import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
+import { shownInputs } from './shown-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
 
 /** A feature as `plan` prints it. */
 export interface PlanFeature {
   readonly name: string;
   readonly aggregate: AggregateName;
-  /** A field's name, a row function's text, or `*` for `count()`. */
+  /** A field's name or a row function's text, two of `minBy` and `maxBy`, or `*` for `count()`. */
   readonly input: string;
   /** `7d`, or `lifetime`. */
   readonly window: string;
@@ -99,7 +100,7 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
   return view.layout.features.map((feature, index) => ({
     name: feature.name,
     aggregate: feature.aggregate,
-    input: view.featureInputs?.[index] ?? '*',
+    input: shownInputs(view, index) ?? '*',
     window: feature.windowUs === null ? 'lifetime' : formatDuration(feature.windowUs),
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
     type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}`,

@@ -6,6 +6,7 @@ import type { SlotPlan } from './build-layout.ts';
 import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';
 import type { RowFunction } from './feature.ts';
 import { keyText } from './key-text.ts';
+import { orderIndex, slotInputs } from './slot-inputs.ts';
 
 /** What Postgres can index is 2,704 bytes a row; the rest is room for its headers and for the alignment of compound keys. */
 export const MAX_KEY_BYTES = 2_000;
@@ -112,10 +113,10 @@ export function whereReader(where: RowFunction): (row: Row, reasons: string[]) =
   };
 }
 
-/** One distinct input and the slots it feeds. */
+/** One distinct input, and where among an event's inputs it goes. */
 interface InputStep {
   readonly read: RowReader;
-  readonly slots: readonly number[];
+  readonly indexes: readonly number[];
 }
 
 /** The hot path of a view: where → key → slot inputs. Each row function runs once per event, however many slots it feeds. */
@@ -126,7 +127,11 @@ export function createPrepare(
 ): CompiledView['prepare'] {
   const keeps = where === null ? null : whereReader(where);
   const steps = inputSteps(slots);
-  const slotCount = slots.length;
+  const ordered = slots.flatMap((_, slot) => {
+    const order = orderIndex(slots, slot);
+    return order < 0 ? [] : [{ slot, order }];
+  });
+  const inputCount = slots.length + ordered.length;
   // One list for all events: almost none has anything to say.
   const reasons: string[] = [];
   return (event, out): PrepareOutcome => {
@@ -139,11 +144,16 @@ export function createPrepare(
     if (key === null) return 'null-key';
     const { inputs } = out;
     // Setting it, even to what it is, costs more than all the reading below.
-    if (inputs.length !== slotCount) inputs.length = slotCount;
+    if (inputs.length !== inputCount) inputs.length = inputCount;
     for (let index = 0; index < steps.length; index += 1) {
-      const { read, slots } = steps[index] as InputStep;
+      const { read, indexes } = steps[index] as InputStep;
       const value = read(row, reasons);
-      for (let at = 0; at < slots.length; at += 1) inputs[slots[at] as number] = value;
+      for (let at = 0; at < indexes.length; at += 1) inputs[indexes[at] as number] = value;
+    }
+    // Without a y there is nothing to order by: the slot skips the event.
+    for (let index = 0; index < ordered.length; index += 1) {
+      const { slot, order } = ordered[index] as { slot: number; order: number };
+      if (inputs[order] === null) inputs[slot] = null;
     }
     if (reasons.length > 0) return { invalid: [...reasons] };
     if (!inPlace) {
@@ -177,21 +187,24 @@ function tooLong(text: string): string {
 }
 
 function inputSteps(slots: readonly SlotPlan[]): InputStep[] {
-  const steps = new Map<string | RowFunction | null, Map<string, { read: RowReader; slots: number[] }>>();
-  slots.forEach((slot, index) => {
-    const byType = steps.get(slot.from) ?? new Map<string, { read: RowReader; slots: number[] }>();
-    steps.set(slot.from, byType);
-    const type = JSON.stringify(slot.input);
+  const steps = new Map<string | RowFunction | null, Map<string, { read: RowReader; indexes: number[] }>>();
+  slotInputs(slots).forEach((input, index) => {
+    const slot = slots[input.slot] as SlotPlan;
+    const isOrder = input.role === 'order';
+    const from = isOrder ? slot.orderFrom : slot.from;
+    const byType = steps.get(from) ?? new Map<string, { read: RowReader; indexes: number[] }>();
+    steps.set(from, byType);
+    const type = JSON.stringify(input.type);
     const known = byType.get(type);
-    if (known === undefined) byType.set(type, { read: slotReader(slot), slots: [index] });
-    else known.slots.push(index);
+    const label = `features.${slot.feature}${isOrder ? '.order' : ''}`;
+    if (known === undefined) byType.set(type, { read: inputReader(from, input.type, label), indexes: [index] });
+    else known.indexes.push(index);
   });
   return [...steps.values()].flatMap((byType) => [...byType.values()]);
 }
 
-function slotReader(slot: SlotPlan): RowReader {
-  const { from, input, feature } = slot;
-  if (from === null || input === null) return () => true;
-  if (typeof from === 'function') return functionReader(`features.${feature}`, from, input);
+function inputReader(from: string | RowFunction | null, type: ScalarType | null, label: string): RowReader {
+  if (from === null || type === null) return () => true;
+  if (typeof from === 'function') return functionReader(label, from, type);
   return (row) => row[from] as ScalarValue;
 }

@@ -52,7 +52,7 @@ function readersOf(
   const readers = new Map<string, Subject['read']>();
   if (typeof view.where === 'function') readers.set('where', whereReader(view.where));
   if (typeof view.key === 'function') readers.set('key', keyReader(keys, view.key));
-  for (const { feature, from, type } of functions) readers.set(`features.${feature}`, functionReader('', from, type));
+  for (const { path, from, type } of functions) readers.set(path, functionReader('', from, type));
   return readers;
 }
 

@@ -12,13 +12,21 @@ import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
 import type { AggregateName, PartialKind } from './view-layout.ts';
 
+/** Where a value comes from, and its type. */
+export interface InputPlan {
+  readonly type: ScalarType;
+  readonly from: string | RowFunction;
+}
+
 /** A feature judged and resolved. */
 export interface FeaturePlan {
   readonly name: string;
   readonly aggregate: AggregateName;
   readonly partial: PartialKind;
   /** Null for `count()`. */
-  readonly input: { readonly type: ScalarType; readonly from: string | RowFunction } | null;
+  readonly input: InputPlan | null;
+  /** Of `minBy` and `maxBy`, the y they order events by. */
+  readonly order: InputPlan | null;
   readonly windowUs: number | null;
   readonly hopUs: number | null;
   readonly result: ScalarType;
@@ -32,6 +40,8 @@ const partialOf = {
   max: 'max',
   first: 'first',
   last: 'last',
+  minBy: 'minBy',
+  maxBy: 'maxBy',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
@@ -119,12 +129,15 @@ function readFeature(
   const window = readWindow(feature, path, report);
   const { aggregate } = feature;
   if (feature.input === null) {
-    if (aggregate === 'count') return plan(name, feature, null, window);
+    if (aggregate === 'count') return plan(name, feature, null, null, window);
     report('no-input', path, `${aggregate} has no input`, `Name a field or give a function: f.${aggregate}('field').`);
     return null;
   }
-  const type = inputType(feature, source, path, report);
+  const type = inputType(feature.input, feature.type, source, path, report);
   if (type === null) return null;
+  const isOrdered = aggregate === 'minBy' || aggregate === 'maxBy';
+  const order = isOrdered ? readOrder(feature, source, `${path}.order`, report) : null;
+  if (isOrdered && order === null) return null;
   if ((aggregate === 'sum' || aggregate === 'avg') && !numericKinds.has(type.kind)) {
     const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
     report(
@@ -135,7 +148,22 @@ function readFeature(
     );
     return null;
   }
-  return plan(name, feature, { type, from: feature.input }, window);
+  return plan(name, feature, { type, from: feature.input }, order, window);
+}
+
+function readOrder(feature: Feature, source: SourceCompilation, path: string, report: ReportFault): InputPlan | null {
+  const { aggregate, order, orderType } = feature;
+  if (order === null) {
+    report(
+      'no-input',
+      path,
+      `${aggregate} has nothing to order events by`,
+      `Name a second field or give a second function: f.${aggregate}('field', 'other').`,
+    );
+    return null;
+  }
+  const type = inputType(order, orderType, source, path, report);
+  return type === null ? null : { type, from: order };
 }
 
 /** Columns of a Postgres table or view. */
@@ -149,13 +177,20 @@ interface Window {
   readonly hopUs: number | null;
 }
 
-function plan(name: string, feature: Feature, input: FeaturePlan['input'], window: Window): FeaturePlan {
+function plan(
+  name: string,
+  feature: Feature,
+  input: InputPlan | null,
+  order: InputPlan | null,
+  window: Window,
+): FeaturePlan {
   const { aggregate } = feature;
   return {
     name,
     aggregate,
     partial: partialOf[aggregate],
     input,
+    order,
     ...window,
     result: resultType(aggregate, input?.type ?? null),
   };
@@ -168,14 +203,20 @@ function resultType(aggregate: AggregateName, input: ScalarType | null): ScalarT
   return input;
 }
 
-function inputType(feature: Feature, source: SourceCompilation, path: string, report: ReportFault): ScalarType | null {
-  if (typeof feature.input === 'string') {
-    const field = source.fields.get(feature.input);
+function inputType(
+  input: string | RowFunction,
+  declared: z.core.$ZodType | null,
+  source: SourceCompilation,
+  path: string,
+  report: ReportFault,
+): ScalarType | null {
+  if (typeof input === 'string') {
+    const field = source.fields.get(input);
     if (field === undefined) {
       report(
         'unknown-field',
         path,
-        `no field "${feature.input}" in source ${source.source.name}`,
+        `no field "${input}" in source ${source.source.name}`,
         `Name one of: ${[...source.fields.keys()].join(', ')}.`,
       );
       return null;
@@ -185,22 +226,22 @@ function inputType(feature: Feature, source: SourceCompilation, path: string, re
       report(
         'wrong-input-type',
         path,
-        `field "${feature.input}" is a list or an object`,
+        `field "${input}" is a list or an object`,
         'Use a function that picks a value of it.',
       );
     }
     return type;
   }
-  if (typeof feature.input !== 'function') {
+  if (typeof input !== 'function') {
     report(
       'no-input',
       path,
-      `the input is neither a field's name nor a function, but ${typeof feature.input}`,
+      `the input is neither a field's name nor a function, but ${typeof input}`,
       "Write f.sum('field') or f.sum((e) => ...).",
     );
     return null;
   }
-  return feature.type === null ? { kind: 'double' } : declaredType(feature.type, path, report);
+  return declared === null ? { kind: 'double' } : declaredType(declared, path, report);
 }
 
 /** The scalar type a schema declares for a join key or a function's result; checks and null have no place there. */

@@ -20,7 +20,7 @@ export function rowSubjects(
     ...subject('where', view.where),
     // A key function is held to the join keys: where one of those is faulty itself, its fault is told already.
     ...(keysAreSound(view, keys) ? subject('key', view.key) : []),
-    ...functions.flatMap(({ feature, from }) => subject(`features.${feature}`, from)),
+    ...functions.flatMap(({ path, from }) => subject(path, from)),
   ];
 }
 

@@ -24,9 +24,13 @@ export function sensitiveParts({ source, layout, featureInputs }: CompiledView):
   const sensitive = new Set(source.sensitive);
   const any = sensitive.size > 0;
   const isMadeOfOne = (name: string): boolean => sensitive.has(name) || !fields.has(name);
+  const inputsOf = (feature: number): readonly string[] => {
+    const { value, order } = featureInputs?.[feature] ?? { value: null, order: null };
+    return order === null ? [value ?? ''] : [value ?? '', order];
+  };
   const features = new Set(
     layout.features.flatMap(({ name, aggregate }, index) =>
-      any && aggregate !== 'count' && isMadeOfOne(featureInputs?.[index] ?? '') ? [name] : [],
+      any && aggregate !== 'count' && inputsOf(index).some(isMadeOfOne) ? [name] : [],
     ),
   );
   return {

@@ -6,10 +6,15 @@ import type { ScalarType } from '../values/field-type.ts';
  */
 export const ENGINE_SEMANTICS = 2;
 
-export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
 
 /** The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls). */
-export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last';
+export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
+
+/** Whether a partial holds the value of one event, picked by the order of events: its ties break by event id or position. */
+export function isOrdered(partial: PartialKind): boolean {
+  return partial === 'first' || partial === 'last' || partial === 'minBy' || partial === 'maxBy';
+}
 
 /** Partials of one hop length share one series of tiles. A group with `hopUs: null` is the lifetime group: one partial set, no tiles. */
 export interface GroupLayout {
@@ -23,6 +28,8 @@ export interface SlotLayout {
   readonly partial: PartialKind;
   /** `null` for `count()` of rows. */
   readonly input: ScalarType | null;
+  /** Of `minBy` and `maxBy` alone: the type of the y they order events by. */
+  readonly order?: ScalarType | undefined;
   /** Index into `groups`. */
   readonly group: number;
 }
@@ -49,7 +56,7 @@ export interface ViewLayout {
   readonly view: string;
   readonly entity: string;
   readonly keys: readonly { readonly name: string; readonly type: ScalarType }[];
-  /** Ties of event time in `first`/`last` break by event id, as text (`id`) or as an integer (`integer-id`), or by partition, then offset. */
+  /** Ties of event time in `first`/`last`/`minBy`/`maxBy` break by event id, as text (`id`) or as an integer (`integer-id`), or by partition, then offset. */
   readonly tieBreak: 'id' | 'integer-id' | 'offset';
   /** Sorted by hop, the lifetime group last. */
   readonly groups: readonly GroupLayout[];

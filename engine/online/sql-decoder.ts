@@ -1,4 +1,4 @@
-import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+import type { FeatureLayout, SlotLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ErrorCode } from '../values/cell.ts';
 import { ALL_CORRUPT } from '../values/feature-errors.ts';
@@ -81,7 +81,10 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     `errors := ${literal(JSON.stringify(ALL_CORRUPT))};`,
     'END;',
   ];
-  const variables = accumulators.flatMap((accumulator) => accumulatorVariables(layout, accumulator));
+  const variables = [
+    ...accumulators.flatMap((accumulator) => accumulatorVariables(layout, accumulator)),
+    ...layout.slots.flatMap(slotVariables),
+  ];
   return [
     'DECLARE',
     'b bytea; size int; p int := 5; start int; byte int; shift int; v bigint; n bigint; e int; tile bigint; newest bigint; at_us bigint;',
@@ -109,11 +112,20 @@ function windowBounds(layout: ViewLayout, { group, windowUs }: Window, index: nu
 }
 
 function accumulatorVariables(layout: ViewLayout, { name, slot }: Accumulator): string[] {
-  const { partial, input } = layout.slots[slot]!;
+  const { partial, input, order } = layout.slots[slot]!;
   if (partial === 'count') return [`${name} bigint := 0;`];
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
-  return [`${name} ${sqlValue(input).held};`];
+  return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
+}
+
+/** Where the x of a `minBy` or `maxBy` waits while its y is read. */
+function slotVariables({ input, order }: SlotLayout, index: number): string[] {
+  return input === null || order === undefined ? [] : [`${waiting(index)} ${sqlValue(input).held};`];
+}
+
+function waiting(slot: number): string {
+  return `x_${slot}`;
 }
 
 function groupStatements(
@@ -151,7 +163,7 @@ function slotStatements(
   accumulators: readonly Accumulator[],
   windows: readonly Window[],
 ): string[] {
-  const { partial, input } = layout.slots[slotIndex]!;
+  const { partial, input, order } = layout.slots[slotIndex]!;
   const own = accumulators.filter((accumulator) => accumulator.slot === slotIndex);
   /** `statement` for each window that the present tile lies in. */
   const where = (statement: (name: string) => string, condition: (name: string) => string | null): string[] =>
@@ -197,6 +209,25 @@ function slotStatements(
     ];
   }
   const value = sqlValue(input);
+  if (partial === 'minBy' || partial === 'maxBy') {
+    if (order === undefined) throw internalBug(`a ${partial} slot without an order`);
+    const by = sqlValue(order);
+    // Tiles come in order of time: of equal ones minBy has the first, maxBy the last.
+    const comparison = partial === 'minBy' ? '<' : '>=';
+    return [
+      ...value.statements,
+      'IF present THEN',
+      `${waiting(slotIndex)} := ${value.read};`,
+      ...by.statements,
+      `IF NOT present THEN ${CORRUPT} END IF;`,
+      ...where(
+        (name) => `${name} := ${waiting(slotIndex)}; ${name}_y := ${by.read};`,
+        (name) => `(${name}_y IS NULL OR ${by.read} ${comparison} ${name}_y)`,
+      ),
+      ...eventStatements(layout, slotIndex),
+      'END IF;',
+    ];
+  }
   const take = (name: string): string => `${name} := ${value.read};`;
   const better = {
     min: (name: string) => `(${name} IS NULL OR ${value.read} < ${name})`,
@@ -213,7 +244,7 @@ function slotStatements(
   ];
 }
 
-/** Steps over the event that a `first` or `last` is of. */
+/** Steps over the event that the value is of. */
 function eventStatements(layout: ViewLayout, slotIndex: number): string[] {
   const { hopUs } = layout.groups[layout.slots[slotIndex]!.group]!;
   const time =

@@ -3,7 +3,9 @@ import { type Cell, isCellError, STATE_CORRUPT } from '../values/cell.ts';
 import { cellJson } from '../values/cell-json.ts';
 import { jsonValue } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { idComparisonOf } from '../values/compare.ts';
+import { orderIndex } from '../define/slot-inputs.ts';
+import { shownInputs } from '../define/shown-inputs.ts';
+import { comparisonOf, idComparisonOf } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import { CorruptState } from '../state/stored-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
@@ -38,7 +40,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   return {
     name,
     aggregate,
-    input: view.featureInputs?.[feature] ?? null,
+    input: shownInputs(view, feature),
     windowSeconds: windowUs === null ? null : windowUs / 1_000_000,
     hopSeconds: hopUs === null ? null : hopUs / 1_000_000,
     value: cellJson(result, cellOf(subject, state)),
@@ -110,7 +112,7 @@ function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent):
   return a.partition - b.partition || a.offset - b.offset;
 }
 
-/** For min, max, first and last, the record whose value it is; of several with the least or greatest value, the newest. */
+/** For min, max, first, last, minBy and maxBy, the record whose value it is; of several with min's or max's value, the newest. */
 function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[]): EntityEvent | null {
   const { view, feature, replayed } = subject;
   const { aggregate, slot } = view.layout.features[feature]!;
@@ -125,6 +127,18 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
       if (isCellError(cell)) return null;
       return behind.find((event) => sameCell(event.inputs[slot]!, cell)) ?? null;
     }
+    case 'minBy':
+    case 'maxBy': {
+      const { order } = view.layout.slots[slot]!;
+      const at = orderIndex(view.layout.slots, slot);
+      const compare = comparisonOf(order!);
+      const [sign, walked] = aggregate === 'maxBy' ? [1, behind.toReversed()] : [-1, behind];
+      // Of equal ones the last to come is kept: the latest of a maxBy, the earliest of a minBy.
+      return walked.reduce<EntityEvent | null>(
+        (best, event) => (best === null || sign * compare(event.inputs[at]!, best.inputs[at]!) >= 0 ? event : best),
+        null,
+      );
+    }
     case 'count':
     case 'sum':
     case 'avg':
@@ -134,7 +148,7 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
 
 function record({ view, feature }: FeatureSubject, event: EntityEvent): ExplainedRecord {
   const { slot } = view.layout.features[feature]!;
-  const { input } = view.layout.slots[slot]!;
+  const { input, order } = view.layout.slots[slot]!;
   const { partition, offset, eventTimeUs, id, inputs, seq } = event;
   return {
     partition,
@@ -142,6 +156,7 @@ function record({ view, feature }: FeatureSubject, event: EntityEvent): Explaine
     eventTime: formatDateTime(eventTimeUs),
     eventId: id,
     value: input === null ? true : jsonValue(input, inputs[slot]!),
+    ...(order === undefined ? {} : { order: jsonValue(order, inputs[orderIndex(view.layout.slots, slot)]!) }),
     seq,
   };
 }

@@ -42,6 +42,8 @@ export interface ExplainedRecord {
   readonly eventId: string | null;
   /** What the feature took of it; true for a count of rows. */
   readonly value: JsonValue;
+  /** Of `minBy` and `maxBy`, what it was ordered by. */
+  readonly order?: JsonValue | undefined;
   /** The commit that applied it; 0 is the backfill. */
   readonly seq: number;
 }
@@ -59,7 +61,7 @@ export interface ExplainedTile {
 export interface ExplainedFeature {
   readonly name: string;
   readonly aggregate: AggregateName;
-  /** A field's name or the text of the row function; null for `count()`. */
+  /** A field's name or the text of the row function, two of minBy and maxBy; null for `count()`. */
   readonly input: string | null;
   /** Seconds; null for a lifetime feature. */
   readonly windowSeconds: number | null;
@@ -74,7 +76,7 @@ export interface ExplainedFeature {
   /** Newest first, those with a value for the feature. */
   readonly records: readonly ExplainedRecord[];
   readonly moreRecords: number;
-  /** For min, max, first, last: the record whose value it is. */
+  /** For min, max, first, last, minBy, maxBy: the record whose value it is. */
   readonly deciding: ExplainedRecord | null;
 }
 

@@ -17,7 +17,11 @@ export function shownExplanation({ replayedBy, ...explanation }: Explained): Exp
   });
   const feature = (one: ExplainedFeature): ExplainedFeature => {
     const isSensitive = sensitive.feature(one.name);
-    const record = (of: ExplainedRecord): ExplainedRecord => ({ ...withId(of), value: shownIf(isSensitive, of.value) });
+    const record = (of: ExplainedRecord): ExplainedRecord => ({
+      ...withId(of),
+      value: shownIf(isSensitive, of.value),
+      ...(of.order === undefined ? {} : { order: shownIf(isSensitive, of.order) }),
+    });
     return {
       ...one,
       value: shownIf(isSensitive, one.value),

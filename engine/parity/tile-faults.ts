@@ -1,4 +1,6 @@
 import type { Cell } from '../values/cell.ts';
+import { orderIndex } from '../define/slot-inputs.ts';
+import { isOrdered } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityCase } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
@@ -8,7 +10,7 @@ import { sameCell } from './compare-values.ts';
 
 type Seen = StoredEvidence | ReadEvidence;
 
-/** `first` and `last` hold the value of another event than the one whose turn it is. */
+/** `first`, `last`, `minBy` or `maxBy` hold the value of another event than the one whose turn it is. */
 export function findOrder(of: EntityCase, evidence: Seen): Finding | null {
   const pairs = evidence instanceof StoredEvidence ? storedOrder(of, evidence) : readOrder(of, evidence);
   if (pairs === null || pairs.length === 0) return null;
@@ -40,7 +42,7 @@ function storedOrder(of: EntityCase, evidence: StoredEvidence): Held[] | null {
       if (wanted === undefined || found === undefined) return null;
       for (const slot of slots) {
         const { partial } = layoutSlots[slot]!;
-        if (partial !== 'first' && partial !== 'last') return null;
+        if (!isOrdered(partial)) return null;
         const at = expected[group]!.slots.indexOf(slot);
         let held: EntityEvent | null = null;
         let right: EntityEvent | null = null;
@@ -63,17 +65,21 @@ function readOrder(of: EntityCase, evidence: ReadEvidence): Held[] | null {
   const values = of.reducer.read(evidence.expected, evidence.asOfUs);
   const pairs: Held[] = [];
   for (const index of evidence.features) {
-    const { aggregate, slot } = features[index]!;
+    const { slot } = features[index]!;
     const { partial } = slots[slot]!;
-    if ((aggregate !== 'first' && aggregate !== 'last') || (partial !== 'first' && partial !== 'last')) return null;
+    if (!isOrdered(partial)) return null;
     const events = of
       .upTo(evidence.seq)
       .filter((event) => event.inputs[slot] !== null && evidence.isVisible(event, index));
     const having = (cell: Cell): EntityEvent[] => events.filter((event) => sameCell(event.inputs[slot]!, cell));
     const received = evidence.served.find((served) => served.index === index)!.value;
     const [rights, helds] = [having(values[index]!), having(received)];
-    const right = partial === 'last' ? newest(rights) : newest(rights, -1);
-    const held = helds.find((event) => event.eventTimeUs === right?.eventTimeUs) ?? newest(helds);
+    const right = partial === 'last' || partial === 'maxBy' ? newest(rights) : newest(rights, -1);
+    // Of minBy and maxBy only events with the same y have an order: another y is another fault.
+    const y = orderIndex(slots, slot);
+    const rivals =
+      y < 0 ? helds : helds.filter((event) => right !== null && sameCell(event.inputs[y]!, right.inputs[y]!));
+    const held = rivals.find((event) => event.eventTimeUs === right?.eventTimeUs) ?? newest(rivals);
     if (right === null || held === null) return null;
     pairs.push({ held, right });
   }

@@ -4,12 +4,22 @@ import { internalBug } from '../errors/millrace-error.ts';
 import { countShape, createCount } from './count.ts';
 import { createFirstLast, firstLastShape } from './first-last.ts';
 import { createMinMax, minMaxShape } from './min-max.ts';
+import { createMinMaxBy, minMaxByShape, type OrderedInput } from './min-max-by.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import { createSum, sumShape } from './sum.ts';
 import type { RowPlace } from './tile-rows.ts';
 
+/** A slot, and how its view orders events. */
+export interface SlotPlace {
+  readonly slot: SlotLayout;
+  readonly tieBreak: ViewLayout['tieBreak'];
+  /** Where among an event's inputs its y stands, of `minBy` and `maxBy`. */
+  readonly orderIndex: number;
+}
+
 /** What a slot takes of a row. */
-export function partialShape(slot: SlotLayout, tieBreak: ViewLayout['tieBreak']): PartialShape {
+export function partialShape(given: SlotPlace): PartialShape {
+  const { slot, tieBreak } = given;
   switch (slot.partial) {
     case 'count':
       return countShape;
@@ -21,17 +31,21 @@ export function partialShape(slot: SlotLayout, tieBreak: ViewLayout['tieBreak'])
     case 'first':
     case 'last':
       return firstLastShape(inputOf(slot), tieBreak);
+    case 'minBy':
+    case 'maxBy':
+      return minMaxByShape(orderedOf(given), tieBreak);
   }
 }
 
 /** The reducer of a slot, bound to its place in the rows of its group. */
-export function createPartial(slot: SlotLayout, tieBreak: ViewLayout['tieBreak'], place: RowPlace): PartialReducer {
+export function createPartial(slot: SlotPlace, place: RowPlace): PartialReducer {
   // All reducers made by one literal have one hidden class: the hot loops' look-ups of their functions stay monomorphic.
-  const { add, merge, encode, decode, reader } = partialOf(slot, tieBreak, place);
+  const { add, merge, encode, decode, reader } = partialOf(slot, place);
   return { add, merge, encode, decode, reader };
 }
 
-function partialOf(slot: SlotLayout, tieBreak: ViewLayout['tieBreak'], place: RowPlace): PartialReducer {
+function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
+  const { slot, tieBreak } = given;
   switch (slot.partial) {
     case 'count':
       return createCount(place);
@@ -43,10 +57,19 @@ function partialOf(slot: SlotLayout, tieBreak: ViewLayout['tieBreak'], place: Ro
     case 'first':
     case 'last':
       return createFirstLast(slot.partial, inputOf(slot), tieBreak, place);
+    case 'minBy':
+    case 'maxBy':
+      return createMinMaxBy(slot.partial, orderedOf(given), tieBreak, place);
   }
 }
 
 function inputOf(slot: SlotLayout): ScalarType {
   if (slot.input === null) throw internalBug(`a ${slot.partial} slot without an input`);
   return slot.input;
+}
+
+function orderedOf({ slot, orderIndex }: SlotPlace): OrderedInput {
+  const { partial, order } = slot;
+  if (order === undefined || orderIndex < 0) throw internalBug(`a ${partial} slot without an order`);
+  return { x: inputOf(slot), y: order, orderIndex };
 }

@@ -1,4 +1,5 @@
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { Ref, RowPlace, TileRows } from './tile-rows.ts';
 
 /** True where a row holds a value of the type as a number in a cell; else it is a ref. */
 export function heldInCell(type: ScalarType): boolean {
@@ -22,4 +23,32 @@ export function wellFormed(text: string): string {
 /** The value of a filled cell. */
 export function valueOfCell(type: ScalarType): (cell: number) => ScalarValue {
   return type.kind === 'boolean' ? (cell) => cell === 1 : (cell) => cell;
+}
+
+/** A value in its place in the rows: the cell `cell`, or the ref `ref`, whichever holds the type. */
+export interface HeldValue {
+  /** Of a row that has one. */
+  at(rows: TileRows, row: number): NonNullable<ScalarValue>;
+  store(rows: TileRows, row: number, value: ScalarValue): void;
+}
+
+export function heldValue(
+  type: ScalarType,
+  { cell, ref, cellStride, refStride }: Pick<RowPlace, 'cell' | 'ref' | 'cellStride' | 'refStride'>,
+): HeldValue {
+  if (!heldInCell(type)) {
+    return {
+      at: (rows, row) => rows.refs[row * refStride + ref] as Exclude<Ref, null>,
+      store(rows, row, value) {
+        rows.refs[row * refStride + ref] = refOfValue(value);
+      },
+    };
+  }
+  const toValue = valueOfCell(type);
+  return {
+    at: (rows, row) => toValue(rows.cells[row * cellStride + cell]!) as number | boolean,
+    store(rows, row, value) {
+      rows.cells[row * cellStride + cell] = cellOfValue(value);
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import { createPartial, partialShape } from '../reduce/create-partial.ts';
 import type { PartialReducer } from '../reduce/partial-reducer.ts';
 import type { Ref, RowPlace, TileRows } from '../reduce/tile-rows.ts';
+import { orderIndex } from '../define/slot-inputs.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 
 /** A hop group made ready: the shape of its rows and the reducers of its slots. */
@@ -24,13 +25,18 @@ export interface TileGroup {
 export function createTileGroups(layout: ViewLayout): TileGroup[] {
   return layout.groups.map((group, index) => {
     const slots = [...layout.slots.keys()].filter((slot) => layout.slots[slot]!.group === index);
-    const shapes = slots.map((slot) => partialShape(layout.slots[slot]!, layout.tieBreak));
+    const given = slots.map((slot) => ({
+      slot: layout.slots[slot]!,
+      tieBreak: layout.tieBreak,
+      orderIndex: orderIndex(layout.slots, slot),
+    }));
+    const shapes = given.map(partialShape);
     // Cell 0 is the tile index.
     const emptyCells = [0, ...shapes.flatMap((shape) => shape.emptyCells)];
     const emptyRefs = shapes.flatMap((shape) => shape.emptyRefs);
     let cell = 1;
     let ref = 0;
-    const partials = slots.map((slot, at) => {
+    const partials = given.map((slot, at) => {
       const place: RowPlace = {
         cell,
         ref,
@@ -40,7 +46,7 @@ export function createTileGroups(layout: ViewLayout): TileGroup[] {
       };
       cell += shapes[at]!.emptyCells.length;
       ref += shapes[at]!.emptyRefs.length;
-      return createPartial(layout.slots[slot]!, layout.tieBreak, place);
+      return createPartial(slot, place);
     });
     return {
       hopUs: group.hopUs,

@@ -9,6 +9,7 @@ import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
 import { type MemoryAmount, memoryShares } from '../../engine/memory/memory-shares.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { slotInputs } from '../../engine/define/slot-inputs.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
@@ -53,6 +54,15 @@ const layouts: readonly ViewLayout[] = [
       { partial: 'min', input: { kind: 'int64' }, group: 1 },
     ],
   },
+  {
+    ...layout,
+    tieBreak: 'id',
+    slots: [
+      { partial: 'maxBy', input: { kind: 'int64' }, order: { kind: 'boolean' }, group: 0 },
+      { partial: 'minBy', input: { kind: 'double' }, order: { kind: 'string' }, group: 0 },
+      { partial: 'last', input: { kind: 'string' }, group: 1 },
+    ],
+  },
 ];
 
 let folder: string;
@@ -94,7 +104,7 @@ function event(
   offset: number,
 ): PreparedEvent {
   const key = keys[step.key]!;
-  const inputs = used.slots.map(({ input }) => inputOf(input, step.value));
+  const inputs = slotInputs(used.slots).map(({ type }) => inputOf(type, step.value));
   const id = used.tieBreak === 'id' ? ids[(offset * 7) % ids.length]! : null;
   return { keyText: key.join('\0'), key, eventTimeUs: step.time, id, partition: offset % 3, offset, inputs };
 }

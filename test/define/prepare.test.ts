@@ -71,6 +71,21 @@ test('an event becomes a key and slot inputs; a function runs once for all its s
   expect(out.inputs.filter((input) => input === null)).toHaveLength(4);
 });
 
+test('a slot that orders events takes none without an x or a y', async () => {
+  const view = featureView('by_city', {
+    entity: entity('cab', { city: z.string() }),
+    source: trips,
+    features: (f) => ({ n: f.count(), dearest: f.maxBy('note', 'fare'), fare: f.sum('fare') }),
+  });
+  const compiled = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const ready = compiled.views.get('by_city')!;
+  const out = blank();
+  expect(ready.prepare(event(good), out)).toBe('ok');
+  expect(out.inputs).toEqual([true, 'x', 2.5, 2.5]);
+  expect(ready.prepare(event({ ...good, fare: null }), out)).toBe('ok');
+  expect(out.inputs).toEqual([true, null, null, null]);
+});
+
 test('what is no event of the view says why', async () => {
   const { view } = await compiled();
   expect(view.prepare(event({ ...good, no: 0 }), blank())).toBe('filtered');

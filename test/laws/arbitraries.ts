@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
+import { slotInputs } from '../../engine/define/slot-inputs.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type {
@@ -178,6 +179,21 @@ function featuresOf(
   );
 }
 
+/** Beside the type at hand, the other input of `minBy` and `maxBy`: few enough values that ties happen. */
+const ORDER: ScalarType = { kind: 'int' };
+const orders = fc.option(fc.integer({ min: -1, max: 1 }), { freq: 5 });
+
+/** What `prepare` makes of a value and an order: the inputs of a layout's slots, in which a slot skips what has no y. */
+export function inputsOf(layout: ViewLayout, value: ScalarValue, order: ScalarValue): ScalarValue[] {
+  return slotInputs(layout.slots).map(({ slot, role, type }) => {
+    if (type === null) return true;
+    const { input, order: y } = layout.slots[slot]!;
+    if (y === undefined) return value;
+    if (value === null || order === null) return null;
+    return (role === 'order' ? y : input) === ORDER ? order : value;
+  });
+}
+
 /** A view that puts every aggregate a type has on each tiling, and on a lifetime if asked. */
 export function layoutOf(
   type: ScalarType,
@@ -194,6 +210,11 @@ export function layoutOf(
   const slots = groups.flatMap((_, group): SlotLayout[] => [
     { partial: 'count', input: null, group },
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
+    ...(['minBy', 'maxBy'] as const).flatMap((partial): SlotLayout[] => [
+      { partial, input: type, order: ORDER, group },
+      // And the other way round: every type is an order.
+      { partial, input: ORDER, order: type, group },
+    ]),
   ]);
   return {
     semantics: ENGINE_SEMANTICS,
@@ -267,14 +288,15 @@ export function eventsOf(
           partition: fc.integer({ min: -1, max: 1 }),
           offset: fc.oneof(fc.nat(2), fc.constant(Number.MAX_SAFE_INTEGER)),
           value: fc.option(valuesOf(type), { freq: 5 }),
+          order: orders,
         })
         .map(
-          ({ value, id, integerId, ...rest }): PreparedEvent => ({
+          ({ value, order, id, integerId, ...rest }): PreparedEvent => ({
             ...rest,
             id: layout.tieBreak === 'offset' ? null : layout.tieBreak === 'id' ? id : integerId,
             keyText: 'k',
             key: ['k'],
-            inputs: layout.slots.map(({ input }) => (input === null ? true : value)),
+            inputs: inputsOf(layout, value, order),
           }),
         ),
       { maxLength },

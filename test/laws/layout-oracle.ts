@@ -1,5 +1,6 @@
 /** A layout and its events as the oracle takes them: an input per feature rather than per slot. */
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { orderIndex } from '../../engine/define/slot-inputs.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import type { OracleType } from '../oracle/order.ts';
 import type { OracleEvent, OracleView } from '../oracle/view.ts';
@@ -20,17 +21,22 @@ export function oracleViewOf({ tieBreak, slots, features }: ViewLayout): OracleV
       name,
       aggregate,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
+      order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
       over: windowUs === null || hopUs === null ? null : { windowUs, hopUs },
     })),
   };
 }
 
-export function oracleEventsOf({ tieBreak, features }: ViewLayout, events: readonly PreparedEvent[]): OracleEvent[] {
+export function oracleEventsOf(
+  { tieBreak, slots, features }: ViewLayout,
+  events: readonly PreparedEvent[],
+): OracleEvent[] {
   return events.map(({ partition, offset, eventTimeUs, id, inputs }) => ({
     partition,
     offset,
     eventTimeUs,
     id: tieBreak === 'integer-id' ? BigInt(id ?? '') : id,
     inputs: features.map(({ slot }) => inputs[slot]!),
+    orders: features.map(({ slot }) => inputs[orderIndex(slots, slot)] ?? null),
   }));
 }

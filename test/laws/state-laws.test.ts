@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
-import { eventsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
+import { eventsOf, inputsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { asOracle, expectSameBits, hex, stateOf } from './engine-reads.ts';
 import { lawRuns } from './law-seed.ts';
 
@@ -150,7 +150,7 @@ describe('long series', () => {
       id: `${index % 17}`,
       partition: 0,
       offset: index,
-      inputs: layout.slots.map(({ input }) => (input === null ? true : (time % 1000) / 7)),
+      inputs: inputsOf(layout, (time % 1000) / 7, index % 3),
     }));
 
   test('forward, backward and shuffled, whole and in parts, give the same bytes', () => {

@@ -69,6 +69,9 @@ export const productSales = featureView('product_sales', {
     at_last_7d: f.last('at').over('7d'),
     price_last: f.last('price'),
     id_max_7d: f.max('id').over('7d'),
+    at_cheapest_7d: f.minBy('at', 'price').over('7d'),
+    heaviest_channel: f.maxBy('channel', 'weight'),
+    day_of_most_pieces: f.maxBy('day', (e) => (e.paid ? e.pieces : null), { byType: z.int() }).over('30d'),
   }),
 });
 

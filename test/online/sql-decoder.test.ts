@@ -9,7 +9,7 @@ import { createStateTable } from '../../engine/postgres/state-table.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import { CorruptState, openStored, stateCrc } from '../../engine/state/stored-state.ts';
-import { eventsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeName } from '../laws/arbitraries.ts';
+import { eventsOf, inputsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeName } from '../laws/arbitraries.ts';
 import { stateOf } from '../laws/engine-reads.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
@@ -163,7 +163,7 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
               id: `${index}`,
               partition: 0,
               offset: index,
-              inputs: layout.slots.map(({ input }) => (input === null ? true : value)),
+              inputs: inputsOf(layout, value, index % 2),
             })),
           );
           const bytes = reducer.encode(state);

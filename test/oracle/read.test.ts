@@ -145,6 +145,31 @@ describe('order of first and last', () => {
   });
 });
 
+test('minBy has the earliest of the least, maxBy the latest of the greatest, of events with both', () => {
+  const of: OracleView<Row> = {
+    ...view(),
+    features: (['minBy', 'maxBy'] as const).map((aggregate) => ({
+      name: aggregate,
+      aggregate,
+      input: { type: { kind: 'int' }, of: ({ v }) => v },
+      order: { type: { kind: 'string' }, of: () => null },
+      over: null,
+    })),
+  };
+  const at = (eventTimeUs: number, x: number | null, y: string | null): OracleEvent => ({
+    partition: 0,
+    offset: eventTimeUs,
+    eventTimeUs,
+    id: eventTimeUs,
+    inputs: [x, x],
+    orders: [y, y],
+  });
+  const seen = [at(3, 30, 'b'), at(1, 10, 'b'), at(2, 20, 'z'), at(4, 40, 'z'), at(5, null, 'a'), at(6, 60, null)];
+  expect(trainingValues(of, seen, 9)).toEqual([10, 40]);
+  expect(trainingValues(of, seen, 4)).toEqual([10, 20]);
+  expect(trainingValues(of, seen.slice(4), 9)).toEqual([null, null]);
+});
+
 describe('serving', () => {
   const hours = view(['count', '1h'], ['count', '2h', '1m'], ['count', null]);
 

@@ -65,7 +65,10 @@ function newestOf(events: readonly OracleEvent[]): number {
 
 function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
   const feature: OracleFeature<Row> = view.features[index]!;
-  const nonNull = seen.filter(({ inputs }) => inputs[index] !== null);
+  // "events with x and y both non-null"
+  const nonNull = seen.filter(
+    ({ inputs, orders }) => inputs[index] !== null && (feature.order === undefined || orders![index] !== null),
+  );
   if (feature.aggregate === 'count') return nonNull.length;
   if (nonNull.length === 0) return null;
   const { type } = feature.input!;
@@ -85,7 +88,17 @@ function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly Oracl
       return nonNull.reduce((best, event) => (inOrder(view, index, event, best) < 0 ? event : best)).inputs[index]!;
     case 'last':
       return nonNull.reduce((best, event) => (inOrder(view, index, event, best) > 0 ? event : best)).inputs[index]!;
+    case 'minBy':
+      return nonNull.reduce((best, event) => (byOrder(view, index, event, best) < 0 ? event : best)).inputs[index]!;
+    case 'maxBy':
+      return nonNull.reduce((best, event) => (byOrder(view, index, event, best) > 0 ? event : best)).inputs[index]!;
   }
+}
+
+/** "the least or greatest of (y, order of §5): minBy the earliest event, maxBy the latest" */
+function byOrder<Row>(view: OracleView<Row>, index: number, a: OracleEvent, b: OracleEvent): number {
+  const { type } = view.features[index]!.order!;
+  return compareByType(type, a.orders![index]!, b.orders![index]!) || inOrder(view, index, a, b);
 }
 
 /** (event time, event id if declared, else partition and offset); what ties still (one id at one time in two partitions), by value. */

@@ -7,7 +7,7 @@ import { compareByType, type OracleScalar, type OracleType } from './order.ts';
 import { type OracleAggregate, type OracleEvent, type OracleView, spanOf } from './view.ts';
 import { tileOf } from './window.ts';
 
-type Additive = Exclude<OracleAggregate, 'first' | 'last'>;
+type Additive = Exclude<OracleAggregate, 'first' | 'last' | 'minBy' | 'maxBy'>;
 
 /** An entity's events by (event time, id, else partition and offset); what ties still has one order only, being equal. */
 export function sortedEvents<Row>({ idType }: OracleView<Row>, events: readonly OracleEvent[]): OracleEvent[] {
@@ -33,6 +33,8 @@ export function sortedTrainingValues<Row>(
     if (input === null) return until - from;
     const { type } = input;
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);
+    if (aggregate === 'minBy' || aggregate === 'maxBy')
+      return extremeOf(sorted.slice(from, until), index, feature.order!.type, aggregate);
     return type.kind === 'int'
       ? ofSmallIntegers(sorted, index, from, until, aggregate)
       : ofValues(type, aggregate, valuesOf(sorted, index, from, until));
@@ -77,6 +79,20 @@ function ofSmallIntegers(
   if (aggregate === 'count') return count;
   if (count === 0) return null;
   return { sum: sum + 0, avg: sum / count + 0, min: least, max: greatest }[aggregate];
+}
+
+/** Of equal ones the first of a minBy and the last of a maxBy: the events are in their order. */
+function extremeOf(events: readonly OracleEvent[], index: number, order: OracleType, kind: 'minBy' | 'maxBy') {
+  const both = events.filter(({ inputs, orders }) => inputs[index] !== null && orders![index] !== null);
+  const better = (a: OracleEvent, b: OracleEvent): boolean => {
+    const compared = compareByType(order, a.orders![index]!, b.orders![index]!);
+    return kind === 'minBy' ? compared < 0 : compared >= 0;
+  };
+  const best = both.reduce<OracleEvent | null>(
+    (held, event) => (held === null || better(event, held) ? event : held),
+    null,
+  );
+  return best === null ? null : best.inputs[index]!;
 }
 
 /** How many events come before an instant. */

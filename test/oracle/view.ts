@@ -3,13 +3,20 @@ import type { OracleScalar, OracleType } from './order.ts';
 import type { OracleStep } from './source-log.ts';
 import { defaultHopUs, durationUs, type OracleSpan } from './window.ts';
 
-export type OracleAggregate = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+export type OracleAggregate = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
+
+export interface OracleInput<Row> {
+  readonly type: OracleType;
+  readonly of: (row: Row) => OracleScalar | null;
+}
 
 export interface OracleFeature<Row> {
   readonly name: string;
   readonly aggregate: OracleAggregate;
   /** `null`: `count()` of rows. A function may throw. */
-  readonly input: { readonly type: OracleType; readonly of: (row: Row) => OracleScalar | null } | null;
+  readonly input: OracleInput<Row> | null;
+  /** The y of `minBy` and `maxBy`. */
+  readonly order?: OracleInput<Row> | undefined;
   /** As in `.over(window, { hop })`, or in µs; `null`: lifetime. */
   readonly over: { readonly window: string; readonly hop?: string } | OracleSpan | null;
 }
@@ -30,6 +37,8 @@ export interface OracleEvent {
   readonly eventTimeUs: number;
   readonly id: OracleScalar | null;
   readonly inputs: readonly (OracleScalar | null)[];
+  /** Per feature its y; none where no feature takes one. */
+  readonly orders?: readonly (OracleScalar | null)[] | undefined;
 }
 
 export interface OracleViewLog<Row> {
@@ -60,8 +69,9 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
         continue;
       }
       const inputs = view.features.map(({ input }) => (input === null ? true : input.of(row!)));
+      const orders = view.features.map(({ order }) => order?.of(row!) ?? null);
       const events = entities.get(key) ?? [];
-      events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs });
+      events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs, orders });
       entities.set(key, events);
     } catch {
       failed.push(step);

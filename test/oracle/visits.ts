@@ -131,6 +131,27 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       { name: 'last_p_2h', aggregate: 'last', input: { type: MONEY, of: ({ p }) => p }, over: { window: '2h' } },
       { name: 'first_n_1d', aggregate: 'first', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
       {
+        name: 's_of_most_x',
+        aggregate: 'maxBy',
+        input: { type: TEXT, of: ({ s }) => s },
+        order: { type: DOUBLE, of: ({ x }) => x },
+        over: { window: '50m', hop: '7m' },
+      },
+      {
+        name: 'n_of_least_p',
+        aggregate: 'minBy',
+        input: { type: INT, of: ({ n }) => n },
+        order: { type: MONEY, of: ({ p }) => p },
+        over: null,
+      },
+      {
+        name: 'p_by_rest_1d',
+        aggregate: 'maxBy',
+        input: { type: MONEY, of: ({ p }) => p },
+        order: { type: INT, of: ({ n }) => (n === null ? null : n % 2) },
+        over: { window: '1d' },
+      },
+      {
         name: 'odd',
         aggregate: 'sum',
         input: { type: INT, of: ({ n }) => (n === null ? null : oddOf(n)) },

@@ -14,14 +14,14 @@ afterEach(async () => {
 });
 
 /** Hours since now began: the stream's commits are made at the database's present. */
-async function world(): Promise<{
+async function world(options: { largest?: boolean } = {}): Promise<{
   run: ParityWorld;
   startUs: number;
   readonly buy: (hour: number, purchase: Partial<Purchase>) => void;
 }> {
   const startUs = Math.floor(Date.now() / 3_600_000) * HOUR_US - 40 * HOUR_US;
   open = await openWorld(inject('stack').databaseUrl, {
-    view: spendingView({ topic: 'purchases' }),
+    view: spendingView({ topic: 'purchases', ...options }),
     nowUs: startUs + 40.5 * HOUR_US,
   });
   const run = open;
@@ -104,6 +104,27 @@ test('the present value of every feature, its tiles, its records and the lag', a
   expect(sum.replayed).toBe(sum.value);
   expect(last).toMatchObject({ value: 310, deciding: { offset: 8, eventTime: iso(31), eventId: 'at-31' } });
   expect(last.tiles).toEqual([{ index: 0, from: null, until: null, value: 310 }]);
+});
+
+test('of maxBy the records with what they are ordered by, and the one whose value it is: of equal ones the latest', async () => {
+  const { run, buy } = await world({ largest: true });
+  buy(1, { amount: 70 });
+  await run.backfill();
+  buy(2, { amount: 70 });
+  buy(3, { amount: null });
+  buy(4, { amount: 5 });
+  await run.stream();
+  const largest = (await explain(run)).features.find(({ name }) => name === 'largest_id')!;
+  expect(largest).toMatchObject({
+    value: 'at-2',
+    replayed: 'at-2',
+    deciding: { eventId: 'at-2', value: 'at-2', order: 70 },
+  });
+  expect(largest.records.map(({ value, order }) => [value, order])).toEqual([
+    ['at-4', 5],
+    ['at-2', 70],
+    ['at-1', 70],
+  ]);
 });
 
 test('what was served at an earlier time, and what came too late for it', async () => {

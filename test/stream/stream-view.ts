@@ -82,6 +82,8 @@ const contract = compileContract(
 export function spendingView(options: {
   topic: string | null;
   lifetime?: boolean;
+  /** With the id of the largest purchase as a feature, too. */
+  largest?: boolean;
   source?: Partial<CompiledSource>;
   fingerprint?: string;
 }): CompiledView {
@@ -93,7 +95,24 @@ export function spendingView(options: {
           slots: layout.slots.slice(0, 2),
           features: layout.features.slice(0, 2),
         }
-      : layout;
+      : options.largest === true
+        ? {
+            ...layout,
+            slots: [...layout.slots, { partial: 'maxBy', input: { kind: 'string' }, order: { kind: 'int' }, group: 1 }],
+            features: [
+              ...layout.features,
+              {
+                name: 'largest_id',
+                aggregate: 'maxBy',
+                slot: 3,
+                windowUs: null,
+                hopUs: null,
+                result: { kind: 'string' },
+                nullable: true,
+              },
+            ],
+          }
+        : layout;
   return {
     name: 'spending',
     layout: used,
@@ -131,6 +150,10 @@ function prepare(event: LogEvent, out: PreparedEvent, slots: number): PrepareOut
   out.inputs[0] = true;
   out.inputs[1] = value;
   if (slots > 2) out.inputs[2] = value;
+  if (slots > 3) {
+    out.inputs[3] = value === null ? null : event.id;
+    out.inputs[4] = value;
+  }
   return 'ok';
 }
 

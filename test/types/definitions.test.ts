@@ -90,6 +90,16 @@ test('features carry the types of their values', () => {
       by_function: f.avg((e) => (e.paid ? 1 : null)),
       typed: f.last((e) => e.city, { type: z.string() }),
       typed_sum: f.sum((e) => e.id * 2n, { type: z.int64() }),
+      cheapest: f.minBy('city', 'price').over('7d'),
+      kind_of_most: f.maxBy('kind', (e) => e.count),
+      number_at: f.maxBy((e) => (e.paid ? 1 : null), 'at'),
+      typed_by: f.minBy((e) => e.city, 'at', { type: z.string() }),
+      by_typed: f.minBy('maybe_at', (e) => e.city, { byType: z.string() }),
+      both_typed: f.minBy(
+        (e) => e.id,
+        (e) => e.city,
+        { type: z.int64(), byType: z.string() },
+      ),
     }),
   });
   expectTypeOf<ValuesOf<typeof view>>().toEqualTypeOf<{
@@ -107,6 +117,12 @@ test('features carry the types of their values', () => {
     readonly by_function: number | null;
     readonly typed: string | null;
     readonly typed_sum: bigint | null;
+    readonly cheapest: string | null;
+    readonly kind_of_most: 'a' | 'b' | null;
+    readonly number_at: number | null;
+    readonly typed_by: string | null;
+    readonly by_typed: Micros | null;
+    readonly both_typed: bigint | null;
   }>();
   expectTypeOf<KeyOf<typeof view>>().toEqualTypeOf<{ readonly city: string }>();
 });
@@ -144,6 +160,18 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       m: f.sum(),
       // @ts-expect-error no such field in a function
       n: f.sum((e) => e.nope),
+      // @ts-expect-error minBy needs a y
+      o: f.minBy('city'),
+      // @ts-expect-error no such field to order by
+      p: f.minBy('city', 'nope'),
+      // @ts-expect-error a list orders nothing
+      q: f.maxBy('city', 'tags'),
+      // @ts-expect-error the y is text, and no type says so
+      r: f.maxBy('city', (e) => e.kind),
+      // @ts-expect-error the y is text where its type says int
+      s: f.maxBy('city', (e) => e.kind, { byType: z.int() }),
+      // @ts-expect-error a field has a type already
+      t: f.maxBy('city', 'price', { type: z.string() }),
     }),
   });
   expect(view.name).toBe('v');

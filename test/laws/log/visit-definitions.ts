@@ -51,6 +51,9 @@ const visits = featureView('visitor_visits', {
     last_n: f.last('n'),
     last_p_2h: f.last('p').over('2h'),
     first_n_1d: f.first('n').over('1d'),
+    s_of_most_x: f.maxBy('s', 'x').over('50m', { hop: '7m' }),
+    n_of_least_p: f.minBy('n', 'p'),
+    p_by_rest_1d: f.maxBy('p', (e) => (e.n === null ? null : e.n % 2), { byType: z.int() }).over('1d'),
     odd: f.sum(
       (e) => {
         if (e.n === 13) throw new Error('unlucky');

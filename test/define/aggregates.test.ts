@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { decimal } from '../../engine/contract/decimal.ts';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { entity, featureView, source } from '../../index.ts';
+import { briefly, faultsOf } from './faults.ts';
+
+const shop = entity('shop', { shop: z.string() });
+const orders = source('orders', {
+  schema: z.object({
+    at: z.iso.datetime(),
+    id: z.int64(),
+    shop: z.string(),
+    price: decimal(10, 2),
+    units: z.int().nullable(),
+    weight: z.number().nullable(),
+    tags: z.array(z.string()),
+    day: z.iso.date(),
+    kind: z.enum(['a', 'b']),
+  }),
+  eventTime: 'at',
+  eventId: 'id',
+  topic: 'orders',
+});
+
+test('a slot of minBy and maxBy has what it orders by; both inputs decide what is shared', async () => {
+  const length = (e: { readonly tags: readonly string[] }): number => e.tags.length;
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      cheapest_1d: f.minBy('kind', 'price').over('1d'),
+      cheapest_2d: f.minBy('kind', 'price').over('2d'),
+      dearest_1d: f.maxBy('kind', 'price').over('1d'),
+      of_most_units: f.maxBy('kind', 'units').over('1d'),
+      day_of_most_tags: f.maxBy('day', length, { byType: z.int() }).over('1d'),
+      count: f.count().over('1d'),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  const kind = { kind: 'enum', values: ['a', 'b'] };
+  const price = { kind: 'decimal', precision: 10, scale: 2 };
+  expect(layout.slots).toEqual([
+    { partial: 'minBy', input: kind, order: price, group: 0 },
+    { partial: 'maxBy', input: kind, order: price, group: 0 },
+    { partial: 'maxBy', input: kind, order: { kind: 'int' }, group: 0 },
+    { partial: 'maxBy', input: { kind: 'date' }, order: { kind: 'int' }, group: 0 },
+    { partial: 'count', input: null, group: 0 },
+  ]);
+  expect(layout.features.map(({ slot, result }) => [slot, result.kind])).toEqual([
+    [0, 'enum'],
+    [0, 'enum'],
+    [1, 'enum'],
+    [2, 'enum'],
+    [3, 'date'],
+    [4, 'int'],
+  ]);
+  expect(JSON.parse(JSON.stringify(layout))).toEqual(layout);
+});
+
+test('what minBy and maxBy order by is judged as an input is', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      a: f.minBy('kind', 'nope' as 'price'),
+      b: f.minBy('kind', 'tags' as 'price'),
+      c: f.maxBy('kind', undefined as never),
+      d: f.maxBy('kind', () => Date.now()),
+      e: f.maxBy('kind', (e) => e.tags.length, { byType: z.int().min(1) }),
+    }),
+  });
+  expect(briefly(await faultsOf([view]))).toEqual([
+    'feature view shop_orders features.a.order: unknown-field',
+    'feature view shop_orders features.b.order: wrong-input-type',
+    'feature view shop_orders features.c.order: no-input',
+    'feature view shop_orders features.e.order: unsupported-type',
+    'feature view shop_orders features.d.order: impure-function',
+  ]);
+});
