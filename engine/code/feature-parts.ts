@@ -8,8 +8,8 @@ import { boundNames, isNode, isPlainProperty, walk, writtenName } from './syntax
 export interface FeaturePart {
   /** How many members that are no feature's alone stand before it: one after it may take its name. */
   readonly before: number;
-  /** What it aggregates, where that is code. */
-  readonly input: AnyNode | null;
+  /** What it aggregates and by what, where that is code: all that its chain is given but texts and numbers, and what `over` is given, which its window says. */
+  readonly inputs: readonly AnyNode[];
 }
 
 export interface FeatureParts {
@@ -46,7 +46,7 @@ export function featureParts(unit: Unit, graph: ModuleGraph, effects: SideEffect
     const isPlain = chain?.given.every((given) => effects.of(module, given) === 'none') === true;
     const isAlone = name !== '__proto__' && names.filter((other) => other === name).length === 1;
     if (part.type !== 'Property' || typeof name !== 'string' || chain === null || !isPlain || !isAlone) kept.push(part);
-    else features.set(name, { before: kept.length, input: chain.input });
+    else features.set(name, { before: kept.length, inputs: chain.inputs });
   });
   const rest = replaced(node, object, { ...object, properties: kept });
   return { rest, features };
@@ -95,23 +95,21 @@ function rebinds(node: FunctionNode, name: string): boolean {
   return found;
 }
 
-/** `f.sum(fn, …).over('1d')`: all it is given, and what it aggregates where that is no text. */
+/** `f.sum(fn, …).over('1d')`: all it is given, and what of that is its code. */
 function chainOn(
   builder: string,
   node: AnyNode,
-): { readonly given: readonly AnyNode[]; readonly input: AnyNode | null } | null {
+): { readonly given: readonly AnyNode[]; readonly inputs: readonly AnyNode[] } | null {
   if (node.type !== 'CallExpression' || node.optional) return null;
   const { callee } = node;
   if (callee.type !== 'MemberExpression' || callee.computed || callee.optional) return null;
   const given: readonly AnyNode[] = node.arguments;
   if (given.some((each) => each.type === 'SpreadElement')) return null;
-  if (callee.object.type === 'Identifier') {
-    const [input] = given;
-    if (callee.object.name !== builder) return null;
-    return { given, input: input === undefined || input.type === 'Literal' ? null : input };
-  }
+  const isWindow = callee.property.type === 'Identifier' && callee.property.name === 'over';
+  const inputs = isWindow ? [] : given.filter(({ type }) => type !== 'Literal');
+  if (callee.object.type === 'Identifier') return callee.object.name === builder ? { given, inputs } : null;
   const inner = chainOn(builder, callee.object);
-  return inner && { given: [...inner.given, ...given], input: inner.input };
+  return inner && { given: [...inner.given, ...given], inputs: [...inner.inputs, ...inputs] };
 }
 
 /** A tree with one node in place of another; nodes that hold neither stay the same. */

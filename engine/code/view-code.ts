@@ -129,8 +129,10 @@ export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions)
       // Whoever else uses the view may use any of its features.
       const isUsed = common.units.some((each) => restOf(each).some((piece) => isTo(piece, unit)));
       if (isUsed) return null;
-      const inputs = [...apart.features].flatMap(([name, { before, input }]) =>
-        input === null ? [] : [[name, read(root, restOf, [[`${before} `, ...textOf(input)]])] as const],
+      const inputs = [...apart.features].flatMap(([name, { before, inputs: given }]) =>
+        given.length === 0
+          ? []
+          : [[name, read(root, restOf, [[`${before} `, ...given.flatMap((each) => [...textOf(each), ';'])]])] as const],
       );
       return { common, inputs: new Map(inputs) };
     },

@@ -1,5 +1,6 @@
 import { functionText } from '../code/function-text.ts';
 import { codeDigest } from './code-identity.ts';
+import { slotFunctions } from './build-layout.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import { declaredSource } from './declared-identity.ts';
 import type { FingerprintInput } from './fingerprint.ts';
@@ -53,8 +54,13 @@ function commonCode({ code, definition: { where, key } }: FingerprintInput): unk
   return code.parts?.common ?? codeDigest(code);
 }
 
-/** What a feature of a slot aggregates: a field by its name, a function by its code. */
-function aggregated({ code }: FingerprintInput, { from, input }: Slot, feature: string): object {
-  if (typeof from !== 'function') return { input, field: from };
-  return { input, function: code === null ? functionText(from) : (code.parts?.inputs.get(feature) ?? null) };
+/** What a feature of a slot aggregates, and by what: a field by its name, functions by the feature's code. */
+function aggregated({ code }: FingerprintInput, slot: Slot, feature: string): object {
+  const { input, order } = slot;
+  const from = slotFunctions(slot);
+  const isCode = from.some((each) => typeof each === 'function');
+  const fields = from.map((each) => (typeof each === 'function' ? null : each));
+  if (!isCode) return { input, order, fields };
+  const own = code === null ? from.map((each) => (typeof each === 'function' ? functionText(each) : null)) : null;
+  return { input, order, fields, function: own ?? code?.parts?.inputs.get(feature) ?? null };
 }

@@ -143,3 +143,15 @@ test('the state tag is that of groups, slots, hops and spans; the input tag that
     expect({ edit, ...(await same(edit)) }).toEqual({ edit, state: true, input: false });
   }
 });
+
+test.each([
+  [`f.maxBy('price', 'id')`, `f.maxBy('price', 'note')`],
+  [`f.maxBy('price', (e) => e.note.length)`, `f.maxBy('price', (e) => e.id.length)`],
+  [`f.maxBy((e) => e.price, (e) => e.note.length)`, `f.maxBy((e) => e.price, (e) => e.id.length)`],
+  [`f.maxBy((e) => e.price, 'id')`, `f.maxBy((e) => e.price, 'note')`],
+])('what a feature orders by is its own: %s is not %s', async (one, other) => {
+  const first = await tags(['index.ts', `f.max('price').over('1d')`, `${one}.over('1d')`]);
+  const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);
+  expect(changed(first, second)).toEqual(['price_1d']);
+  expect(second.input).not.toBe(first.input);
+});
