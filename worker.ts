@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { getHeapStatistics } from 'node:v8';
 import { Client } from '@temporalio/client';
 import {
   DefaultLogger,
@@ -24,6 +23,7 @@ import { gaugeOn } from './activities/worker-metrics.ts';
 import { tendCatalog } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
 import { codeOf } from './engine/define/known-code.ts';
+import { FolderDifferences } from './activities/folder-differences.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
@@ -32,7 +32,6 @@ import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
 import { setSensitiveKey } from './engine/values/sensitive-hash.ts';
 import { openDuckDb } from './engine/duckdb/duckdb.ts';
-import type { MemoryBudget } from './engine/memory/memory-budget.ts';
 import { setProcessMemory } from './engine/memory/process-memory.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
@@ -41,7 +40,7 @@ import { ensureMigrated } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
 import { checkReachable } from './config/reachability.ts';
-import { streamSlots } from './config/worker-memory.ts';
+import { memoryFigures, streamSlots } from './config/worker-memory.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
@@ -235,6 +234,17 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     everyMs: TELL_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
   });
+  const differences = new FolderDifferences({
+    views: definitions.views,
+    pool,
+    onDifference: (difference) =>
+      log.warn(difference, 'this folder has another definition than the one that is run; it is run all the same'),
+  });
+  const differing = new Repeated({
+    run: () => differences.look(),
+    everyMs: TELL_EVERY_MS,
+    onError: (error) => log.warn({ err: error }, 'what was applied could not be compared with this folder'),
+  });
   const tender = tendCatalog({
     pool,
     clock: systemClock,
@@ -279,12 +289,13 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   process.send?.({ ready: true });
   if (roles.includes('workflow')) teller.start();
   if (roles.includes('stream')) tender.start();
+  differing.start();
   for (const look of looks) look.start();
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
     clearInterval(showing);
-    await Promise.all([teller.stop(), tender.stop(), ...looks.map((look) => look.stop())]);
+    await Promise.all([teller.stop(), tender.stop(), differing.stop(), ...looks.map((look) => look.stop())]);
     await checkPool.end();
     await reader?.close();
     await duckdb.close();
@@ -321,19 +332,6 @@ function looksFor({ roles, client, pool, checks, log }: Looking): Repeated[] {
     onError: (error) => log.warn({ err: error }, 'the phases of the lifecycles could not be looked at'),
   });
   return [services, shown];
-}
-
-/** What this process keeps within, how it is shared out, and what it takes before it has any work: its base. */
-function memoryFigures({ shares }: MemoryBudget, streams: number): Record<string, number> {
-  const mb = (bytes: number): number => Math.round(bytes / 2 ** 20);
-  return {
-    memoryMb: mb(shares.totalBytes),
-    idleRssMb: mb(process.memoryUsage.rss()),
-    duckDbMb: mb(shares.duckDbBytes),
-    oldSpaceMb: mb(shares.oldSpaceBytes),
-    heapLimitMb: mb(getHeapStatistics().heap_size_limit),
-    streams,
-  };
 }
 
 /** A worker that fails takes the others along: half a worker would look alive. */

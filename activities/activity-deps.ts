@@ -1,16 +1,13 @@
 import type pg from 'pg';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
-import { unknownView } from '../engine/define/known-code.ts';
 import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
 import type { VersionCode } from '../engine/define/version-code.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
-import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { versions } from '../engine/postgres/view-versions.ts';
 import { kafkaNotConfigured, viewNeedsKafka } from '../engine/topic/topic-errors.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
-import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 
 /** What the worker gives its activities. */
 export interface ActivityDeps {
@@ -36,13 +33,6 @@ export interface ActivityDeps {
   readonly memory: MemoryBudget;
   /** Who we are, for people: host and process. */
   readonly identity: string;
-}
-
-/** The view of this worker's definitions. Throws `unknown-view`. */
-export function viewNamed(deps: ActivityDeps, name: string): CompiledView {
-  const view = deps.definitions.views.get(name);
-  if (view !== undefined) return view;
-  throw unknownView(name, [...deps.definitions.views.keys()], deps.definitions.folder);
 }
 
 /**
@@ -74,18 +64,6 @@ export async function semanticsOf(
   const version = (await versions(pool, view)).find((known) => known.fingerprint === fingerprint);
   if (version !== undefined) return version.semantics;
   return (await definitions.views.get(view)?.fingerprintBefore?.()) === fingerprint ? ENGINE_SEMANTICS - 1 : null;
-}
-
-/** The source of this worker's definitions, or the serving log. Throws `unknown-source`. */
-export function sourceNamed(deps: ActivityDeps, name: string): CompiledSource {
-  const source = name === SERVED_SOURCE ? servedSource(deps.servedTopic) : deps.definitions.sources.get(name);
-  if (source !== undefined) return source;
-  const known = [...deps.definitions.sources.keys(), SERVED_SOURCE].join(', ');
-  throw new MillraceError('unknown-source', `no source "${name}" in this worker's definitions; known: ${known}`, {
-    remedy: 'Correct the name, or restart the worker with the definitions that have it.',
-    httpStatus: 404,
-    details: { folder: deps.definitions.folder },
-  });
 }
 
 /** The reader of a view that has a topic. Throws `kafka-not-configured`. */

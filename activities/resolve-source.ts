@@ -1,11 +1,12 @@
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import { topicOf } from '../engine/topic/topic-of.ts';
 import type { ArchivePlan } from '../workflows/archive-source/contract.ts';
-import { type ActivityDeps, sourceNamed } from './activity-deps.ts';
+import type { ActivityDeps } from './activity-deps.ts';
+import { sourceNamed } from './source-named.ts';
 
 /** Says what there is to archive of a source. Throws `unknown-source`, `source-without-topic`. */
 export async function resolveSource(deps: ActivityDeps, input: { readonly source: string }): Promise<ArchivePlan> {
-  const source = sourceNamed(deps, input.source);
+  const source = await sourceNamed(deps, input.source);
   const { name } = source;
   return { source: name, topic: topicOf(source, 'to archive'), generation: await archiveGeneration(deps, name) };
 }

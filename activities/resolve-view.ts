@@ -2,11 +2,12 @@ import { catalog, run } from '../engine/postgres/catalog.ts';
 import { isKept } from '../engine/online/flip-readers.ts';
 import { type ViewVersion, versions } from '../engine/postgres/view-versions.ts';
 import type { LiveVersion, ViewPlan } from '../workflows/feature-lifecycle/contract.ts';
-import { type ActivityDeps, viewNamed } from './activity-deps.ts';
+import type { ActivityDeps } from './activity-deps.ts';
+import { desiredCode } from './desired-code.ts';
 
-/** Says what a view is, by this worker's definitions, and what the catalog knows of it. Throws `unknown-view`. */
+/** Says what a view is to be, as it was applied or, where it never was, by this worker's definitions, and what the catalog knows of it. Throws what `desiredCode` throws. */
 export async function resolveView(deps: ActivityDeps, { view: name }: { readonly view: string }): Promise<ViewPlan> {
-  const view = viewNamed(deps, name);
+  const view = await desiredCode(deps, name);
   const { source, layout } = view;
   const all = await versions(deps.pool, name);
   const live = all.find(({ status }) => status === 'live');

@@ -1,11 +1,12 @@
 import { CancelledFailure, cancellationDetails, Context } from '@temporalio/activity';
 import { runArchive } from '../engine/archive/run-archive.ts';
 import type { ArchiveSliceInput, ArchiveSliceSummary } from '../workflows/archive-source/contract.ts';
-import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
+import { type ActivityDeps, topicReaderFor } from './activity-deps.ts';
 import { UNNAMED_TRIES } from './activity-error.ts';
 import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { archiveGeneration } from './resolve-source.ts';
 import { countSlice } from './slice-counters.ts';
+import { sourceNamed } from './source-named.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
 const SILENT_FOR_MS = 60_000;
@@ -15,7 +16,7 @@ const SILENT_FOR_MS = 60_000;
  * next slice goes on exactly there.
  */
 export async function runArchiveSlice(deps: ActivityDeps, input: ArchiveSliceInput): Promise<ArchiveSliceSummary> {
-  const source = sourceNamed(deps, input.source);
+  const source = await sourceNamed(deps, input.source);
   const { currentAttemptScheduledTimestampMs: attemptMs } = Context.current().info;
   const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
     runArchive({

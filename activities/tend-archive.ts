@@ -4,7 +4,8 @@ import { rollCommits } from '../engine/archive/roll-commits.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import type { ArchiveSums, ArchiveTended } from '../workflows/archive-source/contract.ts';
 import { worstPartitions } from '../workflows/archive-source/worst-partitions.ts';
-import { type ActivityDeps, sourceNamed, topicReaderFor } from './activity-deps.ts';
+import { type ActivityDeps, topicReaderFor } from './activity-deps.ts';
+import { sourceNamed } from './source-named.ts';
 import { type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
 /** Of one partition, what a page and a history have room for; `millrace log` tells all. */
@@ -12,7 +13,7 @@ const RANGES_KEPT = 20;
 
 /** Merges small files, rolls old commit records of the source's views to Parquet, and says what there is. Safe to repeat. */
 export async function tendArchive(deps: ActivityDeps, input: { readonly source: string }): Promise<ArchiveTended> {
-  const source = sourceNamed(deps, input.source);
+  const source = await sourceNamed(deps, input.source);
   const { pool, archiveDir, clock, memory } = deps;
   return await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
     pulse.report({ phase: 'merging small files' });

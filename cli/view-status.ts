@@ -8,6 +8,7 @@ import { heldBack } from '../engine/topic/topic-errors.ts';
 import { countDeadLetters } from '../engine/postgres/dead-letters.ts';
 import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits, LOST_COMMIT, type ParityVerdict } from '../engine/postgres/parity-audits.ts';
+import { desiredView } from '../engine/postgres/desired-views.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { type StreamOffset, streamOffsets } from '../engine/postgres/stream-offsets.ts';
@@ -65,11 +66,22 @@ export interface ViewStatus {
   readonly error: Failure | null;
   /** Files of the history that the served version was not built from; null where the history is not to be seen from here. */
   readonly filesNotInVersion: number | null;
+  /** What it is to be: the definition that was applied last; null where none ever was. */
+  readonly applied: AppliedDefinition | null;
   /** When the served version was published, µs. */
   readonly servedSince: number | null;
   readonly accepts: readonly Command[];
   /** What its activities are doing. */
   readonly running: readonly string[];
+}
+
+export interface AppliedDefinition {
+  readonly fingerprint: string;
+  readonly applyNumber: number;
+  readonly actor: string;
+  readonly message: string | null;
+  /** ISO UTC. */
+  readonly at: string;
 }
 
 /** By kind: `commits`, `dead-letters`. */
@@ -205,10 +217,18 @@ async function statusOf(
     waitingFor: own?.waitingFor ?? null,
     error: own?.error ?? failure,
     filesNotInVersion: live === null ? null : await connected.newerFiles(live),
+    applied: await appliedTo(pool, view),
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),
   };
+}
+
+async function appliedTo(pool: pg.Pool, view: string): Promise<AppliedDefinition | null> {
+  const desired = await desiredView(pool, view);
+  if (desired === null) return null;
+  const { fingerprint, applyNumber, actor, message, atUs } = desired;
+  return { fingerprint, applyNumber, actor, message, at: isoMicros(atUs) };
 }
 
 function keptOf(sizes: readonly KeptSize[]): Readonly<Record<KeptKind, KeptStatus>> {

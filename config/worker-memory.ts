@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { LEAST_BACKFILL_MEMORY } from '../engine/backfill/state-memory.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import { STREAM_LEAST } from '../engine/stream/stream-memory.ts';
@@ -29,4 +30,22 @@ export function streamSlots({ limits }: MemoryBudget, hasBatches: boolean): numb
  */
 export function memoryFlags(memoryMb: number): string[] {
   return [`--max-old-space-size=${oldSpaceMb(memoryMb)}`, `--max-semi-space-size=${SEMI_SPACE_MB}`];
+}
+
+/**
+ * What this process keeps within, how it is shared out, and what it takes before it has any work: its base.
+ *
+ * @example
+ * log.info({ memory: memoryFigures(memory, streamSlots(memory, true)) }, 'READY');
+ */
+export function memoryFigures({ shares }: MemoryBudget, streams: number): Record<string, number> {
+  const mb = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  return {
+    memoryMb: mb(shares.totalBytes),
+    idleRssMb: mb(process.memoryUsage.rss()),
+    duckDbMb: mb(shares.duckDbBytes),
+    oldSpaceMb: mb(shares.oldSpaceBytes),
+    heapLimitMb: mb(getHeapStatistics().heap_size_limit),
+    streams,
+  };
 }

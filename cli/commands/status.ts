@@ -4,7 +4,7 @@ import { missingLockText } from '../lock-text.ts';
 import { newerFilesBy, newerFilesText } from '../newer-files.ts';
 import { count, isoMicros, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
-import { gatherStatus, type ViewStatus } from '../view-status.ts';
+import { type AppliedDefinition, gatherStatus, type ViewStatus } from '../view-status.ts';
 
 /** `millrace status [VIEW]`. */
 export function addStatusCommand(program: Command): void {
@@ -27,6 +27,11 @@ export function addStatusCommand(program: Command): void {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MB`;
+}
+
+function appliedText({ fingerprint, applyNumber, actor, at, message }: AppliedDefinition): string {
+  const why = message === null ? '' : `: ${message}`;
+  return `${fingerprint.slice(0, 12)} is applied (number ${applyNumber}, by ${actor}, ${at})${why}; that is not what is served`;
 }
 
 function print(output: Output, statuses: readonly ViewStatus[], detailed: boolean): void {
@@ -52,6 +57,8 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       );
     }
     if (status.heldBack !== null && status.waitingFor === null) output.line(`${status.view}: ${status.heldBack}`);
+    const { applied, fingerprint } = status;
+    if (applied !== null && applied.fingerprint !== fingerprint) output.line(`${status.view}: ${appliedText(applied)}`);
     const newer = newerFilesText(status.filesNotInVersion, status.view);
     if (newer !== null) output.line(`${status.view}: ${newer}`);
     for (const line of status.running) output.line(`${status.view}: ${line}`);

@@ -251,6 +251,14 @@ export interface CatalogTables {
     number: Generated<number>;
     ids: Buffer;
   };
+  view_desired: {
+    view: string;
+    fingerprint: string;
+    apply_number: number;
+    actor: string;
+    message: string | null;
+    at: TimeDefault;
+  };
   audit_event: {
     id: Generated<number>;
     said: string | null;

@@ -7,6 +7,8 @@ const KEEPS = 'SELECT, INSERT, UPDATE, DELETE';
  * here is a fault that a test finds.
  */
 export const GRANTS: Readonly<Record<string, Rights>> = {
+  // What is to be built: moved by who applies, the owner.
+  view_desired: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },
   stream_offset: { worker: KEEPS, server: 'SELECT' },
   commit_record: { worker: KEEPS },

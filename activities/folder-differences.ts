@@ -1,0 +1,58 @@
+import type pg from 'pg';
+import type { CompiledView } from '../engine/define/compiled-view.ts';
+import { desiredViews } from '../engine/postgres/desired-views.ts';
+import { liveVersions } from '../engine/postgres/view-versions.ts';
+
+/** A view that is another one in a worker's folder than it is to be; what is to be is built and run all the same. */
+export interface FolderDifference {
+  readonly view: string;
+  /** In the folder; null: it is not there. */
+  readonly folder: string | null;
+  /** What was applied; null: nothing was. */
+  readonly applied: string | null;
+  /** What readers get; null: nothing. */
+  readonly live: string | null;
+}
+
+type FolderView = Pick<CompiledView, 'fingerprint' | 'fingerprintBefore'>;
+
+/** Says each difference between a worker's folder and what was applied or, where nothing was, what is served, once. */
+export class FolderDifferences {
+  readonly #views: ReadonlyMap<string, FolderView>;
+  readonly #pool: pg.Pool;
+  readonly #onDifference: (difference: FolderDifference) => void;
+  readonly #said = new Set<string>();
+
+  constructor(options: {
+    /** Of the folder. */
+    readonly views: ReadonlyMap<string, FolderView>;
+    readonly pool: pg.Pool;
+    readonly onDifference: (difference: FolderDifference) => void;
+  }) {
+    this.#views = options.views;
+    this.#pool = options.pool;
+    this.#onDifference = options.onDifference;
+  }
+
+  /** One look at what was applied and what is served. */
+  async look(): Promise<void> {
+    const applied = new Map((await desiredViews(this.#pool)).map(({ view, fingerprint }) => [view, fingerprint]));
+    const live = new Map((await liveVersions(this.#pool)).map(({ view, fingerprint }) => [view, fingerprint]));
+    for (const view of [...new Set([...applied.keys(), ...live.keys()])].toSorted()) {
+      const difference = {
+        view,
+        folder: this.#views.get(view)?.fingerprint ?? null,
+        applied: applied.get(view) ?? null,
+        live: live.get(view) ?? null,
+      };
+      const run = difference.applied ?? difference.live;
+      const own = this.#views.get(view);
+      // By earlier semantics of the engine it is the very definition: its lifecycle builds it anew.
+      if (difference.folder === run || (await own?.fingerprintBefore?.()) === run) continue;
+      const text = JSON.stringify([view, run]);
+      if (this.#said.has(text)) continue;
+      this.#said.add(text);
+      this.#onDifference(difference);
+    }
+  }
+}
