@@ -5,7 +5,8 @@ import type { ContractFault, FieldPlan } from './field-plan.ts';
 import { expectedOf } from '../values/expected-words.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { PLAIN_SPELLING, type Spelling } from '../values/spelling.ts';
-import { type CheckSubject, type FoldedChecks, readChecks } from './read-checks.ts';
+import type { CheckSubject, FoldedChecks } from './fold-rules.ts';
+import { readChecks } from './read-checks.ts';
 
 type Def = z.core.$ZodTypes['_zod']['def'];
 type Report = (path: string, message: string, remedy: string) => void;

@@ -1,14 +1,26 @@
-import { declaredField } from '../contract/contract-text.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
+import { type StoredField, storedField } from '../contract/stored-field.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import type { CompiledHistory } from './compiled-view.ts';
 import type { FeatureView } from './feature-view.ts';
+import type { ViewLayout } from './view-layout.ts';
+
+/** Plain JSON. */
+export interface DeclaredIdentity {
+  readonly contract: readonly StoredField[];
+  readonly layout: ViewLayout;
+  readonly source: object;
+}
 
 /**
  * What a view says as data and what decides its values: contract, layout, and which of its source's records count. Whatever a source says
  * counts, unless it is left out here by name.
  */
-export function declaredIdentity(definition: FeatureView, view: ViewCompilation, plans: readonly FieldPlan[]): unknown {
+export function declaredIdentity(
+  definition: FeatureView,
+  view: ViewCompilation,
+  plans: readonly FieldPlan[],
+): DeclaredIdentity {
   const { contract, source } = declaredSource(definition, view, plans);
   return { contract, layout: view.layout, source };
 }
@@ -18,10 +30,10 @@ export function declaredSource(
   definition: FeatureView,
   view: Pick<ViewCompilation, 'source'>,
   plans: readonly FieldPlan[],
-): { readonly contract: readonly unknown[]; readonly source: object } {
+): { readonly contract: readonly StoredField[]; readonly source: object } {
   const { contract: _, headers: __, invalidLimit: ___, sensitive: ____, history, maxAheadUs, ...source } = view.source;
   return {
-    contract: plans.map(declaredField),
+    contract: plans.map(storedField),
     source: {
       ...source,
       // JSON has no Infinity.
