@@ -25,6 +25,7 @@ export const LAYERS: LayerRules = {
     ['engine/slice'],
     ['migrations'],
     ['engine/postgres'],
+    ['engine/bundles'],
     ['engine/archive', 'engine/served'],
     ['engine/replay'],
     ['engine/backfill', 'engine/stream', 'engine/online', 'engine/training'],

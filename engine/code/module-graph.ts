@@ -1,7 +1,7 @@
 import { isBuiltin } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type ImportedName, type OwnModule, readOwnModule, type Unit } from './own-module.ts';
+import { fromDisk, type ImportedName, type OwnModule, type ReadText, readOwnModule, type Unit } from './own-module.ts';
 
 /** What a name comes to, however often it was passed on. */
 export type Target =
@@ -14,6 +14,8 @@ export type Target =
 export interface ModuleGraph {
   /** All of them, in the order Node evaluates them. */
   readonly modules: readonly OwnModule[];
+  /** What every file that was read holds, by path. */
+  readonly texts: ReadonlyMap<string, string>;
   /** What an export of a file is; undefined where there is none of that name. */
   exported(file: string, name: string): Target | undefined;
   /** What a top-level name of a module is; undefined where it is not known. */
@@ -40,12 +42,16 @@ export function ownFile(specifier: string, importer: string): string | null {
   return readable.test(path) && !path.endsWith('.cts') ? path : null;
 }
 
-/** Reads the files and all of the user's own that they import. Throws what reading a module throws, with the module's path in front. */
-export async function readModuleGraph(files: readonly string[]): Promise<ModuleGraph> {
+/**
+ * Reads the files and all of the user's own that they import. Throws what reading a module throws.
+ *
+ * @param textOf gives their texts; by default, the disk
+ */
+export async function readModuleGraph(files: readonly string[], textOf: ReadText = fromDisk): Promise<ModuleGraph> {
   const modules = new Map<string, OwnModule>();
   let waiting = [...new Set(files)];
   while (waiting.length > 0) {
-    const read = await Promise.all(waiting.map(readOwnModule));
+    const read = await Promise.all(waiting.map((path) => readOwnModule(path, textOf)));
     for (const module of read) modules.set(module.path, module);
     const next = read.flatMap((module) => importedFiles(module));
     waiting = [...new Set(next)].filter((path) => !modules.has(path));
@@ -120,6 +126,7 @@ function graphOf(modules: ReadonlyMap<string, OwnModule>, files: readonly string
     customised: [...modules.values()].some((module) => module.customised),
     imported,
     modules: order,
+    texts: new Map([...modules.values()].map(({ path, text }) => [path, text])),
     named: (module, name) => named(module, name),
     exported(file, name) {
       const module = modules.get(file);

@@ -22,6 +22,8 @@ export interface Unit {
 /** A module of the user's own, taken apart. */
 export interface OwnModule {
   readonly path: string;
+  /** As it is written. */
+  readonly text: string;
   readonly scopes: Scopes;
   /** In the order of the text. */
   readonly units: readonly Unit[];
@@ -51,12 +53,18 @@ const DEFAULT = '*default*';
 const conversions = new Set(['toString', 'valueOf', 'toJSON']);
 const hookMakers = new Set(['Proxy', 'Symbol', 'defineProperty', 'defineProperties', '__defineGetter__']);
 
-/** Reads a module of JavaScript, TypeScript or JSON. Throws what the file system, Node's stripping or acorn throw. */
-export async function readOwnModule(path: string): Promise<OwnModule> {
-  const text = await readFile(path, 'utf8');
-  if (path.endsWith('.json')) return jsonModule(path, JSON.parse(text));
+/** Gives the text of a file of the user's own. */
+export type ReadText = (path: string) => Promise<string>;
+
+/** What a file holds now. */
+export const fromDisk: ReadText = (path) => readFile(path, 'utf8');
+
+/** Reads a module of JavaScript, TypeScript or JSON. Throws what `read`, Node's stripping or acorn throw. */
+export async function readOwnModule(path: string, read: ReadText): Promise<OwnModule> {
+  const text = await read(path);
+  if (path.endsWith('.json')) return jsonModule(path, text);
   const code = path.endsWith('ts') ? stripTypes(text) : text;
-  return takeApart(path, parse(code, { ecmaVersion: 'latest', sourceType: 'module', locations: true }));
+  return takeApart(path, text, parse(code, { ecmaVersion: 'latest', sourceType: 'module', locations: true }));
 }
 
 /**
@@ -73,11 +81,12 @@ function stripTypes(text: string): string {
   }
 }
 
-function jsonModule(path: string, json: unknown): OwnModule {
+function jsonModule(path: string, text: string): OwnModule {
   const none = new Map<string, never>();
   return {
     path,
-    scopes: { module: new Set(), free: new Set(), assigned: new Set() },
+    text,
+    scopes: { module: new Set(), free: new Set(), bound: new Map(), assigned: new Set() },
     units: [],
     declared: none,
     imports: none,
@@ -87,12 +96,12 @@ function jsonModule(path: string, json: unknown): OwnModule {
     bareSpecifiers: new Set(),
     isCommonJs: false,
     customised: false,
-    json,
+    json: JSON.parse(text) as unknown,
     lineOf: () => 1,
   };
 }
 
-function takeApart(path: string, program: Program): OwnModule {
+function takeApart(path: string, text: string, program: Program): OwnModule {
   const imports = new Map<string, ImportedName>();
   const exports = new Map<string, string | ImportedName>();
   const stars: string[] = [];
@@ -103,6 +112,7 @@ function takeApart(path: string, program: Program): OwnModule {
   const scopes = resolveScopes(program);
   const module: OwnModule = {
     path,
+    text,
     scopes,
     units,
     declared,

@@ -4,6 +4,9 @@ import type { Metafile, Plugin } from 'esbuild';
 import { isPackage } from './module-graph.ts';
 import type { OutsideName } from './view-code.ts';
 
+/** A release of esbuild. */
+export type Bundler = Pick<typeof import('esbuild'), 'build'>;
+
 /** Code of packages that an export uses. */
 export interface PackageCode {
   /** `name@version` of every package whose code is in the text, sorted. */
@@ -13,18 +16,50 @@ export interface PackageCode {
 }
 
 /**
- * Bundles what is used of packages, as Node would find them from the importing folders. What a package itself declares to be free of
- * side effects goes where nothing of it is used. Throws what esbuild throws.
+ * What is used of packages, for a fingerprint: bundled, as Node would find them from the importing folders. What a package itself declares to
+ * be free of side effects goes where nothing of it is used. Throws what esbuild throws.
  *
  * @param folder the folder of definitions
+ * @param bundler by default, the one that is installed
  */
-export async function readPackageCode(outside: readonly OutsideName[], folder: string): Promise<PackageCode> {
+export async function readPackageCode(
+  outside: readonly OutsideName[],
+  folder: string,
+  bundler?: Bundler,
+): Promise<PackageCode> {
+  const { packages, text } = await bundlePackages(outside, folder, undefined, bundler);
+  return { packages, text };
+}
+
+/**
+ * The same to be run: what modules import of CommonJS is what Node gives them. The name of the import at index 3 is exported as `used3`.
+ * Throws what esbuild throws.
+ */
+export function readRunnablePackages(
+  imports: readonly OutsideName[],
+  folder: string,
+): Promise<PackageCode & { readonly files: readonly string[] }> {
+  return bundlePackages(imports, folder, 'bundle.mjs');
+}
+
+async function bundlePackages(
+  outside: readonly OutsideName[],
+  folder: string,
+  sourcefile: string | undefined,
+  bundler?: Bundler,
+): Promise<PackageCode & { readonly files: readonly string[] }> {
   const wanted = outside.filter(({ specifier }) => isPackage(specifier));
-  if (wanted.length === 0) return { packages: [], text: '' };
+  if (wanted.length === 0) return { packages: [], text: '', files: [] };
   // Most definitions use no packages, and a bundler is slow to start.
-  const { build } = await import('esbuild');
+  const { build } = bundler ?? (await import('esbuild'));
   const { outputFiles, metafile } = await build({
-    stdin: { contents: wanted.map(importStatement).join('\n'), resolveDir: folder, loader: 'js' },
+    stdin: {
+      contents: wanted.map(importStatement).join('\n'),
+      resolveDir: folder,
+      loader: 'js',
+      // An importer with this ending sees CommonJS as Node shows it.
+      ...(sourcefile === undefined ? {} : { sourcefile }),
+    },
     absWorkingDir: folder,
     bundle: true,
     write: false,
@@ -47,7 +82,7 @@ export async function readPackageCode(outside: readonly OutsideName[], folder: s
     plugins: [fromImporters(wanted)],
   });
   const code = outputFiles.map((output) => output.text).join('');
-  return withoutPaths(code, metafile, folder);
+  return { ...withoutPaths(code, metafile, folder), files: Object.keys(metafile.inputs) };
 }
 
 /** The folder an import is made from goes along as a number, for `fromImporters`. */

@@ -7,6 +7,8 @@ export interface Scopes {
   readonly module: ReadonlySet<Identifier>;
   /** Uses of what nothing in the text declares: globals. */
   readonly free: ReadonlySet<Identifier>;
+  /** Of every name that the text declares, where it is bound and wherever it is used: its scope, the same object for each of it. */
+  readonly bound: ReadonlyMap<Identifier, object>;
   /** Top-level names that something assigns to, beside their declaration. */
   readonly assigned: ReadonlySet<string>;
 }
@@ -20,6 +22,7 @@ interface Scope {
 export function resolveScopes(program: Program): Scopes {
   const module = new Set<Identifier>();
   const free = new Set<Identifier>();
+  const bound = new Map<Identifier, object>();
   const assigned = new Set<string>();
   const top: Scope = { names: new Set(), parent: null };
 
@@ -29,8 +32,13 @@ export function resolveScopes(program: Program): Scopes {
   };
   const refer = (node: Identifier, scope: Scope): void => {
     const found = find(node.name, scope);
+    if (found !== null) bound.set(node, found);
     if (found === top) module.add(node);
     else if (found === null) free.add(node);
+  };
+  const note = (node: Identifier | null | undefined, scope: Scope): void => {
+    const found = node && find(node.name, scope);
+    if (node && found) bound.set(node, found);
   };
   const assign = (node: AnyNode, scope: Scope): void => {
     if (node.type === 'Identifier' && find(node.name, scope) === top) assigned.add(node.name);
@@ -43,6 +51,7 @@ export function resolveScopes(program: Program): Scopes {
   const bind = (pattern: Pattern, scope: Scope): void => {
     switch (pattern.type) {
       case 'Identifier':
+        note(pattern, scope);
         return;
       case 'ObjectPattern':
         for (const part of pattern.properties) {
@@ -81,6 +90,7 @@ export function resolveScopes(program: Program): Scopes {
       case 'FunctionExpression':
       case 'ArrowFunctionExpression': {
         const own = node.type === 'FunctionExpression' && node.id ? enter(scope, [node.id.name]) : scope;
+        if (node.type !== 'ArrowFunctionExpression') note(node.id, own);
         const inner = enter(own, node.params.flatMap(boundNames));
         if (node.type !== 'ArrowFunctionExpression') inner.names.add('arguments');
         for (const param of node.params) bind(param, inner);
@@ -92,6 +102,7 @@ export function resolveScopes(program: Program): Scopes {
       case 'ClassDeclaration':
       case 'ClassExpression': {
         const inner = node.id ? enter(scope, [node.id.name]) : scope;
+        note(node.id, node.type === 'ClassDeclaration' ? scope : inner);
         if (node.superClass) visit(node.superClass, inner);
         visitAll(node.body.body, inner);
         // A declared class is bound outside as well; inside it, that binding is the one meant.
@@ -156,12 +167,16 @@ export function resolveScopes(program: Program): Scopes {
         return;
       case 'ExportNamedDeclaration':
         if (node.declaration) visit(node.declaration, scope);
+        else if (!node.source)
+          for (const { local } of node.specifiers) if (local.type === 'Identifier') note(local, scope);
         return;
       case 'BreakStatement':
       case 'ContinueStatement':
       case 'MetaProperty':
-      case 'ImportDeclaration':
       case 'ExportAllDeclaration':
+        return;
+      case 'ImportDeclaration':
+        for (const { local } of node.specifiers) note(local, scope);
         return;
       case 'ExportDefaultDeclaration':
         visit(node.declaration, scope);
@@ -186,7 +201,7 @@ export function resolveScopes(program: Program): Scopes {
   }) as Statement[];
   for (const name of [...hoisted(statements), ...lexical(statements)]) top.names.add(name);
   visitAll(program.body, top);
-  return { module, free, assigned };
+  return { module, free, bound, assigned };
 }
 
 function declaredBy(declaration: VariableDeclaration): string[] {

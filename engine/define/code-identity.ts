@@ -6,14 +6,15 @@ export function codeIdentity(texts: readonly string[], packages: readonly string
   return {
     code: texts,
     packages,
-    // What these tables say differs between versions of Node.
-    tables: texts.some((text) => /\b(?:Intl|toLocale\w*|localeCompare)\b/.test(text)) ? tableVersions() : null,
+    tables: tablesUsed(texts),
   };
 }
 
-function tableVersions(): readonly (string | undefined)[] {
+/** The versions of Node's Unicode and time zone tables where code asks them: what they say differs. Null where it asks none. */
+export function tablesUsed(texts: readonly string[]): readonly (string | null)[] | null {
+  if (!texts.some((text) => /\b(?:Intl|toLocale\w*|localeCompare)\b/.test(text))) return null;
   const { icu, unicode, tz, cldr } = process.versions;
-  return [icu, unicode, tz, cldr];
+  return [icu, unicode, tz, cldr].map((version) => version ?? null);
 }
 
 /** Hex sha-256 over code and the packages it uses. */

@@ -3,6 +3,7 @@ import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
 import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
+import { declaredIdentity } from './declared-identity.ts';
 import { readDefinitionCode, reportUses } from './definition-code.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from './definition-fault.ts';
 import type { ElsewhereReport } from './elsewhere.ts';
@@ -70,7 +71,7 @@ export async function compileDefinitions(
   const elsewhere = (await options.elsewhere?.()) ?? null;
   if (elsewhere !== null) compareElsewhere(judged, elsewhere, loaded.folder, faults);
   const { globalsChanged } = elsewhere ?? { globalsChanged: true };
-  const codes = await readDefinitionCode(collected.views, loaded.folder, { globalsChanged }, faults);
+  const { codes, files } = await readDefinitionCode(collected.views, loaded, { globalsChanged }, faults);
   reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 
@@ -78,7 +79,21 @@ export async function compileDefinitions(
   const byDefinition = new Map<FeatureView, CompiledView>();
   for (const { definition, compiled: view, plans, loaded: entry } of judged) {
     if (view === null) continue;
-    const input = { definition, view, plans, code: codes.get(definition) ?? null };
+    const code = codes.get(definition) ?? null;
+    const input = { definition, view, plans, code };
+    const carried =
+      code === null || entry.file === null
+        ? undefined
+        : {
+            entry: { file: entry.file, exportName: entry.exportName },
+            folder: loaded.folder,
+            baseFolder: loaded.baseFolder,
+            files,
+            globalsChanged,
+            code,
+            plans,
+            declared: declaredIdentity(definition, view, plans),
+          };
     const fingerprint = fingerprintView(input);
     const tags = viewTags(input);
     const { slots: _, ...rest } = view;
@@ -88,7 +103,7 @@ export async function compileDefinitions(
       const { formerFingerprint } = await import('./former-fingerprint.ts');
       return formerFingerprint(before);
     };
-    const ready: CompiledView = Object.freeze({ ...rest, fingerprint, tags, fingerprintBefore });
+    const ready: CompiledView = Object.freeze({ ...rest, fingerprint, tags, fingerprintBefore, carried });
     views.set(view.name, ready);
     byDefinition.set(definition, ready);
   }
@@ -99,6 +114,7 @@ export async function compileDefinitions(
   }
   return {
     folder: loaded.folder,
+    baseFolder: loaded.baseFolder,
     views,
     services,
     sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),

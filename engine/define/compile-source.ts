@@ -24,13 +24,22 @@ export interface SourceCompilation {
 const HOUR_US = 3_600_000_000;
 const idKinds = new Set(['string', 'enum', 'int', 'int64']);
 
-/** Compiles a source; `baseFolder` is what its history path is relative to. */
-export function compileSource(definition: Source, baseFolder: string, report: ReportFault): SourceCompilation {
+/**
+ * Compiles a source; `baseFolder` is what its history path is relative to.
+ *
+ * @param stored its contract, where that was read before: the schema is not asked then
+ */
+export function compileSource(
+  definition: Source,
+  baseFolder: string,
+  report: ReportFault,
+  stored?: readonly FieldPlan[],
+): SourceCompilation {
   const { options } = definition;
   const name = nameFault(definition.name);
   if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
   const finerThanMicros = readFinerThanMicros(options.finerThanMicros, report);
-  const read = readSchema(options.schema, { finerThanMicros });
+  const read = stored === undefined ? readSchema(options.schema, { finerThanMicros }) : { plans: stored, faults: [] };
   const { faults } = read;
   const plans = read.plans.map((plan) => (plan.spec.name === options.eventTime ? eventTimePlan(plan) : plan));
   for (const fault of faults) {

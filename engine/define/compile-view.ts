@@ -12,7 +12,14 @@ import type { ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { hushedPrepare } from './sensitive-view.ts';
-import { declaredType, type FeaturePlan, type InputPlan, readFeatures, scalarOf } from './read-features.ts';
+import {
+  declaredType,
+  type FeaturePlan,
+  type InputPlan,
+  type KnownInputs,
+  readFeatures,
+  scalarOf,
+} from './read-features.ts';
 
 export type KeyPlan = { readonly name: string; readonly type: ScalarType };
 
@@ -62,12 +69,17 @@ export function compileEntity(entity: Entity, report: ReportFault): KeyPlan[] {
   return keys;
 }
 
-/** Compiles a view over its compiled source, or reports its faults. */
+/**
+ * Compiles a view over its compiled source, or reports its faults.
+ *
+ * @param inputs what the functions of features give, where that was read before: their schemas are not asked then
+ */
 export function compileView(
   view: FeatureView,
   keys: readonly KeyPlan[],
   source: SourceCompilation,
   report: ReportFault,
+  inputs?: KnownInputs,
 ): ViewJudgement {
   let faulty = false;
   const note: ReportFault = (code, path, message, remedy) => {
@@ -87,6 +99,7 @@ export function compileView(
     source,
     keys.map((key) => key.name),
     note,
+    inputs,
   );
   const refreshUs = view.refresh === null ? null : durationMicros(view.refresh);
   if (refreshUs === undefined) {

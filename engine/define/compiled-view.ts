@@ -1,3 +1,4 @@
+import type { CarriedCode } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
@@ -109,6 +110,8 @@ export interface CompiledView {
   readonly tags?: ViewTags | undefined;
   /** What the release of the semantics before gave this very definition: its versions are known by it. Worked out when asked for. */
   readonly fingerprintBefore?: (() => Promise<string>) | undefined;
+  /** What a bundle of it is made of; absent where it was made in memory, or comes of a bundle itself. */
+  readonly carried?: CarriedCode | undefined;
   readonly source: CompiledSource;
   /** Per feature of the layout, what it is made of. */
   readonly featureInputs?: readonly FeatureInputs[] | undefined;
@@ -129,6 +132,8 @@ export interface CompiledService {
 /** All definitions of a folder, compiled together. */
 export interface Definitions {
   readonly folder: string;
+  /** What history paths are relative to, absolute. */
+  readonly baseFolder: string;
   readonly views: ReadonlyMap<string, CompiledView>;
   readonly services: ReadonlyMap<string, CompiledService>;
   readonly sources: ReadonlyMap<string, CompiledSource>;

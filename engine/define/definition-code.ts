@@ -6,13 +6,15 @@ import { type ImpureUse, scanCode } from '../purity/scan-code.ts';
 import { codeDigest } from './code-identity.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 import type { FeatureView } from './feature-view.ts';
-import type { LoadedDefinition } from './loaded-definitions.ts';
+import type { LoadedDefinition, LoadedDefinitions } from './loaded-definitions.ts';
 
 /** What a view consists of beside what its definition says as data. */
 export interface DefinitionCode {
   /** Canonical text of the user's own code. */
   readonly text: string;
   readonly packages: PackageCode;
+  /** What it takes from outside, in the order of the packages' code. */
+  readonly outside: readonly OutsideName[];
   /** What is impure in it by name. */
   readonly uses: readonly ImpureUse[];
   /** Null where its features cannot be told apart: then the whole is each one's. */
@@ -27,25 +29,37 @@ export interface CodeParts {
   readonly inputs: ReadonlyMap<string, string>;
 }
 
+/** The user's own files that definitions come to, as they were read. */
+export interface OwnFiles {
+  /** Those that were imported by name, in that order. Absolute paths. */
+  readonly roots: readonly string[];
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** The code of views, and the files it is in. */
+export interface ReadCode {
+  readonly codes: ReadonlyMap<FeatureView, DefinitionCode>;
+  readonly files: OwnFiles;
+}
+
+const nothing: ReadCode = { codes: new Map(), files: { roots: [], texts: new Map() } };
+
 /**
  * Reads the code of views that were loaded from files; what cannot be read is a fault. Views made in memory have none.
- *
- * @param folder absolute path of the folder of definitions
  */
 export async function readDefinitionCode(
   views: ReadonlyMap<FeatureView, LoadedDefinition>,
-  folder: string,
+  { folder, files }: LoadedDefinitions,
   options: CodeOptions,
   faults: DefinitionFault[],
-): Promise<ReadonlyMap<FeatureView, DefinitionCode>> {
-  const files = [...views.values()].flatMap(({ file }) => file ?? []);
-  if (files.length === 0) return new Map();
+): Promise<ReadCode> {
+  if (files.length === 0) return nothing;
   let graph: ModuleGraph;
   try {
     graph = await readModuleGraph(files);
   } catch (cause) {
     unreadable(faultReporter(faults, 'file', nameOf(files[0] as string, folder)), cause, folder);
-    return new Map();
+    return nothing;
   }
   const { whole, parts } = codeReaders(graph, options);
   // Views of a file mostly use the same packages.
@@ -62,6 +76,7 @@ export async function readDefinitionCode(
       const apart = parts(file, exportName);
       return {
         text,
+        outside,
         packages: await packagesOf(outside),
         uses: scanCode(units, graph),
         parts: apart && (await digestParts(apart, packagesOf)),
@@ -77,7 +92,10 @@ export async function readDefinitionCode(
       code: file === null ? null : await codeOf(view, file, exportName),
     })),
   );
-  return new Map(codes.flatMap(({ view, code }) => (code === null ? [] : [[view, code] as const])));
+  return {
+    codes: new Map(codes.flatMap(({ view, code }) => (code === null ? [] : [[view, code] as const]))),
+    files: { roots: files, texts: graph.texts },
+  };
 }
 
 async function digestParts(

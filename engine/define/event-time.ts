@@ -1,4 +1,5 @@
 import type { FieldPlan } from '../contract/field-plan.ts';
+import { fieldOf, type StoredField } from '../contract/stored-field.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import { daysOfDate, MICROS_PER_DAY } from '../values/date-days.ts';
 
@@ -30,13 +31,24 @@ export function eventTimeOf({ eventTimeAt }: Pick<CompiledSource, 'eventTimeAt'>
 const FIRST_DATE = '1684-07-29';
 const LAST_DATE = '2255-06-04';
 
+/** The rule that makes a date an event time. */
+const EVENT_TIME = 'event time';
+
 /** The plan of an event time field: a date is held to those that are times as well. */
 export function eventTimePlan(plan: FieldPlan): FieldPlan {
   if (plan.spec.type.kind !== 'date') return plan;
   return {
     ...plan,
     accepts: (date: string) => date >= FIRST_DATE && date <= LAST_DATE,
-    rules: [...plan.rules, 'event time'],
+    rules: [...plan.rules, EVENT_TIME],
     expected: `${plan.expected} from ${FIRST_DATE} to ${LAST_DATE}`,
   };
+}
+
+/** A field of a stored contract as its schema gave it: `eventTimePlan` comes after. */
+export function schemaField(stored: StoredField): FieldPlan {
+  return fieldOf(
+    stored,
+    stored.rules.filter((rule) => rule !== EVENT_TIME),
+  );
 }

@@ -1,23 +1,16 @@
 import { readdirSync, statSync } from 'node:fs';
-import { createRequire, registerHooks } from 'node:module';
+import { registerHooks } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { ownModule } from '../installation/own-module.ts';
+import { BUNDLE_SCHEME, importByNode, installedModule, QUICK_ENTRY, WHOLE_ENTRY } from './installed-modules.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 
-const installation = import.meta.url;
-/** What definitions need of `millrace`, and all of it, which takes ten times as long to load. */
-const quickEntry = ownModule('./definition-entry', installation).href;
-const wholeEntry = ownModule('../../index', installation).href;
-const ENTRIES: ReadonlyMap<string, string> = new Map(
-  ['client', 'testing'].map((part) => [`millrace/${part}`, ownModule(`../../${part}`, installation).href]),
-);
 const loadMark = 'millrace-load';
 const marked = new RegExp(`[?&](${loadMark}=\\d+)$`);
 let hooksInstalled = false;
 let loads = 0;
-let entry = quickEntry;
+let entry = QUICK_ENTRY;
 
 /**
  * Imports what a folder exports: its `index.ts`, or all its `*.ts` where there is none. `millrace` and `zod` resolve to the running
@@ -29,10 +22,10 @@ export async function importDefinitions(folder: string): Promise<LoadedDefinitio
   const absolute = resolve(folder);
   const files = definitionFiles(absolute);
   installHooks();
-  let { definitions, failures } = await importFiles(files, absolute, quickEntry);
+  let { definitions, failures } = await importFiles(files, absolute, QUICK_ENTRY);
   // A file that also makes a client, say.
   if (failures.some(({ cause }) => /does not provide an export named/.test(String(cause)))) {
-    ({ definitions, failures } = await importFiles(files, absolute, wholeEntry));
+    ({ definitions, failures } = await importFiles(files, absolute, WHOLE_ENTRY));
   }
   if (failures.length > 0) {
     throw new MillraceError('definition-unreadable', [...new Set(failures.map(({ message }) => message))].join('\n'), {
@@ -49,7 +42,7 @@ export async function importDefinitions(folder: string): Promise<LoadedDefinitio
       },
     );
   }
-  return { folder: absolute, baseFolder: dirname(absolute), definitions };
+  return { folder: absolute, baseFolder: dirname(absolute), definitions, files };
 }
 
 interface Imported {
@@ -99,11 +92,8 @@ async function importFile(
   file: string,
   folder: string,
 ): Promise<Failure | { readonly exports: Readonly<Record<string, unknown>> }> {
-  const { importNatively } = createRequire(installation)(
-    fileURLToPath(ownModule('./import-natively', installation)),
-  ) as typeof import('./import-natively.ts');
   try {
-    return { exports: await importNatively(`${pathToFileURL(file).href}?${loadMark}=${loads}`) };
+    return { exports: await importByNode(`${pathToFileURL(file).href}?${loadMark}=${loads}`) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     return { message: `${failingFile(cause, folder) ?? relative(folder, file)}: ${reason}`, cause };
@@ -128,13 +118,10 @@ function installHooks(): void {
   hooksInstalled = true;
   registerHooks({
     resolve(specifier, context, nextResolve) {
+      if (context.parentURL?.startsWith(BUNDLE_SCHEME)) return nextResolve(specifier, context);
       const mark = marked.exec(context.parentURL ?? '')?.[1];
-      if (specifier === 'millrace') return nextResolve(entry, context);
-      const part = ENTRIES.get(specifier);
-      if (part !== undefined) return nextResolve(part, context);
-      if (specifier === 'zod' || specifier.startsWith('zod/')) {
-        return nextResolve(specifier, { ...context, parentURL: installation });
-      }
+      const installed = installedModule(specifier, entry);
+      if (installed !== null) return nextResolve(installed.specifier, { ...context, parentURL: installed.parentURL });
       const resolved = nextResolve(specifier, context);
       if (mark === undefined || !/^\.{0,2}\//.test(specifier) || !resolved.url.startsWith('file:')) return resolved;
       return { ...resolved, url: `${pathToFileURL(fileURLToPath(resolved.url)).href}?${mark}` };

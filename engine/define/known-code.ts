@@ -37,10 +37,10 @@ export function unknownView(name: string, known: readonly string[], folder?: str
 }
 
 /** The answer to whoever asks for the code of a version that nobody stored. */
-export function codeNotAtHand(name: string, fingerprint: string, here: string): MillraceError {
+export function codeNotAtHand(name: string, fingerprint: string, here: string | null): MillraceError {
   return new MillraceError(
     'definition-changed',
-    `view "${name}": the code of ${fingerprint.slice(0, 12)} was never stored, and the definition at hand is ${here.slice(0, 12)}`,
+    `view "${name}": the code of ${fingerprint.slice(0, 12)} was never stored, and the definition at hand is ${here === null ? 'gone' : here.slice(0, 12)}`,
     {
       remedy:
         'Run with the definitions of then, or bring its code here ("millrace bundle import"); or send "rebackfill" to build the present definition aside and flip to it.',

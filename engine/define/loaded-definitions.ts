@@ -19,6 +19,8 @@ export interface LoadedDefinitions {
   /** Absolute path that history paths are relative to: the folder that holds `folder`. */
   readonly baseFolder: string;
   readonly definitions: readonly LoadedDefinition[];
+  /** All files that were imported, in that order: one without definitions may change something for the others. Absolute paths. */
+  readonly files: readonly string[];
 }
 
 const kinds = new Set(['entity', 'source', 'feature-view', 'feature-service']);
@@ -40,6 +42,7 @@ export function definitionsInMemory(values: readonly Definition[], baseFolder: s
   return {
     folder: baseFolder,
     baseFolder,
+    files: [],
     definitions: values.map((value) => ({ value, file: null, exportName: value.name })),
   };
 }

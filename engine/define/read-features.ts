@@ -10,7 +10,7 @@ import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts'
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
-import type { AggregateName, PartialKind } from './view-layout.ts';
+import type { AggregateName, PartialKind, SlotLayout } from './view-layout.ts';
 
 /** Where a value comes from, and its type. */
 export interface InputPlan {
@@ -78,6 +78,7 @@ export function readFeatures(
   source: SourceCompilation,
   keys: readonly string[],
   report: ReportFault,
+  known?: KnownInputs,
 ): FeaturePlan[] {
   const answer = buildFeatures(view, report);
   if (answer === null) return [];
@@ -104,7 +105,7 @@ export function readFeatures(
       report('no-feature', path, 'is not a feature', 'Build it with `f`, e.g. f.count().over("1d").');
       continue;
     }
-    const plan = readFeature(name, feature, source, path, report);
+    const plan = readFeature(name, feature, source, { path, report, known: known?.get(name) });
     if (plan !== null) plans.push(plan);
   }
   const most = MOST_COLUMNS - keys.length - SQL_VIEW_COLUMNS.length;
@@ -119,12 +120,20 @@ export function readFeatures(
   return plans;
 }
 
+/** By feature: what its functions give, where their schemas were read before. */
+export type KnownInputs = ReadonlyMap<string, Pick<SlotLayout, 'input' | 'order'>>;
+
+interface Reading {
+  readonly path: string;
+  readonly report: ReportFault;
+  readonly known: Pick<SlotLayout, 'input' | 'order'> | undefined;
+}
+
 function readFeature(
   name: string,
   feature: Feature,
   source: SourceCompilation,
-  path: string,
-  report: ReportFault,
+  { path, report, known }: Reading,
 ): FeaturePlan | null {
   const window = readWindow(feature, path, report);
   const { aggregate } = feature;
@@ -133,10 +142,10 @@ function readFeature(
     report('no-input', path, `${aggregate} has no input`, `Name a field or give a function: f.${aggregate}('field').`);
     return null;
   }
-  const type = inputType(feature.input, feature.type, source, path, report);
+  const type = knownType(feature.input, known?.input) ?? inputType(feature.input, feature.type, source, path, report);
   if (type === null) return null;
   const isOrdered = aggregate === 'minBy' || aggregate === 'maxBy';
-  const order = isOrdered ? readOrder(feature, source, `${path}.order`, report) : null;
+  const order = isOrdered ? readOrder(feature, source, { path: `${path}.order`, report, known }) : null;
   if (isOrdered && order === null) return null;
   if ((aggregate === 'sum' || aggregate === 'avg') && !numericKinds.has(type.kind)) {
     const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
@@ -151,7 +160,7 @@ function readFeature(
   return plan(name, feature, { type, from: feature.input }, order, window);
 }
 
-function readOrder(feature: Feature, source: SourceCompilation, path: string, report: ReportFault): InputPlan | null {
+function readOrder(feature: Feature, source: SourceCompilation, { path, report, known }: Reading): InputPlan | null {
   const { aggregate, order, orderType } = feature;
   if (order === null) {
     report(
@@ -162,8 +171,13 @@ function readOrder(feature: Feature, source: SourceCompilation, path: string, re
     );
     return null;
   }
-  const type = inputType(order, orderType, source, path, report);
+  const type = knownType(order, known?.order) ?? inputType(order, orderType, source, path, report);
   return type === null ? null : { type, from: order };
+}
+
+/** A field's type is its field's, whatever is known. */
+function knownType(input: string | RowFunction, known: ScalarType | null | undefined): ScalarType | null {
+  return typeof input === 'function' ? (known ?? null) : null;
 }
 
 /** Columns of a Postgres table or view. */

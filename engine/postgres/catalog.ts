@@ -66,6 +66,18 @@ export interface CatalogTables {
     commit_id: Generated<string>;
     tags: Json<ViewTags> | null;
   };
+  view_bundle: {
+    fingerprint: string;
+    view: string;
+    semantics: number;
+    bundle: Buffer;
+    sha256: Buffer;
+    layout: Json<ViewLayout>;
+    stored_by: string;
+    stored_at: TimeDefault;
+    key_id: string | null;
+    signature: Buffer | null;
+  };
   stream_offset: {
     view: string;
     version: number;

@@ -13,6 +13,7 @@ import * as apiTokens from '../../migrations/0009-api-tokens.ts';
 import * as keptSizes from '../../migrations/0010-kept-sizes.ts';
 import * as commitIds from '../../migrations/0011-commit-ids.ts';
 import * as auditEvents from '../../migrations/0012-audit-events.ts';
+import * as viewBundles from '../../migrations/0013-view-bundles.ts';
 import * as viewDesired from '../../migrations/0014-view-desired.ts';
 import * as viewTags from '../../migrations/0015-view-tags.ts';
 import * as keptVersions from '../../migrations/0016-kept-versions.ts';
@@ -48,6 +49,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0010-kept-sizes': keptSizes,
   '0011-commit-ids': commitIds,
   '0012-audit-events': auditEvents,
+  '0013-view-bundles': viewBundles,
   '0014-view-desired': viewDesired,
   '0015-view-tags': viewTags,
   '0016-kept-versions': keptVersions,

@@ -36,6 +36,7 @@ function depsOf(folder: readonly CompiledView[], stored: readonly CompiledView[]
   return {
     definitions: {
       folder: '/',
+      baseFolder: '/',
       views: new Map(folder.map((view) => [view.name, view])),
       services: new Map(),
       sources: new Map(folder.map(({ source }) => [source.name, source])),

@@ -25,7 +25,13 @@ beforeAll(async () => {
   await publishEmptyVersion(database.pool, { ...view, fingerprint: BEFORE }, broker.bounds('purchases'));
   await database.pool.query('UPDATE millrace_catalog.view_version SET semantics = $1', [ENGINE_SEMANTICS - 1]);
   deps = {
-    definitions: { folder: '/', views: new Map([[view.name, view]]), services: new Map(), sources: new Map() },
+    definitions: {
+      folder: '/',
+      baseFolder: '/',
+      views: new Map([[view.name, view]]),
+      services: new Map(),
+      sources: new Map(),
+    },
     code: codeOf([view]),
     pool: database.pool,
     reader: null,

@@ -71,6 +71,7 @@ describe('migrations', () => {
       'millrace_catalog.parity_audit',
       'millrace_catalog.parity_difference',
       'millrace_catalog.stream_offset',
+      'millrace_catalog.view_bundle',
       'millrace_catalog.view_desired',
       'millrace_catalog.view_version',
     ]);

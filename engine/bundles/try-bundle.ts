@@ -1,0 +1,46 @@
+import type { CarriedCode } from '../define/carried-code.ts';
+import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
+import { canonical } from '../define/row-results.ts';
+import { isMillraceError } from '../errors/millrace-error.ts';
+import { sampleRows } from '../purity/sample-values.ts';
+import type { Row } from '../contract/compiled-contract.ts';
+import { bundleIncomplete } from './bundle-faults.ts';
+import { openBundle } from './open-bundle.ts';
+import type { ViewBundle } from './view-bundle.ts';
+
+/** Opens what was made and holds it to the folder's view on rows made from the contract. Throws MillraceError `bundle-incomplete`. */
+export async function tryBundle(
+  bundle: ViewBundle,
+  view: CompiledView,
+  { plans, baseFolder }: CarriedCode,
+): Promise<void> {
+  let opened: CompiledView;
+  try {
+    opened = await openBundle(bundle, baseFolder);
+  } catch (cause) {
+    if (!isMillraceError(cause) || cause.code !== 'bundle-unfit') throw cause;
+    throw bundleIncomplete(
+      view.name,
+      `it does not run by itself: ${cause.message.replace(/^.*?does not run here: /, '')}`,
+      cause,
+    );
+  }
+  for (const row of sampleRows(plans).rows) {
+    const expected = outcomeOf(view, row);
+    const received = outcomeOf(opened, row);
+    if (received === expected) continue;
+    throw bundleIncomplete(
+      view.name,
+      `of the row ${canonical(row)} it makes ${received}, and in its folder ${expected}`,
+    );
+  }
+}
+
+function outcomeOf(view: CompiledView, row: Row): string {
+  const out: PreparedEvent = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs: [] };
+  const outcome = view.prepare(
+    { row: structuredClone(row), eventTimeUs: 0, id: null, partition: 0, offset: 0, number: 0 },
+    out,
+  );
+  return outcome === 'ok' ? canonical([out.keyText, out.inputs]) : canonical(outcome);
+}
