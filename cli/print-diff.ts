@@ -24,7 +24,7 @@ export function printDiff(output: Output, diff: VersionsDiff): void {
     output.line(
       `entities with events in one alone: ${count(diff.entitiesOnlyBefore)} before, ${count(diff.entitiesOnlyAfter)} after`,
     );
-  for (const text of diff.logs) output.line(`they read different logs: ${text}`);
+  for (const text of diff.logs) output.line(`of the log: ${text}`);
   if (diff.features.length > 0) output.table(DIFF_HEADER, diffRows(diff));
   if (diff.onlyBefore.length > 0) output.line(`only before: ${diff.onlyBefore.join(', ')}`);
   if (diff.onlyAfter.length > 0) output.line(`only after: ${diff.onlyAfter.join(', ')}`);

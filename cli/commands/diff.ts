@@ -1,6 +1,8 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
 import { chosenVersions } from '../../engine/versions/choose-versions.ts';
 import { diffPlot } from '../../engine/versions/diff-plot.ts';
@@ -37,6 +39,8 @@ export function addDiffCommand(program: Command): void {
   withCommonOptions(command).action(async (view: string, options: DiffCommandOptions) => {
     const { env, output, features } = contextOf(options);
     const atUs = options.at === undefined ? undefined : timeOf(options.at);
+    const { plot } = options;
+    if (plot !== undefined) await checkFolder(plot);
     await withDiffContext(env, await loadDefinitions(features), async (context) => {
       const { pool, reader } = context;
       const [before, after] = options.versions ?? [];
@@ -57,12 +61,29 @@ export function addDiffCommand(program: Command): void {
             `${phase === 'replay' ? 'reading the log' : 'comparing'}: ${count(done)}${total === null ? '' : ` of ${count(total)}`} ${phase === 'replay' ? 'records' : 'entities'}`,
           ),
       });
-      if (options.plot !== undefined) await writeFile(options.plot, await diffPlot(diff, tallies));
+      if (plot !== undefined) await writeFile(plot, await diffPlot(diff, tallies));
       if (output.isJson) output.json(diff);
       else printDiff(output, diff);
-      if (options.plot !== undefined) output.note(`plot: ${options.plot}`);
+      if (plot !== undefined) output.note(`plot: ${plot}`);
     });
   });
+}
+
+/** Before the log is read. Throws MillraceError `out-not-writable`. */
+async function checkFolder(plot: string): Promise<void> {
+  try {
+    await access(dirname(plot), constants.W_OK);
+  } catch (cause) {
+    throw new MillraceError(
+      'out-not-writable',
+      `cannot write ${plot}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        remedy: 'Name a file in a folder that is there, and that you may write to.',
+        httpStatus: 400,
+        cause,
+      },
+    );
+  }
 }
 
 function twoVersions(text: string): readonly [number, number] {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
@@ -25,18 +25,36 @@ import { knownServices } from '../services.ts';
 
 const ANSWER_WITHIN_MS = 2_000;
 
+interface PlanOptions extends CommonOptions {
+  readonly sample: number;
+  readonly against?: 'live' | undefined;
+  readonly entities?: number | undefined;
+}
+
 /** `millrace plan`: what each view is, or every fault at once. */
 export function addPlanCommand(program: Command): void {
   const command = program
     .command('plan')
     .description('what each view is and what runs, or every fault of the definitions at once');
   command.option('--sample <n>', 'rows of each history to hold against its contract; 0: none', sampleOf, SAMPLE_ROWS);
-  withCommonOptions(command).action(async (options: CommonOptions & { sample: number }) => {
+  command.addOption(
+    new Option('--against <what>', 'say what would change of what is live, before anything is done').choices(['live']),
+  );
+  command.option(
+    '--entities <n>',
+    'with --against: compare the values of so many entities at most (default 2,000)',
+    entitiesOf,
+  );
+  withCommonOptions(command).action(async (options: PlanOptions) => {
     const { env, output, features } = contextOf(options);
     const definitions = await checkedDefinitions(features, output, options.sample, env.spillDir);
     if (definitions === null) {
       process.exitCode = 1;
       return;
+    }
+    if (options.against !== undefined) {
+      const { planAgainst } = await import('../plan-against.ts');
+      return await planAgainst(env, output, definitions, options.entities);
     }
     const { databaseUrl, temporal } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
@@ -213,6 +231,12 @@ function sampleText({ rows, of, invalid, reasons }: NonNullable<PlanRow['sample'
 function sampleOf(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number, 0 or more');
+  return value;
+}
+
+function entitiesOf(text: string): number {
+  const value = sampleOf(text);
+  if (value === 0) throw new InvalidArgumentError('expected a whole number, 1 or more');
   return value;
 }
 

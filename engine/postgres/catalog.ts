@@ -55,6 +55,7 @@ export interface CatalogTables {
     seq: Generated<number>;
     builder: string | null;
     created_at: TimeDefault;
+    built_at: ColumnType<number | null, string | null | undefined, string | null>;
     published_at: ColumnType<number | null, string | null | undefined, string | null>;
     ended_at: ColumnType<number | null, string | null | undefined, string | null>;
     kept_until: ColumnType<number | null, string | null | undefined, string | null>;

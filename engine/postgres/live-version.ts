@@ -31,6 +31,7 @@ export function versionOf(row: VersionRow): ViewVersion {
     seq: row.seq,
     builder: row.builder,
     createdAtUs: row.created_at,
+    builtAtUs: row.built_at ?? null,
     publishedAtUs: row.published_at,
     endedAtUs: row.ended_at,
     servedBefore: row.served_before ?? [],

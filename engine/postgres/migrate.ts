@@ -17,6 +17,7 @@ import * as viewBundles from '../../migrations/0013-view-bundles.ts';
 import * as viewDesired from '../../migrations/0014-view-desired.ts';
 import * as viewTags from '../../migrations/0015-view-tags.ts';
 import * as keptVersions from '../../migrations/0016-kept-versions.ts';
+import * as builtAt from '../../migrations/0017-built-at.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
@@ -53,6 +54,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0014-view-desired': viewDesired,
   '0015-view-tags': viewTags,
   '0016-kept-versions': keptVersions,
+  '0017-built-at': builtAt,
   '0018-migration-notes': migrationNotes,
 };
 export const FIRST_LEDGER = 'kysely_migration';

@@ -33,6 +33,8 @@ export interface ViewVersion {
   readonly seq: number;
   readonly builder: string | null;
   readonly createdAtUs: number;
+  /** When its build ended; null of one that is being built, and where it was not noted. */
+  readonly builtAtUs: number | null;
   /** When readers began to get it, the last time. */
   readonly publishedAtUs: number | null;
   /** When readers stopped getting it, the last time; null while they get it, or never did. */
@@ -148,6 +150,7 @@ export async function markBuilt(on: Queryable, built: BuiltVersion): Promise<voi
       .updateTable(VERSIONS)
       .set({
         status: 'built',
+        built_at: CLOCK,
         cut: built.cut === null ? null : JSON.stringify(built.cut),
         history: built.history === null ? null : JSON.stringify(built.history),
         counts: JSON.stringify(built.counts),

@@ -32,7 +32,7 @@ export function chosenVersions(
     'unknown-version',
     `view "${view}" has version ${live.version} alone: there is nothing to compare it with`,
     {
-      remedy: 'Build the next version first.',
+      remedy: 'Compare it with the definitions: "millrace plan --against live". Or build the next version first.',
       httpStatus: 404,
       details: { view, live: live.version },
     },

@@ -118,7 +118,7 @@ export interface VersionsDiff {
   readonly retyped: readonly { readonly feature: string; readonly before: string; readonly after: string }[];
   /** Why nothing was compared; null where it was. */
   readonly incomparable: string | null;
-  /** Where the two read different logs: what differs may come of that alone. */
+  /** Where the two read different logs, or less of it than there is: what differs may come of that alone. */
   readonly logs: readonly string[];
   /** Whether one scan of the log was enough. */
   readonly isOneScan: boolean;

@@ -16,8 +16,8 @@ export function logDifferences(before: DiffSide, after: DiffSide): string[] {
   const told: string[] = [];
   const [one, other] = [before.view.source, after.view.source];
   if (one.topic !== other.topic) told.push(`topic ${one.topic ?? 'none'} before, ${other.topic ?? 'none'} after`);
-  else if (other.topic !== null && after.cut === null && before.cut !== null)
-    told.push(`topic ${other.topic} is not read after`);
+  else if (other.topic !== null && after.cut === null)
+    told.push(`topic ${other.topic} is ${before.cut === null ? 'read by neither' : 'not read after'}`);
   if (filesText(before) !== filesText(after)) told.push(`history: ${files(before)} before, ${files(after)} after`);
   const lows = new Map(before.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset]));
   if (one.topic === other.topic)

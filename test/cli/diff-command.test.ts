@@ -6,6 +6,7 @@ import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import { systemClock } from '../../engine/values/clock.ts';
+import type { PlannedView } from '../../engine/versions/plan-against-live.ts';
 import type { VersionsDiff } from '../../engine/versions/diff-types.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { type CliResult, runCli } from './run-cli.ts';
@@ -71,7 +72,7 @@ describe('diff', () => {
     const { exitCode, stdout, stderr } = await cli('diff', world.view, '--versions', '1,2', '--plot', plot);
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`${world.view}: version 1 (`);
-    expect(stdout).toContain('they read different logs: history: 1 file before, 2 files after');
+    expect(stdout).toContain('of the log: history: 1 file before, 2 files after');
     expect(stdout).toMatch(/│ n +│ int +│ 7 +│ 7 +│ 100\.00 % /);
     expect(stdout).toMatch(/ {2}n {2}person=u\d: \d+ → \d+/);
     expect(stderr).toContain(`plot: ${plot}`);
@@ -92,7 +93,44 @@ describe('diff', () => {
     expect((await cli('diff', world.view, '--entities', '3')).stdout).toContain('100.00 % (43.85 % to 100.00 %)');
   });
 
+  it('says before anything is done what definitions would change of what is live', async () => {
+    const same = await cli('plan', '--against', 'live');
+    expect(same.exitCode).toBe(0);
+    expect(same.stdout).toContain(`${world.view}  unchanged: version 2 (`);
+    expect(same.stdout).toContain('1 view: 0 changed, 0 new, 0 retired; nothing was done');
+    world.define(", n_7d: f.count().over('7d')");
+    const { exitCode, stdout } = await cli('plan', '--against', 'live', '--json');
+    expect(exitCode).toBe(0);
+    const [plan] = JSON.parse(stdout) as PlannedView[];
+    expect(plan).toMatchObject({
+      change: 'changed',
+      live: { version: 2 },
+      difference: {
+        featuresAdded: ['n_7d'],
+        featuresChanged: [],
+        rebuild: { isNeeded: true, why: 'the states have to hold more: tiles of 1h for 7d' },
+      },
+      expected: { historyRows: 400, topicRecords: 60, measured: 'as fast as version 2 was built' },
+      // Nobody stored the code of what is live.
+      sample: null,
+      notCompared: { code: 'definition-changed' },
+    });
+    const shown = (await cli('plan', '--against', 'live')).stdout;
+    for (const text of [
+      'CHANGED: version 2 (',
+      'features + n_7d',
+      'rebuild  needed: the states have to hold more',
+      'expected 400 rows of history and 60 records of the topic: about ',
+      'sample   not compared: definition-changed',
+      '1 view: 1 changed, 0 new, 0 retired; nothing was done',
+    ])
+      expect(shown).toContain(text);
+    world.define('');
+  });
+
   it.each([
+    [['plan', '--against', 'yesterday'], 'Allowed choices are live'],
+    [['plan', '--against', 'live', '--entities', '0'], 'expected a whole number'],
     [['diff', 'nobody'], 'error view-not-published'],
     [['diff', 'nobody', '--versions', '1,2'], 'error unknown-view'],
     [['diff', 'VIEW', '--versions', '1,9'], 'error unknown-version'],
@@ -100,7 +138,7 @@ describe('diff', () => {
     [['diff', 'VIEW', '--versions', '2,2'], 'expected two numbers of versions'],
     [['diff', 'VIEW', '--entities', '0'], 'expected a whole number'],
     [['diff', 'VIEW', '--at', 'noon'], 'error invalid-time'],
-    [['diff', 'VIEW', '--plot', '/nowhere/at/all.svg'], '/nowhere/at/all.svg'],
+    [['diff', 'VIEW', '--plot', '/nowhere/at/all.svg'], 'error out-not-writable'],
   ])('%j says what is wrong', async (args, message) => {
     const { exitCode, stderr } = await cli(...args.map((arg) => (arg === 'VIEW' ? world.view : arg)));
     expect(exitCode).toBe(1);

@@ -201,7 +201,7 @@ describe('the catalog', () => {
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(true);
     expect(await setVersionStatus(pool, 'v', 1, ['built'], 'live')).toBe(false);
     await expect(setVersionStatus(pool, 'v', 2, ['building'], 'live')).rejects.toMatchObject({ code: '23505' });
-    const { createdAtUs, publishedAtUs, commitId, ...live } = (await liveVersion(pool, 'v'))!;
+    const { createdAtUs, builtAtUs, publishedAtUs, commitId, ...live } = (await liveVersion(pool, 'v'))!;
     expect(live).toEqual({
       ...built,
       ...fresh,
@@ -214,7 +214,8 @@ describe('the catalog', () => {
       sqlSurface: 1,
       stateTable: 'v_v1',
     });
-    expect(publishedAtUs).toBeGreaterThanOrEqual(createdAtUs);
+    expect(builtAtUs).toBeGreaterThanOrEqual(createdAtUs);
+    expect(publishedAtUs).toBeGreaterThanOrEqual(builtAtUs!);
     expect(BigInt(commitId!)).not.toBe(0n);
     expect(new Set((await versions(pool, 'v')).map((one) => one.commitId)).size).toBe(8);
     expect([await nextSeq(pool, 'v', 1), await nextSeq(pool, 'v', 1)]).toEqual([1, 2]);
