@@ -1,5 +1,5 @@
 import type { RowFunction } from './feature.ts';
-import type { FeaturePlan } from './read-features.ts';
+import type { FeaturePlan, InputPlan } from './read-features.ts';
 import {
   ENGINE_SEMANTICS,
   type FeatureLayout,
@@ -8,33 +8,31 @@ import {
   type ViewLayout,
 } from './view-layout.ts';
 
-/** A slot with where its input comes from: a field, a row function, or null for `count()`. */
+/** A slot with the first feature that reads it: where its inputs come from, and the name that failures of its functions are told under. */
 export interface SlotPlan extends SlotLayout {
-  readonly from: string | RowFunction | null;
-  /** Where its y comes from; null of a slot that takes none. */
-  readonly orderFrom: string | RowFunction | null;
-  /** The first feature that reads it; failures of its function are told under this name. */
-  readonly feature: string;
+  readonly plan: FeaturePlan;
 }
 
 /** What decides a slot's inputs: where its value comes from, then, under its name, each thing beside it. */
-export function slotFunctions({ from, orderFrom }: SlotPlan): (string | RowFunction | null)[] {
-  return orderFrom === null ? [from] : [from, 'order', orderFrom];
+export function slotFunctions({ plan: { input, order } }: SlotPlan): (string | RowFunction | null)[] {
+  const value = input?.from ?? null;
+  return order === null ? [value] : [value, 'order', order.from];
 }
 
 /** Groups features by hop and shares equal partials (design of tiles: engine/state/README.md). */
 export function buildLayout(
   head: Pick<ViewLayout, 'view' | 'entity' | 'keys' | 'tieBreak'>,
-  features: readonly FeaturePlan[],
+  declared: readonly FeaturePlan[],
 ): { layout: ViewLayout; slots: readonly SlotPlan[] } {
   const spans = new Map<number | null, number | null>();
-  for (const { hopUs, windowUs } of features) {
+  for (const { hopUs, windowUs } of declared) {
     spans.set(hopUs, hopUs === null ? null : Math.max(spans.get(hopUs) ?? 0, windowUs ?? 0));
   }
   const groups: GroupLayout[] = [...spans]
     .map(([hopUs, spanUs]) => ({ hopUs, spanUs }))
     .sort((a, b) => (a.hopUs ?? Number.POSITIVE_INFINITY) - (b.hopUs ?? Number.POSITIVE_INFINITY));
   const slots: SlotPlan[] = [];
+  const features = withSharedMoments(declared);
   groups.forEach(({ hopUs }, group) => {
     for (const feature of features) {
       if (feature.hopUs !== hopUs || slots.some((slot) => slot.group === group && shares(slot, feature))) continue;
@@ -43,9 +41,7 @@ export function buildLayout(
         input: feature.input?.type ?? null,
         order: feature.order?.type,
         group,
-        from: feature.input?.from ?? null,
-        orderFrom: feature.order?.from ?? null,
-        feature: feature.name,
+        plan: feature,
       });
     }
   });
@@ -57,11 +53,22 @@ export function buildLayout(
     features: features.map((feature): FeatureLayout => {
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
-      const { name, aggregate, windowUs, hopUs, result } = feature;
-      return { name, aggregate, slot, windowUs, hopUs, result, nullable: aggregate !== 'count' };
+      const { name, aggregate, windowUs, hopUs, result, population } = feature;
+      const nullable = aggregate !== 'count';
+      return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...(population ? { population } : {}) };
     }),
   };
   return { layout, slots };
+}
+
+/** A sum stands in the moments of the same input in the same group, where there are any. */
+function withSharedMoments(features: readonly FeaturePlan[]): FeaturePlan[] {
+  const moments = features.filter(({ partial }) => partial === 'moments');
+  return features.map((feature) => {
+    if (feature.partial !== 'sum') return feature;
+    const shared = moments.some((other) => other.hopUs === feature.hopUs && sameInputs(other, feature));
+    return shared ? { ...feature, partial: 'moments' } : feature;
+  });
 }
 
 /** A slot as the layout has it: what it does not take is not in it, for the layout is in every fingerprint and tag. */
@@ -69,12 +76,15 @@ function slotLayout({ partial, input, order, group }: SlotLayout): SlotLayout {
   return order === undefined ? { partial, input, group } : { partial, input, order, group };
 }
 
-function shares(slot: SlotPlan, feature: FeaturePlan): boolean {
-  return (
-    slot.partial === feature.partial &&
-    slot.from === (feature.input?.from ?? null) &&
-    JSON.stringify(slot.input) === JSON.stringify(feature.input?.type ?? null) &&
-    slot.orderFrom === (feature.order?.from ?? null) &&
-    JSON.stringify(slot.order) === JSON.stringify(feature.order?.type)
-  );
+function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
+  return partial === feature.partial && sameInputs(plan, feature);
+}
+
+function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {
+  return sameInput(a.input, b.input) && sameInput(a.order, b.order);
+}
+
+/** Functions are the same only where they are one. */
+function sameInput(a: InputPlan | null, b: InputPlan | null): boolean {
+  return a?.from === b?.from && JSON.stringify(a?.type) === JSON.stringify(b?.type);
 }

@@ -17,6 +17,8 @@ export interface Feature<out Value = unknown> {
   /** Of `minBy` and `maxBy`, what they order events by, as `input`; else null. */
   readonly order: string | RowFunction | null;
   readonly orderType: z.core.$ZodType | null;
+  /** Of `variance` and `stddev`: over n, not n - 1. */
+  readonly population: boolean;
   /** Null: lifetime. */
   readonly window: string | null;
   /** Null: the default of the window. */
@@ -50,6 +52,20 @@ interface NumericInput<Members extends Shape> {
     input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
     options: { readonly type: T },
   ): Feature<Read<T>>;
+}
+
+/** A double out of numbers; `population`: the values are all there are, not a sample. */
+interface Spread<Members extends Shape> {
+  (field: FieldOfKind<Members, NumericKind>, options?: Population): Feature<number | null>;
+  (input: NumberOf<Members>, options?: Population): Feature<number | null>;
+  <T extends z.core.$ZodType>(
+    input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
+    options: Population & { readonly type: T },
+  ): Feature<number | null>;
+}
+
+interface Population {
+  readonly population?: boolean | undefined;
 }
 
 /** What `minBy` and `maxBy` order events by where no type is given with it. */
@@ -111,6 +127,10 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly minBy: OrderedInput<Members>;
   /** x of the event with the greatest y, of those that have both; of equal ones the latest. */
   readonly maxBy: OrderedInput<Members>;
+  /** The sample variance (over n - 1), exact, rounded once; null below two values. `{ population: true }`: over n, null below one. */
+  readonly variance: Spread<Members>;
+  /** The root of that variance, correctly rounded; it may fit where the variance does not. */
+  readonly stddev: Spread<Members>;
 }
 
 /** Features of a view by name. */
@@ -124,6 +144,7 @@ const plain: FeatureFacts = {
   type: null,
   order: null,
   orderType: null,
+  population: false,
   window: null,
   hop: null,
 };
@@ -138,8 +159,17 @@ function feature(facts: FeatureFacts): Feature<never> {
 }
 
 function aggregate(name: AggregateName) {
-  return (input?: string | RowFunction, options?: { readonly type: z.core.$ZodType }): Feature<never> =>
-    feature({ ...plain, aggregate: name, input: input ?? null, type: options?.type ?? null });
+  return (
+    input?: string | RowFunction,
+    options?: { readonly type?: z.core.$ZodType | undefined; readonly population?: boolean | undefined },
+  ): Feature<never> =>
+    feature({
+      ...plain,
+      aggregate: name,
+      input: input ?? null,
+      type: options?.type ?? null,
+      population: options?.population ?? false,
+    });
 }
 
 function ordered(name: 'minBy' | 'maxBy') {
@@ -169,6 +199,8 @@ const aggregates = Object.freeze({
   last: aggregate('last'),
   minBy: ordered('minBy'),
   maxBy: ordered('maxBy'),
+  variance: aggregate('variance'),
+  stddev: aggregate('stddev'),
 });
 
 /** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */

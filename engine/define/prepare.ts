@@ -189,14 +189,14 @@ function tooLong(text: string): string {
 function inputSteps(slots: readonly SlotPlan[]): InputStep[] {
   const steps = new Map<string | RowFunction | null, Map<string, { read: RowReader; indexes: number[] }>>();
   slotInputs(slots).forEach((input, index) => {
-    const slot = slots[input.slot] as SlotPlan;
+    const { plan } = slots[input.slot] as SlotPlan;
     const isOrder = input.role === 'order';
-    const from = isOrder ? slot.orderFrom : slot.from;
+    const from = (isOrder ? plan.order : plan.input)?.from ?? null;
     const byType = steps.get(from) ?? new Map<string, { read: RowReader; indexes: number[] }>();
     steps.set(from, byType);
     const type = JSON.stringify(input.type);
     const known = byType.get(type);
-    const label = `features.${slot.feature}${isOrder ? '.order' : ''}`;
+    const label = `features.${plan.name}${isOrder ? '.order' : ''}`;
     if (known === undefined) byType.set(type, { read: inputReader(from, input.type, label), indexes: [index] });
     else known.indexes.push(index);
   });

@@ -30,6 +30,7 @@ export interface FeaturePlan {
   readonly windowUs: number | null;
   readonly hopUs: number | null;
   readonly result: ScalarType;
+  readonly population: boolean;
 }
 
 const partialOf = {
@@ -42,6 +43,8 @@ const partialOf = {
   last: 'last',
   minBy: 'minBy',
   maxBy: 'maxBy',
+  variance: 'moments',
+  stddev: 'moments',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
@@ -147,7 +150,7 @@ function readFeature(
   const isOrdered = aggregate === 'minBy' || aggregate === 'maxBy';
   const order = isOrdered ? readOrder(feature, source, { path: `${path}.order`, report, known }) : null;
   if (isOrdered && order === null) return null;
-  if ((aggregate === 'sum' || aggregate === 'avg') && !numericKinds.has(type.kind)) {
+  if (takesNumbers(aggregate) && !numericKinds.has(type.kind)) {
     const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
     report(
       'wrong-input-type',
@@ -158,6 +161,10 @@ function readFeature(
     return null;
   }
   return plan(name, feature, { type, from: feature.input }, order, window);
+}
+
+function takesNumbers(aggregate: AggregateName): boolean {
+  return partialOf[aggregate] === 'sum' || partialOf[aggregate] === 'moments';
 }
 
 function readOrder(feature: Feature, source: SourceCompilation, { path, report, known }: Reading): InputPlan | null {
@@ -207,12 +214,13 @@ function plan(
     order,
     ...window,
     result: resultType(aggregate, input?.type ?? null),
+    population: partialOf[aggregate] === 'moments' && feature.population,
   };
 }
 
 function resultType(aggregate: AggregateName, input: ScalarType | null): ScalarType {
   if (aggregate === 'count' || input === null) return { kind: 'int' };
-  if (aggregate === 'avg') return { kind: 'double' };
+  if (aggregate === 'avg' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };
   return input;
 }

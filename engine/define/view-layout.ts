@@ -6,10 +6,24 @@ import type { ScalarType } from '../values/field-type.ts';
  */
 export const ENGINE_SEMANTICS = 2;
 
-export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
+export type AggregateName =
+  | 'count'
+  | 'sum'
+  | 'avg'
+  | 'min'
+  | 'max'
+  | 'first'
+  | 'last'
+  | 'minBy'
+  | 'maxBy'
+  | 'variance'
+  | 'stddev';
 
-/** The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls). */
-export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
+/**
+ * The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls), `variance` and `stddev` share
+ * `moments` (that, and the exact sum of squares). Where both are over one input in one hop group, `moments` serves all four.
+ */
+export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy' | 'moments';
 
 /** Whether a partial holds the value of one event, picked by the order of events: its ties break by event id or position. */
 export function isOrdered(partial: PartialKind): boolean {
@@ -45,6 +59,8 @@ export interface FeatureLayout {
   readonly result: ScalarType;
   /** False for counts only. */
   readonly nullable: boolean;
+  /** Of `variance` and `stddev`: of the population that the values are, rather than of one they are a sample of. */
+  readonly population?: true | undefined;
 }
 
 /**

@@ -7,6 +7,7 @@ import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
 import {
   CORRUPT,
   decimalUnit,
+  DOUBLE_LIMIT,
   literal,
   SIGNED,
   sqlValue,
@@ -16,9 +17,7 @@ import {
   WIDE_ZIGZAG,
   zigzag,
 } from './sql-values.ts';
-
-/** From here on a real number rounds to infinity: 2^1024 - 2^970. */
-const DOUBLE_LIMIT = `${2n ** 1024n - 2n ** 970n}::numeric`;
+import { MOMENTS_VARIABLES, spreadStatements, squareStatements } from './sql-moments.ts';
 
 /** The code, in SQL alone, of a text that Postgres has no place for. */
 const UNSTORABLE_TEXT = 'unstorable-text';
@@ -84,6 +83,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
   const variables = [
     ...accumulators.flatMap((accumulator) => accumulatorVariables(layout, accumulator)),
     ...layout.slots.flatMap(slotVariables),
+    ...(layout.slots.some(({ partial }) => partial === 'moments') ? [MOMENTS_VARIABLES] : []),
   ];
   return [
     'DECLARE',
@@ -115,6 +115,7 @@ function accumulatorVariables(layout: ViewLayout, { name, slot }: Accumulator): 
   const { partial, input, order } = layout.slots[slot]!;
   if (partial === 'count') return [`${name} bigint := 0;`];
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
+  if (partial === 'moments') return [`${name} numeric := 0; ${name}_n bigint := 0; ${name}_q numeric := 0;`];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
 }
@@ -184,7 +185,7 @@ function slotStatements(
     ];
   }
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
-  if (partial === 'sum') {
+  if (partial === 'sum' || partial === 'moments') {
     const double = [
       'IF x <> 0 THEN',
       ...SIGNED,
@@ -205,6 +206,13 @@ function slotStatements(
         (name) => `${name} := ${name} + x; ${name}_n := ${name}_n + y;`,
         () => null,
       ),
+      ...(partial === 'moments' ? squareStatements(input) : []),
+      ...(partial === 'moments'
+        ? where(
+            (name) => `${name}_q := ${name}_q + x;`,
+            () => null,
+          )
+        : []),
       'END IF;',
     ];
   }
@@ -274,7 +282,9 @@ function resultStatements(
     `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
   if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
-  if (partial !== 'sum') {
+  if (feature.aggregate === 'variance' || feature.aggregate === 'stddev')
+    return spreadStatements(feature, input, { name, out, outOfRange: errorStatement(feature, 'value-out-of-range') });
+  if (partial !== 'sum' && partial !== 'moments') {
     const result = `${out} := ${sqlValue(input).result(name)};`;
     if (input.kind !== 'string') return [`IF ${name} IS NOT NULL THEN ${result} END IF;`];
     return [

@@ -8,6 +8,9 @@ import { FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
 /** What the generated code does where bytes are no canonical state; its handler makes `state-corrupt` of it. */
 export const CORRUPT = 'RAISE data_corrupted;';
 
+/** From here on a real number rounds to infinity: 2^1024 - 2^970. */
+export const DOUBLE_LIMIT = `${2n ** 1024n - 2n ** 970n}::numeric`;
+
 /** The greatest `u(n)` of a safe integer: as it is, in zigzag, and in zigzag where 0 is "no value". */
 const SAFE = '9007199254740991';
 const SAFE_ZIGZAG = '18014398509481982';
@@ -41,12 +44,17 @@ export function zigzag(expression: string): string {
   return `((${expression}) >> 1) # -((${expression}) & 1)`;
 }
 
-/** `u(n)` of any size into numeric `x`: with more than eight bytes `v` is void and `unsigned_at` reads it. */
-export const WIDE_UNSIGNED: readonly string[] = [
-  'start := p;',
-  ...varint(' OR p - start > 400'),
-  `IF p - start > 8 THEN x := ${INNER_SQL.text}.unsigned_at(b, start); ELSE x := v; END IF;`,
-];
+/** `u(n)` of at most `longest` bytes into numeric `x`: with more than eight `v` is void and `unsigned_at` reads it. */
+export function wideUnsigned(longest: number): readonly string[] {
+  return [
+    'start := p;',
+    ...varint(` OR p - start > ${longest}`),
+    `IF p - start > 8 THEN x := ${INNER_SQL.text}.unsigned_at(b, start); ELSE x := v; END IF;`,
+  ];
+}
+
+/** `u(n)` of any size but that of a sum of squares of doubles. */
+export const WIDE_UNSIGNED = wideUnsigned(400);
 
 /** Undoes the zigzag of numeric `x`. */
 export const WIDE_ZIGZAG = 'x := CASE WHEN mod(x, 2) = 0 THEN div(x, 2) ELSE -div(x + 1, 2) END;';

@@ -142,6 +142,8 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'count':
     case 'sum':
     case 'avg':
+    case 'variance':
+    case 'stddev':
       return null;
   }
 }

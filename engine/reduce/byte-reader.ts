@@ -19,6 +19,7 @@ export function stateCorrupt(reason: string, at: number): MillraceError {
 export class ByteReader {
   readonly #bytes: Buffer;
   #at: number;
+  #longest = LONGEST_VARINT;
   #upper = 0;
   #lower = 0;
   #bit = 0;
@@ -66,6 +67,14 @@ export class ByteReader {
     }
     const value = this.#varintBig(start);
     return narrow((value & 1n) === 0n ? value >> 1n : -(value >> 1n) - 1n);
+  }
+
+  /** `s(n)`, which may be longer than other numbers. */
+  signedUpTo(longestBytes: number): number | bigint {
+    this.#longest = longestBytes;
+    const value = this.signed();
+    this.#longest = LONGEST_VARINT;
+    return value;
   }
 
   /**
@@ -185,7 +194,7 @@ export class ByteReader {
       }
       value |= BigInt(chunk) << shift;
       shift += 49n;
-      if (this.#at - start > LONGEST_VARINT) this.corrupt('a number is too long');
+      if (this.#at - start > this.#longest) this.corrupt('a number is too long');
     }
     if (next === 0) this.corrupt('a number is not in its shortest form');
     return value;

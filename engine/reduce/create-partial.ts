@@ -5,6 +5,7 @@ import { countShape, createCount } from './count.ts';
 import { createFirstLast, firstLastShape } from './first-last.ts';
 import { createMinMax, minMaxShape } from './min-max.ts';
 import { createMinMaxBy, minMaxByShape, type OrderedInput } from './min-max-by.ts';
+import { createMoments, momentsShape } from './moments.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import { createSum, sumShape } from './sum.ts';
 import type { RowPlace } from './tile-rows.ts';
@@ -25,6 +26,8 @@ export function partialShape(given: SlotPlace): PartialShape {
       return countShape;
     case 'sum':
       return sumShape(inputOf(slot));
+    case 'moments':
+      return momentsShape(inputOf(slot));
     case 'min':
     case 'max':
       return minMaxShape(inputOf(slot));
@@ -51,6 +54,8 @@ function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
       return createCount(place);
     case 'sum':
       return createSum(inputOf(slot), place);
+    case 'moments':
+      return createMoments(inputOf(slot), place);
     case 'min':
     case 'max':
       return createMinMax(slot.partial, inputOf(slot), place);

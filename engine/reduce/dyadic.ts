@@ -62,11 +62,16 @@ export function fixedOfDyadic({ m, e }: Dyadic): bigint {
 
 /** The canonical `m · 2^e` of a count of 2^-1074. */
 export function dyadicOfFixed(fixed: bigint): Dyadic {
-  if (fixed === 0n) return { m: 0, e: 0 };
-  const zeros = bitLength(fixed & -fixed) - 1;
-  const m = fixed >> BigInt(zeros);
+  return dyadicOf(fixed, -FIXED_BITS);
+}
+
+/** The canonical form of `m · 2^e`. */
+export function dyadicOf(mantissa: bigint, exponent: number): Dyadic {
+  if (mantissa === 0n) return { m: 0, e: 0 };
+  const zeros = bitLength(mantissa & -mantissa) - 1;
+  const m = mantissa >> BigInt(zeros);
   const number = Number(m);
-  return { m: Number.isSafeInteger(number) ? number : m, e: zeros - FIXED_BITS };
+  return { m: Number.isSafeInteger(number) ? number : m, e: zeros + exponent };
 }
 
 /** The canonical `m · 2^e` of the sum of a non-overlapping pair with `low` not 0: the lowest bit of `low` is the lowest of the sum. */
@@ -96,7 +101,8 @@ export function doubleOfFixed(fixed: bigint): number {
   return negative ? -rounded : rounded;
 }
 
-function bitLength(magnitude: bigint): number {
+/** Of a number that is not negative. */
+export function bitLength(magnitude: bigint): number {
   if (magnitude === 0n) return 0;
   const hex = magnitude.toString(16);
   return hex.length * 4 - (Math.clz32(Number.parseInt(hex[0]!, 16)) - 28);

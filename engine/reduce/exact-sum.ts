@@ -219,6 +219,19 @@ export function totalDouble(rows: TileRows, from: number, to: number, place: Row
   return pair.high;
 }
 
+/** The exact total of double sums. */
+export function totalDyadic(rows: TileRows, from: number, to: number, place: RowPlace): Dyadic {
+  const { cells } = rows;
+  pair.high = 0;
+  pair.low = 0;
+  for (let row = from; row < to; row++) {
+    const at = row * place.cellStride + place.cell;
+    const low = cells[at + 1]!;
+    if (!pair.add(cells[at]!) || (low !== 0 && !pair.add(low))) return dyadicOfFixed(totalFixed(rows, from, to, place));
+  }
+  return pair.low === 0 ? dyadicOfDouble(pair.high) : dyadicOfPair(pair.high, pair.low);
+}
+
 /** The exact total of double sums, counted in 2^-1074. */
 function totalFixed(rows: TileRows, from: number, to: number, place: RowPlace): bigint {
   let exact = 0n;

@@ -119,7 +119,8 @@ function createDoubleSum(place: RowPlace): PartialReducer {
   };
 }
 
-function countOf(rows: TileRows, from: number, to: number, { cell, cellStride }: RowPlace): number {
+/** The number of non-nulls in rows [from, to). */
+export function countOf(rows: TileRows, from: number, to: number, { cell, cellStride }: RowPlace): number {
   const { cells } = rows;
   let count = 0;
   for (let at = from * cellStride + cell, end = to * cellStride; at < end; at += cellStride) count += cells[at]!;

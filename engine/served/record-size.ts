@@ -56,7 +56,7 @@ export function recordSize(layout: ViewLayout): RecordSize {
 }
 
 function canFail({ aggregate }: FeatureLayout): boolean {
-  return aggregate === 'sum' || aggregate === 'avg';
+  return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
 }
 
 /** A value whose JSON is as long as any of its type; of text none. */

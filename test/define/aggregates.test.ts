@@ -80,3 +80,47 @@ test('what minBy and maxBy order by is judged as an input is', async () => {
     'feature view shop_orders features.d.order: impure-function',
   ]);
 });
+
+test('variance and stddev share their moments, with the sum and avg of the same input and hop', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      mean_1d: f.avg('weight').over('1d'),
+      variance_1d: f.variance('weight').over('1d'),
+      deviation_2d: f.stddev('weight', { population: true }).over('2d'),
+      total: f.sum('weight'),
+      price_mean_1d: f.avg('price').over('1d'),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  const price = { kind: 'decimal', precision: 10, scale: 2 };
+  expect(layout.slots).toEqual([
+    { partial: 'moments', input: { kind: 'double' }, group: 0 },
+    { partial: 'sum', input: price, group: 0 },
+    { partial: 'sum', input: { kind: 'double' }, group: 1 },
+  ]);
+  expect(layout.features.map(({ name, slot, result, population }) => [name, slot, result.kind, population])).toEqual([
+    ['mean_1d', 0, 'double', undefined],
+    ['variance_1d', 0, 'double', undefined],
+    ['deviation_2d', 0, 'double', true],
+    ['total', 2, 'double', undefined],
+    ['price_mean_1d', 1, 'double', undefined],
+  ]);
+});
+
+test('a variance takes numbers', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      a: f.variance('kind' as 'units'),
+      b: f.stddev((e) => e.day as never, { type: z.iso.date() as never }),
+    }),
+  });
+  expect(briefly(await faultsOf([view]))).toEqual([
+    'feature view shop_orders features.a: wrong-input-type',
+    'feature view shop_orders features.b: wrong-input-type',
+  ]);
+});

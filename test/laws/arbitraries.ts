@@ -155,25 +155,31 @@ function featuresOf(
   windows: readonly (number | null)[],
   hopUs: number | null,
 ): FeatureLayout[] {
-  const aggregates: readonly AggregateName[] = partial === 'sum' ? ['sum', 'avg'] : [partial];
-  return aggregates.flatMap((aggregate) =>
+  const aggregates: readonly (readonly [AggregateName, true?])[] =
+    partial === 'sum'
+      ? [['sum'], ['avg']]
+      : partial === 'moments'
+        ? [['avg'], ['variance'], ['stddev'], ['stddev', true]]
+        : [[partial]];
+  return aggregates.flatMap(([aggregate, population]) =>
     windows.map((windowUs): FeatureLayout => {
       const result: ScalarType =
         aggregate === 'count'
           ? { kind: 'int' }
-          : aggregate === 'avg'
+          : aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev'
             ? { kind: 'double' }
             : aggregate === 'sum' && input?.kind === 'decimal'
               ? { kind: 'decimal', precision: 38, scale: input.scale }
               : input!;
       return {
-        name: `${aggregate}_${slot}_${windowUs}`,
+        name: `${aggregate}${population === true ? '_p' : ''}_${slot}_${windowUs}`,
         aggregate,
         slot,
         windowUs,
         hopUs,
         result,
         nullable: aggregate !== 'count',
+        ...(population === true ? { population } : {}),
       };
     }),
   );
@@ -202,7 +208,7 @@ export function layoutOf(
   lifetime: boolean,
 ): ViewLayout {
   const kinds: PartialKind[] = ['count', 'min', 'max', 'first', 'last'];
-  if (summable(type)) kinds.push('sum');
+  if (summable(type)) kinds.push('sum', 'moments');
   const groups = [
     ...tiled.map(({ hopUs, windowsUs }) => ({ hopUs, spanUs: Math.max(...windowsUs) })),
     ...(lifetime ? [{ hopUs: null, spanUs: null }] : []),

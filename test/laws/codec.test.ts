@@ -8,7 +8,7 @@ import { canonicalJson } from '../../engine/values/canonical-json.ts';
 import type { ViewReducer } from '../../engine/state/view-reducer.ts';
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { hex, stateOf } from './engine-reads.ts';
-import { goldenById, goldenByOffset } from './golden-states.ts';
+import { goldenById, goldenByMoments, goldenByOffset } from './golden-states.ts';
 import { lawRuns } from './law-seed.ts';
 
 /** The code a decode fails with; null where it accepts. Anything but a MillraceError is a fault. */
@@ -28,7 +28,7 @@ function outcome(reducer: ViewReducer, bytes: Uint8Array): string {
 }
 
 describe('the worked examples of engine/state/README.md', () => {
-  for (const golden of [goldenById, goldenByOffset]) {
+  for (const golden of [goldenById, goldenByOffset, goldenByMoments]) {
     test(`view ${golden.layout.view}`, () => {
       const reducer = createViewReducer(golden.layout);
       const state = stateOf(reducer, golden.events);
@@ -113,6 +113,20 @@ describe('hand-made malformed states', () => {
     });
   }
 
+  test('sums of squares and orders that nobody writes', () => {
+    const { layout, hex: bytes } = goldenByMoments;
+    const moments = createViewReducer(layout);
+    for (const [sound, broken] of [
+      // 5 · 2^-1 is not 10 · 2^-2.
+      ['0a01', '1403'],
+      // x without a y.
+      ['11027a', '1100'],
+    ] as const) {
+      expect(bytes).toContain(sound);
+      expect(refusal(moments, Buffer.from(bytes.replace(sound, broken), 'hex'))).toBe('state-corrupt');
+    }
+  });
+
   test('a state of another layout', () => {
     const other = createViewReducer(goldenByOffset.layout);
     expect(refusal(reducer, other.encode(other.empty()))).toBe('state-layout-mismatch');
@@ -155,7 +169,7 @@ describe('semantics', () => {
     return null;
   };
 
-  for (const golden of [goldenById, goldenByOffset]) {
+  for (const golden of [goldenById, goldenByOffset, goldenByMoments]) {
     test(`a state of view ${golden.layout.view} that the previous release wrote reads as it did`, () => {
       const before = { ...golden.layout, semantics: ENGINE_SEMANTICS - 1 };
       const reader = createStateReader(before);

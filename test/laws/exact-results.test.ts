@@ -3,8 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { type Cell, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import { ENGINE_SEMANTICS, type AggregateName, type ViewLayout } from '../../engine/define/view-layout.ts';
+import {
+  ENGINE_SEMANTICS,
+  type AggregateName,
+  type PartialKind,
+  type ViewLayout,
+} from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { exactStddev, exactVariance } from '../oracle/exact.ts';
 import { trainingValues } from '../oracle/read.ts';
 import { asOracle, hex } from './engine-reads.ts';
 import { lawRuns } from './law-seed.ts';
@@ -24,13 +30,18 @@ function layoutFor(
     keys: [{ name: 'k', type: { kind: 'string' } }],
     tieBreak: 'id',
     groups: [{ hopUs, spanUs: windowUs }],
-    slots: [{ partial: aggregate === 'avg' ? 'sum' : aggregate, input, group: 0 }],
+    slots: [{ partial: partialOf(aggregate), input, group: 0 }],
     features: [{ name: 'amount', aggregate, slot: 0, windowUs, hopUs, result, nullable: true }],
   };
 }
 
 function event(value: ScalarValue, eventTimeUs = 0, id = '1'): PreparedEvent {
   return { keyText: 'k', key: ['k'], eventTimeUs, id, partition: 0, offset: 0, inputs: [value] };
+}
+
+function partialOf(aggregate: AggregateName): PartialKind {
+  if (aggregate === 'avg') return 'sum';
+  return aggregate === 'variance' || aggregate === 'stddev' ? 'moments' : aggregate;
 }
 
 /** Reads a lifetime aggregate over values, once from memory and once from bytes: both must agree. */
@@ -265,5 +276,80 @@ describe('texts', () => {
   test('an event without an id is refused where ties break by id', () => {
     const reducer = createViewReducer(layoutFor('last', string, string));
     expect(() => reducer.apply(reducer.empty(), { ...event('x'), id: null })).toThrow(/without an id/);
+  });
+});
+
+describe('ratios and their roots', () => {
+  const spread = (aggregate: AggregateName, input: ScalarType, values: readonly ScalarValue[]) =>
+    aggregateOf(aggregate, input, double, values);
+
+  test('are those of the oracle, at every edge of the doubles', () => {
+    const edges = [
+      0,
+      5e-324,
+      1e-200,
+      2 ** -537,
+      1e-160,
+      0.1,
+      1 / 3,
+      1,
+      3,
+      2 ** 53,
+      94_906_266,
+      1e150,
+      1e154,
+      1.4e154,
+      1e300,
+      Number.MAX_VALUE,
+    ];
+    const values = fc.array(
+      fc.oneof(
+        fc.constantFrom(...edges, ...edges.map((edge) => 0 - edge)),
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.integer({ min: -5, max: 5 }),
+      ),
+      { minLength: 1, maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(values, (given) => {
+        const inputs = given.map((value) => value + 0);
+        for (const aggregate of ['variance', 'stddev'] as const) {
+          const exact = aggregate === 'variance' ? exactVariance : exactStddev;
+          const expected = exact({ kind: 'double' }, inputs, false);
+          expect(asOracle([spread(aggregate, double, inputs)])).toEqual([expected]);
+        }
+      }),
+      lawRuns(400),
+    );
+  });
+
+  test('by hand: exact roots, both sides of a middle, a deviation that fits where its variance does not', () => {
+    expect(spread('stddev', int, [1, 3, 5])).toBe(2);
+    expect(spread('variance', int, [0, 1, 1])).toBe(1 / 3);
+    expect(spread('stddev', int, [0, 1, 1])).toBe(0.5773502691896257);
+    expect(spread('variance', int64, [2n ** 62n, 2n ** 62n + 1n])).toBe(0.5);
+    expect(spread('variance', cents, ['0.10', '0.30'])).toBe(0.02);
+    expect(spread('variance', double, [1e200, -1e200])).toBe(VALUE_OUT_OF_RANGE);
+    expect(spread('stddev', double, [1e200, 0])).toBe(7.071067811865475e199);
+    expect(spread('variance', double, [1])).toBe(null);
+  });
+
+  test('a sum of squares is the same bytes whatever lanes it went through', () => {
+    const layout = layoutFor('variance', double, double);
+    const reducer = createViewReducer(layout);
+    const one = fc.constantFrom(1, 3, 94_906_265, -94_906_265, 94_906_267, 0.5, 0.1, 2 ** 60, 2 ** -600, 0);
+    fc.assert(
+      fc.property(fc.array(one, { maxLength: 12 }), fc.nat(), (values, seed) => {
+        const stateIn = (order: readonly number[]): string => {
+          const state = reducer.empty();
+          for (const value of order) reducer.apply(state, event(value, 0));
+          return Buffer.from(reducer.encode(state)).toString('hex');
+        };
+        const turned = [...values.slice(seed % (values.length + 1)), ...values.slice(0, seed % (values.length + 1))];
+        expect(stateIn(turned)).toBe(stateIn(values));
+        expect(stateIn(values.toReversed())).toBe(stateIn(values));
+      }),
+      lawRuns(300),
+    );
   });
 });

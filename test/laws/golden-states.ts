@@ -158,3 +158,62 @@ export const goldenByOffset: GoldenState = {
   hex: '018b622b60010177016303c3a90602003a02ec14010102ff8dce1c0008',
   tagBefore: 'dd945d24',
 };
+
+const double = { kind: 'double' } as const;
+
+/** Moments of doubles and of ints, and a value with what it was ordered by. */
+export const goldenByMoments: GoldenState = {
+  layout: {
+    semantics: 2,
+    view: 'm',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'id',
+    groups: [{ hopUs: HOUR_US, spanUs: DAY_US }],
+    slots: [
+      { partial: 'moments', input: double, group: 0 },
+      { partial: 'moments', input: { kind: 'int' }, group: 0 },
+      { partial: 'maxBy', input: { kind: 'int' }, order: { kind: 'string' }, group: 0 },
+    ],
+    features: [
+      {
+        name: 'variance',
+        aggregate: 'variance',
+        slot: 0,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: double,
+        nullable: true,
+      },
+      {
+        name: 'deviation_all',
+        aggregate: 'stddev',
+        slot: 1,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: double,
+        nullable: true,
+        population: true,
+      },
+      { name: 'mean', aggregate: 'avg', slot: 0, windowUs: DAY_US, hopUs: HOUR_US, result: double, nullable: true },
+      {
+        name: 'of_greatest',
+        aggregate: 'maxBy',
+        slot: 2,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'int' },
+        nullable: true,
+      },
+    ],
+  },
+  events: [
+    event(start + 1, 'a', 0, [0.5, -14, 7, 'y']),
+    event(start + 2, 'b', 0, [1.5, 90, 8, 'z']),
+    event(start + 2 * HOUR_US + 5, 'c', 0, [0.1, null, null, null]),
+  ],
+  readAtUs: start + 3 * HOUR_US,
+  values: [0.52, 52, 0.7000000000000001, 8],
+  hex: '01ca38e2008aa0d3a4b2f1bc03019096210202020a01029801d0810111027a02016201019ab3e6cc99b3e60c6dd2f0faa8b8bd94dcc7c2eba3e1f551db010000',
+  tagBefore: '2e79b32f',
+};

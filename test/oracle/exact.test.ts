@@ -1,6 +1,6 @@
 /** The oracle's exact results against values derived by hand. */
 import { describe, expect, test } from 'vitest';
-import { exactAvg, exactSum, OUT_OF_RANGE } from './exact.ts';
+import { exactAvg, exactStddev, exactSum, exactVariance, OUT_OF_RANGE } from './exact.ts';
 import { compareByType } from './order.ts';
 
 const DOUBLE = { kind: 'double' } as const;
@@ -49,6 +49,38 @@ test('sums of integers and decimals fit their type or say so', () => {
   const whole = { kind: 'decimal', scale: 0 } as const;
   expect(exactSum(whole, ['9'.repeat(38)])).toBe('9'.repeat(38));
   expect(exactSum(whole, ['9'.repeat(38), '1'])).toBe(OUT_OF_RANGE);
+});
+
+describe('variance and deviation', () => {
+  test('over n - 1, or n of a population; null below two values, or one', () => {
+    expect(exactVariance(INT, [2, 4, 4, 4, 5, 5, 7, 9], true)).toBe(4);
+    expect(exactStddev(INT, [2, 4, 4, 4, 5, 5, 7, 9], true)).toBe(2);
+    expect(exactVariance(INT, [1, 2, 4], false)).toBe(7 / 3);
+    expect(exactVariance(CENTS, ['0.10', '0.30'], false)).toBe(0.02);
+    expect(exactStddev(CENTS, ['0.10', '0.30'], true)).toBe(0.1);
+    expect([1, 2].map((n) => exactVariance(INT, Array(n).fill(7), false))).toEqual([null, 0]);
+    expect([0, 1].map((n) => exactVariance(INT, Array(n).fill(7), true))).toEqual([null, 0]);
+  });
+
+  test('what a difference of rounded sums would lose is there', () => {
+    // Of 2^53, 2^53 + 2 and 2^53 + 4 the squares have 107 bits.
+    expect(exactVariance(DOUBLE, [2 ** 53, 2 ** 53 + 2, 2 ** 53 + 4], false)).toBe(4);
+    expect(exactVariance(INT64, [2n ** 62n, 2n ** 62n + 1n], false)).toBe(0.5);
+  });
+
+  test('rounded once: 1/3 of the sample {0, 1, 1}, and its root', () => {
+    expect(exactVariance(INT, [0, 1, 1], false)).toBe(1 / 3);
+    // The root of 1/3 is 0.577350269189625764509…; next to it lies 0.57735026918962573, not …584.
+    expect(exactStddev(INT, [0, 1, 1], false)).toBe(0.5773502691896257);
+  });
+
+  test('a deviation may fit where the variance does not, and the least of all', () => {
+    expect(exactVariance(DOUBLE, [1e200, -1e200], false)).toBe(OUT_OF_RANGE);
+    expect(exactStddev(DOUBLE, [1e200, -1e200], true)).toBe(1e200);
+    expect(exactStddev(DOUBLE, [Number.MAX_VALUE, -Number.MAX_VALUE], false)).toBe(OUT_OF_RANGE);
+    expect(exactVariance(DOUBLE, [5e-324, -5e-324], true)).toBe(0);
+    expect(exactStddev(DOUBLE, [5e-324, -5e-324], true)).toBe(5e-324);
+  });
 });
 
 test('an average is the rounded sum, divided once', () => {

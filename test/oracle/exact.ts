@@ -63,6 +63,71 @@ export function exactAvg(type: OracleType, values: readonly OracleScalar[]): Ora
   return values.length === 0 ? null : fitting(roundedSum(type, values) / values.length);
 }
 
+/** "n·Σx² − (Σx)² over n(n−1) (population: n²), exact, rounded once"; null below 2 (1) values. */
+export function exactVariance(type: OracleType, values: readonly OracleScalar[], population: boolean): OracleValue {
+  const variance = varianceOf(type, values, population);
+  return variance === null ? null : fitting(nearest(variance, (double) => double));
+}
+
+/** "the correctly rounded root of that rational" */
+export function exactStddev(type: OracleType, values: readonly OracleScalar[], population: boolean): OracleValue {
+  const variance = varianceOf(type, values, population);
+  // A double and the middle of two lie below the root where their squares lie below the variance.
+  return variance === null ? null : fitting(nearest(variance, (double) => double * double));
+}
+
+/** In units of 2^-1074 squared: of the doubles' own, or of what makes whole numbers of decimals. */
+interface Rational {
+  readonly over: bigint;
+  readonly under: bigint;
+}
+
+function varianceOf(type: OracleType, values: readonly OracleScalar[], population: boolean): Rational | null {
+  const n = BigInt(values.length);
+  if (n < (population ? 1n : 2n)) return null;
+  const units = values.map((value) => unitsOf(type, value));
+  const sum = units.reduce((total, unit) => total + unit, 0n);
+  const squares = units.reduce((total, unit) => total + unit * unit, 0n);
+  const perOne = type.kind === 'double' ? LEAST : type.kind === 'decimal' ? 10n ** BigInt(type.scale) : 1n;
+  return { over: n * squares - sum * sum, under: n * (population ? n : n - 1n) * perOne * perOne };
+}
+
+/** How many of 2^-1074 are in 1. */
+const LEAST = 2n ** 1074n;
+
+/**
+ * The double next to the root of `power` (x, or x²) at a rational, ties to even, by bisection over all doubles that are not negative: their
+ * bits, as whole numbers, are in their order. Infinity where the middle of the greatest double and 2^1024 is not above it.
+ */
+function nearest({ over, under }: Rational, power: (exact: bigint) => bigint): number {
+  if (over === 0n) return 0;
+  const one = power(LEAST);
+  // Half units make whole numbers of middles.
+  const isAtMost = (halves: bigint): number => {
+    const left = power(halves) * under;
+    const right = over * one * power(2n);
+    return left < right ? -1 : left > right ? 1 : 0;
+  };
+  const view = new DataView(new ArrayBuffer(8));
+  const doubleAt = (bits: bigint): number => {
+    view.setBigUint64(0, bits);
+    return view.getFloat64(0);
+  };
+  let low = 0n;
+  let high = 0x7ff0_0000_0000_0000n;
+  while (high - low > 1n) {
+    const middle = (low + high) / 2n;
+    if (isAtMost(leastDoubles(doubleAt(middle)) * 2n) <= 0) low = middle;
+    else high = middle;
+  }
+  const below = leastDoubles(doubleAt(low));
+  const above = high === 0x7ff0_0000_0000_0000n ? 2n ** (1024n + 1074n) : leastDoubles(doubleAt(high));
+  const side = isAtMost(below + above);
+  // The middle is above: it is nearer to the lower one. Even bits are an even last place.
+  const isLower = side > 0 || (side === 0 && low % 2n === 0n);
+  return doubleAt(isLower ? low : high);
+}
+
 /** −0 is 0. */
 function fitting(value: number): OracleValue {
   if (!Number.isFinite(value)) return OUT_OF_RANGE;

@@ -1,5 +1,5 @@
 /** Feature values of one entity at a time, in training and in serving, written from design §5 alone. */
-import { exactAvg, exactSum, type OracleValue } from './exact.ts';
+import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
 import { compareByType, type OracleScalar } from './order.ts';
 import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
 import { covers, tileOf } from './window.ts';
@@ -80,6 +80,10 @@ function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly Oracl
       return exactSum(type, values);
     case 'avg':
       return exactAvg(type, values);
+    case 'variance':
+      return exactVariance(type, values, feature.population ?? false);
+    case 'stddev':
+      return exactStddev(type, values, feature.population ?? false);
     case 'min':
       return least((a, b) => compareByType(type, a, b));
     case 'max':

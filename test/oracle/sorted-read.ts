@@ -2,12 +2,12 @@
  * Training values over an entity's events in their order, by bisection: the reads of millions of events that `trainingValues` would take hours for.
  * A test holds the two together.
  */
-import { exactAvg, exactSum, type OracleValue } from './exact.ts';
+import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
 import { compareByType, type OracleScalar, type OracleType } from './order.ts';
 import { type OracleAggregate, type OracleEvent, type OracleView, spanOf } from './view.ts';
 import { tileOf } from './window.ts';
 
-type Additive = Exclude<OracleAggregate, 'first' | 'last' | 'minBy' | 'maxBy'>;
+type Additive = Exclude<OracleAggregate, 'first' | 'last' | 'minBy' | 'maxBy' | 'variance' | 'stddev'>;
 
 /** An entity's events by (event time, id, else partition and offset); what ties still has one order only, being equal. */
 export function sortedEvents<Row>({ idType }: OracleView<Row>, events: readonly OracleEvent[]): OracleEvent[] {
@@ -35,6 +35,10 @@ export function sortedTrainingValues<Row>(
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);
     if (aggregate === 'minBy' || aggregate === 'maxBy')
       return extremeOf(sorted.slice(from, until), index, feature.order!.type, aggregate);
+    if (aggregate === 'variance' || aggregate === 'stddev') {
+      const exact = aggregate === 'variance' ? exactVariance : exactStddev;
+      return exact(type, valuesOf(sorted, index, from, until), feature.population ?? false);
+    }
     return type.kind === 'int'
       ? ofSmallIntegers(sorted, index, from, until, aggregate)
       : ofValues(type, aggregate, valuesOf(sorted, index, from, until));

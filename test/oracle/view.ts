@@ -3,7 +3,18 @@ import type { OracleScalar, OracleType } from './order.ts';
 import type { OracleStep } from './source-log.ts';
 import { defaultHopUs, durationUs, type OracleSpan } from './window.ts';
 
-export type OracleAggregate = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy';
+export type OracleAggregate =
+  | 'count'
+  | 'sum'
+  | 'avg'
+  | 'min'
+  | 'max'
+  | 'first'
+  | 'last'
+  | 'minBy'
+  | 'maxBy'
+  | 'variance'
+  | 'stddev';
 
 export interface OracleInput<Row> {
   readonly type: OracleType;
@@ -15,6 +26,8 @@ export interface OracleFeature<Row> {
   readonly aggregate: OracleAggregate;
   /** `null`: `count()` of rows. A function may throw. */
   readonly input: OracleInput<Row> | null;
+  /** Of `variance` and `stddev`. */
+  readonly population?: boolean | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
   /** As in `.over(window, { hop })`, or in µs; `null`: lifetime. */

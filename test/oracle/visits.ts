@@ -131,6 +131,21 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       { name: 'last_p_2h', aggregate: 'last', input: { type: MONEY, of: ({ p }) => p }, over: { window: '2h' } },
       { name: 'first_n_1d', aggregate: 'first', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
       {
+        name: 'x_deviation',
+        aggregate: 'stddev',
+        input: { type: DOUBLE, of: ({ x }) => x },
+        over: { window: '50m', hop: '7m' },
+      },
+      { name: 'x_variance', aggregate: 'variance', input: { type: DOUBLE, of: ({ x }) => x }, over: null },
+      {
+        name: 'p_variance_1h',
+        aggregate: 'variance',
+        population: true,
+        input: { type: MONEY, of: ({ p }) => p },
+        over: { window: '1h' },
+      },
+      { name: 'n_deviation_1d', aggregate: 'stddev', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
+      {
         name: 's_of_most_x',
         aggregate: 'maxBy',
         input: { type: TEXT, of: ({ s }) => s },

@@ -90,6 +90,10 @@ test('features carry the types of their values', () => {
       by_function: f.avg((e) => (e.paid ? 1 : null)),
       typed: f.last((e) => e.city, { type: z.string() }),
       typed_sum: f.sum((e) => e.id * 2n, { type: z.int64() }),
+      variance: f.variance('price').over('7d'),
+      deviation: f.stddev('id', { population: true }),
+      deviation_by_function: f.stddev((e) => e.ratio),
+      deviation_typed: f.stddev((e) => e.id, { type: z.int64(), population: true }),
       cheapest: f.minBy('city', 'price').over('7d'),
       kind_of_most: f.maxBy('kind', (e) => e.count),
       number_at: f.maxBy((e) => (e.paid ? 1 : null), 'at'),
@@ -117,6 +121,10 @@ test('features carry the types of their values', () => {
     readonly by_function: number | null;
     readonly typed: string | null;
     readonly typed_sum: bigint | null;
+    readonly variance: number | null;
+    readonly deviation: number | null;
+    readonly deviation_by_function: number | null;
+    readonly deviation_typed: number | null;
     readonly cheapest: string | null;
     readonly kind_of_most: 'a' | 'b' | null;
     readonly number_at: number | null;
@@ -160,6 +168,12 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       m: f.sum(),
       // @ts-expect-error no such field in a function
       n: f.sum((e) => e.nope),
+      // @ts-expect-error a deviation of text
+      u: f.stddev('city'),
+      // @ts-expect-error a variance of a time by function
+      v: f.variance((e) => e.at, { type: z.iso.datetime() }),
+      // @ts-expect-error sums have no population
+      w: f.sum('price', { population: true }),
       // @ts-expect-error minBy needs a y
       o: f.minBy('city'),
       // @ts-expect-error no such field to order by

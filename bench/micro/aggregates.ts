@@ -1,0 +1,110 @@
+/** What each aggregate costs alone: an event, a read of seven days in tiles of an hour, a tile's bytes. `node bench/micro/aggregates.ts [events]` */
+import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import {
+  ENGINE_SEMANTICS,
+  type AggregateName,
+  type SlotLayout,
+  type ViewLayout,
+} from '../../engine/define/view-layout.ts';
+import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import type { EntityState } from '../../engine/state/view-reducer.ts';
+import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+
+const HOUR_US = 3_600_000_000;
+const WINDOW_US = 7 * 24 * HOUR_US;
+const int: ScalarType = { kind: 'int' };
+const double: ScalarType = { kind: 'double' };
+const text: ScalarType = { kind: 'string' };
+const ENTITIES = 100;
+const TILES = 169;
+const ROUNDS = 200;
+
+const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, 'group'>])[] = [
+  ['count()', 'count', { partial: 'count', input: null }],
+  ['sum of int', 'sum', { partial: 'sum', input: int }],
+  ['sum of double', 'sum', { partial: 'sum', input: double }],
+  ['avg of double', 'avg', { partial: 'sum', input: double }],
+  ['min of int', 'min', { partial: 'min', input: int }],
+  ['max of string', 'max', { partial: 'max', input: text }],
+  ['first of int', 'first', { partial: 'first', input: int }],
+  ['last of string', 'last', { partial: 'last', input: text }],
+  ['minBy of string by double', 'minBy', { partial: 'minBy', input: text, order: double }],
+  ['maxBy of int by int', 'maxBy', { partial: 'maxBy', input: int, order: int }],
+  ['variance of int', 'variance', { partial: 'moments', input: int }],
+  ['variance of double', 'variance', { partial: 'moments', input: double }],
+  ['stddev of int', 'stddev', { partial: 'moments', input: int }],
+  ['stddev of double', 'stddev', { partial: 'moments', input: double }],
+];
+
+function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): ViewLayout {
+  const result =
+    aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg' ? double : (slot.input ?? int);
+  return {
+    semantics: ENGINE_SEMANTICS,
+    view: 'bench',
+    entity: 'e',
+    keys: [{ name: 'k', type: text }],
+    tieBreak: 'id',
+    groups: [{ hopUs: HOUR_US, spanUs: WINDOW_US }],
+    slots: [{ ...slot, group: 0 }],
+    features: [{ name: 'f', aggregate, slot: 0, windowUs: WINDOW_US, hopUs: HOUR_US, result, nullable: true }],
+  };
+}
+
+/** A fixed pseudo-random sequence, so that two runs do the same work. */
+let seed = 42;
+const random = (below: number): number => {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+  return Math.floor((seed / 0x100000000) * below);
+};
+
+/** Doubles as prices are: cents, which no power of two divides. */
+function valueOf(type: ScalarType | null | undefined): ScalarValue {
+  if (type === null) return true;
+  if (type?.kind === 'string') return `city ${random(500)}`;
+  return type?.kind === 'double' ? random(100_000) / 100 : random(3000) - 100;
+}
+
+function nsPer(operations: number, run: () => void): string {
+  const from = process.threadCpuUsage();
+  run();
+  const { user, system } = process.threadCpuUsage(from);
+  return `${Math.round(((user + system) * 1000) / operations)}`;
+}
+
+const total = Number(process.argv[2] ?? 300_000);
+console.log(`${'aggregate'.padEnd(28)} ns an event   ns a read   bytes a tile`);
+for (const [name, aggregate, slot] of cases) {
+  const reducer = createViewReducer(layoutOf(aggregate, slot));
+  const events = Array.from({ length: total }, (_, index) => {
+    const eventTimeUs = Math.floor((index * WINDOW_US) / total) + random(HOUR_US);
+    const inputs = slot.order === undefined ? [valueOf(slot.input)] : [valueOf(slot.input), valueOf(slot.order)];
+    const event: PreparedEvent = {
+      keyText: '',
+      key: [],
+      eventTimeUs,
+      id: `f${index}`,
+      partition: 0,
+      offset: index,
+      inputs,
+    };
+    return { entity: random(ENTITIES), event };
+  });
+  const applied = (): EntityState[] => {
+    const made = Array.from({ length: ENTITIES }, () => reducer.empty());
+    for (const { entity, event } of events) reducer.apply(made[entity]!, event);
+    return made;
+  };
+  let states = applied();
+  const perEvent = nsPer(total, () => {
+    states = applied();
+  });
+  const atUs = WINDOW_US + HOUR_US;
+  const readAll = (): void => {
+    for (let round = 0; round < ROUNDS; round++) for (const state of states) reducer.read(state, atUs);
+  };
+  readAll();
+  const perRead = nsPer(ROUNDS * ENTITIES, readAll);
+  const bytes = states.reduce((sum, state) => sum + reducer.encode(state).length, 0) / ENTITIES / TILES;
+  console.log(`${name.padEnd(28)} ${perEvent.padStart(11)} ${perRead.padStart(11)} ${bytes.toFixed(1).padStart(14)}`);
+}
