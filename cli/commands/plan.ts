@@ -10,6 +10,7 @@ import { isRetired } from '../../engine/define/semantics.ts';
 import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
 import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
 import { filesNotIn } from '../../engine/history/named-history.ts';
+import { unfitDatabase } from '../../engine/postgres/fit-database.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import { refuseLargeExport } from '../../activities/export-size.ts';
@@ -130,6 +131,8 @@ async function runningViews(
   const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-plan', installation });
   try {
     await checkReachable({ databaseUrl, temporal });
+    const unfit = await unfitDatabase(pool, 'reads');
+    if (unfit !== null) throw unfit;
     const live = await liveVersions(pool);
     const phases = new Map<string, string>();
     if (temporal !== null) {

@@ -79,6 +79,30 @@ describe("a worker's listener", { timeout: TIMEOUT_MS }, () => {
     await eventually(async () => (await ready()).status === 200);
   });
 
+  it('says what is in the way: a database that a later release migrated while it ran', async () => {
+    const name = '9001-of-the-next';
+    await world.pool.query('INSERT INTO millrace_catalog.migration_note VALUES ($1, $2, $1)', [name, '9.0.0']);
+    await world.pool.query(
+      "INSERT INTO millrace_catalog.kysely_later_migration (name, timestamp) VALUES ($1, '2030-01-01')",
+      [name],
+    );
+    try {
+      const { body } = await eventually(async () => {
+        const now = await ready();
+        return now.status === 503 && now;
+      });
+      expect(body['checks']).toContainEqual({
+        service: 'schema',
+        ok: false,
+        reason: expect.stringMatching(/^the database was migrated by release 9\.0\.0; 9001-of-the-next asks/) as string,
+      });
+    } finally {
+      await world.pool.query('DELETE FROM millrace_catalog.kysely_later_migration WHERE name = $1', [name]);
+      await world.pool.query('DELETE FROM millrace_catalog.migration_note WHERE name = $1', [name]);
+    }
+    await eventually(async () => (await ready()).status === 200);
+  });
+
   it('tells phases, slices, failures, dead letters by reason, and the metrics of the SDK', async () => {
     await startLifecycle(harness.client, world.view, { catchUpLag: 0, sliceSeconds: 3 }, harness.taskQueue);
     const handle = harness.client.workflow.getHandle(`feature:${world.view}`);

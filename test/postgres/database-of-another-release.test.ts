@@ -104,7 +104,14 @@ describe('a database that the next release migrated', () => {
     await expect(migrateToLatest(database.pool)).rejects.toMatchObject(refusal);
     expect([await unfit('needs-all'), await unfit('reads')]).toEqual(['database-ahead', 'database-ahead']);
     const variables = { DATABASE_URL: database.url, TEMPORAL_ADDRESS: inject('stack').temporalAddress };
-    for (const command of [['migrate'], ['migrate', '--dry-run'], ['events'], ['serve', '--port', '0'], ['worker']]) {
+    for (const command of [
+      ['migrate'],
+      ['migrate', '--dry-run'],
+      ['events'],
+      ['serve', '--port', '0'],
+      ['worker'],
+      ['plan', '--features', 'test/define/identities'],
+    ]) {
       const { exitCode, stdout, stderr } = await runCli(command, variables);
       expect([command, exitCode, `${stdout}${stderr}`]).toEqual([
         command,
