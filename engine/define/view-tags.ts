@@ -43,7 +43,7 @@ export function viewTags(input: FingerprintInput): ViewTags {
   return {
     features: Object.fromEntries(tagged),
     state: stateTag(view.layout),
-    input: tagOf({ ...common, slots: view.slots.map((slot) => aggregated(input, slot, slot.feature)) }),
+    input: tagOf({ ...common, slots: view.slots.map((slot) => aggregated(input, slot, slot.plan.name)) }),
   };
 }
 
