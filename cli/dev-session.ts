@@ -1,9 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { applyDefinitions } from '../engine/bundles/apply-definitions.ts';
+import type { Definitions } from '../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { isMillraceError, type MillraceError } from '../engine/errors/millrace-error.ts';
 import { type InstallationNames, installationOfQueue } from '../engine/installation/installation-names.ts';
 import { ensureMigrated } from '../engine/postgres/migrate.ts';
+import { createPool } from '../engine/postgres/pool.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
@@ -11,6 +14,7 @@ import { startStack } from '../stack/local-stack.ts';
 import { passwordFile } from '../stack/postgres-password.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { taskQueueOf } from '../workflows/task-queues.ts';
+import { actorName } from './actor.ts';
 import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics, existingTopics } from './create-topics.ts';
@@ -92,6 +96,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     const { databaseUrl, kafka, temporal } = stack;
     const migrations = await ensureMigrated(databaseUrl, env.installation);
     if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
+    await applyAtStart(databaseUrl, env, definitions, onProgress);
     const sources = [...definitions.sources.values()].filter(({ topic }) => topic !== null);
     const logsServed = env.servedSample > 0;
     if (options.createTopics ?? env.kafka === null) {
@@ -157,6 +162,30 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** What the folder has is what is to be built. Views that cannot be stored are run from the folder, as they are. */
+async function applyAtStart(
+  databaseUrl: string,
+  { installation }: Environment,
+  definitions: Definitions,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation });
+  try {
+    const { views } = await applyDefinitions({
+      pool,
+      definitions,
+      actor: actorName(),
+      message: 'millrace dev',
+      onUnstorable: (view, { code, message }) =>
+        onProgress(`warning: ${view} is run from the folder: ${code}: ${message}`),
+    });
+    const changed = views.flatMap(({ view, change }) => (change === 'changed' ? [view] : []));
+    if (changed.length > 0) onProgress(`applied: other definitions than before of ${changed.join(', ')}`);
+  } finally {
+    await pool.end();
   }
 }
 

@@ -2,23 +2,21 @@ import { dirname } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
-import type { DefinitionFault } from '../../engine/define/definition-fault.ts';
-import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { lockState } from '../../engine/define/lock-file.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
 import { isRetired } from '../../engine/define/semantics.ts';
-import { isMillraceError, type MillraceError } from '../../engine/errors/millrace-error.ts';
+import type { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
 import { filesNotIn } from '../../engine/history/named-history.ts';
 import { unfitDatabase } from '../../engine/postgres/fit-database.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
-import { refuseLargeExport } from '../../activities/export-size.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
+import { checkedDefinitions } from '../checked-definitions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { SAMPLE_ROWS, withHistoryInspector } from '../inspect-histories.ts';
+import { SAMPLE_ROWS } from '../inspect-histories.ts';
 import { lockText } from '../lock-text.ts';
 import { newerFilesText } from '../newer-files.ts';
 import { count, type Output } from '../output.ts';
@@ -80,38 +78,6 @@ export function addPlanCommand(program: Command): void {
       );
     }
   });
-}
-
-/** The definitions, or null after every fault was printed. */
-async function checkedDefinitions(
-  features: string,
-  output: Output,
-  sample: number,
-  spillDir: string,
-): Promise<Definitions | null> {
-  try {
-    const definitions = await withHistoryInspector(sample, spillDir, (inspectHistory) =>
-      loadDefinitions(features, { inspectHistory }),
-    );
-    for (const service of definitions.services.values()) refuseLargeExport(service, false);
-    return definitions;
-  } catch (error) {
-    if (!isMillraceError(error) || error.code !== 'invalid-definitions') throw error;
-    const faults = error.details['faults'] as readonly DefinitionFault[];
-    const { code, message, remedy } = error;
-    if (output.isJson) output.json({ error: { code, message, remedy }, faults });
-    output.table(
-      ['definition', 'where', 'fault', 'what to do'],
-      faults.map(({ kind, definition, path, code, message, remedy }) => [
-        `${kind}\n${definition}`,
-        path,
-        wrapped(`${code}: ${message}`),
-        wrapped(remedy),
-      ]),
-    );
-    output.note(`${faults.length === 1 ? '1 fault' : `${faults.length} faults`} in ${features}`);
-    return null;
-  }
 }
 
 interface Asked {
@@ -241,15 +207,4 @@ function entitiesOf(text: string): number {
   const value = sampleOf(text);
   if (value === 0) throw new InvalidArgumentError('expected a whole number, 1 or more');
   return value;
-}
-
-/** Breaks a sentence into lines of at most 60 characters, for a table's cell. */
-function wrapped(text: string): string {
-  const lines: string[] = [''];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1) ?? '';
-    if (line !== '' && line.length + word.length + 1 > 60) lines.push(word);
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
-  }
-  return lines.join('\n');
 }

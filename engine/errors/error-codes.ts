@@ -111,6 +111,7 @@ export const ERROR_CODES = {
     'database-refused': 'Postgres refuses the user, the database or a privilege.',
     'startup-parameter-refused': 'A pooler before Postgres refuses the settings that a connection begins with.',
     'database-ahead': 'A later release migrated the database in a way that this one cannot run on.',
+    'not-the-owner': 'What was asked for only a login of the owner role may do.',
     'database-behind':
       'Migrations have not run, and the user of the database may not run them, or the program is none that does.',
     'schemas-missing': 'Schemas of Millrace are missing, and the user of the database may not make them.',

@@ -1,0 +1,80 @@
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import { type AppliedView, applyDefinitions, type ApplyOutcome } from '../../engine/bundles/apply-definitions.ts';
+import { LOCK_FILE } from '../../engine/define/feature-lock.ts';
+import { type LockState, writeLock } from '../../engine/define/lock-file.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { actorName } from '../actor.ts';
+import { checkedDefinitions } from '../checked-definitions.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { SAMPLE_ROWS } from '../inspect-histories.ts';
+import type { Output } from '../output.ts';
+import { neededServices } from '../services.ts';
+
+interface ApplyCommandOptions extends CommonOptions {
+  readonly dryRun?: boolean | undefined;
+  readonly message?: string | undefined;
+}
+
+/** `millrace apply [VIEW...]`. */
+export function addApplyCommand(program: Command): void {
+  const command = program
+    .command('apply')
+    .argument('[view...]', 'these alone (default: all of the folder)')
+    .description(
+      `make the definitions what their views are to be: stores their code, writes ${LOCK_FILE}, and changes nothing that runs`,
+    )
+    .option('--dry-run', 'say what would be, and change nothing')
+    .option('--message <text>', 'why, for whoever reads it later');
+  withCommonOptions(command).action(async (views: string[], options: ApplyCommandOptions) => {
+    const { env, output, features } = contextOf(options);
+    const definitions = await checkedDefinitions(features, output, SAMPLE_ROWS, env.spillDir);
+    if (definitions === null) {
+      process.exitCode = 1;
+      return;
+    }
+    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
+    try {
+      const { dryRun = false, message } = options;
+      const outcome = await applyDefinitions({ pool, definitions, views, actor: actorName(), message, dryRun });
+      // Of some of the views it would say more than was applied.
+      const lock = dryRun || views.length > 0 ? null : await writeLock(definitions, dirname(definitions.folder));
+      if (output.isJson) output.json({ dryRun, ...outcome, lock: lock?.state ?? null });
+      else print(output, outcome, dryRun, lock);
+    } finally {
+      await pool.end();
+    }
+  });
+}
+
+function print(
+  output: Output,
+  { applyNumber, views, gone }: ApplyOutcome,
+  dryRun: boolean,
+  lock: LockState | null,
+): void {
+  output.table(
+    ['view', 'change', 'fingerprint', 'before', 'next'],
+    views.map((view) => [view.view, view.change, short(view.fingerprint), short(view.before ?? view.live), next(view)]),
+  );
+  for (const view of gone)
+    output.line(
+      `${view}: no longer defined here: it stays as it is; "millrace retire ${view}" takes it from its readers`,
+    );
+  if (lock !== null && lock.state !== 'same')
+    output.line(`wrote ${LOCK_FILE}: commit it with the applications that read these features`);
+  if (dryRun) output.line('nothing was changed: this was a dry run');
+  else if (applyNumber === null) output.line('nothing to apply: all of it was applied before');
+  else output.line(`applied, number ${applyNumber}`);
+}
+
+function short(fingerprint: string | null): string | null {
+  return fingerprint?.slice(0, 12) ?? null;
+}
+
+/** What to do about a view, in the words of a command. */
+function next({ view, fingerprint, live }: AppliedView): string {
+  if (live === fingerprint) return 'nothing: it is what is served';
+  return live === null ? `millrace start ${view}` : `millrace rebackfill ${view} builds it aside and flips to it`;
+}
