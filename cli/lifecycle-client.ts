@@ -12,9 +12,13 @@ import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
 import { receivedCode } from '../engine/errors/error-codes.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import {
+  type Applied,
+  appliedSignal,
   type Command,
   type LifecycleOptions,
   type LifecycleStatus,
+  type VersionCommand,
+  type VersionCommandInput,
   statusQuery,
 } from '../workflows/feature-lifecycle/contract.ts';
 import type { CommandOrigin } from '../workflows/noted-commands.ts';
@@ -57,6 +61,50 @@ export async function sendCommand(client: Client, view: string, command: Command
   );
 }
 
+/**
+ * Tells a view's lifecycle what was applied: it builds that aside, where it is not what is served. False where the view has no lifecycle that runs; one that
+ * is started finds what was applied by itself.
+ */
+export async function tellApplied(client: Client, view: string, applied: Applied): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(namesOf(client).lifecycleId(view)).signal(appliedSignal, applied);
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Sends a command about the versions of a view, and returns what the lifecycle answers once it is done: a flip takes as long as readers hold what it needs.
+ * Throws `not-started`, `no-worker`, and what it was refused with.
+ */
+export async function sendVersionCommand(
+  client: Client,
+  view: string,
+  command: VersionCommand,
+  input: VersionCommandInput,
+): Promise<LifecycleStatus> {
+  const workflowId = namesOf(client).lifecycleId(view);
+  const accepted = await sent(
+    client,
+    workflowId,
+    () => notStarted(client, view),
+    () =>
+      client.workflow.getHandle(workflowId).startUpdate<LifecycleStatus, [VersionCommandInput]>(command, {
+        args: [{ ...input, actor: actorName() }],
+        waitForStage: 'ACCEPTED',
+      }),
+  );
+  try {
+    return await accepted.result();
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+      throw fromFailure(error.cause);
+    throw error;
+  }
+}
+
 /** Sends an update and returns its answer. Throws `absent()` where no such workflow runs, `no-worker`, and what the workflow refused it with. */
 export async function updateWorkflow<Answer>(
   client: Client,
@@ -64,14 +112,23 @@ export async function updateWorkflow<Answer>(
   update: string,
   absent: () => MillraceError,
 ): Promise<Answer> {
+  return await sent(client, workflowId, absent, () =>
+    client.workflow
+      .getHandle(workflowId)
+      .executeUpdate<Answer, [CommandOrigin]>(update, { args: [{ actor: actorName() }] }),
+  );
+}
+
+async function sent<Result>(
+  client: Client,
+  workflowId: string,
+  absent: () => MillraceError,
+  send: () => Promise<Result>,
+): Promise<Result> {
   const untilMs = Date.now() + ANSWER_WITHIN_MS;
   for (;;) {
     try {
-      return await client.withDeadline(untilMs, () =>
-        client.workflow
-          .getHandle(workflowId)
-          .executeUpdate<Answer, [CommandOrigin]>(update, { args: [{ actor: actorName() }] }),
-      );
+      return await client.withDeadline(untilMs, send);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw absent();
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)

@@ -8,8 +8,8 @@ import { namesOf } from './with-temporal.ts';
 /** An option that a start asks for, and that the running lifecycle has otherwise. */
 export interface OtherOption {
   readonly option: keyof LifecycleOptions;
-  readonly running: number | null;
-  readonly asked: number | null;
+  readonly running: LifecycleOptions[keyof LifecycleOptions];
+  readonly asked: LifecycleOptions[keyof LifecycleOptions];
 }
 
 /**

@@ -1,14 +1,13 @@
 import type { ParityReport } from '../../workflows/audit-parity/contract.ts';
 import type {
   PromotionProof,
-  Command,
   LiveVersion,
   SliceSummary,
   ViewPlan,
 } from '../../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../../workflows/failure.ts';
 import { initialState, type LifecycleState } from '../../workflows/feature-lifecycle/state.ts';
-import { type LifecycleEvent, transition } from '../../workflows/feature-lifecycle/transition.ts';
+import { type LifecycleEvent, type PlainCommand, transition } from '../../workflows/feature-lifecycle/transition.ts';
 
 export const NOW_MS = 1_000_000;
 
@@ -58,7 +57,7 @@ export function after(
   return events.reduce(transition, from);
 }
 
-export function send(command: Command): LifecycleEvent {
+export function send(command: PlainCommand): LifecycleEvent {
   return { type: 'command', command };
 }
 
@@ -72,9 +71,9 @@ export function built(more: Partial<ViewPlan> = {}): LifecycleState {
   ]);
 }
 
-export function slice(more: Partial<SliceSummary> = {}, shard = 0): LifecycleEvent {
+export function slice(more: Partial<SliceSummary> = {}, shard = 0, version = 1): LifecycleEvent {
   const summary: SliceSummary = { ended: 'present-end', records: 5, lag: 0, watermarkUs: 7, ...more };
-  return { type: 'slice-ended', shard, slice: summary, isCaughtUp: summary.lag <= 10 };
+  return { type: 'slice-ended', version, shard, slice: summary, isCaughtUp: summary.lag <= 10 };
 }
 
 export const streamStarted = {

@@ -47,7 +47,7 @@ describe('the proof of a promotion', () => {
     const resumed = after(
       [
         send('pause'),
-        { type: 'stream-ended', failure: null, completed: false },
+        { type: 'stream-ended', version: 1, failure: null, completed: false },
         send('resume'),
         streamStarted,
         slice(),
@@ -58,7 +58,7 @@ describe('the proof of a promotion', () => {
     const second: LifecycleEvent = { ...published, built: { version: 2, rows: 1, entities: 1, counts: {} } };
     const flipped = after([second], streaming);
     expect(statusOf(flipped)).toMatchObject({ proof: null, parity: null });
-    const caughtUpAgain = after([{ ...streamStarted, version: 2 }, slice()], { ...flipped, stream: null });
+    const caughtUpAgain = after([{ ...streamStarted, version: 2 }, slice({}, 0, 2)], { ...flipped, stream: null });
     expect(decide(caughtUpAgain, NOW_MS).proof).toBe(2);
     // The late word of the version before says nothing of this one.
     expect(after([proven()], caughtUpAgain).proof).toBeNull();
@@ -70,7 +70,7 @@ describe('the proof of a promotion', () => {
     const ended = after(
       [
         { type: 'proof-ended', version: 1, proof: null, report: null, failure: null },
-        { type: 'stream-ended', failure: null, completed: false },
+        { type: 'stream-ended', version: 1, failure: null, completed: false },
         send('resume'),
         streamStarted,
         slice(),
@@ -85,7 +85,7 @@ describe('the proof of a promotion', () => {
     expect(phaseOf(broken)).toBe('proving');
     expect(decide(broken, NOW_MS)).toEqual({ retire: false, build: false, stream: null, proof: null });
     const fenced = after(
-      [slice({ ended: 'aborted' }), { type: 'stream-ended', failure: null, completed: false }],
+      [slice({ ended: 'aborted' }), { type: 'stream-ended', version: 1, failure: null, completed: false }],
       broken,
     );
     expect(phaseOf(fenced)).toBe('failed');

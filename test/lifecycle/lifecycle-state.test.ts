@@ -50,6 +50,7 @@ describe('the life of a view', () => {
     expect(phaseOf(after([slice()], first))).toBe('catching-up');
     const second: LifecycleEvent = {
       type: 'slice-ended',
+      version: 1,
       shard: 1,
       slice: { ended: 'present-end', records: 0, lag: 0, watermarkUs: null },
       isCaughtUp: true,
@@ -100,7 +101,7 @@ describe('pausing', () => {
     const pausing = after([send('pause')], streaming);
     expect(phaseOf(pausing)).toBe('pausing');
     expect(decide(pausing, NOW_MS)).toEqual({ retire: false, build: false, stream: null, proof: null });
-    const paused = after([{ type: 'stream-ended', failure: null, completed: false }], pausing);
+    const paused = after([{ type: 'stream-ended', version: 1, failure: null, completed: false }], pausing);
     expect(phaseOf(paused)).toBe('paused');
     const resumed = after([send('resume')], paused);
     expect(phaseOf(resumed)).toBe('catching-up');
@@ -117,7 +118,10 @@ describe('pausing', () => {
 });
 
 describe('failures', () => {
-  const broken = after([send('promote'), streamStarted, { type: 'stream-ended', failure, completed: false }], built());
+  const broken = after(
+    [send('promote'), streamStarted, { type: 'stream-ended', version: 1, failure, completed: false }],
+    built(),
+  );
 
   it('wait for a person, who is told what can be done', () => {
     expect(phaseOf(broken)).toBe('failed');
@@ -173,7 +177,7 @@ describe('refreshing', () => {
     expect(decide(asked, NOW_MS).stream).toEqual({ kind: 'refresh', version: 1 });
     const running = after([{ type: 'stream-started', kind: 'refresh', version: 1, atMs: NOW_MS }], asked);
     expect(phaseOf(running)).toBe('refreshing');
-    const done = after([slice(), { type: 'stream-ended', failure: null, completed: true }], running);
+    const done = after([slice(), { type: 'stream-ended', version: 1, failure: null, completed: true }], running);
     expect(phaseOf(done)).toBe('published');
     expect(decide(done, NOW_MS).stream).toBeNull();
   });
@@ -185,7 +189,7 @@ describe('refreshing', () => {
     expect(decide(scheduled, NOW_MS + 1000).stream).toEqual({ kind: 'refresh', version: 1 });
     const running = after([{ type: 'stream-started', kind: 'refresh', version: 1, atMs: NOW_MS + 1000 }], scheduled);
     expect(decide(running, NOW_MS + 1001).stream).toEqual({ kind: 'refresh', version: 1 });
-    const done = after([slice(), { type: 'stream-ended', failure: null, completed: true }], running);
+    const done = after([slice(), { type: 'stream-ended', version: 1, failure: null, completed: true }], running);
     expect(decide(done, NOW_MS + 1999).stream).toBeNull();
     expect(nextRefreshAtMs(after([send('promote')], scheduled))).toBeNull();
     expect(nextRefreshAtMs(after([send('pause')], scheduled))).toBeNull();
@@ -206,7 +210,7 @@ describe('what is built and cannot be published', () => {
     expect(phaseOf(held)).toBe('built');
     expect(decide(held, NOW_MS).build).toBe(false);
     const { candidate, error, accepts } = statusOf(held);
-    expect(candidate).toEqual({ version: 1, rows: 10, entities: 2 });
+    expect(candidate).toMatchObject({ version: 1, rows: 10, entities: 2, waitsSinceMs: null });
     expect(error).toMatchObject({ code: failure.code, remedy: expect.stringContaining('Version 1 is built and kept') });
     expect(accepts).toEqual(expect.arrayContaining(['retry', 'rebackfill', 'retire']));
     expect(renderLifecyclePage(held)).toContain('Built, not served yet: **version 1: 2 entities of 10 rows**');
@@ -232,7 +236,7 @@ describe('what is built and cannot be published', () => {
   });
 
   it('does not hide a stream that has failed too', () => {
-    expect(phaseOf(after([{ type: 'stream-ended', failure, completed: false }], held))).toBe('failed');
+    expect(phaseOf(after([{ type: 'stream-ended', version: 1, failure, completed: false }], held))).toBe('failed');
   });
 });
 
@@ -249,8 +253,8 @@ describe('every command, in any state, any number of times', () => {
     { type: 'build-ended', failure },
     streamStarted,
     slice(),
-    { type: 'stream-ended', failure: null, completed: true },
-    { type: 'stream-ended', failure, completed: false },
+    { type: 'stream-ended', version: 1, failure: null, completed: true },
+    { type: 'stream-ended', version: 1, failure, completed: false },
     { type: 'proof-started', version: 1 },
     proven(),
     proven({ verdict: 'broken', cellsDiffering: 1 }),

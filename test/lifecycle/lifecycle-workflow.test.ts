@@ -1,6 +1,7 @@
 import { WorkflowFailedError, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
+  approveUpdate,
   type BackfillInput,
   type LifecycleStatus,
   promoteUpdate,
@@ -116,7 +117,7 @@ describe('featureLifecycle', () => {
     await handle.result();
   });
 
-  it('keeps serving when the definition changed under a stream, and flips to what rebackfill builds', async () => {
+  it('keeps serving when the definition changed under a stream, and flips to what rebackfill builds once it is approved', async () => {
     const { view, script } = scripted('changed');
     const handle = await harness.start(view);
     await handle.executeUpdate(promoteUpdate);
@@ -130,11 +131,14 @@ describe('featureLifecycle', () => {
     script.failing = {};
     script.plan = { ...script.plan, fingerprint: 'fingerprint-2' };
     await handle.executeUpdate(rebackfillUpdate);
+    const waiting = await harness.until(handle, ({ candidate }) => candidate?.isCaughtUp === true);
+    expect(waiting).toMatchObject({ version: 1, phase: 'failed', candidate: { version: 2 } });
+    await handle.executeUpdate(approveUpdate, { args: [{ version: 2 }] });
     const streaming = await harness.reach(handle, 'streaming');
     expect(streaming).toMatchObject({ version: 2, fingerprint: 'fingerprint-2', error: null });
     // The new version was brought to the present before readers were flipped to it.
     const order = script.calls.map((call) => `${call.name} ${(call.input as { version?: number }).version ?? ''}`);
-    expect(order.indexOf('runStreamSlice 2')).toBeLessThan(order.indexOf('flipView 2'));
+    expect(order.indexOf('runStreamSlice 2')).toBeLessThan(order.indexOf('switchVersion 2'));
     await handle.executeUpdate(retireUpdate);
     await handle.result();
   });

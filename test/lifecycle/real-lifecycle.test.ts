@@ -2,7 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { runningActivities, sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
+import {
+  runningActivities,
+  sendCommand,
+  sendVersionCommand,
+  startLifecycle,
+  tellApplied,
+} from '../../cli/lifecycle-client.ts';
 import { SQL_SURFACE } from '../../engine/online/sql-surface.ts';
 import { withTransaction } from '../../engine/postgres/transaction.ts';
 import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
@@ -124,7 +130,7 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     await servedInFull();
   });
 
-  it('tells that its definition changed, is served meanwhile, and flips to the new one on rebackfill', async () => {
+  it('tells that its definition changed, is served meanwhile, and flips to the new one on rebackfill and approval', async () => {
     const expected = world.expected();
     world.define(", most: f.max('amount')");
     await world.stopWorker();
@@ -140,6 +146,11 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect(await world.served()).toEqual(expected);
     await world.send(world.make(100));
     await send('rebackfill');
+    const waiting = await harness.until(lifecycle(), ({ candidate }) => candidate?.isCaughtUp === true);
+    expect(waiting).toMatchObject({ version: 2, candidate: { version: 3, error: null } });
+    expect((await liveVersion(world.pool, world.view))?.version).toBe(2);
+    const approved = await sendVersionCommand(harness.client, world.view, 'approve', { version: 3 });
+    expect(approved).toMatchObject({ version: 3, previous: { version: 2 } });
     const streaming = await harness.until(lifecycle(), ({ version, phase }) => version === 3 && phase === 'streaming');
     expect(streaming.error).toBeNull();
     await servedInFull();
@@ -243,6 +254,8 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     await world.stopWorker();
     await world.startWorker();
     await send('retry');
+    const { candidate } = await harness.until(lifecycle(), (status) => status.candidate?.isCaughtUp === true);
+    await sendVersionCommand(harness.client, world.view, 'approve', { version: candidate!.version });
     await harness.reach(lifecycle(), 'streaming');
     await servedInFull();
   });
@@ -252,5 +265,7 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect((await lifecycle().result()) as LifecycleStatus).toMatchObject({ phase: 'retired' });
     await expect(world.served()).rejects.toMatchObject({ code: 'view-not-published' });
     expect(runningActivities(await lifecycle().describe())).toEqual([]);
+    const news = { applyNumber: 1, fingerprint: 'f' };
+    expect(await tellApplied(harness.client, world.view, news)).toBe(false);
   });
 });

@@ -31,6 +31,9 @@ export class ScriptedActivities {
   failing: Readonly<Record<string, ApplicationFailure>> = {};
   /** What a backfill does first. */
   backfilling: ((input: BackfillInput) => Promise<void>) | null = null;
+  /** What a flip, and a proof, do first. */
+  switching: (() => Promise<void>) | null = null;
+  proving: ((version: number) => Promise<void>) | null = null;
   /** What a slice that runs to the present end, or up to a superseding one, answers. */
   answer: (input: SliceInput) => SliceSummary | null = (input) =>
     input.until === 'present-end' ? { ended: 'present-end', records: 3, lag: 0, watermarkUs: 1_000_000 } : null;
@@ -110,6 +113,7 @@ export class ScriptedActivities {
       },
       switchVersion: async (input) => {
         called('switchVersion', input);
+        await this.switching?.();
         return this.#switched(input);
       },
       dropVersion: async (input) => called('dropVersion', input),
@@ -140,6 +144,7 @@ export class ScriptedActivities {
       },
       provePromotion: async (input) => {
         called('provePromotion', input);
+        await this.proving?.(input.version);
         return this.proof ?? auditSummary({ version: input.version });
       },
       diffVersions: async (input) => {

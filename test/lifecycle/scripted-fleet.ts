@@ -91,6 +91,11 @@ export class ScriptedFleet {
         this.#refuse(release, input);
         return await base.provePromotion(input);
       },
+      switchVersion: async (input) => {
+        const switched = await base.switchVersion(input);
+        this.#publish(input.version);
+        return switched;
+      },
       publishView: async (input) => {
         await base.publishView(input);
         this.#publish(input.version);

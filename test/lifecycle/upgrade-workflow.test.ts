@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
+  approveUpdate,
   engineSignal,
   type LifecycleStatus,
   pauseUpdate,
@@ -133,7 +134,12 @@ describe('an upgrade of the semantics', () => {
     expect(waiting).toMatchObject({ phase: 'upgrading', version: 1, error: { code: 'definition-changed' } });
     expect(fleet.script.named('asked now to build')).toEqual([]);
     await handle.executeUpdate(rebackfillUpdate);
-    await harness.until(handle, isUpgraded);
+    // A person said to build it, and says when it is served.
+    const built = await harness.until(handle, ({ candidate }) => candidate?.isCaughtUp === true);
+    expect(built).toMatchObject({ phase: 'upgrading', version: 1, error: null });
+    await handle.executeUpdate(approveUpdate, { args: [{}] });
+    expect(await harness.until(handle, isUpgraded)).toMatchObject({ previous: { version: 1 } });
+    expect(fleet.script.named('asked now to build')).toHaveLength(1);
     await retired(handle);
   });
 

@@ -69,6 +69,8 @@ const paths: readonly Path[] = [
       await harness.reach(handle, 'published');
       script.plan = { ...script.plan, fingerprint: 'fingerprint-2' };
       await send(handle, 'rebackfill');
+      await harness.until(handle, ({ candidate }) => candidate?.version === 2);
+      await send(handle, 'approve');
       await harness.until(handle, ({ version, phase }) => version === 2 && phase === 'published');
       await retired(handle);
     },

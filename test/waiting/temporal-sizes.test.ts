@@ -14,7 +14,7 @@ import { failureOf } from '../../workflows/failure.ts';
 import { renderLifecyclePage } from '../../workflows/feature-lifecycle/page.ts';
 import type { LifecycleState } from '../../workflows/feature-lifecycle/state.ts';
 import { statusOf } from '../../workflows/feature-lifecycle/status.ts';
-import { streamLane } from '../../workflows/feature-lifecycle/transition.ts';
+import { streamLane } from '../../workflows/feature-lifecycle/side-version.ts';
 import { after, built, send, slice, streamStarted } from '../lifecycle/lifecycle-events.ts';
 
 /** Temporal warns of payloads beyond this, and refuses them at 2 MB. */
@@ -99,7 +99,7 @@ describe('a lifecycle of 1,000 shards and 1,600 features', () => {
     const page = renderLifecyclePage(state);
     expect(page.length).toBeLessThan(PAGE_MOST);
     expect(page).toMatch(/Features: \*\*(feature){8}_000000, .*, and 1550 more\*\*/);
-    expect(statusOf(state).waitingFor).toEqual(state.waiting[streamLane(0)]);
+    expect(statusOf(state).waitingFor).toEqual(state.waiting[streamLane(1, 0)]);
     expect(statusOf(state).waitingFor!.message.length).toBeGreaterThan(1_900);
   });
 });

@@ -59,11 +59,11 @@ describe('a lifecycle that waits', () => {
   });
 
   test('tells the wait that has lasted longest, and is rid of one when its lane is over', () => {
-    const two = after([waits('proof', READ_ONLY), waits('stream 0', AWAY)], streaming());
+    const two = after([waits('proof', READ_ONLY), waits('stream 1/0', AWAY)], streaming());
     expect(statusOf(two).waitingFor).toEqual(AWAY);
-    const one = after([waits('stream 0', null)], two);
+    const one = after([waits('stream 1/0', null)], two);
     expect(statusOf(one).waitingFor).toEqual(READ_ONLY);
-    const ended = after([{ type: 'stream-ended', failure: null, completed: false }], two);
+    const ended = after([{ type: 'stream-ended', version: 1, failure: null, completed: false }], two);
     expect(statusOf(ended).waitingFor).toEqual(READ_ONLY);
   });
 
@@ -72,7 +72,7 @@ describe('a lifecycle that waits', () => {
     const pausing = after([send('pause')], waiting);
     expect(statusOf(pausing)).toMatchObject({ phase: 'pausing', waitingFor: AWAY });
     expect(statusOf(after([send('retire')], waiting))).toMatchObject({ phase: 'retiring', waitingFor: AWAY });
-    const failed = after([{ type: 'stream-ended', failure, completed: false }], waiting);
+    const failed = after([{ type: 'stream-ended', version: 1, failure, completed: false }], waiting);
     expect(statusOf(failed)).toMatchObject({ phase: 'failed', waitingFor: AWAY, error: failure });
   });
 

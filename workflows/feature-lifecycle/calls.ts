@@ -10,8 +10,18 @@ import {
   streamOptions,
 } from '../activity-profiles.ts';
 import type { AuditSummary } from '../audit-parity/contract.ts';
-import type { BackfillInput, BackfillSummary, LiveVersion, SliceInput, SliceSummary, ViewPlan } from './contract.ts';
+import type {
+  BackfillInput,
+  BackfillSummary,
+  LifecycleOptions,
+  LiveVersion,
+  SliceInput,
+  SliceSummary,
+  SwitchSummary,
+  ViewPlan,
+} from './contract.ts';
 import type { StreamKind } from './state.ts';
+import type { DiffInput, DiffSummary } from './version-diff.ts';
 
 /** What a lifecycle asks of activities, each with the line that the UI's timeline shows for it. */
 
@@ -26,6 +36,37 @@ export function backfill(input: BackfillInput): Promise<BackfillSummary> {
 /** @param by `flipView`, which workers of the first release do not have, or `publishView` in runs of that release */
 export async function publish(by: 'publishView' | 'flipView', view: string, version: number): Promise<void> {
   await quick[by].executeWithOptions({ ...QUICK, summary: `publish ${view} v${version}` }, [{ view, version }]);
+}
+
+/** How far behind the served version one may be that takes over: beyond both, readers would step back in time. */
+const BEHIND_AT_MOST = { records: 1000, seconds: 60 };
+
+const HOUR_MS = 3_600_000;
+
+export async function switchReaders(
+  view: string,
+  version: number,
+  { keepPreviousHours }: Pick<LifecycleOptions, 'keepPreviousHours'>,
+  isStale: boolean,
+): Promise<SwitchSummary> {
+  const input = {
+    view,
+    version,
+    keepMs: Math.round(keepPreviousHours * HOUR_MS),
+    behindAtMost: isStale ? null : BEHIND_AT_MOST,
+  };
+  return await quick.switchVersion.executeWithOptions({ ...QUICK, summary: `serve ${view} v${version}` }, [input]);
+}
+
+export async function drop(view: string, version: number): Promise<void> {
+  await certain.dropVersion.executeWithOptions({ ...CERTAIN, summary: `drop ${view} v${version}` }, [
+    { view, version },
+  ]);
+}
+
+export function diff(input: DiffInput): Promise<DiffSummary> {
+  const { view, before, after } = input;
+  return batch.diffVersions.executeWithOptions(batchOptions(`compare ${view} v${before} with v${after}`), [input]);
 }
 
 export function discardUnfinished(view: string): Promise<void> {

@@ -15,6 +15,12 @@ export interface LifecycleOptions {
   readonly catchUpSeconds: number;
   /** Entities whose state is compared with a backfill before a promoted view counts as streaming. Default 200,000; 0: none. */
   readonly proofEntities: number;
+  /** Whether a person approves a version of another definition before readers are flipped to it (`manual`, the default), or it is flipped to by itself. */
+  readonly approval: 'manual' | 'auto';
+  /** Approved by itself is what differs in at most this share of the cells, 0 to 1. Default 0: in none. At 1 nothing is compared. */
+  readonly autoApproveShare: number;
+  /** How long the version before is kept, streaming, for readers to be flipped back to it. Default 24; 0: not at all. */
+  readonly keepPreviousHours: number;
   /** Continue as new after this many history events; null: when the server suggests it. */
   readonly maxHistoryEvents: number | null;
 }
@@ -44,7 +50,10 @@ export type Phase =
   | 'retired';
 
 export const COMMANDS = ['promote', 'pause', 'resume', 'refresh', 'rebackfill', 'retry', 'retire'] as const;
-export type Command = (typeof COMMANDS)[number];
+/** The commands about the versions beside the served one: they carry the version they mean. */
+export const VERSION_COMMANDS = ['approve', 'rollback', 'discard'] as const;
+export type VersionCommand = (typeof VERSION_COMMANDS)[number];
+export type Command = (typeof COMMANDS)[number] | VersionCommand;
 
 /** One sentence per command, shown in the Temporal UI's list and in the CLI's help. */
 export const COMMAND_DESCRIPTIONS: Readonly<Record<Command, string>> = {
@@ -54,10 +63,24 @@ export const COMMAND_DESCRIPTIONS: Readonly<Record<Command, string>> = {
   resume: 'Go on after a pause.',
   refresh: 'Bring a published view up to the present end of its topic, once.',
   rebackfill:
-    'Build a new version aside from the whole log with the present definition, and serve it once it is built. What was built or half built goes.',
+    'Build a new version aside from the whole log with the present definition. One of the definition that is served is served once it is built; one of another waits for `approve`. What was built or half built goes.',
   retry: 'Try again what failed. A version that is built is not built again: it is published.',
   retire: 'Stop for good: nothing is served any more.',
+  approve:
+    'Flip readers to the version that is built and waits. The one served until now is kept for its time, streaming; one that was kept before goes at once.',
+  rollback: 'Flip readers back to the version before, while it is kept. The one served until now is kept in its place.',
+  discard: 'Drop the version that is built and waits.',
 };
+
+/** What a command about versions takes: one JSON object. */
+export interface VersionCommandInput {
+  /** The version that is meant: another one is refused. Default: the one there is. */
+  readonly version?: number | undefined;
+  /** Of `rollback`: however far the version is behind. */
+  readonly stale?: boolean | undefined;
+  /** As the CLI sends it. */
+  readonly actor?: string | undefined;
+}
 
 /** How many records went where, by the names of `LogCounts`. */
 export type Counts = Readonly<Record<string, number>>;
@@ -192,6 +215,30 @@ export interface PromotionProof {
   readonly atMs: number;
 }
 
+/** A version that is built and not served. */
+export interface CandidateStatus extends Pick<BackfillSummary, 'version' | 'rows' | 'entities'> {
+  readonly fingerprint: string;
+  /** Since when it waits to be approved; null of one that is served as soon as it can be. */
+  readonly waitsSinceMs: number | null;
+  /** To the real end of the topic, as of the last ended slices of its stream; null: not known. */
+  readonly lag: number | null;
+  readonly isCaughtUp: boolean;
+  /** Why it was not approved by itself; null where that was not asked. */
+  readonly judged: string | null;
+  readonly error: Failure | null;
+}
+
+/** A version that was served, and is kept. */
+export interface PreviousStatus {
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly keptUntilMs: number;
+  readonly lag: number | null;
+  /** Whether readers were flipped back from it: `approve` flips them to it again. */
+  readonly isRolledBack: boolean;
+  readonly error: Failure | null;
+}
+
 /** The answer of the query `status` and of every update. */
 export interface LifecycleStatus {
   readonly view: string;
@@ -222,7 +269,9 @@ export interface LifecycleStatus {
   /** What work waits for, and goes on by itself; missing of a lifecycle of the release before. */
   readonly waitingFor?: Waiting | null | undefined;
   /** The version that is built and not served yet; missing of a lifecycle of the release before. */
-  readonly candidate?: Pick<BackfillSummary, 'version' | 'rows' | 'entities'> | null | undefined;
+  readonly candidate?: CandidateStatus | null | undefined;
+  /** The version that readers can be flipped back to; missing of a lifecycle of the release before. */
+  readonly previous?: PreviousStatus | null | undefined;
   readonly error: Failure | null;
   readonly notice: string | null;
   readonly accepts: readonly Command[];
@@ -235,6 +284,9 @@ export const refreshUpdate = defineUpdate<LifecycleStatus>('refresh');
 export const rebackfillUpdate = defineUpdate<LifecycleStatus>('rebackfill');
 export const retryUpdate = defineUpdate<LifecycleStatus>('retry');
 export const retireUpdate = defineUpdate<LifecycleStatus>('retire');
+export const approveUpdate = defineUpdate<LifecycleStatus, [VersionCommandInput]>('approve');
+export const rollbackUpdate = defineUpdate<LifecycleStatus, [VersionCommandInput]>('rollback');
+export const discardUpdate = defineUpdate<LifecycleStatus, [VersionCommandInput]>('discard');
 export const statusQuery = defineQuery<LifecycleStatus>('status');
 /** What a worker tells the lifecycles of versions that earlier semantics of the engine built. */
 export interface EngineNews {
@@ -243,6 +295,17 @@ export interface EngineNews {
   /** Records of the topic behind the version's stored offsets; null without a topic. */
   readonly lag: number | null;
 }
+
+/** That a definition was applied: it is what the view is to become. */
+export interface Applied {
+  /** Of the view; an older one than was heard of changes nothing. */
+  readonly applyNumber: number;
+  readonly fingerprint: string;
+  /** `auto`: its version is approved by itself, whatever it changes. */
+  readonly approval?: 'auto' | undefined;
+}
+
+export const appliedSignal = defineSignal<[Applied]>('applied');
 
 export const engineSignal = defineSignal<[EngineNews]>('engine');
 

@@ -1,6 +1,6 @@
 import { toProve } from './proof.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
-import { isUpgrading } from './upgrade.ts';
+import { isRetiredBy, isUpgrading } from './upgrade.ts';
 
 /** The work that should be going on, given the state. */
 export interface Work {
@@ -21,6 +21,11 @@ export function nextRefreshAtMs(state: LifecycleState): number | null {
   return refreshedAtMs + plan.refreshMs;
 }
 
+/** True while a version by semantics that go on waits to be approved: it takes over, and no other is built. */
+function hasSuccessor({ offered, engine }: LifecycleState): boolean {
+  return offered !== null && !isRetiredBy(offered, engine);
+}
+
 /** What should be going on at `nowMs`. */
 export function decide(state: LifecycleState, nowMs: number): Work {
   const { wants, live, failures, plan } = state;
@@ -31,7 +36,10 @@ export function decide(state: LifecycleState, nowMs: number): Work {
   const upgrading = isUpgrading(state);
   const build =
     failures.build === null &&
-    (wants.build !== null || state.candidate !== null || upgrading || (due && plan?.topic === null));
+    (wants.build !== null ||
+      state.candidate !== null ||
+      (upgrading && !hasSuccessor(state)) ||
+      (due && plan?.topic === null));
   // No worker goes on with a version of earlier semantics: it stands still at its stored offsets.
   const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null && !upgrading;
   if (!canStream) return { retire: false, build, stream: null, proof: null };

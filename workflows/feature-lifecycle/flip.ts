@@ -1,5 +1,6 @@
 import { CancellationScope, patched } from '@temporalio/workflow';
-import { lookUp, publish } from './calls.ts';
+import { lookUp, publish, switchReaders } from './calls.ts';
+import type { LifecycleOptions, SwitchSummary, ViewPlan } from './contract.ts';
 
 /** Marks, in a run's history, where a flip that has begun is seen through. */
 const WHOLE_FLIPS = 'whole-flips';
@@ -19,12 +20,35 @@ export async function flip(by: 'publishView' | 'flipView', view: string, version
   });
 }
 
-async function isServed(view: string, version: number): Promise<boolean> {
+/**
+ * Flips readers to a version beside the served one, as often as it takes to know whether it took place. Throws what it was refused with: nothing was done
+ * then.
+ */
+export async function flipBeside(
+  view: string,
+  version: number,
+  options: Pick<LifecycleOptions, 'keepPreviousHours'>,
+  isStale: boolean,
+): Promise<SwitchSummary> {
   try {
-    const { live } = await lookUp(view);
-    return live?.version === version;
+    return await switchReaders(view, version, options, isStale);
+  } catch (error) {
+    const plan = await planOf(view);
+    if (plan?.live?.version !== version) throw error;
+    const { previous } = plan;
+    return { kept: previous == null ? null : { version: previous.version, untilMs: previous.untilMs } };
+  }
+}
+
+async function isServed(view: string, version: number): Promise<boolean> {
+  return (await planOf(view))?.live?.version === version;
+}
+
+async function planOf(view: string): Promise<ViewPlan | null> {
+  try {
+    return await lookUp(view);
   } catch {
     // What the flip failed with is told.
-    return false;
+    return null;
   }
 }

@@ -9,9 +9,15 @@ const DEFAULTS: LifecycleOptions = {
   catchUpLag: 1000,
   catchUpSeconds: 5,
   proofEntities: 200_000,
+  approval: 'manual',
+  autoApproveShare: 0,
+  keepPreviousHours: 24,
   maxHistoryEvents: null,
 };
-const LEAST: Readonly<Record<keyof LifecycleOptions, number>> = {
+/** What is given as a whole number. */
+type Whole = Exclude<keyof LifecycleOptions, 'approval' | 'autoApproveShare' | 'keepPreviousHours'>;
+
+const LEAST: Readonly<Record<Whole, number>> = {
   shards: 1,
   sliceSeconds: 1,
   catchUpLag: 0,
@@ -55,7 +61,7 @@ function checkOptions(given: unknown): LifecycleOptions {
   if (given === undefined || given === null) return DEFAULTS;
   if (!isRecord(given)) throw invalid(`"options" must be an object, received ${show(given)}`);
   for (const name of Object.keys(given)) {
-    if (!(name in LEAST)) throw invalid(`unknown option "${name}"; known: ${Object.keys(LEAST).join(', ')}`);
+    if (!(name in DEFAULTS)) throw invalid(`unknown option "${name}"; known: ${Object.keys(DEFAULTS).join(', ')}`);
   }
   const catchUpLag = whole(given, 'catchUpLag');
   return {
@@ -65,10 +71,29 @@ function checkOptions(given: unknown): LifecycleOptions {
     // Whoever says how many means these.
     catchUpSeconds: whole(given, 'catchUpSeconds') ?? (catchUpLag === null ? DEFAULTS.catchUpSeconds : 0),
     proofEntities: whole(given, 'proofEntities') ?? DEFAULTS.proofEntities,
+    approval: approvalOf(given['approval']),
+    autoApproveShare: numberOf(given, 'autoApproveShare', 1),
+    keepPreviousHours: numberOf(given, 'keepPreviousHours', MOST_HOURS),
     maxHistoryEvents: whole(given, 'maxHistoryEvents'),
   };
 }
 
-function whole(given: Given, name: keyof LifecycleOptions): number | null {
+function approvalOf(given: unknown): LifecycleOptions['approval'] {
+  if (given === undefined || given === null) return DEFAULTS.approval;
+  if (given === 'manual' || given === 'auto') return given;
+  throw invalid(`option "approval" must be "manual" or "auto", received ${show(given)}`);
+}
+
+/** A year: a version that is kept costs what a served one does. */
+const MOST_HOURS = 8_784;
+
+function numberOf(given: Given, name: 'autoApproveShare' | 'keepPreviousHours', most: number): number {
+  const value = given[name];
+  if (value === undefined || value === null) return DEFAULTS[name];
+  if (typeof value === 'number' && value >= 0 && value <= most) return value;
+  throw invalid(`option "${name}" must be a number from 0 to ${most}, received ${show(value)}`);
+}
+
+function whole(given: Given, name: Whole): number | null {
   return optionalWholeOf(given, name, LEAST[name], `option "${name}"`);
 }

@@ -1,8 +1,16 @@
 import type { ParityReport } from '../audit-parity/contract.ts';
-import { type PromotionProof, COMMAND_DESCRIPTIONS, type Phase } from './contract.ts';
+import {
+  type CandidateStatus,
+  type Command,
+  COMMAND_DESCRIPTIONS,
+  type Phase,
+  type PreviousStatus,
+  type PromotionProof,
+} from './contract.ts';
 import { failedText, grouped, iso, waitingText } from '../page-text.ts';
 import type { LifecycleState } from './state.ts';
 import { statusOf } from './status.ts';
+import { meantBy } from './version-commands.ts';
 
 const MEANING: Readonly<Record<Phase, string>> = {
   validating: 'The definition is being looked up.',
@@ -44,10 +52,8 @@ export function renderLifecyclePage(state: LifecycleState): string {
     if (status.upgrade !== null)
       fact('Semantics', `${status.upgrade.from ?? 'earlier ones'}, to be taken over by ${status.upgrade.to}`);
   } else fact('Served version', 'none yet');
-  if (status.candidate != null) {
-    const { version, rows, entities } = status.candidate;
-    fact('Built, not served yet', `version ${version}: ${grouped(entities)} entities of ${grouped(rows)} rows`);
-  }
+  if (status.candidate != null) fact('Built, not served yet', candidateLine(status.candidate));
+  if (status.previous != null) fact('Kept', previousLine(status.previous));
   if (state.build !== null && state.live !== null) {
     fact('Meanwhile', `a new version is ${state.build.stage}; version ${state.live.version} is served until the flip`);
   }
@@ -65,10 +71,18 @@ export function renderLifecyclePage(state: LifecycleState): string {
   }
   if (status.notice !== null) lines.push('', status.notice);
   if (status.waitingFor != null) lines.push('', ...waitingText(status.waitingFor));
-  for (const failure of [state.failures.build, state.failures.stream, state.failures.proof])
+  if (status.candidate?.judged != null) lines.push('', status.candidate.judged);
+  for (const failure of [
+    state.failures.build,
+    state.failures.stream,
+    state.failures.proof,
+    status.candidate?.error ?? null,
+    status.previous?.error ?? null,
+  ])
     if (failure !== null) lines.push('', ...failedText(failure));
   if (status.accepts.length > 0) lines.push('', '**What can be sent now**, as an Update:', '');
-  for (const command of status.accepts) lines.push(`- \`${command}\`: ${COMMAND_DESCRIPTIONS[command]}`);
+  for (const command of status.accepts)
+    lines.push(`- \`${command}\`: ${outcomeOf(command, state) ?? COMMAND_DESCRIPTIONS[command]}`);
   lines.push(
     '',
     '**So far**, newest first:',
@@ -76,6 +90,38 @@ export function renderLifecyclePage(state: LifecycleState): string {
     ...state.passed.toReversed().map(({ phase, atMs }) => `- ${iso(atMs)} ${phase}`),
   );
   return lines.join('\n');
+}
+
+function candidateLine({ version, rows, entities, waitsSinceMs, lag, isCaughtUp }: CandidateStatus): string {
+  const built = `version ${version}: ${grouped(entities)} entities of ${grouped(rows)} rows`;
+  if (waitsSinceMs === null) return built;
+  const behind = isCaughtUp
+    ? 'caught up'
+    : lag === null
+      ? 'on its way to the present'
+      : `${grouped(lag)} records behind`;
+  return `${built}; ${behind}; waits for \`approve\` since ${iso(waitsSinceMs)}`;
+}
+
+function previousLine({ version, keptUntilMs, lag, isRolledBack }: PreviousStatus): string {
+  const behind = lag === null ? '' : `; ${grouped(lag)} records behind when its last slice ended`;
+  return `version ${version}, until ${iso(keptUntilMs)}${behind}${isRolledBack ? '; readers were flipped back from it' : ''}`;
+}
+
+/** What a command about versions would do now; null of the others, which do what they always do. */
+function outcomeOf(command: Command, state: LifecycleState): string | null {
+  const { live, offered, previous } = state;
+  const takes = (version: number): string => `\`{"version":${version}}\``;
+  if (command === 'discard')
+    return offered === null ? null : `${takes(offered.version)} drops version ${offered.version}.`;
+  if (command !== 'approve' && command !== 'rollback') return null;
+  const meant = meantBy(state, command, {});
+  if (!('side' in meant)) return null;
+  const goes =
+    previous === null || previous.version === meant.side.version
+      ? ''
+      : ` Version ${previous.version}, which is kept now, goes at once.`;
+  return `${takes(meant.side.version)} flips readers ${command === 'rollback' ? 'back ' : ''}from version ${live?.version} to version ${meant.side.version}, in one transaction; version ${live?.version} is kept in its turn.${goes}`;
 }
 
 function proofLine(proof: PromotionProof | null): string | null {

@@ -4,30 +4,31 @@ import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { type ParityReport, reportOf } from '../audit-parity/contract.ts';
 import { type Failure, failureOf } from '../failure.ts';
 import { allOrNone, type Lane, openLane, runLane, stopLane } from '../lane.ts';
-import { engineOf, OtherReleases, STREAM_WAITS_MS, UPGRADES } from '../other-release.ts';
+import { engineOf, OtherReleases, UPGRADES } from '../other-release.ts';
 import { ownInstallation } from '../own-installation.ts';
 import { FEATURE_PARITY, FEATURE_PHASE, FEATURE_VERSION, FEATURE_VIEW, parityAttribute } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
 import { type Until, type Waiting, WaitLane, WAITS } from '../waits.ts';
+import { BesideLanes } from './beside-lanes.ts';
 import { buildVersion } from './build-version.ts';
-import { isCaughtUp } from './caught-up.ts';
 import { discardUnfinished, fence, prove, runSlice, takeFromReaders } from './calls.ts';
 import type {
+  Applied,
   Candidate,
   LifecycleOptions,
   LiveVersion,
   Phase,
   PromotionProof,
-  SliceInput,
   SliceSummary,
 } from './contract.ts';
 import { flip } from './flip.ts';
 import { renderLifecyclePage } from './page.ts';
 import { isUnprovable, proofOf, unproven } from './proof-outcome.ts';
-import type { LifecycleState, StreamKind } from './state.ts';
+import type { LifecycleState } from './state.ts';
 import { phaseOf } from './status.ts';
-import { type LifecycleEvent, streamLane, transition } from './transition.ts';
-import { isRetiredBy, semanticsKnown } from './upgrade.ts';
+import { type SliceWork, StreamLanes } from './stream-lanes.ts';
+import { type LifecycleEvent, transition } from './transition.ts';
+import { isAnothers, isRetiredBy, semanticsKnown } from './upgrade.ts';
 
 const MACHINE: Machine<LifecycleState, LifecycleEvent, Phase> = {
   transition,
@@ -48,15 +49,15 @@ const LOOKING_UP = 'looking up the definition';
 /** Marks, in a run's history, where what broke off is kept: built or half built, it waits for the build to go on. */
 const KEPT = 'kept-builds';
 
+/** Marks, in a run's history, that a version of another definition waits to be approved: it was served as soon as it was built. */
+const APPROVAL = 'approval';
+
 /** What a version is refused with that is not there any more: there is nothing to go on with. */
 const GONE: ReadonlySet<string> = new Set<MillraceErrorCode>(['version-not-built', 'version-not-streamable']);
 
-type SliceWork = Pick<SliceInput, 'version' | 'fingerprint' | 'shard' | 'until' | 'mostlyInvalid' | 'waiting'> & {
-  readonly kind: StreamKind;
-};
-
 /**
- * Runs the work of one lifecycle: at most one build, one stream and one proof of a promotion at a time, side by side.
+ * Runs the work of one lifecycle, side by side: at most one build and one proof of a promotion at a time, and a stream of each version that is served, waits
+ * to be, or is kept.
  */
 export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent, Phase> {
   readonly #options: LifecycleOptions;
@@ -64,8 +65,9 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     () => semanticsKnown(this.state),
     (isWaiting) => this.apply({ type: 'other-release', isWaiting }),
   );
+  readonly streams: StreamLanes;
+  readonly beside: BesideLanes;
   #build: Lane | null = null;
-  #stream: Lane | null = null;
   #proof: { readonly lane: Lane; readonly version: number } | null = null;
   /** Set when something changed since the reconciler last looked. */
   changed = true;
@@ -74,6 +76,22 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
   constructor(state: LifecycleState, options: LifecycleOptions) {
     super(MACHINE, state, options.maxHistoryEvents);
     this.#options = options;
+    this.streams = new StreamLanes({
+      owner: this,
+      options,
+      others: this.#others,
+      slice: (work) => this.#slice(work),
+      fence: (version) => this.#fence(version),
+      toldFailure: (version, failure, error) => this.#withoutNews(version, failure, error),
+    });
+    this.beside = new BesideLanes({
+      owner: this,
+      options,
+      others: this.#others,
+      waitLane: (name, until) => this.#waitLane(name, until),
+      meetThePresent: (version, fingerprint) => this.#meetThePresent(version, fingerprint),
+      onChange: () => (this.changed = true),
+    });
   }
 
   override apply(event: LifecycleEvent): void {
@@ -98,11 +116,11 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
 
   /** True while something runs that has an end of its own and would start over in a new run: it keeps this one open. */
   get isBound(): boolean {
-    return this.#build !== null || this.#proof !== null;
+    return this.#build !== null || this.#proof !== null || this.beside.isBound;
   }
 
   get idle(): boolean {
-    return this.#build === null && this.#stream === null && this.#proof === null;
+    return !this.isBound && this.beside.isIdle && this.streams.isIdle;
   }
 
   /** Starts the build lane unless it runs. `onUnknownView` ends the workflow: there is nothing to wait for. */
@@ -118,22 +136,11 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     stopLane(this.#build);
   }
 
-  /** Starts the stream lane, or stops a running one that does something else; the reconciler starts the right one afterwards. */
-  ensureStream(kind: StreamKind, live: LiveVersion): void {
-    const { version, fingerprint } = live;
-    const running = this.state.stream;
-    if (running !== null) {
-      if (running.kind !== kind || running.version !== version) this.stopStream();
-      return;
-    }
-    const lane = openLane();
-    this.#stream = lane;
-    this.apply({ type: 'stream-started', kind, version, atMs: Date.now() });
-    void this.#runStream(lane, kind, version, fingerprint);
-  }
-
-  stopStream(): void {
-    stopLane(this.#stream);
+  /** Takes in what was applied; what is being built of another definition is given up for it. */
+  takeApplied(applied: Applied): void {
+    const { builds } = this.state;
+    this.apply({ type: 'applied', ...applied });
+    if (this.state.builds !== builds) this.stopBuild();
   }
 
   /** Starts to prove the version's promotion, or stops a running proof of another one. */
@@ -173,6 +180,7 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     const { view } = this.state;
     let during = LOOKING_UP;
     let isAdopted = false;
+    const { builds: build, wants } = this.state;
     const lanes = {
       lookUp: this.#waitLane('looking up', 'what-passes'),
       backfill: this.#waitLane('backfill', 'what-passes'),
@@ -181,25 +189,33 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
       lane,
       () => during,
       async () => {
-        const candidate = this.#kept ?? (await buildVersion(this, this.#others, lanes, () => (during = 'backfill')));
+        const begun = (): void => {
+          during = 'backfill';
+          if (this.state.offered !== null) this.apply({ type: 'build-begun' });
+        };
+        const candidate = this.#kept ?? (await buildVersion(this, this.#others, lanes, begun));
         if (candidate === null) {
           isAdopted = true;
           return;
         }
         const { built, fingerprint, topic } = candidate;
         this.apply({ type: 'backfilled', candidate });
+        if (isAnothers(this.state, fingerprint) && patched(APPROVAL)) {
+          this.apply({ type: 'offered', candidate, build, atMs: Date.now() });
+          return;
+        }
         during = 'publish';
         if (this.state.live !== null && topic !== null) await this.#meetThePresent(built.version, fingerprint);
         const by = patched(UPGRADES) ? 'flipView' : 'publishView';
         await this.#others.pass(() => flip(by, view, built.version), this.#waitLane('publish', 'what-passes'));
-        this.apply({ type: 'published', built, fingerprint, atMs: Date.now() });
+        this.apply({ type: 'published', built, fingerprint, build, atMs: Date.now() });
       },
     );
     let failure = broken?.failure ?? null;
     if (broken !== null) {
       if (failure?.code === 'unknown-view' && this.state.live === null) onUnknownView(broken.error);
       else if (during !== LOOKING_UP) failure = await this.#keepOrCleanUp(failure);
-    } else if (isAdopted && patched(KEPT)) {
+    } else if (isAdopted && wants.build !== 'desired' && this.state.offered === null && patched(KEPT)) {
       // Nobody can come back to what a lifecycle before this one had under way.
       await this.#cleanUp(null);
     }
@@ -285,55 +301,13 @@ export class LifecycleRunner extends StateRunner<LifecycleState, LifecycleEvent,
     return Array.from({ length: this.#options.shards }, (_, shard) => () => task(shard));
   }
 
-  async #runStream(lane: Lane, kind: StreamKind, version: number, fingerprint: string): Promise<void> {
-    const shards = this.#shards((shard) => this.#runShard(lane, { kind, version, fingerprint }, shard));
-    const broken = await runLane(
-      lane,
-      () => kind,
-      () => allOrNone(lane.scope, shards),
-    );
-    const completed = broken === null && !lane.stopping && !lane.ending;
-    const failure = this.#withoutNews(broken?.failure ?? null, broken?.error);
-    // Whatever became of the worker that ran it: after the fence nothing older can write.
-    if (!completed) await this.#fence(version);
-    this.#stream = null;
-    this.apply({ type: 'stream-ended', failure, completed });
-  }
-
   /** That a version is of earlier semantics is no failure of its stream: another is built, and takes over. */
-  #withoutNews(failure: Failure | null, error: unknown): Failure | null {
-    const semantics = failure === null ? null : engineOf(error);
-    if (semantics === null || !isRetiredBy(this.state.live, semantics) || !patched(UPGRADES)) return failure;
+  #withoutNews(version: number, failure: Failure | null, error: unknown): Failure | null {
+    const { live } = this.state;
+    const semantics = failure === null || live?.version !== version ? null : engineOf(error);
+    if (semantics === null || !isRetiredBy(live, semantics) || !patched(UPGRADES)) return failure;
     this.apply({ type: 'engine', semantics, lag: null });
     return null;
-  }
-
-  async #runShard(
-    lane: Lane,
-    work: Omit<SliceWork, 'shard' | 'until' | 'mostlyInvalid' | 'waiting'>,
-    shard: number,
-  ): Promise<void> {
-    let tries = 0;
-    while (!lane.stopping) {
-      const until = work.kind === 'stream' && this.state.caughtUp.includes(shard) ? 'forever' : 'present-end';
-      try {
-        const mostlyInvalid = work.kind === 'stream' ? this.state.mostlyInvalid.includes(shard) : undefined;
-        const waiting = this.state.waiting[streamLane(shard)] ?? null;
-        const slice = await this.#slice({ ...work, shard, until, mostlyInvalid, waiting });
-        tries = 0;
-        this.apply({ type: 'slice-ended', shard, slice, isCaughtUp: isCaughtUp(slice, this.#options) });
-        if (work.kind === 'refresh' && slice.ended === 'present-end') return;
-      } catch (error) {
-        if (!this.#others.gave(error)) throw error;
-        await this.#others.wait(tries++, STREAM_WAITS_MS);
-      }
-      if (this.carryOnDue() && !this.isBound) {
-        lane.ending = true;
-        // The other shards end at once: none may wait for the slowest slice.
-        if (this.#options.shards > 1) lane.scope.cancel();
-        return;
-      }
-    }
   }
 
   /** Compares what the stream holds with a backfill over the same log, beside the running stream. */

@@ -2,7 +2,16 @@ import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
 import type { Passed } from '../state-runner.ts';
 import type { WaitingLanes } from '../waits.ts';
-import type { Candidate, LiveVersion, Phase, PromotionProof, ViewPlan } from './contract.ts';
+import type {
+  Candidate,
+  LifecycleOptions,
+  LiveVersion,
+  Phase,
+  PromotionProof,
+  VersionCommand,
+  ViewPlan,
+} from './contract.ts';
+import type { OfferedVersion, PreviousVersion } from './side-version.ts';
 
 /** What people asked for. Level-triggered: the workflow makes it so, however often or in what order it was asked. */
 export interface Wants {
@@ -10,9 +19,14 @@ export interface Wants {
   readonly paused: boolean;
   readonly retired: boolean;
   readonly refresh: boolean;
-  /** `first`: adopt a live version of the same definition, else build; `again`: build in any case. */
-  readonly build: 'first' | 'again' | null;
+  /** `first`, `desired`: adopt a live version of the same definition, else build; `again`: build in any case. */
+  readonly build: 'first' | 'desired' | 'again' | null;
 }
+
+/** Who says that a version of another definition is served. */
+export type Approval = Pick<LifecycleOptions, 'approval' | 'autoApproveShare'>;
+
+export const MANUAL: Approval = { approval: 'manual', autoApproveShare: 0 };
 
 export type StreamKind = 'stream' | 'refresh';
 
@@ -27,6 +41,17 @@ export interface LifecycleState {
   readonly build: { readonly stage: 'validating' | 'backfilling' | 'publishing' } | null;
   /** What is built and not served yet: kept until it is published, or somebody says otherwise. */
   readonly candidate: Candidate | null;
+  readonly approval: Approval;
+  /** The newest definition that was said to be what the view is to become; null: none was. */
+  readonly applied: { readonly applyNumber: number; readonly fingerprint: string; readonly isAuto: boolean } | null;
+  /** What is built and waits to be approved, with a stream of its own. */
+  readonly offered: OfferedVersion | null;
+  /** What readers can be flipped back to, with a stream of its own. */
+  readonly previous: PreviousVersion | null;
+  /** A flip that is under way, between the versions there are. */
+  readonly flipping: { readonly command: VersionCommand; readonly version: number } | null;
+  /** Versions that nobody is to be served any more, and that take up room. */
+  readonly leaving: readonly number[];
   /** Builds that are over: published, or given up for another. Attempts of one and the same go on from one another. */
   readonly builds: number;
   /** The stream lane, while it runs. */
@@ -68,7 +93,7 @@ export interface LifecycleState {
 export const NO_FAILURES = { build: null, stream: null, proof: null } as const;
 
 /** A lifecycle before anything was done. */
-export function initialState(view: string, shards: number, proofEntities = 0): LifecycleState {
+export function initialState(view: string, shards: number, proofEntities = 0, approval = MANUAL): LifecycleState {
   return {
     schema: 1,
     view,
@@ -77,6 +102,12 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
     live: null,
     build: null,
     candidate: null,
+    approval,
+    applied: null,
+    offered: null,
+    previous: null,
+    flipping: null,
+    leaving: [],
     builds: 0,
     stream: null,
     caughtUp: [],
@@ -103,6 +134,6 @@ export function initialState(view: string, shards: number, proofEntities = 0): L
 
 /** The state an earlier run handed on, with what this code knows and that one's did not. */
 export function carriedState(carried: LifecycleState, fresh: LifecycleState): LifecycleState {
-  const { shards, proofEntities } = fresh;
-  return { ...fresh, ...carried, shards, proofEntities, failures: { ...NO_FAILURES, ...carried.failures } };
+  const { shards, proofEntities, approval } = fresh;
+  return { ...fresh, ...carried, shards, proofEntities, approval, failures: { ...NO_FAILURES, ...carried.failures } };
 }

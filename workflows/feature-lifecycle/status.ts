@@ -1,16 +1,28 @@
 import { longestWait } from '../waits.ts';
-import { type Command, COMMANDS, type LifecycleStatus, type Phase } from './contract.ts';
+import {
+  type CandidateStatus,
+  type Command,
+  COMMANDS,
+  type LifecycleStatus,
+  type Phase,
+  type PreviousStatus,
+  VERSION_COMMANDS,
+} from './contract.ts';
 import { nextRefreshAtMs } from './decide.ts';
+import { isReady } from './decide-sides.ts';
 import { owesProof, PARITY_BROKEN } from './proof.ts';
+import { lagOf } from './side-version.ts';
 import type { LifecycleState } from './state.ts';
+import type { PlainCommand } from './transition.ts';
 import { awaitsAcceptance, isUpgrading, upgradeOf } from './upgrade.ts';
+import { meantBy } from './version-commands.ts';
 
 /** The one word for where a lifecycle is. */
 export function phaseOf(state: LifecycleState): Phase {
   const { wants, build, stream, failures, live } = state;
   if (state.retired) return 'retired';
   if (wants.retired) return 'retiring';
-  if (wants.paused) return build !== null || stream !== null ? 'pausing' : 'paused';
+  if (wants.paused) return build !== null || stream !== null || isBusyAside(state) ? 'pausing' : 'paused';
   if (isKept(state)) return 'built';
   if (isUpgrading(state)) return failures.build === null || awaitsAcceptance(state) ? 'upgrading' : 'failed';
   const hasFailed = failures.build !== null || failures.stream !== null || failures.proof !== null;
@@ -28,6 +40,11 @@ export function phaseOf(state: LifecycleState): Phase {
   return stream?.kind === 'refresh' || wants.refresh ? 'refreshing' : 'published';
 }
 
+/** True while something writes to a version beside the served one. */
+function isBusyAside({ offered, previous, flipping }: LifecycleState): boolean {
+  return flipping !== null || offered?.isStreaming === true || previous?.isStreaming === true;
+}
+
 /** True while a version that is built waits for a person, and nothing else does. */
 function isKept({ candidate, failures }: LifecycleState): boolean {
   return candidate !== null && failures.build !== null && failures.stream === null && failures.proof === null;
@@ -35,7 +52,6 @@ function isKept({ candidate, failures }: LifecycleState): boolean {
 
 /** What a person is told. */
 export function statusOf(state: LifecycleState): LifecycleStatus {
-  const lags = Object.values(state.lags);
   const upgrade = upgradeOf(state);
   return {
     view: state.view,
@@ -47,12 +63,7 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     paused: state.wants.paused,
     rows: state.live?.rows ?? null,
     entities: state.live?.entities ?? null,
-    lag:
-      upgrade !== null && state.standing !== null
-        ? state.standing
-        : lags.length === 0
-          ? null
-          : lags.reduce((sum, lag) => sum + lag, 0),
+    lag: upgrade !== null && state.standing !== null ? state.standing : lagOf(state),
     watermarkUs: watermarkOf(state),
     records: state.records,
     nextRefreshAtMs: nextRefreshAtMs(state),
@@ -60,9 +71,13 @@ export function statusOf(state: LifecycleState): LifecycleStatus {
     parity: state.parity,
     waitingFor: longestWait(state.waiting),
     candidate: candidateOf(state),
+    previous: previousOf(state),
     error: state.failures.build ?? state.failures.stream ?? state.failures.proof,
     notice: state.notice,
-    accepts: COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
+    accepts: [
+      ...COMMANDS.filter((command) => refusal(state, command) === null && !isNoOp(state, command)),
+      ...VERSION_COMMANDS.filter((command) => 'side' in meantBy(state, command, {})),
+    ],
   };
 }
 
@@ -75,14 +90,29 @@ function watermarkOf({ lags, watermarks }: LifecycleState): number | null {
   return times.reduce((a, b) => (lagging.length > 0 ? Math.min(a, b) : Math.max(a, b)));
 }
 
-function candidateOf({ candidate }: LifecycleState): LifecycleStatus['candidate'] {
+function candidateOf(state: LifecycleState): CandidateStatus | null {
+  const { candidate, offered } = state;
+  if (offered !== null) {
+    const { version, rows, entities, fingerprint, sinceMs, judged, failure } = offered;
+    const isCaughtUp = isReady(state, offered);
+    const known = { version, rows, entities, fingerprint, waitsSinceMs: sinceMs };
+    return { ...known, lag: lagOf(offered), isCaughtUp, judged, error: failure };
+  }
   if (candidate === null) return null;
   const { version, rows, entities } = candidate.built;
-  return { version, rows, entities };
+  const { fingerprint } = candidate;
+  const own = { version, rows, entities, fingerprint, waitsSinceMs: null };
+  return { ...own, lag: null, isCaughtUp: false, judged: null, error: null };
+}
+
+function previousOf({ previous }: LifecycleState): PreviousStatus | null {
+  if (previous === null) return null;
+  const { version, fingerprint, untilMs, isRolledBack, failure } = previous;
+  return { version, fingerprint, keptUntilMs: untilMs, lag: lagOf(previous), isRolledBack, error: failure };
 }
 
 /** Why a command cannot be accepted now, or null. Commands that ask for what is so already are accepted: nothing happens twice. */
-export function refusal(state: LifecycleState, command: Command): string | null {
+export function refusal(state: LifecycleState, command: PlainCommand): string | null {
   const { wants, plan, live, failures } = state;
   if (wants.retired && command !== 'retire')
     return `view "${state.view}" is ${phaseOf(state)}; start its lifecycle anew to use it again`;
@@ -107,12 +137,16 @@ export function refusal(state: LifecycleState, command: Command): string | null 
         return 'a backfill is running or waiting already';
       return wants.paused ? 'the view is paused: send resume first' : null;
     case 'retry':
-      return failed === null ? 'nothing has failed' : null;
+      return failed === null && !hasFailedAside(state) ? 'nothing has failed' : null;
     case 'pause':
     case 'resume':
     case 'retire':
       return null;
   }
+}
+
+function hasFailedAside({ offered, previous }: LifecycleState): boolean {
+  return offered?.failure != null || offered?.judged != null || previous?.failure != null;
 }
 
 function isNoOp(state: LifecycleState, command: Command): boolean {

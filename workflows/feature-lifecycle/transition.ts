@@ -1,21 +1,60 @@
 import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import type { ParityReport } from '../audit-parity/contract.ts';
 import type { Failure } from '../failure.ts';
-import { HELD_BACK, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
-import type { BackfillSummary, Candidate, Command, LiveVersion, SliceSummary, ViewPlan } from './contract.ts';
+import { type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
+import type {
+  Applied,
+  BackfillSummary,
+  Candidate,
+  COMMANDS,
+  LiveVersion,
+  SliceSummary,
+  VersionCommand,
+  ViewPlan,
+} from './contract.ts';
+import { appliedHeard, buildOver, flipped, type Flipped, keptOver, offeredFor, withoutOffered } from './flips.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
+import {
+  figuresAfter,
+  heardOfSlice,
+  NO_FIGURES,
+  type PreviousVersion,
+  sideOf,
+  streamLane,
+  withSide,
+} from './side-version.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
-import { engineHeard, isRetiredBy } from './upgrade.ts';
+import { engineHeard, isOfDefinition, isRetiredBy } from './upgrade.ts';
+
+/** A command that is about the view alone, and not about one of its versions. */
+export type PlainCommand = (typeof COMMANDS)[number];
 
 /** What happened, as the lanes report it. */
 export type LifecycleEvent =
-  | { readonly type: 'command'; readonly command: Command }
+  | { readonly type: 'command'; readonly command: PlainCommand }
+  | ({ readonly type: 'applied' } & Applied)
   | { readonly type: 'cancelled' }
   | { readonly type: 'build-started' }
   | { readonly type: 'resolved'; readonly plan: ViewPlan }
   | { readonly type: 'backfilled'; readonly candidate: Candidate }
   | { readonly type: 'candidate-gone' }
-  | { readonly type: 'published'; readonly built: BackfillSummary; readonly fingerprint: string; readonly atMs: number }
+  | {
+      readonly type: 'published';
+      readonly built: BackfillSummary;
+      readonly fingerprint: string;
+      /** The number of the build; left out: the one at hand. */
+      readonly build?: number | undefined;
+      readonly atMs: number;
+    }
+  | { readonly type: 'build-begun' }
+  | { readonly type: 'offered'; readonly candidate: Candidate; readonly build: number; readonly atMs: number }
+  | { readonly type: 'judged'; readonly version: number; readonly text: string }
+  | { readonly type: 'flip-started'; readonly command: VersionCommand; readonly version: number }
+  | { readonly type: 'flip-failed' }
+  | ({ readonly type: 'flipped' } & Flipped)
+  | { readonly type: 'discarded' }
+  | { readonly type: 'kept-over' }
+  | { readonly type: 'dropped'; readonly version: number }
   | { readonly type: 'build-ended'; readonly failure: Failure | null }
   | { readonly type: 'stream-started'; readonly kind: StreamKind; readonly version: number; readonly atMs: number }
   | { readonly type: 'generation-taken'; readonly atLeast: number }
@@ -24,8 +63,19 @@ export type LifecycleEvent =
   | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
   | { readonly type: 'build-failing'; readonly failure: Failure }
   | { readonly type: 'clean-up-failed'; readonly failure: Failure }
-  | { readonly type: 'slice-ended'; readonly shard: number; readonly slice: SliceSummary; readonly isCaughtUp: boolean }
-  | { readonly type: 'stream-ended'; readonly failure: Failure | null; readonly completed: boolean }
+  | {
+      readonly type: 'slice-ended';
+      readonly version: number;
+      readonly shard: number;
+      readonly slice: SliceSummary;
+      readonly isCaughtUp: boolean;
+    }
+  | {
+      readonly type: 'stream-ended';
+      readonly version: number;
+      readonly failure: Failure | null;
+      readonly completed: boolean;
+    }
   | { readonly type: 'proof-started'; readonly version: number }
   | ({ readonly type: 'proof-ended' } & ProofEnded)
   | { readonly type: 'parity'; readonly report: ParityReport }
@@ -58,24 +108,40 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
       };
       return {
         ...state,
+        ...NO_FIGURES,
+        ...buildOver(state, event.build ?? state.builds),
         live,
         build: null,
         candidate: null,
-        builds: state.builds + 1,
-        wants: { ...state.wants, build: null },
         failures: NO_FAILURES,
         // They spoke of the version before.
         proof: null,
         parity: null,
-        caughtUp: [],
-        mostlyInvalid: [],
-        lags: {},
-        watermarks: {},
-        records: 0,
         standing: null,
         refreshedAtMs: atMs,
       };
     }
+    case 'applied':
+      return appliedHeard(state, event);
+    case 'build-begun':
+    case 'discarded':
+      return withoutOffered(state);
+    case 'offered':
+      return offeredFor(state, event.candidate, event.build, event.atMs);
+    case 'judged':
+      return state.offered?.version === event.version
+        ? { ...state, offered: { ...state.offered, judged: event.text } }
+        : state;
+    case 'flip-started':
+      return { ...state, flipping: { command: event.command, version: event.version } };
+    case 'flip-failed':
+      return { ...state, flipping: null };
+    case 'flipped':
+      return flipped(state, event);
+    case 'kept-over':
+      return keptOver(state);
+    case 'dropped':
+      return { ...state, leaving: state.leaving.filter((version) => version !== event.version) };
     case 'build-ended':
       return {
         ...state,
@@ -83,6 +149,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         failures: { ...state.failures, build: withWayOut(event.failure, state.candidate) },
       };
     case 'stream-started':
+      if (event.version !== state.live?.version) return withSide(state, event.version, () => ({ isStreaming: true }));
       return {
         ...state,
         stream: { kind: event.kind, version: event.version },
@@ -101,14 +168,16 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     case 'clean-up-failed':
       return { ...state, notice: leftBehind(event.failure) };
     case 'slice-ended':
-      return sliceEnded(state, event.shard, event.slice, event.isCaughtUp);
+      return sliceEnded(state, event.version, event.shard, event.slice, event.isCaughtUp);
     case 'stream-ended': {
+      const main = state.stream ?? state.live;
+      if (main !== null && event.version !== main.version) return sideEnded(state, event.version, event.failure);
       const refreshed = event.completed && state.stream?.kind === 'refresh';
       return {
         ...state,
         stream: null,
         mostlyInvalid: [],
-        waiting: withoutStreams(state.waiting),
+        waiting: withoutStreams(state.waiting, event.version),
         wants: refreshed ? { ...state.wants, refresh: false } : state.wants,
         caughtUp: (event.failure ?? state.failures.stream) === null ? state.caughtUp : [],
         failures: { ...state.failures, stream: event.failure ?? state.failures.stream },
@@ -125,7 +194,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
   }
 }
 
-function commanded(state: LifecycleState, command: Command): LifecycleState {
+function commanded(state: LifecycleState, command: PlainCommand): LifecycleState {
   const wants = (more: Partial<Wants>): LifecycleState => ({
     ...state,
     notice: null,
@@ -141,7 +210,7 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
     case 'pause':
       return wants({ paused: true });
     case 'resume':
-      return { ...wants({ paused: false }), caughtUp: state.wants.paused ? [] : state.caughtUp };
+      return state.wants.paused ? withoutCaughtUp(wants({ paused: false })) : wants({ paused: false });
     case 'refresh':
       // Without a topic the history is all there is: fresh means built again.
       return state.plan?.topic === null ? wants({ build: 'again' }) : wants({ refresh: true });
@@ -153,10 +222,21 @@ function commanded(state: LifecycleState, command: Command): LifecycleState {
         failures: { ...state.failures, build: null },
       };
     case 'retry':
-      return { ...wants({}), failures: NO_FAILURES };
+      return triedAgain({ ...wants({}), failures: NO_FAILURES });
     case 'retire':
       return wants({ retired: true });
   }
+}
+
+/** Nobody knows how far behind the streams are that stood still. */
+function withoutCaughtUp(state: LifecycleState): LifecycleState {
+  const { offered, previous } = state;
+  return {
+    ...state,
+    caughtUp: [],
+    offered: offered === null ? null : { ...offered, caughtUp: [] },
+    previous: previous === null ? null : { ...previous, caughtUp: [] },
+  };
 }
 
 /** Of lifecycles that were told to: their option, or a run from before promotions were proven. */
@@ -165,30 +245,42 @@ const UNPROVEN = 'Promotions of this lifecycle are not proven: its option "proof
 function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
   const live = liveAfter(state, plan);
   const isRetired = isRetiredBy(live, plan.semantics);
-  const known = isRetired ? plan.former : plan.fingerprint;
-  const adopted = state.wants.build === 'first' && live !== null && live.fingerprint === known;
+  const { build } = state.wants;
+  const adopted = (build === 'first' || build === 'desired') && live !== null && isOfDefinition(live, plan);
+  // What waits to be approved is what is wanted.
+  const isOffered = build === 'desired' && state.offered?.fingerprint === plan.fingerprint;
+  // Back to the definition that is served: what waited is not wanted any more.
+  const kept = adopted && build === 'desired' ? withoutOffered(state) : state;
   const cannotStream = state.wants.streaming && plan.topic === null;
   return {
-    ...state,
+    ...kept,
     plan: { ...plan, features: shown(plan.features) },
     live,
+    previous: adopted && build === 'first' ? adoptedPrevious(plan) : state.previous,
     engine: isRetired ? Math.max(state.engine ?? 0, plan.semantics ?? 0) : state.engine,
     build: { stage: 'backfilling' },
     generation: Math.max(state.generation, plan.generation),
     refreshedAtMs: state.refreshedAtMs ?? live?.publishedAtMs ?? null,
     wants: {
       ...state.wants,
-      build: adopted ? null : state.wants.build,
+      build: adopted || isOffered ? null : build,
       streaming: cannotStream ? false : state.wants.streaming,
     },
     notice: isRetired
       ? state.notice
-      : adopted
-        ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
-        : cannotStream
-          ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
-          : state.notice,
+      : adopted && build === 'desired'
+        ? `Version ${live.version}, which is served, is built by the definition that was applied: there is nothing to build.`
+        : adopted
+          ? `Version ${live.version} was being served already and is built by this very definition: taken over, nothing was read again.`
+          : cannotStream
+            ? `Not promoted: source "${plan.source}" has no topic, so there is nothing to stream.`
+            : state.notice,
   };
+}
+
+function adoptedPrevious({ previous }: ViewPlan): PreviousVersion | null {
+  if (previous == null) return null;
+  return { ...previous, ...NO_FIGURES, isStreaming: false, failure: null, isRolledBack: false };
 }
 
 /** The page shows them, and every history carries them. */
@@ -237,13 +329,9 @@ function leftBehind({ code, message }: Failure): string {
   return `What was built could not be removed (${code}: ${message}); the next build removes it.`;
 }
 
-/** The lane of a shard of the stream. */
-export function streamLane(shard: number): string {
-  return `stream ${shard}`;
-}
-
-function withoutStreams(waiting: WaitingLanes): WaitingLanes {
-  return Object.fromEntries(Object.entries(waiting).filter(([lane]) => !lane.startsWith('stream ')));
+function withoutStreams(waiting: WaitingLanes, version: number): WaitingLanes {
+  const stream = streamLane(version);
+  return Object.fromEntries(Object.entries(waiting).filter(([lane]) => !lane.startsWith(stream)));
 }
 
 const OTHER_RELEASE =
@@ -253,27 +341,40 @@ function noticeAfter({ notice }: LifecycleState): string | null {
   return notice === OTHER_RELEASE ? null : notice;
 }
 
-function sliceEnded(state: LifecycleState, shard: number, slice: SliceSummary, isCaughtUp: boolean): LifecycleState {
+function sliceEnded(
+  state: LifecycleState,
+  version: number,
+  shard: number,
+  slice: SliceSummary,
+  isCaughtUp: boolean,
+): LifecycleState {
+  const side = sideOf(state, version);
+  if (side !== null)
+    return withSide(heardOfSlice(state, version, shard, slice), version, (figures) =>
+      figuresAfter(figures, shard, slice, isCaughtUp),
+    );
   // The last word of a version that has just been replaced says nothing about the one served now.
-  if (state.stream?.version !== state.live?.version) return state;
-  const waiting =
-    slice.waiting === undefined ? state.waiting : withWaiting(state.waiting, streamLane(shard), slice.waiting);
-  const generation = Math.max(state.generation, slice.generation ?? 0);
-  // One that waits may never have seen the topic; one that is held back has.
-  if (slice.waiting != null && slice.waiting.code !== HELD_BACK)
-    return { ...state, generation, waiting, records: state.records + slice.records };
-  const others = state.caughtUp.filter((other) => other !== shard);
+  if (version !== state.live?.version) return state;
+  return { ...heardOfSlice(state, version, shard, slice), ...figuresAfter(state, shard, slice, isCaughtUp) };
+}
+
+/** The stream of a version beside the served one, or of one that goes, has ended. */
+function sideEnded(state: LifecycleState, version: number, failure: Failure | null): LifecycleState {
+  const ended = { ...state, waiting: withoutStreams(state.waiting, version) };
+  return withSide(ended, version, (side) => ({
+    isStreaming: false,
+    mostlyInvalid: [],
+    caughtUp: failure === null ? side.caughtUp : [],
+    failure: failure ?? side.failure,
+  }));
+}
+
+/** The state in which what failed beside the served version is tried again, too. */
+function triedAgain(state: LifecycleState): LifecycleState {
+  const { offered, previous } = state;
   return {
     ...state,
-    generation,
-    waiting,
-    caughtUp: isCaughtUp && slice.ended !== 'superseded' ? [...others, shard] : others,
-    mostlyInvalid: [
-      ...state.mostlyInvalid.filter((other) => other !== shard),
-      ...(slice.mostlyInvalid === true ? [shard] : []),
-    ],
-    lags: { ...state.lags, [shard]: slice.lag },
-    watermarks: { ...state.watermarks, [shard]: slice.watermarkUs ?? state.watermarks[shard] ?? null },
-    records: state.records + slice.records,
+    offered: offered === null ? null : { ...offered, failure: null, judged: null },
+    previous: previous === null ? null : { ...previous, failure: null },
   };
 }

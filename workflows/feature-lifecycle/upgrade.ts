@@ -26,6 +26,20 @@ export function isRetiredBy(live: LiveVersion | null, semantics: number | null |
   return live !== null && semantics != null && semanticsOf(live) < semantics;
 }
 
+/** True of a version that the very definition has built that a worker speaks of, be it by the semantics before. */
+export function isOfDefinition(
+  live: LiveVersion,
+  plan: Pick<ViewPlan, 'fingerprint' | 'former' | 'semantics'>,
+): boolean {
+  return live.fingerprint === (isRetiredBy(live, plan.semantics) ? plan.former : plan.fingerprint);
+}
+
+/** True of a built version of another definition than what is served. */
+export function isAnothers({ live, plan }: LifecycleState, fingerprint: string): boolean {
+  if (live === null || plan === null || live.fingerprint === fingerprint) return false;
+  return !(plan.fingerprint === fingerprint && isOfDefinition(live, plan));
+}
+
 /** The newest semantics this lifecycle has heard of: an answer of less is that of a worker of another release. */
 export function semanticsKnown({ engine, plan }: LifecycleState): number {
   return Math.max(engine ?? NOT_NOTED, plan?.semantics ?? NOT_NOTED);

@@ -12,8 +12,8 @@ import { UPGRADES } from '../other-release.ts';
 import { NotedCommands } from '../noted-commands.ts';
 import { ownInstallation } from '../own-installation.ts';
 import {
+  appliedSignal,
   COMMAND_DESCRIPTIONS,
-  type Command,
   engineSignal,
   type LifecycleInput,
   type LifecycleStatus,
@@ -31,8 +31,16 @@ import { checkLifecycleInput } from './input.ts';
 import { LifecycleRunner } from './runner.ts';
 import { isEngineNews } from './upgrade.ts';
 import { carriedState, initialState, type LifecycleState } from './state.ts';
-import { decide, nextRefreshAtMs } from './decide.ts';
+import { decide, nextRefreshAtMs, type Work } from './decide.ts';
+import { decideSides, keptUntilMs } from './decide-sides.ts';
+import { isApplied } from './flips.ts';
+import type { WantedStream } from './stream-lanes.ts';
+import type { PlainCommand } from './transition.ts';
+import { answerVersionCommands } from './version-desk.ts';
 import { refusal, statusOf } from './status.ts';
+
+/** Marks, in a run's history, that it heard of what was applied. */
+const APPLIED = 'applied';
 
 /** Marks, in a run's history, that cancelling it paused: it retired the view, and dropped what was served, without a word. */
 const CANCEL_PAUSES = 'cancel-pauses';
@@ -45,7 +53,7 @@ const UPDATES = {
   rebackfill: rebackfillUpdate,
   retry: retryUpdate,
   retire: retireUpdate,
-} as const satisfies Record<Command, unknown>;
+} as const satisfies Record<PlainCommand, unknown>;
 
 /**
  * Owns one feature view through its life: validate → backfill → published → (promote) → catching up → proving → streaming, until it
@@ -56,11 +64,12 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
   const { view, options: asked } = checkLifecycleInput(input, workflowInfo().workflowId, ownInstallation());
   // Runs that began before promotions were proven end as they began; the next run of the same lifecycle proves.
   const options = patched('promotion-proof') ? asked : { ...asked, proofEntities: 0 };
-  const fresh = initialState(view, options.shards, options.proofEntities);
+  const { approval, autoApproveShare } = options;
+  const fresh = initialState(view, options.shards, options.proofEntities, { approval, autoApproveShare });
   const runner = new LifecycleRunner(carried === undefined ? fresh : carriedState(carried, fresh), options);
   const notes = new NotedCommands(view, () => (runner.changed = true));
   notes.noteStart({ ...input.options });
-  answerCommands({
+  answerCommands<PlainCommand, LifecycleStatus>({
     notes,
     updates: UPDATES,
     descriptions: COMMAND_DESCRIPTIONS,
@@ -68,6 +77,14 @@ export async function featureLifecycle(input: LifecycleInput, carried?: Lifecycl
     accept: (command) => runner.apply({ type: 'command', command }),
     status: () => statusOf(runner.state),
   });
+  answerVersionCommands(runner, notes);
+  setHandler(
+    appliedSignal,
+    (applied) => {
+      if (isApplied(applied) && patched(APPLIED)) runner.takeApplied(applied);
+    },
+    { description: 'What the view is to become. Sent by `millrace apply`, and by `dev`.' },
+  );
   setHandler(paritySignal, (report) => runner.apply({ type: 'parity', report }), {
     description: 'What an audit found. Sent by auditParity.',
   });
@@ -112,14 +129,24 @@ async function reconcile(runner: LifecycleRunner, notes: NotedCommands, input: L
       if (!notes.isDone) await condition(() => notes.isDone);
       throw endOf(ended.error);
     }
-    const work = decide(runner.toDecideOn, Date.now());
+    const nowMs = Date.now();
+    if (nowMs >= (keptUntilMs(runner.state) ?? Number.POSITIVE_INFINITY)) runner.apply({ type: 'kept-over' });
+    const { toDecideOn } = runner;
+    const work = decide(toDecideOn, nowMs);
+    const sides = decideSides(toDecideOn);
     // While a run draws to its close nothing new is started: a running build or proof keeps it open.
     const closing = (runner.isCancelled || runner.carryOnDue()) && !runner.isBound;
     if (!work.build) runner.stopBuild();
     else if (!closing) runner.startBuild(onUnknownView);
-    if (work.stream === null) runner.stopStream();
-    else if (runner.state.live !== null && (!closing || !runner.idle))
-      runner.ensureStream(work.stream.kind, runner.state.live);
+    runner.streams.ensure(
+      [...mainStream(runner.state, work), ...sides.streams.map((side) => ({ kind: 'stream' as const, ...side }))],
+      !closing,
+    );
+    if (sides.judge === null) runner.beside.ensureJudge(null);
+    else if (!closing) runner.beside.ensureJudge(runner.state.offered);
+    if (sides.drop !== null && !closing && !runner.streams.has(sides.drop)) runner.beside.ensureDrop(sides.drop);
+    const { previous } = runner.state;
+    runner.beside.wakeAt(keptUntilMs(runner.state), `version ${previous?.version} is kept until then`);
     if (work.proof === null) runner.stopProof();
     else if (runner.state.live !== null && !closing) runner.ensureProof(runner.state.live);
     if (work.retire && runner.idle) {
@@ -138,6 +165,11 @@ async function reconcile(runner: LifecycleRunner, notes: NotedCommands, input: L
     }
     await nextChange(runner);
   }
+}
+
+/** The stream of the served version that is to run; none, or one. */
+function mainStream({ live }: LifecycleState, { stream }: Work): WantedStream[] {
+  return stream === null || live === null ? [] : [{ kind: stream.kind, ...live }];
 }
 
 async function nextChange(runner: LifecycleRunner): Promise<void> {
