@@ -23,6 +23,11 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
     names: ['promote', 'pause', 'resume', 'refresh', 'rebackfill', 'retry', 'retire'],
     load: async () => (await import('./commands/steer.ts')).addSteerCommands,
   },
+  {
+    names: ['approve', 'rollback', 'discard'],
+    load: async () => (await import('./commands/steer-versions.ts')).addVersionSteerCommands,
+  },
+  { names: ['versions'], load: async () => (await import('./commands/versions.ts')).addVersionsCommand },
   { names: ['status'], load: async () => (await import('./commands/status.ts')).addStatusCommand },
   { names: ['worker'], load: async () => (await import('./commands/worker.ts')).addWorkerCommand },
   { names: ['migrate'], load: async () => (await import('./commands/migrate.ts')).addMigrateCommand },

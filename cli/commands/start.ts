@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followLifecycle } from '../follow-lifecycle.ts';
@@ -13,6 +13,9 @@ interface StartOptions extends CommonOptions {
   readonly shards?: number | undefined;
   readonly sliceSeconds?: number | undefined;
   readonly proofEntities?: number | undefined;
+  readonly approval?: 'manual' | 'auto' | undefined;
+  readonly autoApproveShare?: number | undefined;
+  readonly keepPreviousHours?: number | undefined;
 }
 
 /** `millrace start VIEW`. */
@@ -30,6 +33,18 @@ export function addStartCommand(program: Command): void {
       '--proof-entities <n>',
       'entities compared with a backfill before a promoted view streams (default 200,000; 0: none)',
       wholeOrZero,
+    )
+    .addOption(
+      new Option('--approval <who>', 'who approves a version of another definition (default manual)').choices([
+        'manual',
+        'auto',
+      ]),
+    )
+    .option('--auto-approve-share <x>', 'share of differing cells approved by itself, 0 to 1 (default 0)', number)
+    .option(
+      '--keep-previous-hours <h>',
+      'how long the version before is kept for a rollback (default 24; 0: not at all)',
+      number,
     );
   withCommonOptions(command).action(async (view: string, options: StartOptions) => {
     const { env, output } = contextOf(options);
@@ -39,6 +54,9 @@ export function addStartCommand(program: Command): void {
         ...(options.shards === undefined ? {} : { shards: options.shards }),
         ...(options.sliceSeconds === undefined ? {} : { sliceSeconds: options.sliceSeconds }),
         ...(options.proofEntities === undefined ? {} : { proofEntities: options.proofEntities }),
+        ...(options.approval === undefined ? {} : { approval: options.approval }),
+        ...(options.autoApproveShare === undefined ? {} : { autoApproveShare: options.autoApproveShare }),
+        ...(options.keepPreviousHours === undefined ? {} : { keepPreviousHours: options.keepPreviousHours }),
       };
       const started = await startLifecycle(client, view, settings, taskQueueOf(env.variables));
       if (!started) refuseOtherOptions(client, view, await otherOptions(client, view, settings));
@@ -54,6 +72,13 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError('expected a whole number of at least 1');
+  return value;
+}
+
+/** Bounds are the lifecycle's to hold: it says what it expects. */
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number');
   return value;
 }
 

@@ -242,6 +242,32 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
     expect(plan[0]).toMatchObject({ change: 'unchanged', running: { phase: 'streaming' } });
   });
 
+  it('versions lists what there is; approve, rollback and discard name what is not there', async () => {
+    const [live, ...others] = await json<Record<string, unknown>[]>('versions', world.view);
+    expect(others).toEqual([]);
+    expect(live).toMatchObject({
+      version: 1,
+      role: 'live',
+      served: [{ from: expect.stringMatching(/Z$/) as string, until: null }],
+      keptUntil: null,
+      lag: 0,
+    });
+    expect(live!['bytes']).toBeGreaterThan(0);
+    expect((await cli('versions', world.view)).stdout).toMatch(/1 +live/);
+    const refused = async (...args: string[]): Promise<string> => {
+      const { exitCode, stderr } = await cli(...args);
+      expect(exitCode).toBe(1);
+      return stderr;
+    };
+    expect(await refused('versions', 'nothing')).toContain('error unknown-view');
+    expect(await refused('approve', world.view)).toContain('error no-candidate');
+    expect(await refused('approve', world.view, '--version', '2')).toContain('error no-candidate');
+    expect(await refused('rollback', world.view, '--stale')).toContain('error no-previous');
+    expect(await refused('discard', world.view)).toContain('error not-confirmed');
+    expect(await refused('discard', world.view, '--yes')).toContain('error no-candidate');
+    expect((await cli('approve', world.view, '--version', '1')).stdout).toContain('streaming');
+  });
+
   it('dead-letters shows the record and why', async () => {
     const [letter] = await json<{ reasons: string[]; payload: string }[]>('dead-letters', world.view);
     expect(letter?.payload).toContain('yesterday');

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { createPool } from '../../engine/postgres/pool.ts';
+import { type ListedVersion, listVersions } from '../../engine/online/list-versions.ts';
+import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { count, isoMicros } from '../output.ts';
+import { neededServices } from '../services.ts';
+
+interface VersionsOptions extends CommonOptions {
+  readonly all?: boolean | undefined;
+}
+
+/** `millrace versions VIEW`. */
+export function addVersionsCommand(program: Command): void {
+  const command = program
+    .command('versions')
+    .argument('<view>')
+    .description(
+      'the versions of a view: which is served, which waits to be approved, which is kept until when, and what each takes up',
+    )
+    .option('--all', 'those that are gone, too');
+  withCommonOptions(command).action(async (view: string, options: VersionsOptions) => {
+    const { env, output } = contextOf(options);
+    const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const pool = createPool(databaseUrl, {
+      max: 2,
+      applicationName: 'millrace-versions',
+      installation: env.installation,
+    });
+    try {
+      const found = await listVersions(pool, view);
+      if (found.length === 0) throw neverBuilt(view);
+      const shown = options.all === true ? found : found.filter(({ entities }) => entities !== null);
+      if (output.isJson) return output.json(shown.map(inJson));
+      output.table(
+        ['version', 'is', 'fingerprint', 'built', 'served since', 'until', 'kept until', 'entities', 'MB', 'lag', 'by'],
+        shown.map((one) => [
+          one.version,
+          one.role,
+          one.fingerprint.slice(0, 12),
+          time(one.createdAtUs),
+          time(one.served.at(-1)?.fromUs ?? null),
+          time(one.served.at(-1)?.untilUs ?? null),
+          time(one.keptUntilUs),
+          count(one.entities),
+          one.bytes === null ? null : (one.bytes / 2 ** 20).toFixed(1),
+          count(one.lag),
+          one.builder,
+        ]),
+      );
+      const hidden = found.length - shown.length;
+      if (hidden > 0) output.line(`${hidden} more are gone (--all)`);
+    } finally {
+      await pool.end();
+    }
+  });
+}
+
+function time(atUs: number | null): string | null {
+  return atUs === null ? null : `${isoMicros(atUs).slice(0, 19)}Z`;
+}
+
+function inJson({ createdAtUs, keptUntilUs, served, ...rest }: ListedVersion) {
+  const times = served.map(({ fromUs, untilUs }) => ({
+    from: isoMicros(fromUs),
+    until: untilUs === null ? null : isoMicros(untilUs),
+  }));
+  const keptUntil = keptUntilUs === null ? null : isoMicros(keptUntilUs);
+  return { ...rest, createdAt: isoMicros(createdAtUs), served: times, keptUntil };
+}
+
+function neverBuilt(view: string): MillraceError {
+  return new MillraceError('unknown-view', `no version of view "${view}" was ever built`, {
+    remedy: 'Correct the name, or start the view: "millrace status" lists what runs.',
+    httpStatus: 404,
+  });
+}
