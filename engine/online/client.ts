@@ -149,6 +149,10 @@ function namedRead(read: ViewRead, requestId: string, tags: NamedRead['tags']): 
   return { values: named, errors, found, asOfUs, ahead, seq, freshnessUs, version, requestId, tags };
 }
 
+function isSome(changes: readonly ChangedFeature[]): changes is readonly [ChangedFeature, ...ChangedFeature[]] {
+  return changes.length > 0;
+}
+
 /** Lists of features per view whose check is kept: a program has a few. */
 const MOST_LISTS = 100;
 /** A read that meets a flip finds the present version the next time. */
@@ -204,40 +208,45 @@ export function createClient(options: ClientOptions): FeatureClient {
   };
 
   /** The tags of what is not as the program knows it, where that is accepted; else it is refused. */
-  const judge = async (
+  const accepted = async (
     uses: UsedFeatures,
-    served: ServedFeatures,
+    served: Pick<ServedFeatures, 'view' | 'version'>,
+    changes: readonly [ChangedFeature, ...ChangedFeature[]],
     accept: GetOptions['accept'],
   ): Promise<NamedRead['tags']> => {
-    const changes: readonly ChangedFeature[] = uses.changesIn(served);
-    const [first] = changes;
-    if (first === undefined) return null;
     if ((accept ?? options.accept) === 'live' && changes.every(({ isReadable }) => isReadable))
       return Object.fromEntries(changes.map(({ feature, tag }) => [feature, tag]));
-    const tag = uses.tagOf(first.feature);
-    const knownAs = tag === null ? null : await store.versionWithTag(uses.view, first.feature, tag);
+    const [{ feature }] = changes;
+    const tag = uses.tagOf(feature);
+    const knownAs = tag === null ? null : await store.versionWithTag(uses.view, feature, tag);
     throw featuresChanged(served, changes, knownAs);
   };
 
   const answer = async (
     view: FeatureView,
     given: readonly Readonly<Record<string, unknown>>[],
-    { atUs, accept, features }: { readonly atUs: number | undefined } & Pick<ViewGetOptions, 'accept' | 'features'>,
+    atUs: number | undefined,
+    asked: Pick<ViewGetOptions, 'accept' | 'features'>,
     ignoreOthers: boolean,
   ): Promise<Answer> => {
-    const uses = usedOf(view, features);
+    const uses = usedOf(view, asked.features);
     const keys = given.map((key) => uses.keys.ofObject(key, rowValueReading, ignoreOthers));
     for (let tries = 1; ; tries++) {
       try {
         const reads = await store.get(view.name, keys, { atUs, features: uses.names });
         // All of one call are of one version.
-        return { keys, reads, tags: reads[0] === undefined ? null : await judge(uses, reads[0], accept) };
+        const [first] = reads;
+        const changes = first && uses.changesIn(first);
+        const tags = first && changes && isSome(changes) ? await accepted(uses, first, changes, asked.accept) : null;
+        return { keys, reads, tags };
       } catch (error) {
         // Keys and features are right for this definition: where the store refuses them, it serves another one.
         const isOther = isMillraceError(error) && (error.code === 'invalid-key' || error.code === 'unknown-feature');
         if (!isOther) throw error;
         const { layout, ...served } = await store.describe(view.name);
-        await judge(uses, { ...served, view: view.name, keys: layout.keys, features: layout.features }, accept);
+        const present = { ...served, view: view.name, keys: layout.keys, features: layout.features };
+        const changes = uses.changesIn(present);
+        if (isSome(changes)) await accepted(uses, present, changes, asked.accept);
         if (tries === MOST_TRIES) throw error;
       }
     }
@@ -246,12 +255,12 @@ export function createClient(options: ClientOptions): FeatureClient {
   const getMany = async (
     view: FeatureView,
     keys: readonly Readonly<Record<string, unknown>>[],
-    { at, requestId: given, ...asked }: ViewGetOptions,
+    asked: ViewGetOptions,
   ): Promise<NamedRead[]> => {
-    const requestId = given === undefined ? newId() : checkRequestId(given);
-    const answered = await answer(view, keys, { atUs: microsOf(at), ...asked }, false);
-    log?.offer(requestId, null, answered.reads, answered.keys);
-    return answered.reads.map((read) => namedRead(read, requestId, answered.tags));
+    const requestId = asked.requestId === undefined ? newId() : checkRequestId(asked.requestId);
+    const { reads, keys: read, tags } = await answer(view, keys, microsOf(asked.at), asked, false);
+    log?.offer(requestId, null, reads, read);
+    return reads.map((each) => namedRead(each, requestId, tags));
   };
 
   return {
@@ -279,7 +288,7 @@ export function createClient(options: ClientOptions): FeatureClient {
       // One time for all views: without it each would be read as of its own arrival.
       const atUs = microsOf(at) ?? clock.nowUs();
       const keys = [key as Readonly<Record<string, unknown>>];
-      const answers = await Promise.all(service.views.map((view) => answer(view, keys, { atUs, accept }, true)));
+      const answers = await Promise.all(service.views.map((view) => answer(view, keys, atUs, { accept }, true)));
       // Only now: where one view fails the caller is served nothing.
       for (const one of answers) log?.offer(requestId, service.name, one.reads, one.keys, service.options.servingLog);
       return Object.fromEntries(
