@@ -22,9 +22,14 @@ type FunctionNode = ArrowFunctionExpression | FunctionExpression;
 
 /**
  * Takes a view's features apart: `featureView('name', { features: (f) => ({ a: f.sum('x').over('1d') }) })` as its text has it. A member that is no
- * chain of calls on `f` may do anything, and stays in `rest`. Null where the unit is not written so.
+ * chain of calls on `f` may do anything, and stays in `rest`, as do those of `together`. Null where the unit is not written so.
  */
-export function featureParts(unit: Unit, graph: ModuleGraph, effects: SideEffects): FeatureParts | null {
+export function featureParts(
+  unit: Unit,
+  graph: ModuleGraph,
+  effects: SideEffects,
+  together: ReadonlySet<string> = new Set(),
+): FeatureParts | null {
   const { node, module } = unit;
   const call = node.type === 'VariableDeclarator' ? node.init : node;
   if (call?.type !== 'CallExpression' || call.callee.type !== 'Identifier') return null;
@@ -44,7 +49,8 @@ export function featureParts(unit: Unit, graph: ModuleGraph, effects: SideEffect
     const name = names[index];
     const chain = part.type === 'Property' ? chainOn(builder, part.value) : null;
     const isPlain = chain?.given.every((given) => effects.of(module, given) === 'none') === true;
-    const isAlone = name !== '__proto__' && names.filter((other) => other === name).length === 1;
+    const isAlone =
+      name !== '__proto__' && !together.has(name ?? '') && names.filter((other) => other === name).length === 1;
     if (part.type !== 'Property' || typeof name !== 'string' || chain === null || !isPlain || !isAlone) kept.push(part);
     else features.set(name, { before: kept.length, inputs: chain.inputs });
   });
@@ -73,7 +79,18 @@ function builtBy(node: AnyNode): { readonly builder: string; readonly object: Ob
 function resultOf({ body }: FunctionNode): AnyNode | null {
   if (body.type !== 'BlockStatement') return body;
   const last = body.body.at(-1);
-  const onlyDeclares = body.body.slice(0, -1).every((part) => /^(?:Variable|Function)Declaration$/.test(part.type));
+  // What else stands there may be changed by one feature's function, and seen by another's.
+  const onlyDeclares = body.body
+    .slice(0, -1)
+    .every(
+      (part) =>
+        part.type === 'FunctionDeclaration' ||
+        (part.type === 'VariableDeclaration' &&
+          part.kind === 'const' &&
+          part.declarations.every(({ init }) =>
+            /^(?:Literal|ArrowFunctionExpression|FunctionExpression)$/.test(init?.type ?? ''),
+          )),
+    );
   return onlyDeclares && last?.type === 'ReturnStatement' ? (last.argument ?? null) : null;
 }
 

@@ -1,7 +1,9 @@
 import { dirname } from 'node:path';
 import type { AnyNode } from 'acorn';
 import { canonicalText, type Pieces } from './canonical-text.ts';
+import { coupledFeatures } from './coupled-features.ts';
 import { featureParts } from './feature-parts.ts';
+import { judgeKeptState } from './kept-state.ts';
 import { isPackage, type ModuleGraph, type Target } from './module-graph.ts';
 import type { OwnModule, Unit } from './own-module.ts';
 import { judgeSideEffects, type SideEffect } from './side-effects.ts';
@@ -58,8 +60,8 @@ export function exportCodeReader(
  * Makes functions that take an export's code out of a graph: what it uses, however indirectly, and everything evaluated in any module
  * that may change something for it. What happens inside packages counts for exports that use packages.
  *
- * Row functions are pure (`engine/purity`): what only another feature's function reaches changes nothing for a feature, so that it is no
- * part of it.
+ * What only another feature's function reaches is no part of a feature, unless one may change what the other sees (`kept-state.ts`): then they
+ * are not told apart.
  */
 export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions): CodeReaders {
   const effects = judgeSideEffects(graph);
@@ -72,6 +74,7 @@ export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions)
   const { modules } = graph;
   const effectOf = new Map(modules.flatMap(({ units }) => units.map((unit) => [unit, effects.ofUnit(unit)] as const)));
   const bare = evaluated(modules, graph, true);
+  const keepsState = judgeKeptState(graph);
 
   const rootOf = (file: string, exportName: string): Target => {
     const root = graph.exported(file, exportName);
@@ -119,22 +122,29 @@ export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions)
     whole: (file, exportName) => read(rootOf(file, exportName), piecesOf, []),
     parts(file, exportName) {
       const root = rootOf(file, exportName);
-      const apart = root.kind === 'unit' ? featureParts(root.unit, graph, effects) : null;
-      if (root.kind !== 'unit' || apart === null) return null;
+      if (root.kind !== 'unit') return null;
       const { unit } = root;
       const textOf = (node: AnyNode): Pieces => canonicalText(node, unit.module, graph, effects);
-      const rest = textOf(apart.rest);
-      const restOf = (each: Unit): Pieces => (each === unit ? rest : piecesOf(each));
-      const common = read(root, restOf, []);
-      // Whoever else uses the view may use any of its features.
-      const isUsed = common.units.some((each) => restOf(each).some((piece) => isTo(piece, unit)));
-      if (isUsed) return null;
-      const inputs = [...apart.features].flatMap(([name, { before, inputs: given }]) =>
-        given.length === 0
-          ? []
-          : [[name, read(root, restOf, [[`${before} `, ...given.flatMap((each) => [...textOf(each), ';'])]])] as const],
-      );
-      return { common, inputs: new Map(inputs) };
+      const takeApart = (together: ReadonlySet<string>) => {
+        const apart = featureParts(unit, graph, effects, together);
+        if (apart === null) return null;
+        const rest = textOf(apart.rest);
+        const restOf = (each: Unit): Pieces => (each === unit ? rest : piecesOf(each));
+        const common = read(root, restOf, []);
+        // Whoever else uses the view may use any of its features.
+        if (common.units.some((each) => restOf(each).some((piece) => isTo(piece, unit)))) return null;
+        const texts = [...apart.features].flatMap(([name, { before, inputs }]) =>
+          inputs.length === 0
+            ? []
+            : [[name, [`${before} `, ...inputs.flatMap((each) => [...textOf(each), ';'])]] as const],
+        );
+        return { restOf, common, texts: new Map<string, Pieces>(texts) };
+      };
+      const first = takeApart(new Set());
+      if (first === null) return null;
+      const together = coupledFeatures(first.texts, first.restOf, first.common.units, graph, keepsState);
+      const { restOf, common, texts } = (together.size === 0 ? first : takeApart(together)) ?? first;
+      return { common, inputs: new Map([...texts].map(([name, pieces]) => [name, read(root, restOf, [pieces])])) };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ViewTags } from '../../engine/define/view-tags.ts';
 import { type Edit, taggedView } from './tagged-project.ts';
 
@@ -154,4 +154,97 @@ test.each([
   const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);
   expect(changed(first, second)).toEqual(['price_1d']);
   expect(second.input).not.toBe(first.input);
+});
+
+describe('what functions of two features share', () => {
+  const shared = (declared: string, fee: string, late: string): Edit[] => [
+    ['fees.ts', 'export const threshold', `${declared} export const threshold`],
+    ['fees.ts', 'price * rate', fee],
+    ['index.ts', '{ fee, threshold }', '{ fee, shared, threshold }'],
+    ['index.ts', 'late(e.note))', `late(e.note) + ${late})`],
+  ];
+  const rated: Edit = ['rate.ts', '= 2', '= 3'];
+
+  test.for([
+    ['a constant', 'export const shared = 4 * 2;', 'price * rate * shared', 'shared'],
+    ['a function', 'export function shared(x: number) { return x + 1; }', 'shared(price) * rate', 'shared(2)'],
+    [
+      'a table',
+      'export const shared: Record<number, number> = { 1: 2, 2: 4 };',
+      '(shared[price] ?? price) * rate',
+      '(shared[e.price] ?? 0)',
+    ],
+    [
+      'a frozen table',
+      'export const shared = Object.freeze([1, 2]);',
+      '(shared[price] ?? price) * rate',
+      'shared.length',
+    ],
+    [
+      'a map',
+      'export const shared = new Map([[1, 2]]);',
+      '(shared.get(price) ?? price) * rate',
+      '(shared.get(e.price) ?? 0)',
+    ],
+    ['a table of tables', 'export const shared = { a: { b: 1 } };', 'price * rate + shared.a.b', '(shared.a.b + 1)'],
+    [
+      'a schema',
+      `export const shared = z.int();`,
+      'price * rate * (shared.safeParse(price).success ? 1 : 2)',
+      '(shared.safeParse(e.note).success ? 1 : 0)',
+    ],
+  ] as const)('leaves them apart where it is only looked at: %s', async ([, declared, fee, late]) => {
+    const edits = shared(declared, fee, late);
+    if (declared.includes('z.')) edits.push(['fees.ts', 'import', `import { z } from 'zod'; import`]);
+    expect(changed(await tags(...edits), await tags(...edits, rated))).toEqual(['fees_7d']);
+  });
+
+  test.for([
+    [
+      'a counter',
+      'let kept = 0; export const shared = () => kept; const note = (x: number) => { kept = x; return x; };',
+      'note(rate) * price',
+      'shared() * 0',
+    ],
+    ['a table that is written', 'export const shared = { at: 0 };', '(shared.at = rate) * price', 'shared.at * 0'],
+    [
+      'a map',
+      'export const shared = new Map<string, number>();',
+      '(shared.set("a", rate), price)',
+      '(shared.get("a") ?? 0) * 0',
+    ],
+    [
+      'a list that is handed on',
+      'export const shared = [0]; const note = (to: number[]) => { to[0] = rate; return 1; };',
+      'note(shared) * price',
+      'shared[0]! * 0',
+    ],
+    [
+      'a member that is handed on',
+      'export const shared = { a: { b: 0 } }; const note = (to: { b: number }) => { to.b = rate; return 1; };',
+      'note(shared.a) * price',
+      'shared.a.b * 0',
+    ],
+    [
+      'a function with a member',
+      'export function shared() { return 0; } shared.at = 0;',
+      '(shared.at = rate) * price',
+      'shared.at * 0',
+    ],
+    [
+      'a class with a static member',
+      'export class shared { static at = 0; }',
+      '(shared.at = rate) * price',
+      'shared.at * 0',
+    ],
+    [
+      'a closure',
+      'const make = () => { let kept = 0; return (x: number) => (x > 0 ? (kept = x) : kept); }; export const shared = make();',
+      'shared(rate) * price',
+      'shared(0) * 0',
+    ],
+  ] as const)('makes each a part of the other where it may keep something: %s', async ([, declared, fee, late]) => {
+    const edits = shared(declared, fee, late);
+    expect(changed(await tags(...edits), await tags(...edits, rated))).toContain('late_1d');
+  });
 });
