@@ -14,9 +14,12 @@ export interface SlotPlan extends SlotLayout {
 }
 
 /** What decides a slot's inputs: where its value comes from, then, under its name, each thing beside it. */
-export function slotFunctions({ plan: { input, order } }: SlotPlan): (string | RowFunction | null)[] {
-  const value = input?.from ?? null;
-  return order === null ? [value] : [value, 'order', order.from];
+export function slotFunctions({ plan: { input, order, condition } }: SlotPlan): (string | RowFunction | null)[] {
+  return [
+    input?.from ?? null,
+    ...(order === null ? [] : ['order', order.from]),
+    ...(condition === null ? [] : ['where', condition]),
+  ];
 }
 
 /** Groups features by hop and shares equal partials (design of tiles: engine/state/README.md). */
@@ -40,6 +43,7 @@ export function buildLayout(
         partial: feature.partial,
         input: feature.input?.type ?? null,
         order: feature.order?.type,
+        conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
       });
@@ -72,8 +76,14 @@ function withSharedMoments(features: readonly FeaturePlan[]): FeaturePlan[] {
 }
 
 /** A slot as the layout has it: what it does not take is not in it, for the layout is in every fingerprint and tag. */
-function slotLayout({ partial, input, order, group }: SlotLayout): SlotLayout {
-  return order === undefined ? { partial, input, group } : { partial, input, order, group };
+function slotLayout({ partial, input, order, conditional, group }: SlotLayout): SlotLayout {
+  return {
+    partial,
+    input,
+    ...(order === undefined ? {} : { order }),
+    ...(conditional === undefined ? {} : { conditional }),
+    group,
+  };
 }
 
 function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
@@ -81,7 +91,7 @@ function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
 }
 
 function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {
-  return sameInput(a.input, b.input) && sameInput(a.order, b.order);
+  return sameInput(a.input, b.input) && sameInput(a.order, b.order) && a.condition === b.condition;
 }
 
 /** Functions are the same only where they are one. */

@@ -29,12 +29,15 @@ export interface ViewCompilation extends Omit<CompiledView, 'fingerprint' | 'tag
   readonly featureInputs: readonly FeatureInputs[];
 }
 
-/** A row function that gives a feature its input, or what it orders events by. */
+/** A row function of a feature: of its input, of what it orders events by, or its own `where`. */
 export interface FunctionInput {
   /** Of the first feature that reads it: `features.late_share`; its faults are told under it. */
   readonly path: string;
   readonly from: RowFunction;
-  readonly type: ScalarType;
+  /** Null of a `where`. */
+  readonly type: ScalarType | null;
+  /** It runs on the rows alone that this is true of. */
+  readonly under: RowFunction | null;
 }
 
 /** What became of a view: null where it is faulty. Its row functions are known all the same, to be judged with the rest. */
@@ -136,15 +139,16 @@ export function compileView(
 /** Each function once for each type it is declared to give. */
 function functionInputs(features: readonly FeaturePlan[]): FunctionInput[] {
   const inputs: FunctionInput[] = [];
-  const note = (path: string, input: InputPlan | null): void => {
-    if (input === null || typeof input.from === 'string') return;
-    const { from, type } = input;
-    const known = inputs.some((other) => other.from === from && JSON.stringify(other.type) === JSON.stringify(type));
-    if (!known) inputs.push({ path, from, type });
+  const note = (path: string, from: RowFunction, type: ScalarType | null, under: RowFunction | null): void => {
+    const known = inputs.some(
+      (other) => other.from === from && other.under === under && JSON.stringify(other.type) === JSON.stringify(type),
+    );
+    if (!known) inputs.push({ path, from, type, under });
   };
-  for (const { name, input, order } of features) {
-    note(`features.${name}`, input);
-    note(`features.${name}.order`, order);
+  for (const { name, input, order, condition } of features) {
+    if (condition !== null) note(`features.${name}.where`, condition, null, null);
+    if (typeof input?.from === 'function') note(`features.${name}`, input.from, input.type, condition);
+    if (typeof order?.from === 'function') note(`features.${name}.order`, order.from, order.type, condition);
   }
   return inputs;
 }
@@ -177,9 +181,9 @@ function fits(field: ScalarType | null, key: ScalarType): boolean {
   return JSON.stringify(field) === JSON.stringify(key);
 }
 
-function inputTexts({ input, order }: FeaturePlan): FeatureInputs {
+function inputTexts({ input, order, condition }: FeaturePlan): FeatureInputs {
   const text = (plan: InputPlan | null): string | null => (plan === null ? null : sourceText(plan.from));
-  return { value: text(input), order: text(order) };
+  return { value: text(input), order: text(order), condition: condition === null ? null : sourceText(condition) };
 }
 
 function sourceText(from: string | RowFunction): string {

@@ -98,6 +98,8 @@ export interface FeatureInputs {
   readonly value: string | null;
   /** The y of `minBy` and `maxBy`. */
   readonly order: string | null;
+  /** Its own `where`. */
+  readonly condition: string | null;
 }
 
 /** A definition made ready to run: hot-path closures plus the layout readers need. */

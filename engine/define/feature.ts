@@ -6,6 +6,9 @@ import type { AggregateName } from './view-layout.ts';
 /** A function of a row of a source's contract. It must be pure; `millrace plan` detects what is not. */
 export type RowFunction = (row: never) => unknown;
 
+/** What a feature can be told beside its aggregate: each once, in any order. */
+export type ModifierName = 'over' | 'where';
+
 /** One feature as declared: an aggregate over an input and a window. `Value` is what reading it gives. */
 export interface Feature<out Value = unknown> {
   readonly kind: 'feature';
@@ -23,45 +26,68 @@ export interface Feature<out Value = unknown> {
   readonly window: string | null;
   /** Null: the default of the window. */
   readonly hop: string | null;
+  /** Keeps the events it is true of; null: all. */
+  readonly condition: RowFunction | null;
+  /** Modifiers that were given more than once. */
+  readonly repeated: readonly ModifierName[];
   /** Never set: carries the type of the feature's value. */
   readonly value?: Value;
+}
+
+interface Modifiers<Value, Row, Left extends ModifierName> {
   /**
    * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life.
    *
    * @example
    * f.count().over('1h', { hop: '10s' })
    */
-  over(window: Duration, options?: { readonly hop?: Duration | undefined }): Feature<Value>;
+  over(
+    window: Duration,
+    options?: { readonly hop?: Duration | undefined },
+  ): OpenFeature<Value, Row, Exclude<Left, 'over'>>;
+  /**
+   * Keeps, of the rows that the view's own `where` keeps, those it is true of, for this feature alone: other features, whether an entity is
+   * found and what is its newest event do not depend on it. It runs before the feature's input, which may rely on it.
+   *
+   * @example
+   * f.avg('amount').where((e) => e.declined).over('30d')
+   */
+  where(condition: (row: Row) => boolean): OpenFeature<Value, Row, Exclude<Left, 'where'>>;
 }
 
+/** A feature that can still be told what `Left` names. */
+export type OpenFeature<Value, Row, Left extends ModifierName = ModifierName> = Feature<Value> &
+  Pick<Modifiers<Value, Row, Left>, Left>;
+
+type Built<Value, Members extends Shape> = OpenFeature<Value, RowOf<Members>>;
 type Read<S> = NonNullable<FieldValue<S>> | null;
 type NumberOf<Members> = (row: RowOf<Members>) => number | null;
 type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
 
 /** An aggregate over a field or a row function. A function returns a number, or what `type` says. Nulls are skipped. */
 interface AnyInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(field: Name): Feature<Read<Members[Name]>>;
-  (input: NumberOf<Members>): Feature<number | null>;
-  <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Feature<Read<T>>;
+  <Name extends FieldOfKind<Members, ScalarKind>>(field: Name): Built<Read<Members[Name]>, Members>;
+  (input: NumberOf<Members>): Built<number | null, Members>;
+  <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Built<Read<T>, Members>;
 }
 
 interface NumericInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, NumericKind>>(field: Name): Feature<Read<Members[Name]>>;
-  (input: NumberOf<Members>): Feature<number | null>;
+  <Name extends FieldOfKind<Members, NumericKind>>(field: Name): Built<Read<Members[Name]>, Members>;
+  (input: NumberOf<Members>): Built<number | null, Members>;
   <T extends z.core.$ZodType>(
     input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
     options: { readonly type: T },
-  ): Feature<Read<T>>;
+  ): Built<Read<T>, Members>;
 }
 
 /** A double out of numbers; `population`: the values are all there are, not a sample. */
 interface Spread<Members extends Shape> {
-  (field: FieldOfKind<Members, NumericKind>, options?: Population): Feature<number | null>;
-  (input: NumberOf<Members>, options?: Population): Feature<number | null>;
+  (field: FieldOfKind<Members, NumericKind>, options?: Population): Built<number | null, Members>;
+  (input: NumberOf<Members>, options?: Population): Built<number | null, Members>;
   <T extends z.core.$ZodType>(
     input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
     options: Population & { readonly type: T },
-  ): Feature<number | null>;
+  ): Built<number | null, Members>;
 }
 
 interface Population {
@@ -73,49 +99,49 @@ type Order<Members extends Shape> = FieldOfKind<Members, ScalarKind> | NumberOf<
 
 /** Any input, and what events are ordered by. A function returns a number, or what `type` (of x) and `byType` (of y) say. */
 interface OrderedInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Feature<Read<Members[Name]>>;
-  (x: NumberOf<Members>, y: Order<Members>): Feature<number | null>;
+  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Built<Read<Members[Name]>, Members>;
+  (x: NumberOf<Members>, y: Order<Members>): Built<number | null, Members>;
   <T extends z.core.$ZodType>(
     x: ValueOf<Members, T>,
     y: Order<Members>,
     options: { readonly type: T; readonly byType?: undefined },
-  ): Feature<Read<T>>;
+  ): Built<Read<T>, Members>;
   <Name extends FieldOfKind<Members, ScalarKind>, Y extends z.core.$ZodType>(
     x: Name,
     y: ValueOf<Members, Y>,
     options: { readonly type?: undefined; readonly byType: Y },
-  ): Feature<Read<Members[Name]>>;
+  ): Built<Read<Members[Name]>, Members>;
   <Y extends z.core.$ZodType>(
     x: NumberOf<Members>,
     y: ValueOf<Members, Y>,
     options: { readonly type?: undefined; readonly byType: Y },
-  ): Feature<number | null>;
+  ): Built<number | null, Members>;
   <T extends z.core.$ZodType, Y extends z.core.$ZodType>(
     x: ValueOf<Members, T>,
     y: ValueOf<Members, Y>,
     options: { readonly type: T; readonly byType: Y },
-  ): Feature<Read<T>>;
+  ): Built<Read<T>, Members>;
 }
 
 /** The aggregates a view's `features` function builds with. */
 export interface FeatureBuilder<Members extends Shape = Shape> {
   /** Counts rows, or the rows whose input is not null. Never null itself. */
   readonly count: {
-    (): Feature<number>;
-    (field: FieldOfKind<Members, ScalarKind>): Feature<number>;
-    (input: NumberOf<Members>): Feature<number>;
-    <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Feature<number>;
+    (): Built<number, Members>;
+    (field: FieldOfKind<Members, ScalarKind>): Built<number, Members>;
+    (input: NumberOf<Members>): Built<number, Members>;
+    <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Built<number, Members>;
   };
   /** The exact sum; doubles are rounded once, when read. */
   readonly sum: NumericInput<Members>;
   /** The exact sum divided by the count of non-nulls. */
   readonly avg: {
-    (field: FieldOfKind<Members, NumericKind>): Feature<number | null>;
-    (input: NumberOf<Members>): Feature<number | null>;
+    (field: FieldOfKind<Members, NumericKind>): Built<number | null, Members>;
+    (input: NumberOf<Members>): Built<number | null, Members>;
     <T extends z.core.$ZodType>(
       input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
       options: { readonly type: T },
-    ): Feature<number | null>;
+    ): Built<number | null, Members>;
   };
   readonly min: AnyInput<Members>;
   readonly max: AnyInput<Members>;
@@ -136,7 +162,10 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
 /** Features of a view by name. */
 export type FeatureSet = Readonly<Record<string, Feature>>;
 
-type FeatureFacts = Omit<Feature, 'kind' | 'value' | 'over'>;
+type FeatureFacts = Omit<Feature, 'kind' | 'value'>;
+
+/** Any row: what the builder's types say of it is `featureBuilder`'s. */
+type AnyFeature = OpenFeature<never, never>;
 
 const plain: FeatureFacts = {
   aggregate: 'count',
@@ -147,14 +176,20 @@ const plain: FeatureFacts = {
   population: false,
   window: null,
   hop: null,
+  condition: null,
+  repeated: [],
 };
 
-function feature(facts: FeatureFacts): Feature<never> {
+function feature(facts: FeatureFacts): AnyFeature {
+  const repeatedIf = (isGiven: boolean, name: ModifierName): readonly ModifierName[] =>
+    isGiven ? [...facts.repeated, name] : facts.repeated;
   return Object.freeze({
     kind: 'feature',
     ...facts,
     over: (window: Duration, options?: { readonly hop?: Duration | undefined }) =>
-      feature({ ...facts, window, hop: options?.hop ?? null }),
+      feature({ ...facts, window, hop: options?.hop ?? null, repeated: repeatedIf(facts.window !== null, 'over') }),
+    where: (condition: RowFunction) =>
+      feature({ ...facts, condition, repeated: repeatedIf(facts.condition !== null, 'where') }),
   });
 }
 
@@ -162,7 +197,7 @@ function aggregate(name: AggregateName) {
   return (
     input?: string | RowFunction,
     options?: { readonly type?: z.core.$ZodType | undefined; readonly population?: boolean | undefined },
-  ): Feature<never> =>
+  ): AnyFeature =>
     feature({
       ...plain,
       aggregate: name,
@@ -177,7 +212,7 @@ function ordered(name: 'minBy' | 'maxBy') {
     input: string | RowFunction,
     order: string | RowFunction,
     options?: { readonly type?: z.core.$ZodType | undefined; readonly byType?: z.core.$ZodType | undefined },
-  ): Feature<never> =>
+  ): AnyFeature =>
     feature({
       ...plain,
       aggregate: name,

@@ -98,16 +98,16 @@ export function keyReader(
   };
 }
 
-/** A `where` as a predicate that pushes a reason where it fails. */
-export function whereReader(where: RowFunction): (row: Row, reasons: string[]) => boolean {
+/** A `where` as a predicate that pushes a reason where it fails. `label` names it there: `where`, `features.late_share_7d.where`. */
+export function whereReader(where: RowFunction, label: string): (row: Row, reasons: string[]) => boolean {
   const evaluate = where as AnyRowFunction;
   return (row, reasons) => {
     try {
       const result = evaluate(row);
       if (typeof result === 'boolean') return result;
-      reasons.push(`where: expected true or false from the row function, received ${describeReceived(result)}`);
+      reasons.push(`${label}: expected true or false from the row function, received ${describeReceived(result)}`);
     } catch (cause) {
-      reasons.push(`where: the row function threw ${describeThrown(cause)}`);
+      reasons.push(`${label}: the row function threw ${describeThrown(cause)}`);
     }
     return false;
   };
@@ -116,7 +116,7 @@ export function whereReader(where: RowFunction): (row: Row, reasons: string[]) =
 /** One distinct input, and where among an event's inputs it goes. */
 interface InputStep {
   readonly read: RowReader;
-  readonly indexes: readonly number[];
+  readonly indexes: number[];
 }
 
 /** The hot path of a view: where → key → slot inputs. Each row function runs once per event, however many slots it feeds. */
@@ -125,8 +125,9 @@ export function createPrepare(
   readKey: KeyReader,
   slots: readonly SlotPlan[],
 ): CompiledView['prepare'] {
-  const keeps = where === null ? null : whereReader(where);
-  const steps = inputSteps(slots);
+  const keeps = where === null ? null : whereReader(where, 'where');
+  const conditions = conditionsOf(slots);
+  const steps = inputSteps(slots, conditions);
   const ordered = slots.flatMap((_, slot) => {
     const order = orderIndex(slots, slot);
     return order < 0 ? [] : [{ slot, order }];
@@ -145,6 +146,10 @@ export function createPrepare(
     const { inputs } = out;
     // Setting it, even to what it is, costs more than all the reading below.
     if (inputs.length !== inputCount) inputs.length = inputCount;
+    for (let index = 0; index < conditions.length; index += 1) {
+      const condition = conditions[index] as Condition;
+      condition.holds = condition.keeps(row, reasons);
+    }
     for (let index = 0; index < steps.length; index += 1) {
       const { read, indexes } = steps[index] as InputStep;
       const value = read(row, reasons);
@@ -186,21 +191,53 @@ function tooLong(text: string): string {
   return `key: expected join keys of at most ${MAX_KEY_BYTES} bytes, received ${Buffer.byteLength(text)}: ${describeReceived(text)}`;
 }
 
-function inputSteps(slots: readonly SlotPlan[]): InputStep[] {
-  const steps = new Map<string | RowFunction | null, Map<string, { read: RowReader; indexes: number[] }>>();
+/** A feature's own `where`, and whether it is true of the row at hand. */
+interface Condition {
+  readonly of: RowFunction;
+  readonly keeps: (row: Row, reasons: string[]) => boolean;
+  holds: boolean;
+}
+
+/** Each once, however many features have it. */
+function conditionsOf(slots: readonly SlotPlan[]): Condition[] {
+  const conditions: Condition[] = [];
+  for (const { plan } of slots) {
+    const { condition, name } = plan;
+    if (condition === null || conditions.some(({ of }) => of === condition)) continue;
+    conditions.push({ of: condition, keeps: whereReader(condition, `features.${name}.where`), holds: false });
+  }
+  return conditions;
+}
+
+function inputSteps(slots: readonly SlotPlan[], conditions: readonly Condition[]): InputStep[] {
+  const steps: { from: string | RowFunction | null; type: string; condition: RowFunction | null; step: InputStep }[] =
+    [];
   slotInputs(slots).forEach((input, index) => {
     const { plan } = slots[input.slot] as SlotPlan;
     const isOrder = input.role === 'order';
     const from = (isOrder ? plan.order : plan.input)?.from ?? null;
-    const byType = steps.get(from) ?? new Map<string, { read: RowReader; indexes: number[] }>();
-    steps.set(from, byType);
     const type = JSON.stringify(input.type);
-    const known = byType.get(type);
-    const label = `features.${plan.name}${isOrder ? '.order' : ''}`;
-    if (known === undefined) byType.set(type, { read: inputReader(from, input.type, label), indexes: [index] });
-    else known.indexes.push(index);
+    const { condition } = plan;
+    const known = steps.find((each) => each.from === from && each.type === type && each.condition === condition);
+    if (known !== undefined) {
+      known.step.indexes.push(index);
+      return;
+    }
+    const read = inputReader(from, input.type, `features.${plan.name}${isOrder ? '.order' : ''}`);
+    const held = conditions.find(({ of }) => of === condition);
+    steps.push({
+      from,
+      type,
+      condition,
+      step: { read: held === undefined ? read : readUnder(held, read), indexes: [index] },
+    });
   });
-  return [...steps.values()].flatMap((byType) => [...byType.values()]);
+  return steps.map(({ step }) => step);
+}
+
+/** Null, and not read at all, where the condition does not hold. */
+function readUnder(condition: Condition, read: RowReader): RowReader {
+  return (row, reasons) => (condition.holds ? read(row, reasons) : null);
 }
 
 function inputReader(from: string | RowFunction | null, type: ScalarType | null, label: string): RowReader {

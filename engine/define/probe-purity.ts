@@ -11,6 +11,8 @@ import { canonical, resultText, rowSubjects, type RowSubject, shorten } from './
 /** A row function under test. `read` is the one the engine runs, so that a probe refuses exactly what a record would die of. */
 interface Subject extends RowSubject {
   readonly read: (row: Row, reasons: string[]) => unknown;
+  /** It runs on the rows alone that this is true of. */
+  readonly under: ((row: Row, reasons: string[]) => boolean) | null;
 }
 
 const pureRemedy = 'A row function may use its row and constants only: the same row must give the same value, always.';
@@ -25,9 +27,14 @@ export function probePurity(
 ): void {
   const { rows, unknown } = sampleRows(plans);
   const readers = readersOf(view, keys, functions);
-  const subjects = rowSubjects(view, keys, functions).map(
-    (subject): Subject => ({ ...subject, read: readers.get(subject.path) as Subject['read'] }),
-  );
+  const subjects = rowSubjects(view, keys, functions).map((subject): Subject => {
+    const under = functions.find(({ path }) => path === subject.path)?.under ?? null;
+    return {
+      ...subject,
+      read: readers.get(subject.path) as Subject['read'],
+      under: under === null ? null : whereReader(under, ''),
+    };
+  });
   const where = subjects.find(({ path }) => path === 'where') ?? null;
   // Where a field has no known valid value, rows are guesses: then only impurity counts, not failure.
   const certain = unknown.length === 0;
@@ -38,7 +45,11 @@ export function probePurity(
         : rows.filter((row) => where.read(row, []) === true);
     traps.take();
     for (const each of subjects) {
-      if (each !== where) probe(each, kept.length > 0 ? kept : rows, traps, report, certain && kept.length > 0);
+      if (each === where) continue;
+      const own = each.under === null ? kept : kept.filter((row) => each.under?.(structuredClone(row), []) === true);
+      traps.take();
+      const known = own.length > 0 ? own : kept.length > 0 ? kept : rows;
+      probe(each, known, traps, report, certain && own.length > 0);
     }
   });
 }
@@ -50,9 +61,10 @@ function readersOf(
   functions: readonly FunctionInput[],
 ): ReadonlyMap<string, Subject['read']> {
   const readers = new Map<string, Subject['read']>();
-  if (typeof view.where === 'function') readers.set('where', whereReader(view.where));
+  if (typeof view.where === 'function') readers.set('where', whereReader(view.where, 'where'));
   if (typeof view.key === 'function') readers.set('key', keyReader(keys, view.key));
-  for (const { path, from, type } of functions) readers.set(path, functionReader('', from, type));
+  for (const { path, from, type } of functions)
+    readers.set(path, type === null ? whereReader(from, '') : functionReader('', from, type));
   return readers;
 }
 

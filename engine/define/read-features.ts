@@ -27,6 +27,8 @@ export interface FeaturePlan {
   readonly input: InputPlan | null;
   /** Of `minBy` and `maxBy`, the y they order events by. */
   readonly order: InputPlan | null;
+  /** Its own `where`. */
+  readonly condition: RowFunction | null;
   readonly windowUs: number | null;
   readonly hopUs: number | null;
   readonly result: ScalarType;
@@ -140,6 +142,7 @@ function readFeature(
 ): FeaturePlan | null {
   const window = readWindow(feature, path, report);
   const { aggregate } = feature;
+  checkModifiers(feature, path, report);
   if (feature.input === null) {
     if (aggregate === 'count') return plan(name, feature, null, null, window);
     report('no-input', path, `${aggregate} has no input`, `Name a field or give a function: f.${aggregate}('field').`);
@@ -161,6 +164,20 @@ function readFeature(
     return null;
   }
   return plan(name, feature, { type, from: feature.input }, order, window);
+}
+
+function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
+  for (const name of new Set(repeated)) {
+    report(
+      'repeated-modifier',
+      `${path}.${name}`,
+      `.${name}(...) is given more than once`,
+      'Give it once: the last would hide the others.',
+    );
+  }
+  const given: unknown = condition;
+  if (given === null || typeof given === 'function') return;
+  report('no-function', `${path}.where`, `expected a function, received ${typeof given}`, 'Write .where((e) => ...).');
 }
 
 function takesNumbers(aggregate: AggregateName): boolean {
@@ -212,6 +229,7 @@ function plan(
     partial: partialOf[aggregate],
     input,
     order,
+    condition: typeof feature.condition === 'function' ? feature.condition : null,
     ...window,
     result: resultType(aggregate, input?.type ?? null),
     population: partialOf[aggregate] === 'moments' && feature.population,

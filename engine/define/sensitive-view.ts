@@ -25,7 +25,7 @@ export function sensitiveParts({ source, layout, featureInputs }: CompiledView):
   const any = sensitive.size > 0;
   const isMadeOfOne = (name: string): boolean => sensitive.has(name) || !fields.has(name);
   const inputsOf = (feature: number): readonly string[] => {
-    const { value, order } = featureInputs?.[feature] ?? { value: null, order: null };
+    const { value, order } = featureInputs?.[feature] ?? { value: null, order: null, condition: null };
     return order === null ? [value ?? ''] : [value ?? '', order];
   };
   const features = new Set(

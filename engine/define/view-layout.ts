@@ -44,6 +44,8 @@ export interface SlotLayout {
   readonly input: ScalarType | null;
   /** Of `minBy` and `maxBy` alone: the type of the y they order events by. */
   readonly order?: ScalarType | undefined;
+  /** It takes the events alone that its features' `.where` is true of. */
+  readonly conditional?: true | undefined;
   /** Index into `groups`. */
   readonly group: number;
 }

@@ -1,4 +1,5 @@
 import { STATE_CORRUPT } from '../values/cell.ts';
+import type { SlotLayout } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { ServedValue } from '../served/served-read.ts';
 import { type DifferingTiles, differingTiles } from './check-stored.ts';
@@ -65,9 +66,7 @@ export class StoredEvidence implements Evidence {
     const isSameNewest = this.received.newestEventTimeUs === this.expected.newestEventTimeUs;
     for (const { group, tiles } of this.differences.toReversed()) {
       if (layout.groups[group]!.hopUs !== null && !isSameNewest) return null;
-      const slot = layout.slots.findIndex(
-        ({ group: of, partial, input }) => of === group && partial === 'count' && input === null,
-      );
+      const slot = layout.slots.findIndex((candidate) => candidate.group === group && countsRows(candidate));
       if (slot < 0) continue;
       const expected = this.#case.inspector.groups(this.expected)[group]!;
       const received = this.#case.inspector.groups(this.received)[group]!;
@@ -104,7 +103,7 @@ export class ReadEvidence implements Evidence {
     this.features = differing.map(({ index }) => index);
     const count = differing.find(({ index }) => {
       const feature = of.reducer.layout.features[index]!;
-      return feature.aggregate === 'count' && of.reducer.layout.slots[feature.slot]!.input === null;
+      return countsRows(of.reducer.layout.slots[feature.slot]!);
     });
     const [wanted, found] = count === undefined ? [] : [cells[count.index], count.value];
     this.missingRows = typeof wanted === 'number' && typeof found === 'number' ? wanted - found : null;
@@ -134,6 +133,11 @@ export class ReadEvidence implements Evidence {
     const tile = tileIn(hopUs, event);
     return tile >= Math.floor((this.asOfUs - windowUs) / hopUs) && tile <= Math.floor(this.asOfUs / hopUs);
   }
+}
+
+/** Whether a slot counts every row: of those with a `where` nobody can say how many rows are missing. */
+function countsRows({ partial, input, conditional }: SlotLayout): boolean {
+  return partial === 'count' && input === null && conditional === undefined;
 }
 
 /** The tile of an event; 0 in the lifetime group. */

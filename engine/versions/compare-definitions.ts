@@ -89,10 +89,11 @@ function stateChange(before: ViewLayout, after: ViewLayout): string {
   if (before.semantics !== after.semantics) return 'the semantics of the engine changed';
   if (keysText(before) !== keysText(after)) return 'the join keys changed';
   const slots = ({ groups, slots: all }: ViewLayout): string[] =>
-    all.map(({ partial, input, order, group }) => {
+    all.map(({ partial, input, order, conditional, group }) => {
       const hopUs = groups[group]?.hopUs ?? null;
       const of = [input, order].flatMap((type) => (type == null ? [] : [nameOfType(type)]));
-      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
+      const where = conditional === true ? ' under a condition' : '';
+      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`}${where} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
     });
   const spans = ({ groups }: ViewLayout): string[] =>
     groups.flatMap(({ hopUs, spanUs }) =>
@@ -145,8 +146,14 @@ function declaredChanges(before: FeatureLayout, after: FeatureLayout): string[] 
     ['window', span(before.windowUs), span(after.windowUs)],
     ['hop', span(before.hopUs), span(after.hopUs)],
     ['type', nameOfType(before.result), nameOfType(after.result)],
+    ['of a', spreadOf(before), spreadOf(after)],
   ];
   return parts.flatMap(([what, then, now]) => (then === now ? [] : [`${what} ${then} → ${now}`]));
+}
+
+/** What `variance` and `stddev` are over. */
+function spreadOf({ population }: FeatureLayout): string {
+  return population === true ? 'population' : 'sample';
 }
 
 function contractChanges(before: CompiledSource, after: CompiledSource): NonNullable<DefinitionDifference['contract']> {

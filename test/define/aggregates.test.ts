@@ -124,3 +124,65 @@ test('a variance takes numbers', async () => {
     'feature view shop_orders features.b: wrong-input-type',
   ]);
 });
+
+test('a feature with a condition has a slot of its own, shared with those of the same condition', async () => {
+  const isHeavy = (e: { readonly weight: number | null }): boolean => (e.weight ?? 0) > 10;
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      n_1d: f.count().over('1d'),
+      heavy_1d: f.count().over('1d').where(isHeavy),
+      heavy_2d: f.count().where(isHeavy).over('2d'),
+      units_1d: f.sum('units').over('1d'),
+      heavy_units_1d: f.sum('units').where(isHeavy).over('1d'),
+      heavy_deviation_1d: f.stddev('units').where(isHeavy).over('1d'),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout, featureInputs } = views.get('shop_orders')!;
+  expect(layout.slots).toEqual([
+    { partial: 'count', input: null, group: 0 },
+    { partial: 'count', input: null, conditional: true, group: 0 },
+    { partial: 'sum', input: { kind: 'int' }, group: 0 },
+    { partial: 'moments', input: { kind: 'int' }, conditional: true, group: 0 },
+  ]);
+  expect(layout.features.map(({ slot, nullable }) => [slot, nullable])).toEqual([
+    [0, false],
+    [1, false],
+    [1, false],
+    [2, true],
+    [3, true],
+    [3, true],
+  ]);
+  expect(featureInputs?.[4]).toEqual({ value: 'units', order: null, condition: '(e) => (e.weight ?? 0) > 10' });
+});
+
+test('what a modifier says is judged: given twice, no function, impure, failing; an input may rely on its condition', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      a: (
+        f
+          .count()
+          .over('1d')
+          .where(() => true) as never as ReturnType<typeof f.count>
+      ).over('2d'),
+      b: f.count().where('kind' as never),
+      c: f.count().where(() => Math.random() > 0.5),
+      d: f.count().where((e) => (e.units as never as { x: { y: boolean } }).x.y),
+      e: f.sum((e) => (e.weight as never as { toFixed(): string }).toFixed().length).where((e) => e.weight !== null),
+      f: f.sum((e) => (e.weight as never as { toFixed(): string }).toFixed().length),
+      g: f.count().where((e) => e.units as never),
+    }),
+  });
+  expect(briefly(await faultsOf([view])).toSorted()).toEqual([
+    'feature view shop_orders features.a.over: repeated-modifier',
+    'feature view shop_orders features.b.where: no-function',
+    'feature view shop_orders features.c.where: impure-function',
+    'feature view shop_orders features.d.where: failing-function',
+    'feature view shop_orders features.f: failing-function',
+    'feature view shop_orders features.g.where: failing-function',
+  ]);
+});

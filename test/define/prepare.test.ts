@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { compileSource } from '../../engine/define/compile-source.ts';
+import { compileView } from '../../engine/define/compile-view.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import type { LogEvent, PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { keyText } from '../../engine/define/key-text.ts';
@@ -84,6 +86,41 @@ test('a slot that orders events takes none without an x or a y', async () => {
   expect(out.inputs).toEqual([true, 'x', 2.5, 2.5]);
   expect(ready.prepare(event({ ...good, fare: null }), out)).toBe('ok');
   expect(out.inputs).toEqual([true, null, null, null]);
+});
+
+test('a condition runs once, before the inputs it keeps rows for, and takes nothing from other features', async () => {
+  let calls = 0;
+  const isDear = (e: { readonly fare: number | null }): boolean => {
+    calls += 1;
+    return (e.fare ?? 0) > 2;
+  };
+  const view = featureView('by_city', {
+    entity: entity('cab', { city: z.string() }),
+    source: trips,
+    features: (f) => ({
+      n: f.count(),
+      dear: f.count().where(isDear),
+      dear_fare: f.sum((e) => (e.fare as number) * 2).where(isDear),
+      fare: f.sum('fare'),
+      odd: f.count().where((e) => {
+        if (e.no === 13) throw new Error('unlucky');
+        return e.no % 2 === 1;
+      }),
+    }),
+  });
+  // Made by hand, as `plan` would find what fails on 13.
+  const source = compileSource(trips, '/srv/models', () => undefined);
+  const { compiled: ready } = compileView(view, [{ name: 'city', type: { kind: 'string' } }], source, () => undefined);
+  calls = 0;
+  const out = blank();
+  expect(ready!.prepare(event(good), out)).toBe('ok');
+  expect(out.inputs).toEqual([true, true, 5, 2.5, true]);
+  expect(calls).toBe(1);
+  expect(ready!.prepare(event({ ...good, fare: null, no: 8 }), out)).toBe('ok');
+  expect(out.inputs).toEqual([true, null, null, null, null]);
+  expect(ready!.prepare(event({ ...good, no: 13 }), out)).toEqual({
+    invalid: ['features.odd.where: the row function threw Error: unlucky'],
+  });
 });
 
 test('what is no event of the view says why', async () => {

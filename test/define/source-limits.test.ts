@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { entity } from '../../engine/define/entity.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
-import type { Feature } from '../../engine/define/feature.ts';
+import type { Feature, OpenFeature } from '../../engine/define/feature.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { type HistoryOptions, source } from '../../engine/define/source.ts';
 import { briefly, faultsOf } from './faults.ts';
@@ -74,7 +74,7 @@ test('names of fields that differ only in case are refused, nested ones too', as
 test('what a state or a SQL view cannot hold is refused, with the limit', async () => {
   const shop = entity('shop', { id: z.string() });
   const plain = of({ path: 'a.csv' });
-  const view = (features: (f: { count: () => Feature<number> }) => Record<string, Feature>) =>
+  const view = (features: (f: { count: () => OpenFeature<number, unknown> }) => Record<string, Feature>) =>
     featureView('v', { entity: shop, source: plain, features });
   const fine = view((f) => ({ n: f.count().over('20000s', { hop: '2s' }) }));
   expect(await faultsOf([fine])).toEqual([]);

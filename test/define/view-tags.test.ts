@@ -248,3 +248,24 @@ describe('what functions of two features share', () => {
     expect(changed(await tags(...edits), await tags(...edits, rated))).toContain('late_1d');
   });
 });
+
+test.each([
+  [`f.max('price')`, `f.max('price').where((e) => e.note !== '')`],
+  [`f.max('price').where((e) => e.id !== '')`, `f.max('price').where((e) => e.note !== '')`],
+  [`f.stddev('price')`, `f.stddev('price', { population: true })`],
+])('what a feature is told beside its input is its own: %s is not %s', async (one, other) => {
+  const first = await tags(['index.ts', `f.max('price').over('1d')`, `${one}.over('1d')`]);
+  const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);
+  expect(changed(first, second)).toEqual(['price_1d']);
+});
+
+test('a mean that moves into the moments of a deviation beside it is the mean it was', async () => {
+  const first = await tags(['index.ts', `f.max('price').over('1d')`, `f.avg('price').over('1d')`]);
+  const second = await tags([
+    'index.ts',
+    `f.max('price').over('1d')`,
+    `f.avg('price').over('1d'), price_deviation: f.stddev('price').over('1d')`,
+  ]);
+  expect(second.features['price_1d']).toBe(first.features['price_1d']);
+  expect(second.state).not.toBe(first.state);
+});

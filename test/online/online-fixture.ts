@@ -75,6 +75,14 @@ export const productSales = featureView('product_sales', {
     weight_deviation_1d: f.stddev('weight').over('1d'),
     pieces_variance_7d: f.variance('pieces').over('7d'),
     total_deviation: f.stddev('total', { population: true }),
+    paid_1d: f
+      .count()
+      .where((e) => e.paid)
+      .over('1d'),
+    unpaid_price_sum_7d: f
+      .sum('price')
+      .over('7d')
+      .where((e) => !e.paid),
     at_cheapest_7d: f.minBy('at', 'price').over('7d'),
     heaviest_channel: f.maxBy('channel', 'weight'),
     day_of_most_pieces: f.maxBy('day', (e) => (e.paid ? e.pieces : null), { byType: z.int() }).over('30d'),

@@ -29,8 +29,8 @@ export function sortedTrainingValues<Row>(
     const span = spanOf(feature);
     // Before `atUs` no tile is later than that of `atUs`.
     const from = span === null ? 0 : firstFrom(sorted, tileOf(atUs - span.windowUs, span.hopUs) * span.hopUs);
-    const { aggregate, input } = feature;
-    if (input === null) return until - from;
+    const { aggregate, input, where } = feature;
+    if (input === null) return where === undefined ? until - from : valuesOf(sorted, index, from, until).length;
     const { type } = input;
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);
     if (aggregate === 'minBy' || aggregate === 'maxBy')

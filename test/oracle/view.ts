@@ -30,6 +30,8 @@ export interface OracleFeature<Row> {
   readonly population?: boolean | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
+  /** The feature's own `where`. May throw. */
+  readonly where?: ((row: Row) => boolean) | undefined;
   /** As in `.over(window, { hop })`, or in µs; `null`: lifetime. */
   readonly over: { readonly window: string; readonly hop?: string } | OracleSpan | null;
 }
@@ -81,7 +83,11 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
         nullKey++;
         continue;
       }
-      const inputs = view.features.map(({ input }) => (input === null ? true : input.of(row!)));
+      // "comes after the view's", and before the input it keeps rows for.
+      const inputs = view.features.map(({ input, where }) => {
+        if (where !== undefined && !where(row!)) return null;
+        return input === null ? true : input.of(row!);
+      });
       const orders = view.features.map(({ order }) => order?.of(row!) ?? null);
       const events = entities.get(key) ?? [];
       events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs, orders });

@@ -146,6 +146,42 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       },
       { name: 'n_deviation_1d', aggregate: 'stddev', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
       {
+        name: 'positive_1d',
+        aggregate: 'count',
+        input: null,
+        where: ({ x }) => x !== null && x > 0,
+        over: { window: '1d' },
+      },
+      {
+        name: 'n_of_texts_50m',
+        aggregate: 'sum',
+        input: { type: INT, of: ({ n }) => n },
+        where: ({ s }) => s !== null,
+        over: { window: '50m', hop: '7m' },
+      },
+      {
+        name: 'last_s_with_p',
+        aggregate: 'last',
+        input: { type: TEXT, of: ({ s }) => s },
+        where: ({ p }) => p !== null,
+        over: null,
+      },
+      {
+        // The input fails where the condition does not hold: it is not asked there.
+        name: 'least_n_by_x',
+        aggregate: 'minBy',
+        input: {
+          type: INT,
+          of: ({ n }) => {
+            if (n === null) throw new Error('null');
+            return n;
+          },
+        },
+        order: { type: DOUBLE, of: ({ x }) => x },
+        where: ({ n }) => n !== null,
+        over: { window: '2h' },
+      },
+      {
         name: 's_of_most_x',
         aggregate: 'maxBy',
         input: { type: TEXT, of: ({ s }) => s },

@@ -90,6 +90,17 @@ test('features carry the types of their values', () => {
       by_function: f.avg((e) => (e.paid ? 1 : null)),
       typed: f.last((e) => e.city, { type: z.string() }),
       typed_sum: f.sum((e) => e.id * 2n, { type: z.int64() }),
+      of_paid: f
+        .sum('price')
+        .where((e) => e.paid)
+        .over('7d'),
+      count_of_paid: f
+        .count()
+        .over('7d')
+        .where((e) => {
+          expectTypeOf(e.kind).toEqualTypeOf<'a' | 'b'>();
+          return e.paid;
+        }),
       variance: f.variance('price').over('7d'),
       deviation: f.stddev('id', { population: true }),
       deviation_by_function: f.stddev((e) => e.ratio),
@@ -121,6 +132,8 @@ test('features carry the types of their values', () => {
     readonly by_function: number | null;
     readonly typed: string | null;
     readonly typed_sum: bigint | null;
+    readonly of_paid: string | null;
+    readonly count_of_paid: number;
     readonly variance: number | null;
     readonly deviation: number | null;
     readonly deviation_by_function: number | null;
@@ -168,6 +181,17 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       m: f.sum(),
       // @ts-expect-error no such field in a function
       n: f.sum((e) => e.nope),
+      // @ts-expect-error a condition is true or false
+      x: f.count().where((e) => e.count),
+      // @ts-expect-error no such field in a condition
+      y: f.count().where((e) => e.nope),
+      z: f
+        .count()
+        .where((e) => e.paid)
+        // @ts-expect-error one condition a feature
+        .where((e) => e.paid),
+      // @ts-expect-error one window a feature
+      aa: f.count().over('1d').over('2d'),
       // @ts-expect-error a deviation of text
       u: f.stddev('city'),
       // @ts-expect-error a variance of a time by function

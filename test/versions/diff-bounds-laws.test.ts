@@ -133,7 +133,7 @@ test('what either calls sensitive is hashed in examples', async () => {
   const sensitive = {
     ...large,
     source: { ...large.source, sensitive: ['customer', 'amount'] },
-    featureInputs: [null, 'amount', 'amount'].map((value) => ({ value, order: null })),
+    featureInputs: [null, 'amount', 'amount'].map((value) => ({ value, order: null, condition: null })),
   };
   const { features } = await diffVersions(await optionsOf(brokerOf(20), view, sensitive));
   const examples = features.flatMap(({ feature, examples: shown }) => shown.map((one) => ({ feature, ...one })));

@@ -55,6 +55,26 @@ const visits = featureView('visitor_visits', {
     x_variance: f.variance('x'),
     p_variance_1h: f.variance('p', { population: true }).over('1h'),
     n_deviation_1d: f.stddev('n').over('1d'),
+    positive_1d: f
+      .count()
+      .over('1d')
+      .where((e) => e.x !== null && e.x > 0),
+    n_of_texts_50m: f
+      .sum('n')
+      .where((e) => e.s !== null)
+      .over('50m', { hop: '7m' }),
+    last_s_with_p: f.last('s').where((e) => e.p !== null),
+    least_n_by_x: f
+      .minBy(
+        (e) => {
+          if (e.n === null) throw new Error('null');
+          return e.n;
+        },
+        'x',
+        { type: z.int() },
+      )
+      .where((e) => e.n !== null)
+      .over('2h'),
     s_of_most_x: f.maxBy('s', 'x').over('50m', { hop: '7m' }),
     n_of_least_p: f.minBy('n', 'p'),
     p_by_rest_1d: f.maxBy('p', (e) => (e.n === null ? null : e.n % 2), { byType: z.int() }).over('1d'),
