@@ -149,7 +149,13 @@ test('views are new, unchanged, or defined no more', async () => {
   // The very code under the name that its version has: today's reading of it gives another.
   const stored = { viewOf: async () => Object.freeze({ ...after, fingerprint: before.fingerprint }) };
   const { pool, reader, clock, folder: spillDir } = world;
-  const definitions = { folder: '/', baseFolder: '/', views: new Map([['sales', after]]), services: new Map(), sources: new Map() };
+  const definitions = {
+    folder: '/',
+    baseFolder: '/',
+    views: new Map([['sales', after]]),
+    services: new Map(),
+    sources: new Map(),
+  };
   const listings = listingsOfProcess(clock);
   expect(await planAgainstLive({ definitions, pool, reader, clock, listings, spillDir, code: stored })).toMatchObject([
     { change: 'unchanged', ...nothing },
