@@ -1,4 +1,4 @@
-/** Gives whoever asks for the bundler that of a minor version before: `node --import ./test/define/bundler-before.ts`. */
+/** Gives whoever asks for the bundler that of a minor version before: `node --import ./test/bundles/bundler-before.ts`. */
 import { registerHooks } from 'node:module';
 
 const BEFORE = import.meta.resolve('esbuild-before');
