@@ -17,12 +17,13 @@ import {
 import type pg from 'pg';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
+import { BundleGauges } from './activities/bundle-gauges.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
 import { PhaseGauges } from './activities/phase-gauges.ts';
 import { gaugeOn } from './activities/worker-metrics.ts';
 import { tendCatalog } from './activities/tend-catalog.ts';
 import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
-import { codeOf } from './engine/define/known-code.ts';
+import { StoredVersionCode } from './engine/bundles/version-code.ts';
 import { FolderDifferences } from './activities/folder-differences.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
@@ -179,9 +180,11 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     topicReader === null
       ? null
       : withArchive(topicReader, { pool, archiveDir: env.archiveDir, duckdbTempDir: spillDir });
+  const full = new AbortController();
+  const code = new StoredVersionCode({ definitions, pool, keys: env.bundleKeys, onFull: () => full.abort() });
   const deps = {
     definitions,
-    code: codeOf(definitions.views.values()),
+    code,
     pool,
     reader,
     topicReader,
@@ -257,10 +260,16 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const shutdown = (): void => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
+  const drain = (): void => {
+    log.warn(code.imported, 'this process has imported as many bundles as it may; it ends, and is to be started again');
+    shutdown();
+  };
+  full.signal.addEventListener('abort', drain);
   // A parent that is gone takes us with it, or a killed `millrace dev` would leave its worker behind.
   process.on('disconnect', shutdown);
   const gauges = new MemoryGauges(Runtime.instance().metricMeter, memory);
-  const showing = setInterval(() => gauges.show(), SHOW_MEMORY_EVERY_MS);
+  const bundles = new BundleGauges(Runtime.instance().metricMeter, code);
+  const showing = setInterval(() => [gauges, bundles].forEach((each) => each.show()), SHOW_MEMORY_EVERY_MS);
   const checkPool = createPool(databaseUrl, {
     max: 1,
     applicationName: 'millrace-worker-check',

@@ -32,6 +32,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['worker'], load: async () => (await import('./commands/worker.ts')).addWorkerCommand },
   { names: ['migrate'], load: async () => (await import('./commands/migrate.ts')).addMigrateCommand },
   { names: ['serve'], load: async () => (await import('./commands/serve.ts')).addServeCommand },
+  { names: ['bundle'], load: async () => (await import('./commands/bundle.ts')).addBundleCommand },
   { names: ['token'], load: async () => (await import('./commands/token.ts')).addTokenCommand },
   { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctorCommand },
   { names: ['get'], load: async () => (await import('./commands/get.ts')).addGetCommand },

@@ -3,7 +3,7 @@ import type { Environment } from '../config/environment.ts';
 import { openSpillFolder } from '../config/spill-folder.ts';
 import { withArchive } from '../engine/archive/archived-log-reader.ts';
 import type { Definitions } from '../engine/define/compiled-view.ts';
-import { codeOf } from '../engine/define/known-code.ts';
+import { StoredVersionCode } from '../engine/bundles/version-code.ts';
 import type { HistoryListings } from '../engine/history/history-listing.ts';
 import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
@@ -45,7 +45,7 @@ export async function withDiffContext(
     await work({
       pool,
       reader,
-      code: codeOf(definitions.views.values()),
+      code: new StoredVersionCode({ definitions, pool, keys: env.bundleKeys }),
       clock: systemClock,
       listings: storedListings(pool, systemClock),
       spillDir: spill.path,

@@ -12,6 +12,7 @@ import {
   installationOfQueue,
   isInstallationName,
 } from '../engine/installation/installation-names.ts';
+import { type BundleKeys, readBundleKeys } from '../engine/bundles/bundle-signature.ts';
 import { databaseUrlFault } from '../engine/postgres/database-url.ts';
 import { shown } from './masked.ts';
 import type { TemporalSettings } from './temporal-settings.ts';
@@ -56,6 +57,10 @@ export interface Environment {
   readonly spillDir: string;
   /** The folders that workflows may be told to read and write in, absolute; null: all. */
   readonly roots: readonly string[] | null;
+  /** The keys that bundles must be signed with, by id; null: no signature is asked for. */
+  readonly bundleKeys: BundleKeys;
+  /** The file of the private key that bundles are signed with here; null: they are not. */
+  readonly bundleSignKey: string | null;
   /** The topic of the serving log. */
   readonly servedTopic: string;
   /** The share of entities whose reads are logged, 0 (none) to 1 (all). */
@@ -151,6 +156,12 @@ const variablesSchema = z.object({
     })
     .optional(),
   MILLRACE_SENSITIVE_KEY: z.string().min(16, { error: 'a secret of at least 16 characters' }).optional(),
+  MILLRACE_BUNDLE_KEYS: z
+    .string()
+    .transform(readBundleKeys)
+    .refine((keys) => keys !== null, { error: 'public Ed25519 keys: PEM, or base64 of their DER, with commas between' })
+    .optional(),
+  MILLRACE_BUNDLE_SIGN_KEY: z.string().optional(),
   MILLRACE_WORKER_METRICS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
@@ -230,6 +241,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     archiveDir: installation.folder(resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive'))),
     spillDir: installation.folder(resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill'))),
     roots: values.MILLRACE_ROOTS ?? null,
+    bundleKeys: values.MILLRACE_BUNDLE_KEYS ?? null,
+    bundleSignKey: values.MILLRACE_BUNDLE_SIGN_KEY ?? null,
     sensitiveKey: values.MILLRACE_SENSITIVE_KEY ?? null,
     servedTopic: values.MILLRACE_SERVED_TOPIC ?? installation.servedTopic,
     servedSample: values.MILLRACE_SERVED_SAMPLE,

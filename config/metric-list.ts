@@ -252,6 +252,18 @@ export const METRICS = {
     labels: ['workflow_id', 'activity_type'],
     help: 'Of a stream: ids of events within the horizon.',
   },
+  millrace_bundles_imported: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: [],
+    help: 'Bundles of versions that the process has imported; at 500 it ends, and is to be started again.',
+  },
+  millrace_bundles_imported_bytes: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: [],
+    help: 'Bytes of these bundles.',
+  },
   millrace_memory_limit_bytes: {
     kind: 'gauge',
     from: 'worker',

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { codeOf } from '../../engine/define/known-code.ts';
+import { StoredVersionCode } from '../../engine/bundles/version-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
 import { formatDuration } from '../../engine/define/duration.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
@@ -53,7 +53,7 @@ export function addExplainCommand(program: Command): void {
       const key = keyOf(layout, given);
       const revealed = await explainFeatures({
         view: name,
-        code: codeOf(definitions.views.values()),
+        code: new StoredVersionCode({ definitions, pool, keys: env.bundleKeys }),
         pool,
         reader,
         archiveDir: env.archiveDir,

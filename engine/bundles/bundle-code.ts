@@ -47,6 +47,7 @@ export async function sameVersion(view: CompiledView, bundle: ViewBundle): Promi
     JSON.stringify(declared) === JSON.stringify(bundle.declared) &&
     JSON.stringify(tablesUsed([code.text, packages.text])) === JSON.stringify(bundle.tables) &&
     JSON.stringify(packages.packages) === JSON.stringify(bundle.packages.names);
-  if (!isDeclared || packageForm(packages.text) !== packageForm(bundle.packages.counted)) return false;
+  if (!isDeclared || packageForm(packages.text) !== packageForm(bundle.packages.counted ?? bundle.packages.runnable))
+    return false;
   return code.text === (await readBundleCode(bundle)).text;
 }

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { MillraceError } from '../errors/millrace-error.ts';
 
 /** Keys that bundles must be signed by, by id; null: no signature is asked for. */
@@ -30,6 +30,42 @@ export function bundleKeyId(key: KeyObject): string {
     .slice(0, 16);
 }
 
+/**
+ * Reads public Ed25519 keys: PEM, or base64 of SPKI (DER), with commas or white space between. Null where one is none.
+ *
+ * @example
+ * readBundleKeys('MCowBQYDK2VwAyEA…'); // one key, by its id
+ */
+export function readBundleKeys(text: string): ReadonlyMap<string, KeyObject> | null {
+  const given = text.match(/-----BEGIN PUBLIC KEY-----[^-]*-----END PUBLIC KEY-----|[^\s,]+/g) ?? [];
+  const keys = given.map(readPublicKey).filter((key) => key !== null);
+  if (keys.length !== given.length || keys.length === 0) return null;
+  return new Map(keys.map((key) => [bundleKeyId(key), key]));
+}
+
+function readPublicKey(text: string): KeyObject | null {
+  try {
+    const key = text.startsWith('-')
+      ? createPublicKey(text)
+      : createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
+    return key.asymmetricKeyType === 'ed25519' ? key : null;
+  } catch {
+    // Whatever OpenSSL says of it: it is no key.
+    return null;
+  }
+}
+
+/** Reads a private Ed25519 key, PEM; null where it is none. */
+export function readSigningKey(text: string): KeyObject | null {
+  try {
+    const key = createPrivateKey(text);
+    return key.asymmetricKeyType === 'ed25519' ? key : null;
+  } catch {
+    // As above; what it says might tell of the key.
+    return null;
+  }
+}
+
 /** Signs a bundle's hash with a private Ed25519 key. */
 export function signBundle(sha256: string, key: KeyObject): BundleSignature {
   return { keyId: bundleKeyId(key), bytes: sign(null, signed(sha256), key) };
@@ -51,7 +87,7 @@ export function checkSignature(
         ? `is signed by key ${signature.keyId}, which is none of ${[...keys.keys()].join(', ')}`
         : `has a signature that key ${signature.keyId} did not make`;
   throw new MillraceError('bundle-unsigned', `the bundle ${fingerprint.slice(0, 12)} ${reason}`, {
-    remedy: 'Apply it again with a key that this process trusts, or let it trust the key that signed it.',
+    remedy: 'Apply it again with MILLRACE_BUNDLE_SIGN_KEY, or add the key that signed it to MILLRACE_BUNDLE_KEYS.',
     httpStatus: 403,
     details: { fingerprint, keyId: signature?.keyId ?? null },
   });

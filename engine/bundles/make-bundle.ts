@@ -163,7 +163,7 @@ async function bundlePackages(
     throw bundleIncomplete(view.name, `${gone} was changed since the definitions were loaded; load them again`);
   return {
     names: counted.packages,
-    counted: counted.text,
+    counted: counted.text === text ? null : counted.text,
     runnable: text,
     imports: once.map((each) => ({ ...each, from: pathBelow(root, each.from) })),
   };

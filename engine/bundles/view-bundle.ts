@@ -24,8 +24,8 @@ export interface BundledModule {
 export interface BundledPackages {
   /** `name@version`, sorted. */
   readonly names: readonly string[];
-  /** What the view uses, as its fingerprint has it. */
-  readonly counted: string;
+  /** What the view uses, as its fingerprint has it; null where it is the same text as `runnable`. */
+  readonly counted: string | null;
   /** What the modules import: the import at index 3 is exported as `used3`. */
   readonly runnable: string;
   /** `from` is a folder below the modules' root; `''` the root itself. */
@@ -107,7 +107,7 @@ function hasParts(value: object): boolean {
   return (
     ['view', 'semantics', 'entry', 'roots', 'declared'].every((part) => part in value) &&
     'counted' in packages &&
-    typeof packages.counted === 'string' &&
+    (packages.counted === null || typeof packages.counted === 'string') &&
     'runnable' in packages &&
     typeof packages.runnable === 'string'
   );
@@ -117,6 +117,6 @@ function hasParts(value: object): boolean {
 export function checkSize({ view, modules, packages }: ViewBundle): void {
   const own = modules.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   if (own > MOST_OWN_BYTES) throw bundleTooLarge(`the files of view "${view}"`, own, MOST_OWN_BYTES);
-  const all = own + Buffer.byteLength(packages.runnable) + Buffer.byteLength(packages.counted);
+  const all = own + Buffer.byteLength(packages.runnable) + Buffer.byteLength(packages.counted ?? '');
   if (all > MOST_BYTES) throw bundleTooLarge(`the code of view "${view}" with its packages`, all, MOST_BYTES);
 }

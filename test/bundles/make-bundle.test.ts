@@ -53,7 +53,7 @@ test('a bundle holds what counts for its view, as it is written, and no other fi
   expect(bundle.modules.map(({ path }) => path)).toEqual(['features/v.ts', 'lib/twice.ts']);
   expect(bundle.modules[1]?.text).toBe('// of the team\nexport const twice = (x: number): number => x * 2;');
   expect(bundle.entry).toEqual({ path: 'features/v.ts', exportName: 'view' });
-  expect(bundle.packages).toEqual({ names: [], counted: '', runnable: '', imports: [] });
+  expect(bundle.packages).toEqual({ names: [], counted: null, runnable: '', imports: [] });
 });
 
 test('a module that changes something for all is in it, wherever it stands', async () => {
