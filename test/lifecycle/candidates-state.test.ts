@@ -244,6 +244,9 @@ describe('options and signals', () => {
       'Not approved by itself: 1 of 200,000 cells (0.0005 %) differ from version 1, a in 0.0010 %; 0.00 % are allowed.',
     );
     expect(verdictOf({ ...same, cells: 200_000, differing: 1, features }, 0.1)).toBeNull();
+    expect(verdictOf({ ...same, incomparable: 'the join keys differ' }, 1)).toBe(
+      'Not approved by itself: it cannot be compared with version 1: the join keys differ.',
+    );
     expect(verdictOf({ ...same, onlyBefore: ['m'] }, 0.5)).toContain('It has no m, which version 1 has.');
   });
 });

@@ -9,9 +9,12 @@ const FEATURES_TOLD = 5;
 
 /** Why a version is not approved by itself, for people; null: it is. */
 export function verdictOf(
-  { before, cells, differing, features, onlyBefore }: DiffSummary,
+  { before, cells, differing, features, onlyBefore, incomparable }: DiffSummary,
   mostShare: number,
 ): string | null {
+  // No cell was compared, and that is no equality.
+  if (incomparable !== undefined)
+    return `Not approved by itself: it cannot be compared with version ${before}: ${incomparable}.`;
   const share = cells === 0 ? 0 : differing / cells;
   // Whoever reads a feature that goes is not among the cells.
   const gone =
