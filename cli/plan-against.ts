@@ -25,7 +25,7 @@ export async function planAgainst(
         ),
     });
     if (output.isJson) output.json(planned);
-    for (const view of planned) print(output, view);
+    for (const view of planned) printPlanned(output, view);
     const changed = planned.filter(({ change }) => change === 'changed').length;
     output.line(
       `${planned.length === 1 ? '1 view' : `${planned.length} views`}: ${changed} changed, ${planned.filter(({ change }) => change === 'new').length} new, ${planned.filter(({ change }) => change === 'retired').length} retired; nothing was done`,
@@ -33,7 +33,8 @@ export async function planAgainst(
   });
 }
 
-function print(output: Output, planned: PlannedView): void {
+/** One view of the plan, for people. */
+export function printPlanned(output: Output, planned: PlannedView): void {
   const { view, change, live, fingerprint, difference, expected, sample, notCompared } = planned;
   const named = live === null ? '' : `version ${live.version} (${live.fingerprint.slice(0, 12)})`;
   const head: Readonly<Record<PlannedView['change'], string>> = {

@@ -102,11 +102,15 @@ async function asOwner<Result>(pool: pg.Pool, work: (client: pg.PoolClient) => P
     // As a client of ours names what Postgres refuses.
     const refused = isMillraceError(error) ? error.cause : error;
     if (sqlState(refused) !== INSUFFICIENT_PRIVILEGE) throw error;
-    throw new MillraceError('not-the-owner', `this login may not say what views are to be: ${refused instanceof Error ? refused.message : String(refused)}`, {
-      remedy: 'Apply with a login of the owner role (docs/deploy.md): what is applied is run by every worker.',
-      httpStatus: 403,
-      cause: error,
-    });
+    throw new MillraceError(
+      'not-the-owner',
+      `this login may not say what views are to be: ${refused instanceof Error ? refused.message : String(refused)}`,
+      {
+        remedy: 'Apply with a login of the owner role (docs/deploy.md): what is applied is run by every worker.',
+        httpStatus: 403,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -43,8 +43,9 @@ function rowOf(feature: ComparedFeature, isWhole: boolean): string[] {
   ];
 }
 
-/** 0.0123 → "1.23 %". */
+/** 0.0123 → "1.23 %"; what is too little to be shown is not shown as none. */
 export function percent(share: number): string {
+  if (share > 0 && share < 0.000_05) return '< 0.01 %';
   return `${(100 * share).toFixed(2)} %`;
 }
 

@@ -23,8 +23,11 @@ import { keysText, sharedFeatures } from './shared-features.ts';
 export const DIFF_ENTITIES = 200_000;
 /** What a comparison begins with. */
 export const LEAST_DIFF_MEMORY: MemoryAmount = { heap: 72 << 20, buffers: 32 << 20 };
+/** What it takes beside that where it can have it, for more entities than a few: states that are not decoded have to be, again and again. */
+const MORE_HEAP_BYTES = 512 << 20;
+const FEW_ENTITIES = 5_000;
 /** Of the heap, for the decoded states of each of the two. */
-const DECODED_SHARE = 0.15;
+const DECODED_SHARE = 0.25;
 /** Entities are compared in steps of this many, so that heartbeats and signals are not kept waiting. */
 const ENTITIES_PER_TURN = 500;
 
@@ -77,6 +80,8 @@ class Comparison {
     held: MemoryReservation,
   ): Promise<{ readonly diff: VersionsDiff; readonly tallies: readonly FeatureTally[] }> {
     const { before, after, entities = DIFF_ENTITIES, atUs = Number.POSITIVE_INFINITY } = this.#options;
+    if (entities > FEW_ENTITIES)
+      for (let more = MORE_HEAP_BYTES; more > 1 << 20 && !held.grow('heap', more); ) more /= 2;
     const decoded = held.heap * DECODED_SHARE;
     const sides = [before, after].map((side) => new SideReplay(side, entities, atUs, decoded));
     try {

@@ -2,7 +2,7 @@ import type { MemoryReservation } from '../memory/memory-budget.ts';
 import type { SideReplay } from './replay-side.ts';
 
 /** Of the heap, for the keys of both samples. */
-const KEYS_SHARE = 0.5;
+const KEYS_SHARE = 0.3;
 const STEP_BYTES = 16 << 20;
 /** Fewer say too little: so many are compared whatever else there is in memory. */
 const FEWEST = 200;
