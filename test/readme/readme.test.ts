@@ -19,5 +19,7 @@ test('what plan prints of it is what it would print', async () => {
   const row = describePlan(await loadDefinitions('features')).find(({ view }) => view === 'route_delays')!;
   expect(printed).toContain(`(fingerprint ${row.fingerprint.slice(0, 12)})`);
   const cells = [...printed!.matchAll(/^│ (.*) │$/gm)].map(([, line]) => line!.split('│').map((cell) => cell.trim()));
-  expect(cells.slice(1).map((line) => [line[0], line.at(-1)])).toEqual(row.features.map(({ name, tag }) => [name, tag]));
+  expect(cells.slice(1).map((line) => [line[0], line.at(-1)])).toEqual(
+    row.features.map(({ name, tag }) => [name, tag]),
+  );
 });
