@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { bundleSignKey } from '../config/bundle-sign-key.ts';
 import { applyDefinitions } from '../engine/bundles/apply-definitions.ts';
 import type { Definitions } from '../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
@@ -168,17 +169,19 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
 /** What the folder has is what is to be built. Views that cannot be stored are run from the folder, as they are. */
 async function applyAtStart(
   databaseUrl: string,
-  { installation }: Environment,
+  env: Environment,
   definitions: Definitions,
   onProgress: (line: string) => void,
 ): Promise<void> {
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation });
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
   try {
     const { views } = await applyDefinitions({
       pool,
       definitions,
       actor: actorName(),
       message: 'millrace dev',
+      keys: env.bundleKeys,
+      signKey: bundleSignKey(env) ?? undefined,
       onUnstorable: (view, { code, message }) =>
         onProgress(`warning: ${view} is run from the folder: ${code}: ${message}`),
     });

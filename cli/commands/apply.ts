@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { bundleSignKey } from '../../config/bundle-sign-key.ts';
 import { type AppliedView, applyDefinitions, type ApplyOutcome } from '../../engine/bundles/apply-definitions.ts';
 import { LOCK_FILE } from '../../engine/define/feature-lock.ts';
 import { type LockState, writeLock } from '../../engine/define/lock-file.ts';
@@ -37,7 +38,9 @@ export function addApplyCommand(program: Command): void {
     const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
     try {
       const { dryRun = false, message } = options;
-      const outcome = await applyDefinitions({ pool, definitions, views, actor: actorName(), message, dryRun });
+      const trust = { keys: env.bundleKeys, signKey: bundleSignKey(env) ?? undefined };
+      const asked = { pool, definitions, views, actor: actorName(), message, dryRun };
+      const outcome = await applyDefinitions({ ...asked, ...trust });
       // Of some of the views it would say more than was applied.
       const lock = dryRun || views.length > 0 ? null : await writeLock(definitions, dirname(definitions.folder));
       if (output.isJson) output.json({ dryRun, ...outcome, lock: lock?.state ?? null });

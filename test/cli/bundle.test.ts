@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { storeBundle, unsigned } from '../../engine/bundles/bundle-registry.ts';
-import { signBundle } from '../../engine/bundles/bundle-signature.ts';
+import { bundleKeyId, signBundle } from '../../engine/bundles/bundle-signature.ts';
 import { makeBundle } from '../../engine/bundles/make-bundle.ts';
 import { bundleHash } from '../../engine/bundles/view-bundle.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
@@ -50,6 +50,31 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([from.drop(), to.drop()]);
   rmSync(folder, { recursive: true, force: true });
+});
+
+it('apply signs what it stores; who trusts another key refuses it', async () => {
+  const folder = writeProject({ 'index.ts': text.replaceAll('promoted', 'signed_view') });
+  const path = join(dirname(folder), 'key.pem');
+  writeFileSync(path, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const apply = (variables: NodeJS.ProcessEnv): Promise<CliResult> =>
+    runCli(['apply', '--features', folder, '--json'], {
+      DATABASE_URL: from.url,
+      MILLRACE_DATA_DIR: folder,
+      ...variables,
+    });
+  expect(await apply({ MILLRACE_BUNDLE_SIGN_KEY: path })).toMatchObject({ exitCode: 0 });
+  const { rows } = await from.pool.query<{ key_id: string }>(
+    `SELECT key_id FROM millrace_catalog.view_bundle WHERE view = 'signed_view'`,
+  );
+  expect(rows).toEqual([{ key_id: bundleKeyId(keys.publicKey) }]);
+  expect(await bundle(from, ['show', 'signed_view'], { MILLRACE_BUNDLE_KEYS: publicKey })).toMatchObject({
+    exitCode: 0,
+  });
+  const stranger = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  expect(await bundle(from, ['show', 'signed_view', '--json'], { MILLRACE_BUNDLE_KEYS: stranger })).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringContaining('bundle-unsigned'),
+  });
 });
 
 function bundle(on: OwnDatabase, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<CliResult> {
