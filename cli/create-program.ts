@@ -59,6 +59,8 @@ export async function createProgram(name?: string): Promise<Command> {
   const program = new Command('millrace')
     .description(RELEASE.description)
     .version(RELEASE.version)
+    // After a command's name `--version` is the command's own.
+    .enablePositionalOptions()
     // What is wrong with a command line is told as every other error is: main.ts.
     .exitOverride()
     .configureOutput({ outputError: () => undefined });

@@ -61,6 +61,31 @@ export function lockedViews(lock: unknown): ReadonlyMap<string, FeatureTags> {
   return views;
 }
 
+/** The services of a lock that name a view, each with the tags it is locked to. Throws MillraceError `invalid-lock` as `lockedViews` does. */
+export function lockedServices(lock: unknown, view: string): ReadonlyMap<string, FeatureTags> {
+  const locked = lockedViews(lock).get(view);
+  const services = new Map(entriesOf('the lock', lock)).get('services');
+  return new Map(
+    locked === undefined
+      ? []
+      : entriesOf('services', services).flatMap(([service, views]) =>
+          entriesOf(`services.${service}`, views).some(([name]) => name === view) ? [[service, locked]] : [],
+        ),
+  );
+}
+
+/** The content of a lock's file. Throws MillraceError `invalid-lock` where it is no JSON. */
+export function parsedLock(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new MillraceError('invalid-lock', `${path} is no JSON: ${String(cause)}`, {
+      remedy: 'Write it anew: "millrace lock".',
+      cause,
+    });
+  }
+}
+
 function sorted(tags: FeatureTags): [string, string][] {
   return Object.entries(tags).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Definitions } from './compiled-view.ts';
-import { type FeatureTags, LOCK_FILE, lockedViews, lockOf, lockText } from './feature-lock.ts';
+import { type FeatureTags, LOCK_FILE, lockedViews, lockOf, lockText, parsedLock } from './feature-lock.ts';
 
 /** How a lock in a file stands to definitions. */
 export interface LockState {
@@ -47,21 +47,10 @@ export async function lockState(definitions: Definitions, folder: string, lenien
 
 function storedViews(text: string, lenient: boolean): ReadonlyMap<string, FeatureTags> {
   try {
-    return lockedViews(parsed(text));
+    return lockedViews(parsedLock(text, LOCK_FILE));
   } catch (error) {
     if (lenient && error instanceof MillraceError) return new Map();
     throw error;
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new MillraceError('invalid-lock', `${LOCK_FILE} is no JSON: ${String(cause)}`, {
-      remedy: 'Write it anew: "millrace lock".',
-      cause,
-    });
   }
 }
 

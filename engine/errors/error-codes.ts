@@ -176,6 +176,8 @@ export const ERROR_CODES = {
     'previous-behind': 'A version that readers are to be flipped back to has fallen behind the one that is served.',
     'no-candidate': 'There is no version that is built and waits to be served.',
     'not-the-candidate': 'A command means another version than the one that waits to be served, or is kept.',
+    'services-would-break':
+      'A version that is to be served lacks features that services are locked to, or has them with another meaning.',
     'no-previous': 'There is no version to flip readers back to: none was kept, or its time is over.',
     'version-not-streamable': 'A version that is to be streamed is neither built nor live.',
     'stream-not-prepared': 'A version has no offsets to stream from.',

@@ -253,7 +253,7 @@ describe('a session of dev', { timeout: TIMEOUT_MS }, () => {
       lag: 0,
     });
     expect(live!['bytes']).toBeGreaterThan(0);
-    expect((await cli('versions', world.view)).stdout).toMatch(/1 +live/);
+    expect((await cli('versions', world.view)).stdout).toMatch(/│ 1 +│ live/);
     const refused = async (...args: string[]): Promise<string> => {
       const { exitCode, stderr } = await cli(...args);
       expect(exitCode).toBe(1);

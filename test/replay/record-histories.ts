@@ -10,7 +10,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { startTestStack } from '../../stack/test-stack.ts';
 import type { Activities } from '../../activities/create-activities.ts';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import { type Command, engineSignal } from '../../workflows/feature-lifecycle/contract.ts';
+import { appliedSignal, type Command, engineSignal } from '../../workflows/feature-lifecycle/contract.ts';
 import { UPGRADES } from '../../workflows/other-release.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
@@ -124,6 +124,32 @@ const paths: readonly Path[] = [
       await send(latest, 'resume');
       await harness.reach(latest, 'streaming');
       await retired(latest);
+    },
+  },
+  {
+    name: 'approved-rolled-back',
+    async walk(harness, handle, script) {
+      await harness.reach(handle, 'published');
+      await send(handle, 'promote');
+      await harness.reach(handle, 'streaming');
+      const apply = async (applyNumber: number, more: { approval?: 'auto' } = {}): Promise<void> => {
+        const fingerprint = `fingerprint-${applyNumber}`;
+        script.plan = { ...script.plan, fingerprint };
+        await handle.signal(appliedSignal, { applyNumber, fingerprint, ...more });
+      };
+      await apply(2);
+      await harness.until(handle, ({ candidate }) => candidate?.isCaughtUp === true);
+      await send(handle, 'approve');
+      await send(handle, 'rollback');
+      await send(handle, 'approve');
+      await apply(3);
+      await harness.until(handle, ({ candidate }) => candidate?.isCaughtUp === true);
+      await send(handle, 'discard');
+      while (script.named('dropVersion').length < 1) await delay(50);
+      await apply(4, { approval: 'auto' });
+      await harness.until(handle, ({ version, previous }) => version === 4 && previous?.version === 2);
+      while (script.named('dropVersion').length < 2) await delay(50);
+      await retired(handle);
     },
   },
   {
