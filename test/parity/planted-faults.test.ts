@@ -319,6 +319,30 @@ test('order: a tie broken the wrong way', async () => {
   expect(placed(difference)).toEqual([placeOf(30), placeOf(33)]);
 });
 
+test('order: of two events with the greatest y, a maxBy that holds the earlier', async () => {
+  const at = (hour: number): string => new Date((START_US + hour * HOUR_US) / 1000).toISOString();
+  const change = (index: number): Partial<Purchase> =>
+    index === 30 ? { at: at(75), amount: 5000 } : index === 33 ? { at: at(76), amount: 5000 } : {};
+  const run = await world({ view: spendingView({ topic: 'purchases', largest: true }), change });
+  await run.stream();
+  await run.corruptState('ana', (state) => {
+    const groups = (of: unknown): { cells: number[]; refs: unknown[] }[] =>
+      (of as { groups: { cells: number[]; refs: unknown[] }[] }).groups;
+    const [, lifetime] = groups(state);
+    // Its time, and its id beside its value; before them stands `last`.
+    expect([lifetime!.cells[3], lifetime!.refs[1]]).toEqual([START_US + 76 * HOUR_US, 'id-33']);
+    lifetime!.cells[3] = START_US + 75 * HOUR_US;
+    lifetime!.refs[1] = 'id-30';
+    lifetime!.refs[2] = 'id-30';
+  });
+  const difference = only(await run.audit());
+  expect(difference).toMatchObject({
+    cause: 'order',
+    cells: [{ feature: 'largest_id', expected: 'id-33', received: 'id-30' }],
+  });
+  expect(placed(difference)).toEqual([placeOf(30), placeOf(33)]);
+});
+
 test('a row that is gone, and one that no record accounts for', async () => {
   const run = await world();
   await run.stream();

@@ -46,7 +46,7 @@ test.for(examples)('$view prints what stands there', ({ view: name, output }) =>
   const view = testView(module[name] as FeatureView);
   const { refused } = view.feed(module['rows'] as readonly Readonly<Record<string, unknown>>[]);
   expect(refused).toEqual([]);
-  const read = view.read({ shop: 'north' } as never, AT);
+  const read = view.read({ shop: 'north' }, AT);
   expect(read).toMatchObject({ errors: null, found: true });
   const lines = Object.entries(read.values).map(
     ([feature, value]) => `${feature.padEnd(24)}${JSON.stringify(value)}\n`,
