@@ -97,7 +97,7 @@ function depthOf(node: AnyNode, module: OwnModule, graph: ModuleGraph): Depth {
       const name = globalName(node.callee, module);
       const [given] = node.arguments;
       if (name !== null && /^(?:Number|String|Boolean|BigInt|parseInt|parseFloat|Math\..*)$/.test(name)) return 'none';
-      if (name !== null && /^Intl\./.test(name)) return 'none';
+      if (name?.startsWith('Intl.') === true) return 'none';
       if (name !== null && /^(?:Map|Set|Object\.freeze)$/.test(name)) {
         if (given === undefined) return 'flat';
         // Of a map the members of its pairs.
