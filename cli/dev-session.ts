@@ -11,6 +11,7 @@ import { createPool } from '../engine/postgres/pool.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
+import { bundleSignKey } from '../config/bundle-sign-key.ts';
 import { startStack } from '../stack/local-stack.ts';
 import { passwordFile } from '../stack/postgres-password.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
@@ -20,6 +21,7 @@ import { startArchive } from './archive-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics, existingTopics } from './create-topics.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from './inspect-histories.ts';
+import { tellLifecycles } from './tell-lifecycles.ts';
 import { withTemporal } from './with-temporal.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -97,7 +99,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     const { databaseUrl, kafka, temporal } = stack;
     const migrations = await ensureMigrated(databaseUrl, env.installation);
     if (migrations.length > 0) onProgress(`database: ran ${migrations.join(', ')}`);
-    await applyAtStart(databaseUrl, env, definitions, onProgress);
+    await applyAtStart({ databaseUrl, temporal }, env, definitions, onProgress);
     const sources = [...definitions.sources.values()].filter(({ topic }) => topic !== null);
     const logsServed = env.servedSample > 0;
     if (options.createTopics ?? env.kafka === null) {
@@ -168,12 +170,13 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
 
 /** What the folder has is what is to be built. Views that cannot be stored are run from the folder, as they are. */
 async function applyAtStart(
-  databaseUrl: string,
+  { databaseUrl, temporal }: { readonly databaseUrl: string; readonly temporal: TemporalSettings },
   env: Environment,
   definitions: Definitions,
   onProgress: (line: string) => void,
 ): Promise<void> {
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
+  const { installation } = env;
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation });
   try {
     const { views } = await applyDefinitions({
       pool,
@@ -185,6 +188,8 @@ async function applyAtStart(
       onUnstorable: (view, { code, message }) =>
         onProgress(`warning: ${view} is run from the folder: ${code}: ${message}`),
     });
+    // Whoever works on definitions approves what he wrote.
+    await withTemporal(temporal, installation, (client) => tellLifecycles(client, views, 'auto'));
     const changed = views.flatMap(({ view, change }) => (change === 'changed' ? [view] : []));
     if (changed.length > 0) onProgress(`applied: other definitions than before of ${changed.join(', ')}`);
   } finally {

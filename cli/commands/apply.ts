@@ -5,12 +5,16 @@ import { type AppliedView, applyDefinitions, type ApplyOutcome } from '../../eng
 import { LOCK_FILE } from '../../engine/define/feature-lock.ts';
 import { type LockState, writeLock } from '../../engine/define/lock-file.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { bundleSignKey } from '../../config/bundle-sign-key.ts';
+import { checkReachable } from '../../config/reachability.ts';
 import { actorName } from '../actor.ts';
 import { checkedDefinitions } from '../checked-definitions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS } from '../inspect-histories.ts';
 import type { Output } from '../output.ts';
-import { neededServices } from '../services.ts';
+import { knownServices, neededServices } from '../services.ts';
+import { tellLifecycles } from '../tell-lifecycles.ts';
+import { withTemporal } from '../with-temporal.ts';
 
 interface ApplyCommandOptions extends CommonOptions {
   readonly dryRun?: boolean | undefined;
@@ -35,6 +39,9 @@ export function addApplyCommand(program: Command): void {
       return;
     }
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
+    const { temporal } = knownServices(env);
+    // Before anything is moved: else it would be applied, and nobody told.
+    await checkReachable({ temporal });
     const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
     try {
       const { dryRun = false, message } = options;
@@ -43,23 +50,37 @@ export function addApplyCommand(program: Command): void {
       const outcome = await applyDefinitions({ ...asked, ...trust });
       // Of some of the views it would say more than was applied.
       const lock = dryRun || views.length > 0 ? null : await writeLock(definitions, dirname(definitions.folder));
-      if (output.isJson) output.json({ dryRun, ...outcome, lock: lock?.state ?? null });
-      else print(output, outcome, dryRun, lock);
+      const told =
+        temporal === null || dryRun
+          ? null
+          : await withTemporal(temporal, env.installation, (client) => tellLifecycles(client, outcome.views));
+      if (output.isJson)
+        output.json({ dryRun, ...outcome, lock: lock?.state ?? null, told: told === null ? null : [...told] });
+      else print(output, outcome, { dryRun, lock, told });
     } finally {
       await pool.end();
     }
   });
 }
 
-function print(
-  output: Output,
-  { applyNumber, views, gone }: ApplyOutcome,
-  dryRun: boolean,
-  lock: LockState | null,
-): void {
+interface Done {
+  readonly dryRun: boolean;
+  /** Null where it was not written. */
+  readonly lock: LockState | null;
+  /** Whose lifecycles were told; null: Temporal is not known here. */
+  readonly told: ReadonlySet<string> | null;
+}
+
+function print(output: Output, { applyNumber, views, gone }: ApplyOutcome, { dryRun, lock, told }: Done): void {
   output.table(
     ['view', 'change', 'fingerprint', 'before', 'next'],
-    views.map((view) => [view.view, view.change, short(view.fingerprint), short(view.before ?? view.live), next(view)]),
+    views.map((view) => [
+      view.view,
+      view.change,
+      short(view.fingerprint),
+      short(view.before ?? view.live),
+      next(view, told),
+    ]),
   );
   for (const view of gone)
     output.line(
@@ -67,6 +88,10 @@ function print(
     );
   if (lock !== null && lock.state !== 'same')
     output.line(`wrote ${LOCK_FILE}: commit it with the applications that read these features`);
+  if (told === null && !dryRun)
+    output.line(
+      'no Temporal is named here, so no lifecycle was told: set TEMPORAL_ADDRESS and apply again, which tells them',
+    );
   if (dryRun) output.line('nothing was changed: this was a dry run');
   else if (applyNumber === null) output.line('nothing to apply: all of it was applied before');
   else output.line(`applied, number ${applyNumber}`);
@@ -76,8 +101,10 @@ function short(fingerprint: string | null): string | null {
   return fingerprint?.slice(0, 12) ?? null;
 }
 
-/** What to do about a view, in the words of a command. */
-function next({ view, fingerprint, live }: AppliedView): string {
+/** What comes of a view, or what to do, in the words of a command. */
+function next({ view, fingerprint, live }: AppliedView, told: ReadonlySet<string> | null): string {
   if (live === fingerprint) return 'nothing: it is what is served';
-  return live === null ? `millrace start ${view}` : `millrace rebackfill ${view} builds it aside and flips to it`;
+  if (live === null) return `millrace start ${view}`;
+  if (told !== null && !told.has(view)) return `millrace start ${view}: it is served, and has no lifecycle`;
+  return `a candidate is built aside: millrace diff ${view}, millrace approve ${view}`;
 }

@@ -53,6 +53,8 @@ export interface AppliedView {
   readonly before: string | null;
   /** What readers get; null: nothing. */
   readonly live: string | null;
+  /** Of the apply that made it what it is to be, this one or one before; null in a dry run of what never was. */
+  readonly applyNumber: number | null;
 }
 
 export interface ApplyOutcome {
@@ -90,7 +92,8 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
       const result = { applyNumber, change, fingerprint, before };
       await appendEvent(client, { actor, action: 'apply', subject: view, input, result });
     }
-    return { applyNumber, views, gone: await goneFrom(client, definitions) };
+    const numbered = views.map((view) => (moved.includes(view) ? { ...view, applyNumber } : view));
+    return { applyNumber, views: numbered, gone: await goneFrom(client, definitions) };
   });
 }
 
@@ -166,18 +169,18 @@ async function compared(
   views: readonly CompiledView[],
   fingerprints: ReadonlyMap<string, string>,
 ): Promise<AppliedView[]> {
-  const desired = new Map((await desiredViews(on)).map(({ view, fingerprint }) => [view, fingerprint]));
+  const desired = new Map((await desiredViews(on)).map((one) => [one.view, one]));
   const served = new Map((await liveVersions(on)).map(({ view, fingerprint }) => [view, fingerprint]));
   const results: AppliedView[] = [];
   for (const { name: view, fingerprint: own, fingerprintBefore } of views) {
     const fingerprint = fingerprints.get(view) ?? own;
-    const before = desired.get(view) ?? null;
+    const before = desired.get(view)?.fingerprint ?? null;
     const live = served.get(view) ?? null;
     const known = before ?? live;
     const isSame = known === fingerprint;
     const isUpgrade = !isSame && known !== null && (await fingerprintBefore?.()) === known;
     const change = known === null ? 'new' : isSame ? 'unchanged' : isUpgrade ? 'upgraded' : 'changed';
-    results.push({ view, change, fingerprint, before, live });
+    results.push({ view, change, fingerprint, before, live, applyNumber: desired.get(view)?.applyNumber ?? null });
   }
   return results;
 }

@@ -291,8 +291,17 @@ describe('audit', () => {
       'audit schedule',
       'promote',
       'start',
+      // By `dev`, at its start.
+      'apply',
     ]);
-    expect(events.map(({ input }) => input)).toEqual([{ every: null }, { every: '1h' }, { every: '1s' }, {}, {}]);
+    expect(events.map(({ input }) => input)).toEqual([
+      { every: null },
+      { every: '1h' },
+      { every: '1s' },
+      {},
+      {},
+      { message: 'millrace dev' },
+    ]);
     expect(events[3]).toMatchObject({ result: { outcome: 'accepted', phase: 'catching-up' } });
     expect(new Set(events.map(({ actor }) => actor)).size).toBe(1);
     expect(events[0]!.actor).toContain('@');
