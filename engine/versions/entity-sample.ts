@@ -86,12 +86,17 @@ export class EntitySample {
 
   #cut(): void {
     if (this.#byKey.size <= this.#most) return;
-    const ordered = [...this.#byKey.values()].sort(byHash);
-    this.#last = ordered[this.#most - 1]!;
-    for (const { keyText, number } of ordered.slice(this.#most)) {
-      this.#byKey.delete(keyText);
-      this.#bytes -= bytesOf(keyText);
-      this.#drop(number);
+    // Numbers are sorted, and entities where they tie alone: of the order of all of them nothing else is asked here.
+    const hashes = Float64Array.from(this.#byKey.values(), ({ hash }) => hash).sort();
+    const bound = hashes[this.#most - 1]!;
+    const ties = [...this.#byKey.values()].filter(({ hash }) => hash === bound).sort(byHash);
+    const last = ties[this.#most - 1 - hashes.indexOf(bound)]!;
+    this.#last = last;
+    for (const entity of this.#byKey.values()) {
+      if (byHash(entity, last) <= 0) continue;
+      this.#byKey.delete(entity.keyText);
+      this.#bytes -= bytesOf(entity.keyText);
+      this.#drop(entity.number);
     }
   }
 }
