@@ -11,7 +11,6 @@ import { createPool } from '../engine/postgres/pool.ts';
 import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { startApi } from '../serving/start-api.ts';
 import type { Environment, KafkaSettings } from '../config/environment.ts';
-import { bundleSignKey } from '../config/bundle-sign-key.ts';
 import { startStack } from '../stack/local-stack.ts';
 import { passwordFile } from '../stack/postgres-password.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';

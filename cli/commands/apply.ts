@@ -5,7 +5,6 @@ import { type AppliedView, applyDefinitions, type ApplyOutcome } from '../../eng
 import { LOCK_FILE } from '../../engine/define/feature-lock.ts';
 import { type LockState, writeLock } from '../../engine/define/lock-file.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
-import { bundleSignKey } from '../../config/bundle-sign-key.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import { actorName } from '../actor.ts';
 import { checkedDefinitions } from '../checked-definitions.ts';

@@ -16,6 +16,7 @@ import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
 import { textOfHistory } from './history-text.ts';
+import { walkCandidates } from './walk-candidates.ts';
 
 const [suffixGiven, ...only] = process.argv.slice(2);
 const suffix = suffixGiven === undefined || suffixGiven === '' ? '' : `-${suffixGiven}`;
@@ -126,6 +127,7 @@ const paths: readonly Path[] = [
       await retired(latest);
     },
   },
+  { name: 'approved-rolled-back', walk: walkCandidates },
   {
     name: 'approved-rolled-back',
     async walk(harness, handle, script) {
