@@ -174,8 +174,7 @@ async function applyAtStart(
   definitions: Definitions,
   onProgress: (line: string) => void,
 ): Promise<void> {
-  const { installation } = env;
-  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation });
+  const pool = createPool(databaseUrl, { max: 1, applicationName: 'millrace-apply', installation: env.installation });
   try {
     const { views } = await applyDefinitions({
       pool,
@@ -188,7 +187,7 @@ async function applyAtStart(
         onProgress(`warning: ${view} is run from the folder: ${code}: ${message}`),
     });
     // Whoever works on definitions approves what he wrote.
-    await withTemporal(temporal, installation, (client) => tellLifecycles(client, views, 'auto'));
+    await withTemporal(temporal, env.installation, (client) => tellLifecycles(client, views, 'auto'));
     const changed = views.flatMap(({ view, change }) => (change === 'changed' ? [view] : []));
     if (changed.length > 0) onProgress(`applied: other definitions than before of ${changed.join(', ')}`);
   } finally {

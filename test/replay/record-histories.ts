@@ -4,38 +4,22 @@
  *
  *   node test/replay/record-histories.ts [SUFFIX [NAME…]]
  */
-import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { startTestStack } from '../../stack/test-stack.ts';
-import type { Activities } from '../../activities/create-activities.ts';
-import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
-import { appliedSignal, type Command, engineSignal } from '../../workflows/feature-lifecycle/contract.ts';
+import { appliedSignal, engineSignal } from '../../workflows/feature-lifecycle/contract.ts';
 import { UPGRADES } from '../../workflows/other-release.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
-import { textOfHistory } from './history-text.ts';
+import { recordArchive, recordAudit, recordExport } from './record-other-workflows.ts';
+import { isWanted, retired, save, scripts, send } from './recording.ts';
 import { walkCandidates } from './walk-candidates.ts';
-
-const [suffixGiven, ...only] = process.argv.slice(2);
-const suffix = suffixGiven === undefined || suffixGiven === '' ? '' : `-${suffixGiven}`;
-const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
-const scripts = new Map<string, { activities(): Activities }>();
 
 interface Path {
   readonly name: string;
   readonly options?: Readonly<Record<string, unknown>>;
   walk(harness: LifecycleHarness, handle: WorkflowHandle, script: ScriptedActivities): Promise<void>;
-}
-
-async function send(handle: WorkflowHandle, command: Command): Promise<void> {
-  await handle.executeUpdate(command);
-}
-
-async function retired(handle: WorkflowHandle): Promise<void> {
-  await send(handle, 'retire');
-  await handle.result();
 }
 
 /** Cancels the newest run, and waits for the next. */
@@ -289,75 +273,6 @@ async function recordRecovery(harness: LifecycleHarness): Promise<void> {
   await save(harness, handle.workflowId, undefined, 'upgraded-after-failing');
 }
 
-/** Slices, a failure, a pause, a run carried over, a stop. */
-async function recordArchive(harness: LifecycleHarness): Promise<void> {
-  const source = 'clicks';
-  const script = new ScriptedActivities(source);
-  script.failing = { runArchiveSlice: scriptedFailure('archive-not-writable') };
-  scripts.set(source, script);
-  const workflowId = archiveWorkflowId(source);
-  const handle = await harness.client.workflow.start('archiveSource', {
-    workflowId,
-    taskQueue: harness.taskQueue,
-    args: [{ source, options: { sliceSeconds: 1, maxHistoryEvents: 80 } }],
-  });
-  const latest = harness.client.workflow.getHandle(workflowId);
-  const reached = async (wanted: string): Promise<void> => {
-    while ((await latest.query<{ phase: string }>('status')).phase !== wanted) await delay(50);
-  };
-  const { runId } = await handle.describe();
-  await reached('failed');
-  script.failing = { tendArchive: scriptedFailure('archive-file-damaged') };
-  await latest.executeUpdate('retry');
-  while (script.named('tendArchive').length < 1) await delay(50);
-  script.failing = {};
-  await latest.executeUpdate('pause');
-  await reached('paused');
-  await latest.executeUpdate('resume');
-  while ((await latest.describe()).runId === runId) await delay(50);
-  while (script.named('runArchiveSlice').length < 8) await delay(50);
-  await latest.executeUpdate('stop');
-  await latest.result();
-  await save(harness, workflowId, runId, 'archive');
-  await save(harness, workflowId, (await latest.describe()).runId, 'archive-last-run');
-}
-
-/** One that finds a difference and tells the lifecycle; one that has nobody to tell; one of a view nobody is served. */
-async function recordAudit(harness: LifecycleHarness): Promise<void> {
-  const view = 'audited';
-  const script = new ScriptedActivities(view);
-  scripts.set(view, script);
-  const lifecycle = await harness.start(view);
-  await harness.reach(lifecycle, 'published');
-  const audited = async (name: string): Promise<void> => {
-    const workflowId = `audit:${view}:${name}`;
-    const args = [{ view }];
-    await harness.client.workflow.execute('auditParity', { workflowId, taskQueue: harness.taskQueue, args });
-    await save(harness, workflowId, undefined, name);
-  };
-  script.audit = auditSummary({ view, verdict: 'broken', cellsDiffering: 1, causes: { 'store-corruption': 1 } });
-  await audited('audit-broken');
-  await harness.until(lifecycle, ({ parity }) => parity?.verdict === 'broken');
-  await retired(lifecycle);
-  await save(harness, lifecycle.workflowId, undefined, 'lifecycle-told-of-audit');
-  script.audit = auditSummary({ view });
-  await audited('audit-of-no-lifecycle');
-  script.audit = { view, verdict: 'not-served', reason: 'it is served to nobody' };
-  await audited('audit-not-served');
-}
-
-async function save(
-  harness: LifecycleHarness,
-  workflowId: string,
-  runId: string | undefined,
-  name: string,
-): Promise<void> {
-  const history = await harness.client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const file = new URL(`./histories/${name}${suffix}.json`, import.meta.url);
-  await writeFile(file, `{"workflowId":${JSON.stringify(workflowId)},"history":${textOfHistory(history)}}\n`);
-  process.stdout.write(`${name}: ${history.events?.length} events\n`);
-}
-
 const stack = await startTestStack((line) => process.stderr.write(`${line}\n`));
 try {
   const harness = await LifecycleHarness.open({
@@ -402,18 +317,7 @@ try {
       await save(harness, handle.workflowId, undefined, path.name);
     }
     if (isWanted('upgraded-after-failing')) await recordRecovery(harness);
-    if (isWanted('export-training-set')) {
-      const script = new ScriptedActivities('delay_model');
-      scripts.set('delay_model', script);
-      const workflowId = 'export:delay_model:recorded';
-      const handle = await harness.client.workflow.start('exportTrainingSet', {
-        workflowId,
-        taskQueue: harness.taskQueue,
-        args: [{ service: 'delay_model', spine: 'labels.parquet', out: 'train.parquet' }],
-      });
-      await handle.result();
-      await save(harness, workflowId, undefined, 'export-training-set');
-    }
+    if (isWanted('export-training-set')) await recordExport(harness);
     if (isWanted('archive')) await recordArchive(harness);
     if (isWanted('audit')) await recordAudit(harness);
   } finally {
