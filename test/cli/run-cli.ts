@@ -58,6 +58,11 @@ export class CliRun {
   interrupt(): void {
     this.#child.kill('SIGINT');
   }
+
+  /** As the kernel ends it: it can do nothing more. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
 }
 
 /** Runs a command to its end. */
