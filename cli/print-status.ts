@@ -1,5 +1,6 @@
 import type { LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
 import { count, isoMicros, type Output } from './output.ts';
+import { sideVersionLines } from './side-versions-text.ts';
 
 /** Where a lifecycle has come to, in a line (or as JSON). */
 export function printStatus(output: Output, status: LifecycleStatus): void {
@@ -20,16 +21,7 @@ export function printStatus(output: Output, status: LifecycleStatus): void {
     output.line(
       `built by ${upgrade.from === null ? 'earlier semantics' : `semantics ${upgrade.from}`} of the engine; a version by semantics ${upgrade.to} takes over once it is built`,
     );
-  const { candidate, previous } = status;
-  if (candidate?.waitsSinceMs != null) {
-    const behind = candidate.isCaughtUp
-      ? 'caught up'
-      : `${candidate.lag === null ? '' : `${count(candidate.lag)} behind, `}catching up`;
-    output.line(`version ${candidate.version} is built (${behind}) and waits: millrace approve ${status.view}`);
-  }
-  if (candidate?.judged != null) output.line(candidate.judged);
-  if (previous != null)
-    output.line(`version ${previous.version} is kept until ${isoMicros(previous.keptUntilMs * 1000).slice(0, 19)}Z`);
+  for (const line of sideVersionLines(status)) output.line(line);
   if (status.notice !== null) output.line(status.notice);
   if (status.waitingFor != null)
     output.line(`waits since ${isoMicros(status.waitingFor.sinceMs * 1000)}: ${status.waitingFor.message}`);

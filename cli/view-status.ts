@@ -16,7 +16,12 @@ import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions
 import { DEFAULT_INSTALLATION, type InstallationNames } from '../engine/installation/installation-names.ts';
 import type { KafkaSettings } from '../config/environment.ts';
 import type { TemporalSettings } from '../config/temporal-settings.ts';
-import type { Command, LifecycleStatus } from '../workflows/feature-lifecycle/contract.ts';
+import type {
+  CandidateStatus,
+  Command,
+  LifecycleStatus,
+  PreviousStatus,
+} from '../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../workflows/failure.ts';
 import type { Waiting } from '../workflows/waits.ts';
 import { viewProgress } from '../serving/view-progress.ts';
@@ -68,6 +73,9 @@ export interface ViewStatus {
   readonly filesNotInVersion: number | null;
   /** What it is to be: the definition that was applied last; null where none ever was. */
   readonly applied: AppliedDefinition | null;
+  /** What is built and not served, and what was served and is kept; null where there is none, and where no lifecycle answers. */
+  readonly candidate: CandidateStatus | null;
+  readonly previous: PreviousStatus | null;
   /** When the served version was published, µs. */
   readonly servedSince: number | null;
   readonly accepts: readonly Command[];
@@ -218,6 +226,8 @@ async function statusOf(
     error: own?.error ?? failure,
     filesNotInVersion: live === null ? null : await connected.newerFiles(live),
     applied: await appliedTo(pool, view),
+    candidate: own?.candidate ?? null,
+    previous: own?.previous ?? null,
     servedSince: live?.publishedAtUs ?? null,
     accepts: own?.accepts ?? [],
     running: activities.map((activity) => `${activity.type}: ${progressOf(activity)}`),

@@ -4,6 +4,7 @@ import { missingLockText } from '../lock-text.ts';
 import { newerFilesBy, newerFilesText } from '../newer-files.ts';
 import { count, isoMicros, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
+import { sideVersionLines } from '../side-versions-text.ts';
 import { type AppliedDefinition, gatherStatus, type ViewStatus } from '../view-status.ts';
 
 /** `millrace status [VIEW]`. */
@@ -59,6 +60,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
     if (status.heldBack !== null && status.waitingFor === null) output.line(`${status.view}: ${status.heldBack}`);
     const { applied, fingerprint } = status;
     if (applied !== null && applied.fingerprint !== fingerprint) output.line(`${status.view}: ${appliedText(applied)}`);
+    for (const line of sideVersionLines(status)) output.line(`${status.view}: ${line}`);
     const newer = newerFilesText(status.filesNotInVersion, status.view);
     if (newer !== null) output.line(`${status.view}: ${newer}`);
     for (const line of status.running) output.line(`${status.view}: ${line}`);
