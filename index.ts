@@ -6,7 +6,7 @@ export { epoch } from './engine/contract/epoch.ts';
 export type { Micros } from './engine/values/field-type.ts';
 export type { Duration } from './engine/define/duration.ts';
 export { type Entity, entity } from './engine/define/entity.ts';
-export type { Feature, OpenFeature } from './engine/define/feature.ts';
+export type { Feature, OpenFeature, WindowOptions } from './engine/define/feature.ts';
 export {
   type FeatureService,
   featureService,

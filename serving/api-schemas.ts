@@ -172,6 +172,7 @@ export const viewsResponseSchema = z
             type: typeSchema,
             nullable: z.boolean(),
             window_us: z.number().nullable(),
+            ago_us: z.number().openapi({ description: 'How long before the read the window ends.', example: 0 }),
             tag: z.string().nullable().openapi({
               description:
                 'What the feature means: the same in every version for as long as that stays the same. Null of a version from before there were tags.',

@@ -196,6 +196,7 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
           type: nameOfType(feature.result),
           nullable: feature.nullable,
           window_us: feature.windowUs,
+          ago_us: feature.agoUs ?? 0,
           tag: tags?.features[feature.name] ?? null,
         })),
         published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { StoredVersionCode } from '../../engine/bundles/version-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
-import { formatDuration } from '../../engine/define/duration.ts';
+import { formatDuration, windowText } from '../../engine/define/duration.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
@@ -114,11 +114,11 @@ function print(output: Output, explanation: Explanation): void {
 }
 
 function printFeature(output: Output, feature: ExplainedFeature): void {
-  const { name, aggregate, input, windowSeconds, hopSeconds, value, replayed } = feature;
+  const { name, aggregate, input, windowSeconds, hopSeconds, agoSeconds, value, replayed } = feature;
   const over =
     windowSeconds === null
       ? 'lifetime'
-      : `over ${formatDuration(windowSeconds * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
+      : `over ${windowText(windowSeconds * 1_000_000, (agoSeconds ?? 0) * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
   output.line();
   output.line(`${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''}) ${over}`);
   if (shownCell(value) !== shownCell(replayed)) output.line(`  DIFFERS: by the log it is ${shownCell(replayed)}`);

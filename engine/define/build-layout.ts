@@ -28,8 +28,8 @@ export function buildLayout(
   declared: readonly FeaturePlan[],
 ): { layout: ViewLayout; slots: readonly SlotPlan[] } {
   const spans = new Map<number | null, number | null>();
-  for (const { hopUs, windowUs } of declared) {
-    spans.set(hopUs, hopUs === null ? null : Math.max(spans.get(hopUs) ?? 0, windowUs ?? 0));
+  for (const { hopUs, windowUs, agoUs } of declared) {
+    spans.set(hopUs, hopUs === null ? null : Math.max(spans.get(hopUs) ?? 0, (windowUs ?? 0) + agoUs));
   }
   const groups: GroupLayout[] = [...spans]
     .map(([hopUs, spanUs]) => ({ hopUs, spanUs }))
@@ -57,9 +57,10 @@ export function buildLayout(
     features: features.map((feature): FeatureLayout => {
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
-      const { name, aggregate, windowUs, hopUs, result, population } = feature;
+      const { name, aggregate, windowUs, hopUs, agoUs, result, population } = feature;
       const nullable = aggregate !== 'count';
-      return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...(population ? { population } : {}) };
+      const more = { ...(agoUs > 0 ? { agoUs } : {}), ...(population ? { population } : {}) };
+      return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...more };
     }),
   };
   return { layout, slots };

@@ -26,6 +26,14 @@ export function defaultHopMicros(windowUs: number): number {
   return MICROS_PER_UNIT.d;
 }
 
+/** What a feature covers, as it is shown: `7d`, `7d, 7d ago`, `lifetime`. */
+export function windowText(windowUs: number | null, agoUs: number | undefined): string {
+  if (windowUs === null) return 'lifetime';
+  return agoUs === undefined || agoUs === 0
+    ? formatDuration(windowUs)
+    : `${formatDuration(windowUs)}, ${formatDuration(agoUs)} ago`;
+}
+
 /** The shortest text of a duration: `7d`, `90s`. Weeks are printed as days. */
 export function formatDuration(micros: number): string {
   for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {

@@ -26,6 +26,8 @@ export interface Feature<out Value = unknown> {
   readonly window: string | null;
   /** Null: the default of the window. */
   readonly hop: string | null;
+  /** How far back the window lies; null: it ends at the time of the read. */
+  readonly ago: string | null;
   /** Keeps the events it is true of; null: all. */
   readonly condition: RowFunction | null;
   /** Modifiers that were given more than once. */
@@ -34,17 +36,22 @@ export interface Feature<out Value = unknown> {
   readonly value?: Value;
 }
 
+/** How a window is cut into tiles, and how far back it lies. */
+export interface WindowOptions {
+  readonly hop?: Duration | undefined;
+  readonly ago?: Duration | undefined;
+}
+
 interface Modifiers<Value, Row, Left extends ModifierName> {
   /**
-   * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life.
+   * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life. `hop` is the length of
+   * its tiles; `ago` has it end so much earlier: the same window as it was then, in whole tiles.
    *
    * @example
    * f.count().over('1h', { hop: '10s' })
+   * f.count().over('7d', { ago: '7d' }) // the week before
    */
-  over(
-    window: Duration,
-    options?: { readonly hop?: Duration | undefined },
-  ): OpenFeature<Value, Row, Exclude<Left, 'over'>>;
+  over(window: Duration, options?: WindowOptions): OpenFeature<Value, Row, Exclude<Left, 'over'>>;
   /**
    * Keeps, of the rows that the view's own `where` keeps, those it is true of, for this feature alone: other features, whether an entity is
    * found and what is its newest event do not depend on it. It runs before the feature's input, which may rely on it.
@@ -176,6 +183,7 @@ const plain: FeatureFacts = {
   population: false,
   window: null,
   hop: null,
+  ago: null,
   condition: null,
   repeated: [],
 };
@@ -186,8 +194,15 @@ function feature(facts: FeatureFacts): AnyFeature {
   return Object.freeze({
     kind: 'feature',
     ...facts,
-    over: (window: Duration, options?: { readonly hop?: Duration | undefined }) =>
-      feature({ ...facts, window, hop: options?.hop ?? null, repeated: repeatedIf(facts.window !== null, 'over') }),
+    over: (window: Duration, options?: WindowOptions) =>
+      feature({
+        ...facts,
+        // Untyped callers leave it out; `compileDefinitions` says so.
+        window: window ?? '',
+        hop: options?.hop ?? null,
+        ago: options?.ago ?? null,
+        repeated: repeatedIf(facts.window !== null, 'over'),
+      }),
     where: (condition: RowFunction) =>
       feature({ ...facts, condition, repeated: repeatedIf(facts.condition !== null, 'where') }),
   });

@@ -1,6 +1,6 @@
 import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
 import { shownInputs } from './shown-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
@@ -101,7 +101,7 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
     name: feature.name,
     aggregate: feature.aggregate,
     input: shownInputs(view, index) ?? '*',
-    window: feature.windowUs === null ? 'lifetime' : formatDuration(feature.windowUs),
+    window: windowText(feature.windowUs, feature.agoUs),
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
     type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}`,
     tag: view.tags?.features[feature.name] ?? null,

@@ -6,10 +6,10 @@ import { nameOfType } from '../values/type-name.ts';
 import { underTraps } from '../purity/purity-traps.ts';
 import type { SourceCompilation } from './compile-source.ts';
 import type { ReportFault } from './definition-fault.ts';
-import { defaultHopMicros, durationMicros, formatDuration } from './duration.ts';
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
+import { readWindow, type Window } from './read-window.ts';
 import type { AggregateName, PartialKind, SlotLayout } from './view-layout.ts';
 
 /** Where a value comes from, and its type. */
@@ -19,7 +19,7 @@ export interface InputPlan {
 }
 
 /** A feature judged and resolved. */
-export interface FeaturePlan {
+export interface FeaturePlan extends Window {
   readonly name: string;
   readonly aggregate: AggregateName;
   readonly partial: PartialKind;
@@ -29,8 +29,6 @@ export interface FeaturePlan {
   readonly order: InputPlan | null;
   /** Its own `where`. */
   readonly condition: RowFunction | null;
-  readonly windowUs: number | null;
-  readonly hopUs: number | null;
   readonly result: ScalarType;
   readonly population: boolean;
 }
@@ -207,14 +205,6 @@ function knownType(input: string | RowFunction, known: ScalarType | null | undef
 /** Columns of a Postgres table or view. */
 const MOST_COLUMNS = 1600;
 
-/** About 140 KB of a state for one aggregate, at the 7 bytes a tile of a partial takes. */
-const MAX_TILES = 20_000;
-
-interface Window {
-  readonly windowUs: number | null;
-  readonly hopUs: number | null;
-}
-
 function plan(
   name: string,
   feature: Feature,
@@ -311,34 +301,4 @@ export function declaredType(schema: z.core.$ZodType, path: string, report: Repo
       'Use z.iso.datetime(): from the contract on a time is a time.',
     );
   return faulty ? null : type;
-}
-
-function readWindow(feature: Feature, path: string, report: ReportFault): Window {
-  if (feature.window === null) return { windowUs: null, hopUs: null };
-  const example = "Write a whole number and a unit, ms, s, m, h, d or w: .over('7d').";
-  const windowUs = durationMicros(feature.window);
-  if (windowUs === undefined)
-    report('invalid-duration', `${path}.over`, `${JSON.stringify(feature.window)} is not a duration`, example);
-  const hopUs = feature.hop === null ? defaultHopMicros(windowUs ?? 1) : durationMicros(feature.hop);
-  if (hopUs === undefined)
-    report('invalid-duration', `${path}.hop`, `${JSON.stringify(feature.hop)} is not a duration`, example);
-  if (windowUs !== undefined && hopUs !== undefined && windowUs < hopUs) {
-    const hop = feature.hop === null ? `its default hop ${formatDuration(hopUs)}` : `its hop ${feature.hop}`;
-    report(
-      'window-too-short',
-      `${path}.over`,
-      `the window ${feature.window} is shorter than ${hop}`,
-      'Lengthen the window, or name a shorter hop: { hop: ... }.',
-    );
-  }
-  const tiles = windowUs === undefined || hopUs === undefined ? 0 : Math.ceil(windowUs / hopUs) + 1;
-  if (tiles > MAX_TILES) {
-    report(
-      'too-many-tiles',
-      `${path}.over`,
-      `the window ${feature.window} by a hop of ${formatDuration(hopUs ?? 1)} is up to ${tiles} tiles of an entity's state, at most ${MAX_TILES} are allowed: a state is one row, written anew with its events`,
-      'Name a longer hop: { hop: ... }; a window then begins at most one hop early.',
-    );
-  }
-  return { windowUs: windowUs ?? null, hopUs: hopUs ?? null };
 }

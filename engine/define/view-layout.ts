@@ -33,7 +33,7 @@ export function isOrdered(partial: PartialKind): boolean {
 /** Partials of one hop length share one series of tiles. A group with `hopUs: null` is the lifetime group: one partial set, no tiles. */
 export interface GroupLayout {
   readonly hopUs: number | null;
-  /** The longest window of the group in microseconds; tiles older than it can see are dropped. `null` for lifetime. */
+  /** How far back the windows of the group begin, at most, in microseconds: what is older is dropped. `null` for lifetime. */
   readonly spanUs: number | null;
 }
 
@@ -58,6 +58,8 @@ export interface FeatureLayout {
   /** `null`: lifetime. */
   readonly windowUs: number | null;
   readonly hopUs: number | null;
+  /** How long before the read the window ends; undefined: with it. */
+  readonly agoUs?: number | undefined;
   readonly result: ScalarType;
   /** False for counts only. */
   readonly nullable: boolean;

@@ -17,6 +17,7 @@ import {
   WIDE_ZIGZAG,
   zigzag,
 } from './sql-values.ts';
+import { isSameSpan, reachUs, type WindowSpan } from '../state/window-tiles.ts';
 import { MOMENTS_VARIABLES, spreadStatements, squareStatements } from './sql-moments.ts';
 
 /** The code, in SQL alone, of a text that Postgres has no place for. */
@@ -29,9 +30,8 @@ interface Accumulator {
   readonly window: number;
 }
 
-interface Window {
+interface Window extends WindowSpan {
   readonly group: number;
-  readonly windowUs: number | null;
 }
 
 /**
@@ -46,8 +46,11 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
   const ofFeature = layout.features.map((feature): Accumulator => {
     const slot = layout.slots[feature.slot];
     if (slot === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
-    let window = windows.findIndex((known) => known.group === slot.group && known.windowUs === feature.windowUs);
-    if (window < 0) window = windows.push({ group: slot.group, windowUs: feature.windowUs }) - 1;
+    let window = windows.findIndex((known) => known.group === slot.group && isSameSpan(known, feature));
+    if (window < 0) {
+      const { windowUs, agoUs } = feature;
+      window = windows.push({ group: slot.group, windowUs, agoUs }) - 1;
+    }
     const known = accumulators.find((one) => one.slot === feature.slot && one.window === window);
     if (known !== undefined) return known;
     const accumulator = { name: `a${accumulators.length}`, slot: feature.slot, window };
@@ -102,12 +105,13 @@ function floorDivision(a: string, b: number): string {
   return `((${a}) - ((((${a}) % ${b}) + ${b}) % ${b})) / ${b}`;
 }
 
-function windowBounds(layout: ViewLayout, { group, windowUs }: Window, index: number): string[] {
+/** As `firstTileSeen` and `lastTileSeen` have it. */
+function windowBounds(layout: ViewLayout, { group, ...span }: Window, index: number): string[] {
   const hopUs = layout.groups[group]?.hopUs ?? null;
-  if (windowUs === null || hopUs === null) return [];
+  if (span.windowUs === null || hopUs === null) return [];
   return [
-    `from_${index} := ${floorDivision(`at_us - ${windowUs}`, hopUs)};`,
-    `until_${index} := ${floorDivision('at_us', hopUs)};`,
+    `from_${index} := ${floorDivision(`at_us - ${reachUs(span)}`, hopUs)};`,
+    `until_${index} := ${floorDivision(span.agoUs === undefined ? 'at_us' : `at_us - ${span.agoUs}`, hopUs)};`,
   ];
 }
 

@@ -1,6 +1,7 @@
 import { STATE_CORRUPT } from '../values/cell.ts';
 import type { SlotLayout } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
+import { firstTileSeen, lastTileSeen } from '../state/window-tiles.ts';
 import type { ServedValue } from '../served/served-read.ts';
 import { type DifferingTiles, differingTiles } from './check-stored.ts';
 import { countDiffering, sameCell } from './compare-values.ts';
@@ -128,10 +129,13 @@ export class ReadEvidence implements Evidence {
 
   /** Whether the event's tile lies in the feature's window. */
   isVisible(event: EntityEvent, feature: number): boolean {
-    const { windowUs, hopUs } = this.#case.reducer.layout.features[feature]!;
+    const layout = this.#case.reducer.layout.features[feature]!;
+    const { windowUs, hopUs } = layout;
     if (windowUs === null || hopUs === null) return true;
     const tile = tileIn(hopUs, event);
-    return tile >= Math.floor((this.asOfUs - windowUs) / hopUs) && tile <= Math.floor(this.asOfUs / hopUs);
+    return (
+      tile >= firstTileSeen(layout, windowUs, hopUs, this.asOfUs) && tile <= lastTileSeen(layout, hopUs, this.asOfUs)
+    );
   }
 }
 

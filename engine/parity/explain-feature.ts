@@ -9,6 +9,7 @@ import { comparisonOf, idComparisonOf } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import { CorruptState } from '../state/stored-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
+import { firstTileSeen, lastTileSeen } from '../state/window-tiles.ts';
 import { sameCell } from './compare-values.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { tileIn } from './evidence.ts';
@@ -32,7 +33,7 @@ export interface FeatureSubject {
 export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   const { view, feature, state, replayed, maxRecords, maxTiles } = subject;
   const { layout } = view;
-  const { name, aggregate, windowUs, hopUs, result } = layout.features[feature]!;
+  const { name, aggregate, windowUs, hopUs, agoUs, result } = layout.features[feature]!;
   const tiles = tilesOf(subject);
   const behind = recordsOf(subject);
   const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
@@ -43,6 +44,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
     input: shownInputs(view, feature),
     windowSeconds: windowUs === null ? null : windowUs / 1_000_000,
     hopSeconds: hopUs === null ? null : hopUs / 1_000_000,
+    ...(agoUs === undefined ? {} : { agoSeconds: agoUs / 1_000_000 }),
     value: cellJson(result, cellOf(subject, state)),
     replayed: cellJson(result, cellOf(subject, replayed)),
     tiles: tiles.slice(0, maxTiles),
@@ -60,9 +62,10 @@ function cellOf({ reducer, feature, atUs }: FeatureSubject, state: EntityState |
 
 /** The tiles the feature's window sees, [from, to]; null for a lifetime feature. */
 function windowOf({ view, feature, atUs }: FeatureSubject): { from: number; to: number; hopUs: number } | null {
-  const { windowUs, hopUs } = view.layout.features[feature]!;
+  const layout = view.layout.features[feature]!;
+  const { windowUs, hopUs } = layout;
   if (windowUs === null || hopUs === null) return null;
-  return { from: Math.floor((atUs - windowUs) / hopUs), to: Math.floor(atUs / hopUs), hopUs };
+  return { from: firstTileSeen(layout, windowUs, hopUs, atUs), to: lastTileSeen(layout, hopUs, atUs), hopUs };
 }
 
 /** Newest first; those that hold nothing for the feature are left out. */

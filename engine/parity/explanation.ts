@@ -66,6 +66,8 @@ export interface ExplainedFeature {
   /** Seconds; null for a lifetime feature. */
   readonly windowSeconds: number | null;
   readonly hopSeconds: number | null;
+  /** How long before `asOf` its window ends; undefined: with it. */
+  readonly agoSeconds?: number | undefined;
   /** What readers get: the value, or the error that stands beside a null. */
   readonly value: CellJson;
   /** What a replay of the log gives; differs from `value` only where parity is broken. */

@@ -21,6 +21,7 @@ import {
 } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
 import type { StateReader, ViewReducer } from './view-reducer.ts';
+import { firstTileSeen, isSameSpan, lastTileSeen, reachUs, type WindowSpan } from './window-tiles.ts';
 
 /**
  * The engine of one view: apply, merge, read and the canonical codec (design §5 and §6). Holds no state of its own but a
@@ -55,9 +56,8 @@ export function createStateReader(layout: ViewLayout): StateReader {
 }
 
 /** A distinct (group, window): its rows are looked up once per read, whatever number of features it has. */
-interface WindowPlan {
+interface WindowPlan extends WindowSpan {
   readonly group: number;
-  readonly windowUs: number | null;
 }
 
 interface FeaturePlan {
@@ -86,11 +86,14 @@ class TileViewReducer implements ViewReducer<TileState> {
       const slot = layout.slots[feature.slot];
       const group = slot === undefined ? undefined : this.#groups[slot.group];
       if (slot === undefined || group === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
-      if ((feature.windowUs === null) !== (group.hopUs === null) || (feature.windowUs ?? 0) > group.spanUs) {
+      if ((feature.windowUs === null) !== (group.hopUs === null) || reachUs(feature) > group.spanUs) {
         throw internalBug(`feature "${feature.name}" does not fit its hop group`);
       }
-      let window = windows.findIndex((known) => known.group === slot.group && known.windowUs === feature.windowUs);
-      if (window < 0) window = windows.push({ group: slot.group, windowUs: feature.windowUs }) - 1;
+      let window = windows.findIndex((known) => known.group === slot.group && isSameSpan(known, feature));
+      if (window < 0) {
+        const { windowUs, agoUs } = feature;
+        window = windows.push({ group: slot.group, windowUs, agoUs }) - 1;
+      }
       const partial = group.partials[group.slots.indexOf(feature.slot)]!;
       return { window, group: slot.group, read: partial.reader(feature) };
     });
@@ -144,7 +147,8 @@ class TileViewReducer implements ViewReducer<TileState> {
 
   read(state: TileState, atUs: number): Cell[] {
     for (let index = 0; index < this.#windows.length; index++) {
-      const { group: at, windowUs } = this.#windows[index]!;
+      const span = this.#windows[index]!;
+      const { group: at, windowUs } = span;
       const group = this.#groups[at]!;
       const rows = state.groups[at]!;
       const end = endRow(group, rows);
@@ -153,11 +157,11 @@ class TileViewReducer implements ViewReducer<TileState> {
         this.#to[index] = end;
         continue;
       }
-      const last = tileOf(atUs, group.hopUs);
+      const last = lastTileSeen(span, group.hopUs, atUs);
       const newest = end > rows.head ? rows.cells[(end - 1) * group.cellStride]! : last;
       const to = newest <= last ? end : firstRowFrom(group, rows, last + 1, end);
       this.#to[index] = to;
-      this.#from[index] = firstRowFrom(group, rows, tileOf(atUs - windowUs, group.hopUs), to);
+      this.#from[index] = firstRowFrom(group, rows, firstTileSeen(span, windowUs, group.hopUs, atUs), to);
     }
     const cells: Cell[] = [];
     for (let index = 0; index < this.#features.length; index++) {

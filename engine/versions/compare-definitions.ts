@@ -1,5 +1,5 @@
 import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
-import { formatDuration } from '../define/duration.ts';
+import { formatDuration, windowText } from '../define/duration.ts';
 import { shownInputs } from '../define/shown-inputs.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import type { ViewTags } from '../define/view-tags.ts';
@@ -143,7 +143,7 @@ function declaredChanges(before: FeatureLayout, after: FeatureLayout): string[] 
   const span = (us: number | null): string => (us === null ? 'lifetime' : formatDuration(us));
   const parts: (readonly [what: string, then: string, now: string])[] = [
     ['aggregate', before.aggregate, after.aggregate],
-    ['window', span(before.windowUs), span(after.windowUs)],
+    ['window', windowText(before.windowUs, before.agoUs), windowText(after.windowUs, after.agoUs)],
     ['hop', span(before.hopUs), span(after.hopUs)],
     ['type', nameOfType(before.result), nameOfType(after.result)],
     ['of a', spreadOf(before), spreadOf(after)],

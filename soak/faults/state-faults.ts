@@ -92,10 +92,10 @@ function shiftOf(
       cells[row * stride] = tile + 1;
       const bytes = encodeOrNull(reducer, shifted);
       if (bytes === null) continue;
-      for (const { windowUs, slot } of layout.features) {
+      for (const { windowUs, agoUs, slot } of layout.features) {
         if (windowUs === null || layout.slots[slot]!.group !== index) continue;
         // The first moment at which the window has left the tile behind, and would not have left the shifted one.
-        const atUs = (tile + 1) * hopUs + windowUs;
+        const atUs = (tile + 1) * hopUs + windowUs + (agoUs ?? 0);
         if (atUs <= original.newestEventTimeUs) continue;
         if (!same(reducer.read(reducer.decode(state), atUs), reducer.read(reducer.decode(bytes), atUs)))
           return { state: bytes, atUs };

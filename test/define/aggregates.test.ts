@@ -186,3 +186,59 @@ test('what a modifier says is judged: given twice, no function, impure, failing;
     'feature view shop_orders features.g.where: failing-function',
   ]);
 });
+
+test('a window of the past has the slot of the present one; what is kept reaches back to where it begins', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      n_7d: f.count().over('7d'),
+      n_7d_before: f.count().over('7d', { ago: '7d' }),
+      units_1d_before: f.sum('units').over('1d', { hop: '1h', ago: '90m' }),
+      units_year_before: f.max('units').over('28d', { ago: '52w' }),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  const [hour, day] = [3_600_000_000, 86_400_000_000];
+  expect(layout.groups).toEqual([
+    { hopUs: hour, spanUs: 14 * day },
+    { hopUs: day, spanUs: (28 + 364) * day },
+  ]);
+  expect(layout.slots).toHaveLength(3);
+  expect(layout.features.map(({ slot, windowUs, agoUs }) => [slot, windowUs, agoUs])).toEqual([
+    [0, 7 * day, undefined],
+    [0, 7 * day, 7 * day],
+    [1, day, 1.5 * hour],
+    [2, 28 * day, 364 * day],
+  ]);
+  // Stored layouts, and with them fingerprints and tags, are what they were.
+  expect(layout.features[0]).not.toHaveProperty('agoUs');
+});
+
+test('how long ago a window was is judged', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      negative: f.count().over('7d', { ago: '-7d' }),
+      none: f.count().over('7d', { ago: '0d' }),
+      word: f.count().over('7d', { ago: 'soon' as never }),
+      alone: f.count().over(undefined as never, { ago: '7d' }),
+      nothing: f.count().over(undefined as never),
+      tiles: f.count().over('7d', { ago: '20000h' }),
+      time: f.count().over('100000d', { hop: '9999d', ago: '10000w' }),
+      fine: f.count().over('7d', { ago: '19831h' }),
+    }),
+  });
+  const faults = await faultsOf([view]);
+  expect(briefly(faults).toSorted()).toEqual([
+    'feature view shop_orders features.alone.over: no-window',
+    'feature view shop_orders features.negative.ago: invalid-duration',
+    'feature view shop_orders features.none.ago: invalid-duration',
+    'feature view shop_orders features.nothing.over: no-window',
+    'feature view shop_orders features.tiles.over: too-many-tiles',
+    'feature view shop_orders features.time.ago: invalid-duration',
+    'feature view shop_orders features.word.ago: invalid-duration',
+  ]);
+});

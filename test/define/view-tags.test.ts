@@ -269,3 +269,12 @@ test('a mean that moves into the moments of a deviation beside it is the mean it
   expect(second.features['price_1d']).toBe(first.features['price_1d']);
   expect(second.state).not.toBe(first.state);
 });
+
+test('how long ago a window was is a part of what its feature means, and none of what states hold that reach as far', async () => {
+  const one = await tags(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d', { ago: '2h' })`]);
+  expect(changed(base, one)).toEqual(['price_1d']);
+  expect([one.state, one.input]).toEqual([base.state, base.input]);
+  const further = await tags(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d', { ago: '7d' })`]);
+  expect(changed(one, further)).toEqual(['price_1d']);
+  expect(further.state).not.toBe(base.state);
+});

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { slotInputs } from '../../engine/define/slot-inputs.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+import { reachUs, type WindowSpan } from '../../engine/state/window-tiles.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type {
   AggregateName,
@@ -137,22 +138,30 @@ export function valuesOf(type: ScalarType): fc.Arbitrary<NonNullable<ScalarValue
 export interface Tiling {
   readonly hopUs: number;
   readonly windowsUs: readonly number[];
+  /** Windows of the past: [length, how long ago they end]. */
+  readonly pastUs?: readonly (readonly [windowUs: number, agoUs: number])[];
 }
 
-/** Hops and windows: even ones, windows no multiple of the hop, shorter than it, one µs, whole (UTC) days, and longer than time itself. */
+/** The windows of a tiling, those of the past last. */
+function spansOf({ windowsUs, pastUs }: Tiling): WindowSpan[] {
+  const past = (pastUs ?? []).map(([windowUs, agoUs]) => ({ windowUs, agoUs }));
+  return [...windowsUs.map((windowUs) => ({ windowUs })), ...past];
+}
+
+/** Hops and windows: even ones, windows no multiple of the hop, shorter than it, one µs, whole (UTC) days, and longer than time itself; of the past: as long ago as they are long, shorter and longer, by less than a hop, by no multiple of it. */
 export const tilings: readonly Tiling[] = [
-  { hopUs: 60_000_000, windowsUs: [3_600_000_000, 60_000_000] },
-  { hopUs: 7_000_000, windowsUs: [60_000_000, 60_000_001, 3] },
+  { hopUs: 60_000_000, windowsUs: [3_600_000_000, 60_000_000], pastUs: [[3_600_000_000, 3_600_000_000]] },
+  { hopUs: 7_000_000, windowsUs: [60_000_000, 60_000_001, 3], pastUs: [[60_000_000, 3]] },
   { hopUs: 86_400_000_000, windowsUs: [30 * 86_400_000_000, 86_400_000_000 + 1] },
-  { hopUs: 1, windowsUs: [1, 5] },
-  { hopUs: 3_600_000_000, windowsUs: [86_400_000_000, 90 * 60_000_000] },
+  { hopUs: 1, windowsUs: [1, 5], pastUs: [[1, 2]] },
+  { hopUs: 3_600_000_000, windowsUs: [86_400_000_000, 90 * 60_000_000], pastUs: [[90 * 60_000_000, 86_400_000_001]] },
   { hopUs: 86_400_000_000, windowsUs: [Number.MAX_SAFE_INTEGER] },
 ];
 
 function featuresOf(
   slot: number,
   { partial, input }: SlotLayout,
-  windows: readonly (number | null)[],
+  windows: readonly WindowSpan[],
   hopUs: number | null,
 ): FeatureLayout[] {
   const aggregates: readonly (readonly [AggregateName, true?])[] =
@@ -162,7 +171,7 @@ function featuresOf(
         ? [['avg'], ['variance'], ['stddev'], ['stddev', true]]
         : [[partial]];
   return aggregates.flatMap(([aggregate, population]) =>
-    windows.map((windowUs): FeatureLayout => {
+    windows.map(({ windowUs, agoUs }): FeatureLayout => {
       const result: ScalarType =
         aggregate === 'count'
           ? { kind: 'int' }
@@ -172,13 +181,14 @@ function featuresOf(
               ? { kind: 'decimal', precision: 38, scale: input.scale }
               : input!;
       return {
-        name: `${aggregate}${population === true ? '_p' : ''}_${slot}_${windowUs}`,
+        name: `${aggregate}${population === true ? '_p' : ''}_${slot}_${windowUs}${agoUs === undefined ? '' : `_${agoUs}`}`,
         aggregate,
         slot,
         windowUs,
         hopUs,
         result,
         nullable: aggregate !== 'count',
+        ...(agoUs === undefined ? {} : { agoUs }),
         ...(population === true ? { population } : {}),
       };
     }),
@@ -210,7 +220,7 @@ export function layoutOf(
   const kinds: PartialKind[] = ['count', 'min', 'max', 'first', 'last'];
   if (summable(type)) kinds.push('sum', 'moments');
   const groups = [
-    ...tiled.map(({ hopUs, windowsUs }) => ({ hopUs, spanUs: Math.max(...windowsUs) })),
+    ...tiled.map((tiling) => ({ hopUs: tiling.hopUs, spanUs: Math.max(...spansOf(tiling).map(reachUs)) })),
     ...(lifetime ? [{ hopUs: null, spanUs: null }] : []),
   ];
   const slots = groups.flatMap((_, group): SlotLayout[] => [
@@ -222,6 +232,7 @@ export function layoutOf(
       { partial, input: ORDER, order: type, group },
     ]),
   ]);
+  const spans = tiled.map(spansOf);
   return {
     semantics: ENGINE_SEMANTICS,
     view: 'law',
@@ -231,7 +242,7 @@ export function layoutOf(
     groups,
     slots,
     features: slots.flatMap((slot, index) =>
-      featuresOf(index, slot, tiled[slot.group]?.windowsUs ?? [null], groups[slot.group]!.hopUs),
+      featuresOf(index, slot, spans[slot.group] ?? [{ windowUs: null }], groups[slot.group]!.hopUs),
     ),
   };
 }
@@ -310,15 +321,16 @@ export function eventsOf(
   );
 }
 
-/** Request times worth asking: just after the newest event, on and around every tile bound and the moments a window leaves an event. */
+/** Request times worth asking: just after the newest event, on and around every tile bound and the moments an event comes into a window and leaves it. */
 export function readTimesOf(layout: ViewLayout, events: readonly PreparedEvent[], atLeastUs: number): number[] {
   const times = new Set([atLeastUs, atLeastUs + 1]);
   for (const { eventTimeUs } of events) {
-    for (const { windowUs, hopUs } of layout.features) {
+    for (const { windowUs, hopUs, agoUs = 0 } of layout.features) {
       if (windowUs === null || hopUs === null) continue;
-      const end = Math.floor(eventTimeUs / hopUs) * hopUs + hopUs;
-      for (const at of [eventTimeUs, end, eventTimeUs + windowUs, end + windowUs]) {
-        for (const step of [-1, 0, 1]) times.add(at + step);
+      const start = Math.floor(eventTimeUs / hopUs) * hopUs;
+      const end = start + hopUs;
+      for (const at of [start, eventTimeUs, end, eventTimeUs + windowUs, end + windowUs]) {
+        for (const step of [-1, 0, 1]) times.add(at + agoUs + step);
       }
     }
   }

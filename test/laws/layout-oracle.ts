@@ -17,13 +17,13 @@ export function oracleViewOf({ tieBreak, slots, features }: ViewLayout): OracleV
     where: () => true,
     key: () => 'k',
     idType: ID_TYPES[tieBreak],
-    features: features.map(({ name, aggregate, slot, windowUs, hopUs, population }) => ({
+    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population }) => ({
       name,
       aggregate,
       population,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
-      over: windowUs === null || hopUs === null ? null : { windowUs, hopUs },
+      over: windowUs === null || hopUs === null ? null : { windowUs, hopUs, agoUs },
     })),
   };
 }

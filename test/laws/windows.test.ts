@@ -19,6 +19,12 @@ function countLayout(windowUs: number, hopUs: number, spanUs = windowUs): ViewLa
   };
 }
 
+/** The same window, so long ago. */
+function pastLayout(windowUs: number, hopUs: number, agoUs: number): ViewLayout {
+  const layout = countLayout(windowUs, hopUs, windowUs + agoUs);
+  return { ...layout, features: [{ ...layout.features[0]!, agoUs }] };
+}
+
 const at = (eventTimeUs: number): PreparedEvent => ({
   keyText: 'k',
   key: ['k'],
@@ -59,6 +65,36 @@ describe('the edges of a window', () => {
       expect(firstGoneUs - eventTimeUs).toBeLessThanOrEqual(windowUs + hopUs);
     });
   }
+
+  test('of the past: an event comes in with the tile that the window ends in, whole, and goes with the one it begins in', () => {
+    const reducer = createViewReducer(pastLayout(10 * MINUTE_US, MINUTE_US, 5 * MINUTE_US));
+    const state = reducer.empty();
+    reducer.apply(state, at(MINUTE_US / 2));
+    const seen = (atUs: number): unknown => reducer.read(state, atUs)[0];
+    expect(seen(5 * MINUTE_US - 1)).toBe(0);
+    // The window ends at 0:00: that is the tile of the event, before the event itself.
+    expect(seen(5 * MINUTE_US)).toBe(1);
+    expect(seen(16 * MINUTE_US - 1)).toBe(1);
+    expect(seen(16 * MINUTE_US)).toBe(0);
+  });
+
+  test('of the past: tiles are kept until the window has seen the last of them', () => {
+    const reducer = createViewReducer(pastLayout(10 * MINUTE_US, MINUTE_US, 5 * MINUTE_US));
+    const state = reducer.empty();
+    reducer.apply(state, at(0));
+    expect(reducer.apply(state, at(15 * MINUTE_US))).toBe(true);
+    expect(reducer.read(state, 15 * MINUTE_US + 1)).toEqual([1]);
+    expect(reducer.apply(state, at(0))).toBe(true);
+    expect(reducer.read(state, 15 * MINUTE_US + 1)).toEqual([2]);
+    expect(reducer.apply(state, at(16 * MINUTE_US))).toBe(true);
+    expect(reducer.apply(state, at(MINUTE_US - 1))).toBe(false);
+  });
+
+  test('a layout that keeps less than a window of the past sees is a defect', () => {
+    const layout = pastLayout(10 * MINUTE_US, MINUTE_US, 5 * MINUTE_US);
+    const short = { ...layout, groups: [{ hopUs: MINUTE_US, spanUs: 14 * MINUTE_US }] };
+    expect(() => createViewReducer(short)).toThrow('feature "n" does not fit its hop group');
+  });
 
   test('a window does not see tiles after the request time', () => {
     const reducer = createViewReducer(countLayout(10 * MINUTE_US, MINUTE_US));

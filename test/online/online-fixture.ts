@@ -83,6 +83,12 @@ export const productSales = featureView('product_sales', {
       .sum('price')
       .over('7d')
       .where((e) => !e.paid),
+    paid_day_before: f
+      .count()
+      .where((e) => e.paid)
+      .over('1d', { ago: '1d' }),
+    price_deviation_week_before: f.stddev('price').over('7d', { ago: '7d' }),
+    channel_of_heaviest_half_hour_ago: f.maxBy('channel', 'weight').over('7d', { ago: '30m' }),
     at_cheapest_7d: f.minBy('at', 'price').over('7d'),
     heaviest_channel: f.maxBy('channel', 'weight'),
     day_of_most_pieces: f.maxBy('day', (e) => (e.paid ? e.pieces : null), { byType: z.int() }).over('30d'),

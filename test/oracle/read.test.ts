@@ -89,6 +89,38 @@ describe('a window covers floor((t-w)/h) … floor(t/h)', () => {
   });
 });
 
+describe('a window of the past covers floor((t-ago-w)/h) … floor((t-ago)/h), whole', () => {
+  const hourBefore: OracleView<Row> = {
+    ...view(['count', '1h']),
+    features: [{ ...view(['count', '1h']).features[0]!, over: { window: '1h', ago: '30m' } }],
+  };
+  // t = 10:00:30: tiles of 8:30 … 9:30; the last to its end, 9:31:00, 30 s later than asked.
+  const atUs = 10 * HOUR + MIN / 2;
+  test.for([
+    [8.5 * HOUR - 1, 0],
+    [8.5 * HOUR, 1],
+    [9.5 * HOUR + MIN - 1, 1],
+    [9.5 * HOUR + MIN, 0],
+  ])('an event at %i counts %i', ([eventTimeUs, count]) => {
+    expect(trainingValues(hourBefore, events([eventTimeUs!, 1]), atUs)).toEqual([count]);
+    expect(servedValues(hourBefore, events([eventTimeUs!, 1]), atUs).values).toEqual([count]);
+  });
+
+  test('less than a tile ago: in a training set the events before the label alone', () => {
+    const justBefore: OracleView<Row> = {
+      ...hourBefore,
+      features: [{ ...hourBefore.features[0]!, over: { window: '1h', ago: '1s' } }],
+    };
+    expect(trainingValues(justBefore, events([atUs - 1, 1], [atUs, 1]), atUs)).toEqual([1]);
+  });
+
+  test('the state keeps w + ago of what lies before the newest event', () => {
+    const two = (first: number) => lateArrivals(hourBefore, events([10 * HOUR, 1], [first, 1]));
+    expect(two(8.5 * HOUR)).toEqual([false, false]);
+    expect(two(8.5 * HOUR - 1)).toEqual([false, true]);
+  });
+});
+
 test('aggregates skip nulls, count() does not; of nothing all is null but counts', () => {
   const all: OracleAggregate[] = ['count', 'sum', 'avg', 'min', 'max', 'first', 'last'];
   const of = view(...all.map((aggregate): [OracleAggregate, null] => [aggregate, null]));

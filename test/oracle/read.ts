@@ -54,8 +54,9 @@ export function lateArrivals<Row>(view: OracleView<Row>, arrivals: readonly Orac
 function keeps<Row>(view: OracleView<Row>, hopUs: number, eventTimeUs: number, newestUs: number): boolean {
   return view.features.some((feature) => {
     const span = spanOf(feature);
-    // The window's first tile only moves forward, so the newest event's own time sees the most.
-    return span?.hopUs === hopUs && tileOf(newestUs - span.windowUs, hopUs) <= tileOf(eventTimeUs, hopUs);
+    // The window's first tile only moves forward, so the newest event's own time sees the most: "the span kept is w + ago".
+    if (span?.hopUs !== hopUs) return false;
+    return tileOf(newestUs - (span.agoUs ?? 0) - span.windowUs, hopUs) <= tileOf(eventTimeUs, hopUs);
   });
 }
 

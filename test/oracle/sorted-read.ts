@@ -24,11 +24,13 @@ export function sortedTrainingValues<Row>(
   sorted: readonly OracleEvent[],
   atUs: number,
 ): OracleValue[] {
-  const until = firstFrom(sorted, atUs);
+  const past = firstFrom(sorted, atUs);
   return view.features.map((feature, index) => {
     const span = spanOf(feature);
-    // Before `atUs` no tile is later than that of `atUs`.
-    const from = span === null ? 0 : firstFrom(sorted, tileOf(atUs - span.windowUs, span.hopUs) * span.hopUs);
+    const endUs = atUs - (span?.agoUs ?? 0);
+    const from = span === null ? 0 : firstFrom(sorted, tileOf(endUs - span.windowUs, span.hopUs) * span.hopUs);
+    const until =
+      span === null ? past : Math.min(past, firstFrom(sorted, (tileOf(endUs, span.hopUs) + 1) * span.hopUs));
     const { aggregate, input, where } = feature;
     if (input === null) return where === undefined ? until - from : valuesOf(sorted, index, from, until).length;
     const { type } = input;

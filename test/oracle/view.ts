@@ -32,8 +32,8 @@ export interface OracleFeature<Row> {
   readonly order?: OracleInput<Row> | undefined;
   /** The feature's own `where`. May throw. */
   readonly where?: ((row: Row) => boolean) | undefined;
-  /** As in `.over(window, { hop })`, or in µs; `null`: lifetime. */
-  readonly over: { readonly window: string; readonly hop?: string } | OracleSpan | null;
+  /** As in `.over(window, { hop, ago })`, or in µs; `null`: lifetime. */
+  readonly over: { readonly window: string; readonly hop?: string; readonly ago?: string } | OracleSpan | null;
 }
 
 export interface OracleView<Row> {
@@ -103,5 +103,6 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
 export function spanOf<Row>({ over }: OracleFeature<Row>): OracleSpan | null {
   if (over === null || 'windowUs' in over) return over;
   const windowUs = durationUs(over.window);
-  return { windowUs, hopUs: over.hop === undefined ? defaultHopUs(windowUs) : durationUs(over.hop) };
+  const hopUs = over.hop === undefined ? defaultHopUs(windowUs) : durationUs(over.hop);
+  return { windowUs, hopUs, agoUs: over.ago === undefined ? 0 : durationUs(over.ago) };
 }

@@ -123,6 +123,26 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         over: { window: '50m', hop: '7m' },
       },
       { name: 'p_1h', aggregate: 'avg', input: { type: MONEY, of: ({ p }) => p }, over: { window: '1h' } },
+      // The windows before them, and of less than a tile ago.
+      { name: 'visits_2m_before', aggregate: 'count', input: null, over: { window: '2m', hop: '30s', ago: '2m' } },
+      {
+        name: 'x_50m_before',
+        aggregate: 'sum',
+        input: { type: DOUBLE, of: ({ x }) => x },
+        over: { window: '50m', hop: '7m', ago: '50m' },
+      },
+      {
+        name: 'last_s_a_minute_ago',
+        aggregate: 'last',
+        input: { type: TEXT, of: ({ s }) => s },
+        over: { window: '50m', hop: '7m', ago: '1m' },
+      },
+      {
+        name: 'n_deviation_yesterday',
+        aggregate: 'stddev',
+        input: { type: INT, of: ({ n }) => n },
+        over: { window: '1d', ago: '1d' },
+      },
       { name: 'x_avg', aggregate: 'avg', input: { type: DOUBLE, of: ({ x }) => x }, over: null },
       { name: 's_min_1d', aggregate: 'min', input: { type: TEXT, of: ({ s }) => s }, over: { window: '1d' } },
       { name: 'x_max_13d', aggregate: 'max', input: { type: DOUBLE, of: ({ x }) => x }, over: { window: '13d' } },

@@ -23,13 +23,15 @@ export function tileOf(timeUs: number, hopUs: number): number {
   return (timeUs - (into < 0 ? into + hopUs : into)) / hopUs;
 }
 
-/** Whether the window at `atUs` covers the tile of an event: `floor((t-w)/h) … floor(t/h)`. */
+/** Whether the window at `atUs` covers the tile of an event: `floor((t-w)/h) … floor(t/h)`; with `ago`, `floor((t−ago−w)/h) … floor((t−ago)/h)`. */
 export function covers(span: OracleSpan, eventTimeUs: number, atUs: number): boolean {
   const tile = tileOf(eventTimeUs, span.hopUs);
-  return tileOf(atUs - span.windowUs, span.hopUs) <= tile && tile <= tileOf(atUs, span.hopUs);
+  const endUs = atUs - (span.agoUs ?? 0);
+  return tileOf(endUs - span.windowUs, span.hopUs) <= tile && tile <= tileOf(endUs, span.hopUs);
 }
 
 export interface OracleSpan {
   readonly windowUs: number;
   readonly hopUs: number;
+  readonly agoUs?: number | undefined;
 }

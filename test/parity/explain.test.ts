@@ -1,4 +1,5 @@
 import { afterEach, expect, inject, test } from 'vitest';
+import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { codeOf } from '../../engine/define/known-code.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainOptions, Explanation } from '../../engine/parity/explanation.ts';
@@ -14,14 +15,17 @@ afterEach(async () => {
 });
 
 /** Hours since now began: the stream's commits are made at the database's present. */
-async function world(options: { largest?: boolean } = {}): Promise<{
+async function world(options: { largest?: boolean; dayBefore?: boolean } = {}): Promise<{
   run: ParityWorld;
   startUs: number;
   readonly buy: (hour: number, purchase: Partial<Purchase>) => void;
 }> {
   const startUs = Math.floor(Date.now() / 3_600_000) * HOUR_US - 40 * HOUR_US;
   open = await openWorld(inject('stack').databaseUrl, {
-    view: spendingView({ topic: 'purchases', ...options }),
+    view:
+      options.dayBefore === true
+        ? withDayBefore(spendingView({ topic: 'purchases' }))
+        : spendingView({ topic: 'purchases', ...options }),
     nowUs: startUs + 40.5 * HOUR_US,
   });
   const run = open;
@@ -39,6 +43,13 @@ async function world(options: { largest?: boolean } = {}): Promise<{
       },
     ]);
   return { run, startUs, buy };
+}
+
+/** With the number of purchases on the day before the last, too. */
+function withDayBefore(view: CompiledView): CompiledView {
+  const [count] = view.layout.features;
+  const before = { ...count!, name: 'purchases_1d_before', agoUs: 24 * HOUR_US };
+  return { ...view, layout: { ...view.layout, features: [...view.layout.features, before] } };
 }
 
 function explain(run: ParityWorld, more: Partial<ExplainOptions> = {}): Promise<Explanation> {
@@ -104,6 +115,33 @@ test('the present value of every feature, its tiles, its records and the lag', a
   expect(sum.replayed).toBe(sum.value);
   expect(last).toMatchObject({ value: 310, deciding: { offset: 8, eventTime: iso(31), eventId: 'at-31' } });
   expect(last.tiles).toEqual([{ index: 0, from: null, until: null, value: 310 }]);
+});
+
+test('of a window of the past the tiles and the records it saw then, whole', async () => {
+  const { run, startUs, buy } = await world({ dayBefore: true });
+  const iso = (hour: number): string => new Date((startUs + hour * HOUR_US) / 1000).toISOString().replace('Z', '000Z');
+  // Read at 40:30: a day before, the window covers the tiles of -8 to 16.
+  for (const hour of [-8.5, -8, 2, 2.5, 16]) buy(hour, {});
+  await run.backfill();
+  for (const hour of [16.9, 17, 39]) buy(hour, {});
+  await run.stream();
+  const [count, , , before] = (await explain(run)).features;
+  expect(count).toMatchObject({ value: 4 });
+  expect(count).not.toHaveProperty('agoSeconds');
+  expect(before).toMatchObject({
+    name: 'purchases_1d_before',
+    value: 5,
+    replayed: 5,
+    windowSeconds: 86_400,
+    agoSeconds: 86_400,
+    moreRecords: 0,
+  });
+  expect(before!.tiles.map(({ from, value }) => [from, value])).toEqual([
+    [iso(16), 2],
+    [iso(2), 2],
+    [iso(-8), 1],
+  ]);
+  expect(before!.records.map(({ eventId }) => eventId)).toEqual(['at-16.9', 'at-16', 'at-2.5', 'at-2', 'at--8']);
 });
 
 test('of maxBy the records with what they are ordered by, and the one whose value it is: of equal ones the latest', async () => {

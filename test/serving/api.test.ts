@@ -182,7 +182,7 @@ describe('the other routes', () => {
       entity: 'shop',
       keys: [{ name: 'shop', type: 'string' }],
       features: [
-        { name: 'sales_1d', aggregate: 'count', type: 'int', nullable: false, window_us: 86_400_000_000 },
+        { name: 'sales_1d', aggregate: 'count', type: 'int', nullable: false, window_us: 86_400_000_000, ago_us: 0 },
         { name: 'last_channel', aggregate: 'last', type: 'enum', nullable: true, window_us: null },
       ],
       lag: 0,

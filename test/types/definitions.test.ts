@@ -94,6 +94,7 @@ test('features carry the types of their values', () => {
         .sum('price')
         .where((e) => e.paid)
         .over('7d'),
+      week_before: f.sum('price').over('7d', { ago: '7d' }),
       count_of_paid: f
         .count()
         .over('7d')
@@ -133,6 +134,7 @@ test('features carry the types of their values', () => {
     readonly typed: string | null;
     readonly typed_sum: bigint | null;
     readonly of_paid: string | null;
+    readonly week_before: string | null;
     readonly count_of_paid: number;
     readonly variance: number | null;
     readonly deviation: number | null;
@@ -190,6 +192,10 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
         .where((e) => e.paid)
         // @ts-expect-error one condition a feature
         .where((e) => e.paid),
+      // @ts-expect-error no unit
+      ab: f.count().over('7d', { ago: '7' }),
+      // @ts-expect-error `ago` is told with the window
+      ac: f.count().over({ ago: '7d' }),
       // @ts-expect-error one window a feature
       aa: f.count().over('1d').over('2d'),
       // @ts-expect-error a deviation of text

@@ -65,6 +65,11 @@ export const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
       build: (f) => f.count().over('3m', { hop: '30s' }),
       oracle: { aggregate: 'count', input: null, over: { window: '3m', hop: '30s' } },
     },
+    {
+      type: 'int',
+      build: (f) => f.count().over('2m', { hop: '30s', ago: '1m' }),
+      oracle: { aggregate: 'count', input: null, over: { window: '2m', hop: '30s', ago: '1m' } },
+    },
     { type: 'int', build: (f) => f.count('n'), oracle: { aggregate: 'count', input: n, over: null } },
   ],
   total: [
