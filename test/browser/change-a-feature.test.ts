@@ -1,4 +1,5 @@
 /** A feature is changed, from the definition to the version that goes: by command line and Temporal UI, with readers and producers at work throughout. */
+import { deepStrictEqual as deepEqual, strictEqual as equal } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -88,18 +89,24 @@ class Load {
         const { values, errors, version, found } = await client.get(view, key(), { features: ['total', 'signed'] });
         const { total, signed } = values as { total: number; signed: number };
         // What total and signed are to one another tells of which definition each is.
-        expect({ version, found, errors, signed }).toEqual({
-          version,
-          found: true,
-          errors: null,
-          signed: version === 1 ? total : 0 - total,
-        });
+        deepEqual(
+          { version, found, errors, signed },
+          {
+            version,
+            found: true,
+            errors: null,
+            signed: version === 1 ? total : 0 - total,
+          },
+        );
         this.versions.add(version);
       },
       async () => {
         const { values, errors } = await locked.get(view, key(), { features: ['n', 'total', 'last_amount'] });
-        expect(errors).toBeNull();
-        expect(Object.values(values).every((value) => typeof value === 'number')).toBe(true);
+        equal(errors, null);
+        equal(
+          Object.values(values).every((value) => typeof value === 'number'),
+          true,
+        );
       },
     );
   }
@@ -108,7 +115,7 @@ class Load {
     clearInterval(this.#timer);
     await this.#sent;
     await Promise.all(this.#under);
-    expect(this.failed).toEqual([]);
+    deepEqual(this.failed, []);
   }
 
   #tick(): void {
