@@ -28,14 +28,16 @@ export async function backfillView(deps: ActivityDeps, input: BackfillInput): Pr
       clock: deps.clock,
       signal: pulse.signal,
       covers: input.covers,
+      mayTakeStates: input.mayTakeStates,
       builder: `${runId}/${attempt}`,
       attempt: { build: input.build ?? `${runId}/${activityId}`, attemptMs },
       onWait,
       onProgress: (progress) => report(figuresOf(progress)),
     });
   });
-  const { version, rows, entities, counts } = result;
-  return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS };
+  const { version, rows, entities, counts, madeFrom } = result;
+  const made = madeFrom === null ? {} : { madeFrom };
+  return { version, rows, entities, counts: { ...counts }, semantics: ENGINE_SEMANTICS, ...made };
 }
 
 function figuresOf(progress: BackfillProgress): HeartbeatFigures {

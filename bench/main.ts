@@ -9,7 +9,18 @@ import { startTestStack } from '../stack/test-stack.ts';
 
 type Figures = Readonly<Record<string, unknown>>;
 
-const PARTS = ['backfill', 'training', 'get', 'served', 'stream', 'archive', 'audit', 'diff', 'start'] as const;
+const PARTS = [
+  'backfill',
+  'training',
+  'get',
+  'served',
+  'stream',
+  'archive',
+  'audit',
+  'diff',
+  'made-of-states',
+  'start',
+] as const;
 /** Nearly half an hour, and several GB on disk: run where it is asked for by name. */
 const LONG_PARTS = ['memory'] as const;
 type Part = (typeof PARTS)[number] | (typeof LONG_PARTS)[number];

@@ -33,12 +33,26 @@ export function addVersionsCommand(program: Command): void {
       const shown = options.all === true ? found : found.filter(({ entities }) => entities !== null);
       if (output.isJson) return output.json(shown.map(inJson));
       output.table(
-        ['version', 'is', 'fingerprint', 'built', 'served since', 'until', 'kept until', 'entities', 'MB', 'lag', 'by'],
+        [
+          'version',
+          'is',
+          'fingerprint',
+          'built',
+          'of',
+          'served since',
+          'until',
+          'kept until',
+          'entities',
+          'MB',
+          'lag',
+          'by',
+        ],
         shown.map((one) => [
           one.version,
           one.role,
           one.fingerprint.slice(0, 12),
           time(one.createdAtUs),
+          one.madeFrom === null ? 'the log' : `states of ${one.madeFrom}`,
           time(one.served.at(-1)?.fromUs ?? null),
           time(one.served.at(-1)?.untilUs ?? null),
           time(one.keptUntilUs),

@@ -2,7 +2,7 @@ import type { Clock } from '../values/clock.ts';
 import type { LogScanProgress } from '../log/scan-log.ts';
 
 export interface BackfillProgress {
-  readonly phase: 'cut' | 'history' | 'topic' | 'load' | 'verify';
+  readonly phase: 'cut' | 'history' | 'topic' | 'copy' | 'load' | 'verify';
   /** Records and history rows passed so far. */
   readonly rows: number;
   readonly entities: number;
@@ -113,6 +113,7 @@ export class ProgressReporter {
 
   #percent(rows: number): number | null {
     if (this.#phase === 'verify') return 100;
+    if (this.#phase === 'copy') return this.entities === 0 ? null : Math.min(this.#loaded / this.entities, 1) * 100;
     if (this.#phase === 'load') {
       const share = this.entities === 0 ? 1 : Math.min(this.#loaded / this.entities, 1);
       return SCAN_PERCENT + share * (100 - SCAN_PERCENT);

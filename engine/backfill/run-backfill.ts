@@ -17,6 +17,7 @@ import { processMemory } from '../memory/process-memory.ts';
 import { catalog, run } from '../postgres/catalog.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import { storedListings } from '../postgres/history-listings.ts';
+import { liveVersion } from '../postgres/live-version.ts';
 import { noteHistory, type ViewVersion } from '../postgres/view-versions.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { type BackfillProgress, ProgressReporter } from './backfill-progress.ts';
@@ -29,6 +30,8 @@ import { ProgressSaver, SAVE_PACE, type SavePace } from './progress-saver.ts';
 import { rowsOf, savedLog, type SavedPoint, stretchOf, uncountAttempt } from './saved-progress.ts';
 import { savedStates } from './saved-states.ts';
 import { scanStates } from './scan-states.ts';
+import { statesObstacle } from './states-obstacle.ts';
+import { takeStates } from './take-states.ts';
 import { StateBuffer } from './state-buffer.ts';
 import { LEAST_BACKFILL_MEMORY, StateMemory } from './state-memory.ts';
 
@@ -49,6 +52,8 @@ export interface BackfillOptions {
   readonly signal?: AbortSignal | undefined;
   /** A version whose log this one's must reach back as far as; null or none: what there is will do. */
   readonly covers?: number | null | undefined;
+  /** Whether it may be made of the live version's states, where a build from the log would come to the same. Default: built from the log. */
+  readonly mayTakeStates?: boolean | undefined;
   /** Who builds, as the catalog notes it. */
   readonly builder: string;
   /**
@@ -74,6 +79,8 @@ export interface BackfillResult {
   readonly cut: Cut | null;
   /** Name of the table in the schema of states. */
   readonly stateTable: string;
+  /** The version of whose states it was made; null: it was built from the log. */
+  readonly madeFrom: number | null;
 }
 
 /**
@@ -109,7 +116,7 @@ async function backfillWithin(options: BackfillOptions, own: OwnMemory): Promise
   const begun = await beginBuild({ ...options, attempt: options.attempt, check: () => refuseUncovered(options) });
   if ('built' in begun) return resultOf(begun.built);
   try {
-    return await buildOrStartOver(options, own, begun);
+    return (await madeOfStates(options, begun)) ?? (await buildOrStartOver(options, own, begun));
   } catch (error) {
     if (isOver(options, error)) await discardQuietly(options, begun.version);
     else if (isMillraceError(error) && error.waits) await uncountQuietly(options, begun);
@@ -151,9 +158,27 @@ async function uncountQuietly({ pool, view }: BackfillOptions, begun: BegunBuild
 }
 
 /** What a version is that an attempt before had built, and not told of. */
-function resultOf({ view, version, counts, entities, cut, stateTable }: ViewVersion): BackfillResult {
+function resultOf({ view, version, counts, entities, cut, stateTable, madeFrom }: ViewVersion): BackfillResult {
   const all = { ...emptyCounts(), ...counts };
-  return { view, version, rows: all.records, entities, counts: all, cut, stateTable };
+  return { view, version, rows: all.records, entities, counts: all, cut, stateTable, madeFrom };
+}
+
+/** Null where it is to be built from the log. */
+async function madeOfStates(options: BackfillOptions, begun: BegunBuild): Promise<BackfillResult | null> {
+  const { view, pool, reader, clock, signal, mayTakeStates = false } = options;
+  if (!mayTakeStates || begun.saved !== null) return null;
+  const { version, stateTable, attemptMs } = begun;
+  const live = await liveVersion(pool, view.name);
+  if (live === null || (await statesObstacle({ view, live, pool, reader, signal })) !== null) return null;
+  const progress = new ProgressReporter(clock, 0, false, options.onProgress);
+  try {
+    const held = { view: view.name, version, attemptMs };
+    const from = live.version;
+    const made = await takeStates({ pool, view, held, stateTable, from, clock, progress, signal });
+    return made && { ...made, view: view.name, version, rows: made.counts.records, stateTable, madeFrom: from };
+  } finally {
+    progress.stop();
+  }
 }
 
 async function buildOrStartOver(options: BackfillOptions, own: OwnMemory, begun: BegunBuild): Promise<BackfillResult> {
@@ -269,7 +294,7 @@ async function buildVersion(
         progress,
       }),
     );
-    return { view: view.name, version, rows: counts.records, entities, counts, cut, stateTable };
+    return { view: view.name, version, rows: counts.records, entities, counts, cut, stateTable, madeFrom: null };
   } finally {
     progress.stop();
     await states.close();

@@ -18,6 +18,8 @@ export interface ListedVersion {
   readonly fingerprint: string;
   readonly semantics: number;
   readonly builder: string | null;
+  /** The version of whose states it was made; null: it was built from the log. */
+  readonly madeFrom: number | null;
   readonly createdAtUs: number;
   /** Oldest first: several of one that readers were flipped back to. */
   readonly served: readonly ServedTime[];
@@ -51,6 +53,7 @@ async function listed(pool: pg.Pool, version: ViewVersion): Promise<ListedVersio
     fingerprint: version.fingerprint,
     semantics: version.semantics,
     builder: version.builder,
+    madeFrom: version.madeFrom,
     createdAtUs: version.createdAtUs,
     served: servedTimes(version),
     keptUntilUs: version.keptUntilUs,

@@ -66,6 +66,7 @@ export interface CatalogTables {
     /** Of its backfill, as text. */
     commit_id: Generated<string>;
     tags: Json<ViewTags> | null;
+    made_from: number | null;
   };
   view_bundle: {
     fingerprint: string;

@@ -2,6 +2,9 @@ import { sql } from 'kysely';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
+import { runSql } from './run-sql.ts';
+import { CATALOG } from './schemas.ts';
+import { sqlText } from './sql.ts';
 
 const DEAD_LETTERS = 'dead_letter';
 /** 12 values a row; Postgres takes 65,535 in one statement. */
@@ -44,6 +47,17 @@ export async function insertDeadLetters(client: Queryable, letters: readonly New
         .onConflict((conflict) => conflict.doNothing()),
     );
   }
+}
+
+/** Gives a version the dead letters of another, as old as they are. */
+export async function copyDeadLetters(client: Queryable, view: string, from: number, to: number): Promise<void> {
+  await runSql(
+    client,
+    sqlText`
+    INSERT INTO ${CATALOG}.dead_letter (view, version, source, topic, partition, "offset", file, payload, reasons, broker_timestamp_us, created_at, number)
+    SELECT view, ${to}::int, source, topic, partition, "offset", file, payload, reasons, broker_timestamp_us, created_at, number
+    FROM ${CATALOG}.dead_letter WHERE view = ${view} AND version = ${from}`,
+  );
 }
 
 /** A dead letter as it was stored, its payload perhaps only by its beginning. */

@@ -1,6 +1,9 @@
 import { PACKED_ID_BYTES } from '../admission/id-hash.ts';
 import { catalog, run } from './catalog.ts';
 import type { Queryable } from './queryable.ts';
+import { runSql } from './run-sql.ts';
+import { CATALOG } from './schemas.ts';
+import { sqlText } from './sql.ts';
 
 const DEDUPE_IDS = 'dedupe_ids';
 
@@ -120,5 +123,16 @@ export async function expireDedupeIds(
       .where('topic', '=', topic)
       .where('partition', '=', partition)
       .where('newest_event_time_us', '<', beforeUs),
+  );
+}
+
+/** Gives a version the packs of another, in their order, as ids that it begins with. */
+export async function copyDedupeIds(client: Queryable, view: string, from: number, to: number): Promise<void> {
+  await runSql(
+    client,
+    sqlText`
+    INSERT INTO ${CATALOG}.dedupe_ids (view, version, topic, partition, seq, chunk, newest_event_time_us, ids)
+    SELECT view, ${to}::int, topic, partition, 0, row_number() OVER (PARTITION BY topic, partition ORDER BY seq, chunk) - 1, newest_event_time_us, ids
+    FROM ${CATALOG}.dedupe_ids WHERE view = ${view} AND version = ${from}`,
   );
 }

@@ -40,6 +40,7 @@ export function versionOf(row: VersionRow): ViewVersion {
     build: row.build ?? null,
     commitId: row.commit_id ?? null,
     tags: row.tags ?? null,
+    madeFrom: row.made_from ?? null,
   };
 }
 

@@ -19,6 +19,7 @@ import * as viewTags from '../../migrations/0015-view-tags.ts';
 import * as keptVersions from '../../migrations/0016-kept-versions.ts';
 import * as builtAt from '../../migrations/0017-built-at.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
+import * as madeFrom from '../../migrations/0019-made-from.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -56,6 +57,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0016-kept-versions': keptVersions,
   '0017-built-at': builtAt,
   '0018-migration-notes': migrationNotes,
+  '0019-made-from': madeFrom,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

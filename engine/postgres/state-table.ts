@@ -50,7 +50,8 @@ function keyFormats(layout: ViewLayout): readonly ColumnFormat[] {
   return layout.keys.map((key) => columnFormat(key.type));
 }
 
-function keyColumns(layout: ViewLayout, prefix = ''): string {
+/** The columns of the join keys, in layout order. */
+export function keyColumns(layout: ViewLayout, prefix = ''): string {
   return layout.keys.map((key) => prefix + ident(key.name)).join(', ');
 }
 

@@ -51,6 +51,8 @@ export interface ViewVersion {
   readonly commitId: string | null;
   /** Of its features and states; null where it was made before these were noted, or by definitions that have none. */
   readonly tags: ViewTags | null;
+  /** The version of whose states it was made; null: it was built from the log. */
+  readonly madeFrom: number | null;
 }
 
 export interface NewVersion {
@@ -76,6 +78,8 @@ export interface BuiltVersion {
   readonly counts: LogCounts;
   readonly entities: number;
   readonly historyWatermarkUs: number | null;
+  /** Default null: from the log. */
+  readonly madeFrom?: number | null | undefined;
 }
 
 const VERSIONS = 'view_version';
@@ -156,6 +160,7 @@ export async function markBuilt(on: Queryable, built: BuiltVersion): Promise<voi
         counts: JSON.stringify(built.counts),
         entities: built.entities,
         history_watermark_us: built.historyWatermarkUs,
+        made_from: built.madeFrom ?? null,
       })
       .where('view', '=', built.view)
       .where('version', '=', built.version)

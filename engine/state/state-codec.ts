@@ -10,7 +10,7 @@ import { blankRows, emptyRows, endRow, oldestTile, type TileGroup, tileOf } from
 export const CODEC_VERSION = 1;
 
 /** Version and layout tag. The empty state has nothing else. */
-const HEADER_BYTES = 5;
+export const HEADER_BYTES = 5;
 
 /** Writes a state as README.md says, in place of what the writer had. */
 export function encodeState(groups: readonly TileGroup[], tag: number, state: TileState, writer: ByteWriter): void {

@@ -81,7 +81,10 @@ export function rebuildNeed({ layout, tags }: KnownDefinition, after: CompiledVi
   if (tags.state !== after.tags.state) return { isNeeded: true, why: stateChange(layout, after.layout) };
   if (tags.input !== after.tags.input)
     return { isNeeded: true, why: 'other values come into the states: contract, source, where, key, a field or code' };
-  return { isNeeded: false, why: 'its states are those of the live version, and so is all that comes into them' };
+  return {
+    isNeeded: false,
+    why: 'it is made of those of the live version: they are the same, and so is all that comes into them',
+  };
 }
 
 /** What the states hold otherwise, in words. */

@@ -26,10 +26,25 @@ export interface MeasuredRate {
   readonly from: string;
 }
 
-/** How fast a version was built; null where that is not known. */
-export function ownRate({ version, builtAtUs, createdAtUs, counts }: ViewVersion): MeasuredRate | null {
+/** Bytes of states and index a second: a million entities on two cores (docs/adr/0020-made-of-states.md). */
+const COPIED_PER_SECOND = 20_000_000;
+
+/** What making a version of the live one's states takes: nothing is read. */
+export function copyingWork(stateBytes: number): ExpectedWork {
+  return {
+    historyRows: 0,
+    topicRecords: 0,
+    rows: 0,
+    minutes: stateBytes / COPIED_PER_SECOND / 60,
+    measured: 'as fast as states were copied on two cores',
+    stateBytes,
+  };
+}
+
+/** How fast a version was built from the log; null where it was not, or that is not known. */
+export function ownRate({ version, builtAtUs, createdAtUs, counts, madeFrom }: ViewVersion): MeasuredRate | null {
   const rows = counts.records ?? 0;
-  if (builtAtUs === null || builtAtUs <= createdAtUs || rows === 0) return null;
+  if (madeFrom !== null || builtAtUs === null || builtAtUs <= createdAtUs || rows === 0) return null;
   return { rowsPerSecond: rows / ((builtAtUs - createdAtUs) / 1e6), from: `as fast as version ${version} was built` };
 }
 

@@ -1,13 +1,15 @@
+import { statesObstacle } from '../backfill/states-obstacle.ts';
 import type { CompiledView, Definitions } from '../define/compiled-view.ts';
 import { isRetired } from '../define/semantics.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
+import type { Queryable } from '../postgres/queryable.ts';
 import { storedBytes } from '../postgres/state-size.ts';
-import { liveVersions, type ViewVersion } from '../postgres/view-versions.ts';
+import { liveVersions, type ViewVersion, viewVersion } from '../postgres/view-versions.ts';
 import { compareDefinitions, type DefinitionDifference } from './compare-definitions.ts';
 import { definitionSides, type SidesContext } from './diff-sides.ts';
 import type { DiffOptions, VersionsDiff } from './diff-types.ts';
 import { diffVersions } from './diff-versions.ts';
-import { type ExpectedWork, expectedWork, type MeasuredRate, ownRate } from './expected-work.ts';
+import { copyingWork, type ExpectedWork, expectedWork, type MeasuredRate, ownRate } from './expected-work.ts';
 
 /** So many entities tell a share to within about two in a hundred. */
 export const PLAN_ENTITIES = 2_000;
@@ -90,17 +92,36 @@ async function plannedView(
   if ('view' in before && isSame(before.view, view)) return { ...base, change: 'unchanged' };
   const known = 'view' in before ? before.view : null;
   const tags = live.tags ?? known?.tags ?? null;
-  const difference = compareDefinitions({ layout: live.layout, tags, view: known }, view);
+  const difference = await builtHow(
+    options,
+    compareDefinitions({ layout: live.layout, tags, view: known }, view),
+    live,
+    view,
+  );
   const compared = 'view' in before ? await sampled(options, live, before.view, view) : before;
   const rate = 'rate' in compared ? compared.rate : null;
   return {
     ...base,
     change: 'changed',
     difference,
-    expected: await expectedOf(options, view, live, rate),
+    expected: difference.rebuild.isNeeded
+      ? await expectedOf(options, view, live, rate)
+      : copyingWork(await storedBytes(options.pool, live)),
     sample: 'diff' in compared ? compared.diff : null,
     notCompared: 'notCompared' in compared ? compared.notCompared : null,
   };
+}
+
+/** Equal states are taken over where the log is what it was: else the version is built from it. */
+async function builtHow(
+  { pool, reader, signal }: PlanAgainstLiveOptions,
+  difference: DefinitionDifference,
+  live: ViewVersion,
+  view: CompiledView,
+): Promise<DefinitionDifference> {
+  if (difference.rebuild.isNeeded) return difference;
+  const why = await statesObstacle({ view, live, pool, reader, signal });
+  return why === null ? difference : { ...difference, rebuild: { isNeeded: true, why } };
 }
 
 interface NotCompared {
@@ -178,6 +199,13 @@ async function expectedOf(
     live,
     stateBytes: live === null ? null : await storedBytes(pool, live),
     reader,
-    rate: (live === null ? null : ownRate(live)) ?? rate,
+    rate: (await builtRate(pool, live)) ?? rate,
   });
+}
+
+/** How fast the live version was built, or the one of whose states it was made. */
+async function builtRate(on: Queryable, live: ViewVersion | null): Promise<MeasuredRate | null> {
+  let built = live;
+  while (built?.madeFrom != null) built = await viewVersion(on, built.view, built.madeFrom);
+  return built && ownRate(built);
 }

@@ -208,6 +208,7 @@ describe('the catalog', () => {
       semantics: ENGINE_SEMANTICS,
       servedBefore: [],
       keptUntilUs: null,
+      madeFrom: null,
       endedAtUs: null,
       status: 'live',
       seq: 0,

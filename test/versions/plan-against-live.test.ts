@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { runBackfill } from '../../engine/backfill/run-backfill.ts';
+import { type BackfillResult, runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
 import { codeOf } from '../../engine/define/known-code.ts';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
@@ -47,13 +47,13 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-async function build(view: CompiledView): Promise<number> {
-  const { pool, reader, folder, clock } = world;
-  return (await runBackfill({ view, pool, reader, spillDir: folder, clock, builder: 'plan-test' })).version;
+async function build(view: CompiledView, mayTakeStates = false): Promise<BackfillResult> {
+  const { pool, reader, folder: spillDir, clock } = world;
+  return await runBackfill({ view, pool, reader, spillDir, clock, builder: 'plan-test', mayTakeStates });
 }
 
 async function publish(view: CompiledView): Promise<void> {
-  await publishVersion({ pool: world.pool, view: view.name, version: await build(view) });
+  await publishVersion({ pool: world.pool, view: view.name, version: (await build(view)).version });
 }
 
 async function planned(
@@ -98,16 +98,15 @@ test('what would change is told before, and is what comes of it', async () => {
       source: [],
     },
     notCompared: null,
-    expected: { historyRows: 0, topicRecords: ORDERS, rows: ORDERS, measured: 'as fast as version 1 was built' },
+    expected: { historyRows: 0, topicRecords: 0, rows: 0, measured: 'as fast as states were copied on two cores' },
     sample: { entities: SHOPS, isWhole: true, onlyAfter: ['n_2d'], before: { version: 1 }, after: { version: null } },
   });
   const live = (await liveVersion(world.pool, 'sales'))!;
-  expect(plan!.expected!.minutes).toBeCloseTo(ORDERS / ownRate(live)!.rowsPerSecond / 60, 9);
   expect(plan!.expected!.minutes).toBeGreaterThan(0);
   expect(plan!.expected!.stateBytes).toBeGreaterThan(1_000);
   // Nothing was written, nothing was built.
   expect(await liveVersion(world.pool, 'sales')).toEqual(live);
-  expect(await build(after)).toBe(2);
+  expect(await build(after, true)).toMatchObject({ version: 2, madeFrom: 1 });
   const { pool, reader, clock, folder } = world;
   const code = codeOf([before, after]);
   const sides = await versionSides({ pool, reader, clock, code }, { view: 'sales', before: 1, after: 2 });
@@ -133,6 +132,25 @@ test('where nothing has to be built the values are those there are', async () =>
     sample: { differing: 0, isOneScan: true, logs: [] },
   });
   expect(plan!.sample!.cells).toBe(SHOPS * before.layout.features.length);
+});
+
+test('what has to be built from the log takes as long as the version did that was, however many were made of its states since', async () => {
+  await publish(before);
+  const built = (await liveVersion(world.pool, 'sales'))!;
+  const longer = await ordersView(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('9d')`]);
+  const expected = {
+    topicRecords: ORDERS,
+    rows: ORDERS,
+    minutes: expect.closeTo(ORDERS / ownRate(built)!.rowsPerSecond / 60, 9) as number,
+    measured: 'as fast as version 1 was built',
+  };
+  expect(await planned([longer], [before, longer])).toMatchObject([
+    { difference: { rebuild: { isNeeded: true } }, expected },
+  ]);
+  const { version } = await build(after, true);
+  await publishVersion({ pool: world.pool, view: 'sales', version });
+  expect(ownRate((await liveVersion(world.pool, 'sales'))!)).toBeNull();
+  expect(await planned([longer], [after, longer])).toMatchObject([{ expected }]);
 });
 
 test('views are new, unchanged, or defined no more', async () => {
@@ -171,13 +189,14 @@ test('what cannot be compared is told with its reason, and what is known all the
     difference: { featuresAdded: ['n_2d'], contract: null, source: null, rebuild: { isNeeded: false } },
     sample: null,
     notCompared: { code: 'definition-changed' },
-    expected: { rows: ORDERS },
+    expected: { rows: 0 },
   });
   world.broker.deleteBefore('orders', 0, 10);
   const [gone] = await planned([after], [before, after]);
-  expect(gone).toMatchObject({ sample: null, notCompared: { code: 'offsets-gone' }, expected: { rows: ORDERS - 10 } });
+  expect(gone).toMatchObject({ sample: null, notCompared: { code: 'offsets-gone' }, expected: { rows: 0 } });
   const [away] = await planned([after], [before, after], { reader: null });
   expect(away).toMatchObject({
+    difference: { rebuild: { isNeeded: true, why: 'topic orders cannot be asked' } },
     expected: { topicRecords: null },
     sample: { entities: 0, logs: ['topic orders is read by neither'] },
   });

@@ -56,7 +56,10 @@ export async function buildVersion(
       const covers = upgraded === null ? {} : { covers: upgraded.version };
       const { fingerprint } = plan;
       const build = `${workflowInfo().firstExecutionRunId}/${owner.state.builds}`;
-      const built = await backfill({ view, fingerprint, semantics: semanticsKnown(owner.state), build, ...covers });
+      // Who asks for a rebackfill asks for the log.
+      const takes = wants.build === 'first' || wants.build === 'desired' ? { mayTakeStates: true } : {};
+      const semantics = semanticsKnown(owner.state);
+      const built = await backfill({ view, fingerprint, semantics, build, ...covers, ...takes });
       lanes.backfill.over();
       return { built, fingerprint, topic: plan.topic };
     } catch (error) {

@@ -148,6 +148,8 @@ export interface BackfillInput {
   readonly covers?: number | undefined;
   /** Which build it is an attempt of: those of one go on from one another. One of a release before does not say: then those of its activity do. */
   readonly build?: string | undefined;
+  /** Whether it may be made of the live version's states; one of a release before does not say: it may not. */
+  readonly mayTakeStates?: boolean | undefined;
 }
 
 export interface BackfillSummary {
@@ -157,6 +159,8 @@ export interface BackfillSummary {
   readonly counts: Counts;
   /** Of the engine that built it. Workers of the first semantics do not say. */
   readonly semantics?: number | undefined;
+  /** The version of whose states it was made; left out: it was built from the log. */
+  readonly madeFrom?: number | undefined;
 }
 
 /** A version that is built and not served yet. */
@@ -216,7 +220,7 @@ export interface PromotionProof {
 }
 
 /** A version that is built and not served. */
-export interface CandidateStatus extends Pick<BackfillSummary, 'version' | 'rows' | 'entities'> {
+export interface CandidateStatus extends Pick<BackfillSummary, 'version' | 'rows' | 'entities' | 'madeFrom'> {
   readonly fingerprint: string;
   /** Since when it waits to be approved; null of one that is served as soon as it can be. */
   readonly waitsSinceMs: number | null;

@@ -69,6 +69,7 @@ export function offeredFor(
     isStreaming: false,
     failure: null,
     sinceMs: atMs,
+    ...(built.madeFrom === undefined ? {} : { madeFrom: built.madeFrom }),
     autoShare: isAuto ? 1 : approval.approval === 'auto' ? approval.autoApproveShare : null,
     judged: null,
   };

@@ -92,8 +92,10 @@ export function renderLifecyclePage(state: LifecycleState): string {
   return lines.join('\n');
 }
 
-function candidateLine({ version, rows, entities, waitsSinceMs, lag, isCaughtUp }: CandidateStatus): string {
-  const built = `version ${version}: ${grouped(entities)} entities of ${grouped(rows)} rows`;
+function candidateLine(candidate: CandidateStatus): string {
+  const { version, rows, entities, madeFrom, waitsSinceMs, lag, isCaughtUp } = candidate;
+  const made = madeFrom === undefined ? '' : `, made from the states of version ${madeFrom}`;
+  const built = `version ${version}: ${grouped(entities)} entities of ${grouped(rows)} rows${made}`;
   if (waitsSinceMs === null) return built;
   const behind = isCaughtUp
     ? 'caught up'

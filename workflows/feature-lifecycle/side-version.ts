@@ -27,6 +27,8 @@ export interface SideVersion extends LiveVersion, StreamFigures {
 /** A version that is built and waits to be approved. */
 export interface OfferedVersion extends SideVersion {
   readonly sinceMs: number;
+  /** The version of whose states it was made; left out: it was built from the log. */
+  readonly madeFrom?: number | undefined;
   /** The share of differing cells up to which it is approved by itself; null: a person approves it. */
   readonly autoShare: number | null;
   /** Why it was not approved by itself; null: not asked yet. */

@@ -94,15 +94,21 @@ function candidateOf(state: LifecycleState): CandidateStatus | null {
   const { candidate, offered } = state;
   if (offered !== null) {
     const { version, rows, entities, fingerprint, sinceMs, judged, failure } = offered;
+    const made = madeFrom(offered);
     const isCaughtUp = isReady(state, offered);
-    const known = { version, rows, entities, fingerprint, waitsSinceMs: sinceMs };
+    const known = { version, rows, entities, ...made, fingerprint, waitsSinceMs: sinceMs };
     return { ...known, lag: lagOf(offered), isCaughtUp, judged, error: failure };
   }
   if (candidate === null) return null;
   const { version, rows, entities } = candidate.built;
   const { fingerprint } = candidate;
-  const own = { version, rows, entities, fingerprint, waitsSinceMs: null };
+  const own = { version, rows, entities, ...madeFrom(candidate.built), fingerprint, waitsSinceMs: null };
   return { ...own, lag: null, isCaughtUp: false, judged: null, error: null };
+}
+
+/** Left out of what was built from the log. */
+function madeFrom({ madeFrom: version }: Pick<CandidateStatus, 'madeFrom'>): Pick<CandidateStatus, 'madeFrom'> {
+  return version === undefined ? {} : { madeFrom: version };
 }
 
 function previousOf({ previous }: LifecycleState): PreviousStatus | null {
