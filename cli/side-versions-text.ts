@@ -10,7 +10,8 @@ export function sideVersionLines({ view, candidate, previous }: SideVersions): s
     const behind = candidate.isCaughtUp
       ? 'caught up'
       : `${candidate.lag === null ? '' : `${count(candidate.lag)} behind, `}catching up`;
-    lines.push(`version ${candidate.version} is built (${behind}) and waits: millrace approve ${view}`);
+    const how = candidate.madeFrom === undefined ? 'built' : `made of version ${candidate.madeFrom}'s states`;
+    lines.push(`version ${candidate.version} is ${how} (${behind}) and waits: millrace approve ${view}`);
   }
   if (candidate?.judged != null) lines.push(candidate.judged);
   if (previous != null)
