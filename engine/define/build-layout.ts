@@ -1,6 +1,7 @@
 import type { RowFunction } from './feature.ts';
 import type { FeaturePlan, InputPlan } from './read-features.ts';
 import {
+  canFail,
   ENGINE_SEMANTICS,
   type FeatureLayout,
   type GroupLayout,
@@ -57,9 +58,13 @@ export function buildLayout(
     features: features.map((feature): FeatureLayout => {
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
-      const { name, aggregate, windowUs, hopUs, agoUs, result, population } = feature;
-      const nullable = aggregate !== 'count';
-      const more = { ...(agoUs > 0 ? { agoUs } : {}), ...(population ? { population } : {}) };
+      const { name, aggregate, windowUs, hopUs, agoUs, result, population, fill } = feature;
+      const nullable = aggregate !== 'count' && (fill === undefined || canFail(aggregate));
+      const more = {
+        ...(agoUs > 0 ? { agoUs } : {}),
+        ...(population ? { population } : {}),
+        ...(fill === undefined ? {} : { default: fill }),
+      };
       return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...more };
     }),
   };

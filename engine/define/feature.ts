@@ -7,7 +7,7 @@ import type { AggregateName } from './view-layout.ts';
 export type RowFunction = (row: never) => unknown;
 
 /** What a feature can be told beside its aggregate: each once, in any order. */
-export type ModifierName = 'over' | 'where';
+export type ModifierName = 'over' | 'where' | 'default';
 
 /** One feature as declared: an aggregate over an input and a window. `Value` is what reading it gives. */
 export interface Feature<out Value = unknown> {
@@ -30,6 +30,8 @@ export interface Feature<out Value = unknown> {
   readonly ago: string | null;
   /** Keeps the events it is true of; null: all. */
   readonly condition: RowFunction | null;
+  /** What stands in place of null; null: nothing does. */
+  readonly fill: { readonly value: unknown } | null;
   /** Modifiers that were given more than once. */
   readonly repeated: readonly ModifierName[];
   /** Never set: carries the type of the feature's value. */
@@ -42,7 +44,7 @@ export interface WindowOptions {
   readonly ago?: Duration | undefined;
 }
 
-interface Modifiers<Value, Row, Left extends ModifierName> {
+interface Modifiers<Value, Row, Left extends ModifierName, Filled> {
   /**
    * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life. `hop` is the length of
    * its tiles; `ago` has it end so much earlier: the same window as it was then, in whole tiles.
@@ -51,7 +53,7 @@ interface Modifiers<Value, Row, Left extends ModifierName> {
    * f.count().over('1h', { hop: '10s' })
    * f.count().over('7d', { ago: '7d' }) // the week before
    */
-  over(window: Duration, options?: WindowOptions): OpenFeature<Value, Row, Exclude<Left, 'over'>>;
+  over(window: Duration, options?: WindowOptions): OpenFeature<Value, Row, Exclude<Left, 'over'>, Filled>;
   /**
    * Keeps, of the rows that the view's own `where` keeps, those it is true of, for this feature alone: other features, whether an entity is
    * found and what is its newest event do not depend on it. It runs before the feature's input, which may rely on it.
@@ -59,23 +61,33 @@ interface Modifiers<Value, Row, Left extends ModifierName> {
    * @example
    * f.avg('amount').where((e) => e.declined).over('30d')
    */
-  where(condition: (row: Row) => boolean): OpenFeature<Value, Row, Exclude<Left, 'where'>>;
+  where(condition: (row: Row) => boolean): OpenFeature<Value, Row, Exclude<Left, 'where'>, Filled>;
+  /**
+   * What a read gives in place of null, in every surface alike; never in place of an error: a feature that can have one (`sum`, `avg`, `variance`,
+   * `stddev`) may still be null. Whether the entity was found, and a training set's null rates, do not depend on it; nor does the state.
+   *
+   * @example
+   * f.sum('amount').over('7d').default('0.00')
+   */
+  default(value: NonNullable<Value>): OpenFeature<Filled, Row, Exclude<Left, 'default'>, Filled>;
 }
 
-/** A feature that can still be told what `Left` names. */
-export type OpenFeature<Value, Row, Left extends ModifierName = ModifierName> = Feature<Value> &
-  Pick<Modifiers<Value, Row, Left>, Left>;
+/** A feature that can still be told what `Left` names; `Filled` is its value once it has a default. */
+export type OpenFeature<Value, Row, Left extends ModifierName = ModifierName, Filled = Value> = Feature<Value> &
+  Pick<Modifiers<Value, Row, Left, Filled>, Left>;
 
 type Built<Value, Members extends Shape> = OpenFeature<Value, RowOf<Members>>;
+/** One that cannot be in error: with a default it is never null. */
+type Sure<Value, Members extends Shape> = OpenFeature<Value, RowOf<Members>, ModifierName, NonNullable<Value>>;
 type Read<S> = NonNullable<FieldValue<S>> | null;
 type NumberOf<Members> = (row: RowOf<Members>) => number | null;
 type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
 
 /** An aggregate over a field or a row function. A function returns a number, or what `type` says. Nulls are skipped. */
 interface AnyInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(field: Name): Built<Read<Members[Name]>, Members>;
-  (input: NumberOf<Members>): Built<number | null, Members>;
-  <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Built<Read<T>, Members>;
+  <Name extends FieldOfKind<Members, ScalarKind>>(field: Name): Sure<Read<Members[Name]>, Members>;
+  (input: NumberOf<Members>): Sure<number | null, Members>;
+  <T extends z.core.$ZodType>(input: ValueOf<Members, T>, options: { readonly type: T }): Sure<Read<T>, Members>;
 }
 
 interface NumericInput<Members extends Shape> {
@@ -106,28 +118,28 @@ type Order<Members extends Shape> = FieldOfKind<Members, ScalarKind> | NumberOf<
 
 /** Any input, and what events are ordered by. A function returns a number, or what `type` (of x) and `byType` (of y) say. */
 interface OrderedInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Built<Read<Members[Name]>, Members>;
-  (x: NumberOf<Members>, y: Order<Members>): Built<number | null, Members>;
+  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Sure<Read<Members[Name]>, Members>;
+  (x: NumberOf<Members>, y: Order<Members>): Sure<number | null, Members>;
   <T extends z.core.$ZodType>(
     x: ValueOf<Members, T>,
     y: Order<Members>,
     options: { readonly type: T; readonly byType?: undefined },
-  ): Built<Read<T>, Members>;
+  ): Sure<Read<T>, Members>;
   <Name extends FieldOfKind<Members, ScalarKind>, Y extends z.core.$ZodType>(
     x: Name,
     y: ValueOf<Members, Y>,
     options: { readonly type?: undefined; readonly byType: Y },
-  ): Built<Read<Members[Name]>, Members>;
+  ): Sure<Read<Members[Name]>, Members>;
   <Y extends z.core.$ZodType>(
     x: NumberOf<Members>,
     y: ValueOf<Members, Y>,
     options: { readonly type?: undefined; readonly byType: Y },
-  ): Built<number | null, Members>;
+  ): Sure<number | null, Members>;
   <T extends z.core.$ZodType, Y extends z.core.$ZodType>(
     x: ValueOf<Members, T>,
     y: ValueOf<Members, Y>,
     options: { readonly type: T; readonly byType: Y },
-  ): Built<Read<T>, Members>;
+  ): Sure<Read<T>, Members>;
 }
 
 /** The aggregates a view's `features` function builds with. */
@@ -185,6 +197,7 @@ const plain: FeatureFacts = {
   hop: null,
   ago: null,
   condition: null,
+  fill: null,
   repeated: [],
 };
 
@@ -205,6 +218,8 @@ function feature(facts: FeatureFacts): AnyFeature {
       }),
     where: (condition: RowFunction) =>
       feature({ ...facts, condition, repeated: repeatedIf(facts.condition !== null, 'where') }),
+    default: (value: unknown) =>
+      feature({ ...facts, fill: { value }, repeated: repeatedIf(facts.fill !== null, 'default') }),
   });
 }
 

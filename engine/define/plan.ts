@@ -103,7 +103,7 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
     input: shownInputs(view, index) ?? '*',
     window: windowText(feature.windowUs, feature.agoUs),
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
-    type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}`,
+    type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}${feature.default === undefined ? '' : ` = ${JSON.stringify(feature.default)}`}`,
     tag: view.tags?.features[feature.name] ?? null,
   }));
 }

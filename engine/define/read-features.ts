@@ -9,6 +9,8 @@ import type { ReportFault } from './definition-fault.ts';
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
+import type { JsonValue } from '../values/json-values.ts';
+import { readDefault } from './read-default.ts';
 import { readWindow, type Window } from './read-window.ts';
 import type { AggregateName, PartialKind, SlotLayout } from './view-layout.ts';
 
@@ -31,6 +33,8 @@ export interface FeaturePlan extends Window {
   readonly condition: RowFunction | null;
   readonly result: ScalarType;
   readonly population: boolean;
+  /** What stands in place of null, as the layout has it. */
+  readonly fill: NonNullable<JsonValue> | undefined;
 }
 
 const partialOf = {
@@ -109,7 +113,7 @@ export function readFeatures(
       continue;
     }
     const plan = readFeature(name, feature, source, { path, report, known: known?.get(name) });
-    if (plan !== null) plans.push(plan);
+    if (plan !== null) plans.push({ ...plan, fill: readDefault(feature, plan.result, path, report) });
   }
   const most = MOST_COLUMNS - keys.length - SQL_VIEW_COLUMNS.length;
   if (plans.length > most) {
@@ -223,6 +227,7 @@ function plan(
     ...window,
     result: resultType(aggregate, input?.type ?? null),
     population: partialOf[aggregate] === 'moments' && feature.population,
+    fill: undefined,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ScalarType } from '../values/field-type.ts';
+import type { JsonValue } from '../values/json-values.ts';
 
 /**
  * The version of the engine's semantics (design §5). It is part of every fingerprint and layout. An engine applies events to states of its
@@ -28,6 +29,11 @@ export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last' | '
 /** Whether a partial holds the value of one event, picked by the order of events: its ties break by event id or position. */
 export function isOrdered(partial: PartialKind): boolean {
   return partial === 'first' || partial === 'last' || partial === 'minBy' || partial === 'maxBy';
+}
+
+/** Whether an aggregate's result may not fit its type; counts, which are no more than the events there are, always fit. */
+export function canFail(aggregate: AggregateName): boolean {
+  return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
 }
 
 /** Partials of one hop length share one series of tiles. A group with `hopUs: null` is the lifetime group: one partial set, no tiles. */
@@ -61,10 +67,12 @@ export interface FeatureLayout {
   /** How long before the read the window ends; undefined: with it. */
   readonly agoUs?: number | undefined;
   readonly result: ScalarType;
-  /** False for counts only. */
+  /** False for counts, and for what has a default and cannot be in error. */
   readonly nullable: boolean;
   /** Of `variance` and `stddev`: of the population that the values are, rather than of one they are a sample of. */
   readonly population?: true | undefined;
+  /** What a read gives in place of null, as JSON has it; undefined: null. Never in place of an error. */
+  readonly default?: NonNullable<JsonValue> | undefined;
 }
 
 /**

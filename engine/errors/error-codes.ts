@@ -45,6 +45,7 @@ export const ERROR_CODES = {
     'no-input': 'An aggregate has nothing to aggregate.',
     'wrong-input-type': 'An aggregate cannot take the type of its input.',
     'repeated-modifier': 'A modifier of a feature is given twice.',
+    'wrong-default': 'The default of a feature is of another type than the feature.',
     'no-window': 'A window has no length.',
     'window-too-short': 'A window is shorter than its hop.',
     'too-many-tiles': 'A window consists of more tiles than one state may hold.',

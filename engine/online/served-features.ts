@@ -60,8 +60,8 @@ function typeOf({ result, nullable }: FeatureLayout): string {
 /** What is known of a feature without its code. */
 function shapeOf(layout: FeatureLayout | null): string {
   if (layout === null) return 'one';
-  const { aggregate, windowUs, hopUs, agoUs, result, nullable, population } = layout;
-  return canonicalJson({ aggregate, windowUs, hopUs, agoUs, result, nullable, population });
+  const { name: _, slot: __, ...shape } = layout;
+  return canonicalJson(shape);
 }
 
 /**

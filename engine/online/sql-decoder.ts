@@ -10,6 +10,7 @@ import {
   DOUBLE_LIMIT,
   literal,
   SIGNED,
+  sqlConstant,
   sqlValue,
   TEXT,
   UNSIGNED,
@@ -75,6 +76,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     'END IF;',
     ...layout.features.flatMap((feature, index) => [
       ...resultStatements(layout, feature, ofFeature[index]!, `o${index}`),
+      ...defaultStatements(feature, `o${index}`),
     ]),
     // What is wrong with the bytes, and nothing else: other errors are the server's.
     'EXCEPTION WHEN data_exception OR data_corrupted THEN',
@@ -273,6 +275,13 @@ function eventStatements(layout: ViewLayout, slotIndex: number): string[] {
 /** The feature has no value, and `errors` says why. */
 function errorStatement(feature: FeatureLayout, code: ErrorCode | typeof UNSTORABLE_TEXT): string {
   return `errors := coalesce(errors, '{}'::jsonb) || ${literal(JSON.stringify({ [feature.name]: code }))}::jsonb;`;
+}
+
+/** As `fillDefaults` has it: in place of null, where that is no error. */
+function defaultStatements({ name, result, default: fill }: FeatureLayout, out: string): string[] {
+  if (fill === undefined) return [];
+  const isFine = `coalesce(errors ->> ${literal(name)}, '') = ''`;
+  return [`IF ${out} IS NULL AND ${isFine} THEN ${out} := ${sqlConstant(result, fill)}; END IF;`];
 }
 
 function resultStatements(

@@ -3,7 +3,8 @@ import { INNER_SQL } from '../postgres/schemas.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { compareUtf8 } from '../values/compare.ts';
-import { FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
+import { daysOfDate, FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
+import type { JsonValue } from '../values/json-values.ts';
 
 /** What the generated code does where bytes are no canonical state; its handler makes `state-corrupt` of it. */
 export const CORRUPT = 'RAISE data_corrupted;';
@@ -204,5 +205,28 @@ export function sqlValue(type: ScalarType): SqlValue {
         result: (variable) => `(ARRAY[${sorted.map(literal).join(', ')}]::text[])[${variable} + 1]`,
       };
     }
+  }
+}
+
+/** A value of a definition, as JSON has it, as an expression of its type's column. */
+export function sqlConstant(type: ScalarType, value: NonNullable<JsonValue>): string {
+  const text = String(value);
+  switch (type.kind) {
+    case 'boolean':
+      return text;
+    case 'int':
+    case 'int64':
+    case 'decimal':
+      return `${literal(text)}::numeric`;
+    case 'double':
+      return `${literal(text)}::double precision`;
+    case 'timestamp':
+      return `${literal(text)}::timestamptz`;
+    case 'date':
+      // Not by its text: Postgres writes the year 0 otherwise.
+      return `date '1970-01-01' + ${daysOfDate(text)}`;
+    case 'string':
+    case 'enum':
+      return literal(text);
   }
 }

@@ -72,7 +72,7 @@ function windowOf({ view, feature, atUs }: FeatureSubject): { from: number; to: 
 function tilesOf(subject: FeatureSubject): ExplainedTile[] {
   const { view, feature, state } = subject;
   if (state instanceof CorruptState) return [];
-  const { slot, result, nullable } = view.layout.features[feature]!;
+  const { slot, result, aggregate } = view.layout.features[feature]!;
   const inspector = new StateInspector(view.layout);
   const window = windowOf(subject);
   const tiles: ExplainedTile[] = [];
@@ -80,7 +80,7 @@ function tilesOf(subject: FeatureSubject): ExplainedTile[] {
     if (window !== null && (index < window.from || index > window.to)) continue;
     // A tile alone may hold what the whole does not: a value too large for the feature's type.
     const cell = inspector.readTiles(state, feature, index, index);
-    if (cell === null || (!nullable && cell === 0)) continue;
+    if (cell === null || (aggregate === 'count' && cell === 0)) continue;
     tiles.push({
       index,
       from: window === null ? null : formatDateTime(index * window.hopUs),

@@ -5,6 +5,7 @@ import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
 import type { RangeReader } from '../reduce/partial-reducer.ts';
+import { defaultsOf, type FeatureDefault, fillDefaults } from './feature-defaults.ts';
 import { layoutTag } from './layout-tag.ts';
 import { decodeState, encodeState } from './state-codec.ts';
 import {
@@ -72,6 +73,7 @@ class TileViewReducer implements ViewReducer<TileState> {
   readonly #groups: readonly TileGroup[];
   readonly #windows: readonly WindowPlan[];
   readonly #features: readonly FeaturePlan[];
+  readonly #defaults: readonly FeatureDefault[];
   readonly #writer = new ByteWriter();
   /** Scratch of `read`: first row and end row per window. */
   readonly #from: number[];
@@ -97,6 +99,7 @@ class TileViewReducer implements ViewReducer<TileState> {
       const partial = group.partials[group.slots.indexOf(feature.slot)]!;
       return { window, group: slot.group, read: partial.reader(feature) };
     });
+    this.#defaults = defaultsOf(layout);
     this.#windows = windows;
     this.#from = windows.map(() => 0);
     this.#to = windows.map(() => 0);
@@ -168,7 +171,7 @@ class TileViewReducer implements ViewReducer<TileState> {
       const { window, group, read } = this.#features[index]!;
       cells.push(read(state.groups[group]!, this.#from[window]!, this.#to[window]!));
     }
-    return cells;
+    return fillDefaults(cells, this.#defaults);
   }
 
   encode(state: TileState): Uint8Array {

@@ -33,6 +33,7 @@ async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewRea
   const staging = await openStaging(context, view);
   const counts = emptyCounts();
   let rowsWithoutState = 0;
+  const defaulted = view.layout.features.map(() => 0);
   try {
     for (const version of versions) {
       const { code } = version;
@@ -41,6 +42,8 @@ async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewRea
       addCounts(sweep.counts, await sweepVersion(context, sweep, version));
       addCounts(counts, sweep.counts);
       rowsWithoutState += sweep.rowsWithoutState;
+      for (const [then, now] of presentFeatures(code.layout, view.layout).entries())
+        if (now !== undefined) defaulted[now]! += sweep.defaulted[then]!;
     }
   } finally {
     staging.close();
@@ -51,6 +54,7 @@ async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewRea
     table: staging.table,
     counts,
     rowsWithoutState,
+    defaulted,
     served: { rowsNotServed, versions: versions.map(manifestVersion) },
   };
 }

@@ -40,6 +40,7 @@ export async function readEventTime(context: ReadContext, logs: readonly ViewsLo
     table: stagings[index]!.table,
     counts: sweep.counts,
     rowsWithoutState: sweep.rowsWithoutState,
+    defaulted: sweep.defaulted,
   }));
   return { views, sources };
 }

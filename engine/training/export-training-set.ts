@@ -258,6 +258,7 @@ class TrainingExport {
     const columns = features.filter((column) => column.view === view.name && column.isFeature);
     const staged = await countNulls(this.#duckdb, read.table, columns.length);
     invariant(staged.rows === rows, `view "${view.name}" was read for ${staged.rows} of ${rows} rows`);
+    const nullsOf = (index: number): number => (staged.nulls[index] ?? 0) + (read.defaulted?.[index] ?? 0);
     return {
       view: view.name,
       fingerprint: view.fingerprint,
@@ -270,8 +271,8 @@ class TrainingExport {
         name: feature.name,
         column,
         type: feature.result,
-        nulls: staged.nulls[index] ?? 0,
-        nullRate: (staged.nulls[index] ?? 0) / rows,
+        nulls: nullsOf(index),
+        nullRate: nullsOf(index) / rows,
         errors: Object.fromEntries(
           errors.filter((error) => error.feature === index).map(({ code, rows: count }) => [code, count]),
         ),

@@ -32,6 +32,8 @@ export interface ViewReading {
   readonly table: string;
   readonly counts: LogCounts;
   readonly rowsWithoutState: number;
+  /** Per feature, rows that have its default because there was nothing to read; undefined where nobody can tell. */
+  readonly defaulted?: readonly number[] | undefined;
   readonly served?: ManifestServed | undefined;
   readonly logged?: ManifestLogged | undefined;
 }

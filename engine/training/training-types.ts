@@ -107,6 +107,7 @@ export interface ManifestFeature {
   /** The output column, `<view>__<feature>`. */
   readonly column: string;
   readonly type: ScalarType;
+  /** Rows in which it was null, those that have its default in place of that among them (of logged requests nobody can tell). */
   readonly nulls: number;
   readonly nullRate: number;
   /** How many of the nulls stand for an error, by its code. Absent from manifests older than `onError`. */

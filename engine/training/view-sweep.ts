@@ -4,6 +4,7 @@ import type { Cell } from '../values/cell.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import { HeldStates } from '../state/held-states.ts';
 import { encodedEventBytes } from '../state/state-size.ts';
+import { defaultsOf, type FeatureDefault, fillDefaults, withoutDefaults } from '../state/feature-defaults.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';
@@ -21,17 +22,23 @@ export class ViewSweep {
   limit: BatchLimit | null = null;
   /** Labels read whose entity had no event yet. */
   rowsWithoutState = 0;
+  /** Per feature, labels of which its default was read: there was nothing. */
+  readonly defaulted: number[];
   readonly #reducer: ViewReducer;
   readonly #index: EntityIndex;
   readonly #sink: CellSink;
   readonly #prepared: PreparedEvent;
   readonly #emptyCells: readonly Cell[];
+  readonly #defaults: readonly FeatureDefault[];
   readonly #bytesPerEvent: number;
   #states: HeldStates;
 
   constructor(view: CompiledView, index: EntityIndex, sink: CellSink) {
     this.view = view;
-    this.#reducer = createViewReducer(view.layout);
+    // Defaults are put in here, where they are counted.
+    this.#reducer = createViewReducer(withoutDefaults(view.layout));
+    this.#defaults = defaultsOf(view.layout);
+    this.defaulted = view.layout.features.map(() => 0);
     this.#bytesPerEvent = encodedEventBytes(view.layout);
     this.#states = new HeldStates(this.#reducer, 0);
     this.#index = index;
@@ -99,10 +106,15 @@ export class ViewSweep {
     const state = this.#states.toRead(id);
     if (state === undefined) {
       this.rowsWithoutState++;
-      this.#sink.append(rowNumber, this.#emptyCells);
+      this.#sink.append(rowNumber, this.#filled([...this.#emptyCells]));
       return;
     }
-    this.#sink.append(rowNumber, this.#reducer.read(state, timeUs));
+    this.#sink.append(rowNumber, this.#filled(this.#reducer.read(state, timeUs)));
+  }
+
+  #filled(cells: Cell[]): Cell[] {
+    for (const { index } of this.#defaults) if (cells[index] === null) this.defaulted[index]! += 1;
+    return fillDefaults(cells, this.#defaults);
   }
 
   /** What the states take outside of the heap, and so many events more can add to them. */

@@ -149,9 +149,14 @@ function declaredChanges(before: FeatureLayout, after: FeatureLayout): string[] 
     ['window', windowText(before.windowUs, before.agoUs), windowText(after.windowUs, after.agoUs)],
     ['hop', span(before.hopUs), span(after.hopUs)],
     ['type', nameOfType(before.result), nameOfType(after.result)],
+    ['default', defaultOf(before), defaultOf(after)],
     ['of a', spreadOf(before), spreadOf(after)],
   ];
   return parts.flatMap(([what, then, now]) => (then === now ? [] : [`${what} ${then} → ${now}`]));
+}
+
+function defaultOf({ default: fill }: FeatureLayout): string {
+  return fill === undefined ? 'none' : JSON.stringify(fill);
 }
 
 /** What `variance` and `stddev` are over. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { decimal } from '../../engine/contract/decimal.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { entity, featureView, source } from '../../index.ts';
+import { entity, featureView, type Micros, source } from '../../index.ts';
 import { briefly, faultsOf } from './faults.ts';
 
 const shop = entity('shop', { shop: z.string() });
@@ -241,4 +241,63 @@ test('how long ago a window was is judged', async () => {
     'feature view shop_orders features.time.ago: invalid-duration',
     'feature view shop_orders features.word.ago: invalid-duration',
   ]);
+});
+
+test('a default stands in the layout as JSON has it, and changes no slot', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      price: f.last('price'),
+      price_or: f.last('price').default('1.5'),
+      id_or: f.max('id').default(-9007199254740993n),
+      at_or: f.last('at').default(1_500_000 as Micros),
+      weight_or: f.avg('weight').default(-0),
+      n: f.count().default(7),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  expect(layout.slots).toHaveLength(5);
+  expect(layout.features[0]).not.toHaveProperty('default');
+  expect(layout.features.map(({ default: fill, nullable }) => [fill, nullable])).toEqual([
+    [undefined, true],
+    ['1.50', false],
+    ['-9007199254740993', false],
+    ['1970-01-01T00:00:01.500000Z', false],
+    [0, true],
+    [7, false],
+  ]);
+});
+
+test('a default of another type than its feature is refused, each with what was expected', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      none: f.last('price').default(undefined as never),
+      nothing: f.last('price').default(null as never),
+      scale: f.last('price').default('1.005'),
+      number: f.sum('price').default(0 as never),
+      id: f.last('id').default(2n ** 63n),
+      half: f.sum('units').default(0.5),
+      infinite: f.avg('units').default(Number.POSITIVE_INFINITY),
+      day: f.last('day').default('2026-02-30'),
+      kind: f.last('kind').default('c' as never),
+      text: f.first('shop').default('a\0b'),
+      surrogate: f.first('shop').default('\uD800'),
+      // The first one hides nothing: both are judged.
+      twice: (f.last('shop').default('a') as never as ReturnType<typeof f.last>).default('b'),
+    }),
+  });
+  const faults = await faultsOf([view]);
+  expect(briefly(faults).toSorted()).toEqual([
+    ...['day', 'half', 'id', 'infinite', 'kind', 'none', 'nothing', 'number', 'scale', 'surrogate', 'text'].map(
+      (name) => `feature view shop_orders features.${name}.default: wrong-default`,
+    ),
+    'feature view shop_orders features.twice.default: repeated-modifier',
+  ]);
+  expect(faults.find(({ path }) => path === 'features.id.default')?.message).toMatch(
+    /^expected a 64-bit integer, received 9223372036854775808n/,
+  );
 });

@@ -278,3 +278,11 @@ test('how long ago a window was is a part of what its feature means, and none of
   expect(changed(one, further)).toEqual(['price_1d']);
   expect(further.state).not.toBe(base.state);
 });
+
+test('a default is a part of what its feature means, and of nothing that comes into states', async () => {
+  const one = await tags(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d').default(0)`]);
+  const other = await tags(['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d').default(1)`]);
+  expect(changed(base, one)).toEqual(['price_1d']);
+  expect(changed(one, other)).toEqual(['price_1d']);
+  expect([one.state, one.input]).toEqual([base.state, base.input]);
+});

@@ -353,3 +353,17 @@ describe('ratios and their roots', () => {
     );
   });
 });
+
+test('a default stands in place of null, and of no error', () => {
+  const layout = layoutFor('sum', { kind: 'int' }, { kind: 'int' });
+  const reducer = createViewReducer({ ...layout, features: [{ ...layout.features[0]!, default: 5 }] });
+  const state = reducer.empty();
+  expect(reducer.read(state, 1)).toEqual([5]);
+  reducer.apply(state, event(null));
+  expect(reducer.read(state, 1)).toEqual([5]);
+  reducer.apply(state, event(0));
+  expect(reducer.read(state, 1)).toEqual([0]);
+  reducer.apply(state, event(Number.MAX_SAFE_INTEGER, 0, '2'));
+  reducer.apply(state, event(1, 0, '3'));
+  expect(reducer.read(state, 1)).toEqual([VALUE_OUT_OF_RANGE]);
+});

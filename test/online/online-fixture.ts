@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { z } from 'zod';
+import type { Micros } from '../../engine/values/field-type.ts';
 import { decimal } from '../../engine/contract/decimal.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
@@ -83,6 +84,22 @@ export const productSales = featureView('product_sales', {
       .sum('price')
       .over('7d')
       .where((e) => !e.paid),
+    price_or_1m: f.last('price').over('1m').default('-0.5'),
+    weight_or_1m: f.max('weight').over('1m').default(-1e-7),
+    pieces_or_1m: f.sum('pieces').over('1m').default(Number.MIN_SAFE_INTEGER),
+    total_or_1m: f
+      .min('total')
+      .over('1m')
+      .default(-(2n ** 63n)),
+    channel_or_1m: f.last('channel').over('1m').default('é'),
+    shop_or_1m: f.first('shop').over('1m').default("o'none \\ é"),
+    paid_or_1m: f.last('paid').over('1m').default(false),
+    day_or_1m: f.maxBy('day', 'weight').over('1m').default('2001-02-28'),
+    at_or_1m: f
+      .last('at')
+      .over('1m')
+      .default(-1 as Micros),
+    deviation_or_1m: f.stddev('price').over('1m').default(0),
     paid_day_before: f
       .count()
       .where((e) => e.paid)

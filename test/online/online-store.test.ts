@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView, Row } from '../../engine/define/compiled-view.ts';
+import { scalarOfJson } from '../../engine/values/json-values.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion, retireView } from '../../engine/online/publish-version.ts';
@@ -84,7 +85,11 @@ describe('OnlineStore.get', () => {
     const store = createOnlineStore({ pool: database.pool, clock: fixedClock });
     const [read] = await store.get('product_sales', [['nowhere', 0n]]);
     expect(read).toMatchObject({ found: false, ahead: false, seq: null, version: 1 });
-    expect(read?.values).toEqual(products.layout.features.map((feature) => (feature.aggregate === 'count' ? 0 : null)));
+    expect(read?.values).toEqual(
+      products.layout.features.map(({ aggregate, result, default: fill }) =>
+        aggregate === 'count' ? 0 : fill === undefined ? null : scalarOfJson(result)(fill),
+      ),
+    );
   });
 
   it('reads chosen features in the order asked', async () => {

@@ -65,6 +65,11 @@ function newestOf(events: readonly OracleEvent[]): number {
 }
 
 function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
+  // "default replaces the feature's null where there is no error"
+  return aggregateOf(view, index, seen) ?? view.features[index]!.fill ?? null;
+}
+
+function aggregateOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
   const feature: OracleFeature<Row> = view.features[index]!;
   // "events with x and y both non-null"
   const nonNull = seen.filter(

@@ -25,7 +25,7 @@ export function sortedTrainingValues<Row>(
   atUs: number,
 ): OracleValue[] {
   const past = firstFrom(sorted, atUs);
-  return view.features.map((feature, index) => {
+  const values = view.features.map((feature, index): OracleValue => {
     const span = spanOf(feature);
     const endUs = atUs - (span?.agoUs ?? 0);
     const from = span === null ? 0 : firstFrom(sorted, tileOf(endUs - span.windowUs, span.hopUs) * span.hopUs);
@@ -45,6 +45,7 @@ export function sortedTrainingValues<Row>(
       ? ofSmallIntegers(sorted, index, from, until, aggregate)
       : ofValues(type, aggregate, valuesOf(sorted, index, from, until));
   });
+  return values.map((value, index) => value ?? view.features[index]!.fill ?? null);
 }
 
 function valuesOf(sorted: readonly OracleEvent[], index: number, from: number, until: number): OracleScalar[] {

@@ -32,6 +32,8 @@ export interface OracleFeature<Row> {
   readonly order?: OracleInput<Row> | undefined;
   /** The feature's own `where`. May throw. */
   readonly where?: ((row: Row) => boolean) | undefined;
+  /** What `default` says: in place of null. Never in place of an error. */
+  readonly fill?: OracleScalar | undefined;
   /** As in `.over(window, { hop, ago })`, or in µs; `null`: lifetime. */
   readonly over: { readonly window: string; readonly hop?: string; readonly ago?: string } | OracleSpan | null;
 }

@@ -123,6 +123,27 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         over: { window: '50m', hop: '7m' },
       },
       { name: 'p_1h', aggregate: 'avg', input: { type: MONEY, of: ({ p }) => p }, over: { window: '1h' } },
+      {
+        name: 'p_2m_or_5',
+        aggregate: 'sum',
+        input: { type: MONEY, of: ({ p }) => p },
+        fill: '-5.10',
+        over: { window: '2m' },
+      },
+      {
+        name: 'last_s_or_none',
+        aggregate: 'last',
+        input: { type: TEXT, of: ({ s }) => s },
+        fill: "n'one",
+        over: { window: '2m' },
+      },
+      {
+        name: 'x_max_before_or_0',
+        aggregate: 'max',
+        input: { type: DOUBLE, of: ({ x }) => x },
+        fill: 0,
+        over: { window: '1h', ago: '1h' },
+      },
       // The windows before them, and of less than a tile ago.
       { name: 'visits_2m_before', aggregate: 'count', input: null, over: { window: '2m', hop: '30s', ago: '2m' } },
       {

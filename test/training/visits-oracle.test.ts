@@ -88,8 +88,13 @@ async function expectSet(
   const { rows } = await readParquet(out);
   const differences: unknown[] = [];
   const outOfRange = new Map<string, number>();
+  // "coverage counts what was null before"
+  const unfilled = { ...oracle, features: oracle.features.map((feature) => ({ ...feature, fill: undefined })) };
+  const nulls = oracle.features.map(() => 0);
   for (const [index, { who, atUs }] of spine.entries()) {
     const values = trainingValues(oracle, entities.get(who) ?? [], atUs);
+    for (const [feature, value] of trainingValues(unfilled, entities.get(who) ?? [], atUs).entries())
+      if (value === null || value === OUT_OF_RANGE) nulls[feature]! += 1;
     for (const [feature, { name }] of oracle.features.entries()) {
       const value = values[feature]!;
       if (value === OUT_OF_RANGE) outOfRange.set(name, (outOfRange.get(name) ?? 0) + 1);
@@ -99,6 +104,7 @@ async function expectSet(
     }
   }
   expect(differences).toEqual([]);
+  expect(manifest.views[0]!.features.map(({ nulls: counted }) => counted)).toEqual(nulls);
   expect(manifest.views[0]!.features.map(({ name, errors }) => [name, errors])).toEqual(
     oracle.features.map(({ name }) => {
       const errors = outOfRange.get(name);

@@ -94,6 +94,11 @@ test('features carry the types of their values', () => {
         .sum('price')
         .where((e) => e.paid)
         .over('7d'),
+      city_or: f.last('city').default('none').over('7d'),
+      city_by_or: f.maxBy('city', 'price').over('7d').default('none'),
+      // A sum may be in error, and is null then.
+      price_or: f.sum('price').default('0.00'),
+      count_or: f.count().default(1),
       week_before: f.sum('price').over('7d', { ago: '7d' }),
       count_of_paid: f
         .count()
@@ -134,6 +139,10 @@ test('features carry the types of their values', () => {
     readonly typed: string | null;
     readonly typed_sum: bigint | null;
     readonly of_paid: string | null;
+    readonly city_or: string;
+    readonly city_by_or: string;
+    readonly price_or: string | null;
+    readonly count_or: number;
     readonly week_before: string | null;
     readonly count_of_paid: number;
     readonly variance: number | null;
@@ -192,6 +201,14 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
         .where((e) => e.paid)
         // @ts-expect-error one condition a feature
         .where((e) => e.paid),
+      // @ts-expect-error a default of another type
+      ad: f.last('city').default(0),
+      // @ts-expect-error null is what it is without
+      ae: f.last('city').default(null),
+      // @ts-expect-error none of the enum's values
+      af: f.last('kind').default('c'),
+      // @ts-expect-error one default a feature
+      ag: f.last('city').default('a').default('b'),
       // @ts-expect-error no unit
       ab: f.count().over('7d', { ago: '7' }),
       // @ts-expect-error `ago` is told with the window
