@@ -70,7 +70,11 @@ interface Done {
   readonly told: ReadonlySet<string> | null;
 }
 
-function print(output: Output, { applyNumber, views, gone }: ApplyOutcome, { dryRun, lock, told }: Done): void {
+function print(
+  output: Output,
+  { applyNumber, views, services, gone }: ApplyOutcome,
+  { dryRun, lock, told }: Done,
+): void {
   output.table(
     ['view', 'change', 'fingerprint', 'before', 'next'],
     views.map((view) => [
@@ -81,6 +85,10 @@ function print(output: Output, { applyNumber, views, gone }: ApplyOutcome, { dry
       next(view, told),
     ]),
   );
+  for (const { service, version } of services)
+    output.line(
+      `service ${service}: version ${version}, served once all of its views are (millrace versions ${service})`,
+    );
   for (const view of gone)
     output.line(
       `${view}: no longer defined here: it stays as it is; "millrace retire ${view}" takes it from its readers`,

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { type ListedVersion, listVersions } from '../../engine/online/list-versions.ts';
+import { type ServiceVersion, serviceVersions } from '../../engine/postgres/service-versions.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { count, isoMicros } from '../output.ts';
+import { count, isoMicros, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 
 interface VersionsOptions extends CommonOptions {
@@ -14,7 +15,7 @@ interface VersionsOptions extends CommonOptions {
 export function addVersionsCommand(program: Command): void {
   const command = program
     .command('versions')
-    .argument('<view>')
+    .argument('<view>', 'or a service')
     .description(
       'the versions of a view: which is served, which waits to be approved, which is kept until when, and what each takes up',
     )
@@ -29,7 +30,11 @@ export function addVersionsCommand(program: Command): void {
     });
     try {
       const found = await listVersions(pool, view);
-      if (found.length === 0) throw neverBuilt(view);
+      if (found.length === 0) {
+        const services = await serviceVersions(pool, view);
+        if (services.length === 0) throw neverBuilt(view);
+        return printServices(output, services);
+      }
       const shown = options.all === true ? found : found.filter(({ entities }) => entities !== null);
       if (output.isJson) return output.json(shown.map(inJson));
       output.table(
@@ -70,6 +75,31 @@ export function addVersionsCommand(program: Command): void {
   });
 }
 
+/** Readers of a version whose views all serve its features are served; the newest of those is the one that is live. */
+function printServices(output: Output, services: readonly ServiceVersion[]): void {
+  const live = services.find(({ missing }) => missing.length === 0)?.version ?? null;
+  if (output.isJson) {
+    const json = services.map(({ appliedAtUs, ...rest }) => ({
+      ...rest,
+      isLive: rest.version === live,
+      appliedAt: isoMicros(appliedAtUs),
+    }));
+    return output.json(json);
+  }
+  output.table(
+    ['version', 'is', 'tag', 'applied', 'by', 'views', 'waits for'],
+    services.map(({ version, tag, appliedAtUs, actor, views, missing }) => [
+      version,
+      version === live ? 'live' : missing.length === 0 ? 'served, too' : null,
+      tag,
+      time(appliedAtUs),
+      actor,
+      Object.keys(views).join(', '),
+      missing.length === 0 ? null : missing.join(', '),
+    ]),
+  );
+}
+
 function time(atUs: number | null): string | null {
   return atUs === null ? null : `${isoMicros(atUs).slice(0, 19)}Z`;
 }
@@ -84,8 +114,12 @@ function inJson({ createdAtUs, keptUntilUs, served, ...rest }: ListedVersion) {
 }
 
 function neverBuilt(view: string): MillraceError {
-  return new MillraceError('unknown-view', `no version of view "${view}" was ever built`, {
-    remedy: 'Correct the name, or start the view: "millrace status" lists what runs.',
-    httpStatus: 404,
-  });
+  return new MillraceError(
+    'unknown-view',
+    `no version of a view "${view}" was ever built, and no service of that name was applied`,
+    {
+      remedy: 'Correct the name, or start the view: "millrace status" lists what runs.',
+      httpStatus: 404,
+    },
+  );
 }

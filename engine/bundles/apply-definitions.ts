@@ -1,11 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type pg from 'pg';
 import type { CompiledView, Definitions } from '../define/compiled-view.ts';
+import { lockOf } from '../define/feature-lock.ts';
 import { unknownView } from '../define/known-code.ts';
 import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { appendEvent } from '../postgres/audit-events.ts';
 import { desiredViews, lockDesired, moveDesired } from '../postgres/desired-views.ts';
+import { type NotedService, noteServices } from '../postgres/service-versions.ts';
 import { newestStatus } from '../postgres/live-version.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
@@ -61,6 +63,8 @@ export interface ApplyOutcome {
   /** Of the views that were moved; null where none had to be, and of a dry run. */
   readonly applyNumber: number | null;
   readonly views: readonly AppliedView[];
+  /** Services that are to be something else than before, each a version more; none of an apply of some of the views alone. */
+  readonly services: readonly NotedService[];
   /** Views that were applied once and that the folder no longer defines: they stay as they are. */
   readonly gone: readonly string[];
 }
@@ -79,7 +83,7 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
   const chosen = [...definitions.views.values()].filter(({ name }) => fingerprints.has(name));
   if (dryRun) {
     const views = await compared(pool, chosen, fingerprints);
-    return { applyNumber: null, views, gone: await goneFrom(pool, definitions) };
+    return { applyNumber: null, views, services: [], gone: await goneFrom(pool, definitions) };
   }
   return await asOwner(pool, async (client) => {
     await lockDesired(client);
@@ -92,9 +96,25 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
       const result = { applyNumber, change, fingerprint, before };
       await appendEvent(client, { actor, action: 'apply', subject: view, input, result });
     }
+    const services = isWhole(options, fingerprints)
+      ? await noteServices(client, lockOf(definitions).services, actor)
+      : [];
+    for (const { service, version } of services)
+      await appendEvent(client, {
+        actor,
+        action: 'apply',
+        subject: service,
+        input: {},
+        result: { serviceVersion: version },
+      });
     const numbered = views.map((view) => (moved.includes(view) ? { ...view, applyNumber } : view));
-    return { applyNumber, views: numbered, gone: await goneFrom(client, definitions) };
+    return { applyNumber, views: numbered, services, gone: await goneFrom(client, definitions) };
   });
+}
+
+/** Whether all that the folder has is applied: only then is it known what its services are to be. */
+function isWhole({ definitions, views = [] }: ApplyOptions, applied: ReadonlyMap<string, string>): boolean {
+  return views.length === 0 && applied.size === definitions.views.size;
 }
 
 /** One transaction of one who may. */

@@ -20,6 +20,7 @@ import * as keptVersions from '../../migrations/0016-kept-versions.ts';
 import * as builtAt from '../../migrations/0017-built-at.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import * as madeFrom from '../../migrations/0019-made-from.ts';
+import * as serviceVersions from '../../migrations/0020-service-versions.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -58,6 +59,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0017-built-at': builtAt,
   '0018-migration-notes': migrationNotes,
   '0019-made-from': madeFrom,
+  '0020-service-versions': serviceVersions,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

@@ -70,6 +70,7 @@ describe('migrations', () => {
       'millrace_catalog.migration_note',
       'millrace_catalog.parity_audit',
       'millrace_catalog.parity_difference',
+      'millrace_catalog.service_version',
       'millrace_catalog.stream_offset',
       'millrace_catalog.view_bundle',
       'millrace_catalog.view_desired',
