@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type pg from 'pg';
 import { bundleSignKey } from '../../config/bundle-sign-key.ts';
 import type { Environment } from '../../config/environment.ts';
@@ -126,12 +126,12 @@ function addExport(parent: Command): void {
 function addImport(parent: Command): void {
   const command = parent
     .command('import')
-    .argument('<file>', 'as "bundle export" wrote it', fileOf)
+    .argument('<file>', 'as "bundle export" wrote it')
     .description('store a bundle of another installation; what is in it is run once, to see whether it fits')
     .option('--dry-run', 'say what is in it, run nothing and store nothing');
   withCommonOptions(command).action(async (file: string, options: CommonOptions & { dryRun?: boolean }) => {
     const { env, output } = contextOf(options);
-    const { size } = statSync(file);
+    const size = sizeOf(file);
     if (size > MOST_FILE_BYTES) throw bundleTooLarge(file, size, MOST_FILE_BYTES);
     const received = readBundleFile(readFileSync(file, 'utf8'), env.bundleKeys);
     const key = bundleSignKey(env);
@@ -200,8 +200,12 @@ function jsonOf(row: BundleRow): object {
   return { ...rest, storedAt: isoMicros(storedAtUs) };
 }
 
-function fileOf(path: string): string {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
-    throw new InvalidArgumentError('there is no such file');
-  return path;
+/** Throws MillraceError `bundle-file-missing`. */
+function sizeOf(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return found.size;
+  throw new MillraceError('bundle-file-missing', `${path} is ${found === undefined ? 'not there' : 'no file'}`, {
+    remedy: 'Name the file that "millrace bundle export" wrote.',
+    httpStatus: 404,
+  });
 }

@@ -165,6 +165,7 @@ export const ERROR_CODES = {
     'invalid-lock': 'A lock of features is none, or says two things of one view.',
     'lock-outdated': 'A lock of features does not fit the definitions it was written for.',
     'unknown-bundle': 'No bundle, or more than one, is stored under that name.',
+    'bundle-file-missing': 'There is no file where a bundle is to be read from.',
     'bundle-too-large': 'The code of a view is more than a bundle may hold.',
     'bundle-incomplete': 'The code of a view cannot stand for itself: something it takes is no text, or in no file.',
     'bundle-tampered': 'A bundle is not the one that was stored: its hash does not fit.',

@@ -8,7 +8,7 @@ import { stateBytes } from '../stream/stream-fixture.ts';
 import { build, changedFeatures, livingFacts, purchasesView } from './states-of-another.ts';
 
 const DAY_US = 86_400_000_000;
-const seed = Date.now() % 2 ** 31;
+const seed = Number(process.env.LAW_SEED ?? Date.now() % 2 ** 31);
 let states = 0;
 let open: (ParityWorld & { close(): Promise<void> })[] = [];
 afterEach(async () => {
@@ -60,9 +60,11 @@ test(`random logs: made of another version's states, a version is what the log c
           seq: 0,
         });
       }
-      states += (await stateBytes(pool, second, 2)).length;
+      const held = (await stateBytes(pool, second, 2)).length;
+      states += held;
       const audit = await world.audit({ code: codeOf([first, second]) });
-      expect(audit.verdict).toBe('equal');
+      // Of an empty log there is nothing to compare.
+      expect(audit.verdict).toBe(held === 0 ? 'nothing-compared' : 'equal');
     }),
     { numRuns: 20, seed, endOnFailure: true },
   );

@@ -125,6 +125,8 @@ it('what was tampered with, is not signed by a key that is trusted, or is no bun
   };
   expect(await refusedAs(whole.replace("'7d'", "'8d'"))).toBe('bundle-tampered');
   expect(await refusedAs('{"a": 1}')).toBe('bundle-tampered');
+  const missing = await bundle(to, ['import', join(folder, 'nowhere'), '--json']);
+  expect(JSON.parse(missing.stdout)).toMatchObject({ error: { code: 'bundle-file-missing' } });
   expect(await refusedAs(`${whole.split('\n')[0]}\n${' '.repeat(20 * 2 ** 20)}`)).toBe('bundle-too-large');
   const other = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
   expect(await refusedAs(whole, { MILLRACE_BUNDLE_KEYS: other })).toBe('bundle-unsigned');
