@@ -43,6 +43,8 @@ export async function startByForm(
   expect(await page.locator('#taskQueue').inputValue()).toBe(workflow.taskQueue);
   await page.fill('#workflowId', workflow.id);
   await page.locator('.cm-content').first().click();
+  // The form comes with the input of the last workflow of this type.
+  await page.keyboard.press('ControlOrMeta+A');
   await page.keyboard.insertText(JSON.stringify(workflow.input));
   const started = page.getByText('Workflow started successfully').or(page.getByText(/already (running|started)/i));
   await clickUntil(page.getByTestId('start-workflow-button'), started);
@@ -65,7 +67,14 @@ async function clickUntil(button: Locator, done: Locator): Promise<void> {
     .poll(
       async () => {
         await button.click({ timeout: 2_000 }).catch(() => {});
-        return await done.first().isVisible();
+        // On a busy machine the answer comes late, and what says so is gone before one looks again.
+        return await done
+          .first()
+          .waitFor({ timeout: 5_000 })
+          .then(
+            () => true,
+            () => false,
+          );
       },
       { timeout: 60_000, interval: 500 },
     )
