@@ -34,6 +34,7 @@ function servedOf(version: ViewVersion): LiveVersion {
     version: version.version,
     fingerprint: version.fingerprint,
     semantics: version.semantics,
+    topic: version.topic,
     rows: version.counts.records ?? 0,
     entities: version.entities,
     publishedAtMs: Math.floor((version.publishedAtUs ?? version.createdAtUs) / 1000),

@@ -270,3 +270,84 @@ it('a lifecycle that is told of the definition it serves drops what waited', () 
   expect(same).toMatchObject({ offered: { version: 2 }, leaving: [], wants: { build: null } });
   expect(after([{ type: 'applied', applyNumber: 2, fingerprint: 'f3' }], same)).toEqual(same);
 });
+
+describe('a view without a topic that is refreshed on a schedule, while a version of another definition waits', () => {
+  const own = { topic: null, refreshMs: 10 };
+  const changed = { ...plan, ...own, fingerprint: 'f2' };
+  const candidate = { built: version(2), fingerprint: 'f2', topic: null };
+  const applied: LifecycleEvent[] = [
+    { type: 'applied', applyNumber: 1, fingerprint: 'f2' },
+    { type: 'build-started' },
+    { type: 'resolved', plan: changed },
+    { type: 'backfilled', candidate },
+  ];
+  const offered = after([...applied], built(own));
+  const held = after(
+    [
+      { type: 'offered', candidate, build: offered.builds, atMs: NOW_MS },
+      { type: 'build-ended', failure: null },
+    ],
+    offered,
+  );
+
+  it('builds what is served anew when that is due, once, and then what waits', () => {
+    expect(held).toMatchObject({ offered: { version: 2 }, live: { version: 1, fingerprint: 'f1' } });
+    expect(decide(held, NOW_MS).build).toBe(false);
+    expect(decide(held, NOW_MS + 10).build).toBe(true);
+    const begun = after(
+      [{ type: 'build-started' }, { type: 'resolved', plan: changed }, { type: 'build-begun' }],
+      held,
+    );
+    expect(begun).toMatchObject({ offered: null, leaving: [2], wants: { build: 'refresh', offersAgain: true } });
+    const event = { type: 'published', built: version(3), fingerprint: 'f1', atMs: NOW_MS + 10 } as const;
+    const fresh = after([event, { type: 'build-ended', failure: null }], begun);
+    expect(fresh).toMatchObject({ live: { version: 3, fingerprint: 'f1' }, wants: { build: 'desired' } });
+    expect(fresh.wants.offersAgain).toBeUndefined();
+    const again = after(
+      [
+        { type: 'build-started' },
+        { type: 'resolved', plan: changed },
+        { type: 'offered', candidate: { ...candidate, built: version(4) }, build: fresh.builds, atMs: NOW_MS + 10 },
+        { type: 'build-ended', failure: null },
+      ],
+      fresh,
+    );
+    expect(again).toMatchObject({ offered: { version: 4 }, wants: { build: null } });
+    expect(decide(again, NOW_MS + 10).build).toBe(false);
+    expect(decide(again, NOW_MS + 20).build).toBe(true);
+  });
+
+  it('builds what is applied while it is being refreshed', () => {
+    const refreshing = after([{ type: 'build-started' }, { type: 'resolved', plan: changed }], held);
+    const heard = after([{ type: 'applied', applyNumber: 2, fingerprint: 'f2' }], refreshing);
+    expect(heard.wants.build).toBe('desired');
+  });
+});
+
+describe('a definition without a topic that is applied to a view that streams', () => {
+  const others = { type: 'resolved', plan: { ...plan, fingerprint: 'f2', topic: null } } as const;
+  const candidate = { built: version(2), fingerprint: 'f2', topic: null };
+  const applied = after(
+    [{ type: 'applied', applyNumber: 1, fingerprint: 'f2' }, { type: 'build-started' }, others],
+    streaming,
+  );
+
+  it('leaves its stream alone, and needs none of its own', () => {
+    expect(decide(applied, NOW_MS).stream).toEqual({ kind: 'stream', version: 1 });
+    const offered = after(
+      [
+        { type: 'backfilled', candidate },
+        { type: 'offered', candidate, build: applied.builds, atMs: NOW_MS },
+        { type: 'build-ended', failure: null },
+      ],
+      applied,
+    );
+    expect(decide(offered, NOW_MS).stream).toEqual({ kind: 'stream', version: 1 });
+    expect(decideSides(offered).streams).toEqual([]);
+    expect(statusOf(offered)).toMatchObject({ candidate: { isCaughtUp: true } });
+    const served = after([flipped('approve', 2, 1)], offered);
+    expect(decide(served, NOW_MS).stream).toBeNull();
+    // What readers may be flipped back to goes on.
+    expect(decideSides(served).streams.map(({ version: number }) => number)).toEqual([1]);
+  });
+});

@@ -62,10 +62,11 @@ export function send(command: PlainCommand): LifecycleEvent {
 }
 
 export function built(more: Partial<ViewPlan> = {}): LifecycleState {
+  const { topic } = { ...plan, ...more };
   return after([
     { type: 'build-started' },
     { type: 'resolved', plan: { ...plan, ...more } },
-    backfilled,
+    { ...backfilled, candidate: { ...backfilled.candidate, topic } },
     published,
     { type: 'build-ended', failure: null },
   ]);

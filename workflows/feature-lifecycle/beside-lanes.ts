@@ -7,6 +7,7 @@ import { diff, drop } from './calls.ts';
 import type { LifecycleOptions, VersionCommand } from './contract.ts';
 import { flipBeside } from './flip.ts';
 import { MOST_COMPARED, notJudged, verdictOf } from './judgement.ts';
+import { topicOf } from './own-topic.ts';
 import type { OfferedVersion, SideVersion } from './side-version.ts';
 import type { LifecycleState } from './state.ts';
 import type { LifecycleEvent } from './transition.ts';
@@ -49,14 +50,15 @@ export class BesideLanes {
   }
 
   /** Flips readers to a version beside the served one. What it is refused with is thrown, and nothing is done then. */
-  async flip(command: VersionCommand, { version, fingerprint }: SideVersion, isStale: boolean): Promise<void> {
+  async flip(command: VersionCommand, side: SideVersion, isStale: boolean): Promise<void> {
     const { owner, options, others, meetThePresent } = this.#of;
+    const { version, fingerprint } = side;
     owner.apply({ type: 'flip-started', command, version });
     try {
       const { kept } = await CancellationScope.nonCancellable(async () => {
         const { wants, plan, view } = owner.state;
         // What has no stream of its own was last looked at when it was built.
-        if (!wants.streaming && plan?.topic != null && !isStale) await meetThePresent(version, fingerprint);
+        if (!wants.streaming && topicOf(side, plan) !== null && !isStale) await meetThePresent(version, fingerprint);
         return await others.pass(() => flipBeside(view, version, options, isStale));
       });
       owner.apply({ type: 'flipped', command, version, kept, atMs: Date.now() });

@@ -3,9 +3,10 @@ import { engineOf, type OtherReleases, UPGRADES } from '../other-release.ts';
 import type { WaitLane } from '../waits.ts';
 import { backfill, lookUp } from './calls.ts';
 import type { Candidate, ViewPlan } from './contract.ts';
+import { topicOf } from './own-topic.ts';
 import type { LifecycleState } from './state.ts';
 import type { LifecycleEvent } from './transition.ts';
-import { definitionChangedToo, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
+import { definitionChangedToo, isOfDefinition, isRetiredBy, isUpgrading, semanticsKnown } from './upgrade.ts';
 
 /** Whose version is built. */
 interface Owner {
@@ -54,20 +55,29 @@ export async function buildVersion(
     begun();
     try {
       const covers = upgraded === null ? {} : { covers: upgraded.version };
-      const { fingerprint } = plan;
+      const { fingerprint, topic } = builtBy(owner.state, plan);
       const build = `${workflowInfo().firstExecutionRunId}/${owner.state.builds}`;
       // Who asks for a rebackfill asks for the log.
       const takes = wants.build === 'first' || wants.build === 'desired' ? { mayTakeStates: true } : {};
       const semantics = semanticsKnown(owner.state);
       const built = await backfill({ view, fingerprint, semantics, build, ...covers, ...takes });
       lanes.backfill.over();
-      return { built, fingerprint, topic: plan.topic };
+      return { built, fingerprint, topic };
     } catch (error) {
       // Retired is also what a worker of the release before had planned, for a worker of this one.
       if (engineOf(error) === null ? others.gave(error) : patched(UPGRADES)) await others.wait(tries);
       else await lanes.backfill.retryAfter(error);
     }
   }
+}
+
+/** Marks, in a run's history, that what is served is built anew by its own definition: a newer one waits to be approved. */
+const OWN_REFRESH = 'own-refresh';
+
+/** The definition that a build is by: the one the view is to be, or, to bring what is served up to date, the one that is. */
+function builtBy({ wants, live }: LifecycleState, plan: ViewPlan): Pick<Candidate, 'fingerprint' | 'topic'> {
+  const isOwn = wants.build === 'refresh' && live !== null && !isOfDefinition(live, plan) && patched(OWN_REFRESH);
+  return isOwn ? { fingerprint: live.fingerprint, topic: topicOf(live, plan) } : plan;
 }
 
 /** What a run of the release before did not look at is not looked at when it is replayed. */

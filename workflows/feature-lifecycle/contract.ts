@@ -115,6 +115,8 @@ export interface LiveVersion {
   readonly fingerprint: string;
   /** Of the engine that built it. Workers and runs of the first semantics do not say. */
   readonly semantics?: number | undefined;
+  /** That it reads, null for none. Workers and runs of the release before do not say. */
+  readonly topic?: string | null | undefined;
   readonly rows: number;
   readonly entities: number;
   readonly publishedAtMs: number;

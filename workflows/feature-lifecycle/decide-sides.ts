@@ -1,3 +1,4 @@
+import { topicOf } from './own-topic.ts';
 import type { SideVersion } from './side-version.ts';
 import type { LifecycleState } from './state.ts';
 import { isRetiredBy } from './upgrade.ts';
@@ -16,16 +17,16 @@ const NOTHING: SideWork = { streams: [], judge: null, drop: null };
 
 /** True of a version that readers could be flipped to at once: nothing it would have to read first. */
 export function isReady(state: LifecycleState, side: SideVersion): boolean {
-  return side.failure === null && (!needsStream(state) || side.caughtUp.length >= state.shards);
+  return side.failure === null && (!needsStream(state, side) || side.caughtUp.length >= state.shards);
 }
 
 /** What should be going on beside the served version. */
 export function decideSides(state: LifecycleState): SideWork {
   const { wants, offered, previous, leaving } = state;
   if (wants.retired || wants.paused) return NOTHING;
-  const streams = needsStream(state)
-    ? [offered, previous].filter((side) => side !== null).filter((side) => mayStream(state, side))
-    : [];
+  const streams = [offered, previous]
+    .filter((side) => side !== null)
+    .filter((side) => needsStream(state, side) && mayStream(state, side));
   const isJudged = offered === null || offered.autoShare === null || offered.judged !== null;
   return {
     streams,
@@ -34,8 +35,8 @@ export function decideSides(state: LifecycleState): SideWork {
   };
 }
 
-function needsStream({ wants, plan }: LifecycleState): boolean {
-  return wants.streaming && plan !== null && plan.topic !== null;
+function needsStream({ wants, plan }: LifecycleState, side: SideVersion): boolean {
+  return wants.streaming && plan !== null && topicOf(side, plan) !== null;
 }
 
 /** No worker goes on with a version of earlier semantics; and what a flip brings up to the present has no other stream meanwhile. */

@@ -1,3 +1,4 @@
+import { hasTopic } from './own-topic.ts';
 import { toProve } from './proof.ts';
 import type { LifecycleState, StreamKind } from './state.ts';
 import { isRetiredBy, isUpgrading } from './upgrade.ts';
@@ -39,9 +40,9 @@ export function decide(state: LifecycleState, nowMs: number): Work {
     (wants.build !== null ||
       state.candidate !== null ||
       (upgrading && !hasSuccessor(state)) ||
-      (due && plan?.topic === null));
+      (due && !hasTopic(live, plan)));
   // No worker goes on with a version of earlier semantics: it stands still at its stored offsets.
-  const canStream = live !== null && plan !== null && plan.topic !== null && failures.stream === null && !upgrading;
+  const canStream = live !== null && plan !== null && hasTopic(live, plan) && failures.stream === null && !upgrading;
   if (!canStream) return { retire: false, build, stream: null, proof: null };
   // A refresh under way goes on to its end: it moved `refreshedAtMs` when it began and is not due any more.
   const refresh = wants.refresh || due || state.stream?.kind === 'refresh';

@@ -40,19 +40,24 @@ export function appliedHeard(state: LifecycleState, { applyNumber, fingerprint, 
 }
 
 /** Whether a definition is being built already: then that goes on. */
-export function isBuilding({ build, plan }: LifecycleState, fingerprint: string): boolean {
-  return build !== null && build.stage !== 'validating' && plan?.fingerprint === fingerprint;
+export function isBuilding({ build, plan, wants }: LifecycleState, fingerprint: string): boolean {
+  // What is served is built anew by its own definition, whatever the newest one is.
+  return (
+    wants.build !== 'refresh' && build !== null && build.stage !== 'validating' && plan?.fingerprint === fingerprint
+  );
 }
 
 /** What is wanted once a build is over: another, where that was asked for since it began. */
 export function buildOver({ wants, builds }: LifecycleState, build: number): Pick<LifecycleState, 'wants' | 'builds'> {
-  return builds === build ? { wants: { ...wants, build: null }, builds: builds + 1 } : { wants, builds };
+  if (builds !== build) return { wants, builds };
+  const { offersAgain = false, ...rest } = wants;
+  return { wants: { ...rest, build: offersAgain ? 'desired' : null }, builds: builds + 1 };
 }
 
 /** The state with a built version that waits to be approved. */
 export function offeredFor(
   state: LifecycleState,
-  { built, fingerprint }: Candidate,
+  { built, fingerprint, topic }: Candidate,
   build: number,
   atMs: number,
 ): LifecycleState {
@@ -62,6 +67,7 @@ export function offeredFor(
     ...NO_FIGURES,
     version: built.version,
     fingerprint,
+    topic,
     semantics: built.semantics,
     rows: built.rows,
     entities: built.entities,
@@ -136,8 +142,8 @@ function told(version: number, kept: SwitchSummary['kept'], gone: readonly numbe
   return parts.join(' ');
 }
 
-function servedOf({ version, fingerprint, semantics, rows, entities, publishedAtMs }: SideVersion): LiveVersion {
-  return { version, fingerprint, semantics, rows, entities, publishedAtMs };
+function servedOf({ version, fingerprint, semantics, topic, rows, entities, publishedAtMs }: SideVersion): LiveVersion {
+  return { version, fingerprint, semantics, topic, rows, entities, publishedAtMs };
 }
 
 function asSide(state: LifecycleState, live: LiveVersion): SideVersion {

@@ -19,8 +19,13 @@ export interface Wants {
   readonly paused: boolean;
   readonly retired: boolean;
   readonly refresh: boolean;
-  /** `first`, `desired`: adopt a live version of the same definition, else build; `again`: build in any case. */
-  readonly build: 'first' | 'desired' | 'again' | null;
+  /**
+   * `first`, `desired`: adopt a live version of the same definition, else build; `again`: build in any case; `refresh`: build what is served anew, by its
+   * own definition.
+   */
+  readonly build: 'first' | 'desired' | 'again' | 'refresh' | null;
+  /** Whether a version that waited went for a refresh, and is to be built of the same log once that is over. Default: no. */
+  readonly offersAgain?: boolean | undefined;
 }
 
 /** Who says that a version of another definition is served. */

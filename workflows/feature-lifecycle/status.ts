@@ -10,6 +10,7 @@ import {
 } from './contract.ts';
 import { nextRefreshAtMs } from './decide.ts';
 import { isReady } from './decide-sides.ts';
+import { hasTopic } from './own-topic.ts';
 import { owesProof, PARITY_BROKEN } from './proof.ts';
 import { lagOf } from './side-version.ts';
 import type { LifecycleState } from './state.ts';
@@ -122,7 +123,6 @@ export function refusal(state: LifecycleState, command: PlainCommand): string | 
   const { wants, plan, live, failures } = state;
   if (wants.retired && command !== 'retire')
     return `view "${state.view}" is ${phaseOf(state)}; start its lifecycle anew to use it again`;
-  const hasTopic = plan === null || plan.topic !== null;
   const failed = failures.build ?? failures.stream ?? failures.proof;
   const wayOut =
     failed?.code === 'definition-changed'
@@ -130,7 +130,7 @@ export function refusal(state: LifecycleState, command: PlainCommand): string | 
       : (failed?.remedy ?? 'send retry');
   switch (command) {
     case 'promote':
-      if (!hasTopic) return `source "${plan?.source}" has no topic: there is nothing to stream`;
+      if (!hasTopic(live, plan)) return `source "${plan?.source}" has no topic: there is nothing to stream`;
       return failures.stream === null ? null : `the stream has failed (${failures.stream.code}): ${wayOut}`;
     case 'refresh':
       if (live === null) return 'nothing is published yet: the backfill reads all there is';

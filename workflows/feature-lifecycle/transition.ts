@@ -13,6 +13,7 @@ import type {
   ViewPlan,
 } from './contract.ts';
 import { appliedHeard, buildOver, flipped, type Flipped, keptOver, offeredFor, withoutOffered } from './flips.ts';
+import { hasTopic } from './own-topic.ts';
 import { parityReported, proofEnded, type ProofEnded } from './proof.ts';
 import {
   figuresAfter,
@@ -24,7 +25,7 @@ import {
   withSide,
 } from './side-version.ts';
 import { type LifecycleState, NO_FAILURES, type StreamKind, type Wants } from './state.ts';
-import { engineHeard, isOfDefinition, isRetiredBy } from './upgrade.ts';
+import { engineHeard, isOfDefinition, isRetiredBy, isUpgrading } from './upgrade.ts';
 
 /** A command that is about the view alone, and not about one of its versions. */
 export type PlainCommand = (typeof COMMANDS)[number];
@@ -89,7 +90,12 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     case 'cancelled':
       return state.wants.retired ? state : { ...commanded(state, 'pause'), notice: cancelled(state.view) };
     case 'build-started':
-      return { ...state, build: { stage: 'validating' }, failures: { ...state.failures, build: null } };
+      return {
+        ...state,
+        build: { stage: 'validating' },
+        wants: isDueRefresh(state) ? { ...state.wants, build: 'refresh' } : state.wants,
+        failures: { ...state.failures, build: null },
+      };
     case 'resolved':
       return resolved(state, event.plan);
     case 'backfilled':
@@ -102,6 +108,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
         version: built.version,
         fingerprint,
         semantics: built.semantics,
+        topic: state.candidate?.topic,
         rows: built.rows,
         entities: built.entities,
         publishedAtMs: atMs,
@@ -123,7 +130,10 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Lifecy
     }
     case 'applied':
       return appliedHeard(state, event);
-    case 'build-begun':
+    case 'build-begun': {
+      const isRefresh = state.wants.build === 'refresh' && state.offered !== null;
+      return withoutOffered(isRefresh ? { ...state, wants: { ...state.wants, offersAgain: true } } : state);
+    }
     case 'discarded':
       return withoutOffered(state);
     case 'offered':
@@ -205,7 +215,7 @@ function commanded(state: LifecycleState, command: PlainCommand): LifecycleState
       return {
         ...wants({ streaming: true, refresh: false }),
         caughtUp: state.wants.streaming ? state.caughtUp : [],
-        notice: state.proofEntities === 0 && state.plan?.topic !== null ? UNPROVEN : null,
+        notice: state.proofEntities === 0 && hasTopic(state.live, state.plan) ? UNPROVEN : null,
       };
     case 'pause':
       return wants({ paused: true });
@@ -213,7 +223,8 @@ function commanded(state: LifecycleState, command: PlainCommand): LifecycleState
       return state.wants.paused ? withoutCaughtUp(wants({ paused: false })) : wants({ paused: false });
     case 'refresh':
       // Without a topic the history is all there is: fresh means built again.
-      return state.plan?.topic === null ? wants({ build: 'again' }) : wants({ refresh: true });
+      if (hasTopic(state.live, state.plan)) return wants({ refresh: true });
+      return wants({ build: state.live === null || isUpgrading(state) ? 'again' : 'refresh' });
     case 'rebackfill':
       return {
         ...wants({ build: 'again' }),
@@ -251,7 +262,7 @@ function resolved(state: LifecycleState, plan: ViewPlan): LifecycleState {
   const isOffered = build === 'desired' && state.offered?.fingerprint === plan.fingerprint;
   // Back to the definition that is served: what waited is not wanted any more.
   const kept = adopted && build === 'desired' ? withoutOffered(state) : state;
-  const cannotStream = state.wants.streaming && plan.topic === null;
+  const cannotStream = state.wants.streaming && !hasTopic(live, plan);
   return {
     ...kept,
     plan: { ...plan, features: shown(plan.features) },
@@ -295,7 +306,14 @@ function shown(features: readonly string[]): readonly string[] {
 function liveAfter(state: LifecycleState, plan: ViewPlan): LiveVersion | null {
   const { live } = state;
   if (live === null || live.version !== plan.live?.version) return live ?? plan.live;
-  return plan.live.semantics === undefined ? live : { ...live, semantics: plan.live.semantics };
+  const { semantics = live.semantics, topic = live.topic } = plan.live;
+  return { ...live, semantics, topic };
+}
+
+/** Whether a build that begins is none that was asked for: a refresh is due of what has no topic. */
+function isDueRefresh(state: LifecycleState): boolean {
+  const { wants, candidate, live } = state;
+  return wants.build === null && candidate === null && live !== null && !isUpgrading(state);
 }
 
 /** Whether `rebackfill` asks for a build that is not the one at hand: what that had saved or built is given up. */
