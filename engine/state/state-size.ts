@@ -14,6 +14,8 @@ const BYTES_PER_REF = 12;
 const BYTES_PER_HELD_REF = 32;
 /** The most measured of memory per byte of the packed encoding: rows in order of time, with room that expired ones left. */
 const MEMORY_PER_ENCODED_BYTE = 25;
+/** Integers of fewer bits are counted with the reference that holds them. */
+const COUNTED = 1n << BigInt((BYTES_PER_HELD_REF / 2) * 8);
 const SAMPLED_STATES = 256;
 /** Beside an encoded state in a `StateStore`: its place, number and length, and its own head. */
 const BYTES_PER_RECORD = 40;
@@ -53,7 +55,7 @@ function rowsBytes({ cells, refs }: TileRows): number {
 }
 
 /**
- * What one state takes of memory, with its entry in a map and its key's text; long texts by their length.
+ * What one state takes of memory, with its entry in a map and its key's text; long texts and integers by their length.
  *
  * @example
  * held += stateBytes(state, keyText);
@@ -62,7 +64,10 @@ export function stateBytes(state: EntityState, keyText = ''): number {
   let bytes = BYTES_PER_ENTITY + textBytes(keyText);
   for (const rows of (state as TileState).groups) {
     bytes += rowsBytes(rows);
-    for (const ref of rows.refs) if (typeof ref === 'string') bytes += textBytes(ref);
+    for (const ref of rows.refs) {
+      if (typeof ref === 'string') bytes += textBytes(ref);
+      else if (typeof ref === 'bigint') bytes += integerBytes(ref);
+    }
   }
   return bytes;
 }
@@ -70,6 +75,11 @@ export function stateBytes(state: EntityState, keyText = ''): number {
 /** What a text takes beyond what is counted for every one. */
 function textBytes(text: string): number {
   return text.length > BYTES_PER_HELD_REF / 2 ? text.length * 2 : 0;
+}
+
+/** The same of a big integer: a sum of doubles whose exponents lie far apart has hundreds of bytes. */
+function integerBytes(integer: bigint): number {
+  return integer < COUNTED && integer > -COUNTED ? 0 : integer.toString(16).length / 2;
 }
 
 /** The most bytes that one event adds to a state: a row in every group. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
-import { eventBytes, statesBytes } from '../../engine/state/state-size.ts';
+import { slotInputs } from '../../engine/define/slot-inputs.ts';
+import { eventBytes, stateBytes, statesBytes } from '../../engine/state/state-size.ts';
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { lawRuns } from './law-seed.ts';
 
@@ -34,4 +35,24 @@ test('a sample stands for all that are held, holes left out', () => {
   const states = Array.from({ length: 3_000 }, (_, at) => (at % 3 === 0 ? reducer.empty() : undefined));
   expect(statesBytes(states, 1_000)).toBe(1_000 * one);
   expect(statesBytes([], 0)).toBe(0);
+});
+
+test('an exact sum of doubles whose exponents lie far apart counts by its length', () => {
+  const layout = layoutOf({ kind: 'double' }, 'offset', [tilings[0]!], false);
+  const reducer = createViewReducer(layout);
+  const held = (...values: number[]): number => {
+    const state = reducer.empty();
+    for (const [offset, value] of values.entries())
+      reducer.apply(state, {
+        keyText: 'a',
+        key: ['a'],
+        eventTimeUs: 1,
+        id: null,
+        partition: 0,
+        offset,
+        inputs: slotInputs(layout.slots).map(({ type }) => (type === null ? true : value)),
+      });
+    return stateBytes(state);
+  };
+  expect(held(1e300, 1e-300) - held(1, 2)).toBeGreaterThan(200);
 });
