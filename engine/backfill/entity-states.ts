@@ -1,5 +1,5 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
-import { slotInputs } from '../define/slot-inputs.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { type EncodedRun, encodedRun } from '../state/encoded-run.ts';
@@ -27,8 +27,7 @@ export class EntityStates {
     this.#reducer = createViewReducer(layout);
     this.#states = new HeldStates(this.#reducer, decodedBytes, undefined, CROWDED_BYTES);
     this.#places = new SlotPlaces(layout);
-    const inputs = slotInputs(layout.slots).map(() => null);
-    this.#event = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };
+    this.#event = emptyPrepared(layout.slots);
   }
 
   /** Gives what the states take outside of the heap, in bytes. */

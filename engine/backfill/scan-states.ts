@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import { BatchEnd } from './batch-end.ts';
 import type pg from 'pg';
 import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
@@ -88,16 +89,7 @@ async function scanWith(options: ScanStatesOptions, letters: Letters, end: Batch
   });
   const counts = { ...emptyCounts(), ...saved?.counts };
   const before = { ...counts };
-  const prepared: PreparedEvent = {
-    keyText: '',
-    key: [],
-    keyInPlace: true,
-    eventTimeUs: 0,
-    id: null,
-    partition: 0,
-    offset: 0,
-    inputs: view.layout.slots.map(() => null),
-  };
+  const prepared: PreparedEvent = { ...emptyPrepared(view.layout.slots), keyInPlace: true };
   const withStates = (): void => {
     counts.applied = before.applied + states.counts.applied;
     counts.late = before.late + states.counts.late;

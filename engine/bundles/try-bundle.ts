@@ -1,5 +1,6 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { CarriedCode } from '../define/carried-code.ts';
-import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
+import type { CompiledView } from '../define/compiled-view.ts';
 import { canonical } from '../define/row-results.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { sampleRows } from '../purity/sample-values.ts';
@@ -37,7 +38,7 @@ export async function tryBundle(
 }
 
 function outcomeOf(view: CompiledView, row: Row): string {
-  const out: PreparedEvent = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs: [] };
+  const out = emptyPrepared(view.layout.slots);
   const outcome = view.prepare(
     { row: structuredClone(row), eventTimeUs: 0, id: null, partition: 0, offset: 0, number: 0 },
     out,

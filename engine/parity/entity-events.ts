@@ -1,5 +1,6 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
-import { emptyPrepared, type SequencedEvents } from './replay-entities.ts';
+import type { SequencedEvents } from './replay-entities.ts';
 
 /** An event as one entity of a view got it, and the commit that applied it. */
 export interface EntityEvent extends PreparedEvent {
@@ -20,7 +21,7 @@ export async function collectEvents(
   const found = new Map<string, EntityEvent[] | null>([...wanted].map((text) => [text, []]));
   const perEntity = Math.max(1_000, Math.floor(maxEvents / Math.max(wanted.size, 1)));
   let collected = 0;
-  const prepared = emptyPrepared(view);
+  const prepared = emptyPrepared(view.layout.slots);
   for await (const { seq, events } of batches) {
     signal?.throwIfAborted();
     for (let index = 0; index < events.length; index++) {

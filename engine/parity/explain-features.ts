@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import { formatDateTime } from '../values/iso-time.ts';
@@ -23,7 +24,6 @@ import { HeldEvents } from './held-events.ts';
 import { explainFeature } from './explain-feature.ts';
 import type { Explained, ExplainOptions, Explanation } from './explanation.ts';
 import { auditedVersion, readRow, type StoredRow } from './live-snapshot.ts';
-import { emptyPrepared } from './replay-entities.ts';
 import { refuseRetired } from './retired-version.ts';
 
 const DEFAULT_RECORDS = 20;
@@ -216,7 +216,7 @@ async function eventsOf(
     later: [],
     recordsBehind: 0,
   };
-  const prepared = emptyPrepared(view);
+  const prepared = emptyPrepared(view.layout.slots);
   const wanted = keyText(wantedKey);
   for await (const batch of scan.batches()) {
     signal?.throwIfAborted();

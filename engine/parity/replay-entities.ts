@@ -1,7 +1,8 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
+import type { CompiledView, LogEvent } from '../define/compiled-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
@@ -39,19 +40,6 @@ export interface ReplayTarget {
   readonly skipped: Skipped;
 }
 
-/** An event to prepare into. */
-export function emptyPrepared(view: CompiledView): PreparedEvent {
-  return {
-    keyText: '',
-    key: [],
-    eventTimeUs: 0,
-    id: null,
-    partition: 0,
-    offset: 0,
-    inputs: view.layout.slots.map(() => null),
-  };
-}
-
 /** States are compared in steps of this many, so that heartbeats and signals are not kept waiting. */
 const ENTITIES_PER_TURN = 500;
 
@@ -77,7 +65,7 @@ export class EntityReplay {
 
   async run(batches: AsyncIterable<SequencedEvents>, signal: AbortSignal | undefined): Promise<void> {
     const { view, entities } = this.#target;
-    const prepared = emptyPrepared(view);
+    const prepared = emptyPrepared(view.layout.slots);
     const takes = this.#newcomers();
     for await (const { seq, events } of batches) {
       signal?.throwIfAborted();

@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import { setImmediate as turn } from 'node:timers/promises';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
@@ -129,11 +130,7 @@ export class BatchBuilder {
       slot.run = run;
       return slot;
     }
-    const inputs: ScalarValue[] = this.#view.layout.slots.map(() => null);
-    const fresh: Pending = {
-      event: { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs },
-      run,
-    };
+    const fresh: Pending = { event: emptyPrepared(this.#view.layout.slots), run };
     this.#pool.push(fresh);
     return fresh;
   }

@@ -1,7 +1,7 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
 import { compileSource } from '../define/compile-source.ts';
 import { compileEntity, compileView } from '../define/compile-view.ts';
-import type { PreparedEvent } from '../define/compiled-view.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { keyText } from '../define/key-text.ts';
@@ -68,15 +68,7 @@ export function testView<View extends FeatureView>(view: View): ViewUnderTest<Vi
   const keys = new EntityKeys(layout);
   const log = new FedLog(source.source);
   const states = new Map<string, EntityState>();
-  const prepared: PreparedEvent = {
-    keyText: '',
-    key: [],
-    eventTimeUs: 0,
-    id: null,
-    partition: 0,
-    offset: 0,
-    inputs: [],
-  };
+  const prepared = emptyPrepared(layout.slots);
 
   const applied = (outcome: TopicOutcome, counts: LogCounts): readonly string[] => {
     countOutcome(counts, outcome);

@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import { BIGINT, TINYINT } from 'duckdb';
 import type { LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
@@ -89,8 +90,7 @@ class LagStage {
     this.#index = index;
     this.#appender = appender;
     const { view, versions } = target.plan;
-    const inputs = view.layout.slots.map(() => null);
-    this.#prepared = { keyText: '', key: [], eventTimeUs: 0, id: null, partition: 0, offset: 0, inputs };
+    this.#prepared = emptyPrepared(view.layout.slots);
     this.#lows = versions.map(
       ({ stored }) => new Map(stored.cut?.partitions.map(({ partition, lowOffset }) => [partition, lowOffset])),
     );

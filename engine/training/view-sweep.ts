@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../define/compiled-view.ts';
 import type { Cell } from '../values/cell.ts';
@@ -43,15 +44,7 @@ export class ViewSweep {
     this.#states = new HeldStates(this.#reducer, 0);
     this.#index = index;
     this.#sink = sink;
-    this.#prepared = {
-      keyText: '',
-      key: [],
-      eventTimeUs: 0,
-      id: null,
-      partition: 0,
-      offset: 0,
-      inputs: Array.from({ length: view.layout.slots.length }, () => null),
-    };
+    this.#prepared = emptyPrepared(view.layout.slots);
     // With no event in any window a read does not depend on the time.
     this.#emptyCells = this.#reducer.read(this.#reducer.empty(), 0);
   }

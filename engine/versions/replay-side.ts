@@ -1,3 +1,4 @@
+import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { CompiledView, LogEvent, PreparedEvent } from '../define/compiled-view.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { HeldStates } from '../state/held-states.ts';
@@ -30,15 +31,7 @@ export class SideReplay {
     this.#reducer = createViewReducer(layout);
     this.#states = new HeldStates(this.#reducer, decodedBytes);
     this.sample = new EntitySample(most, (number) => this.#states.delete(number));
-    this.#prepared = {
-      keyText: '',
-      key: [],
-      eventTimeUs: 0,
-      id: null,
-      partition: 0,
-      offset: 0,
-      inputs: layout.slots.map(() => null),
-    };
+    this.#prepared = emptyPrepared(layout.slots);
   }
 
   /** Event time of the newest event that it took, of whatever entity; -Infinity before the first. */

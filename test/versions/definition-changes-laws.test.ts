@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { CompiledView, LogEvent } from '../../engine/define/compiled-view.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
-import { emptyPrepared } from '../../engine/parity/replay-entities.ts';
+import { emptyPrepared } from '../../engine/define/empty-prepared.ts';
 import { compareDefinitions, type DefinitionDifference } from '../../engine/versions/compare-definitions.ts';
 import { type Edit, taggedView } from '../define/tagged-project.ts';
 import { lawRuns, lawSeed } from '../laws/law-seed.ts';
@@ -155,7 +155,7 @@ type Row = Parameters<Parameters<typeof rows.map>[0]>[0][number];
 /** The states of the shops, after what each begins with: a byte of the form, and the tag of the layout. */
 function statesOf(view: CompiledView, log: readonly Row[]): Record<string, string> {
   const reducer = createViewReducer(view.layout);
-  const prepared = emptyPrepared(view);
+  const prepared = emptyPrepared(view.layout.slots);
   const states = new Map<string, ReturnType<typeof reducer.empty>>();
   for (const [offset, { minute, ...row }] of log.entries()) {
     const at = new Date(Date.UTC(2020, 0, 1) + minute * 60_000).toISOString();
