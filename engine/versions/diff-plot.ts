@@ -1,13 +1,17 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { loadPlotting } from '../training/comparison-plot.ts';
+import { plotFrame, shareBars, svgOf } from '../training/share-bars.ts';
 import type { ComparedFeature, VersionsDiff } from './diff-types.ts';
 import type { FeatureTally } from './feature-tally.ts';
 
 /** A plot among several. */
 type Part = Extract<TopLevelSpec, { readonly vconcat: unknown }>['vconcat'][number];
 
-const KINDS = ['other value', 'null → value', 'value → null', 'error'] as const;
-const COLORS = ['#1d4ed8', '#0f766e', '#c2410c', '#7c3aed'] as const;
+const KINDS = [
+  { label: 'other value', color: '#1d4ed8' },
+  { label: 'null → value', color: '#0f766e' },
+  { label: 'value → null', color: '#c2410c' },
+  { label: 'error', color: '#7c3aed' },
+] as const;
 const BINS = 30;
 const COLUMNS = 3;
 
@@ -18,74 +22,35 @@ const COLUMNS = 3;
  * @param tallies of the comparison, for the numbers; features without any have no histogram
  * @throws MillraceError `package-missing`
  */
-export async function diffPlot(diff: VersionsDiff, tallies: readonly FeatureTally[]): Promise<string> {
-  const [vega, { compile }] = await loadPlotting();
-  const view = new vega.View(vega.parse(compile(specOf(diff, tallies)).spec), { renderer: 'none' });
-  try {
-    return `${await view.toSVG()}\n`;
-  } finally {
-    view.finalize();
-  }
+export function diffPlot(diff: VersionsDiff, tallies: readonly FeatureTally[]): Promise<string> {
+  return svgOf(specOf(diff, tallies));
 }
 
 function specOf(diff: VersionsDiff, tallies: readonly FeatureTally[]): TopLevelSpec {
   const { view, before, after, entities, isWhole, cells, differing } = diff;
   const named = (version: number | null): string => (version === null ? 'the definition' : `version ${version}`);
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    title: {
-      text: `${view}: ${named(after.version)} against ${named(before.version)}`,
-      subtitle: `${shown(differing)} of ${shown(cells)} cells differ; ${shown(entities)} entities${isWhole ? ', all there are' : ', a sample'}`,
-      anchor: 'start',
-      offset: 12,
-    },
-    background: 'white',
-    padding: 12,
+    ...plotFrame(
+      `${view}: ${named(after.version)} against ${named(before.version)}`,
+      `${shown(differing)} of ${shown(cells)} cells differ; ${shown(entities)} entities${isWhole ? ', all there are' : ', a sample'}`,
+    ),
     vconcat: [sharesOf(diff.features), ...histogramRows(tallies)],
   };
 }
 
 function sharesOf(features: readonly ComparedFeature[]): Part {
-  const values = features.flatMap((feature) => {
+  const parts = features.flatMap((feature) => {
     const { cells, nullToValue, valueToNull, errors } = feature;
     const counts = [feature.differing - nullToValue - valueToNull - errors, nullToValue, valueToNull, errors];
-    return KINDS.map((kind, order) => ({
-      feature: feature.feature,
+    return KINDS.map(({ label: kind }, order) => ({
+      row: feature.feature,
       kind,
       order,
       share: cells === 0 ? 0 : counts[order]! / cells,
     }));
   });
-  return {
-    width: 480,
-    height: { step: 22 },
-    data: { values },
-    mark: 'bar',
-    encoding: {
-      y: {
-        field: 'feature',
-        type: 'nominal',
-        sort: features.map(({ feature }) => feature),
-        title: null,
-        axis: { labelLimit: 320 },
-      },
-      x: {
-        field: 'share',
-        type: 'quantitative',
-        stack: 'zero',
-        title: 'share of cells that differ',
-        axis: { format: '.1%' },
-      },
-      color: {
-        field: 'kind',
-        type: 'nominal',
-        title: null,
-        scale: { domain: [...KINDS], range: [...COLORS] },
-        legend: { orient: 'bottom', columns: KINDS.length, labelLimit: 0 },
-      },
-      order: { field: 'order', type: 'quantitative' },
-    },
-  };
+  const rows = features.map(({ feature }) => feature);
+  return shareBars({ parts, rows, title: 'share of cells that differ', kinds: KINDS, legendColumns: KINDS.length });
 }
 
 /** Rows of histograms, each with a scale of its own. */
@@ -102,7 +67,7 @@ function histogramOf({ name, spread }: FeatureTally): Part {
     width: 150,
     height: 90,
     data: { values: histogram(spread.kept) },
-    mark: { type: 'bar', binSpacing: 0, color: COLORS[0] },
+    mark: { type: 'bar', binSpacing: 0, color: KINDS[0].color },
     encoding: {
       x: { field: 'from', type: 'quantitative', bin: 'binned', title: 'after − before', axis: { tickCount: 4 } },
       x2: { field: 'until' },
