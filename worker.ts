@@ -240,6 +240,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const differences = new FolderDifferences({
     views: definitions.views,
     pool,
+    keys: env.bundleKeys,
     onDifference: (difference) =>
       log.warn(difference, 'this folder has another definition than the one that is run; it is run all the same'),
   });

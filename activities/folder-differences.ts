@@ -1,7 +1,9 @@
 import type pg from 'pg';
+import { storedFingerprintOf } from '../engine/bundles/bundle-registry.ts';
+import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { desiredViews } from '../engine/postgres/desired-views.ts';
-import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { liveIdentities } from '../engine/postgres/view-versions.ts';
 
 /** A view that is another one in a worker's folder than it is to be; what is to be is built and run all the same. */
 export interface FolderDifference {
@@ -14,30 +16,32 @@ export interface FolderDifference {
   readonly live: string | null;
 }
 
-type FolderView = Pick<CompiledView, 'fingerprint' | 'fingerprintBefore'>;
-
 /** Says each difference between a worker's folder and what was applied or, where nothing was, what is served, once. */
 export class FolderDifferences {
-  readonly #views: ReadonlyMap<string, FolderView>;
+  readonly #views: ReadonlyMap<string, CompiledView>;
   readonly #pool: pg.Pool;
+  readonly #keys: BundleKeys;
   readonly #onDifference: (difference: FolderDifference) => void;
   readonly #said = new Set<string>();
 
   constructor(options: {
     /** Of the folder. */
-    readonly views: ReadonlyMap<string, FolderView>;
+    readonly views: ReadonlyMap<string, CompiledView>;
     readonly pool: pg.Pool;
+    /** Keys that stored bundles must be signed by. Default: none must be. */
+    readonly keys?: BundleKeys | undefined;
     readonly onDifference: (difference: FolderDifference) => void;
   }) {
     this.#views = options.views;
     this.#pool = options.pool;
+    this.#keys = options.keys ?? null;
     this.#onDifference = options.onDifference;
   }
 
   /** One look at what was applied and what is served. */
   async look(): Promise<void> {
     const applied = new Map((await desiredViews(this.#pool)).map(({ view, fingerprint }) => [view, fingerprint]));
-    const live = new Map((await liveVersions(this.#pool)).map(({ view, fingerprint }) => [view, fingerprint]));
+    const live = new Map((await liveIdentities(this.#pool)).map(({ view, fingerprint }) => [view, fingerprint]));
     for (const view of [...new Set([...applied.keys(), ...live.keys()])].toSorted()) {
       const difference = {
         view,
@@ -51,8 +55,10 @@ export class FolderDifferences {
       if (difference.folder === run || (await own?.fingerprintBefore?.()) === run) continue;
       const text = JSON.stringify([view, run]);
       if (this.#said.has(text)) continue;
+      // Another release of the bundler may have stored the very definition under another fingerprint.
+      const isSame = own !== undefined && (await storedFingerprintOf(this.#pool, own, this.#keys)) === run;
       this.#said.add(text);
-      this.#onDifference(difference);
+      if (!isSame) this.#onDifference(difference);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { MetricMeter } from '@temporalio/common';
 import type pg from 'pg';
 import { installationOfQueue } from '../engine/installation/installation-names.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
-import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { liveIdentities } from '../engine/postgres/view-versions.ts';
 import type { ArchivePhase } from '../workflows/archive-source/contract.ts';
 import type { Phase } from '../workflows/feature-lifecycle/contract.ts';
 import { ARCHIVE_PHASE, ARCHIVE_SOURCE, FEATURE_PHASE } from '../workflows/search-attributes.ts';
@@ -53,7 +53,7 @@ export class PhaseGauges {
       else if (source !== undefined)
         archives.push({ source, phase: attributes.get(ARCHIVE_PHASE) ?? FIRST_OF_ARCHIVE });
     }
-    for (const { view } of await liveVersions(pool)) if (!views.has(view)) views.set(view, NO_LIFECYCLE);
+    for (const { view } of await liveIdentities(pool)) if (!views.has(view)) views.set(view, NO_LIFECYCLE);
     this.#views.show([...views].map(([view, phase]) => ({ view, phase })));
     this.#archives.show(archives);
   }

@@ -1,7 +1,7 @@
 import type { CompiledSource, CompiledView } from '../engine/define/compiled-view.ts';
 import { isCodeNotAtHand } from '../engine/define/known-code.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { liveVersions } from '../engine/postgres/view-versions.ts';
+import { liveIdentities } from '../engine/postgres/view-versions.ts';
 import { SERVED_SOURCE, servedSource } from '../engine/served/served-source.ts';
 import type { ActivityDeps } from './activity-deps.ts';
 import { desiredCode } from './desired-code.ts';
@@ -12,7 +12,7 @@ import { desiredCode } from './desired-code.ts';
  */
 export async function sourceNamed(deps: ActivityDeps, name: string): Promise<CompiledSource> {
   if (name === SERVED_SOURCE) return servedSource(deps.servedTopic);
-  for (const { view, source, fingerprint } of await liveVersions(deps.pool)) {
+  for (const { view, source, fingerprint } of await liveIdentities(deps.pool)) {
     if (source !== name) continue;
     for (const ask of [() => desiredCode(deps, view), () => deps.code.viewOf({ view, fingerprint })]) {
       const found = await orNull(ask);

@@ -12,7 +12,7 @@ import { newestStatus } from '../postgres/live-version.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { withTransaction } from '../postgres/transaction.ts';
-import { liveVersions } from '../postgres/view-versions.ts';
+import { liveIdentities } from '../postgres/view-versions.ts';
 import { listBundles, type SignedBundle, storeBundle, storedFingerprintOf, unsigned } from './bundle-registry.ts';
 import { type BundleKeys, signBundle } from './bundle-signature.ts';
 import { makeBundle } from './make-bundle.ts';
@@ -190,7 +190,7 @@ async function compared(
   fingerprints: ReadonlyMap<string, string>,
 ): Promise<AppliedView[]> {
   const desired = new Map((await desiredViews(on)).map((one) => [one.view, one]));
-  const served = new Map((await liveVersions(on)).map(({ view, fingerprint }) => [view, fingerprint]));
+  const served = new Map((await liveIdentities(on)).map(({ view, fingerprint }) => [view, fingerprint]));
   const results: AppliedView[] = [];
   for (const { name: view, fingerprint: own, fingerprintBefore } of views) {
     const fingerprint = fingerprints.get(view) ?? own;

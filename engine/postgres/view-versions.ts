@@ -229,6 +229,20 @@ export async function liveVersions(on: Queryable): Promise<ViewVersion[]> {
   return rows.map(versionOf);
 }
 
+/** Of the live version of every view what tells it, by view: without the files it is of, which may be thousands. */
+export async function liveIdentities(
+  on: Queryable,
+): Promise<Pick<ViewVersion, 'view' | 'version' | 'source' | 'fingerprint'>[]> {
+  return await run(
+    on,
+    catalog
+      .selectFrom(VERSIONS)
+      .select(['view', 'version', 'source', 'fingerprint'])
+      .where('status', '=', 'live')
+      .orderBy('view'),
+  );
+}
+
 /** One version, or null. */
 export async function viewVersion(on: Queryable, view: string, version: number): Promise<ViewVersion | null> {
   const [row] = await run(
