@@ -1,4 +1,5 @@
 import type { CompiledView } from '../define/compiled-view.ts';
+import { haveSameStates } from '../define/state-tag.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { processHashes } from '../history/file-hashes.ts';
 import { filesSince } from '../history/files-since.ts';
@@ -29,7 +30,7 @@ export async function statesObstacle(options: ObstacleOptions): Promise<string |
   const { view, live, signal } = options;
   const { source, tags } = view;
   if (live.tags === null || tags === undefined) return `version ${live.version} is older than tags`;
-  if (live.tags.state !== tags.state || live.tags.input !== tags.input || live.semantics !== view.layout.semantics)
+  if (!haveSameStates(live.tags, tags) || live.semantics !== view.layout.semantics)
     return `its states are not those of version ${live.version}`;
   if (live.source !== source.name || live.topic !== source.topic) return `version ${live.version} reads another log`;
   if (source.history !== null) {

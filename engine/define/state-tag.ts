@@ -1,3 +1,4 @@
+import type { ViewTags } from './view-tags.ts';
 import { tagOf } from './tag-of.ts';
 import type { ViewLayout } from './view-layout.ts';
 
@@ -11,4 +12,12 @@ import type { ViewLayout } from './view-layout.ts';
  */
 export function stateTag({ semantics, keys, tieBreak, groups, slots }: ViewLayout): string {
   return tagOf({ semantics, keys, tieBreak, groups, slots });
+}
+
+/** Whether two versions hold the same states of the same log: what they hold is equal, and so is all that comes into it. */
+export function haveSameStates(
+  one: Pick<ViewTags, 'state' | 'input'>,
+  other: Pick<ViewTags, 'state' | 'input'>,
+): boolean {
+  return one.state === other.state && one.input === other.input;
 }

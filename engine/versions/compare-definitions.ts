@@ -2,6 +2,7 @@ import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
 import { formatDuration, windowText } from '../define/duration.ts';
 import { shownInputs } from '../define/shown-inputs.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+import { haveSameStates } from '../define/state-tag.ts';
 import type { ViewTags } from '../define/view-tags.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { keysText, sharedFeatures } from './shared-features.ts';
@@ -78,13 +79,14 @@ export function rebuildNeed({ layout, tags }: KnownDefinition, after: CompiledVi
       isNeeded: true,
       why: 'what comes into the states of the live version is not known: it is older than tags',
     };
-  if (tags.state !== after.tags.state) return { isNeeded: true, why: stateChange(layout, after.layout) };
-  if (tags.input !== after.tags.input)
-    return { isNeeded: true, why: 'other values come into the states: contract, source, where, key, a field or code' };
-  return {
-    isNeeded: false,
-    why: 'it is made of those of the live version: they are the same, and so is all that comes into them',
-  };
+  if (haveSameStates(tags, after.tags))
+    return {
+      isNeeded: false,
+      why: 'it is made of those of the live version: they are the same, and so is all that comes into them',
+    };
+  const isOfState = tags.state !== after.tags.state;
+  const input = 'other values come into the states: contract, source, where, key, a field or code';
+  return { isNeeded: true, why: isOfState ? stateChange(layout, after.layout) : input };
 }
 
 /** What the states hold otherwise, in words. */
