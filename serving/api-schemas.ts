@@ -1,3 +1,4 @@
+import type { JsonTree } from '../engine/values/json-values.ts';
 import { z } from '@hono/zod-openapi';
 
 const MAX_ENTITIES = 1_000;
@@ -54,12 +55,17 @@ export const featuresRequestSchema = z
 
 export type FeaturesRequest = z.infer<typeof featuresRequestSchema>;
 
-const valueSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const scalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const listSchema = z.array(scalarSchema);
+/** A map's values are scalars, lists, or, of a histogram by category, maps. */
+const mapSchema = z.record(z.string(), z.union([scalarSchema, listSchema, z.record(z.string(), scalarSchema)]));
+const valueSchema: z.ZodType<JsonTree> = z.union([scalarSchema, listSchema, mapSchema]);
 
 const viewReadSchema = z
   .object({
     values: z.record(z.string(), valueSchema).openapi({
-      description: 'int64 and decimal are strings. Null also where `errors` says why.',
+      description:
+        'int64 and decimal are strings, times ISO with six decimals; lists are arrays, maps objects whose order means nothing. Null also where `errors` says why.',
       example: { flights_1d: 12, miles_30d: null },
     }),
     errors: z
@@ -67,7 +73,7 @@ const viewReadSchema = z
       .nullable()
       .openapi({
         description:
-          'Feature to the code of the error that stands in place of its value: value-out-of-range, its result does not fit its type. ' +
+          'Feature to the code of the error that stands in place of its value: value-out-of-range, its result does not fit its type; too-many-distinct, it has more distinct values or categories than its limit. ' +
           '"*", state-corrupt: all of them, the stored state is damaged. Null where nothing is wrong.',
         example: { miles_30d: 'value-out-of-range' },
       }),

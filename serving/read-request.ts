@@ -10,7 +10,8 @@ import type { ServingLog } from '../engine/served/serving-log.ts';
 import { forbidden } from './access/gate.ts';
 import { readTagged } from './read-tagged.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
-import { jsonValue, type JsonValue } from '../engine/values/json-values.ts';
+import { jsonTree } from '../engine/values/composite-text.ts';
+import type { JsonTree } from '../engine/values/json-values.ts';
 
 /** What the API knows of a feature service. */
 export interface ServiceViews {
@@ -102,9 +103,9 @@ async function refuseStrayKeys(
 }
 
 function viewJson(read: ViewRead, tags: FeatureTags | null): FeaturesResponse['results'][number]['views'][string] {
-  const values: Record<string, JsonValue> = {};
+  const values: Record<string, JsonTree> = {};
   for (const [index, feature] of read.features.entries()) {
-    values[feature.name] = jsonValue(feature.result, read.values[index] ?? null);
+    values[feature.name] = jsonTree(feature.result, read.values[index] ?? null);
   }
   return {
     values,

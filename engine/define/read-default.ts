@@ -1,20 +1,24 @@
-import { type JsonValue, jsonValue } from '../values/json-values.ts';
+import { carriedValue, jsonTree } from '../values/composite-text.ts';
+import type { Reading } from '../values/convert.ts';
+import { describeReceived } from '../values/describe-received.ts';
+import type { JsonTree } from '../values/json-values.ts';
+import { isScalarType, type ListType, type MapType, type ResultType } from '../values/result-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { ReportFault } from './definition-fault.ts';
 import type { Feature } from './feature.ts';
 
 /** Judges what `.default` was given, by the type of the feature's result. As the layout has it; undefined where there is none. */
 export function readDefault(
   { fill }: Feature,
-  result: ScalarType,
+  result: ResultType,
   path: string,
   report: ReportFault,
-): NonNullable<JsonValue> | undefined {
+): NonNullable<JsonTree> | undefined {
   if (fill === null) return undefined;
-  const { convert, expected, received, advice } = rowValueReading(result);
-  const value = convert(fill.value);
-  if (value === undefined || value === null) {
+  const carried = carriedValue(result)(fill.value);
+  if (carried === undefined || carried === null) {
+    const { expected, received, advice } = isScalarType(result) ? rowValueReading(result) : compositeWords(result);
     const why = advice(fill.value);
     report(
       'wrong-default',
@@ -24,5 +28,10 @@ export function readDefault(
     );
     return undefined;
   }
-  return jsonValue(result, value as ScalarValue) ?? undefined;
+  return jsonTree(result, carried) ?? undefined;
+}
+
+function compositeWords(type: ListType | MapType): Omit<Reading, 'convert'> {
+  const form = type.kind === 'list' ? 'an array' : 'an object';
+  return { expected: `${form}: ${nameOfType(type)}`, received: describeReceived, advice: () => '' };
 }

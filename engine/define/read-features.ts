@@ -9,7 +9,8 @@ import type { ReportFault } from './definition-fault.ts';
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
-import type { JsonValue } from '../values/json-values.ts';
+import type { JsonTree } from '../values/json-values.ts';
+import type { ResultType } from '../values/result-type.ts';
 import { readDefault } from './read-default.ts';
 import { readWindow, type Window } from './read-window.ts';
 import type { AggregateName, PartialKind, SlotLayout } from './view-layout.ts';
@@ -31,10 +32,10 @@ export interface FeaturePlan extends Window {
   readonly order: InputPlan | null;
   /** Its own `where`. */
   readonly condition: RowFunction | null;
-  readonly result: ScalarType;
+  readonly result: ResultType;
   readonly population: boolean;
   /** What stands in place of null, as the layout has it. */
-  readonly fill: NonNullable<JsonValue> | undefined;
+  readonly fill: NonNullable<JsonTree> | undefined;
 }
 
 const partialOf = {
@@ -231,7 +232,7 @@ function plan(
   };
 }
 
-function resultType(aggregate: AggregateName, input: ScalarType | null): ScalarType {
+function resultType(aggregate: AggregateName, input: ScalarType | null): ResultType {
   if (aggregate === 'count' || input === null) return { kind: 'int' };
   if (aggregate === 'avg' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };

@@ -1,5 +1,6 @@
 import type { ScalarType } from '../values/field-type.ts';
-import type { JsonValue } from '../values/json-values.ts';
+import type { JsonTree } from '../values/json-values.ts';
+import type { ResultType } from '../values/result-type.ts';
 
 /**
  * The version of the engine's semantics (design §5). It is part of every fingerprint and layout. An engine applies events to states of its
@@ -66,13 +67,13 @@ export interface FeatureLayout {
   readonly hopUs: number | null;
   /** How long before the read the window ends; undefined: with it. */
   readonly agoUs?: number | undefined;
-  readonly result: ScalarType;
+  readonly result: ResultType;
   /** False for counts, and for what has a default and cannot be in error. */
   readonly nullable: boolean;
   /** Of `variance` and `stddev`: of the population that the values are, rather than of one they are a sample of. */
   readonly population?: true | undefined;
   /** What a read gives in place of null, as JSON has it; undefined: null. Never in place of an error. */
-  readonly default?: NonNullable<JsonValue> | undefined;
+  readonly default?: NonNullable<JsonTree> | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { SQL_VIEW_COLUMNS } from '../define/names.ts';
-import { columnFormat } from '../postgres/column-types.ts';
+import { columnFormat, resultColumn } from '../postgres/column-types.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { installationOf } from '../postgres/settled-queries.ts';
@@ -52,7 +52,7 @@ function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
   const columns = (layout: ViewLayout): string =>
     JSON.stringify([
       layout.keys.map((key) => [key.name, columnFormat(key.type).ddl]),
-      layout.features.map((feature) => [feature.name, columnFormat(feature.result).ddl]),
+      layout.features.map((feature) => [feature.name, resultColumn(feature.result).ddl]),
     ]);
   return columns(a) === columns(b);
 }
@@ -60,7 +60,7 @@ function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
 function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersion, parallel: string): string[] {
   const names = namesOf(layout.view);
   const keys = layout.keys.map((key) => ({ name: ident(key.name), ...columnFormat(key.type) }));
-  const features = layout.features.map((feature) => ({ name: ident(feature.name), ...columnFormat(feature.result) }));
+  const features = layout.features.map((feature) => ({ name: ident(feature.name), ...resultColumn(feature.result) }));
   const outs = features.map((feature, index) => `OUT o${index} ${feature.castName}`);
   const signature = [...outs, 'OUT ahead boolean', 'OUT errors jsonb'].join(', ');
   const columns = features.map(({ name, ddl }, index) =>

@@ -1,10 +1,12 @@
 import { escapeLiteral } from 'pg';
+import { columnFormat } from '../postgres/column-types.ts';
 import { INNER_SQL } from '../postgres/schemas.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { compareUtf8 } from '../values/compare.ts';
 import { daysOfDate, FIRST_DAY, LAST_DAY } from '../values/date-days.ts';
-import type { JsonValue } from '../values/json-values.ts';
+import type { JsonTree } from '../values/json-values.ts';
+import { type ResultType, isScalarType } from '../values/result-type.ts';
 
 /** What the generated code does where bytes are no canonical state; its handler makes `state-corrupt` of it. */
 export const CORRUPT = 'RAISE data_corrupted;';
@@ -209,8 +211,10 @@ export function sqlValue(type: ScalarType): SqlValue {
 }
 
 /** A value of a definition, as JSON has it, as an expression of its type's column. */
-export function sqlConstant(type: ScalarType, value: NonNullable<JsonValue>): string {
-  const text = String(value);
+export function sqlConstant(type: ResultType, value: NonNullable<JsonTree>): string {
+  if (type.kind === 'list' && isScalarType(type.item)) return sqlList(type.item, value as readonly JsonTree[]);
+  if (!isScalarType(type)) return `${literal(JSON.stringify(value))}::jsonb`;
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   switch (type.kind) {
     case 'boolean':
       return text;
@@ -229,4 +233,9 @@ export function sqlConstant(type: ScalarType, value: NonNullable<JsonValue>): st
     case 'enum':
       return literal(text);
   }
+}
+
+function sqlList(item: ScalarType, values: readonly JsonTree[]): string {
+  const elements = values.map((value) => sqlConstant(item, value as NonNullable<JsonTree>));
+  return `ARRAY[${elements.join(', ')}]::${columnFormat(item).castName}[]`;
 }

@@ -1,5 +1,6 @@
 import { daysOfDate } from '../values/date-days.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import { type ResultType, isScalarType } from '../values/result-type.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import type { BinaryWriter } from './binary-writer.ts';
 
@@ -136,6 +137,20 @@ export function columnFormat(type: ScalarType): ColumnFormat {
     case 'date':
       return { ddl: 'date', castName: 'date', oid: 1082, write: writeDate };
   }
+}
+
+/**
+ * What a feature's value is in Postgres: a list of scalars is an array of theirs, whatever else is no scalar jsonb.
+ *
+ * @example
+ * resultColumn({ kind: 'list', item: { kind: 'double' } }).ddl; // 'double precision[]'
+ */
+export function resultColumn(type: ResultType): Pick<ColumnFormat, 'ddl' | 'castName'> {
+  if (isScalarType(type)) return columnFormat(type);
+  if (type.kind === 'map' || !isScalarType(type.item)) return { ddl: 'jsonb', castName: 'jsonb' };
+  // Of arrays the modifiers of their elements say nothing: the values have them.
+  const { castName } = columnFormat(type.item);
+  return { ddl: `${castName}[]${castName === 'text' ? ' COLLATE "C"' : ''}`, castName: `${castName}[]` };
 }
 
 /** A one-dimensional array without nulls in Postgres' binary format, to be bound as one parameter cast to `castName[]`. */

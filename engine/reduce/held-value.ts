@@ -1,5 +1,5 @@
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
-import type { Ref, RowPlace, TileRows } from './tile-rows.ts';
+import type { HeldRef, RowPlace, TileRows } from './tile-rows.ts';
 
 /** True where a row holds a value of the type as a number in a cell; else it is a ref. */
 export function heldInCell(type: ScalarType): boolean {
@@ -38,7 +38,7 @@ export function heldValue(
 ): HeldValue {
   if (!heldInCell(type)) {
     return {
-      at: (rows, row) => rows.refs[row * refStride + ref] as Exclude<Ref, null>,
+      at: (rows, row) => rows.refs[row * refStride + ref] as HeldRef,
       store(rows, row, value) {
         rows.refs[row * refStride + ref] = refOfValue(value);
       },

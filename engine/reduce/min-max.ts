@@ -2,7 +2,7 @@ import type { ScalarType } from '../values/field-type.ts';
 import { comparisonOf } from '../values/compare.ts';
 import { cellOfValue, heldInCell, refOfValue, valueOfCell } from './held-value.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
-import type { RowPlace } from './tile-rows.ts';
+import type { HeldRef, RowPlace } from './tile-rows.ts';
 import { optionalValueCodec } from './value-codec.ts';
 
 /** One cell (NaN: nothing yet) or one ref (null). */
@@ -64,17 +64,17 @@ function createInRef(kind: 'min' | 'max', input: ScalarType, { ref, refStride }:
     add(rows, row, _event, value) {
       const at = row * refStride + ref;
       const offered = refOfValue(value);
-      const held = rows.refs[at]!;
+      const held = rows.refs[at]! as HeldRef | null;
       if (held === null || sign * compare(offered, held) > 0) rows.refs[at] = offered;
     },
     merge(rows, row, from, fromRow) {
       const at = row * refStride + ref;
-      const offered = from.refs[fromRow * refStride + ref]!;
-      const held = rows.refs[at]!;
+      const offered = from.refs[fromRow * refStride + ref]! as HeldRef | null;
+      const held = rows.refs[at]! as HeldRef | null;
       if (offered !== null && (held === null || sign * compare(offered, held) > 0)) rows.refs[at] = offered;
     },
     encode(rows, row, writer) {
-      codec.write(writer, rows.refs[row * refStride + ref]!);
+      codec.write(writer, rows.refs[row * refStride + ref]! as HeldRef | null);
     },
     decode(rows, row, reader) {
       rows.refs[row * refStride + ref] = codec.read(reader) as string | bigint | null;
@@ -83,7 +83,7 @@ function createInRef(kind: 'min' | 'max', input: ScalarType, { ref, refStride }:
       return (rows, from, to) => {
         let best: string | bigint | null = null;
         for (let row = from; row < to; row++) {
-          const offered = rows.refs[row * refStride + ref]!;
+          const offered = rows.refs[row * refStride + ref]! as HeldRef | null;
           if (offered !== null && (best === null || sign * compare(offered, best) > 0)) best = offered;
         }
         return best;

@@ -1,5 +1,16 @@
+/** What a row keeps of more than one value. It belongs to that row alone, which may change it in place. */
+export interface Collection {
+  /** One that shares nothing that may change. */
+  copy(): Collection;
+  /** About how many bytes of memory it takes, the object included. */
+  bytes(): number;
+}
+
+/** A value that a row keeps beside numbers. */
+export type HeldRef = string | bigint;
+
 /** What a row keeps beside numbers. */
-export type Ref = string | bigint | null;
+export type Ref = HeldRef | Collection | null;
 
 /**
  * The partials of one hop group of one entity, as flat rows ascending by tile: few objects an entity, and a scan of a window touches one array.

@@ -1,6 +1,7 @@
+import { type ResultType, isScalarType } from '../values/result-type.ts';
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import { formatDateTime } from '../values/iso-time.ts';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 
 /** What of a read is logged; a `ViewRead` has it. */
@@ -50,7 +51,9 @@ function nested(text: string): string {
   return JSON.stringify(JSON.stringify(text)).slice(1, -1);
 }
 
-function writerOf(type: ScalarType): WriteValue {
+function writerOf(type: ResultType): WriteValue {
+  // Canonical texts are JSON already.
+  if (!isScalarType(type)) return (value) => (value === null ? 'null' : JSON.stringify(value).slice(1, -1));
   switch (type.kind) {
     case 'boolean':
     case 'int':

@@ -1,6 +1,7 @@
+import { type ResultType, isScalarType } from '../values/result-type.ts';
 import { MAX_KEY_BYTES } from '../define/prepare.ts';
-import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import { canFail, type ViewLayout } from '../define/view-layout.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { ReadEncoder } from './read-encoder.ts';
 import { MAX_REQUEST_ID_CHARACTERS } from './request-id.ts';
 
@@ -39,7 +40,9 @@ export function recordSize(layout: ViewLayout): RecordSize {
       keys,
       features,
       values: features.map(({ result }) => widest(result)),
-      errors: Object.fromEntries(features.filter(canFail).map(({ name }) => [name, 'value-out-of-range'])),
+      errors: Object.fromEntries(
+        features.filter(({ aggregate }) => canFail(aggregate)).map(({ name }) => [name, 'value-out-of-range']),
+      ),
       found: false,
       asOfUs: 0,
       ahead: false,
@@ -51,18 +54,16 @@ export function recordSize(layout: ViewLayout): RecordSize {
   const ofTexts = MAX_KEY_BYTES * (1 + WIDEST_CHARACTER) + view.length + 1;
   return {
     bytes: Buffer.byteLength(text) + ofTexts,
-    texts: features.filter(({ result }) => result.kind === 'string').map(({ name }) => name),
+    texts: features.filter(({ result }) => result.kind === 'string' || !isScalarType(result)).map(({ name }) => name),
   };
 }
 
-function canFail({ aggregate }: FeatureLayout): boolean {
-  return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
-}
-
-/** A value whose JSON is as long as any of its type; of text none. */
-function widest(type: ScalarType): ScalarValue {
+/** A value whose JSON is as long as any of its type; none of what has no bound. */
+function widest(type: ResultType): ScalarValue {
   switch (type.kind) {
     case 'string':
+    case 'list':
+    case 'map':
       return '';
     case 'boolean':
       return false;

@@ -1,3 +1,4 @@
+import { carriedJson } from '../values/composite-text.ts';
 import { type Cell, CellError } from '../values/cell.ts';
 import { errorOf } from '../values/feature-errors.ts';
 import { type JsonValue, scalarOfJson } from '../values/json-values.ts';
@@ -60,10 +61,7 @@ export class ServedReadDecoder {
   constructor(layout: ViewLayout) {
     this.#keys = layout.keys.map(({ name, type }) => ({ name, type, convert: scalarOfJson(type) }));
     this.#features = new Map(
-      layout.features.map((feature, index) => [
-        feature.name,
-        { index, feature, convert: scalarOfJson(feature.result) },
-      ]),
+      layout.features.map((feature, index) => [feature.name, { index, feature, convert: carriedJson(feature.result) }]),
     );
   }
 

@@ -2,7 +2,7 @@ import type { ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { Cell } from '../values/cell.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import { scalarOfJson } from '../values/json-values.ts';
+import { carriedJson } from '../values/composite-text.ts';
 
 /** A feature with a default: its place in the layout, and what stands in place of null. */
 export interface FeatureDefault {
@@ -14,10 +14,10 @@ export interface FeatureDefault {
 export function defaultsOf({ features }: ViewLayout): FeatureDefault[] {
   return features.flatMap(({ name, result, default: fill }, index) => {
     if (fill === undefined) return [];
-    const value = scalarOfJson(result)(fill);
+    const value = carriedJson(result)(fill);
     if (value === undefined || value === null)
       throw internalBug(`the default of feature "${name}" is no ${result.kind}`);
-    return [{ index, value: value as NonNullable<ScalarValue> }];
+    return [{ index, value }];
   });
 }
 

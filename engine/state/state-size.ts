@@ -50,7 +50,9 @@ function ofRows(state: EntityState): number {
 
 function rowsBytes({ cells, refs }: TileRows): number {
   let bytes = cells.length * BYTES_PER_CELL + refs.length * BYTES_PER_REF;
-  for (const ref of refs) if (ref !== null) bytes += BYTES_PER_HELD_REF;
+  for (const ref of refs) {
+    if (ref !== null) bytes += typeof ref === 'object' ? ref.bytes() : BYTES_PER_HELD_REF;
+  }
   return bytes;
 }
 

@@ -186,7 +186,11 @@ export function mergeRows(group: TileGroup, rows: TileRows, from: TileRows, tile
 function copyRow(group: TileGroup, from: TileRows, fromRow: number, to: TileRows, toRow: number): void {
   const { cellStride, refStride } = group;
   for (let at = 0; at < cellStride; at++) to.cells[toRow * cellStride + at] = from.cells[fromRow * cellStride + at]!;
-  for (let at = 0; at < refStride; at++) to.refs[toRow * refStride + at] = from.refs[fromRow * refStride + at]!;
+  for (let at = 0; at < refStride; at++) {
+    const ref = from.refs[fromRow * refStride + at]!;
+    // Within its own rows a collection moves; to those of another state it goes as a copy.
+    to.refs[toRow * refStride + at] = typeof ref === 'object' && ref !== null && from !== to ? ref.copy() : ref;
+  }
 }
 
 function clearRow(group: TileGroup, rows: TileRows, row: number, tile: number): void {

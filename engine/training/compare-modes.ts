@@ -1,6 +1,6 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { invariant } from '../errors/millrace-error.ts';
-import type { ScalarType } from '../values/field-type.ts';
+import type { ResultType } from '../values/result-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
 import { errorsTable } from './feature-staging.ts';
@@ -173,7 +173,7 @@ function perKind(count: (kind: LagKind) => number): Record<LagKind, number> {
 }
 
 /** SQL: how far two values of a feature are apart, as DOUBLE; null for types that are no numbers. */
-function absoluteDifference(type: ScalarType, a: string, b: string): string | null {
+function absoluteDifference(type: ResultType, a: string, b: string): string | null {
   switch (type.kind) {
     case 'int':
     case 'int64':
@@ -186,6 +186,8 @@ function absoluteDifference(type: ScalarType, a: string, b: string): string | nu
     case 'boolean':
     case 'timestamp':
     case 'date':
+    case 'list':
+    case 'map':
       return null;
   }
 }

@@ -13,7 +13,8 @@ import {
   VARCHAR,
 } from 'duckdb';
 import { type Cell, isCellError } from '../values/cell.ts';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
+import type { ResultType } from '../values/result-type.ts';
 import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
@@ -56,7 +57,7 @@ export class FeatureStaging {
     appender: DuckDBAppender,
     errors: RowAppender,
     table: string,
-    features: readonly ScalarType[],
+    features: readonly ResultType[],
   ) {
     this.table = table;
     this.#duckdb = duckdb;
@@ -70,7 +71,7 @@ export class FeatureStaging {
   }
 
   /** Makes the tables. Their connections are the staging's own: an appender holds a transaction. */
-  static async create(duckdb: DuckDb, table: string, features: readonly ScalarType[]): Promise<FeatureStaging> {
+  static async create(duckdb: DuckDb, table: string, features: readonly ResultType[]): Promise<FeatureStaging> {
     const columns = features.map((type, index) => `, f${index} ${stagedSqlType(type)}`);
     await duckdb.run(`CREATE TABLE ${table} (row_number BIGINT${columns.join('')})`);
     await createErrorsTable(duckdb, table);
@@ -115,11 +116,13 @@ export class FeatureStaging {
 }
 
 /** `stagedSqlType`, as the vectors' own type. */
-function stagedType(type: ScalarType): DuckDBType {
+function stagedType(type: ResultType): DuckDBType {
   switch (type.kind) {
     case 'string':
     case 'enum':
     case 'date':
+    case 'list':
+    case 'map':
       return VARCHAR;
     case 'boolean':
       return BOOLEAN;
@@ -135,7 +138,7 @@ function stagedType(type: ScalarType): DuckDBType {
 }
 
 /** Chosen once per feature, so that the row path has no switch. */
-function valueWriter(type: ScalarType): ValueWriter {
+function valueWriter(type: ResultType): ValueWriter {
   if (type.kind === 'int' || type.kind === 'timestamp') {
     return (vector, index, value) => {
       if (value !== null && typeof value !== 'number')

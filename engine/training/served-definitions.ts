@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Cell } from '../values/cell.ts';
-import type { ScalarType } from '../values/field-type.ts';
+import type { ResultType } from '../values/result-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { versions } from '../postgres/view-versions.ts';
@@ -128,7 +128,9 @@ export function presentFeatures(then: ViewLayout, now: ViewLayout): (number | un
   });
 }
 
-function sameType(a: ScalarType, b: ScalarType): boolean {
+function sameType(a: ResultType, b: ResultType): boolean {
+  if (a.kind === 'list' && b.kind === 'list') return sameType(a.item, b.item);
+  if (a.kind === 'map' && b.kind === 'map') return sameType(a.key, b.key) && sameType(a.value, b.value);
   if (a.kind === 'decimal' && b.kind === 'decimal') return a.precision === b.precision && a.scale === b.scale;
   if (a.kind === 'enum' && b.kind === 'enum') return a.values.join('\0') === b.values.join('\0');
   return a.kind === b.kind;

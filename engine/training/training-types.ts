@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
 import type { NamedFile } from '../history/history-files.ts';
-import type { ScalarType } from '../values/field-type.ts';
+import type { ResultType } from '../values/result-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
@@ -106,7 +106,7 @@ export interface ManifestFeature {
   readonly name: string;
   /** The output column, `<view>__<feature>`. */
   readonly column: string;
-  readonly type: ScalarType;
+  readonly type: ResultType;
   /** Rows in which it was null, those that have its default in place of that among them (of logged requests nobody can tell). */
   readonly nulls: number;
   readonly nullRate: number;

@@ -1,9 +1,10 @@
 import { type Cell, type ErrorCode, isCellError } from './cell.ts';
-import type { ScalarType } from './field-type.ts';
-import { type JsonValue, jsonValue } from './json-values.ts';
+import { jsonTree } from './composite-text.ts';
+import type { JsonTree, JsonValue } from './json-values.ts';
+import type { ResultType } from './result-type.ts';
 
-/** A cell as JSON has it: its value, or `{ "error": code }`, which no value is. */
-export type CellJson = JsonValue | { readonly error: ErrorCode };
+/** A cell as JSON has it: its value, a map in `{ "map": … }`; or `{ "error": code }`, which no value is. */
+export type CellJson = JsonValue | readonly JsonTree[] | { readonly map: JsonTree } | { readonly error: ErrorCode };
 
 /**
  * A cell as JSON, where values stand alone and errors have no place beside them.
@@ -11,6 +12,8 @@ export type CellJson = JsonValue | { readonly error: ErrorCode };
  * @example
  * cellJson({ kind: 'int64' }, VALUE_OUT_OF_RANGE); // { error: 'value-out-of-range' }
  */
-export function cellJson(type: ScalarType, cell: Cell): CellJson {
-  return isCellError(cell) ? { error: cell.code } : jsonValue(type, cell);
+export function cellJson(type: ResultType, cell: Cell): CellJson {
+  if (isCellError(cell)) return { error: cell.code };
+  const tree = jsonTree(type, cell);
+  return type.kind === 'map' && tree !== null ? { map: tree } : (tree as JsonValue | readonly JsonTree[]);
 }

@@ -3,9 +3,10 @@ import type { ScalarValue } from './field-type.ts';
 /**
  * Why a feature has no value.
  * `value-out-of-range`: its exact result does not fit its result type.
+ * `too-many-distinct`: it has more distinct values, or categories, than its limit.
  * `state-corrupt`: the bytes stored for the entity are not those that were written; none of its features has a value.
  */
-export type ErrorCode = 'value-out-of-range' | 'state-corrupt';
+export type ErrorCode = 'value-out-of-range' | 'too-many-distinct' | 'state-corrupt';
 
 /** What stands in a cell in place of a value. There is one object per code, so `Object.is` compares cells by (bits, error). */
 export class CellError {
@@ -16,7 +17,10 @@ export class CellError {
   }
 
   static readonly #known: ReadonlyMap<string, CellError> = new Map(
-    (['value-out-of-range', 'state-corrupt'] as const).map((code) => [code, Object.freeze(new CellError(code))]),
+    (['value-out-of-range', 'too-many-distinct', 'state-corrupt'] as const).map((code) => [
+      code,
+      Object.freeze(new CellError(code)),
+    ]),
   );
 
   /** The error of a code; undefined for a code that this version does not know. */

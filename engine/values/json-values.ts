@@ -3,11 +3,14 @@ import type { ScalarType, ScalarValue } from './field-type.ts';
 import { formatDateTime } from './iso-time.ts';
 import { typedReading } from './typed-reading.ts';
 
-/** A feature value or join key as JSON has it. */
+/** A scalar value or join key as JSON has it. */
 export type JsonValue = string | number | boolean | null;
 
+/** A feature's value as JSON has it, lists and maps too. */
+export type JsonTree = JsonValue | readonly JsonTree[] | { readonly [key: string]: JsonTree };
+
 /**
- * A feature value or join key as JSON: int64 and decimal are strings, datetimes ISO UTC with six decimals, the rest as they are.
+ * A scalar value or join key as JSON: int64 and decimal are strings, datetimes ISO UTC with six decimals, the rest as they are.
  *
  * @example
  * jsonValue({ kind: 'int64' }, 9007199254740993n); // '9007199254740993'

@@ -1,7 +1,8 @@
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { sameCell } from '../parity/compare-values.ts';
 import { type Cell, isCellError } from '../values/cell.ts';
-import type { ScalarType, ScalarValue } from '../values/field-type.ts';
+import type { ScalarValue } from '../values/field-type.ts';
+import type { ResultType } from '../values/result-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import type { ComparedFeature, DiffExample } from './diff-types.ts';
 import { NumberSpread } from './quantiles.ts';
@@ -46,7 +47,7 @@ export class FeatureTally {
     return this.#feature.name;
   }
 
-  get type(): ScalarType {
+  get type(): ResultType {
     return this.#feature.result;
   }
 
@@ -95,7 +96,7 @@ export class FeatureTally {
 }
 
 /** How numbers of a type are held against each other; null for types that are none. */
-function numberDifference(type: ScalarType): ((before: ScalarValue, after: ScalarValue) => NumberDifference) | null {
+function numberDifference(type: ResultType): ((before: ScalarValue, after: ScalarValue) => NumberDifference) | null {
   switch (type.kind) {
     case 'int64':
       return (before, after) => apart(Number(before), Number(after), Number((after as bigint) - (before as bigint)));
@@ -108,6 +109,8 @@ function numberDifference(type: ScalarType): ((before: ScalarValue, after: Scala
     case 'boolean':
     case 'timestamp':
     case 'date':
+    case 'list':
+    case 'map':
       return null;
   }
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Cell, CellError, isCellError, STATE_CORRUPT, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import { errorOf, type FeatureErrors } from '../../engine/values/feature-errors.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
-import { scalarOfJson } from '../../engine/values/json-values.ts';
+import { carriedJson } from '../../engine/values/composite-text.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { createClient, type FeatureClient } from '../../engine/online/client.ts';
 import type { CorruptRead } from '../../engine/online/view-read.ts';
@@ -178,7 +178,7 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
     expect(response.status).toBe(200);
     const { results } = (await response.json()) as FeaturesResponse;
     const answers = results.map(({ views }) => views['product_sales']!);
-    const parse = view.layout.features.map(({ result }) => scalarOfJson(result));
+    const parse = view.layout.features.map(({ result }) => carriedJson(result));
     expectSame(
       answers.map(({ values, errors }) => {
         const parsed = Object.values(values).map((value, index) => (value === null ? null : parse[index]!(value)));

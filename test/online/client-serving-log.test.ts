@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { jsonValue } from '../../engine/values/json-values.ts';
+import { jsonTree } from '../../engine/values/composite-text.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
 import { createClient } from '../../engine/online/client.ts';
@@ -92,7 +92,7 @@ describe('a client with a serving log', () => {
       const logged = decoder.values(read!);
       expect(values.every((value, index) => Object.is(logged[index]!.value, value))).toBe(true);
       expect(JSON.parse(read!.valuesJson)).toEqual(
-        Object.fromEntries(products.layout.features.map((one, n) => [one.name, jsonValue(one.result, values[n]!)])),
+        Object.fromEntries(products.layout.features.map((one, n) => [one.name, jsonTree(one.result, values[n]!)])),
       );
     }
     expect(many.every(({ requestId }) => requestId === 'many')).toBe(true);

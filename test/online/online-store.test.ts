@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView, Row } from '../../engine/define/compiled-view.ts';
-import { scalarOfJson } from '../../engine/values/json-values.ts';
+import { carriedJson } from '../../engine/values/composite-text.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion, retireView } from '../../engine/online/publish-version.ts';
@@ -87,7 +87,7 @@ describe('OnlineStore.get', () => {
     expect(read).toMatchObject({ found: false, ahead: false, seq: null, version: 1 });
     expect(read?.values).toEqual(
       products.layout.features.map(({ aggregate, result, default: fill }) =>
-        aggregate === 'count' ? 0 : fill === undefined ? null : scalarOfJson(result)(fill),
+        aggregate === 'count' ? 0 : fill === undefined ? null : carriedJson(result)(fill),
       ),
     );
   });

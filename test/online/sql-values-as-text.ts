@@ -1,7 +1,9 @@
-import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+import { openedValue } from '../../engine/values/composite-text.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
 
 /** The SQL expression that shows a value of a type without losing a bit. */
-export function exactText(type: ScalarType, expression: string): string {
+export function exactText(type: ResultType, expression: string): string {
   switch (type.kind) {
     case 'double':
       return `encode(float8send(${expression}), 'hex')`;
@@ -16,12 +18,15 @@ export function exactText(type: ScalarType, expression: string): string {
     case 'int':
     case 'int64':
     case 'decimal':
+    case 'map':
       return `(${expression})::text`;
+    case 'list':
+      return `(SELECT '[' || coalesce(string_agg(to_json(${exactText(type.item, 'u.x')})::text, ',' ORDER BY u.n), '') || ']' FROM unnest(${expression}) WITH ORDINALITY u(x, n) WHERE ${expression} IS NOT NULL HAVING ${expression} IS NOT NULL)`;
   }
 }
 
 /** What `exactText` shows for the engine's value. */
-export function expectedText(type: ScalarType, value: ScalarValue): string | null {
+export function expectedText(type: ResultType, value: ScalarValue): string | null {
   if (value === null) return null;
   switch (type.kind) {
     case 'double': {
@@ -39,5 +44,11 @@ export function expectedText(type: ScalarType, value: ScalarValue): string | nul
     case 'decimal':
     case 'timestamp':
       return String(value);
+    case 'list': {
+      const items = openedValue(type)(value) as readonly ScalarValue[];
+      return `[${items.map((item) => JSON.stringify(expectedText(type.item, item))).join(',')}]`;
+    }
+    case 'map':
+      throw new Error('jsonb has its own order and spelling: compare what is read of it');
   }
 }

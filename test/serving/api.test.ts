@@ -5,7 +5,7 @@ import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { insertAudit } from '../../engine/postgres/parity-audits.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { FeaturesResponse } from '../../serving/api-schemas.ts';
-import { jsonValue } from '../../engine/values/json-values.ts';
+import { jsonTree } from '../../engine/values/composite-text.ts';
 import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
 import { exactText, expectedText } from '../online/sql-values-as-text.ts';
@@ -67,7 +67,7 @@ describe('POST /v1/features', () => {
       const http = result?.views['product_sales'];
       const values = Object.values(typed.values);
       expect(http?.values).toEqual(
-        Object.fromEntries(features.map((feature, index) => [feature.name, jsonValue(feature.result, values[index]!)])),
+        Object.fromEntries(features.map((feature, index) => [feature.name, jsonTree(feature.result, values[index]!)])),
       );
       expect(http).toMatchObject({ found: true, ahead: false, seq: 0, version: 1 });
       const columns = features.map((feature) => exactText(feature.result, feature.name)).join(', ');

@@ -10,7 +10,7 @@ import {
 } from 'duckdb';
 import { afterEach } from 'vitest';
 import { type Cell, isCellError } from '../../engine/values/cell.ts';
-import type { ScalarType } from '../../engine/values/field-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 
 const folders: string[] = [];
@@ -75,7 +75,7 @@ function plain(value: DuckDBValue): unknown {
 }
 
 /** How a feature's cell reads in `ParquetFile`: an error is null there. */
-export function expectedCell(type: ScalarType, cell: Cell): unknown {
+export function expectedCell(type: ResultType, cell: Cell): unknown {
   if (isCellError(cell)) return null;
   return type.kind === 'int' && typeof cell === 'number' ? BigInt(cell) : cell;
 }
