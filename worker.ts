@@ -14,17 +14,12 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import type pg from 'pg';
 import { pino } from 'pino';
 import { createActivities } from './activities/create-activities.ts';
 import { BundleGauges } from './activities/bundle-gauges.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
-import { PhaseGauges } from './activities/phase-gauges.ts';
-import { gaugeOn } from './activities/worker-metrics.ts';
-import { tendCatalog } from './activities/tend-catalog.ts';
-import { LifecycleTeller, lifecyclesOver } from './activities/tell-lifecycles.ts';
+import { workerLooks } from './activities/worker-looks.ts';
 import { StoredVersionCode } from './engine/bundles/version-code.ts';
-import { FolderDifferences } from './activities/folder-differences.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
@@ -46,7 +41,6 @@ import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
 import { freeLoopbackPort } from './operate/free-loopback-port.ts';
-import { Repeated } from './engine/slice/repeated.ts';
 import { ServiceChecks } from './operate/service-checks.ts';
 import { WorkerHealth } from './operate/worker-health.ts';
 import { WorkerListener } from './operate/worker-listener.ts';
@@ -56,16 +50,10 @@ import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queue
 /** Backfills and exports at once in this process; they share its memory, or one waits for it. */
 const BATCHES_AT_ONCE = 2;
 const SHOW_MEMORY_EVERY_MS = 5_000;
-/** How often versions of earlier semantics are looked at, while there are any. */
-const TELL_EVERY_MS = 30_000;
 
-/** How often phases and services are looked at for the metrics, and how old an answer to `/readyz` may be. */
-const LOOK_EVERY_MS = 15_000;
+/** How old an answer to `/readyz` may be. */
 const CHECKS_KEPT_MS = 5_000;
 const CHECK_WITHIN_MS = 4_000;
-
-/** How often what grows with the log is held to its bounds. */
-const TEND_EVERY_MS = 60_000;
 
 const QUEUE_OF = { workflow: (queue: string) => queue, batch: batchQueueOf, stream: streamQueueOf } as const;
 type Role = keyof typeof QUEUE_OF;
@@ -227,37 +215,6 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
       }),
     ),
   );
-  const client = new Client({ connection, namespace: temporal.namespace, identity });
-  const teller = new LifecycleTeller({
-    pool,
-    reader: topicReader,
-    views: definitions.views,
-    clock: systemClock,
-    lifecycles: lifecyclesOver(client, env.installation),
-    everyMs: TELL_EVERY_MS,
-    onError: (error) => log.warn({ err: error }, 'the lifecycles of versions of earlier semantics could not be told'),
-  });
-  const differences = new FolderDifferences({
-    views: definitions.views,
-    pool,
-    keys: env.bundleKeys,
-    onDifference: (difference) =>
-      log.warn(difference, 'this folder has another definition than the one that is run; it is run all the same'),
-  });
-  const differing = new Repeated({
-    run: () => differences.look(),
-    everyMs: TELL_EVERY_MS,
-    onError: (error) => log.warn({ err: error }, 'what was applied could not be compared with this folder'),
-  });
-  const tender = tendCatalog({
-    pool,
-    clock: systemClock,
-    bounds: env.catalogBounds,
-    everyMs: TEND_EVERY_MS,
-    onBounded: (bounded) =>
-      log.info({ bounded }, 'old commits were merged, or dead letters dropped, to stay within what is kept'),
-    onError: (error) => log.warn({ err: error }, 'what grows with the log could not be held to its bounds'),
-  });
   const shutdown = (): void => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
@@ -283,7 +240,19 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     keepMs: CHECKS_KEPT_MS,
     timeoutMs: CHECK_WITHIN_MS,
   });
-  const looks = env.workerMetrics === null ? [] : looksFor({ roles, client, pool, checks, log });
+  const looks = workerLooks({
+    roles,
+    client: new Client({ connection, namespace: temporal.namespace, identity }),
+    installation: env.installation,
+    pool,
+    reader: topicReader,
+    views: definitions.views,
+    keys: env.bundleKeys,
+    bounds: env.catalogBounds,
+    clock: systemClock,
+    log,
+    shown: env.workerMetrics === null ? null : { meter: Runtime.instance().metricMeter, checks },
+  });
   health.running(Object.fromEntries(roles.map((role, index) => [role, workers[index]!])), checks);
   log.info(
     {
@@ -297,15 +266,12 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     'READY',
   );
   process.send?.({ ready: true });
-  if (roles.includes('workflow')) teller.start();
-  if (roles.includes('stream')) tender.start();
-  differing.start();
   for (const look of looks) look.start();
   try {
     await Promise.all(workers.map((worker) => runOrStopAll(worker, shutdown)));
   } finally {
     clearInterval(showing);
-    await Promise.all([teller.stop(), tender.stop(), differing.stop(), ...looks.map((look) => look.stop())]);
+    await Promise.all(looks.map((look) => look.stop()));
     await checkPool.end();
     await reader?.close();
     await duckdb.close();
@@ -313,35 +279,6 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     await pool.end();
     spill.remove();
   }
-}
-
-interface Looking {
-  readonly roles: readonly Role[];
-  readonly client: Client;
-  readonly pool: pg.Pool;
-  readonly checks: ServiceChecks;
-  readonly log: pino.Logger;
-}
-
-/** What is looked at for the metrics alone. */
-function looksFor({ roles, client, pool, checks, log }: Looking): Repeated[] {
-  const meter = Runtime.instance().metricMeter;
-  const reachable = gaugeOn(meter, 'millrace_service_reachable');
-  const services = new Repeated({
-    run: async () => {
-      for (const { service, ok } of await checks.look()) reachable.set(ok ? 1 : 0, { service });
-    },
-    everyMs: LOOK_EVERY_MS,
-    onError: (error) => log.warn({ err: error }, 'the services could not be looked at'),
-  });
-  if (!roles.includes('workflow')) return [services];
-  const phases = new PhaseGauges({ client, pool, meter });
-  const shown = new Repeated({
-    run: () => phases.look(),
-    everyMs: LOOK_EVERY_MS,
-    onError: (error) => log.warn({ err: error }, 'the phases of the lifecycles could not be looked at'),
-  });
-  return [services, shown];
 }
 
 /** A worker that fails takes the others along: half a worker would look alive. */

@@ -8,7 +8,13 @@ import { Repeated } from '../engine/slice/repeated.ts';
 import { type NotedEnds, noteEnds } from '../engine/stream/note-ends.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { Clock } from '../engine/values/clock.ts';
-import { type EngineNews, engineSignal, type Phase } from '../workflows/feature-lifecycle/contract.ts';
+import {
+  type Applied,
+  appliedSignal,
+  type EngineNews,
+  engineSignal,
+  type Phase,
+} from '../workflows/feature-lifecycle/contract.ts';
 import { FEATURE_PHASE } from '../workflows/search-attributes.ts';
 
 /** It has heard, and shows how far behind it is: only that is news to it. */
@@ -31,8 +37,14 @@ export interface Lifecycles {
   tell(view: string, news: EngineNews): Promise<void>;
 }
 
+/** Lifecycles that are told of definitions, too. */
+export interface AppliedLifecycles extends Lifecycles {
+  /** Nobody is told where there is none. */
+  tellApplied(view: string, applied: Applied): Promise<void>;
+}
+
 /** The lifecycles of an installation in a Temporal namespace. */
-export function lifecyclesOver(client: Client, names: InstallationNames): Lifecycles {
+export function lifecyclesOver(client: Client, names: InstallationNames): AppliedLifecycles {
   const over = async <Result>(
     view: string,
     ask: (handle: WorkflowHandle) => Promise<Result>,
@@ -48,6 +60,7 @@ export function lifecyclesOver(client: Client, names: InstallationNames): Lifecy
     phaseOf: (view) =>
       over(view, async (handle) => (await handle.describe()).typedSearchAttributes.get(FEATURE_PHASE) ?? null),
     tell: async (view, news) => void (await over(view, (handle) => handle.signal(engineSignal, news))),
+    tellApplied: async (view, applied) => void (await over(view, (handle) => handle.signal(appliedSignal, applied))),
   };
 }
 

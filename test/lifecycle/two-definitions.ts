@@ -87,9 +87,14 @@ export class TwoDefinitions {
 
   /** Makes the second what the view is to be, and gives its fingerprint; false where no lifecycle was there to be told. */
   async applySecond(): Promise<string | false> {
-    this.#desired = this.#second;
-    const { fingerprint } = this.#second.views.get(this.world.view)!;
+    const fingerprint = this.desireSecond();
     return (await tellApplied(this.harness.client, this.world.view, { applyNumber: 1, fingerprint })) && fingerprint;
+  }
+
+  /** Makes the second what the view is to be, tells nobody, and gives its fingerprint. */
+  desireSecond(): string {
+    this.#desired = this.#second;
+    return this.#second.views.get(this.world.view)!.fingerprint;
   }
 
   /** Waits until what is served is what all clicks come to. */
