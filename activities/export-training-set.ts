@@ -59,6 +59,8 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       missing: input.missing,
       onError: input.onError,
       compare: input.compare,
+      sample: input.sample ?? undefined,
+      split: input.split ?? undefined,
       ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
       ...(repeatOf === undefined ? {} : { repeatOf }),
       reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
@@ -86,6 +88,8 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
     features: features.slice(0, FEATURES_KEPT),
     ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
     ...(filesLeftOut === 0 ? {} : { filesLeftOut }),
+    ...(manifest.split === undefined ? {} : { split: manifest.split }),
+    ...(manifest.sample === undefined ? {} : { sample: manifest.sample }),
     comparison: comparisonOf(manifest, out),
   };
 }

@@ -48,6 +48,14 @@ export function optionalWholeOf(given: Given, name: string, least: number, what 
   throw invalid(`${what} must be a whole number of at least ${least}, received ${show(value)}`);
 }
 
+/** A number above 0 and below 1, or undefined where it is not given. Throws `invalid-input`. */
+export function optionalShareOf(given: Given, name: string): number | undefined {
+  const value = given[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number' && value > 0 && value < 1) return value;
+  throw invalid(`"${name}" must be a number above 0 and below 1, received ${show(value)}`);
+}
+
 export function isRecord(value: unknown): value is Given {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { COMPARISON_HEADER, comparisonRows } from '../../engine/training/comparison-rows.ts';
 import {
   EXPORT_MODES,
@@ -28,6 +28,8 @@ interface ExportOptions extends CommonOptions {
   readonly missing?: 'error' | 'null' | undefined;
   readonly onError?: 'fail' | 'null' | undefined;
   readonly compare?: boolean | undefined;
+  readonly sample?: number | undefined;
+  readonly split?: number | undefined;
   readonly overwrite?: boolean | undefined;
   readonly repeat?: string | undefined;
 }
@@ -71,6 +73,12 @@ export function addExportCommand(program: Command): void {
       ).choices(['fail', 'null']),
     )
     .option('--compare', 'also say where the two modes differ, by how much and why: a table and a plot')
+    .option('--sample <share>', "the rows of this share of the entities, all of an entity's or none, as 0.1", shareOf)
+    .option(
+      '--split <share>',
+      'two files: this share of the rows, the earliest, to train on, as 0.8, the rest to test',
+      shareOf,
+    )
     .option('--overwrite', 'replace the file where it exists')
     .option('--repeat <manifest>', 'repeat an earlier export exactly, at the cut of its manifest');
   withCommonOptions(command).action(async (options: ExportOptions) => {
@@ -89,6 +97,13 @@ export function addExportCommand(program: Command): void {
   });
 }
 
+/** The forms of a share: digits with a point, as 0.8. */
+function shareOf(text: string): number {
+  const share = /^0?\.\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (share > 0) return share;
+  throw new InvalidArgumentError('expected a number above 0 and below 1, e.g. 0.8');
+}
+
 /** The worker may run elsewhere in the file system: it is told absolute paths. The workflow checks what belongs together. */
 function inputOf(options: ExportOptions): ExportInput {
   const {
@@ -103,6 +118,8 @@ function inputOf(options: ExportOptions): ExportInput {
     missing,
     onError,
     compare,
+    sample,
+    split,
     overwrite,
     repeat,
   } = options;
@@ -118,6 +135,8 @@ function inputOf(options: ExportOptions): ExportInput {
     ...(missing === undefined ? {} : { missing }),
     ...(onError === undefined ? {} : { onError }),
     ...(compare === undefined ? {} : { compare }),
+    ...(sample === undefined ? {} : { sample }),
+    ...(split === undefined ? {} : { split }),
     ...(overwrite === undefined ? {} : { overwrite }),
     ...(repeat === undefined ? {} : { repeatOf: resolve(repeat) }),
   };
@@ -133,7 +152,16 @@ function print(output: Output, summary: ExportSummary): void {
     Object.entries(codes).map(([code, cells]) => [column, code, count(cells)]),
   );
   if (errors.length > 0) output.table(['null for an error', 'code', 'cells'], errors);
-  const { comparison, filesLeftOut = 0 } = summary;
+  const { comparison, filesLeftOut = 0, sample, split } = summary;
+  if (sample !== undefined)
+    output.line(
+      `a sample: ${(sample.fraction * 100).toFixed(2)} % of the entities by ${sample.by.join(', ')}; ${count(summary.rows)} of ${count(sample.ofRows)} rows`,
+    );
+  if (split !== undefined)
+    output.table(
+      [`split at ${split.at}`, 'rows', 'bytes'],
+      [split.train, split.test].map(({ file, rows, sizeBytes }) => [file, count(rows), count(sizeBytes)]),
+    );
   if (filesLeftOut > 0)
     output.line(`${count(filesLeftOut)} files of the history are not in the versions served now, and not in this set`);
   if (comparison !== null) {
@@ -144,6 +172,6 @@ function print(output: Output, summary: ExportSummary): void {
   output.line(
     `${count(summary.rows)} rows · ${count(summary.sizeBytes)} bytes · sha256 ${summary.sha256.slice(0, 12)}`,
   );
-  output.line(summary.out);
+  if (split === undefined) output.line(summary.out);
   output.line(summary.manifest);
 }

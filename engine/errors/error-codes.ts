@@ -219,6 +219,11 @@ export const ERROR_CODES = {
   },
   'Training sets': {
     'unknown-mode': 'A training set was asked for in a mode that does not exist.',
+    'bad-share': 'A share of the rows or entities of a training set is none: it is not between 0 and 1.',
+    'sample-empty': 'No entity of the labels is in the sample.',
+    'sample-needs-keys': 'A sample goes by the join keys, and the labels have none.',
+    'split-empty': 'A training set is to be divided where no row is before the time that divides it.',
+    'split-needs-times': 'A training set is to be divided by time, and some of its rows have none.',
     'spine-not-found': 'The file of labels is not there.',
     'spine-format-unknown': 'The file of labels ends in nothing that is known.',
     'spine-unreadable': 'The file of labels is damaged, or is not what its ending says.',

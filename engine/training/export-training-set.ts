@@ -16,18 +16,19 @@ import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot } from './comparison-plot.ts';
 import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
-import { contentHash } from '../history/content-hash.ts';
 import { EntityIndex } from './entity-index.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
-import { countNulls, writeRows } from './write-rows.ts';
+import { countNulls } from './write-rows.ts';
+import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
 import type { ReadContext, Reading, ViewReading } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
 import { readRequests } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
+import { checkShare } from './sample.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, type SpineEntity } from './spine-labels.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
@@ -43,7 +44,7 @@ const MIB = 2 ** 20;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
- * (or `spine-invalid` for several of these), `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * (or `spine-invalid` for several of these), `bad-share`, `sample-empty`, `sample-needs-keys`, `split-empty`, `split-needs-times`, `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
@@ -64,11 +65,14 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
       { remedy: 'Use one of these modes.' },
     );
   }
+  checkShare('sample', options.sample);
+  checkShare('split', options.split);
   const file = await findSpineFile(options.spine);
   const { exportId, overwrite = false } = options;
+  const isSplit = splitOf(options) !== null;
   const before = await publishedBefore(options.out, exportId);
   if (before !== null) return before;
-  const output = await OutputFile.create(options.out, { overwrite, exportId, signal });
+  const output = await OutputFile.create(options.out, { overwrite, isSplit, exportId, signal });
   try {
     await mkdir(options.spillDir, { recursive: true });
     return await exportWithin(options, signal, file, output);
@@ -79,6 +83,11 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   } finally {
     await output.dispose();
   }
+}
+
+/** The share to train on; null: the set is not divided. */
+function splitOf({ split, repeatOf }: TrainingOptions): number | null {
+  return split ?? repeatOf?.split?.fraction ?? null;
 }
 
 async function exportWithin(
@@ -130,7 +139,7 @@ class TrainingExport {
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('spine');
     const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
-    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode);
+    if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode, splitOf(this.#options));
     this.#progress.phase('cut');
     const { reading, cuts, comparison } = await (spine.requestColumn === null
       ? this.#readTimes(spine)
@@ -141,10 +150,10 @@ class TrainingExport {
       read.push({ reading: view, errors: await countErrors(this.#duckdb, view.table, this.#signal) });
     if (onError !== 'null') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
-    const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
     const views: ManifestView[] = [];
     for (const view of read) views.push(await this.#manifestView(view.reading, view.errors, spine));
-    await namingOut(output.path, () => writeRows(this.#duckdb, output.partialPath, spine, tables, this.#signal));
+    const split = splitOf(this.#options);
+    const written = await writeTrainingSet(this.#duckdb, output, spine, reading, split, this.#signal);
     const manifest: TrainingManifest = {
       format: 1,
       millrace: RELEASE.version,
@@ -154,7 +163,7 @@ class TrainingExport {
       onError,
       service: service.name,
       rows: spine.rows,
-      ...(await contentHash(output.partialPath, this.#signal)),
+      ...written,
       spine: {
         path: file.path,
         sizeBytes: file.sizeBytes,
@@ -165,14 +174,15 @@ class TrainingExport {
         ...(spine.requestColumn === null ? {} : { requestColumn: spine.requestColumn }),
         columns: spine.columns.map(({ name }) => name),
       },
+      ...(spine.sample === null ? {} : { sample: spine.sample }),
       views,
       sources: reading.sources,
       cuts: Object.fromEntries(cuts),
       ...(comparison === null ? {} : { comparison }),
     };
-    const written = comparison === null ? null : await writtenComparison(manifest, comparison);
+    const compared = comparison === null ? null : await writtenComparison(manifest, comparison);
     this.#signal.throwIfAborted();
-    await namingOut(output.path, () => output.publish(manifest, written));
+    await namingOut(output.path, () => output.publish(manifest, compared));
     return manifest;
   }
 

@@ -6,6 +6,7 @@ import { syncFile, syncFolder } from '../archive/sync.ts';
 import { contentHash } from '../history/content-hash.ts';
 import { namingOut } from './out-error.ts';
 import { whilePublishing } from './publish-lock.ts';
+import { splitPaths } from './split.ts';
 import type { TrainingManifest } from './training-types.ts';
 
 /** The manifest's place beside a training set. */
@@ -30,19 +31,38 @@ const ABANDONED_MS = 48 * 3_600_000;
 /** What an output is made for. */
 export interface OutputOptions {
   readonly overwrite: boolean;
+  /** Two files, to train on and to test with, in place of the one. */
+  readonly isSplit: boolean;
   /** Whose export it is: the same over all its attempts, and nobody else's. */
   readonly exportId?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A file of an output: its place, and where it is while it is written. */
+export interface OutputPart {
+  readonly path: string;
+  readonly partialPath: string;
+}
+
+/** The Parquet files of a training set at a path. */
+function filesOf(path: string, isSplit: boolean): readonly string[] {
+  return isSplit ? Object.values(splitPaths(path)) : [path];
+}
+
 /** A training set while it is written: in a folder of its own beside its place, moved there when whole. */
 export class OutputFile {
   readonly path: string;
+  /** Of a set that is divided, what is to train on and what is to test with. */
+  readonly parts: readonly OutputPart[];
   readonly #folder: string;
   readonly #options: OutputOptions;
 
   private constructor(path: string, folder: string, options: OutputOptions) {
     this.path = path;
+    this.parts = filesOf(path, options.isSplit).map((place, number) => ({
+      path: place,
+      partialPath: join(folder, `rows-${number}.parquet`),
+    }));
     this.#folder = folder;
     this.#options = options;
   }
@@ -55,7 +75,7 @@ export class OutputFile {
         remedy: 'Make the folder, or choose another path.',
       });
     }
-    await refuseExisting(path, options.overwrite);
+    await standingSet(path, options);
     const partial = join(folder, `.${basename(path)}.partial-`);
     const own = `${partial}${options.exportId === undefined ? '' : `${markOf(options.exportId)}-`}`;
     return await namingOut(path, async () => {
@@ -65,13 +85,8 @@ export class OutputFile {
     });
   }
 
-  /** Where the Parquet file is while it is written. */
-  get partialPath(): string {
-    return join(this.#folder, 'rows.parquet');
-  }
-
   /**
-   * Puts manifest, comparison and file in place, synced to disk, while nobody else does at this path. A new set's file comes last: where it stands,
+   * Puts manifest, comparison and files in place, synced to disk, while nobody else does at this path. A new set's files come last: where they stand,
    * all of it does. One that replaces another takes that one's manifest away first, so that a manifest never speaks of another file. Throws `out-exists`.
    */
   async publish(manifest: TrainingManifest, comparison: WrittenComparison | null): Promise<void> {
@@ -84,16 +99,20 @@ export class OutputFile {
       path: join(this.#folder, `beside-${number}`),
     }));
     for (const { path, text } of partial) await writeFile(path, text, { flush: true });
-    await syncFile(this.partialPath);
+    for (const { partialPath } of this.parts) await syncFile(partialPath);
     const moveBeside = async (): Promise<void> => {
       for (const { path, place } of partial) await rename(path, place);
     };
     await whilePublishing(this.path, this.#folder, this.#options.signal, async () => {
-      const replaces = await refuseExisting(this.path, this.#options.overwrite);
+      const standing = await standingSet(this.path, this.#options);
+      const replaces = standing.length > 0;
       // What stands beside the set that is replaced says nothing of this one.
       for (const path of [manifestPath(this.path), ...Object.values(paths)]) await rm(path, { force: true });
+      // Of a set in one file where there are to be two, or the other way round.
+      const places = new Set(this.parts.map(({ path }) => path));
+      for (const path of standing) if (!places.has(path)) await rm(path);
       if (!replaces) await moveBeside();
-      await rename(this.partialPath, this.path);
+      for (const { partialPath, path } of this.parts) await rename(partialPath, path);
       if (replaces) await moveBeside();
       await syncFolder(dirname(this.path));
     });
@@ -110,14 +129,30 @@ export class OutputFile {
  * byte, what its manifest says.
  */
 export async function publishedBefore(path: string, exportId: string | undefined): Promise<TrainingManifest | null> {
-  if (exportId === undefined) return null;
+  const manifest = exportId === undefined ? null : await standingManifest(path);
+  if (manifest === null || manifest.export !== exportId) return null;
+  const files = filesOf(path, manifest.split !== undefined);
+  for (const file of files) if (!(await isWhatWasWritten(file, path, manifest))) return null;
+  return manifest;
+}
+
+/** Null where there is none, or something else: what stands in the way of an output is told when it is made. */
+async function standingManifest(path: string): Promise<TrainingManifest | null> {
   try {
-    const manifest = JSON.parse(await readFile(manifestPath(path), 'utf8')) as TrainingManifest;
-    if (manifest.export !== exportId) return null;
-    return (await contentHash(path)).sha256 === manifest.sha256 ? manifest : null;
+    return JSON.parse(await readFile(manifestPath(path), 'utf8')) as TrainingManifest;
   } catch {
-    // Nothing is there, or something else: which of it stands in the way is told when the output is made.
     return null;
+  }
+}
+
+/** Whether a file of a set at `path` is, byte for byte, what the manifest there says of it. */
+async function isWhatWasWritten(file: string, path: string, { sha256, split }: TrainingManifest): Promise<boolean> {
+  const { train } = splitPaths(path);
+  const written = split === undefined ? sha256 : (file === train ? split.train : split.test).sha256;
+  try {
+    return (await contentHash(file)).sha256 === written;
+  } catch {
+    return false;
   }
 }
 
@@ -149,14 +184,25 @@ async function newestMs(folder: string): Promise<number> {
   }
 }
 
-/** Whether there is a file that may be replaced. */
-async function refuseExisting(path: string, overwrite: boolean): Promise<boolean> {
-  const found = await stat(path).catch(() => null);
-  if (found === null) return false;
-  if (overwrite && found.isFile()) return true;
-  const what = found.isFile() ? 'the file exists' : 'there is something else of that name';
-  throw new MillraceError('out-exists', `cannot write ${path}: ${what}`, {
-    remedy: 'Choose another path, or allow to overwrite the file (overwrite; CLI: --overwrite).',
-    httpStatus: 409,
-  });
+/**
+ * The files of a set that stand at a path and may be replaced: those of its manifest, and those to be written. Of an attempt of this very export that ended
+ * between two files they may be replaced in any case. Throws `out-exists`.
+ */
+async function standingSet(path: string, { overwrite, isSplit, exportId }: OutputOptions): Promise<string[]> {
+  const manifest = await standingManifest(path);
+  const { split } = manifest ?? {};
+  const isOwn = split !== undefined && exportId !== undefined && manifest?.export === exportId;
+  const found: string[] = [];
+  for (const file of new Set([...filesOf(path, isSplit), path, ...filesOf(path, split !== undefined)])) {
+    const stands = await stat(file).catch(() => null);
+    if (stands === null) continue;
+    found.push(file);
+    if (stands.isFile() && (overwrite || (isOwn && (await isWhatWasWritten(file, path, manifest))))) continue;
+    const what = stands.isFile() ? 'the file exists' : 'there is something else of that name';
+    throw new MillraceError('out-exists', `cannot write ${file}: ${what}`, {
+      remedy: 'Choose another path, or allow to overwrite the file (overwrite; CLI: --overwrite).',
+      httpStatus: 409,
+    });
+  }
+  return found;
 }

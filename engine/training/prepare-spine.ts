@@ -1,9 +1,11 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedEntities, requestLabels, requestReadings } from './request-labels.ts';
 import { labelReadings, outputColumns } from './label-columns.ts';
 import { type TimeAt, timeRule } from './label-time.ts';
 import { loadSpine } from './load-spine.ts';
+import { type ManifestSample, sampledBy } from './sample.ts';
 import { READ_TABLE, type SpineColumn } from './spine-columns.ts';
 import { emptySpine, type SpineFile } from './spine-file.ts';
 import { spineError } from './spine-faults.ts';
@@ -31,6 +33,8 @@ export interface PreparedSpine {
   readonly requestColumn: string | null;
   /** The entities that the labels have ids of. */
   readonly keyed: ReadonlySet<SpineEntity>;
+  /** Which entities it is of, where not of all. */
+  readonly sample: ManifestSample | null;
   /** The columns the service adds. */
   readonly features: readonly FeatureColumn[];
 }
@@ -59,17 +63,19 @@ export async function prepareSpine(
       ? await labelReadings(duckdb, columns, entities, timeColumn, rule)
       : await requestReadings(duckdb, columns, entities, requestColumn, rule);
   const features = featureColumns(options.service, requestColumn !== null);
-  const faults = [
-    ...readings.faults,
-    ...(await stageLabels(duckdb, readings, signal)),
-    ...columnClashes(names, features),
-  ];
+  const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
+  const staged = await stageLabels(duckdb, readings, fraction, signal);
+  const faults = [...readings.faults, ...staged.faults, ...columnClashes(names, features)];
   if (faults.length > 0) throw spineError(file.path, faults);
+  if (staged.rows === 0) throw emptySpine(file.path);
+  const by = sampledBy(readings).map(({ column }) => column.name);
+  const sample = fraction === null ? null : { fraction, by, ofRows: staged.rows };
+  if (sample?.by.length === 0) throw withoutKeys(file.path);
   const rows =
     requestColumn === null
       ? await sortLabels(duckdb, entities, signal)
       : await requestLabels(duckdb, entities, readings, signal);
-  if (rows === 0) throw emptySpine(file.path);
+  if (rows === 0) throw emptySample(file.path, staged.rows);
   const isRead = file.format !== 'parquet';
   // Labels have what they need of it.
   if (!isRead) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
@@ -82,9 +88,24 @@ export async function prepareSpine(
     timeColumn: requestColumn === null ? timeColumn : null,
     ...said,
     requestColumn,
+    sample,
     keyed: new Set(requestColumn === null ? entities : keyedEntities(columns, entities)),
     features,
   };
+}
+
+function withoutKeys(path: string): MillraceError {
+  return new MillraceError(
+    'sample-needs-keys',
+    `spine ${path}: a sample is taken by entity, and there are no join keys among the columns`,
+    { remedy: 'Add the join keys to the labels, or leave the sample out (sample; CLI: --sample).' },
+  );
+}
+
+function emptySample(path: string, rows: number): MillraceError {
+  return new MillraceError('sample-empty', `spine ${path}: none of the entities of its ${rows} rows is in the sample`, {
+    remedy: 'Take a larger share (sample; CLI: --sample), or leave it out.',
+  });
 }
 
 /** As the options say, or the manifest of the export that is repeated. One from before they were said took UTC, and the start of a day. */

@@ -12,8 +12,9 @@ import type { TrainingManifest, TrainingMode } from './training-types.ts';
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
-  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt'>,
+  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt' | 'sample'>,
   mode: TrainingMode,
+  split: number | null,
 ): void {
   const semantics = manifest.semantics ?? FIRST_SEMANTICS;
   if (isRetired(semantics)) throw madeBefore(semantics);
@@ -39,6 +40,12 @@ export function checkRepeatable(
     if (then[name] !== spine[name])
       changed.push(`${name}: then ${JSON.stringify(then[name])}, now ${JSON.stringify(spine[name])}`);
   }
+  const sampleOf = (sample: TrainingManifest['sample'] | null): string =>
+    sample == null ? 'none' : `${sample.fraction} by ${sample.by.join(', ')}`;
+  if (sampleOf(manifest.sample) !== sampleOf(spine.sample))
+    changed.push(`sample: then ${sampleOf(manifest.sample)}, now ${sampleOf(spine.sample)}`);
+  const splitThen = manifest.split?.fraction ?? null;
+  if (splitThen !== split) changed.push(`split: then ${splitThen ?? 'none'}, now ${split ?? 'none'}`);
   refuse(changed);
 }
 

@@ -2,22 +2,39 @@ import { BIGINT, BOOLEAN, type DuckDBType, type DuckDBValue, VARCHAR } from 'duc
 import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { numbersAsWritten } from '../contract/numbers-as-written.ts';
 import { refusal } from '../values/convert.ts';
-import type { ScalarType } from '../values/field-type.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import { type Decode, type ValueColumn, valueColumn } from '../history/value-column.ts';
 import { columnsToRead, type LabelColumn, type LabelReadings, REQUEST_PURPOSE, TIME_PURPOSE } from './label-columns.ts';
 import { READ_TABLE, ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
+import { isSampled, sampledBy } from './sample.ts';
 import type { SpineFault } from './spine-faults.ts';
 
+/** What was read of the labels. */
+export interface StagedLabels {
+  /** Every fault there is, each kind in a column with its first row and how many there are; with any, the table is of no use. */
+  readonly faults: readonly SpineFault[];
+  /** Label rows, those that are not in the sample among them. */
+  readonly rows: number;
+}
+
 /**
- * Reads the labels' keys, times and request ids into `READ_TABLE`, in the forms the engine holds them in. Gives every fault there is, each kind in a
- * column with its first row and how many there are; with any, the table is of no use.
+ * Reads the labels' keys, times and request ids into `READ_TABLE`, in the forms the engine holds them in.
+ *
+ * @param sample The share of the entities whose labels are kept; null: all are.
  */
-export async function stageLabels(duckdb: DuckDb, readings: LabelReadings, signal: AbortSignal): Promise<SpineFault[]> {
+export async function stageLabels(
+  duckdb: DuckDb,
+  readings: LabelReadings,
+  sample: number | null,
+  signal: AbortSignal,
+): Promise<StagedLabels> {
   const columns = columnsToRead(readings).map((label) => new StagedColumn(label));
-  if (columns.length === 0) return [];
+  if (columns.length === 0) return { faults: [], rows: 0 };
+  const isKept = sample === null ? null : sampler(columns, readings, sample);
+  let staged = 0;
   const definitions = columns.map(({ label, form }) => `, ${label.staged} ${form.type.toString()}`);
   await duckdb.run(`CREATE TABLE ${READ_TABLE} (row_number BIGINT${definitions.join('')})`);
   const appender = await RowAppender.open(duckdb, READ_TABLE, [BIGINT, ...columns.map(({ form }) => form.type)]);
@@ -32,6 +49,7 @@ export async function stageLabels(duckdb: DuckDb, readings: LabelReadings, signa
       signal,
     )) {
       readRow(chunk, 0, rows);
+      staged += chunk.rowCount;
       let isSound = true;
       for (const [index, column] of columns.entries()) {
         column.read(chunk, index + 1, rows);
@@ -39,6 +57,7 @@ export async function stageLabels(duckdb: DuckDb, readings: LabelReadings, signa
       }
       if (!isSound) continue;
       for (let row = 0; row < chunk.rowCount; row++) {
+        if (isKept !== null && !isKept(row)) continue;
         values.length = 0;
         values.push(BigInt(rows[row] as number));
         for (const column of columns) values.push(column.stored(row));
@@ -48,7 +67,21 @@ export async function stageLabels(duckdb: DuckDb, readings: LabelReadings, signa
   } finally {
     appender.close();
   }
-  return columns.flatMap((column) => column.faults());
+  return { faults: columns.flatMap((column) => column.faults()), rows: staged };
+}
+
+/** Whether a row of the chunk at hand, sound as it is, is of an entity of the sample. */
+function sampler(
+  columns: readonly StagedColumn[],
+  readings: LabelReadings,
+  fraction: number,
+): (row: number) => boolean {
+  const by = sampledBy(readings).map((label) => columns.find((column) => column.label === label)!);
+  const key: ScalarValue[] = [];
+  return (row) => {
+    for (let k = 0; k < by.length; k++) key[k] = by[k]!.value(row);
+    return isSampled(fraction, key);
+  };
 }
 
 /** How a read value is held in DuckDB. */
@@ -114,6 +147,10 @@ class StagedColumn {
     const values = this.#values;
     this.#read(chunk, column, values, this.#onFault);
     for (let row = 0; row < chunk.rowCount; row++) if (values[row] === null) this.#note(this.#nulls, row, 'null');
+  }
+
+  value(row: number): ScalarValue {
+    return this.#values[row] as ScalarValue;
   }
 
   stored(row: number): DuckDBValue {

@@ -10,6 +10,8 @@ import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import type { TimeAt } from './label-time.ts';
+import type { ManifestSample } from './sample.ts';
+import type { ManifestSplit } from './split.ts';
 
 /**
  * `event-time`: every event before the label's time, whenever it came. `as-served`: what serving returned then, or would have: events that came or
@@ -29,6 +31,13 @@ export interface TrainingOptions {
   readonly spine: string;
   /** The Parquet file to write; its folder must exist. */
   readonly out: string;
+  /** Keeps the rows of this share of the entities alone, by a hash of the join keys. Left out: all. With `repeatOf`: as there. */
+  readonly sample?: number | undefined;
+  /**
+   * Divides the rows by their times into two files, `<out>.train.parquet` and `<out>.test.parquet` (of `<out>.parquet`): so large a share of them, the
+   * earliest, to train on. Left out: one file. With `repeatOf`: as there.
+   */
+  readonly split?: number | undefined;
   /** The spine's column of label times. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
   /** The zone of the spine's times that have none: `UTC` or an IANA name. Left out, such times are refused. With `repeatOf`: as there. */
@@ -197,9 +206,11 @@ export interface TrainingManifest {
   readonly onError?: OnError | undefined;
   readonly service: string;
   readonly rows: number;
-  /** Of the Parquet file. */
+  /** Of the Parquet file; of a divided set, of the hashes of its two files, a line each. */
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** How it is divided, where it is. */
+  readonly split?: ManifestSplit | undefined;
   readonly spine: {
     readonly path: string;
     readonly sizeBytes: number;
@@ -212,6 +223,8 @@ export interface TrainingManifest {
     readonly requestColumn?: string | undefined;
     readonly columns: readonly string[];
   };
+  /** Which entities it is of, where not of all. */
+  readonly sample?: ManifestSample | undefined;
   readonly views: readonly ManifestView[];
   readonly sources: readonly ManifestSource[];
   /** How the two modes differ over this spine, where that was asked for. */

@@ -3,16 +3,25 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import type { RecordToWrite } from '../../engine/topic/log-writer.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import type { ViewRead } from '../../engine/online/view-read.ts';
-import { ServingLog } from '../../engine/served/serving-log.ts';
+import type { ServingLog } from '../../engine/served/serving-log.ts';
 import { expectedCell, readParquet } from '../training/training-fixture.ts';
 import { randomLog } from '../stream/random-log.ts';
 import { testClock } from '../stream/stream-fixture.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { ORDER, smallService } from '../training/small-service.ts';
-import { exportSpine, HOUR, isoOf, openWorld, publish, retime, type ServedWorld, stream } from './served-fixture.ts';
+import {
+  exportSpine,
+  HOUR,
+  isoOf,
+  openWorld,
+  publish,
+  retime,
+  type ServedWorld,
+  servingLogTo,
+  stream,
+} from './served-fixture.ts';
 
 let world: ServedWorld;
 beforeAll(async () => {
@@ -38,22 +47,7 @@ function viewOf(name: string, fingerprint?: string): CompiledView {
   return { ...view, name, layout: { ...view.layout, view: name } };
 }
 
-/** A serving log over the broker in memory: every read is kept. */
-function servingLog(): ServingLog {
-  const send = async (to: string, records: readonly RecordToWrite[]): Promise<void> => {
-    for (const { key, value, timestampMs } of records) {
-      const partition = (key?.at(-1) ?? 0) % 2;
-      world.broker.append(to, partition, [{ key, value, timestampUs: timestampMs * 1000 }]);
-    }
-  };
-  return new ServingLog({
-    writer: { send, close: async () => {} },
-    topic: servedTopic,
-    clock: testClock,
-    logId: `log-${runs}`,
-    sample: 1,
-  });
-}
+const servingLog = (): ServingLog => servingLogTo(world.broker, servedTopic);
 
 const CUSTOMERS = ['ana', 'bo', 'c\u{1F600}', '', 'é"\\', 'nobody'] as const;
 

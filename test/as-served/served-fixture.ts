@@ -5,7 +5,9 @@ import type pg from 'pg';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { systemClock } from '../../engine/values/clock.ts';
+import { ServingLog } from '../../engine/served/serving-log.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
+import type { RecordToWrite } from '../../engine/topic/log-writer.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import { viewVersion } from '../../engine/postgres/view-versions.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
@@ -150,4 +152,18 @@ export async function exportSpine(
     ...more,
   });
   return { manifest, out };
+}
+
+let servingLogs = 0;
+
+/** A serving log over the broker in memory: every read is kept. */
+export function servingLogTo(broker: MemoryBroker, topic: string): ServingLog {
+  const send = async (to: string, records: readonly RecordToWrite[]): Promise<void> => {
+    for (const { key, value, timestampMs } of records) {
+      const partition = (key?.at(-1) ?? 0) % 2;
+      broker.append(to, partition, [{ key, value, timestampUs: timestampMs * 1000 }]);
+    }
+  };
+  const logId = `log-${++servingLogs}`;
+  return new ServingLog({ writer: { send, close: async () => {} }, topic, clock: testClock, logId, sample: 1 });
 }

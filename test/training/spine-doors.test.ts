@@ -177,7 +177,7 @@ async function spineVerdict(folder: string, file: string, type: ScalarType): Pro
     const found = await findSpineFile(`${folder}/${file}`);
     const columns = await loadSpine(duckdb, found, new Set(['x']), folder, signal);
     const readings = await labelReadings(duckdb, columns, [entity], null, timeRule('UTC', null));
-    const [fault] = [...readings.faults, ...(await stageLabels(duckdb, readings, signal))];
+    const [fault] = [...readings.faults, ...(await stageLabels(duckdb, readings, null, signal)).faults];
     if (fault !== undefined) {
       const isOfColumn = !/\), row 1: /.test(fault.message);
       return {

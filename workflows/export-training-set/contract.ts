@@ -1,4 +1,6 @@
 import type { ComparedFeature } from '../../engine/training/comparison-types.ts';
+import type { ManifestSample } from '../../engine/training/sample.ts';
+import type { ManifestSplit } from '../../engine/training/split.ts';
 
 export const EXPORT_MODES = ['event-time', 'as-served'] as const;
 export const TIME_ATS = ['start', 'end'] as const;
@@ -25,6 +27,10 @@ export interface ExportInput {
   readonly onError?: 'fail' | 'null' | undefined;
   /** Also say, feature by feature, where the two modes differ, by how much, and which kind of lag did it. */
   readonly compare?: boolean | undefined;
+  /** The rows of this share of the entities alone, all of an entity's or none, as 0.1. */
+  readonly sample?: number | undefined;
+  /** Two files in place of one: so large a share of the rows, the earliest, to train on, as 0.8, and the rest to test with. */
+  readonly split?: number | undefined;
   /** Replace `out` where it exists; without it that is an error. */
   readonly overwrite?: boolean | undefined;
   /** The manifest of an earlier export to repeat exactly, at its cut. */
@@ -50,6 +56,10 @@ export interface ExportSummary {
   readonly featuresLeftOut?: number | undefined;
   /** Files of histories that the versions served now do not name, and the set was not made from; missing: none. */
   readonly filesLeftOut?: number | undefined;
+  /** How it is divided; missing: it is not. */
+  readonly split?: ManifestSplit | undefined;
+  /** Which entities it is of; missing: all. */
+  readonly sample?: ManifestSample | undefined;
   readonly comparison: {
     readonly labels: number;
     /** Labels of which any feature differs. */

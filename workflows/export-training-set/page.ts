@@ -3,13 +3,19 @@ import type { ExportSummary } from './contract.ts';
 
 /** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
 export function renderExport(summary: ExportSummary): string {
-  const { service, rows, features, featuresLeftOut = 0, out, manifest, sha256, comparison } = summary;
+  const { service, rows, features, featuresLeftOut = 0, out, manifest, sha256, comparison, sample, split } = summary;
   const lines = [
     `### Training set of ${service}: done`,
     '',
     `- Rows: **${rows}**`,
     `- Features: **${features.length + featuresLeftOut}**`,
-    `- File: \`${out}\``,
+    ...(sample === undefined ? [] : [`- Sample: **${sample.fraction}** of the entities, by ${sample.by.join(', ')}`]),
+    ...(split === undefined
+      ? [`- File: \`${out}\``]
+      : [
+          `- Split at: **${split.at}**`,
+          ...[split.train, split.test].map((part) => `- File: \`${part.file}\` (${grouped(part.rows)} rows)`),
+        ]),
     `- Manifest: \`${manifest}\``,
     `- SHA-256: \`${sha256}\``,
   ];

@@ -2,7 +2,16 @@ import { boundedPage } from '../bounded.ts';
 import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from '../activity-profiles.ts';
 import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary, TIME_ATS } from './contract.ts';
-import { type Given, invalid, objectOf, optionalFlagOf, optionalTextOf, show, textOf } from '../json-input.ts';
+import {
+  type Given,
+  invalid,
+  objectOf,
+  optionalFlagOf,
+  optionalShareOf,
+  optionalTextOf,
+  show,
+  textOf,
+} from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
 import { waitingText } from '../page-text.ts';
 import { type Waiting, WaitLane } from '../waits.ts';
@@ -20,6 +29,8 @@ const FIELDS: readonly (keyof ExportInput)[] = [
   'missing',
   'onError',
   'compare',
+  'sample',
+  'split',
   'overwrite',
   'repeatOf',
 ];
@@ -55,6 +66,7 @@ function checkInput(input: unknown): asserts input is ExportInput {
   for (const name of ['service', 'spine', 'out']) textOf(given, name);
   for (const name of ['timeColumn', 'timeZone', 'repeatOf', 'requestColumn']) optionalTextOf(given, name);
   for (const name of ['overwrite', 'compare']) optionalFlagOf(given, name);
+  for (const name of ['sample', 'split']) optionalShareOf(given, name);
   const mode = choiceOf(given, 'mode', EXPORT_MODES) ?? ('event-time' satisfies ExportMode);
   choiceOf(given, 'timeAt', TIME_ATS);
   choiceOf(given, 'missing', ['error', 'null']);
