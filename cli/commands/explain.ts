@@ -136,16 +136,35 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
   }
   if (feature.records.length > 0) {
     const isOrdered = feature.records.some(({ order }) => order !== undefined);
+    const isDivided = feature.records.some(({ category }) => category !== undefined);
     output.table(
-      ['partition', 'offset', 'event time', 'value', ...(isOrdered ? ['by'] : []), 'id', 'seq'],
+      [
+        'partition',
+        'offset',
+        'event time',
+        'value',
+        ...(isOrdered ? ['by'] : []),
+        ...(isDivided ? ['category'] : []),
+        'id',
+        'seq',
+      ],
       feature.records.map(recordRow),
     );
     if (feature.moreRecords > 0) output.line(`  and ${count(feature.moreRecords)} older records`);
   }
 }
 
-function recordRow({ partition, offset, eventTime, value, order, eventId, seq }: ExplainedRecord): (string | null)[] {
-  const by = order === undefined ? [] : [JSON.stringify(order)];
+function recordRow({
+  partition,
+  offset,
+  eventTime,
+  value,
+  order,
+  category,
+  eventId,
+  seq,
+}: ExplainedRecord): (string | null)[] {
+  const by = [order, category].flatMap((beside) => (beside === undefined ? [] : [JSON.stringify(beside)]));
   return [place(partition), count(offset), eventTime, JSON.stringify(value), ...by, eventId, count(seq)];
 }
 

@@ -34,7 +34,9 @@ export class SlotPlaces {
     }
     const ordered = [...layout.slots.entries()].filter(([, { partial }]) => isOrdered(partial));
     this.hasIds = ordered.length > 0 && layout.tieBreak !== 'offset';
-    const isLast = ordered.every(([, slot]) => slot.partial === 'last' && layout.groups[slot.group]?.hopUs === null);
+    const isLast = ordered.every(
+      ([, slot]) => slot.partial === 'last' && slot.by === undefined && layout.groups[slot.group]?.hopUs === null,
+    );
     this.lastSlots = isLast ? ordered.map(([slot]) => slot) : null;
     this.numberWidth = FIXED_NUMBERS + this.#numbers.length + this.#booleans.length;
     this.refWidth = this.#refs.length;

@@ -58,4 +58,6 @@ export type RequiredFieldOfKind<Members, Kind> = {
   string;
 
 export type NumericKind = 'int' | 'int64' | 'decimal' | 'double';
+/** What can be a category, and so a map's key. */
+export type CategoryKind = 'string' | 'enum' | 'int' | 'int64' | 'boolean' | 'date';
 export type ScalarKind = NumericKind | 'string' | 'boolean' | 'timestamp' | 'date' | 'enum';

@@ -15,10 +15,11 @@ export interface SlotPlan extends SlotLayout {
 }
 
 /** What decides a slot's inputs: where its value comes from, then, under its name, each thing beside it. */
-export function slotFunctions({ plan: { input, order, condition } }: SlotPlan): (string | RowFunction | null)[] {
+export function slotFunctions({ plan: { input, order, by, condition } }: SlotPlan): (string | RowFunction | null)[] {
   return [
     input?.from ?? null,
     ...(order === null ? [] : ['order', order.from]),
+    ...(by === null ? [] : ['by', by.from]),
     ...(condition === null ? [] : ['where', condition]),
   ];
 }
@@ -44,6 +45,7 @@ export function buildLayout(
         partial: feature.partial,
         input: feature.input?.type ?? null,
         order: feature.order?.type,
+        by: feature.by === null ? undefined : { type: feature.by.type, limit: feature.by.limit },
         conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
@@ -59,7 +61,7 @@ export function buildLayout(
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
       const { name, aggregate, windowUs, hopUs, agoUs, result, population, fill } = feature;
-      const nullable = aggregate !== 'count' && (fill === undefined || canFail(aggregate));
+      const nullable = canBeNull(feature) && (fill === undefined || canFail(feature));
       const more = {
         ...(agoUs > 0 ? { agoUs } : {}),
         ...(population ? { population } : {}),
@@ -69,6 +71,11 @@ export function buildLayout(
     }),
   };
   return { layout, slots };
+}
+
+/** Counts are 0 where there is nothing, but as a map. */
+function canBeNull({ aggregate, result }: FeaturePlan): boolean {
+  return aggregate !== 'count' || result.kind === 'map';
 }
 
 /** A sum stands in the moments of the same input in the same group, where there are any. */
@@ -82,11 +89,12 @@ function withSharedMoments(features: readonly FeaturePlan[]): FeaturePlan[] {
 }
 
 /** A slot as the layout has it: what it does not take is not in it, for the layout is in every fingerprint and tag. */
-function slotLayout({ partial, input, order, conditional, group }: SlotLayout): SlotLayout {
+function slotLayout({ partial, input, order, by, conditional, group }: SlotLayout): SlotLayout {
   return {
     partial,
     input,
     ...(order === undefined ? {} : { order }),
+    ...(by === undefined ? {} : { by }),
     ...(conditional === undefined ? {} : { conditional }),
     group,
   };
@@ -97,7 +105,13 @@ function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
 }
 
 function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {
-  return sameInput(a.input, b.input) && sameInput(a.order, b.order) && a.condition === b.condition;
+  return (
+    sameInput(a.input, b.input) &&
+    sameInput(a.order, b.order) &&
+    sameInput(a.by, b.by) &&
+    a.by?.limit === b.by?.limit &&
+    a.condition === b.condition
+  );
 }
 
 /** Functions are the same only where they are one. */

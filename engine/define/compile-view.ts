@@ -145,9 +145,10 @@ function functionInputs(features: readonly FeaturePlan[]): FunctionInput[] {
     );
     if (!known) inputs.push({ path, from, type, under });
   };
-  for (const { name, input, order, condition } of features) {
+  for (const { name, input, order, by, condition } of features) {
     if (condition !== null) note(`features.${name}.where`, condition, null, null);
     if (typeof input?.from === 'function') note(`features.${name}`, input.from, input.type, condition);
+    if (typeof by?.from === 'function') note(`features.${name}.by`, by.from, by.type, condition);
     if (typeof order?.from === 'function') note(`features.${name}.order`, order.from, order.type, condition);
   }
   return inputs;
@@ -181,9 +182,14 @@ function fits(field: ScalarType | null, key: ScalarType): boolean {
   return JSON.stringify(field) === JSON.stringify(key);
 }
 
-function inputTexts({ input, order, condition }: FeaturePlan): FeatureInputs {
+function inputTexts({ input, order, by, condition }: FeaturePlan): FeatureInputs {
   const text = (plan: InputPlan | null): string | null => (plan === null ? null : sourceText(plan.from));
-  return { value: text(input), order: text(order), condition: condition === null ? null : sourceText(condition) };
+  return {
+    value: text(input),
+    order: text(order),
+    category: text(by),
+    condition: condition === null ? null : sourceText(condition),
+  };
 }
 
 function sourceText(from: string | RowFunction): string {

@@ -98,9 +98,14 @@ export interface FeatureInputs {
   readonly value: string | null;
   /** The y of `minBy` and `maxBy`. */
   readonly order: string | null;
+  /** What `.by` divides its events by. */
+  readonly category: string | null;
   /** Its own `where`. */
   readonly condition: string | null;
 }
+
+/** Of a feature that nothing is known of. */
+export const NO_INPUTS: FeatureInputs = { value: null, order: null, category: null, condition: null };
 
 /** A definition made ready to run: hot-path closures plus the layout readers need. */
 export interface CompiledView {

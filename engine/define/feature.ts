@@ -1,5 +1,14 @@
 import type { z } from 'zod';
-import type { FieldOfKind, FieldValue, KindOf, NumericKind, RowOf, ScalarKind, Shape } from '../contract/row-of.ts';
+import type {
+  CategoryKind,
+  FieldOfKind,
+  FieldValue,
+  KindOf,
+  NumericKind,
+  RowOf,
+  ScalarKind,
+  Shape,
+} from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
 import type { AggregateName } from './view-layout.ts';
 
@@ -7,7 +16,7 @@ import type { AggregateName } from './view-layout.ts';
 export type RowFunction = (row: never) => unknown;
 
 /** What a feature can be told beside its aggregate: each once, in any order. */
-export type ModifierName = 'over' | 'where' | 'default';
+export type ModifierName = 'over' | 'where' | 'by' | 'default';
 
 /** One feature as declared: an aggregate over an input and a window. `Value` is what reading it gives. */
 export interface Feature<out Value = unknown> {
@@ -30,6 +39,8 @@ export interface Feature<out Value = unknown> {
   readonly ago: string | null;
   /** Keeps the events it is true of; null: all. */
   readonly condition: RowFunction | null;
+  /** What its events are divided by; null: nothing. */
+  readonly categories: Categories | null;
   /** What stands in place of null; null: nothing does. */
   readonly fill: { readonly value: unknown } | null;
   /** Modifiers that were given more than once. */
@@ -38,13 +49,29 @@ export interface Feature<out Value = unknown> {
   readonly value?: Value;
 }
 
+/** What divides the events of a feature, as `.by` was given it. */
+export interface Categories {
+  readonly input: string | RowFunction;
+  /** The type a row function returns; null: none was named. */
+  readonly type: z.core.$ZodType | null;
+  /** The most categories a window may have. Null: the default. */
+  readonly limit: number | null;
+}
+
+/** A map from categories to what the feature is for each. */
+export type MapOf<Category, Value> = [Category] extends [string]
+  ? string extends Category
+    ? Readonly<Record<string, Value>>
+    : { readonly [Name in Category]?: Value }
+  : Readonly<Record<string, Value>>;
+
 /** How a window is cut into tiles, and how far back it lies. */
 export interface WindowOptions {
   readonly hop?: Duration | undefined;
   readonly ago?: Duration | undefined;
 }
 
-interface Modifiers<Value, Row, Left extends ModifierName, Filled> {
+interface Modifiers<Value, Members extends Shape, Left extends ModifierName, Filled, Each> {
   /**
    * Limits the feature to a window before the time of the read; without it, a feature covers the entity's whole life. `hop` is the length of
    * its tiles; `ago` has it end so much earlier: the same window as it was then, in whole tiles.
@@ -53,7 +80,7 @@ interface Modifiers<Value, Row, Left extends ModifierName, Filled> {
    * f.count().over('1h', { hop: '10s' })
    * f.count().over('7d', { ago: '7d' }) // the week before
    */
-  over(window: Duration, options?: WindowOptions): OpenFeature<Value, Row, Exclude<Left, 'over'>, Filled>;
+  over(window: Duration, options?: WindowOptions): OpenFeature<Value, Members, Exclude<Left, 'over'>, Filled, Each>;
   /**
    * Keeps, of the rows that the view's own `where` keeps, those it is true of, for this feature alone: other features, whether an entity is
    * found and what is its newest event do not depend on it. It runs before the feature's input, which may rely on it.
@@ -61,24 +88,64 @@ interface Modifiers<Value, Row, Left extends ModifierName, Filled> {
    * @example
    * f.avg('amount').where((e) => e.declined).over('30d')
    */
-  where(condition: (row: Row) => boolean): OpenFeature<Value, Row, Exclude<Left, 'where'>, Filled>;
+  where(condition: (row: RowOf<Members>) => boolean): OpenFeature<Value, Members, Exclude<Left, 'where'>, Filled, Each>;
+  /**
+   * One value per category instead of one: a map. It has the categories of the window that have a value to aggregate; where there is none, the
+   * feature is null. A category is text, an enum, an integer, a boolean or a date; an event whose category is null is skipped. With more than
+   * `limit` categories in the window (default 1,000) the feature is null, with the error `too-many-distinct`. A function gives a text, or what `type` says.
+   *
+   * @example
+   * f.sum('amount').by('category', { limit: 50 }).over('30d') // { food: '12.50', travel: '310.00' }
+   */
+  readonly by: {
+    <Name extends FieldOfKind<Members, CategoryKind>>(
+      field: Name,
+      options?: { readonly limit?: number | undefined },
+    ): OfCategories<NonNullable<FieldValue<Members[Name]>>, Members, Left, Each>;
+    (
+      category: (row: RowOf<Members>) => string | null,
+      options?: { readonly limit?: number | undefined; readonly type?: undefined },
+    ): OfCategories<string, Members, Left, Each>;
+    <T extends z.core.$ZodType>(
+      category: KindOf<T> extends CategoryKind ? (row: RowOf<Members>) => FieldValue<T> | null : never,
+      options: { readonly limit?: number | undefined; readonly type: T },
+    ): OfCategories<NonNullable<FieldValue<T>>, Members, Left, Each>;
+  };
   /**
    * What a read gives in place of null, in every surface alike; never in place of an error: a feature that can have one (`sum`, `avg`, `variance`,
-   * `stddev`) may still be null. Whether the entity was found, and a training set's null rates, do not depend on it; nor does the state.
+   * `stddev`, a map by category) may still be null. Whether the entity was found, and a training set's null rates, do not depend on it; nor does the
+   * state. It is of the feature's type: give it after `.by`.
    *
    * @example
    * f.sum('amount').over('7d').default('0.00')
    */
-  default(value: NonNullable<Value>): OpenFeature<Filled, Row, Exclude<Left, 'default'>, Filled>;
+  default(value: NonNullable<Value>): OpenFeature<Filled, Members, Exclude<Left, 'default' | 'by'>, Filled, Each>;
 }
 
-/** A feature that can still be told what `Left` names; `Filled` is its value once it has a default. */
-export type OpenFeature<Value, Row, Left extends ModifierName = ModifierName, Filled = Value> = Feature<Value> &
-  Pick<Modifiers<Value, Row, Left, Filled>, Left>;
+type OfCategories<Category, Members extends Shape, Left extends ModifierName, Each> = OpenFeature<
+  MapOf<Category, Each> | null,
+  Members,
+  Exclude<Left, 'by'>,
+  MapOf<Category, Each> | null,
+  Each
+>;
 
-type Built<Value, Members extends Shape> = OpenFeature<Value, RowOf<Members>>;
+/**
+ * A feature that can still be told what `Left` names; `Filled` is its value once it has a default, `Each` that of a category once it is divided.
+ */
+export type OpenFeature<
+  Value,
+  Members extends Shape,
+  Left extends ModifierName = ModifierName,
+  Filled = Value,
+  Each = NonNullable<Value>,
+> = Feature<Value> & Pick<Modifiers<Value, Members, Left, Filled, Each>, Left>;
+
+type Built<Value, Members extends Shape> = OpenFeature<Value, Members>;
 /** One that cannot be in error: with a default it is never null. */
-type Sure<Value, Members extends Shape> = OpenFeature<Value, RowOf<Members>, ModifierName, NonNullable<Value>>;
+type Sure<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, NonNullable<Value>>;
+/** One that may be null of some values, too. */
+type OfSome<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, Value, Value>;
 type Read<S> = NonNullable<FieldValue<S>> | null;
 type NumberOf<Members> = (row: RowOf<Members>) => number | null;
 type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
@@ -101,12 +168,12 @@ interface NumericInput<Members extends Shape> {
 
 /** A double out of numbers; `population`: the values are all there are, not a sample. */
 interface Spread<Members extends Shape> {
-  (field: FieldOfKind<Members, NumericKind>, options?: Population): Built<number | null, Members>;
-  (input: NumberOf<Members>, options?: Population): Built<number | null, Members>;
+  (field: FieldOfKind<Members, NumericKind>, options?: Population): OfSome<number | null, Members>;
+  (input: NumberOf<Members>, options?: Population): OfSome<number | null, Members>;
   <T extends z.core.$ZodType>(
     input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
     options: Population & { readonly type: T },
-  ): Built<number | null, Members>;
+  ): OfSome<number | null, Members>;
 }
 
 interface Population {
@@ -184,7 +251,18 @@ export type FeatureSet = Readonly<Record<string, Feature>>;
 type FeatureFacts = Omit<Feature, 'kind' | 'value'>;
 
 /** Any row: what the builder's types say of it is `featureBuilder`'s. */
-type AnyFeature = OpenFeature<never, never>;
+interface AnyFeature extends Omit<OpenFeature<never, never>, 'by' | 'over' | 'where' | 'default'> {
+  over(window: Duration, options?: WindowOptions): AnyFeature;
+  where(condition: RowFunction): AnyFeature;
+  /** Its own kind of feature, whatever the category. */
+  by(input: string | RowFunction, options?: CategoryOptions): never;
+  default(value: unknown): AnyFeature;
+}
+
+interface CategoryOptions {
+  readonly type?: z.core.$ZodType | undefined;
+  readonly limit?: number | undefined;
+}
 
 const plain: FeatureFacts = {
   aggregate: 'count',
@@ -197,6 +275,7 @@ const plain: FeatureFacts = {
   hop: null,
   ago: null,
   condition: null,
+  categories: null,
   fill: null,
   repeated: [],
 };
@@ -218,6 +297,13 @@ function feature(facts: FeatureFacts): AnyFeature {
       }),
     where: (condition: RowFunction) =>
       feature({ ...facts, condition, repeated: repeatedIf(facts.condition !== null, 'where') }),
+    by: (input: string | RowFunction, options?: CategoryOptions) =>
+      feature({
+        ...facts,
+        // Untyped callers leave it out; `compileDefinitions` says so.
+        categories: { input: input ?? null, type: options?.type ?? null, limit: options?.limit ?? null },
+        repeated: repeatedIf(facts.categories !== null, 'by'),
+      }) as never,
     default: (value: unknown) =>
       feature({ ...facts, fill: { value }, repeated: repeatedIf(facts.fill !== null, 'default') }),
   });

@@ -6,7 +6,7 @@ import type { SlotPlan } from './build-layout.ts';
 import type { CompiledView, PrepareOutcome, Row } from './compiled-view.ts';
 import type { RowFunction } from './feature.ts';
 import { keyText } from './key-text.ts';
-import { orderIndex, slotInputs } from './slot-inputs.ts';
+import { slotInputs } from './slot-inputs.ts';
 
 /** What Postgres can index is 2,704 bytes a row; the rest is room for its headers and for the alignment of compound keys. */
 export const MAX_KEY_BYTES = 2_000;
@@ -128,11 +128,8 @@ export function createPrepare(
   const keeps = where === null ? null : whereReader(where, 'where');
   const conditions = conditionsOf(slots);
   const steps = inputSteps(slots, conditions);
-  const ordered = slots.flatMap((_, slot) => {
-    const order = orderIndex(slots, slot);
-    return order < 0 ? [] : [{ slot, order }];
-  });
-  const inputCount = slots.length + ordered.length;
+  const needed = slotInputs(slots).flatMap(({ slot, role }, index) => (role === 'value' ? [] : [{ slot, index }]));
+  const inputCount = slots.length + needed.length;
   // One list for all events: almost none has anything to say.
   const reasons: string[] = [];
   return (event, out): PrepareOutcome => {
@@ -155,10 +152,10 @@ export function createPrepare(
       const value = read(row, reasons);
       for (let at = 0; at < indexes.length; at += 1) inputs[indexes[at] as number] = value;
     }
-    // Without a y there is nothing to order by: the slot skips the event.
-    for (let index = 0; index < ordered.length; index += 1) {
-      const { slot, order } = ordered[index] as { slot: number; order: number };
-      if (inputs[order] === null) inputs[slot] = null;
+    // Without a y there is nothing to order by, and without a category no place: the slot skips the event.
+    for (let at = 0; at < needed.length; at += 1) {
+      const { slot, index } = needed[at] as { slot: number; index: number };
+      if (inputs[index] === null) inputs[slot] = null;
     }
     if (reasons.length > 0) return { invalid: [...reasons] };
     if (!inPlace) {
@@ -214,8 +211,7 @@ function inputSteps(slots: readonly SlotPlan[], conditions: readonly Condition[]
     [];
   slotInputs(slots).forEach((input, index) => {
     const { plan } = slots[input.slot] as SlotPlan;
-    const isOrder = input.role === 'order';
-    const from = (isOrder ? plan.order : plan.input)?.from ?? null;
+    const from = { value: plan.input, order: plan.order, category: plan.by }[input.role]?.from ?? null;
     const type = JSON.stringify(input.type);
     const { condition } = plan;
     const known = steps.find((each) => each.from === from && each.type === type && each.condition === condition);
@@ -223,7 +219,11 @@ function inputSteps(slots: readonly SlotPlan[], conditions: readonly Condition[]
       known.step.indexes.push(index);
       return;
     }
-    const read = inputReader(from, input.type, `features.${plan.name}${isOrder ? '.order' : ''}`);
+    const read = inputReader(
+      from,
+      input.type,
+      `features.${plan.name}${{ value: '', order: '.order', category: '.by' }[input.role]}`,
+    );
     const held = conditions.find(({ of }) => of === condition);
     steps.push({
       from,

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { readField } from '../contract/read-schema.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { underTraps } from '../purity/purity-traps.ts';
 import type { SourceCompilation } from './compile-source.ts';
@@ -30,6 +31,8 @@ export interface FeaturePlan extends Window {
   readonly input: InputPlan | null;
   /** Of `minBy` and `maxBy`, the y they order events by. */
   readonly order: InputPlan | null;
+  /** What `.by` divides its events by, and how many categories a window may have. */
+  readonly by: (InputPlan & { readonly limit: number }) | null;
   /** Its own `where`. */
   readonly condition: RowFunction | null;
   readonly result: ResultType;
@@ -53,6 +56,15 @@ const partialOf = {
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
+
+const categoryKinds = new Set(['string', 'enum', 'int', 'int64', 'boolean', 'date']);
+
+const TEXT: ScalarType = { kind: 'string' };
+
+/** How many distinct values or categories a window may have, where the definition does not say. */
+const DEFAULT_LIMIT = 1_000;
+/** A state is one row, written anew with its events. */
+const MOST_DISTINCT = 100_000;
 
 /** A scalar type, or null for lists and objects. */
 export function scalarOf(type: FieldType): ScalarType | null {
@@ -129,12 +141,12 @@ export function readFeatures(
 }
 
 /** By feature: what its functions give, where their schemas were read before. */
-export type KnownInputs = ReadonlyMap<string, Pick<SlotLayout, 'input' | 'order'>>;
+export type KnownInputs = ReadonlyMap<string, Pick<SlotLayout, 'input' | 'order' | 'by'>>;
 
 interface Reading {
   readonly path: string;
   readonly report: ReportFault;
-  readonly known: Pick<SlotLayout, 'input' | 'order'> | undefined;
+  readonly known: Pick<SlotLayout, 'input' | 'order' | 'by'> | undefined;
 }
 
 function readFeature(
@@ -146,8 +158,10 @@ function readFeature(
   const window = readWindow(feature, path, report);
   const { aggregate } = feature;
   checkModifiers(feature, path, report);
+  const by = readCategories(feature, source, { path: `${path}.by`, report, known });
+  if (by === undefined) return null;
   if (feature.input === null) {
-    if (aggregate === 'count') return plan(name, feature, null, null, window);
+    if (aggregate === 'count') return plan(name, feature, { input: null, order: null, by }, window);
     report('no-input', path, `${aggregate} has no input`, `Name a field or give a function: f.${aggregate}('field').`);
     return null;
   }
@@ -166,7 +180,7 @@ function readFeature(
     );
     return null;
   }
-  return plan(name, feature, { type, from: feature.input }, order, window);
+  return plan(name, feature, { input: { type, from: feature.input }, order, by }, window);
 }
 
 function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
@@ -202,6 +216,41 @@ function readOrder(feature: Feature, source: SourceCompilation, { path, report, 
   return type === null ? null : { type, from: order };
 }
 
+/** What `.by` was given; null where it was not, undefined after a fault. */
+function readCategories(
+  { categories }: Feature,
+  source: SourceCompilation,
+  { path, report, known }: Reading,
+): FeaturePlan['by'] | undefined {
+  if (categories === null) return null;
+  const { input, type: declared, limit } = categories;
+  const isFunction = typeof input === 'function';
+  const type =
+    knownType(input, known?.by?.type) ??
+    (isFunction && declared === null ? TEXT : inputType(input, declared, source, path, report));
+  if (type === null) return undefined;
+  if (!categoryKinds.has(type.kind)) {
+    report(
+      'wrong-input-type',
+      path,
+      `a category is text, an enum, an integer, a boolean or a date, but ${isFunction ? 'the function' : `field "${input}"`} is ${nameOfType(type)}`,
+      'Give a function that makes one of it: .by((e) => ...).',
+    );
+    return undefined;
+  }
+  const most = limit ?? DEFAULT_LIMIT;
+  if (!Number.isInteger(most) || most < 1 || most > MOST_DISTINCT) {
+    report(
+      'wrong-limit',
+      `${path}.limit`,
+      `expected a whole number from 1 to ${MOST_DISTINCT}, received ${describeReceived(limit)}`,
+      `Leave it out for ${DEFAULT_LIMIT}: more categories in a window than that are the error too-many-distinct.`,
+    );
+    return undefined;
+  }
+  return { type, from: input, limit: most };
+}
+
 /** A field's type is its field's, whatever is known. */
 function knownType(input: string | RowFunction, known: ScalarType | null | undefined): ScalarType | null {
   return typeof input === 'function' ? (known ?? null) : null;
@@ -213,8 +262,7 @@ const MOST_COLUMNS = 1600;
 function plan(
   name: string,
   feature: Feature,
-  input: InputPlan | null,
-  order: InputPlan | null,
+  inputs: Pick<FeaturePlan, 'input' | 'order' | 'by'>,
   window: Window,
 ): FeaturePlan {
   const { aggregate } = feature;
@@ -222,14 +270,17 @@ function plan(
     name,
     aggregate,
     partial: partialOf[aggregate],
-    input,
-    order,
+    ...inputs,
     condition: typeof feature.condition === 'function' ? feature.condition : null,
     ...window,
-    result: resultType(aggregate, input?.type ?? null),
+    result: dividedType(resultType(aggregate, inputs.input?.type ?? null), inputs.by),
     population: partialOf[aggregate] === 'moments' && feature.population,
     fill: undefined,
   };
+}
+
+function dividedType(value: ResultType, by: InputPlan | null): ResultType {
+  return by === null ? value : { kind: 'map', key: by.type, value };
 }
 
 function resultType(aggregate: AggregateName, input: ScalarType | null): ResultType {

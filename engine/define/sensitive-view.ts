@@ -1,6 +1,6 @@
 import { hushedReason, hushReasons } from '../contract/hush-reasons.ts';
 import { sensitiveHash } from '../values/sensitive-hash.ts';
-import type { CompiledSource, CompiledView } from './compiled-view.ts';
+import { type CompiledSource, type CompiledView, NO_INPUTS } from './compiled-view.ts';
 
 /** What of a view has to be hashed where it is shown (`sensitive` of its source). */
 export interface SensitiveParts {
@@ -25,13 +25,13 @@ export function sensitiveParts({ source, layout, featureInputs }: CompiledView):
   const any = sensitive.size > 0;
   const isMadeOfOne = (name: string): boolean => sensitive.has(name) || !fields.has(name);
   const inputsOf = (feature: number): readonly string[] => {
-    const { value, order } = featureInputs?.[feature] ?? { value: null, order: null, condition: null };
-    return order === null ? [value ?? ''] : [value ?? '', order];
+    const { value, order, category } = featureInputs?.[feature] ?? NO_INPUTS;
+    // What it counts is not shown, but the categories it counts by are.
+    const counted = layout.features[feature]?.aggregate === 'count';
+    return [...(counted ? [] : [value ?? '']), ...[order, category].filter((input) => input !== null)];
   };
   const features = new Set(
-    layout.features.flatMap(({ name, aggregate }, index) =>
-      any && aggregate !== 'count' && inputsOf(index).some(isMadeOfOne) ? [name] : [],
-    ),
+    layout.features.flatMap(({ name }, index) => (any && inputsOf(index).some(isMadeOfOne) ? [name] : [])),
   );
   return {
     any,

@@ -1,4 +1,4 @@
-import type { CompiledView } from './compiled-view.ts';
+import { type CompiledView, NO_INPUTS } from './compiled-view.ts';
 
 /**
  * What a feature aggregates, as it is shown between its aggregate's parentheses: `delay`, `delay, distance`, `* where (e) => e.late`; null for
@@ -7,7 +7,11 @@ import type { CompiledView } from './compiled-view.ts';
  * @param feature Index into the layout's features.
  */
 export function shownInputs({ featureInputs }: CompiledView, feature: number): string | null {
-  const { value, order, condition } = featureInputs?.[feature] ?? { value: null, order: null, condition: null };
+  const { value, order, category, condition } = featureInputs?.[feature] ?? NO_INPUTS;
   const inputs = order === null ? value : `${value}, ${order}`;
-  return condition === null ? inputs : `${inputs ?? '*'} where ${condition}`;
+  const beside = [
+    ...(category === null ? [] : [`by ${category}`]),
+    ...(condition === null ? [] : [`where ${condition}`]),
+  ];
+  return beside.length === 0 ? inputs : [inputs ?? '*', ...beside].join(' ');
 }

@@ -32,8 +32,12 @@ export function isOrdered(partial: PartialKind): boolean {
   return partial === 'first' || partial === 'last' || partial === 'minBy' || partial === 'maxBy';
 }
 
-/** Whether an aggregate's result may not fit its type; counts, which are no more than the events there are, always fit. */
-export function canFail(aggregate: AggregateName): boolean {
+/**
+ * Whether a feature may have an error in place of its value: its result may not fit its type, or it has too many categories. Counts, which are no more
+ * than the events there are, always fit.
+ */
+export function canFail({ aggregate, result }: Pick<FeatureLayout, 'aggregate' | 'result'>): boolean {
+  if (result.kind === 'map') return true;
   return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
 }
 
@@ -51,6 +55,8 @@ export interface SlotLayout {
   readonly input: ScalarType | null;
   /** Of `minBy` and `maxBy` alone: the type of the y they order events by. */
   readonly order?: ScalarType | undefined;
+  /** `.by`: it has a partial per category, of at most `limit` in a window; events without a category are skipped. */
+  readonly by?: { readonly type: ScalarType; readonly limit: number } | undefined;
   /** It takes the events alone that its features' `.where` is true of. */
   readonly conditional?: true | undefined;
   /** Index into `groups`. */

@@ -56,11 +56,12 @@ function commonCode({ code, definition: { where, key } }: FingerprintInput): unk
 
 /** What a feature of a slot aggregates, and by what: a field by its name, functions by the feature's code. */
 function aggregated({ code }: FingerprintInput, slot: Slot, feature: string): object {
-  const { input, order } = slot;
+  const { input, order, by } = slot;
+  const types = { input, order, ...(by === undefined ? {} : { by }) };
   const from = slotFunctions(slot);
   const isCode = from.some((each) => typeof each === 'function');
   const fields = from.map((each) => (typeof each === 'function' ? null : each));
-  if (!isCode) return { input, order, fields };
+  if (!isCode) return { ...types, fields };
   const own = code === null ? from.map((each) => (typeof each === 'function' ? functionText(each) : null)) : null;
-  return { input, order, fields, function: own ?? code?.parts?.inputs.get(feature) ?? null };
+  return { ...types, fields, function: own ?? code?.parts?.inputs.get(feature) ?? null };
 }

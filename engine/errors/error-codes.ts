@@ -45,6 +45,7 @@ export const ERROR_CODES = {
     'no-input': 'An aggregate has nothing to aggregate.',
     'wrong-input-type': 'An aggregate cannot take the type of its input.',
     'repeated-modifier': 'A modifier of a feature is given twice.',
+    'wrong-limit': 'A limit on distinct values or categories is no whole number in its range.',
     'wrong-default': 'The default of a feature is of another type than the feature.',
     'no-window': 'A window has no length.',
     'window-too-short': 'A window is shorter than its hop.',

@@ -65,7 +65,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     `IF p < size THEN ${CORRUPT} END IF;`,
     'END IF;',
     ...layout.features.flatMap((feature, index) => [
-      ...resultStatements(placeOf(layout, feature.slot).slot, feature, ofFeature[index]!.name, `o${index}`),
+      ...resultStatements(placeOf(layout, feature.slot), feature, ofFeature[index]!.name, `o${index}`),
       ...defaultStatements(feature, `o${index}`),
     ]),
     // What is wrong with the bytes, and nothing else: other errors are the server's.

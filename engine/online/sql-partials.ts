@@ -3,6 +3,13 @@ import { internalBug } from '../errors/millrace-error.ts';
 import { INNER_SQL } from '../postgres/schemas.ts';
 import type { ErrorCode } from '../values/cell.ts';
 import { INT64_MAX, INT64_MIN } from '../values/int64.ts';
+import {
+  categorySlotVariables,
+  categoryStatements,
+  categoryVariables,
+  mapStatements,
+  type WholeStatements,
+} from './sql-by-category.ts';
 import { spreadStatements, squareStatements } from './sql-moments.ts';
 import {
   CORRUPT,
@@ -37,7 +44,9 @@ export interface Take {
 }
 
 /** The variables that an accumulator of a slot needs. */
-export function accumulatorVariables({ partial, input, order }: SlotLayout, name: string): string[] {
+export function accumulatorVariables(slot: SlotLayout, name: string): string[] {
+  if (slot.by !== undefined) return categoryVariables(slot, name);
+  const { partial, input, order } = slot;
   if (partial === 'count') return [`${name} bigint := 0;`];
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
   if (partial === 'moments') return [`${name} numeric := 0; ${name}_n bigint := 0; ${name}_q numeric := 0;`];
@@ -45,8 +54,11 @@ export function accumulatorVariables({ partial, input, order }: SlotLayout, name
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
 }
 
-/** Where the x of a `minBy` or `maxBy` waits while its y is read. */
-export function slotVariables({ slot: { input, order }, number }: SlotPlace): string[] {
+/** Where the x of a `minBy` or `maxBy` waits while its y is read; the category at hand. */
+export function slotVariables(place: SlotPlace): string[] {
+  if (place.slot.by !== undefined) return categorySlotVariables(place, WHOLE);
+  const { slot, number } = place;
+  const { input, order } = slot;
   return input === null || order === undefined ? [] : [`${waiting(number)} ${sqlValue(input).held};`];
 }
 
@@ -56,6 +68,7 @@ function waiting(slot: number): string {
 
 /** Reads a slot's partial of the tile at hand, refuses what is not canonical, and has it taken. */
 export function slotStatements(place: SlotPlace, takes: readonly Take[]): string[] {
+  if (place.slot.by !== undefined) return categoryStatements(place, takes, WHOLE);
   const { partial, input, order } = place.slot;
   /** `statement` for each window that the present tile lies in. */
   const where = (statement: (name: string) => string, condition: (name: string) => string | null): string[] =>
@@ -161,12 +174,13 @@ function errorStatement(feature: FeatureLayout, code: ErrorCode | typeof UNSTORA
 }
 
 /** A feature's result out of an accumulator of its slot, into the variable `out`, or its error. */
-export function resultStatements(
-  { partial, input }: SlotLayout,
-  feature: FeatureLayout,
-  name: string,
-  out: string,
-): string[] {
+export function resultStatements(place: SlotPlace, feature: FeatureLayout, name: string, out: string): string[] {
+  return place.slot.by === undefined
+    ? wholeResult(place.slot, feature, name, out)
+    : mapStatements(place, feature, name, out, WHOLE);
+}
+
+function wholeResult({ partial, input }: SlotLayout, feature: FeatureLayout, name: string, out: string): string[] {
   const unless = (condition: string, value: string): string =>
     `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
   if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
@@ -208,3 +222,11 @@ export function resultStatements(
   }
   return some([unless(limits[input.kind], exact)]);
 }
+
+const WHOLE: WholeStatements = {
+  accumulatorVariables,
+  slotVariables,
+  slotStatements,
+  resultStatements: wholeResult,
+  errorStatement,
+};

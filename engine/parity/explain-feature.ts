@@ -3,7 +3,7 @@ import { type Cell, isCellError, STATE_CORRUPT } from '../values/cell.ts';
 import { cellJson } from '../values/cell-json.ts';
 import { jsonValue } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import { orderIndex } from '../define/slot-inputs.ts';
+import { indexBeside } from '../define/slot-inputs.ts';
 import { shownInputs } from '../define/shown-inputs.ts';
 import { comparisonOf, idComparisonOf } from '../values/compare.ts';
 import { StateInspector } from '../state/inspect-state.ts';
@@ -133,7 +133,7 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'minBy':
     case 'maxBy': {
       const { order } = view.layout.slots[slot]!;
-      const at = orderIndex(view.layout.slots, slot);
+      const at = indexBeside(view.layout.slots, slot, 'order');
       const compare = comparisonOf(order!);
       const [sign, walked] = aggregate === 'maxBy' ? [1, behind.toReversed()] : [-1, behind];
       // Of equal ones the last to come is kept: the latest of a maxBy, the earliest of a minBy.
@@ -153,7 +153,8 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
 
 function record({ view, feature }: FeatureSubject, event: EntityEvent): ExplainedRecord {
   const { slot } = view.layout.features[feature]!;
-  const { input, order } = view.layout.slots[slot]!;
+  const { slots } = view.layout;
+  const { input, order, by } = slots[slot]!;
   const { partition, offset, eventTimeUs, id, inputs, seq } = event;
   return {
     partition,
@@ -161,7 +162,8 @@ function record({ view, feature }: FeatureSubject, event: EntityEvent): Explaine
     eventTime: formatDateTime(eventTimeUs),
     eventId: id,
     value: input === null ? true : jsonValue(input, inputs[slot]!),
-    ...(order === undefined ? {} : { order: jsonValue(order, inputs[orderIndex(view.layout.slots, slot)]!) }),
+    ...(order === undefined ? {} : { order: jsonValue(order, inputs[indexBeside(slots, slot, 'order')]!) }),
+    ...(by === undefined ? {} : { category: jsonValue(by.type, inputs[indexBeside(slots, slot, 'category')]!) }),
     seq,
   };
 }

@@ -44,6 +44,8 @@ export interface ExplainedRecord {
   readonly value: JsonValue;
   /** Of `minBy` and `maxBy`, what it was ordered by. */
   readonly order?: JsonValue | undefined;
+  /** Of a feature that `.by` divides: the event's category. */
+  readonly category?: JsonValue | undefined;
   /** The commit that applied it; 0 is the backfill. */
   readonly seq: number;
 }

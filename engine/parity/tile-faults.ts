@@ -1,5 +1,5 @@
 import type { Cell } from '../values/cell.ts';
-import { orderIndex } from '../define/slot-inputs.ts';
+import { indexBeside } from '../define/slot-inputs.ts';
 import { isOrdered } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityCase } from './entity-case.ts';
@@ -76,7 +76,7 @@ function readOrder(of: EntityCase, evidence: ReadEvidence): Held[] | null {
     const [rights, helds] = [having(values[index]!), having(received)];
     const right = partial === 'last' || partial === 'maxBy' ? newest(rights) : newest(rights, -1);
     // Of minBy and maxBy only events with the same y have an order: another y is another fault.
-    const y = orderIndex(slots, slot);
+    const y = indexBeside(slots, slot, 'order');
     const rivals =
       y < 0 ? helds : helds.filter((event) => right !== null && sameCell(event.inputs[y]!, right.inputs[y]!));
     const held = rivals.find((event) => event.eventTimeUs === right?.eventTimeUs) ?? newest(rivals);

@@ -1,6 +1,7 @@
 import type { ScalarType } from '../values/field-type.ts';
 import type { SlotLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import { byCategoryShape, createByCategory } from './by-category.ts';
 import { countShape, createCount } from './count.ts';
 import { createFirstLast, firstLastShape } from './first-last.ts';
 import { createMinMax, minMaxShape } from './min-max.ts';
@@ -16,10 +17,16 @@ export interface SlotPlace {
   readonly tieBreak: ViewLayout['tieBreak'];
   /** Where among an event's inputs its y stands, of `minBy` and `maxBy`. */
   readonly orderIndex: number;
+  /** Where its category stands, of a slot that is divided. */
+  readonly categoryIndex: number;
 }
 
 /** What a slot takes of a row. */
 export function partialShape(given: SlotPlace): PartialShape {
+  return given.slot.by === undefined ? wholeShape(given) : byCategoryShape;
+}
+
+function wholeShape(given: SlotPlace): PartialShape {
   const { slot, tieBreak } = given;
   switch (slot.partial) {
     case 'count':
@@ -43,8 +50,19 @@ export function partialShape(given: SlotPlace): PartialShape {
 /** The reducer of a slot, bound to its place in the rows of its group. */
 export function createPartial(slot: SlotPlace, place: RowPlace): PartialReducer {
   // All reducers made by one literal have one hidden class: the hot loops' look-ups of their functions stay monomorphic.
-  const { add, merge, encode, decode, reader } = partialOf(slot, place);
+  const { add, merge, encode, decode, reader } =
+    slot.slot.by === undefined ? partialOf(slot, place) : dividedPartial(slot, slot.slot.by, place);
   return { add, merge, encode, decode, reader };
+}
+
+function dividedPartial(
+  given: SlotPlace,
+  { type, limit }: NonNullable<SlotLayout['by']>,
+  place: RowPlace,
+): PartialReducer {
+  const { categoryIndex: index } = given;
+  if (index < 0) throw internalBug(`a ${given.slot.partial} slot without its categories`);
+  return createByCategory({ type, limit, index }, wholeShape(given), (inner) => partialOf(given, inner), place);
 }
 
 function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {

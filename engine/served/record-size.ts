@@ -40,9 +40,7 @@ export function recordSize(layout: ViewLayout): RecordSize {
       keys,
       features,
       values: features.map(({ result }) => widest(result)),
-      errors: Object.fromEntries(
-        features.filter(({ aggregate }) => canFail(aggregate)).map(({ name }) => [name, 'value-out-of-range']),
-      ),
+      errors: Object.fromEntries(features.filter(canFail).map(({ name }) => [name, 'value-out-of-range'])),
       found: false,
       asOfUs: 0,
       ahead: false,

@@ -1,17 +1,11 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import type { TileRows } from '../reduce/tile-rows.ts';
+import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, rowsBytes } from '../reduce/rows-size.ts';
 import { createTileGroups } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
 import type { EntityState } from './view-reducer.ts';
 
 /** An entity in memory but for its rows: a map entry, its key values and text, an empty state. */
 export const BYTES_PER_ENTITY = 600;
-/** A number, and the half more that V8 makes room for when an array grows. */
-const BYTES_PER_CELL = 12;
-/** The same for a reference. */
-const BYTES_PER_REF = 12;
-/** The text or big integer a reference may hold. */
-const BYTES_PER_HELD_REF = 32;
 /** The most measured of memory per byte of the packed encoding: rows in order of time, with room that expired ones left. */
 const MEMORY_PER_ENCODED_BYTE = 25;
 /** Integers of fewer bits are counted with the reference that holds them. */
@@ -45,14 +39,6 @@ export function statesBytes(states: readonly (EntityState | undefined)[], held: 
 function ofRows(state: EntityState): number {
   let bytes = 0;
   for (const rows of (state as TileState).groups) bytes += rowsBytes(rows);
-  return bytes;
-}
-
-function rowsBytes({ cells, refs }: TileRows): number {
-  let bytes = cells.length * BYTES_PER_CELL + refs.length * BYTES_PER_REF;
-  for (const ref of refs) {
-    if (ref !== null) bytes += typeof ref === 'object' ? ref.bytes() : BYTES_PER_HELD_REF;
-  }
   return bytes;
 }
 

@@ -1,7 +1,7 @@
 import { createPartial, partialShape } from '../reduce/create-partial.ts';
 import type { PartialReducer } from '../reduce/partial-reducer.ts';
 import type { Ref, RowPlace, TileRows } from '../reduce/tile-rows.ts';
-import { orderIndex } from '../define/slot-inputs.ts';
+import { indexBeside } from '../define/slot-inputs.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 
 /** A hop group made ready: the shape of its rows and the reducers of its slots. */
@@ -28,7 +28,8 @@ export function createTileGroups(layout: ViewLayout): TileGroup[] {
     const given = slots.map((slot) => ({
       slot: layout.slots[slot]!,
       tieBreak: layout.tieBreak,
-      orderIndex: orderIndex(layout.slots, slot),
+      orderIndex: indexBeside(layout.slots, slot, 'order'),
+      categoryIndex: indexBeside(layout.slots, slot, 'category'),
     }));
     const shapes = given.map(partialShape);
     // Cell 0 is the tile index.

@@ -94,11 +94,12 @@ function stateChange(before: ViewLayout, after: ViewLayout): string {
   if (before.semantics !== after.semantics) return 'the semantics of the engine changed';
   if (keysText(before) !== keysText(after)) return 'the join keys changed';
   const slots = ({ groups, slots: all }: ViewLayout): string[] =>
-    all.map(({ partial, input, order, conditional, group }) => {
+    all.map(({ partial, input, order, by, conditional, group }) => {
       const hopUs = groups[group]?.hopUs ?? null;
       const of = [input, order].flatMap((type) => (type == null ? [] : [nameOfType(type)]));
+      const divided = by === undefined ? '' : ` by ${nameOfType(by.type)}, at most ${by.limit}`;
       const where = conditional === true ? ' under a condition' : '';
-      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`}${where} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
+      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`}${divided}${where} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
     });
   const spans = ({ groups }: ViewLayout): string[] =>
     groups.flatMap(({ hopUs, spanUs }) =>

@@ -155,7 +155,12 @@ test('a feature with a condition has a slot of its own, shared with those of the
     [3, true],
     [3, true],
   ]);
-  expect(featureInputs?.[4]).toEqual({ value: 'units', order: null, condition: '(e) => (e.weight ?? 0) > 10' });
+  expect(featureInputs?.[4]).toEqual({
+    value: 'units',
+    order: null,
+    category: null,
+    condition: '(e) => (e.weight ?? 0) > 10',
+  });
 });
 
 test('what a modifier says is judged: given twice, no function, impure, failing; an input may rely on its condition', async () => {
@@ -300,4 +305,80 @@ test('a default of another type than its feature is refused, each with what was 
   expect(faults.find(({ path }) => path === 'features.id.default')?.message).toMatch(
     /^expected a 64-bit integer, received 9223372036854775808n/,
   );
+});
+
+test('a divided feature has a slot by its categories and their limit, shared with those of the same; counts of none are null', async () => {
+  const initial = (e: { readonly shop: string }): string => e.shop.normalize();
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      by_kind_1d: f.count().by('kind').over('1d'),
+      by_kind_2d: f.count().over('2d').by('kind').default({}),
+      few_by_kind: f.count().by('kind', { limit: 2 }).over('1d'),
+      price_by_initial: f.sum('price').by(initial).over('1d'),
+      deviation_by_initial: f.stddev('price').by(initial).over('1d'),
+      by_day: f.last('kind').by('day').over('1d'),
+      orders: f.count().over('1d'),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  const kind = { kind: 'enum', values: ['a', 'b'] };
+  const price = { kind: 'decimal', precision: 10, scale: 2 };
+  const text = { kind: 'string' };
+  expect(layout.slots).toEqual([
+    { partial: 'count', input: null, by: { type: kind, limit: 1000 }, group: 0 },
+    { partial: 'count', input: null, by: { type: kind, limit: 2 }, group: 0 },
+    { partial: 'moments', input: price, by: { type: text, limit: 1000 }, group: 0 },
+    { partial: 'last', input: kind, by: { type: { kind: 'date' }, limit: 1000 }, group: 0 },
+    { partial: 'count', input: null, group: 0 },
+  ]);
+  expect(layout.features.map(({ slot, nullable }) => [slot, nullable])).toEqual([
+    [0, true],
+    [0, true],
+    [1, true],
+    [2, true],
+    [2, true],
+    [3, true],
+    [4, false],
+  ]);
+  expect(layout.features[1]).toMatchObject({
+    result: { kind: 'map', key: kind, value: { kind: 'int' } },
+    default: {},
+  });
+});
+
+test('what a feature is divided by is judged', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      a: f.count().by('weight' as 'kind'),
+      b: f.count().by('nope' as 'kind'),
+      c: f.count().by('kind', { limit: 0 }),
+      d: f.count().by('kind', { limit: 1.5 }),
+      e: f.count().by('tags' as 'kind'),
+      f: f.count().by(() => String(Math.random())),
+      g: f.count().by((e) => (e.units as never as { x: { y: string } }).x.y),
+      h: f
+        .count()
+        .by('kind')
+        .default({ c: 1 } as never),
+      i: f.count().by(undefined as never),
+      j: (f.count().by('kind') as never as ReturnType<typeof f.count>).by('day'),
+    }),
+  });
+  expect(briefly(await faultsOf([view])).toSorted()).toEqual([
+    'feature view shop_orders features.a.by: wrong-input-type',
+    'feature view shop_orders features.b.by: unknown-field',
+    'feature view shop_orders features.c.by.limit: wrong-limit',
+    'feature view shop_orders features.d.by.limit: wrong-limit',
+    'feature view shop_orders features.e.by: wrong-input-type',
+    'feature view shop_orders features.f.by: impure-function',
+    'feature view shop_orders features.g.by: failing-function',
+    'feature view shop_orders features.h.default: wrong-default',
+    'feature view shop_orders features.i.by: no-input',
+    'feature view shop_orders features.j.by: repeated-modifier',
+  ]);
 });

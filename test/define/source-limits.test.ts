@@ -3,15 +3,17 @@ import { z } from 'zod';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { entity } from '../../engine/define/entity.ts';
 import { featureView } from '../../engine/define/feature-view.ts';
-import type { Feature, OpenFeature } from '../../engine/define/feature.ts';
+import type { Feature, FeatureBuilder } from '../../engine/define/feature.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { type HistoryOptions, source } from '../../engine/define/source.ts';
+import { type HistoryOptions, type Source, source } from '../../engine/define/source.ts';
 import { briefly, faultsOf } from './faults.ts';
 
 const schema = z.object({ id: z.string(), at: z.iso.datetime(), country: z.string(), tags: z.array(z.string()) });
 // A plain object: faults of type are what the compiler is to refuse by name.
 const of = (history: unknown) =>
   source('s', { schema, eventTime: 'at', history: history as HistoryOptions<'country'> });
+
+type MembersOf<Of> = Of extends Source<string, infer Members> ? Members : never;
 
 test('how a history is read is compiled, with presets', async () => {
   const { sources } = await compileDefinitions(
@@ -74,7 +76,7 @@ test('names of fields that differ only in case are refused, nested ones too', as
 test('what a state or a SQL view cannot hold is refused, with the limit', async () => {
   const shop = entity('shop', { id: z.string() });
   const plain = of({ path: 'a.csv' });
-  const view = (features: (f: { count: () => OpenFeature<number, unknown> }) => Record<string, Feature>) =>
+  const view = (features: (f: FeatureBuilder<MembersOf<typeof plain>>) => Record<string, Feature>) =>
     featureView('v', { entity: shop, source: plain, features });
   const fine = view((f) => ({ n: f.count().over('20000s', { hop: '2s' }) }));
   expect(await faultsOf([fine])).toEqual([]);

@@ -160,7 +160,7 @@ export const tilings: readonly Tiling[] = [
 
 function featuresOf(
   slot: number,
-  { partial, input }: SlotLayout,
+  { partial, input, by }: SlotLayout,
   windows: readonly WindowSpan[],
   hopUs: number | null,
 ): FeatureLayout[] {
@@ -186,8 +186,8 @@ function featuresOf(
         slot,
         windowUs,
         hopUs,
-        result,
-        nullable: aggregate !== 'count',
+        result: by === undefined ? result : { kind: 'map', key: by.type, value: result },
+        nullable: aggregate !== 'count' || by !== undefined,
         ...(agoUs === undefined ? {} : { agoUs }),
         ...(population === true ? { population } : {}),
       };
@@ -195,19 +195,29 @@ function featuresOf(
   );
 }
 
-/** Beside the type at hand, the other input of `minBy` and `maxBy`: few enough values that ties happen. */
+/** Beside the type at hand, the other input of `minBy` and `maxBy`, and what divides: few enough values that ties happen. */
 const ORDER: ScalarType = { kind: 'int' };
 const orders = fc.option(fc.integer({ min: -1, max: 1 }), { freq: 5 });
 
-/** What `prepare` makes of a value and an order: the inputs of a layout's slots, in which a slot skips what has no y. */
+/** What `prepare` makes of a value and an order: the inputs of a layout's slots, in which a slot skips what has no y or no category. */
 export function inputsOf(layout: ViewLayout, value: ScalarValue, order: ScalarValue): ScalarValue[] {
-  return slotInputs(layout.slots).map(({ slot, role, type }) => {
-    if (type === null) return true;
-    const { input, order: y } = layout.slots[slot]!;
-    if (y === undefined) return value;
-    if (value === null || order === null) return null;
-    return (role === 'order' ? y : input) === ORDER ? order : value;
+  const of = (type: ScalarType | null | undefined): ScalarValue =>
+    type === ORDER ? order : type === null || type === undefined ? true : value;
+  return slotInputs(layout.slots).map(({ slot, role }) => {
+    const { input, order: y, by } = layout.slots[slot]!;
+    if (role === 'category') return of(by?.type);
+    if (of(input) === null || of(y) === null || (by !== undefined && of(by.type) === null)) return null;
+    return of(role === 'order' ? y : input);
   });
+}
+
+const CATEGORIES = new Set(['string', 'enum', 'int', 'int64', 'boolean', 'date']);
+
+/** A slot by few categories, with a limit that is met and one that is passed; counts also by the type at hand. */
+function dividedSlots(type: ScalarType, slot: SlotLayout): SlotLayout[] {
+  const limits = slot.partial === 'count' || slot.partial === 'moments' ? [2, 3] : [slot.partial === 'maxBy' ? 2 : 3];
+  const byType = slot.input === null && CATEGORIES.has(type.kind) ? [{ type, limit: 4 }] : [];
+  return [...limits.map((limit) => ({ type: ORDER, limit })), ...byType].map((by) => ({ ...slot, by }));
 }
 
 /** A view that puts every aggregate a type has on each tiling, and on a lifetime if asked. */
@@ -216,6 +226,7 @@ export function layoutOf(
   tieBreak: ViewLayout['tieBreak'],
   tiled: readonly Tiling[],
   lifetime: boolean,
+  isDivided = false,
 ): ViewLayout {
   const kinds: PartialKind[] = ['count', 'min', 'max', 'first', 'last'];
   if (summable(type)) kinds.push('sum', 'moments');
@@ -223,7 +234,7 @@ export function layoutOf(
     ...tiled.map((tiling) => ({ hopUs: tiling.hopUs, spanUs: Math.max(...spansOf(tiling).map(reachUs)) })),
     ...(lifetime ? [{ hopUs: null, spanUs: null }] : []),
   ];
-  const slots = groups.flatMap((_, group): SlotLayout[] => [
+  const whole = groups.flatMap((_, group): SlotLayout[] => [
     { partial: 'count', input: null, group },
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
     ...(['minBy', 'maxBy'] as const).flatMap((partial): SlotLayout[] => [
@@ -232,6 +243,7 @@ export function layoutOf(
       { partial, input: ORDER, order: type, group },
     ]),
   ]);
+  const slots = isDivided ? whole.flatMap((slot) => dividedSlots(type, slot)) : whole;
   const spans = tiled.map(spansOf);
   return {
     semantics: ENGINE_SEMANTICS,

@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
-import { type Cell, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
+import type { Cell } from '../../engine/values/cell.ts';
 import type { EntityState, ViewReducer } from '../../engine/state/view-reducer.ts';
-import { OUT_OF_RANGE, type OracleValue } from '../oracle/exact.ts';
+import { OUT_OF_RANGE, type OracleValue, TOO_MANY_DISTINCT } from '../oracle/exact.ts';
 
 /** The state of events applied in the order given. */
 export function stateOf(reducer: ViewReducer, events: readonly PreparedEvent[]): EntityState {
@@ -20,8 +20,8 @@ export function hex(bytes: Uint8Array): string {
 export function asOracle(cells: readonly Cell[]): OracleValue[] {
   return cells.map((cell) => {
     if (typeof cell !== 'object' || cell === null) return cell;
-    if (cell !== VALUE_OUT_OF_RANGE) throw new Error(`a read gave ${cell.code}`);
-    return OUT_OF_RANGE;
+    if (cell.code === 'state-corrupt') throw new Error(`a read gave ${cell.code}`);
+    return cell.code === 'too-many-distinct' ? TOO_MANY_DISTINCT : OUT_OF_RANGE;
   });
 }
 

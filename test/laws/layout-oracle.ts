@@ -1,7 +1,8 @@
 /** A layout and its events as the oracle takes them: an input per feature rather than per slot. */
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import { orderIndex } from '../../engine/define/slot-inputs.ts';
+import { indexBeside } from '../../engine/define/slot-inputs.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import { isScalarType } from '../../engine/values/result-type.ts';
 import type { OracleType } from '../oracle/order.ts';
 import type { OracleEvent, OracleView } from '../oracle/view.ts';
 
@@ -17,12 +18,14 @@ export function oracleViewOf({ tieBreak, slots, features }: ViewLayout): OracleV
     where: () => true,
     key: () => 'k',
     idType: ID_TYPES[tieBreak],
-    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population }) => ({
+    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, result }) => ({
       name,
       aggregate,
       population,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
+      by: slots[slot]!.by === undefined ? undefined : { ...slots[slot]!.by, of: () => null },
+      resultType: result.kind === 'map' && isScalarType(result.value) ? result.value : null,
       over: windowUs === null || hopUs === null ? null : { windowUs, hopUs, agoUs },
     })),
   };
@@ -38,6 +41,7 @@ export function oracleEventsOf(
     eventTimeUs,
     id: tieBreak === 'integer-id' ? BigInt(id ?? '') : id,
     inputs: features.map(({ slot }) => inputs[slot]!),
-    orders: features.map(({ slot }) => inputs[orderIndex(slots, slot)] ?? null),
+    categories: features.map(({ slot }) => inputs[indexBeside(slots, slot, 'category')] ?? null),
+    orders: features.map(({ slot }) => inputs[indexBeside(slots, slot, 'order')] ?? null),
   }));
 }

@@ -14,16 +14,18 @@ for (const type of scalarTypes) {
   for (const tieBreak of ['id', 'integer-id', 'offset'] as const) {
     describe(`${typeName(type)}, ties by ${tieBreak}`, () => {
       const cases = [
-        ...tilings.map((tiling) => ({ tiled: [tiling], lifetime: false })),
-        { tiled: [], lifetime: true },
-        { tiled: tilings.slice(0, 3), lifetime: true },
+        ...tilings.map((tiling) => ({ tiled: [tiling], lifetime: false, isDivided: false })),
+        { tiled: [], lifetime: true, isDivided: false },
+        { tiled: tilings.slice(0, 3), lifetime: true, isDivided: false },
+        { tiled: tilings.slice(0, 2), lifetime: true, isDivided: true },
       ];
-      for (const { tiled, lifetime } of cases) {
+      for (const { tiled, lifetime, isDivided } of cases) {
         const name = [
           ...tiled.map(({ hopUs, windowsUs }) => `${windowsUs.join('/')} by ${hopUs} µs`),
           ...(lifetime ? ['lifetime'] : []),
+          ...(isDivided ? ['by category'] : []),
         ].join(', ');
-        const layout = layoutOf(type, tieBreak, tiled, lifetime);
+        const layout = layoutOf(type, tieBreak, tiled, lifetime, isDivided);
         const reducer = createViewReducer(layout);
         const oracle = oracleViewOf(layout);
 

@@ -44,15 +44,16 @@ const choicesOf = fc.array(fc.nat(1000), { minLength: 8, maxLength: 8 });
 for (const type of scalarTypes) {
   for (const tieBreak of ['id', 'offset'] as const) {
     describe(`states of ${typeName(type)}, ties by ${tieBreak}`, () => {
-      for (const [tiled, lifetime] of [
-        [tilings.slice(0, 3), true],
-        [[tilings[4]!], false],
-        [[tilings[5]!, tilings[3]!], true],
+      for (const [tiled, lifetime, isDivided] of [
+        [tilings.slice(0, 3), true, false],
+        [[tilings[4]!], false, false],
+        [[tilings[5]!, tilings[3]!], true, false],
+        [[tilings[1]!], true, true],
       ] as const) {
-        const layout = layoutOf(type, tieBreak, tiled, lifetime);
+        const layout = layoutOf(type, tieBreak, tiled, lifetime, isDivided);
         const reducer = createViewReducer(layout);
         const events = eventsOf(layout, type, tiled);
-        const name = `${tiled.length} tilings${lifetime ? ' and a lifetime' : ''}`;
+        const name = `${tiled.length} tilings${lifetime ? ' and a lifetime' : ''}${isDivided ? ' by category' : ''}`;
 
         test(`any order gives the same bytes: ${name}`, () => {
           fc.assert(

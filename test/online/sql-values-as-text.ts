@@ -25,7 +25,7 @@ export function exactText(type: ResultType, expression: string): string {
   }
 }
 
-/** What `exactText` shows for the engine's value. */
+/** What `exactText` shows for the engine's value; of a map its canonical text, which jsonb spells otherwise. */
 export function expectedText(type: ResultType, value: ScalarValue): string | null {
   if (value === null) return null;
   switch (type.kind) {
@@ -49,6 +49,6 @@ export function expectedText(type: ResultType, value: ScalarValue): string | nul
       return `[${items.map((item) => JSON.stringify(expectedText(type.item, item))).join(',')}]`;
     }
     case 'map':
-      throw new Error('jsonb has its own order and spelling: compare what is read of it');
+      return value as string;
   }
 }

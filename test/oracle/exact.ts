@@ -3,7 +3,9 @@ import { type OracleScalar, type OracleType, scaledInteger } from './order.ts';
 
 /** A result that does not fit its type: the value is null and the error is `value-out-of-range`. */
 export const OUT_OF_RANGE = Symbol('value-out-of-range');
-export type OracleValue = OracleScalar | null | typeof OUT_OF_RANGE;
+/** More distinct values or categories than the limit: `too-many-distinct`. */
+export const TOO_MANY_DISTINCT = Symbol('too-many-distinct');
+export type OracleValue = OracleScalar | null | typeof OUT_OF_RANGE | typeof TOO_MANY_DISTINCT;
 
 /** A number as a count of 10^-scale (decimals), of 2^-1074 (doubles), of 1 (integers). */
 function unitsOf(type: OracleType, value: OracleScalar): bigint {

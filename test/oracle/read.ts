@@ -1,4 +1,5 @@
 /** Feature values of one entity at a time, in training and in serving, written from design §5 alone. */
+import { dividedValue } from './divided.ts';
 import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
 import { compareByType, type OracleScalar } from './order.ts';
 import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
@@ -15,7 +16,7 @@ export function trainingValues<Row>(
     const seen = events.filter(
       ({ eventTimeUs }) => eventTimeUs < atUs && (span === null || covers(span, eventTimeUs, atUs)),
     );
-    return valueOf(view, index, seen);
+    return windowValue(view, index, seen);
   });
 }
 
@@ -36,7 +37,7 @@ export function servedValues<Row>(view: OracleView<Row>, events: readonly Oracle
       ({ eventTimeUs }) =>
         span === null || (covers(span, eventTimeUs, atUs) && keeps(view, span.hopUs, eventTimeUs, newestUs)),
     );
-    return valueOf(view, index, seen);
+    return windowValue(view, index, seen);
   });
   return { found: events.length > 0, ahead: atUs <= newestUs, values };
 }
@@ -64,17 +65,21 @@ function newestOf(events: readonly OracleEvent[]): number {
   return events.reduce((newest, { eventTimeUs }) => Math.max(newest, eventTimeUs), Number.NEGATIVE_INFINITY);
 }
 
-function valueOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
+/** A feature over the events its window has, its default in place of null. */
+export function windowValue<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
   // "default replaces the feature's null where there is no error"
-  return aggregateOf(view, index, seen) ?? view.features[index]!.fill ?? null;
-}
-
-function aggregateOf<Row>(view: OracleView<Row>, index: number, seen: readonly OracleEvent[]): OracleValue {
   const feature: OracleFeature<Row> = view.features[index]!;
   // "events with x and y both non-null"
   const nonNull = seen.filter(
     ({ inputs, orders }) => inputs[index] !== null && (feature.order === undefined || orders![index] !== null),
   );
+  const of = (events: readonly OracleEvent[]): OracleValue => aggregateOf(view, index, events);
+  const value = feature.by === undefined ? of(nonNull) : dividedValue(feature, index, nonNull, of);
+  return value ?? feature.fill ?? null;
+}
+
+function aggregateOf<Row>(view: OracleView<Row>, index: number, nonNull: readonly OracleEvent[]): OracleValue {
+  const feature: OracleFeature<Row> = view.features[index]!;
   if (feature.aggregate === 'count') return nonNull.length;
   if (nonNull.length === 0) return null;
   const { type } = feature.input!;

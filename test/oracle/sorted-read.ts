@@ -4,6 +4,7 @@
  */
 import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
 import { compareByType, type OracleScalar, type OracleType } from './order.ts';
+import { windowValue } from './read.ts';
 import { type OracleAggregate, type OracleEvent, type OracleView, spanOf } from './view.ts';
 import { tileOf } from './window.ts';
 
@@ -31,7 +32,9 @@ export function sortedTrainingValues<Row>(
     const from = span === null ? 0 : firstFrom(sorted, tileOf(endUs - span.windowUs, span.hopUs) * span.hopUs);
     const until =
       span === null ? past : Math.min(past, firstFrom(sorted, (tileOf(endUs, span.hopUs) + 1) * span.hopUs));
-    const { aggregate, input, where } = feature;
+    const { aggregate, input, where, by } = feature;
+    // Few events of an entity are in a window: what is divided takes the way of `trainingValues`.
+    if (by !== undefined) return windowValue(view, index, sorted.slice(from, until));
     if (input === null) return where === undefined ? until - from : valuesOf(sorted, index, from, until).length;
     const { type } = input;
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);

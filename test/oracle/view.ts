@@ -30,6 +30,10 @@ export interface OracleFeature<Row> {
   readonly population?: boolean | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
+  /** `.by`: what divides its events. */
+  readonly by?: (OracleInput<Row> & { readonly limit: number }) | undefined;
+  /** Of a feature that is divided: the type of a category's value; null: a list or a map. */
+  readonly resultType?: OracleType | null | undefined;
   /** The feature's own `where`. May throw. */
   readonly where?: ((row: Row) => boolean) | undefined;
   /** What `default` says: in place of null. Never in place of an error. */
@@ -56,6 +60,8 @@ export interface OracleEvent {
   readonly inputs: readonly (OracleScalar | null)[];
   /** Per feature its y; none where no feature takes one. */
   readonly orders?: readonly (OracleScalar | null)[] | undefined;
+  /** Per feature its category; none where no feature is divided. */
+  readonly categories?: readonly (OracleScalar | null)[] | undefined;
 }
 
 export interface OracleViewLog<Row> {
@@ -91,8 +97,9 @@ export function oracleView<Row>(view: OracleView<Row>, steps: readonly OracleSte
         return input === null ? true : input.of(row!);
       });
       const orders = view.features.map(({ order }) => order?.of(row!) ?? null);
+      const categories = view.features.map(({ by }) => by?.of(row!) ?? null);
       const events = entities.get(key) ?? [];
-      events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs, orders });
+      events.push({ partition, offset, eventTimeUs: eventTimeUs!, id, inputs, orders, categories });
       entities.set(key, events);
     } catch {
       failed.push(step);

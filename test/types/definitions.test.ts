@@ -107,6 +107,11 @@ test('features carry the types of their values', () => {
           expectTypeOf(e.kind).toEqualTypeOf<'a' | 'b'>();
           return e.paid;
         }),
+      price_by_city: f.sum('price').over('7d').by('city'),
+      count_by_kind: f.count().by('kind', { limit: 2 }).default({ a: 0 }),
+      deviation_by_paid: f.stddev('price').by('paid').over('7d'),
+      last_by_function: f.last('city').by((e) => e.city.slice(0, 1)),
+      count_by_typed: f.count().by((e) => e.id, { type: z.int64(), limit: 5 }),
       variance: f.variance('price').over('7d'),
       deviation: f.stddev('id', { population: true }),
       deviation_by_function: f.stddev((e) => e.ratio),
@@ -145,6 +150,11 @@ test('features carry the types of their values', () => {
     readonly count_or: number;
     readonly week_before: string | null;
     readonly count_of_paid: number;
+    readonly price_by_city: Readonly<Record<string, string>> | null;
+    readonly count_by_kind: { readonly a?: number; readonly b?: number } | null;
+    readonly deviation_by_paid: Readonly<Record<string, number | null>> | null;
+    readonly last_by_function: Readonly<Record<string, string>> | null;
+    readonly count_by_typed: Readonly<Record<string, number>> | null;
     readonly variance: number | null;
     readonly deviation: number | null;
     readonly deviation_by_function: number | null;
@@ -215,6 +225,20 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       ac: f.count().over({ ago: '7d' }),
       // @ts-expect-error one window a feature
       aa: f.count().over('1d').over('2d'),
+      // @ts-expect-error a double is no category
+      ba: f.count().by('ratio'),
+      // @ts-expect-error no such field
+      bb: f.count().by('nope'),
+      // @ts-expect-error one division a feature
+      bc: f.count().by('city').by('kind'),
+      // @ts-expect-error a category by function is text, or what its type says
+      bd: f.count().by((e) => e.ratio),
+      // @ts-expect-error a double is no category by function either
+      be: f.count().by((e) => e.ratio, { type: z.number() }),
+      // @ts-expect-error a default of a map is a map
+      bf: f.count().by('city').default(0),
+      // @ts-expect-error a default before it is of another type
+      bg: f.count().default(0).by('city'),
       // @ts-expect-error a deviation of text
       u: f.stddev('city'),
       // @ts-expect-error a variance of a time by function

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CompiledView } from '../../engine/define/compiled-view.ts';
+import { type CompiledView, NO_INPUTS } from '../../engine/define/compiled-view.ts';
 import { listingsOfProcess } from '../../engine/history/history-listing.ts';
 import { MemoryBudget } from '../../engine/memory/memory-budget.ts';
 import { memoryShares } from '../../engine/memory/memory-shares.ts';
@@ -133,7 +133,7 @@ test('what either calls sensitive is hashed in examples', async () => {
   const sensitive = {
     ...large,
     source: { ...large.source, sensitive: ['customer', 'amount'] },
-    featureInputs: [null, 'amount', 'amount'].map((value) => ({ value, order: null, condition: null })),
+    featureInputs: [null, 'amount', 'amount'].map((value) => ({ ...NO_INPUTS, value })),
   };
   const { features } = await diffVersions(await optionsOf(brokerOf(20), view, sensitive));
   const examples = features.flatMap(({ feature, examples: shown }) => shown.map((one) => ({ feature, ...one })));

@@ -1,0 +1,17 @@
+import type { TileRows } from './tile-rows.ts';
+
+/** A number, and the half more that V8 makes room for when an array grows. */
+export const BYTES_PER_CELL = 12;
+/** The same for a reference. */
+export const BYTES_PER_REF = 12;
+/** The text or big integer a reference may hold. */
+export const BYTES_PER_HELD_REF = 32;
+
+/** About how many bytes rows take, long texts and integers as short ones. */
+export function rowsBytes({ cells, refs }: TileRows): number {
+  let bytes = cells.length * BYTES_PER_CELL + refs.length * BYTES_PER_REF;
+  for (const ref of refs) {
+    if (ref !== null) bytes += typeof ref === 'object' ? ref.bytes() : BYTES_PER_HELD_REF;
+  }
+  return bytes;
+}
