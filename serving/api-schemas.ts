@@ -77,9 +77,10 @@ const viewReadSchema = z
           '"*", state-corrupt: all of them, the stored state is damaged. Null where nothing is wrong.',
         example: { miles_30d: 'value-out-of-range' },
       }),
-    found: z
-      .boolean()
-      .openapi({ description: 'Whether the entity is known; if not, counts are 0 and all else is null.' }),
+    found: z.boolean().openapi({
+      description:
+        'Whether the entity is known, and has not expired; if not, counts are 0, and all else is null or its default.',
+    }),
     as_of: z.string().openapi({ example: '2001-06-01T12:00:00.000000Z' }),
     ahead: z.boolean().openapi({ description: 'The state holds events at or after as_of.' }),
     seq: z

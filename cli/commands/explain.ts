@@ -77,7 +77,7 @@ export function addExplainCommand(program: Command): void {
 }
 
 function print(output: Output, explanation: Explanation): void {
-  const { view, version, fingerprint, entity, from, asOf, found, corrupt, ahead, seq, lag } = explanation;
+  const { view, version, fingerprint, entity, from, asOf, found, expired, corrupt, ahead, seq, lag } = explanation;
   const key = Object.entries(entity).map(([name, value]) => `${name}=${String(value)}`);
   output.line(`${view} ${key.join(' ')}, ${from === 'store' ? 'as readers get it now' : 'as readers got it then'}`);
   const facts: (readonly [string, string])[] = [
@@ -95,7 +95,8 @@ function print(output: Output, explanation: Explanation): void {
     output.line(
       `CORRUPT: ${corrupt}; readers get an error of every feature. Build it anew: millrace rebackfill ${view}`,
     );
-  if (!found) output.line('entity not found: these are the values of an entity without events');
+  if (expired !== null) output.line(`entity expired ${expired}: from then on it reads as one without events`);
+  else if (!found) output.line('entity not found: these are the values of an entity without events');
   if (ahead) output.line('AHEAD: the state holds events at or after that time, so this is not what was known then');
   if (lag.appliedLater.records.length > 0) {
     output.line('records of this entity from before that time that were applied only later:');

@@ -60,7 +60,7 @@ export function addGetCommand(program: Command): void {
         remarks.push(
           `the stored state is CORRUPT: "millrace audit ${view}" tells what differs, "millrace rebackfill ${view}" builds it anew`,
         );
-      if (!read.found) remarks.push('entity not found: these are the values of an entity without events');
+      if (!read.found) remarks.push('entity not found, or expired: these are the values of an entity without events');
       if (read.ahead)
         remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
       if (freshnessSeconds !== null) remarks.push(`fresh to ${freshnessSeconds.toFixed(1)} s`);

@@ -7,9 +7,12 @@ import { isNode, isPlainProperty, writtenName } from './syntax.ts';
 /** Text with gaps: what stands for a top-level name is known only when all that counts is. */
 export type Pieces = readonly (string | Target)[];
 
-/** Options that change no value, by the function of Millrace that takes them; `a.b` is a member of option `a`. All others count. */
+/**
+ * Options that change no value, or none that the layout does not tell of (`expire`: who reads by it need not build by it), by the function of Millrace
+ * that takes them; `a.b` is a member of option `a`. All others count.
+ */
 const valueless: Readonly<Record<string, readonly string[]>> = {
-  featureView: ['refresh'],
+  featureView: ['refresh', 'expire'],
   source: ['invalidLimit', 'headers', 'sensitive', 'history.disjoint'],
 };
 

@@ -27,6 +27,7 @@ export function slotFunctions({ plan: { input, order, by, condition } }: SlotPla
 /** Groups features by hop and shares equal partials (design of tiles: engine/state/README.md). */
 export function buildLayout(
   head: Pick<ViewLayout, 'view' | 'entity' | 'keys' | 'tieBreak'>,
+  expireUs: number | null,
   declared: readonly FeaturePlan[],
 ): { layout: ViewLayout; slots: readonly SlotPlan[] } {
   const spans = new Map<number | null, number | null>();
@@ -69,6 +70,7 @@ export function buildLayout(
       };
       return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...more };
     }),
+    ...(expireUs === null ? {} : { expireUs }),
   };
   return { layout, slots };
 }

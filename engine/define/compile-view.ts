@@ -104,15 +104,17 @@ export function compileView(
     note,
     inputs,
   );
-  const refreshUs = view.refresh === null ? null : durationMicros(view.refresh);
-  if (refreshUs === undefined) {
-    note(
-      'invalid-duration',
-      'refresh',
-      `${JSON.stringify(view.refresh)} is not a duration`,
-      "Write a whole number and a unit: '6h'.",
-    );
-  }
+  const duration = (option: 'refresh' | 'expire', example: string): number | null => {
+    const text = view[option];
+    if (text === null) return null;
+    const micros = durationMicros(text);
+    if (micros !== undefined) return micros;
+    const remedy = `Write a whole number and a unit: ${example}.`;
+    note('invalid-duration', option, `${JSON.stringify(text)} is not a duration`, remedy);
+    return null;
+  };
+  const refreshUs = duration('refresh', "'6h'");
+  const expireUs = duration('expire', "'180d'");
   const functions = functionInputs(features);
   if (faulty || keys.length === 0) return { compiled: null, functions };
   const { layout, slots } = buildLayout(
@@ -122,13 +124,14 @@ export function compileView(
       keys,
       tieBreak: tieBreakOf(source),
     },
+    expireUs,
     features,
   );
   const compiled: ViewCompilation = {
     name: view.name,
     layout,
     source: source.source,
-    refreshMs: typeof refreshUs === 'number' ? refreshUs / 1000 : null,
+    refreshMs: refreshUs === null ? null : refreshUs / 1000,
     featureInputs: features.map(inputTexts),
     prepare: hushedPrepare(createPrepare(view.where, keyReader(keys, view.key), slots), source.source),
     slots,

@@ -17,6 +17,7 @@ export interface FeatureView<
   readonly where: RowFunction | null;
   readonly key: RowFunction | null;
   readonly refresh: string | null;
+  readonly expire: string | null;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
 }
@@ -59,6 +60,11 @@ export interface ViewOptions<Keys extends Shape, Members extends Shape, Features
   readonly features: (f: FeatureBuilder<Members>) => Features;
   /** How often the published view is brought up to date while it does not stream, e.g. `'6h'`. Default: by hand. */
   readonly refresh?: Duration | undefined;
+  /**
+   * An entity whose newest event (of those that `where` keeps) is so long before a read, or longer, reads as never seen, in training and in serving:
+   * `found: false`, counts 0, all else null or its default. A later event brings its earlier ones back. Default: never.
+   */
+  readonly expire?: Duration | undefined;
 }
 
 /**
@@ -89,6 +95,7 @@ export function featureView<
     where: (options.where as RowFunction | undefined) ?? null,
     key: (options.key as RowFunction | undefined) ?? null,
     refresh: options.refresh ?? null,
+    expire: options.expire ?? null,
     build: () => options.features(featureBuilder<Members>()),
   });
 }

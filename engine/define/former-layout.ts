@@ -17,5 +17,6 @@ export function formerLayout(layout: ViewLayout): ViewLayout {
     groups: layout.groups,
     slots: layout.slots,
     features: layout.features,
+    ...(layout.expireUs === undefined ? {} : { expireUs: layout.expireUs }),
   };
 }

@@ -33,6 +33,8 @@ export interface PlanRow {
   readonly sample: HistorySample | null;
   readonly services: readonly string[];
   readonly refresh: string | null;
+  /** `180d`; null where entities do not expire. */
+  readonly expire: string | null;
   readonly features: readonly PlanFeature[];
   /** The whole fingerprint, and its first 12 digits for a table. */
   readonly fingerprint: string;
@@ -78,6 +80,7 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
       sample: definitions.samples?.find((sample) => sample.source === source.name) ?? null,
       services: services.map((service) => service.name),
       refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
+      expire: view.layout.expireUs === undefined ? null : formatDuration(view.layout.expireUs),
       features: describeFeatures(view),
       fingerprint: view.fingerprint,
       shortFingerprint: view.fingerprint.slice(0, 12),

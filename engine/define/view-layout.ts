@@ -98,4 +98,6 @@ export interface ViewLayout {
   /** Sorted by group, so that a tile's partials are contiguous. */
   readonly slots: readonly SlotLayout[];
   readonly features: readonly FeatureLayout[];
+  /** A read at `t` finds no entity whose newest event is at or before `t - expireUs`; undefined: an entity is found for ever. */
+  readonly expireUs?: number | undefined;
 }

@@ -19,7 +19,7 @@ export interface ViewTags {
 
 /**
  * Tags a view. A feature's tag covers the engine's semantics, the source's contract and guards, where, key and entity, all code that
- * counts for every feature, and what is this feature's alone: aggregate, field or function, window. Its name, comments, formatting, other features
+ * counts for every feature, and what is this feature's alone: aggregate, field or function, window, `expire`. Its name, comments, formatting, other features
  * and their code do not count: features of equal tags have equal values in every read after the entity's newest event, as long as no row
  * function of either view fails on a record. Where features cannot be told apart (`engine/code/feature-parts.ts`), the code of all is each one's.
  *
@@ -28,7 +28,7 @@ export interface ViewTags {
  */
 export function viewTags(input: FingerprintInput): ViewTags {
   const { definition, view, plans } = input;
-  const { semantics, entity, keys, tieBreak, features } = view.layout;
+  const { semantics, entity, keys, tieBreak, features, expireUs } = view.layout;
   const common = {
     semantics,
     keys,
@@ -37,7 +37,8 @@ export function viewTags(input: FingerprintInput): ViewTags {
     code: commonCode(input),
   };
   const tagged = features.map(({ name, slot, ...read }) => {
-    const tag = tagOf({ ...common, entity, read, aggregated: aggregated(input, view.slots[slot] as Slot, name) });
+    const own = { ...common, entity, read, aggregated: aggregated(input, view.slots[slot] as Slot, name) };
+    const tag = tagOf(expireUs === undefined ? own : { ...own, expireUs });
     return [name, tag] as const;
   });
   return {

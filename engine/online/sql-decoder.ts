@@ -28,10 +28,11 @@ interface Window extends WindowSpan {
 /**
  * The body of the PL/pgSQL function that decodes a state and reads it at a time, bit for bit as `openStored` and `ViewReducer.read`: it refuses
  * exactly the bytes that they refuse. Arguments: `state_bytes bytea`, `state_crc int` (null: not known), `at_time timestamptz`; results: `o0 …` in
- * layout order, `ahead` and `errors` (jsonb, as `FeatureErrors`). Nothing of a state makes it raise. One pass over the bytes; everything that
+ * layout order, `ahead` (null: it has expired, and has no row) and `errors` (jsonb, as `FeatureErrors`). Nothing of a state makes it raise. One pass over the bytes; everything that
  * depends on the layout is decided here, not in SQL.
  */
 export function decoderBody(layout: ViewLayout, layoutTag: number): string {
+  const { expireUs } = layout;
   const windows: Window[] = [];
   const accumulators: Accumulator[] = [];
   const ofFeature = layout.features.map((feature): Accumulator => {
@@ -63,6 +64,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     'ahead := at_us <= newest;',
     ...layout.groups.flatMap((_, group) => groupStatements(layout, group, accumulators, windows)),
     `IF p < size THEN ${CORRUPT} END IF;`,
+    ...(expireUs === undefined ? [] : [`IF newest <= at_us - ${expireUs} THEN ahead := NULL; RETURN; END IF;`]),
     'END IF;',
     ...layout.features.flatMap((feature, index) => [
       ...resultStatements(placeOf(layout, feature.slot), feature, ofFeature[index]!.name, `o${index}`),

@@ -25,7 +25,7 @@ export interface SurfaceVersion {
 }
 
 interface Names {
-  /** `millrace.<view>`: a row per stored entity, as of now. */
+  /** `millrace.<view>`: a row per stored entity that has not expired, as of now. */
   readonly view: string;
   /** `millrace.<view>_at`: the same at a time. */
   readonly at: string;
@@ -70,13 +70,14 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
   const keyTypes = keys.map(({ castName }) => castName).join(', ');
   // By position: a name could be that of a join key.
   const keyMatch = keys.map(({ name }, index) => `s.${name} = $${index + 1}`).join(' AND ');
+  const unexpired = layout.expireUs === undefined ? '' : ' WHERE r.ahead IS NOT NULL';
   const outNames = [...features.map((_, index) => `o${index}`), 'ahead', 'errors'].join(', ');
   return [
     `CREATE OR REPLACE FUNCTION ${names.read}(state_bytes bytea, state_crc int, at_time timestamptz, ${signature}) RETURNS record ` +
       `LANGUAGE plpgsql IMMUTABLE PARALLEL ${parallel} COST 1000 AS ${quoted(decoderBody(layout, layoutTag))}`,
     // The columns that stand beside the features come last: a surface from before there were errors is replaced in place, too.
     `CREATE OR REPLACE VIEW ${names.view} AS SELECT ${keyNames('s')}, ${columns.join(', ')}, now() AS as_of, r.ahead, r.errors ` +
-      `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, s.state_crc, now()) r`,
+      `FROM ${stateTable(table)} s CROSS JOIN LATERAL ${names.read}(s.state, s.state_crc, now()) r${unexpired}`,
     `CREATE OR REPLACE FUNCTION ${names.readEntity}(${keyTypes}, timestamptz, ${signature}) RETURNS record ` +
       'LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog COST 1000 AS ' +
       quoted(
@@ -90,7 +91,7 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
       'LANGUAGE sql STABLE AS ' +
       quoted(
         `SELECT ${keyNames('s')}, ${columns.join(', ')}, $1 AS as_of, r.ahead, r.errors ` +
-          `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r`,
+          `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r${unexpired}`,
       ),
     `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,
   ];

@@ -211,6 +211,7 @@ export class ViewLoader {
       const { values, errors } = isCorrupt
         ? { values: features.map(() => null), errors: ALL_CORRUPT }
         : splitCells(features, subset.read(state, asOfUs));
+      const found = isCorrupt || subset.finds(state, asOfUs);
       return {
         view: version.view,
         fingerprint: version.fingerprint,
@@ -221,11 +222,12 @@ export class ViewLoader {
         tags: version.tags?.features ?? null,
         values,
         errors,
-        found: bytes !== null,
+        found,
         asOfUs,
         ahead: !isCorrupt && asOfUs <= state.newestEventTimeUs,
-        seq,
-        commitId,
+        // What has expired is answered as what was never there: whether its row is there still is not to be seen.
+        seq: found ? seq : null,
+        commitId: found ? commitId : version.commitId,
         freshnessUs: watermarkUs === null ? null : Math.max(0, nowUs - watermarkUs),
       };
     });

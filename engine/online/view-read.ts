@@ -21,14 +21,14 @@ export interface ViewRead {
   readonly values: ScalarValue[];
   /** Which of them have none because of an error, and which; null where there is none. */
   readonly errors: FeatureErrors | null;
-  /** Whether the view has a state for the entity, a corrupt one included. Without one counts are 0 and all else is null. */
+  /** Whether the view has a state for the entity that has not expired, a corrupt one included. Without one counts are 0, and all else is null or its default. */
   readonly found: boolean;
   readonly asOfUs: number;
   /** The state holds events at or after `asOfUs`: the answer is not what was known then. False of a corrupt state. */
   readonly ahead: boolean;
-  /** The commit that wrote the state last; 0 is the backfill, null where there is none. */
+  /** The commit that wrote the state last; 0 is the backfill, null where none was found. */
   readonly seq: number | null;
-  /** The id of that commit, as text; the backfill's where there is no state. Null where the row was written before there were ids. */
+  /** The id of that commit, as text; the backfill's where none was found. Null where the row was written before there were ids. */
   readonly commitId: string | null;
   /** Age of the view's watermark at the time of the read, µs; null before the first event. */
   readonly freshnessUs: number | null;

@@ -10,6 +10,8 @@ export interface AuditedRead {
   readonly seq: number | null;
   /** Set once it was compared: how many of its features differ; -1 before that, or where it cannot be decided. */
   differing: number;
+  /** Of a read that found no state: the first commit from which on it would have found one; -1 where there is none. */
+  foundSince: number;
 }
 
 /** What differs between a stored state and the one the log gives. */
@@ -33,9 +35,10 @@ export interface AuditedEntity {
   readonly isStoreCompared: boolean;
   /** What the log has given so far; null before its first applied event. */
   state: EntityState | null;
-  /** The commits of its first and of its newest applied event; -1 before them. */
-  firstSeq: number;
+  /** The commit of its newest applied event; -1 before it. */
   lastSeq: number;
+  /** Of the reads that found no state, ascending by time, the first that none of the events so far lets find one. */
+  nextUnfound: number;
   /** The next of `reads` to compare, and its seq (Infinity when there is none). */
   nextRead: number;
   nextSeq: number;
@@ -60,8 +63,8 @@ export function auditedEntity(
     stored,
     isStoreCompared,
     state: null,
-    firstSeq: -1,
     lastSeq: -1,
+    nextUnfound: 0,
     nextRead: first < 0 ? reads.length : first,
     nextSeq: first < 0 ? Number.POSITIVE_INFINITY : reads[first]!.seq!,
     storedDifference: null,

@@ -73,7 +73,7 @@ class Diagnosis {
       differences.push(this.#ofStored(storedDifference, finding, explained.length));
       open = open.filter((read) => !explained.includes(read));
     }
-    const unfound = open.filter(({ read }) => read.seq === null && this.#entity.firstSeq === 0);
+    const unfound = open.filter(({ read }) => read.seq === null && read.foundSince === 0);
     if (unfound.length > 0) {
       const detail = 'the read found no state of an entity that the backfill has one of';
       differences.push(this.#ofRead(unfound[0]!, { cause: 'store-corruption', detail, records: [] }, unfound.length));
@@ -105,7 +105,7 @@ class Diagnosis {
     for (const read of reads) {
       if (read.differing < 0) continue;
       // A read that found nothing where there was something: of the backfill's state, what else is known of it?
-      const seq = read.seq ?? (this.#entity.firstSeq === 0 ? 0 : -1);
+      const seq = read.seq ?? (read.foundSince === 0 ? 0 : -1);
       for (; at < this.#case.events.length && this.#case.events[at]!.seq <= seq; at++)
         this.#case.apply(state, [this.#case.events[at]!]);
       if (seen.length >= (read.differing === 0 ? MAX_CONTEXT : MAX_DIFFERING_READS)) continue;

@@ -55,6 +55,11 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   };
 }
 
+/** Whether a read finds what the values are read from: what has expired has nothing behind it. */
+function isFound({ reducer, state, replayed, atUs }: FeatureSubject): boolean {
+  return reducer.finds(state instanceof CorruptState ? replayed : state, atUs);
+}
+
 /** What the feature reads from a state. */
 function cellOf({ reducer, feature, atUs }: FeatureSubject, state: EntityState | CorruptState): Cell {
   return state instanceof CorruptState ? STATE_CORRUPT : reducer.read(state, atUs)[feature]!;
@@ -71,7 +76,7 @@ function windowOf({ view, feature, atUs }: FeatureSubject): { from: number; to: 
 /** Newest first; those that hold nothing for the feature are left out. */
 function tilesOf(subject: FeatureSubject): ExplainedTile[] {
   const { view, feature, state } = subject;
-  if (state instanceof CorruptState) return [];
+  if (state instanceof CorruptState || !isFound(subject)) return [];
   const { slot, result, aggregate } = view.layout.features[feature]!;
   const inspector = new StateInspector(view.layout);
   const window = windowOf(subject);
@@ -94,6 +99,7 @@ function tilesOf(subject: FeatureSubject): ExplainedTile[] {
 /** The events whose input is in the value, newest first: those in the window's tiles that the state still keeps. */
 function recordsOf(subject: FeatureSubject): EntityEvent[] {
   const { view, feature, events, replayed } = subject;
+  if (!isFound(subject)) return [];
   const { slot } = view.layout.features[feature]!;
   const { group } = view.layout.slots[slot]!;
   const window = windowOf(subject);

@@ -5,6 +5,7 @@ import { formatDateTime } from '../values/iso-time.ts';
 import { jsonEntity } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { keyText } from '../define/key-text.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
 import { realEnd } from '../topic/log-reader.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { openDuckDb } from '../duckdb/duckdb.ts';
@@ -18,7 +19,7 @@ import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { CorruptState, openStored } from '../state/stored-state.ts';
-import type { EntityState } from '../state/view-reducer.ts';
+import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { HeldEvents } from './held-events.ts';
 import { explainFeature } from './explain-feature.ts';
@@ -145,7 +146,8 @@ async function explain(
     entity: jsonEntity(view.layout.keys, key),
     from: row === undefined ? 'replay' : 'store',
     asOf: formatDateTime(atUs),
-    found: row === undefined ? lastSeq !== null : row !== null,
+    found: isCorrupt || reducer.finds(state, atUs),
+    expired: expiredAt(view.layout, reducer, isCorrupt || row === null ? replayed : state, atUs),
     corrupt: isCorrupt ? state.reason : null,
     ahead: atUs <= newestUs,
     seq: row === undefined ? lastSeq : (row?.seq ?? null),
@@ -183,6 +185,13 @@ async function explain(
       }),
     ),
   };
+}
+
+/** The entity's row may be gone since: what the log gives tells, too. */
+function expiredAt({ expireUs }: ViewLayout, reducer: ViewReducer, state: EntityState, atUs: number): string | null {
+  const { newestEventTimeUs } = state;
+  if (expireUs === undefined || !Number.isFinite(newestEventTimeUs) || reducer.finds(state, atUs)) return null;
+  return formatDateTime(newestEventTimeUs + expireUs);
 }
 
 interface OwnEvents {

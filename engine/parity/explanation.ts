@@ -94,10 +94,12 @@ export interface Explanation {
   /** ISO UTC: the time the values are of. */
   readonly asOf: string;
   readonly found: boolean;
+  /** Since when a read finds nothing, ISO UTC: from then on its newest event is too old. Null where it has not expired. */
+  readonly expired: string | null;
   /** Why the stored state is corrupt, so that readers get `state-corrupt` of every feature; null where it is sound. */
   readonly corrupt: string | null;
   readonly ahead: boolean;
-  /** The commit that wrote the entity's state last; null without a state. */
+  /** The commit that wrote the entity's state last, expired or not; null without a state. */
   readonly seq: number | null;
   readonly lag: {
     /** The view's newest commit readers saw, and when it was made (ISO UTC; null for the backfill). */

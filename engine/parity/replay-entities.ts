@@ -80,8 +80,8 @@ export class EntityReplay {
         if (seq > entity.nextSeq) this.#compareReads(entity, seq);
         entity.state ??= this.#reducer.empty();
         if (!this.#reducer.apply(entity.state, prepared)) continue;
-        if (entity.firstSeq < 0) entity.firstSeq = seq;
         entity.lastSeq = seq;
+        this.#noteFound(entity, entity.state, seq);
       }
     }
     let compared = 0;
@@ -139,16 +139,27 @@ export class EntityReplay {
     figures.cellsDiffering += read.differing;
   }
 
+  /** The newer an entity's newest event, the later a read may be that finds it. */
+  #noteFound(entity: AuditedEntity, state: EntityState, seq: number): void {
+    const { reads } = entity;
+    for (; entity.nextUnfound < reads.length; entity.nextUnfound++) {
+      const read = reads[entity.nextUnfound]!;
+      if (read.seq !== null || !this.#reducer.finds(state, read.served.asOfUs)) return;
+      read.foundSince = seq;
+    }
+  }
+
   /**
-   * Reads that found no state carry no commit. One of an entity that the backfill had a state of is wrong whatever it says; one of an
-   * entity that came later is decided only where its first commit was made after it was served.
+   * Reads that found no state carry no commit. One that had to find the backfill's is wrong whatever it says; one that had to find what came
+   * later is decided only where the commit that brought it was made after it was served.
    */
   #compareUnfound(entity: AuditedEntity): void {
     const { commits, skipped } = this.#target;
     for (const read of entity.reads) {
       if (read.seq !== null) break;
-      if (entity.firstSeq === 0) this.#compare(entity, read, null);
-      else if (entity.firstSeq < 0 || (commits?.visibleSinceUs(entity.firstSeq) ?? 0) > read.served.servedAtUs)
+      const { foundSince } = read;
+      if (foundSince === 0) this.#compare(entity, read, null);
+      else if (foundSince < 0 || (commits?.visibleSinceUs(foundSince) ?? 0) > read.served.servedAtUs)
         this.#compare(entity, read, this.#nothing);
       else skip(skipped, 'not-found-around-first-commit');
     }

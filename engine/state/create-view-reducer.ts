@@ -74,6 +74,8 @@ class TileViewReducer implements ViewReducer<TileState> {
   readonly #windows: readonly WindowPlan[];
   readonly #features: readonly FeaturePlan[];
   readonly #defaults: readonly FeatureDefault[];
+  readonly #expireUs: number;
+  readonly #nothing: TileState;
   readonly #writer = new ByteWriter();
   /** Scratch of `read`: first row and end row per window. */
   readonly #from: number[];
@@ -100,6 +102,8 @@ class TileViewReducer implements ViewReducer<TileState> {
       return { window, group: slot.group, read: partial.reader(feature) };
     });
     this.#defaults = defaultsOf(layout);
+    this.#expireUs = layout.expireUs ?? Number.POSITIVE_INFINITY;
+    this.#nothing = this.empty();
     this.#windows = windows;
     this.#from = windows.map(() => 0);
     this.#to = windows.map(() => 0);
@@ -148,7 +152,12 @@ class TileViewReducer implements ViewReducer<TileState> {
     }
   }
 
-  read(state: TileState, atUs: number): Cell[] {
+  finds(state: TileState, atUs: number): boolean {
+    return state.newestEventTimeUs > atUs - this.#expireUs;
+  }
+
+  read(stored: TileState, atUs: number): Cell[] {
+    const state = this.finds(stored, atUs) ? stored : this.#nothing;
     for (let index = 0; index < this.#windows.length; index++) {
       const span = this.#windows[index]!;
       const { group: at, windowUs } = span;

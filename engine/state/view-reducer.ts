@@ -15,9 +15,11 @@ export interface StateReader<State extends EntityState = EntityState> {
   /** First 32 bits of sha-256 of the canonical JSON of the layout; stands in every encoded state. */
   readonly layoutTag: number;
   empty(): State;
+  /** Whether a read at `atUs` finds the entity: it has an event, and it has not expired by then. */
+  finds(state: State, atUs: number): boolean;
   /**
    * The features at `atUs`, in layout order: each its value, or `VALUE_OUT_OF_RANGE` where that does not fit its type. Only events before
-   * `atUs` may have been applied, or the caller reports `ahead`. The array is the caller's; where nothing is wrong nothing else is allocated.
+   * `atUs` may have been applied, or the caller reports `ahead`. Of what `finds` denies it is what the empty state gives. The array is the caller's; where nothing is wrong nothing else is allocated.
    */
   read(state: State, atUs: number): Cell[];
   /** Throws MillraceError `state-layout-mismatch` for a foreign layout tag, `state-corrupt` for malformed bytes. */

@@ -102,14 +102,14 @@ export function testView<View extends FeatureView>(view: View): ViewUnderTest<Vi
     },
     read(key, at) {
       const atUs = microsOf(at);
-      const state = states.get(keyText(keys.ofObject(key, rowValueReading)));
-      const { values, errors } = splitCells(layout.features, reducer.read(state ?? reducer.empty(), atUs));
+      const state = states.get(keyText(keys.ofObject(key, rowValueReading))) ?? reducer.empty();
+      const { values, errors } = splitCells(layout.features, reducer.read(state, atUs));
       const named = Object.fromEntries(layout.features.map(({ name }, index) => [name, values[index]]));
       return {
         values: named as ReadInTest<ValuesOf<View>>['values'],
         errors,
-        found: state !== undefined,
-        ahead: state !== undefined && atUs <= state.newestEventTimeUs,
+        found: reducer.finds(state, atUs),
+        ahead: atUs <= state.newestEventTimeUs,
       };
     },
   };

@@ -21,7 +21,7 @@ export class ViewSweep {
   readonly counts: LogCounts = emptyCounts();
   /** Told of the records that the view's functions fail on; null: no limit is held. */
   limit: BatchLimit | null = null;
-  /** Labels read whose entity had no event yet. */
+  /** Labels read that found no entity: it had no event yet, or had expired. */
   rowsWithoutState = 0;
   /** Per feature, labels of which its default was read: there was nothing. */
   readonly defaulted: number[];
@@ -102,6 +102,7 @@ export class ViewSweep {
       this.#sink.append(rowNumber, this.#filled([...this.#emptyCells]));
       return;
     }
+    if (!this.#reducer.finds(state, timeUs)) this.rowsWithoutState++;
     this.#sink.append(rowNumber, this.#filled(this.#reducer.read(state, timeUs)));
   }
 

@@ -133,8 +133,10 @@ function featureChanges(before: KnownDefinition, after: CompiledView): ChangedPa
     before.tags === null || after.tags === undefined ? null : before.tags.features[name] !== after.tags.features[name];
   // What all go through is told once for all: each has changed, and most say nothing of their own.
   const isCommon = shared.length > 1 && shared.every(({ feature }) => tagsDiffer(feature.name) === true);
+  const [then, now] = [expireText(before.layout), expireText(after.layout)];
+  const expiry = then === now ? [] : [`expire ${then} → ${now}`];
   return shared.flatMap(({ feature, index, former, formerIndex }) => {
-    const what = declaredChanges(former, feature);
+    const what = [...declaredChanges(former, feature), ...expiry];
     if (before.view !== null) {
       const [then, now] = [shownInputs(before.view, formerIndex) ?? '*', shownInputs(after, index) ?? '*'];
       if (then !== now) what.push(`input ${then} → ${now}`);
@@ -156,6 +158,10 @@ function declaredChanges(before: FeatureLayout, after: FeatureLayout): string[] 
     ['of a', spreadOf(before), spreadOf(after)],
   ];
   return parts.flatMap(([what, then, now]) => (then === now ? [] : [`${what} ${then} → ${now}`]));
+}
+
+function expireText({ expireUs }: ViewLayout): string {
+  return expireUs === undefined ? 'never' : formatDuration(expireUs);
 }
 
 function defaultOf({ default: fill }: FeatureLayout): string {

@@ -43,6 +43,7 @@ const same: readonly (readonly [string, string])[] = [
       .replace('const limit', `const every = '6h'; const limit`)
       .replace('entity: thing', 'refresh: every, entity: thing'),
   ],
+  ['when entities expire, which the layout says', base.replace('entity: thing', `expire: '6h', entity: thing`)],
   ['the invalid limit', base.replace(`topic: 'events'`, `topic: 'events', invalidLimit: { rate: 0.5, window: 20 }`)],
   ['sensitive fields', base.replace(`topic: 'events'`, `topic: 'events', sensitive: ['id']`)],
   ['archived headers', base.replace(`topic: 'events'`, `topic: 'events', headers: ['trace']`)],

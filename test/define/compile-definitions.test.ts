@@ -44,11 +44,13 @@ test('a view becomes a layout with shared slots, groups by hop and the lifetime 
       ratio: f.last((e) => BigInt(e.units ?? 0), { type: z.int64() }),
     }),
     refresh: '6h',
+    expire: '180d',
   });
   const definitions = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
   const compiled = definitions.views.get('shop_orders')!;
   const h = 3_600_000_000;
   expect(compiled.refreshMs).toBe(6 * 3_600_000);
+  expect(compiled.layout.expireUs).toBe(180 * 86_400_000_000);
   expect(compiled.layout).toMatchObject({
     semantics: ENGINE_SEMANTICS,
     view: 'shop_orders',
@@ -168,6 +170,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
     entity: shop,
     source: orders,
     refresh: '0h',
+    expire: '1.5d',
     features: (f) => ({
       Upper: f.count(),
       paid: f.count(),
@@ -236,6 +239,7 @@ test('every fault of every definition comes at once, with name, path and remedy'
       'feature service Limit name: invalid-name',
       'feature service Limit views[0]: unknown-view',
       'feature service Limit views[1]: unknown-view',
+      'feature view bad__view expire: invalid-duration',
       'feature view bad__view features.Upper: invalid-name',
       'feature view bad__view features.a: wrong-input-type',
       'feature view bad__view features.as_of: reserved-name',

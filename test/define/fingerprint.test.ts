@@ -89,6 +89,9 @@ test('what changes no value changes no fingerprint', async () => {
   ] as const) {
     expect([edit[2], await fingerprints(edit)]).toEqual([edit[2], base]);
   }
+  const expiring = await fingerprints(['shop.ts', 'source: orders, where', `source: orders, expire: '6h', where`]);
+  expect(expiring.b).not.toBe(base.b);
+  expect(expiring.a).toBe(base.a);
   const history = `${topic}, history: { path: 'data/*.csv' }`;
   const disjoint = `${topic}, history: { path: 'data/*.csv', disjoint: true }`;
   const before = await fingerprints(['shop.ts', topic, history]);

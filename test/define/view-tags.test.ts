@@ -286,3 +286,13 @@ test('a default is a part of what its feature means, and of nothing that comes i
   expect(changed(one, other)).toEqual(['price_1d']);
   expect([one.state, one.input]).toEqual([base.state, base.input]);
 });
+
+test('when entities expire is a part of what every feature means, and of nothing that comes into states', async () => {
+  const week: Edit = ['index.ts', 'source: orders,\n', `source: orders, expire: '7d',\n`];
+  const one = await tags(week);
+  expect(changed(base, one)).toEqual(ALL);
+  expect([one.state, one.input]).toEqual([base.state, base.input]);
+  const same = await tags(['index.ts', 'source: orders,\n', `expire: '168h', source: orders,\n`]);
+  expect(same).toEqual(one);
+  expect(changed(one, await tags(['index.ts', 'source: orders,\n', `source: orders, expire: '8d',\n`]))).toEqual(ALL);
+});

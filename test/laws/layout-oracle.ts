@@ -13,11 +13,12 @@ const ID_TYPES: Readonly<Record<ViewLayout['tieBreak'], OracleType | null>> = {
 };
 
 /** What of a layout decides a read. Its rows are not read: events come with their inputs. */
-export function oracleViewOf({ tieBreak, slots, features }: ViewLayout): OracleView<never> {
+export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout): OracleView<never> {
   return {
     where: () => true,
     key: () => 'k',
     idType: ID_TYPES[tieBreak],
+    expireUs,
     features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, result }) => ({
       name,
       aggregate,

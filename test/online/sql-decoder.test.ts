@@ -28,7 +28,8 @@ afterAll(() => database.drop());
 
 interface SqlRead {
   readonly values: readonly (string | null)[];
-  readonly ahead: boolean;
+  /** Null: it has expired, and is left out. */
+  readonly ahead: boolean | null;
   readonly errors: FeatureErrors | null;
 }
 
@@ -45,7 +46,7 @@ async function sqlReader(layout: ViewLayout): Promise<ReadSql> {
   const columns = layout.features.map((feature, index) => exactText(feature.result, `r.o${index}`));
   const text = `SELECT r.ahead, r.errors, ${columns.join(', ')} FROM millrace_sql.${layout.view}_read($1, $2, timestamptz '1970-01-01 00:00:00+00' + $3::bigint * interval '1 microsecond') r`;
   return async (state, crc, atUs) => {
-    const { rows } = await database.pool.query<[boolean, FeatureErrors | null, ...(string | null)[]]>({
+    const { rows } = await database.pool.query<[boolean | null, FeatureErrors | null, ...(string | null)[]]>({
       name: `read-${layout.view}`,
       text,
       values: [Buffer.from(state), crc, atUs],
@@ -67,6 +68,8 @@ function expectedRead(layout: ViewLayout, bytes: Uint8Array, crc: number | null,
   const state = openStored(reducer, bytes, crc);
   if (state instanceof CorruptState)
     return { values: layout.features.map(() => null), ahead: false, errors: ALL_CORRUPT };
+  if (layout.expireUs !== undefined && state.newestEventTimeUs <= atUs - layout.expireUs && bytes.length > 5)
+    return { values: layout.features.map(() => null), ahead: null, errors: null };
   const errors: Record<string, string> = {};
   const values = reducer.read(state, atUs).map((cell, index) => {
     const { name, result } = layout.features[index]!;
@@ -82,6 +85,7 @@ function expectedRead(layout: ViewLayout, bytes: Uint8Array, crc: number | null,
 
 const cases = [
   { tiled: tilings.slice(0, 3), lifetime: true, isDivided: false },
+  { tiled: tilings.slice(0, 1), lifetime: true, isDivided: false, expireUs: 60_000_001 },
   { tiled: [tilings[5]!], lifetime: false, isDivided: false },
   { tiled: [tilings[3]!, tilings[4]!], lifetime: false, isDivided: false },
   { tiled: [tilings[1]!], lifetime: true, isDivided: true },
@@ -112,8 +116,9 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
     for (const tieBreak of ['id', 'offset'] as const) {
       it(`${typeName(type)}, ties by ${tieBreak}`, async () => {
         const surface = surfaces++;
-        for (const [index, { tiled, lifetime, isDivided }] of cases.entries()) {
-          const layout = { ...layoutOf(type, tieBreak, tiled, lifetime, isDivided), view: `law_${surface}_${index}` };
+        for (const [index, { tiled, lifetime, isDivided, expireUs }] of cases.entries()) {
+          const law = layoutOf(type, tieBreak, tiled, lifetime, isDivided);
+          const layout = { ...law, view: `law_${surface}_${index}`, expireUs };
           const reducer = createViewReducer(layout);
           const readSql = await sqlReader(layout);
           await assert(
@@ -126,7 +131,13 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
                 const bytes = reducer.encode(state);
                 const crc = stateCrc(bytes);
                 const earliest = Math.min(...events.map((event) => event.eventTimeUs), 0);
-                const times = readTimesOf(layout, events, earliest).filter((at) => at > -8_000_000_000_000_000);
+                const edges =
+                  expireUs === undefined
+                    ? []
+                    : events.flatMap(({ eventTimeUs }) => [-1, 0, 1].map((step) => eventTimeUs + expireUs + step));
+                const times = [...readTimesOf(layout, events, earliest), ...edges].filter(
+                  (at) => at > -8_000_000_000_000_000 && Number.isSafeInteger(at),
+                );
                 for (const [number, pick] of picks.entries()) {
                   const atUs = times[pick % times.length];
                   if (atUs === undefined) continue;

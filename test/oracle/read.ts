@@ -11,13 +11,25 @@ export function trainingValues<Row>(
   events: readonly OracleEvent[],
   atUs: number,
 ): OracleValue[] {
+  const before = unexpired(
+    view,
+    events.filter(({ eventTimeUs }) => eventTimeUs < atUs),
+    atUs,
+  );
   return view.features.map((feature, index) => {
     const span = spanOf(feature);
-    const seen = events.filter(
-      ({ eventTimeUs }) => eventTimeUs < atUs && (span === null || covers(span, eventTimeUs, atUs)),
-    );
+    const seen = before.filter(({ eventTimeUs }) => span === null || covers(span, eventTimeUs, atUs));
     return windowValue(view, index, seen);
   });
+}
+
+/** "expired iff newest ≤ t − expire, even inside a longer window": as if there were no event. */
+function unexpired<Row>(
+  { expireUs }: OracleView<Row>,
+  events: readonly OracleEvent[],
+  atUs: number,
+): readonly OracleEvent[] {
+  return expireUs !== undefined && newestOf(events) <= atUs - expireUs ? [] : events;
 }
 
 /** What `read(state, t)` answers, the state being that of these events. */
@@ -29,7 +41,8 @@ export interface OracleServed {
 }
 
 /** Serving: whole tiles, those that the state still has. */
-export function servedValues<Row>(view: OracleView<Row>, events: readonly OracleEvent[], atUs: number): OracleServed {
+export function servedValues<Row>(view: OracleView<Row>, applied: readonly OracleEvent[], atUs: number): OracleServed {
+  const events = unexpired(view, applied, atUs);
   const newestUs = newestOf(events);
   const values = view.features.map((feature, index) => {
     const span = spanOf(feature);

@@ -10,7 +10,21 @@ import { oracleLogOf, visitSource, visitView } from './visits.ts';
 
 test(`reads by bisection are the naive ones (seed ${lawSeed})`, () => {
   const logs = randomVisits({ historyRows: 0, topicRecords: 80, partitions: 1 });
-  const after = fc.constantFrom(-1, 0, 1, 30e6, 60e6, 90e6, 3000e6, 3600e6, 86_400e6, 86_400e6 + 1, 13 * 86_400e6);
+  const after = fc.constantFrom(
+    -1,
+    0,
+    1,
+    30e6,
+    60e6,
+    90e6,
+    3000e6,
+    3600e6,
+    86_400e6,
+    2 * 86_400e6 - 1,
+    2 * 86_400e6,
+    86_400e6 + 1,
+    13 * 86_400e6,
+  );
   fc.assert(
     fc.property(logs, fc.array(fc.tuple(fc.nat(1000), after), { maxLength: 20 }), (log, reads) => {
       const view = visitView(log.settings.idKind);

@@ -25,11 +25,15 @@ export function sortedTrainingValues<Row>(
   sorted: readonly OracleEvent[],
   atUs: number,
 ): OracleValue[] {
-  const past = firstFrom(sorted, atUs);
+  const before = firstFrom(sorted, atUs);
+  const { expireUs } = view;
+  const isExpired = expireUs !== undefined && before > 0 && sorted[before - 1]!.eventTimeUs <= atUs - expireUs;
+  const past = isExpired ? 0 : before;
   const values = view.features.map((feature, index): OracleValue => {
     const span = spanOf(feature);
     const endUs = atUs - (span?.agoUs ?? 0);
-    const from = span === null ? 0 : firstFrom(sorted, tileOf(endUs - span.windowUs, span.hopUs) * span.hopUs);
+    const from =
+      span === null ? 0 : Math.min(past, firstFrom(sorted, tileOf(endUs - span.windowUs, span.hopUs) * span.hopUs));
     const until =
       span === null ? past : Math.min(past, firstFrom(sorted, (tileOf(endUs, span.hopUs) + 1) * span.hopUs));
     const { aggregate, input, where, by } = feature;

@@ -49,6 +49,8 @@ export interface OracleView<Row> {
   /** The type of the source's event id; `null`: it declares none. */
   readonly idType: OracleType | null;
   readonly features: readonly OracleFeature<Row>[];
+  /** "read as never seen at t when the newest event is at or before t − expire"; undefined: never. */
+  readonly expireUs?: number | undefined;
 }
 
 /** An event as the reducers have it: one input per feature, null to skip (of `count()` of rows, `true`). */

@@ -111,6 +111,7 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
     where: ({ kept }) => kept,
     key: ({ who }) => who,
     idType: ID_TYPES[idKind],
+    expireUs: 2 * 86_400_000_000,
     features: [
       { name: 'visits_2m', aggregate: 'count', input: null, over: { window: '2m', hop: '30s' } },
       { name: 'numbers', aggregate: 'count', input: { type: INT, of: ({ n }) => n }, over: null },

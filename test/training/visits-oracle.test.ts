@@ -34,6 +34,9 @@ const EDGES = [
   60 * MINUTE,
   120 * MINUTE,
   1440 * MINUTE,
+  // When an entity expires.
+  2880 * MINUTE,
+  2880 * MINUTE,
   13 * 1440 * MINUTE,
 ];
 const label: fc.Arbitrary<Label> = fc.record({
@@ -111,6 +114,11 @@ async function expectSet(
       return [name, errors === undefined ? {} : { 'value-out-of-range': errors }];
     }),
   );
+  const unseen = spine.filter(({ who, atUs }) => {
+    const before = (entities.get(who) ?? []).filter(({ eventTimeUs }) => eventTimeUs < atUs);
+    return before.every(({ eventTimeUs }) => eventTimeUs <= atUs - oracle.expireUs!);
+  });
+  expect(manifest.views[0]!.rowsWithoutState).toBe(unseen.length);
   const count = (outcome: string) => outcomes.steps.filter((step) => step.outcome === outcome).length;
   expect(manifest.views[0]!.counts).toMatchObject({
     records: outcomes.steps.length,

@@ -319,6 +319,9 @@ test('a join key that is no field of the same type needs a key function', () => 
   featureView('v', { entity: city, source: events, where: (e) => e.count, features });
   // @ts-expect-error not a duration
   featureView('v', { entity: city, source: events, refresh: 'daily', features });
+  featureView('v', { entity: city, source: events, expire: '180d', features });
+  // @ts-expect-error no duration
+  featureView('v', { entity: city, source: events, expire: 180, features });
   expect(pair.name).toBe('pair');
 });
 

@@ -38,6 +38,7 @@ const visits = featureView('visitor_visits', {
   entity: visitor,
   source: sources.text,
   where: (e) => e.kept,
+  expire: '2d',
   features: (f) => ({
     visits_2m: f.count().over('2m', { hop: '30s' }),
     numbers: f.count('n'),

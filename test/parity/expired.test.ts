@@ -1,0 +1,123 @@
+import { afterEach, expect, inject, test } from 'vitest';
+import { codeOf } from '../../engine/define/known-code.ts';
+import { explainFeatures } from '../../engine/parity/explain-features.ts';
+import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { openWorld, type ParityWorld } from './parity-world.ts';
+
+const HOUR_US = 3_600_000_000;
+/** Hours since now: the stream's commits are made at the database's present. */
+const START_US = Math.floor(Date.now() / 3_600_000) * HOUR_US - 40 * HOUR_US;
+
+let open: (ParityWorld & { close(): Promise<void> }) | null = null;
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+/** Purchases that expire after 12 hours, shorter than the windows; now is hour 20 and a half. */
+async function world(): Promise<ParityWorld> {
+  const view = spendingView({ topic: 'purchases' });
+  open = await openWorld(inject('stack').databaseUrl, {
+    view: { ...view, layout: { ...view.layout, expireUs: 12 * HOUR_US } },
+    nowUs: START_US + 20.5 * HOUR_US,
+  });
+  return open;
+}
+
+function buy(run: ParityWorld, customer: string, hour: number): void {
+  const atUs = START_US + hour * HOUR_US;
+  const at = new Date(atUs / 1000).toISOString();
+  const value = purchaseBytes({ id: `${customer}-${hour}`, at, customer, amount: 10 });
+  run.append(0, [{ value, timestampUs: atUs }]);
+}
+
+test('reads of what had expired are right, before and after a later event', async () => {
+  const run = await world();
+  for (const hour of [1, 2, 8.5]) buy(run, 'edge', hour);
+  buy(run, 'fresh', 9);
+  buy(run, 'later', 1);
+  await run.backfill();
+  buy(run, 'streamed', 2);
+  await run.stream();
+  const keys = [['edge'], ['fresh'], ['later'], ['streamed'], ['nobody']];
+  expect((await run.serve(keys)).map(({ found, values, seq }) => [found, values[0], seq])).toEqual([
+    [false, 0, null],
+    [true, 1, 0],
+    [false, 0, null],
+    [false, 0, null],
+    [false, 0, null],
+  ]);
+  // To the microsecond, and of before.
+  expect((await run.serve([['edge']], { atUs: run.clock.us - 1 })).map(({ found, seq }) => [found, seq])).toEqual([
+    [true, 0],
+  ]);
+  buy(run, 'later', 20);
+  await run.stream();
+  expect((await run.serve(keys)).map(({ found, values }) => [found, values[0]])).toEqual([
+    [false, 0],
+    [true, 1],
+    [true, 2],
+    [false, 0],
+    [false, 0],
+  ]);
+  const { verdict, reads, skipped } = await run.audit();
+  expect({ verdict, reads, skipped }).toEqual({ verdict: 'equal', reads: 11, skipped: {} });
+});
+
+test('a read that found nothing where there was something that had not expired is broken parity', async () => {
+  const run = await world();
+  buy(run, 'ana', 1);
+  buy(run, 'ana', 9);
+  await run.backfill();
+  await run.serve([['ana']], {
+    change: (read) => ({ ...read, found: false, seq: null, values: [0, null, null] }),
+  });
+  const { verdict, differences } = await run.audit();
+  expect(verdict).toBe('broken');
+  expect(differences).toMatchObject([
+    { cause: 'store-corruption', detail: 'the read found no state of an entity that the backfill has one of' },
+  ]);
+});
+
+test('a read of the values of before, where all had expired, is broken parity', async () => {
+  const run = await world();
+  buy(run, 'ana', 1);
+  await run.backfill();
+  const [then] = await run.serve([['ana']], { atUs: START_US + 2 * HOUR_US });
+  expect(then).toMatchObject({ found: true, values: [1, 10, 10] });
+  await run.serve([['ana']], { change: (read) => ({ ...read, found: true, seq: 0, values: then!.values }) });
+  expect(await run.audit()).toMatchObject({ verdict: 'broken', cellsDiffering: 3 });
+});
+
+test('an explanation says since when an entity reads as never seen', async () => {
+  const run = await world();
+  for (const hour of [1, 8]) buy(run, 'ana', hour);
+  await run.backfill();
+  const explain = () =>
+    explainFeatures({
+      view: run.view.name,
+      code: codeOf([run.view]),
+      pool: run.pool,
+      reader: run.reader,
+      archiveDir: null,
+      key: ['ana'],
+      spillDir: run.folder,
+      clock: run.clock,
+    });
+  const expired = await explain();
+  expect(expired).toMatchObject({
+    found: false,
+    expired: new Date((START_US + 20 * HOUR_US) / 1000).toISOString().replace('Z', '000Z'),
+    seq: 0,
+    ahead: false,
+  });
+  expect(expired.features.map(({ value, replayed, tiles, records }) => [value, replayed, tiles, records])).toEqual([
+    [0, 0, [], []],
+    [null, null, [], []],
+    [null, null, [], []],
+  ]);
+  run.clock.us = START_US + 20 * HOUR_US - 1;
+  const before = await explain();
+  expect(before).toMatchObject({ found: true, expired: null, seq: 0 });
+  expect(before.features[0]).toMatchObject({ value: 2, records: [{}, {}] });
+});
