@@ -1,3 +1,4 @@
+import { roleAt } from '../engine/define/service-blocks.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { LAG_KINDS } from '../engine/training/comparison-types.ts';
 import { RESULT_MOST_BYTES } from '../workflows/bounded.ts';
@@ -11,9 +12,12 @@ const SHARE = 0.000_012_345_678_901_234_5;
 /** A feature service, as far as its size goes. */
 interface ExportedService {
   readonly name: string;
-  readonly views: readonly {
+  readonly blocks: readonly {
     readonly name: string;
-    readonly layout: { readonly features: readonly { readonly name: string }[] };
+    readonly view: {
+      readonly name: string;
+      readonly layout: { readonly features: readonly { readonly name: string }[] };
+    };
   }[];
 }
 
@@ -25,7 +29,7 @@ interface ExportedService {
 export function refuseLargeExport(service: ExportedService, compare: boolean): void {
   const bytes = exportResultBytes(service, compare);
   if (bytes <= RESULT_MOST_BYTES) return;
-  const features = service.views.reduce((sum, { layout }) => sum + layout.features.length, 0);
+  const features = service.blocks.reduce((sum, { view }) => sum + view.layout.features.length, 0);
   throw new MillraceError(
     'result-too-large',
     `feature service "${service.name}": what an export of its ${features} features${compare ? ', compared,' : ''} comes to is up to ${bytes} bytes; Temporal takes ${RESULT_MOST_BYTES}`,
@@ -45,10 +49,10 @@ export function refuseLargeExport(service: ExportedService, compare: boolean): v
  */
 export function exportResultBytes(service: ExportedService, compare: boolean): number {
   let bytes = REST_BYTES;
-  for (const { name: view, layout } of service.views) {
-    for (const { name: feature } of layout.features) {
-      const column = `${view}__${feature}`;
-      bytes += written(summaryOf(column)) + (compare ? written(comparedOf(view, feature, column)) : 0);
+  for (const block of service.blocks) {
+    for (const { name: feature } of block.view.layout.features) {
+      const column = `${block.name}__${feature}`;
+      bytes += written(summaryOf(column)) + (compare ? written(comparedOf(block, feature, column)) : 0);
     }
   }
   return bytes;
@@ -64,10 +68,11 @@ function summaryOf(column: string): ExportSummary['features'][number] {
 
 type Compared = NonNullable<ExportSummary['comparison']>['features'][number];
 
-function comparedOf(view: string, feature: string, column: string): Compared {
+function comparedOf(block: ExportedService['blocks'][number], feature: string, column: string): Compared {
   const kinds = Object.fromEntries(LAG_KINDS.map((kind) => [kind, ROWS])) as Compared['kinds'];
   return {
-    view,
+    view: block.view.name,
+    ...roleAt(block),
     feature,
     column,
     labels: ROWS,

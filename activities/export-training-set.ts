@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { viewsOf } from '../engine/define/service-blocks.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
@@ -37,7 +38,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const repeatOf = input.repeatOf === undefined ? undefined : await readManifest(pathOf(input.repeatOf));
   const service = await serviceAsServed(deps, defined, repeatOf);
   refuseLargeExport(service, input.compare === true);
-  const withTopic = service.views.find((view) => view.source.topic !== null);
+  const withTopic = viewsOf(service).find((view) => view.source.topic !== null);
   const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
     const { onWait, report } = memoryWait(pulse);
     return await runExport({

@@ -1,4 +1,5 @@
 import type { CompiledService, CompiledView } from '../engine/define/compiled-view.ts';
+import { blockOf, columnsByKey, viewsOf } from '../engine/define/service-blocks.ts';
 import { isCodeNotAtHand } from '../engine/define/known-code.ts';
 import { liveVersion } from '../engine/postgres/live-version.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
@@ -24,5 +25,10 @@ export async function serviceAsServed(
       throw error;
     }
   };
-  return { ...service, views: await Promise.all(service.views.map(viewOf)) };
+  const views = new Map<CompiledView, CompiledView>();
+  for (const view of viewsOf(service)) views.set(view, await viewOf(view));
+  return {
+    ...service,
+    blocks: service.blocks.map((block) => blockOf(views.get(block.view)!, block.name, columnsByKey(block))),
+  };
 }

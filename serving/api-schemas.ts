@@ -120,7 +120,12 @@ export const featuresResponseSchema = z
         'The x-request-id given, else a new one; the serving log and the x-request-id header of the answer have the same.',
       example: '5f0c7a52-3f0e-4f7e-9c43-0a8f3f6c1f11',
     }),
-    results: z.array(z.object({ entity: entitySchema, views: z.record(z.string(), viewReadSchema) })),
+    results: z.array(
+      z.object({
+        entity: entitySchema,
+        views: z.record(z.string(), viewReadSchema).openapi({ description: 'By view; of a service, by view or role.' }),
+      }),
+    ),
   })
   .openapi('FeaturesResponse');
 
@@ -232,7 +237,29 @@ export const sourcesResponseSchema = z
 
 /** The answer of `GET /v1/services`. */
 export const servicesResponseSchema = z
-  .object({ services: z.array(z.object({ service: z.string(), views: z.array(z.string()).readonly() })) })
+  .object({
+    services: z.array(
+      z.object({
+        service: z.string(),
+        views: z.array(z.string()).readonly(),
+        blocks: z
+          .array(
+            z.object({
+              name: z.string().openapi({
+                description: 'A view, or a role of one: what `views` of an answer has it by.',
+                example: 'from',
+              }),
+              view: z.string().openapi({ example: 'airport_traffic' }),
+              keys: z.record(z.string(), z.string()).openapi({
+                description: 'Join key of the view to the name it goes by in a request.',
+                example: { airport: 'origin' },
+              }),
+            }),
+          )
+          .readonly(),
+      }),
+    ),
+  })
   .openapi('ServicesResponse');
 
 export const errorSchema = z

@@ -38,7 +38,7 @@ import {
   viewsResponseSchema,
 } from './api-schemas.ts';
 import { errorResponse, invalidRequest } from './error-response.ts';
-import { readRequest, type ServiceViews } from './read-request.ts';
+import { readRequest, type ServedService } from './read-request.ts';
 import { viewProgress } from './view-progress.ts';
 
 const UNDEFINED_TABLE = '42P01';
@@ -49,7 +49,7 @@ export interface ApiDeps {
   readonly pool: pg.Pool;
   readonly clock: Clock;
   /** The feature services that requests may name. */
-  readonly services: ReadonlyMap<string, ServiceViews>;
+  readonly services: ReadonlyMap<string, ServedService>;
   /** Takes what is served; undefined: nothing is logged. */
   readonly servingLog?: ServingLog | undefined;
   /** Makes request ids. */

@@ -1,28 +1,39 @@
 import { refusal } from '../engine/values/convert.ts';
 import { formatDateTime } from '../engine/values/iso-time.ts';
 import { typedReading } from '../engine/values/typed-reading.ts';
+import { columnsByKey } from '../engine/define/service-blocks.ts';
+import { keyColumns } from '../engine/define/view-role.ts';
+import type { ScalarValue } from '../engine/values/field-type.ts';
+import type { ViewLayout } from '../engine/define/view-layout.ts';
 import type { FeatureTags } from '../engine/define/feature-lock.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { distinctKeys } from '../engine/online/distinct-keys.ts';
 import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { forbidden } from './access/gate.ts';
-import { readTagged } from './read-tagged.ts';
+import { readTagged, type TaggedOptions } from './read-tagged.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
 import { jsonTree } from '../engine/values/composite-text.ts';
 import type { JsonTree } from '../engine/values/json-values.ts';
 
-/** What the API knows of a feature service. */
-export interface ServiceViews {
-  readonly views: readonly { readonly name: string }[];
+/** What the API knows of a feature service; a `CompiledService` has it. */
+export interface ServedService {
+  readonly blocks: readonly {
+    /** The view's, or that of its role. */
+    readonly name: string;
+    readonly view: { readonly name: string; readonly layout: Pick<ViewLayout, 'keys'> };
+    /** Per join key of the view: the name it goes by. */
+    readonly columns: readonly string[];
+  }[];
   /** Share of entities whose reads are logged, as the definition says. */
   readonly servingLog?: number | undefined;
 }
 
 export interface ReadDeps {
   readonly store: OnlineStore;
-  readonly services: ReadonlyMap<string, ServiceViews>;
+  readonly services: ReadonlyMap<string, ServedService>;
   /** Whether the caller may read a view, or a service as a whole. */
   readonly mayRead: (kind: 'view' | 'service', name: string) => boolean;
   /** Told what the request costs (entities times views) before anything is looked up. */
@@ -33,9 +44,18 @@ export interface ReadDeps {
   readonly servingLog: ServingLog | undefined;
 }
 
-/** Which features of which views a request wants; undefined: all. In the request's order. */
-function wantedViews(request: FeaturesRequest, { services, mayRead }: ReadDeps): Map<string, string[] | undefined> {
-  const wanted = new Map<string, string[] | undefined>();
+/** What a request wants under one name. */
+interface WantedBlock {
+  readonly name: string;
+  readonly view: string;
+  /** Undefined: all. */
+  readonly features: readonly string[] | undefined;
+  /** Join key to the name it goes by, where that is another one. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+/** What a request wants, in its order. */
+function wantedBlocks(request: FeaturesRequest, { services, mayRead }: ReadDeps): WantedBlock[] {
   if (request.service !== undefined) {
     // Before it is looked for: what a token does not cover is not told apart from what is not there.
     if (!mayRead('service', request.service)) throw forbidden(`read the service "${request.service}"`);
@@ -50,9 +70,14 @@ function wantedViews(request: FeaturesRequest, { services, mayRead }: ReadDeps):
         },
       );
     }
-    for (const view of service.views) wanted.set(view.name, undefined);
-    return wanted;
+    return service.blocks.map((block) => ({
+      name: block.name,
+      view: block.view.name,
+      features: undefined,
+      columns: columnsByKey(block),
+    }));
   }
+  const wanted = new Map<string, string[] | undefined>();
   for (const name of request.features ?? []) {
     const [view = '', feature, ...rest] = name.split('.');
     if (view === '' || feature === '' || rest.length > 0) {
@@ -66,7 +91,7 @@ function wantedViews(request: FeaturesRequest, { services, mayRead }: ReadDeps):
     else if (known === undefined) wanted.set(view, [feature]);
     else if (!known.includes(feature)) known.push(feature);
   }
-  return wanted;
+  return [...wanted].map(([view, features]) => ({ name: view, view, features, columns: {} }));
 }
 
 const timeReading = typedReading({ kind: 'timestamp' });
@@ -82,14 +107,16 @@ function requestTime(at: string | undefined, nowUs: () => number): number {
   return atUs as number;
 }
 
-/** Refuses names that are a join key of none of the views: a misspelt key must not pass unseen. */
+/** Refuses names that are a join key of nothing that is asked for: a misspelt key must not pass unseen. */
 async function refuseStrayKeys(
   store: OnlineStore,
-  views: readonly string[],
+  blocks: readonly WantedBlock[],
   entities: readonly Readonly<Record<string, unknown>>[],
 ): Promise<void> {
-  const served = await Promise.all(views.map((view) => store.describe(view)));
-  const names = new Set(served.flatMap(({ layout }) => layout.keys.map((key) => key.name)));
+  const columns = await Promise.all(
+    blocks.map(async (block) => keyColumns((await store.describe(block.view)).layout.keys, block.columns)),
+  );
+  const names = new Set(columns.flat());
   for (const [index, entity] of entities.entries()) {
     const stray = Object.keys(entity).find((name) => !names.has(name));
     if (stray === undefined) continue;
@@ -102,7 +129,9 @@ async function refuseStrayKeys(
   }
 }
 
-function viewJson(read: ViewRead, tags: FeatureTags | null): FeaturesResponse['results'][number]['views'][string] {
+type ViewJson = FeaturesResponse['results'][number]['views'][string];
+
+function viewJson(read: ViewRead, tags: FeatureTags | null): ViewJson {
   const values: Record<string, JsonTree> = {};
   for (const [index, feature] of read.features.entries()) {
     values[feature.name] = jsonTree(feature.result, read.values[index] ?? null);
@@ -120,39 +149,69 @@ function viewJson(read: ViewRead, tags: FeatureTags | null): FeaturesResponse['r
   };
 }
 
-/** Answers `POST /v1/features`: one query per view, whatever the number of entities. */
+/** What a block answers, per entity of the request. */
+interface BlockAnswer {
+  readonly block: WantedBlock;
+  readonly keys: readonly (readonly ScalarValue[])[];
+  readonly reads: readonly ViewRead[];
+  readonly shown: readonly ViewJson[];
+}
+
+/** Reads what the blocks of one view ask for: an entity that several name once. */
+async function readView(
+  view: string,
+  blocks: readonly WantedBlock[],
+  entities: readonly Readonly<Record<string, unknown>>[],
+  options: TaggedOptions,
+  { store, onReads }: ReadDeps,
+): Promise<BlockAnswer[]> {
+  const asked = await Promise.all(
+    blocks.map(({ columns }) => store.keysOf(view, entities, typedReading, true, columns)),
+  );
+  const { keys, places } = distinctKeys(asked);
+  const { reads, tags } = await readTagged(store, view, keys, options);
+  onReads(view, reads);
+  const shown = reads.map((read) => viewJson(read, tags));
+  return blocks.map((block, at) => ({
+    block,
+    keys: asked[at]!,
+    reads: places[at]!.map((place) => reads[place]!),
+    shown: places[at]!.map((place) => shown[place]!),
+  }));
+}
+
+/** Answers `POST /v1/features`: one query per view, whatever the number of entities and of the view's roles. */
 export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Promise<FeaturesResponse> {
   const { store, servingLog, requestId } = deps;
-  const wanted = wantedViews(request, deps);
-  const views = [...wanted.keys()];
+  const wanted = wantedBlocks(request, deps);
   const entities = request.entities ?? [request.entity ?? {}];
-  deps.onLookUps(entities.length * views.length);
+  deps.onLookUps(entities.length * wanted.length);
   const atUs = requestTime(request.at, deps.nowUs);
-  await refuseStrayKeys(store, views, entities);
+  await refuseStrayKeys(store, wanted, entities);
+  const { tags, accept } = request;
   const perView = await Promise.all(
-    views.map(async (view) => {
-      const keys = await store.keysOf(view, entities, typedReading, true);
-      const { reads, tags } = await readTagged(store, view, keys, {
-        atUs,
-        features: wanted.get(view),
-        tags: request.tags?.[view],
-        accept: request.accept,
-      });
-      deps.onReads(view, reads);
-      return { keys, reads, shown: reads.map((read) => viewJson(read, tags)) };
+    [...Map.groupBy(wanted, ({ view }) => view)].map(([view, blocks]) => {
+      // Blocks of one view ask for the same of it: roles come with a service, and that has all features.
+      const options = { atUs, features: blocks[0]!.features, tags: tags?.[view], accept };
+      return readView(view, blocks, entities, options, deps);
     }),
   );
+  const answered = new Map(perView.flat().map((answer) => [answer.block, answer]));
+  const answers = wanted.map((block) => answered.get(block)!);
   if (servingLog !== undefined) {
     // Only now: where one view fails the caller is served nothing.
     const service = request.service ?? null;
     const sample = service === null ? undefined : deps.services.get(service)?.servingLog;
-    for (const { keys, reads } of perView) servingLog.offer(requestId, service, reads, keys, sample);
+    for (const { block, keys, reads } of answers) {
+      const role = block.name === block.view ? null : block.name;
+      servingLog.offer(requestId, service, reads, keys, sample, role);
+    }
   }
   return {
     request_id: requestId,
     results: entities.map((entity, index) => ({
       entity,
-      views: Object.fromEntries(views.map((view, at) => [view, perView[at]!.shown[index]!])),
+      views: Object.fromEntries(answers.map(({ block, shown }) => [block.name, shown[index]!])),
     })),
   };
 }

@@ -16,7 +16,7 @@ import { type AccessSettings, checkExposure, openAccess } from './access/open-ac
 import { apiLog, type LogLevel } from './api-log.ts';
 import { corruptLog } from './corrupt-log.ts';
 import { createApi } from './create-api.ts';
-import type { ServiceViews } from './read-request.ts';
+import type { ServedService } from './read-request.ts';
 
 /** Requests under way get this long once a stop was asked for. */
 const DRAIN_MS = 10_000;
@@ -32,7 +32,7 @@ export type StartApiOptions = (
   | { readonly pool: pg.Pool }
 ) & {
   /** Where the feature services that requests may name come from. */
-  readonly definitions?: { readonly services: ReadonlyMap<string, ServiceViews> } | undefined;
+  readonly definitions?: { readonly services: ReadonlyMap<string, ServedService> } | undefined;
   /** Default 0: a free one. */
   readonly port?: number | undefined;
   /** Default 127.0.0.1. */
@@ -124,7 +124,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLog(log) }),
     pool,
     clock,
-    services: options.definitions?.services ?? new Map<string, ServiceViews>(),
+    services: options.definitions?.services ?? new Map<string, ServedService>(),
     servingLog,
     newId,
     gate: access.gate,

@@ -130,7 +130,10 @@ export class Readers {
     const [service, key]: readonly [FeatureService, Readonly<Record<string, unknown>>] = random.chance(0.5)
       ? [shopModel, { shop: anyShop(random) }]
       : [customerModel, { customer: anyCustomer(random) }];
-    const cells = service.views.reduce((sum, view) => sum + Object.keys(view.build()).length, 0);
+    const cells = service.views.reduce(
+      (sum, member) => sum + Object.keys((member.kind === 'view-role' ? member.view : member).build()).length,
+      0,
+    );
     if (random.chance(0.5)) {
       const answer = await this.#options.client.getService(service, key as never);
       for (const [view, { errors }] of Object.entries(answer)) refuseErrors(view, errors);

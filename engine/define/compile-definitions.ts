@@ -1,6 +1,7 @@
 import { checkHistory, type HistoryInspector } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
+import { checkServices, compileService } from './compile-service.ts';
 import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
 import { declaredIdentity } from './declared-identity.ts';
@@ -12,7 +13,7 @@ import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
-import { nameFault, SERVED_SOURCE } from './names.ts';
+import { SERVED_SOURCE } from './names.ts';
 import { probePurity } from './probe-purity.ts';
 import type { Source } from './source.ts';
 import { viewTags } from './view-tags.ts';
@@ -55,6 +56,7 @@ export async function compileDefinitions(
   for (const entity of collected.entities) {
     entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', entity.name)));
   }
+  checkServices(collected.services, { views: new Set(collected.views.keys()), entities }, faults);
   const judged: JudgedView[] = [];
   for (const [definition, entry] of collected.views) {
     const report = faultReporter(faults, 'feature view', definition.name);
@@ -109,8 +111,7 @@ export async function compileDefinitions(
   }
   const services = new Map<string, CompiledService>();
   for (const service of collected.services) {
-    const members = service.views.flatMap((view) => byDefinition.get(view) ?? []);
-    services.set(service.name, { name: service.name, views: members, servingLog: service.options.servingLog });
+    services.set(service.name, compileService(service, byDefinition));
   }
   return {
     folder: loaded.folder,
@@ -157,7 +158,6 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
       else if (given.kind === 'source') sources.add(given);
     }
   }
-  for (const service of services) checkService(service, views, faultReporter(faults, 'feature service', service.name));
   reportDuplicates('entity', entities, faults);
   reportDuplicates('source', sources, faults);
   reportDuplicates('feature view', views.keys(), faults);
@@ -182,49 +182,6 @@ function reportDuplicates(
     }
     seen.add(name);
   }
-}
-
-function checkService(
-  service: FeatureService,
-  views: ReadonlyMap<FeatureView, LoadedDefinition>,
-  report: ReturnType<typeof faultReporter>,
-): void {
-  const name = nameFault(service.name);
-  if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
-  const sample: unknown = service.options?.servingLog;
-  if (sample !== undefined && !(typeof sample === 'number' && sample >= 0 && sample <= 1)) {
-    report(
-      'invalid-sample',
-      'servingLog',
-      `expected a share of entities from 0 to 1, received ${typeof sample === 'number' ? sample : JSON.stringify(sample)}`,
-      'Give e.g. { servingLog: 0.05 }.',
-    );
-  }
-  if (!Array.isArray(service.views) || service.views.length === 0) {
-    report('no-views', 'views', 'names no views', 'Give the feature views one model reads: [routeDelays].');
-    return;
-  }
-  const seen = new Set<string>();
-  service.views.forEach((view: unknown, index) => {
-    const path = `views[${index}]`;
-    if (!isDefinition(view) || view.kind !== 'feature-view') {
-      report(
-        'unknown-view',
-        path,
-        `is not a feature view but ${typeof view}`,
-        'Give what featureView(...) returns; an import cycle makes it undefined.',
-      );
-    } else if (!views.has(view)) {
-      report(
-        'unknown-view',
-        path,
-        `view "${view.name}" is not among the definitions`,
-        'Export it from the folder of definitions.',
-      );
-    } else if (seen.has(view.name))
-      report('duplicate-name', path, `names view "${view.name}" twice`, 'Name each view once.');
-    else seen.add(view.name);
-  });
 }
 
 /** Two sources over one topic would give each other's records to the dead letters. */

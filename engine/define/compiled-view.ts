@@ -128,10 +128,19 @@ export interface CompiledView {
   prepare(event: LogEvent, out: PreparedEvent): PrepareOutcome;
 }
 
-/** A feature service: the list one model reads, in order. */
+/** What a service has under one name: a view, plain or in a role. */
+export interface ServiceBlock {
+  /** The view's name, or the role's. */
+  readonly name: string;
+  readonly view: CompiledView;
+  /** Per join key of the view, in layout order: the name it goes by. */
+  readonly columns: readonly string[];
+}
+
+/** A feature service: what one model reads, in order. A view may stand in several blocks. */
 export interface CompiledService {
   readonly name: string;
-  readonly views: readonly CompiledView[];
+  readonly blocks: readonly ServiceBlock[];
   /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
   readonly servingLog?: number | undefined;
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Definitions } from './compiled-view.ts';
+import { viewsOf } from './service-blocks.ts';
 
 /** Feature to tag. */
 export type FeatureTags = Readonly<Record<string, string>>;
@@ -21,12 +22,12 @@ export const LOCK_FILE = 'millrace.lock.json';
 export function lockOf({ services, views }: Pick<Definitions, 'services' | 'views'>): FeatureLock {
   const tagsOf = (names: readonly string[]): Record<string, FeatureTags> =>
     Object.fromEntries(names.toSorted().map((name) => [name, views.get(name)?.tags?.features ?? {}]));
-  const named = new Set([...services.values()].flatMap((service) => service.views.map(({ name }) => name)));
+  const named = new Set([...services.values()].flatMap((service) => viewsOf(service).map(({ name }) => name)));
   return {
     services: Object.fromEntries(
       [...services.values()]
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-        .map((service) => [service.name, tagsOf(service.views.map(({ name }) => name))]),
+        .map((service) => [service.name, tagsOf(viewsOf(service).map(({ name }) => name))]),
     ),
     views: tagsOf([...views.keys()].filter((name) => !named.has(name))),
   };

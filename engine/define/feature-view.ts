@@ -3,6 +3,7 @@ import type { Duration } from './duration.ts';
 import type { Entity } from './entity.ts';
 import { type Feature, type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
 import type { Source } from './source.ts';
+import type { ViewRole } from './view-role.ts';
 
 /** A feature view as `featureView()` gives it; `Keys` and `Features` carry the types that reading it needs. */
 export interface FeatureView<
@@ -20,6 +21,18 @@ export interface FeatureView<
   readonly expire: string | null;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
+  /**
+   * The view in a role of a service: under a name of its own, its entity found by other columns. One view may stand in several roles, and plain too.
+   *
+   * @param role a name that no view has; it stands where the view's would: `values` of a read, columns of a training set
+   * @param columns join key to the column it goes by; a key that is not named keeps its name
+   * @example
+   * featureService('delay_model', [traffic.as('from', { airport: 'origin' }), traffic.as('to', { airport: 'destination' })]);
+   */
+  as<const Role extends string, const Columns extends Readonly<Record<string, string>>>(
+    role: Role,
+    columns: Columns & { readonly [Key in Exclude<keyof Columns, keyof Keys>]: never },
+  ): ViewRole<Role, FeatureView<Name, Keys, Features>, Columns>;
 }
 
 /** The join keys a view is read by. */
@@ -87,7 +100,7 @@ export function featureView<
   options: ViewOptions<Keys, Members, Features> &
     (AllFit<Keys, Members> extends true ? unknown : { readonly key: (row: RowOf<Members>) => KeyResult<Keys> }),
 ): FeatureView<Name, Keys, Features> {
-  return Object.freeze({
+  const view: FeatureView<Name, Keys, Features> = Object.freeze({
     kind: 'feature-view',
     name,
     entity: options.entity,
@@ -97,5 +110,10 @@ export function featureView<
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
     build: () => options.features(featureBuilder<Members>()),
+    as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(
+      role: Role,
+      columns: Columns,
+    ) => Object.freeze({ kind: 'view-role' as const, name: role, view, columns }),
   });
+  return view;
 }

@@ -1,4 +1,5 @@
 import { nameOfType } from '../values/type-name.ts';
+import { columnsByKey } from './service-blocks.ts';
 import type { ViewLayout } from './view-layout.ts';
 
 /** An entity, and the views of it. */
@@ -15,10 +16,20 @@ export interface SourceRow {
   readonly views: readonly string[];
 }
 
-/** A feature service, its views in its order. */
+/** A feature service, its views in its order, each once. */
 export interface ServiceRow {
   readonly service: string;
   readonly views: readonly string[];
+  /** What is read of it, by the name it is read by: a view, or a role of one. */
+  readonly blocks: readonly BlockRow[];
+}
+
+/** A view or a role of a service. */
+export interface BlockRow {
+  readonly name: string;
+  readonly view: string;
+  /** Join key of the view to the name it goes by. */
+  readonly keys: Readonly<Record<string, string>>;
 }
 
 /**
@@ -53,10 +64,23 @@ export function listSources(
 
 /** The services by name. */
 export function listServices(
-  services: ReadonlyMap<string, { readonly views: readonly { readonly name: string }[] }>,
+  services: ReadonlyMap<
+    string,
+    {
+      readonly blocks: readonly {
+        readonly name: string;
+        readonly view: { readonly name: string; readonly layout: Pick<ViewLayout, 'keys'> };
+        readonly columns: readonly string[];
+      }[];
+    }
+  >,
 ): ServiceRow[] {
   return [...services]
-    .map(([service, { views }]) => ({ service, views: views.map(({ name }) => name) }))
+    .map(([service, { blocks }]) => ({
+      service,
+      views: [...new Set(blocks.map(({ view }) => view.name))],
+      blocks: blocks.map((block) => ({ name: block.name, view: block.view.name, keys: columnsByKey(block) })),
+    }))
     .toSorted((a, b) => (a.service < b.service ? -1 : 1));
 }
 

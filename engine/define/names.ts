@@ -51,13 +51,25 @@ export function sqlNameFault(name: unknown): string | null {
   return nameFault(name) ?? (reservedWords.has(String(name)) ? `"${String(name)}" is a reserved word of SQL` : null);
 }
 
+interface NameFault {
+  readonly code: 'reserved-name' | 'invalid-name';
+  readonly message: string;
+}
+
 /** Why a feature or a join key cannot have this name, or null: `reserved-name` where a surface has it for itself. */
-export function columnNameFault(
-  name: string,
-): { readonly code: 'reserved-name' | 'invalid-name'; readonly message: string } | null {
-  const where = reservedNames.get(name);
-  if (where !== undefined) return { code: 'reserved-name', message: `"${name}" is reserved: ${where}` };
-  const message = sqlNameFault(name);
+export function columnNameFault(name: string): NameFault | null {
+  return faultOf(name, sqlNameFault);
+}
+
+/** The same of a name that a join key goes by in requests and training sets alone, never in SQL. */
+export function columnFault(name: unknown): NameFault | null {
+  return faultOf(name, nameFault);
+}
+
+function faultOf(name: unknown, formFault: (name: unknown) => string | null): NameFault | null {
+  const where = reservedNames.get(String(name));
+  if (where !== undefined) return { code: 'reserved-name', message: `"${String(name)}" is reserved: ${where}` };
+  const message = formFault(name);
   return message === null ? null : { code: 'invalid-name', message };
 }
 

@@ -2,6 +2,7 @@ import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
+import { viewsOf } from './service-blocks.ts';
 import { shownInputs } from './shown-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
 
@@ -68,7 +69,7 @@ export interface RunningView {
 export function describePlan(definitions: Definitions, live?: ReadonlyMap<string, RunningView>): PlanRow[] {
   return [...definitions.views.values()].map((view) => {
     const running = live?.get(view.name) ?? null;
-    const services = [...definitions.services.values()].filter((service) => service.views.includes(view));
+    const services = [...definitions.services.values()].filter((service) => viewsOf(service).includes(view));
     const { source } = view;
     return {
       view: view.name,

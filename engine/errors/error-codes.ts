@@ -52,6 +52,8 @@ export const ERROR_CODES = {
     'too-many-tiles': 'A window consists of more tiles than one state may hold.',
     'invalid-sample': 'The share of entities whose reads are logged is none.',
     'no-views': 'A feature service names no views.',
+    'unknown-join-key': 'A role of a view gives a column to what is no join key of it.',
+    'column-types-differ': 'Two views or roles of a service are read by one column, as different types.',
     'impure-definition':
       'A definition is another one at another time or place: what it says depends on more than its code.',
     'impure-code':

@@ -15,7 +15,9 @@ import { createServingLog, type ServingLogSettings } from '../served/create-serv
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
 import { definitionLayout } from './definition-layout.ts';
+import { distinctKeys } from './distinct-keys.ts';
 import { createOnlineStore } from './online-store.ts';
+import { serviceBlocks } from './service-blocks.ts';
 import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
 import { UsedFeatures } from './used-features.ts';
 import type { CorruptRead, ViewRead } from './view-read.ts';
@@ -51,7 +53,7 @@ type CheckedValues<Values> =
  */
 export type FeatureRead<Values> = ReadFacts & CheckedValues<Values>;
 
-/** What a service's read gives: per view name. */
+/** What a service's read gives: per view or role, by its name. */
 export type ServiceRead<Service> = {
   readonly [View in keyof ServiceValuesOf<Service>]: FeatureRead<ServiceValuesOf<Service>[View]>;
 };
@@ -90,7 +92,10 @@ export interface FeatureClient {
     keys: readonly KeyOf<View>[],
     options?: ViewGetOptions<Feature>,
   ): Promise<FeatureRead<Pick<ValuesOf<View>, Feature>>[]>;
-  /** Every view of a service for one entity; all at the same request time. */
+  /**
+   * Every view and role of a service, by their names, for one request: the columns of `key` are the join keys of all of them. All are read at the same
+   * request time, and all roles of a view by one query; where two name one entity it is read once.
+   */
   getService<Service extends FeatureService>(
     service: Service,
     key: ServiceKeyOf<Service>,
@@ -134,7 +139,6 @@ function microsOf(at: GetOptions['at']): number | undefined {
 
 /** What a view answered to a call, before it is handed out and logged. */
 interface Answer {
-  readonly keys: readonly (readonly ScalarValue[])[];
   readonly reads: readonly ViewRead[];
   readonly tags: NamedRead['tags'];
 }
@@ -223,30 +227,28 @@ export function createClient(options: ClientOptions): FeatureClient {
   };
 
   const answer = async (
-    view: FeatureView,
-    given: readonly Readonly<Record<string, unknown>>[],
+    uses: UsedFeatures,
+    keys: readonly (readonly ScalarValue[])[],
     atUs: number | undefined,
-    asked: Pick<ViewGetOptions, 'accept' | 'features'>,
-    ignoreOthers: boolean,
+    accept: GetOptions['accept'],
   ): Promise<Answer> => {
-    const uses = usedOf(view, asked.features);
-    const keys = given.map((key) => uses.keys.ofObject(key, rowValueReading, ignoreOthers));
+    const { view } = uses;
     for (let tries = 1; ; tries++) {
       try {
-        const reads = await store.get(view.name, keys, { atUs, features: uses.names });
+        const reads = await store.get(view, keys, { atUs, features: uses.names });
         // All of one call are of one version.
         const [first] = reads;
         const changes = first && uses.changesIn(first);
-        const tags = first && changes && isSome(changes) ? await accepted(uses, first, changes, asked.accept) : null;
-        return { keys, reads, tags };
+        const tags = first && changes && isSome(changes) ? await accepted(uses, first, changes, accept) : null;
+        return { reads, tags };
       } catch (error) {
         // Keys and features are right for this definition: where the store refuses them, it serves another one.
         const isOther = isMillraceError(error) && (error.code === 'invalid-key' || error.code === 'unknown-feature');
         if (!isOther) throw error;
-        const { layout, ...served } = await store.describe(view.name);
-        const present = { ...served, view: view.name, keys: layout.keys, features: layout.features };
+        const { layout, ...served } = await store.describe(view);
+        const present = { ...served, view, keys: layout.keys, features: layout.features };
         const changes = uses.changesIn(present);
-        if (isSome(changes)) await accepted(uses, present, changes, asked.accept);
+        if (isSome(changes)) await accepted(uses, present, changes, accept);
         if (tries === MOST_TRIES) throw error;
       }
     }
@@ -258,7 +260,9 @@ export function createClient(options: ClientOptions): FeatureClient {
     asked: ViewGetOptions,
   ): Promise<NamedRead[]> => {
     const requestId = asked.requestId === undefined ? newId() : checkRequestId(asked.requestId);
-    const { reads, keys: read, tags } = await answer(view, keys, microsOf(asked.at), asked, false);
+    const uses = usedOf(view, asked.features);
+    const read = keys.map((key) => uses.keys.ofObject(key, rowValueReading));
+    const { reads, tags } = await answer(uses, read, microsOf(asked.at), asked.accept);
     log?.offer(requestId, null, reads, read);
     return reads.map((each) => namedRead(each, requestId, tags));
   };
@@ -287,12 +291,24 @@ export function createClient(options: ClientOptions): FeatureClient {
       const requestId = given === undefined ? newId() : checkRequestId(given);
       // One time for all views: without it each would be read as of its own arrival.
       const atUs = microsOf(at) ?? clock.nowUs();
-      const keys = [key as Readonly<Record<string, unknown>>];
-      const answers = await Promise.all(service.views.map((view) => answer(view, keys, atUs, { accept }, true)));
+      const columns = key as Readonly<Record<string, unknown>>;
+      const { order, views } = serviceBlocks(service);
+      const answers = await Promise.all(
+        views.map(async ({ view, blocks }) => {
+          const uses = usedOf(view, undefined);
+          const asked = blocks.map((block) => [uses.keys.ofObject(columns, rowValueReading, true, '', block.columns)]);
+          const { keys, places } = distinctKeys(asked);
+          const { reads, tags } = await answer(uses, keys, atUs, accept);
+          return blocks.map((block, at) => ({ block, tags, key: asked[at]![0]!, read: reads[places[at]![0]!]! }));
+        }),
+      );
+      const read = new Map(answers.flat().map((one) => [one.block.name, one]));
+      const inOrder = order.map((name) => read.get(name)!);
       // Only now: where one view fails the caller is served nothing.
-      for (const one of answers) log?.offer(requestId, service.name, one.reads, one.keys, service.options.servingLog);
+      for (const { block, read: one, key } of inOrder)
+        log?.offer(requestId, service.name, [one], [key], service.options.servingLog, block.role);
       return Object.fromEntries(
-        answers.map(({ reads, tags }, index) => [service.views[index]!.name, namedRead(reads[0]!, requestId, tags)]),
+        inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)]),
       ) as ServiceRead<Service>;
     },
     async close() {

@@ -20,8 +20,9 @@ function invalidKey(
   message: string,
   details: Readonly<Record<string, unknown>>,
   place = '',
+  columns: readonly string[] = layout.keys.map(({ name }) => name),
 ): MillraceError {
-  const expected = layout.keys.map((key) => `${key.name}: ${nameOfType(key.type)}`).join(', ');
+  const expected = layout.keys.map((key, index) => `${columns[index]}: ${nameOfType(key.type)}`).join(', ');
   return new MillraceError('invalid-key', `${place}view "${layout.view}", ${message}`, {
     remedy: `Give the join keys of entity "${layout.entity}": { ${expected} }.`,
     details: { view: layout.view, ...details },
@@ -31,18 +32,27 @@ function invalidKey(
 /** Checks join keys against a view's layout; made once per layout. */
 export class EntityKeys {
   readonly #layout: ViewLayout;
+  readonly #names: readonly string[];
   readonly #ofRow: readonly Reading[];
 
   constructor(layout: ViewLayout) {
     this.#layout = layout;
+    this.#names = layout.keys.map(({ name }) => name);
     this.#ofRow = layout.keys.map((key) => rowValueReading(key.type));
   }
 
-  #convert(reading: Reading, name: string, type: ScalarType, value: unknown, place = ''): ScalarValue {
+  #convert(
+    reading: Reading,
+    name: string,
+    type: ScalarType,
+    value: unknown,
+    place = '',
+    columns = this.#names,
+  ): ScalarValue {
     const converted = value === null || value === undefined ? undefined : reading.convert(value);
     if (converted === undefined) {
       const details = { key: name, expected: nameOfType(type) };
-      throw invalidKey(this.#layout, `key "${name}": ${refusal(reading, value)}`, details, place);
+      throw invalidKey(this.#layout, `key "${name}": ${refusal(reading, value)}`, details, place, columns);
     }
     return converted as ScalarValue;
   }
@@ -59,21 +69,24 @@ export class EntityKeys {
   /**
    * Key values by name, each read by `readingOf` its type (`typedReading` for JSON, `rowValueReading` for TypeScript).
    * Names that are no join key are refused unless `ignoreOthers`. Throws MillraceError `invalid-key`, whose message begins with `place`.
+   *
+   * @param columns the names the join keys go by, in layout order; default: their own
    */
   ofObject(
     given: Readonly<Record<string, unknown>>,
     readingOf: (type: ScalarType) => Reading,
     ignoreOthers = false,
     place = '',
+    columns = this.#names,
   ): ScalarValue[] {
-    const { keys } = this.#layout;
-    const unknown = Object.keys(given).find((name) => !keys.some((key) => key.name === name));
-    if (unknown !== undefined && !ignoreOthers) {
-      throw invalidKey(this.#layout, `key "${unknown}": no such join key`, { key: unknown }, place);
+    const unknown = ignoreOthers ? undefined : Object.keys(given).find((name) => !columns.includes(name));
+    if (unknown !== undefined) {
+      throw invalidKey(this.#layout, `key "${unknown}": no such join key`, { key: unknown }, place, columns);
     }
-    return keys.map(({ name, type }) => {
+    return this.#layout.keys.map(({ type }, index) => {
+      const name = columns[index]!;
       const value = Object.hasOwn(given, name) ? given[name] : undefined;
-      return this.#convert(readingOf(type), name, type, value, place);
+      return this.#convert(readingOf(type), name, type, value, place, columns);
     });
   }
 }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Reading } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureTags } from '../define/feature-lock.ts';
+import { keyColumns } from '../define/view-role.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
@@ -43,12 +44,15 @@ export interface OnlineStore {
   /**
    * Join key values in layout order of entities given by name, each value read by `readingOf` its type; other names are
    * refused unless `ignoreOthers`. Throws MillraceError `invalid-key`, `unknown-view`, `view-not-published`.
+   *
+   * @param columns join key to the name it goes by, where that is another one
    */
   keysOf(
     view: string,
     entities: readonly Readonly<Record<string, unknown>>[],
     readingOf: (type: ScalarType) => Reading,
     ignoreOthers?: boolean,
+    columns?: Readonly<Record<string, string>>,
   ): Promise<ScalarValue[][]>;
 }
 
@@ -109,12 +113,14 @@ export function createOnlineStore(options: {
       return { layout, layoutTag, version: version.version, fingerprint, tags: tags?.features ?? null };
     },
     versionWithTag: (view, feature, tag) => versionWithTag(pool, view, feature, tag).catch(named),
-    async keysOf(view, entities, readingOf, ignoreOthers = false) {
+    async keysOf(view, entities, readingOf, ignoreOthers = false, columns = {}) {
       const loader = loaderOf(view);
-      const convert = (reader: LiveReader): ScalarValue[][] =>
-        entities.map((entity, index) =>
-          reader.keys.ofObject(entity, readingOf, ignoreOthers, placeOf(index, entities.length)),
+      const convert = ({ keys, version: { layout } }: LiveReader): ScalarValue[][] => {
+        const names = keyColumns(layout.keys, columns);
+        return entities.map((entity, index) =>
+          keys.ofObject(entity, readingOf, ignoreOthers, placeOf(index, entities.length), names),
         );
+      };
       const reader = await loader.live().catch(named);
       try {
         return convert(reader);

@@ -28,6 +28,8 @@ export interface OfferedRead {
   readonly readId: string;
   readonly requestId: string;
   readonly service: string | null;
+  /** Of the view in that service. Default: it was read as itself. */
+  readonly role?: string | null | undefined;
   /** Join key values in layout order. */
   readonly key: readonly ScalarValue[];
   readonly servedAtUs: number;
@@ -93,12 +95,13 @@ export class ReadEncoder {
   #lastText = '';
 
   /** The JSON text of one record. */
-  encode({ readId, requestId, service, key, servedAtUs, read }: OfferedRead): string {
+  encode({ readId, requestId, service, role = null, key, servedAtUs, read }: OfferedRead): string {
     const template = this.#templateOf(read);
     const { keyNames, keyValues, featureNames, featureValues } = template;
     let text =
       `{"read_id":${JSON.stringify(readId)},"request_id":${JSON.stringify(requestId)},` +
-      `"service":${service === null ? 'null' : JSON.stringify(service)}${template.head}`;
+      `"service":${service === null ? 'null' : JSON.stringify(service)}` +
+      `${role === null ? '' : `,"role":${JSON.stringify(role)}`}${template.head}`;
     for (let index = 0; index < keyNames.length; index++) text += keyNames[index]! + keyValues[index]!(key[index]!);
     text +=
       `}","served_at":"${this.#time(servedAtUs)}","as_of":"${this.#time(read.asOfUs)}",` +

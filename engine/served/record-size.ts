@@ -31,6 +31,7 @@ export function recordSize(layout: ViewLayout): RecordSize {
     readId: 'r'.repeat(LONGEST_NAME + 16),
     requestId: '\\'.repeat(MAX_REQUEST_ID_CHARACTERS),
     service: 's'.repeat(LONGEST_NAME),
+    role: 'r'.repeat(LONGEST_NAME),
     key: keys.map(({ type }) => widest(type)),
     servedAtUs: 0,
     read: {

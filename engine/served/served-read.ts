@@ -14,6 +14,8 @@ export interface ServedRead {
   /** The service it was read through, or null. */
   readonly service: string | null;
   readonly view: string;
+  /** The role of the view it was read for, or null. */
+  readonly role: string | null;
   readonly version: number;
   readonly fingerprint: string;
   /** JSON text: join key -> value, in layout order. */
@@ -108,6 +110,7 @@ export class LoggedRead implements ServedRead {
   readonly requestId: string;
   readonly service: string | null;
   readonly view: string;
+  readonly role: string | null;
   readonly version: number;
   readonly fingerprint: string;
   readonly entityJson: string;
@@ -126,6 +129,7 @@ export class LoggedRead implements ServedRead {
     this.requestId = row['request_id'] as string;
     this.service = row['service'] as string | null;
     this.view = row['view'] as string;
+    this.role = (row['role'] ?? null) as string | null;
     this.version = row['version'] as number;
     this.fingerprint = row['fingerprint'] as string;
     this.entityJson = row['entity'] as string;

@@ -14,6 +14,8 @@ const servedSchema = z.object({
   request_id: z.string().min(1),
   service: z.string().nullable(),
   view: z.string().min(1),
+  /** The role of the view in the service it was read for; absent where there was none, and from older records. */
+  role: z.string().min(1).nullable().optional(),
   version: z.int(),
   fingerprint: z.string(),
   /** JSON text: join key -> value, in layout order. */

@@ -95,6 +95,7 @@ export class ServingLog {
    *
    * @param keys The join key values of each read, in layout order.
    * @param serviceSample What the service's definition says its sample is.
+   * @param role Of the view in that service. Default: it is read as itself.
    */
   offer(
     requestId: string,
@@ -102,6 +103,7 @@ export class ServingLog {
     reads: readonly ReadToLog[],
     keys: readonly (readonly ScalarValue[])[],
     serviceSample?: number,
+    role?: string | null,
   ): void {
     const override = service === null ? undefined : this.#options.sampleOf?.(service);
     const sample = override ?? serviceSample ?? this.#sample;
@@ -118,7 +120,7 @@ export class ServingLog {
         this.#untold++;
       } else {
         const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
-        this.#waiting.push({ readId, requestId, service, key, servedAtUs, read, readKey });
+        this.#waiting.push({ readId, requestId, service, role, key, servedAtUs, read, readKey });
         this.#buffered++;
       }
     }

@@ -1,62 +1,89 @@
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { CompiledView, ServiceBlock } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import type { Cell } from '../values/cell.ts';
 import type { FeatureStaging } from './feature-staging.ts';
-import { entityOf, openStaging, type ReadContext, type Reading, type ViewReading } from './reading.ts';
+import { type BlockReading, blocksOf, indexOf, openStaging, type ReadContext, type Reading } from './reading.ts';
 import { presentFeatures } from './served-definitions.ts';
 import type { ServedPlan, ServedVersion } from './served-plan.ts';
-import { inRange, LABELS_TABLE } from './spine-labels.ts';
+import { inRange, LABELS_TABLE, placeOf } from './spine-labels.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
 import type { ManifestSource, ManifestVersion } from './training-types.ts';
 import { manifestSource } from './view-logs.ts';
-import { type CellSink, ViewSweep } from './view-sweep.ts';
+import { type BlockReads, blockReads, type CellSink, ViewSweep } from './view-sweep.ts';
 
 /**
  * Reads every label as serving would have answered then: per view and version, the log in the order of its commits against the labels of the
  * time in which that version was read. A label at `t` sees the commits that were visible at `t`, and nothing else.
  */
 export async function readAsServed(context: ReadContext, plans: readonly ServedPlan[]): Promise<Reading> {
-  const views: ViewReading[] = [];
+  const read: BlockReading[] = [];
   const sources = new Map<string, ManifestSource>();
   for (const plan of plans) {
-    views.push(await readView(context, plan));
+    read.push(...(await readView(context, plan)));
     const { name } = plan.view.source;
     const history = plan.versions.at(-1)?.stored.history?.files ?? sources.get(name)?.history ?? [];
     sources.set(name, manifestSource(name, null, history));
   }
-  return { views, sources: [...sources.values()] };
+  const blocks = context.options.service.blocks.map((block) => read.find((one) => one.block === block)!);
+  return { blocks, sources: [...sources.values()] };
 }
 
-async function readView(context: ReadContext, plan: ServedPlan): Promise<ViewReading> {
+/** A block while its view is read, version by version. */
+interface StagedBlock {
+  readonly block: ServiceBlock;
+  readonly staging: FeatureStaging;
+  /** Of all versions, in the terms of the present definition. */
+  readonly reads: BlockReads;
+}
+
+async function readView(context: ReadContext, plan: ServedPlan): Promise<BlockReading[]> {
   const { view, versions } = plan;
-  const staging = await openStaging(context, view);
+  const staged: StagedBlock[] = [];
   const counts = emptyCounts();
-  let rowsWithoutState = 0;
-  const defaulted = view.layout.features.map(() => 0);
   try {
-    for (const version of versions) {
-      const { code } = version;
-      const sink = code === view ? staging : inPresentOrder(code.layout, view.layout, staging);
-      const sweep = new ViewSweep(code, context.indexes[entityOf(context, view)]!, sink);
-      addCounts(sweep.counts, await sweepVersion(context, sweep, version));
-      addCounts(counts, sweep.counts);
-      rowsWithoutState += sweep.rowsWithoutState;
-      for (const [then, now] of presentFeatures(code.layout, view.layout).entries())
-        if (now !== undefined) defaulted[now]! += sweep.defaulted[then]!;
+    for (const block of blocksOf(context, view)) {
+      const staging = await openStaging(context, view);
+      const { number } = placeOf(context.places, block);
+      staged.push({ block, staging, reads: blockReads(number, staging, view.layout.features.length) });
     }
+    for (const version of versions) addCounts(counts, await readVersion(context, version, staged, view));
   } finally {
-    staging.close();
+    for (const { staging } of staged) staging.close();
   }
-  const rowsNotServed = await addNotServed(context, staging, versions);
-  return {
-    view,
-    table: staging.table,
-    counts,
-    rowsWithoutState,
-    defaulted,
-    served: { rowsNotServed, versions: versions.map(manifestVersion) },
-  };
+  const rowsNotServed = await countNotServed(context, versions);
+  const readings: BlockReading[] = [];
+  for (const { block, staging, reads } of staged) {
+    await addNotServed(context, staging, versions);
+    const { rowsWithoutState, defaulted } = reads;
+    const served = { rowsNotServed, versions: versions.map(manifestVersion) };
+    readings.push({ block, table: staging.table, counts, rowsWithoutState, defaulted, served });
+  }
+  return readings;
+}
+
+/** Reads the labels of a version's time, for each block, by the code that served then. */
+async function readVersion(
+  context: ReadContext,
+  version: ServedVersion,
+  staged: readonly StagedBlock[],
+  view: CompiledView,
+): Promise<LogCounts> {
+  const { code } = version;
+  const then = staged.map(({ staging, reads: { place } }) => {
+    const sink = code === view ? staging : inPresentOrder(code.layout, view.layout, staging);
+    return blockReads(place, sink, code.layout.features.length);
+  });
+  const sweep = new ViewSweep(code, indexOf(context, view), then);
+  addCounts(sweep.counts, await sweepVersion(context, sweep, version));
+  const present = presentFeatures(code.layout, view.layout);
+  for (const [index, { reads }] of staged.entries()) {
+    const { rowsWithoutState, defaulted } = then[index]!;
+    reads.rowsWithoutState += rowsWithoutState;
+    for (const [feature, now] of present.entries()) if (now !== undefined) reads.defaulted[now]! += defaulted[feature]!;
+  }
+  return sweep.counts;
 }
 
 function manifestVersion(served: ServedVersion): ManifestVersion {
@@ -81,8 +108,7 @@ async function sweepVersion(context: ReadContext, sweep: ViewSweep, version: Ser
   const { duckdb, signal } = context;
   const counts = await sweepSource({
     views: [sweep],
-    entities: context.indexes,
-    entityOf: new Map([[sweep, entityOf(context, sweep.view)]]),
+    places: context.places.length,
     duckdb,
     memory: context.memory,
     signal,
@@ -129,14 +155,21 @@ async function addNotServed(
   { duckdb, signal }: ReadContext,
   staging: FeatureStaging,
   versions: readonly ServedVersion[],
-): Promise<number> {
-  const served = versions.length === 0 ? 'false' : versions.map(inRange).join(' OR ');
-  const where = `WHERE NOT (${served})`;
+): Promise<void> {
   await duckdb.run(
-    `INSERT INTO ${staging.table} (row_number) SELECT row_number FROM ${LABELS_TABLE} ${where}`,
+    `INSERT INTO ${staging.table} (row_number) SELECT row_number FROM ${LABELS_TABLE} ${notServed(versions)}`,
     [],
     signal,
   );
-  const [counted] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${LABELS_TABLE} ${where}`);
+}
+
+async function countNotServed({ duckdb }: ReadContext, versions: readonly ServedVersion[]): Promise<number> {
+  const [counted] = await duckdb.query<{ n: bigint }>(
+    `SELECT count(*) AS n FROM ${LABELS_TABLE} ${notServed(versions)}`,
+  );
   return Number(counted?.n);
+}
+
+function notServed(versions: readonly ServedVersion[]): string {
+  return `WHERE NOT (${versions.length === 0 ? 'false' : versions.map(inRange).join(' OR ')})`;
 }

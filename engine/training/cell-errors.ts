@@ -1,8 +1,9 @@
+import { blockText, roleAt } from '../define/service-blocks.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ErrorCode } from '../values/cell.ts';
 import { errorsTable } from './feature-staging.ts';
-import type { ViewReading } from './reading.ts';
+import type { BlockReading } from './reading.ts';
 import { ROW_COLUMN, SPINE_TABLE, type SpineColumn } from './spine-columns.ts';
 
 /** How often one error stands in place of a feature's value. */
@@ -15,7 +16,7 @@ export interface CountedError {
   readonly firstRow: number;
 }
 
-/** The errors among what was read of one view, by feature and code. */
+/** The errors among what was read of one block, by feature and code. */
 export async function countErrors(duckdb: DuckDb, table: string, signal: AbortSignal): Promise<CountedError[]> {
   const rows = await duckdb.query<{ feature: number; code: ErrorCode; n: bigint; first: bigint }>(
     `SELECT feature, code, count(*) AS n, min(row_number) AS first FROM ${errorsTable(table)} GROUP BY feature, code ORDER BY feature, code`,
@@ -34,20 +35,21 @@ export async function countErrors(duckdb: DuckDb, table: string, signal: AbortSi
 export async function refuseErrors(
   duckdb: DuckDb,
   columns: readonly SpineColumn[],
-  views: readonly { readonly reading: ViewReading; readonly errors: readonly CountedError[] }[],
+  blocks: readonly { readonly reading: BlockReading; readonly errors: readonly CountedError[] }[],
 ): Promise<void> {
   const lines: string[] = [];
-  const told: { view: string; feature: string; code: ErrorCode; rows: number; firstRow: number }[] = [];
-  for (const { reading, errors } of views) {
-    const { layout } = reading.view;
+  const told: { view: string; role?: string; feature: string; code: ErrorCode; rows: number; firstRow: number }[] = [];
+  for (const { reading, errors } of blocks) {
+    const { block } = reading;
+    const { name: view, layout } = block.view;
     for (const { feature: index, code, rows, firstRow } of errors) {
       const feature = layout.features[index]!.name;
-      const keys = columns.filter((column) => layout.keys.some(({ name }) => name === column.name));
+      const keys = columns.filter((column) => block.columns.includes(column.name));
       const entity = await entityOfRow(duckdb, keys, firstRow);
       const where = `spine row ${firstRow + 1}${entity === '' ? '' : ` (${entity})`}`;
       const more = rows > 1 ? ` and ${rows - 1} more` : '';
-      lines.push(`feature "${feature}" of view "${reading.view.name}": ${code} in ${where}${more}`);
-      told.push({ view: reading.view.name, feature, code, rows, firstRow: firstRow + 1 });
+      lines.push(`feature "${feature}" of ${blockText(block)}: ${code} in ${where}${more}`);
+      told.push({ view, ...roleAt(block), feature, code, rows, firstRow: firstRow + 1 });
     }
   }
   const [first] = told;

@@ -1,12 +1,14 @@
+import type { ServiceBlock } from '../define/compiled-view.ts';
+import { blockText, roleAt } from '../define/service-blocks.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { ResultType } from '../values/result-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
 import { errorsTable } from './feature-staging.ts';
-import { entityOf, type ReadContext, type Reading } from './reading.ts';
+import type { ReadContext, Reading } from './reading.ts';
 import type { ServedPlan } from './served-plan.ts';
-import { inRange, LABELS_TABLE } from './spine-labels.ts';
+import { inRange, LABELS_TABLE, placeOf } from './spine-labels.ts';
 import type { ViewsLog } from './view-logs.ts';
 
 /** What was read of the same labels in both modes. */
@@ -18,8 +20,9 @@ export interface BothModes {
   readonly logs: readonly ViewsLog[];
 }
 
-/** A view's differing labels, and why they differ. */
-interface ComparedView {
+/** The differing labels of a block, and why they differ. */
+interface ComparedBlock {
+  readonly block: ServiceBlock;
   readonly target: LagTarget;
   /** row_number, time_us, entity, and per feature `d<i>`: whether it differs. */
   readonly differingTable: string;
@@ -31,8 +34,8 @@ interface ComparedView {
  */
 export async function compareModes(context: ReadContext, both: BothModes): Promise<ModeComparison> {
   const { duckdb, signal } = context;
-  const compared: ComparedView[] = [];
-  for (const plan of both.plans) compared.push(await differingLabels(context, plan, both));
+  const compared: ComparedBlock[] = [];
+  for (const block of context.options.service.blocks) compared.push(await differingLabels(context, block, both));
   for (const log of both.logs) {
     const targets: LagTarget[] = [];
     for (const { target } of compared) {
@@ -42,20 +45,22 @@ export async function compareModes(context: ReadContext, both: BothModes): Promi
     if (targets.length > 0) await stageLags(context, log, targets);
   }
   const features: ComparedFeature[] = [];
-  for (const view of compared) features.push(...(await featuresOf(context, view, both)));
+  for (const block of compared) features.push(...(await featuresOf(context, block, both)));
   const rows = compared.map(({ differingTable }) => `SELECT row_number FROM ${differingTable}`).join(' UNION ');
   const [total] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM (${rows})`, [], signal);
   return { labels: context.rows, labelsDiffering: Number(total?.n), features };
 }
 
-async function differingLabels(context: ReadContext, plan: ServedPlan, both: BothModes): Promise<ComparedView> {
+async function differingLabels(context: ReadContext, block: ServiceBlock, both: BothModes): Promise<ComparedBlock> {
   const { duckdb, signal } = context;
-  const { view } = plan;
-  const number = entityOf(context, view);
+  const { view } = block;
+  const plan = both.plans.find((one) => one.view === view);
+  invariant(plan !== undefined, `no plan of view "${view.name}"`);
+  const { number, entity } = placeOf(context.places, block);
   const differingTable = duckdb.newName('compare_rows');
   const entityTable = duckdb.newName('compare_entities');
   const lagTable = duckdb.newName('compare_lags');
-  const [served, timed] = [tableOf(both.asServed, view.name), tableOf(both.eventTime, view.name)];
+  const [served, timed] = [tableOf(both.asServed, block), tableOf(both.eventTime, block)];
   // A cell is its bits, or its error.
   const flags = view.layout.features.map(
     (_, f) => `s.f${f} IS DISTINCT FROM e.f${f} OR coalesce(list_contains(x.features, ${f}), false)`,
@@ -73,19 +78,18 @@ async function differingLabels(context: ReadContext, plan: ServedPlan, both: Bot
     [],
     signal,
   );
-  const { entity } = context.indexes[number]!;
   await duckdb.run(
     `CREATE TABLE ${entityTable} AS SELECT * FROM ${entity.table} WHERE id IN (SELECT entity FROM ${differingTable})`,
     [],
     signal,
   );
   await duckdb.run(`CREATE TABLE ${lagTable} (entity BIGINT, kind TINYINT, from_us BIGINT, until_us BIGINT)`);
-  return { target: { plan, entityTable, lagTable }, differingTable };
+  return { block, target: { plan, entity, entityTable, lagTable }, differingTable };
 }
 
-function tableOf({ views }: Reading, name: string): string {
-  const found = views.find(({ view }) => view.name === name);
-  invariant(found !== undefined, `view "${name}" was not read`);
+function tableOf({ blocks }: Reading, block: ServiceBlock): string {
+  const found = blocks.find((one) => one.block === block);
+  invariant(found !== undefined, `${blockText(block)} was not read`);
   return found.table;
 }
 
@@ -94,9 +98,9 @@ function flagOf(kind: LagKind): string {
   return kind.replace('-', '_');
 }
 
-async function featuresOf(context: ReadContext, compared: ComparedView, both: BothModes): Promise<ComparedFeature[]> {
+async function featuresOf(context: ReadContext, compared: ComparedBlock, both: BothModes): Promise<ComparedFeature[]> {
   const { duckdb, signal, rows: labels } = context;
-  const { target, differingTable } = compared;
+  const { block, target, differingTable } = compared;
   const { view, versions } = target.plan;
   const kindTable = duckdb.newName('compare_kinds');
   const served = versions.length === 0 ? 'false' : versions.map(inRange).join(' OR ');
@@ -127,7 +131,7 @@ async function featuresOf(context: ReadContext, compared: ComparedView, both: Bo
          ${flags.map((flag) => `count(*) FILTER (${flag}) AS ${flag}`).join(', ')},
          ${flags.map((flag) => `count(*) FILTER (${flag} AND ${several} = 1) AS only_${flag}`).join(', ')},
          count(*) FILTER (${several} > 1) AS several, count(*) FILTER (${several} = 0) AS other
-       FROM ${kindTable} k JOIN ${tableOf(both.asServed, view.name)} s USING (row_number) JOIN ${tableOf(both.eventTime, view.name)} e USING (row_number)
+       FROM ${kindTable} k JOIN ${tableOf(both.asServed, block)} s USING (row_number) JOIN ${tableOf(both.eventTime, block)} e USING (row_number)
        WHERE d${f}`,
       [],
       signal,
@@ -136,8 +140,9 @@ async function featuresOf(context: ReadContext, compared: ComparedView, both: Bo
     const differing = count('differing');
     features.push({
       view: view.name,
+      ...roleAt(block),
       feature: feature.name,
-      column: `${view.name}__${feature.name}`,
+      column: `${block.name}__${feature.name}`,
       labels,
       differing,
       share: differing / labels,

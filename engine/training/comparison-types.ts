@@ -13,8 +13,10 @@ export const LAG_KINDS: readonly LagKind[] = ['producer-lag', 'pipeline-lag', 'a
 /** How one feature differs between the modes. */
 export interface ComparedFeature {
   readonly view: string;
+  /** Of which it is a feature; left out: of the view itself. */
+  readonly role?: string | undefined;
   readonly feature: string;
-  /** `<view>__<feature>`. */
+  /** `<view or role>__<feature>`. */
   readonly column: string;
   readonly labels: number;
   readonly differing: number;

@@ -1,25 +1,32 @@
 import { BatchLimit } from '../admission/batch-limit.ts';
+import type { ServiceBlock } from '../define/compiled-view.ts';
+import { viewsOf } from '../define/service-blocks.ts';
 import { addCounts } from '../admission/log-counts.ts';
 import type { HistoryFile } from '../history/history-files.ts';
 import { type LogScanOptions, scanLog } from '../log/scan-log.ts';
 import type { FeatureStaging } from './feature-staging.ts';
-import { entityOf, openStaging, type ReadContext, type Reading } from './reading.ts';
+import { blocksOf, indexOf, openStaging, type BlockReading, type ReadContext, type Reading } from './reading.ts';
+import { placeOf } from './spine-labels.ts';
 import { type SweepBatch, type SweepScan, sweepSource } from './sweep-source.ts';
 import type { ManifestSource } from './training-types.ts';
 import { manifestSource, type ViewsLog } from './view-logs.ts';
-import { ViewSweep } from './view-sweep.ts';
+import { type BlockReads, blockReads, ViewSweep } from './view-sweep.ts';
 
 /** Reads every label as of the events before it: each log in order of event time, once for all its views. */
 export async function readEventTime(context: ReadContext, logs: readonly ViewsLog[]): Promise<Reading> {
   const { options } = context;
   const sweeps: ViewSweep[] = [];
-  const stagings: FeatureStaging[] = [];
+  const stagings = new Map<ServiceBlock, FeatureStaging>();
   const sources: ManifestSource[] = [];
   try {
-    for (const view of options.service.views) {
-      const staging = await openStaging(context, view);
-      stagings.push(staging);
-      sweeps.push(new ViewSweep(view, context.indexes[entityOf(context, view)]!, staging));
+    for (const view of viewsOf(options.service)) {
+      const reads: BlockReads[] = [];
+      for (const block of blocksOf(context, view)) {
+        const staging = await openStaging(context, view);
+        stagings.set(block, staging);
+        reads.push(blockReads(placeOf(context.places, block).number, staging, view.layout.features.length));
+      }
+      sweeps.push(new ViewSweep(view, indexOf(context, view), reads));
     }
     for (const log of logs) {
       const own = sweeps.filter((sweep) => log.views.includes(sweep.view));
@@ -33,16 +40,14 @@ export async function readEventTime(context: ReadContext, logs: readonly ViewsLo
       sources.push(manifestSource(source.name, cut, files, more));
     }
   } finally {
-    for (const staging of stagings) staging.close();
+    for (const staging of stagings.values()) staging.close();
   }
-  const views = sweeps.map((sweep, index) => ({
-    view: sweep.view,
-    table: stagings[index]!.table,
-    counts: sweep.counts,
-    rowsWithoutState: sweep.rowsWithoutState,
-    defaulted: sweep.defaulted,
-  }));
-  return { views, sources };
+  const blocks = options.service.blocks.map((block): BlockReading => {
+    const { counts, blocks: reads } = sweeps.find(({ view }) => view === block.view)!;
+    const { rowsWithoutState, defaulted } = reads[blocksOf(context, block.view).indexOf(block)]!;
+    return { block, table: stagings.get(block)!.table, counts, rowsWithoutState, defaulted };
+  });
+  return { blocks, sources };
 }
 
 async function sweepLog(
@@ -55,8 +60,7 @@ async function sweepLog(
   for (const sweep of views) sweep.limit = new BatchLimit(source, accepted);
   const figures = await sweepSource({
     views,
-    entities: context.indexes,
-    entityOf: new Map(views.map((sweep) => [sweep, entityOf(context, sweep.view)])),
+    places: context.places.length,
     duckdb,
     memory: context.memory,
     signal,

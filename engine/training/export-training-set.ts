@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
+import { blockText, roleAt, roleOf } from '../define/service-blocks.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
@@ -24,13 +25,13 @@ import { countNulls } from './write-rows.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
-import type { ReadContext, Reading, ViewReading } from './reading.ts';
+import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
 import { readRequests } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
 import { checkShare } from './sample.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
-import { entitiesOf, type SpineEntity } from './spine-labels.ts';
+import { entitiesOf, placesOf, type SpinePlace } from './spine-labels.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
 import { viewLogs } from './view-logs.ts';
 import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
@@ -123,7 +124,7 @@ class TrainingExport {
   readonly #duckdb: DuckDb;
   readonly #memory: SweepMemory;
   readonly #progress: ExportProgress;
-  readonly #entities: readonly SpineEntity[];
+  readonly #places: readonly SpinePlace[];
 
   constructor(options: TrainingOptions, signal: AbortSignal, duckdb: DuckDb, memory: SweepMemory) {
     this.#options = options;
@@ -131,27 +132,27 @@ class TrainingExport {
     this.#duckdb = duckdb;
     this.#memory = memory;
     this.#progress = new ExportProgress(options.clock, options.onProgress);
-    this.#entities = entitiesOf(options.service);
+    this.#places = placesOf(options.service);
   }
 
   async run(file: SpineFile, output: OutputFile): Promise<TrainingManifest> {
     const { service, mode, repeatOf, exportId } = this.#options;
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('spine');
-    const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#entities, this.#signal);
+    const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#places, this.#signal);
     if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode, splitOf(this.#options));
     this.#progress.phase('cut');
     const { reading, cuts, comparison } = await (spine.requestColumn === null
       ? this.#readTimes(spine)
       : this.#readRequests(spine));
 
-    const read: { reading: ViewReading; errors: CountedError[] }[] = [];
-    for (const view of reading.views)
-      read.push({ reading: view, errors: await countErrors(this.#duckdb, view.table, this.#signal) });
+    const read: { reading: BlockReading; errors: CountedError[] }[] = [];
+    for (const block of reading.blocks)
+      read.push({ reading: block, errors: await countErrors(this.#duckdb, block.table, this.#signal) });
     if (onError !== 'null') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
     const views: ManifestView[] = [];
-    for (const view of read) views.push(await this.#manifestView(view.reading, view.errors, spine));
+    for (const block of read) views.push(await this.#manifestView(block.reading, block.errors, spine));
     const split = splitOf(this.#options);
     const written = await writeTrainingSet(this.#duckdb, output, spine, reading, split, this.#signal);
     const manifest: TrainingManifest = {
@@ -189,9 +190,7 @@ class TrainingExport {
   async #context(spine: PreparedSpine): Promise<ReadContext> {
     const { pool, clock } = this.#options;
     const indexes: EntityIndex[] = [];
-    for (const entity of this.#entities) {
-      if (spine.keyed.has(entity)) indexes.push(await EntityIndex.open(this.#duckdb, entity));
-    }
+    for (const entity of entitiesOf([...spine.keyed])) indexes.push(await EntityIndex.open(this.#duckdb, entity));
     return {
       options: this.#options,
       signal: this.#signal,
@@ -200,6 +199,7 @@ class TrainingExport {
       accepted: async (source) => (pool === undefined ? new Map() : acceptedInvalid(pool, source)),
       memory: this.#memory,
       progress: this.#progress,
+      places: this.#places,
       indexes,
       rows: spine.rows,
     };
@@ -256,25 +256,28 @@ class TrainingExport {
     this.#progress.expect([spine.rows]);
     this.#progress.phase('sweep');
     const log = { reader, topic: servedTopic, cut };
-    const reading = await readRequests(context, log, spine.keyed, this.#entities);
+    const reading = await readRequests(context, log, spine.keyed);
     return { reading, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
   }
 
   async #manifestView(
-    read: ViewReading,
+    read: BlockReading,
     errors: readonly CountedError[],
     { rows, features }: PreparedSpine,
   ): Promise<ManifestView> {
-    const { view, served, logged } = read;
-    const columns = features.filter((column) => column.view === view.name && column.isFeature);
+    const { block, served, logged } = read;
+    const { view } = block;
+    const columns = features.filter((column) => column.block === block && column.isFeature);
     const staged = await countNulls(this.#duckdb, read.table, columns.length);
-    invariant(staged.rows === rows, `view "${view.name}" was read for ${staged.rows} of ${rows} rows`);
+    invariant(staged.rows === rows, `${blockText(block)} was read for ${staged.rows} of ${rows} rows`);
     const nullsOf = (index: number): number => (staged.nulls[index] ?? 0) + (read.defaulted?.[index] ?? 0);
     return {
       view: view.name,
+      ...roleAt(block),
       fingerprint: view.fingerprint,
       entity: view.layout.entity,
       keys: view.layout.keys.map((key) => key.name),
+      ...(roleOf(block) === null ? {} : { columns: block.columns }),
       source: view.source.name,
       counts: read.counts,
       rowsWithoutState: read.rowsWithoutState,
@@ -296,8 +299,8 @@ class TrainingExport {
 
 /** Whichever mode is written: what the comparison saw of the other is pinned with it. */
 function pinnedAs(reading: Reading, asServed: Reading | null): Reading {
-  const served = new Map(asServed?.views.map((view) => [view.view.name, view.served]));
-  return { ...reading, views: reading.views.map((view) => ({ ...view, served: served.get(view.view.name) })) };
+  const served = new Map(asServed?.blocks.map(({ block, served: then }) => [block, then]));
+  return { ...reading, blocks: reading.blocks.map((read) => ({ ...read, served: served.get(read.block) })) };
 }
 
 async function writtenComparison(manifest: TrainingManifest, comparison: ModeComparison): Promise<WrittenComparison> {

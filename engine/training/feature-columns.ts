@@ -1,14 +1,15 @@
-import type { CompiledService } from '../define/compiled-view.ts';
+import type { CompiledService, ServiceBlock } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
+import { blockText } from '../define/service-blocks.ts';
 import type { SpineFault } from './spine-faults.ts';
 
 /** A feature's place in the output. */
 export interface FeatureColumn {
-  readonly view: string;
+  readonly block: ServiceBlock;
   readonly feature: Pick<FeatureLayout, 'name' | 'result'>;
   /** False for what a served read says beside its features: `seq`, `as_of`. */
   readonly isFeature: boolean;
-  /** `<view>__<feature>`. */
+  /** `<view or role>__<feature>`. */
   readonly column: string;
 }
 
@@ -20,14 +21,14 @@ const READ_COLUMNS: readonly FeatureColumn['feature'][] = [
 
 /** The columns a service adds to a spine, in its order; with those of the read itself where requests are asked for. */
 export function featureColumns(service: CompiledService, ofRequests = false): FeatureColumn[] {
-  return service.views.flatMap(({ name: view, layout }) => {
+  return service.blocks.flatMap((block) => {
     const columnOf = (feature: FeatureColumn['feature'], isFeature: boolean): FeatureColumn => ({
-      view,
+      block,
       feature,
       isFeature,
-      column: `${view}__${feature.name}`,
+      column: `${block.name}__${feature.name}`,
     });
-    const features = layout.features.map((feature) => columnOf(feature, true));
+    const features = block.view.layout.features.map((feature) => columnOf(feature, true));
     return ofRequests ? [...features, ...READ_COLUMNS.map((column) => columnOf(column, false))] : features;
   });
 }
@@ -37,11 +38,11 @@ export function columnClashes(spineColumns: readonly string[], features: readonl
   const taken = new Map<string, string>();
   const faults: SpineFault[] = [];
   for (const name of spineColumns) taken.set(name.toLowerCase(), `the spine's column "${name}"`);
-  for (const { view, feature, isFeature, column } of features) {
+  for (const { block, feature, isFeature, column } of features) {
     const name = column.toLowerCase();
     const owner = isFeature
-      ? `feature "${feature.name}" of view "${view}"`
-      : `the ${feature.name} of the reads of view "${view}"`;
+      ? `feature "${feature.name}" of ${blockText(block)}`
+      : `the ${feature.name} of the reads of ${blockText(block)}`;
     const other = taken.get(name);
     if (other !== undefined) {
       faults.push({

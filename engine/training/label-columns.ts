@@ -10,7 +10,7 @@ import { type TimeReading, type TimeRule, timeReading } from './label-time.ts';
 import { outputSql } from './scalar-sql.ts';
 import { readingOf, SPINE_TABLE, type SpineColumn } from './spine-columns.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';
-import type { SpineEntity } from './spine-labels.ts';
+import type { SpinePlace } from './spine-labels.ts';
 
 /** What a column is for, in messages; of a join key see `labelReadings`. */
 export const TIME_PURPOSE = 'the label time';
@@ -35,7 +35,7 @@ export interface LabelReadings {
   readonly time: LabelColumn | null;
   /** Where the rows name requests. */
   readonly request: LabelColumn | null;
-  /** Per entity, per key. */
+  /** Per place, per key. */
   readonly keys: readonly (readonly (LabelColumn | null)[])[];
   readonly faults: readonly SpineFault[];
 }
@@ -49,7 +49,7 @@ export function columnsToRead({ time, request, keys }: LabelReadings): LabelColu
 export async function labelReadings(
   duckdb: DuckDb,
   columns: readonly SpineColumn[],
-  entities: readonly SpineEntity[],
+  places: readonly SpinePlace[],
   timeColumn: string | null,
   rule: TimeRule,
 ): Promise<LabelReadings> {
@@ -73,21 +73,21 @@ export async function labelReadings(
   }
 
   const keys: (LabelColumn | null)[][] = [];
-  for (const [e, entity] of entities.entries()) {
-    const ofEntity: (LabelColumn | null)[] = [];
+  for (const { number, entity, columns: named } of places) {
+    const ofPlace: (LabelColumn | null)[] = [];
     for (const [k, { name, type }] of entity.keys.entries()) {
-      const purpose = `join key of entity "${entity.name}"`;
-      const source = find(name, purpose);
+      const purpose = `join key ${named[k] === name ? '' : `"${name}" `}of entity "${entity.name}"`;
+      const source = find(named[k]!, purpose);
       const readAs = (one: SpineColumn) => keyReading(one, type, rule);
       const column = source && (await fitting(duckdb, source, (one) => !('message' in readAs(one))));
       const found = column && readAs(column);
-      if (column === null || found === null) ofEntity.push(null);
+      if (column === null || found === null) ofPlace.push(null);
       else if ('message' in found) {
         faults.push(columnFault('spine-bad-key', column, purpose, found));
-        ofEntity.push(null);
-      } else ofEntity.push({ column, purpose, type, staged: `e${e}k${k}`, ...found });
+        ofPlace.push(null);
+      } else ofPlace.push({ column, purpose, type, staged: `p${number}k${k}`, ...found });
     }
-    keys.push(ofEntity);
+    keys.push(ofPlace);
   }
   return { time, request: null, keys, faults };
 }

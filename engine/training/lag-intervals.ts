@@ -8,17 +8,19 @@ import { RowAppender } from '../duckdb/row-appender.ts';
 import { TopicScan } from '../topic/topic-scan.ts';
 import { BYTES_PER_HELD_KEY, EntityIndex } from './entity-index.ts';
 import { evenRanges } from './hash-range.ts';
-import { entityOf, type ReadContext } from './reading.ts';
+import type { ReadContext } from './reading.ts';
 import type { ServedPlan, ServedVersion } from './served-plan.ts';
-import type { TimeRange } from './spine-labels.ts';
+import type { SpineEntity, TimeRange } from './spine-labels.ts';
 import type { ViewsLog } from './view-logs.ts';
 
 /** As the table of intervals has them. */
 export const LAG_CODES = { 'producer-lag': 0, 'pipeline-lag': 1, ahead: 2 } as const;
 
-/** A view whose differing labels are to be explained. */
+/** A block whose differing labels are to be explained. */
 export interface LagTarget {
+  /** Of its view. */
   readonly plan: ServedPlan;
+  readonly entity: SpineEntity;
   /** Table of the ids of the entities of differing labels: `id` and their keys, as the entity's own table. */
   readonly entityTable: string;
   /** Table to fill: entity, kind, from_us, until_us: labels in [from_us, until_us) see one mode's view of an event and not the other's. */
@@ -32,8 +34,7 @@ export interface LagTarget {
 export async function stageLags(context: ReadContext, log: ViewsLog, targets: readonly LagTarget[]): Promise<void> {
   const { duckdb, signal } = context;
   const indexes: EntityIndex[] = [];
-  for (const { plan, entityTable } of targets) {
-    const { entity } = context.indexes[entityOf(context, plan.view)]!;
+  for (const { entity, entityTable } of targets) {
     indexes.push(await EntityIndex.open(duckdb, { ...entity, table: entityTable }));
   }
   const keys = indexes.reduce((sum, index) => sum + index.size, 0);

@@ -1,9 +1,9 @@
-import type { CompiledView } from '../define/compiled-view.ts';
+import type { ServiceBlock } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { createErrorsTable, errorsTable } from './feature-staging.ts';
 import { keyTextTable } from './request-labels.ts';
 import type { ReadShape } from './served-definitions.ts';
-import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
+import { LABELS_TABLE, type SpinePlace } from './spine-labels.ts';
 import type { StagedReads } from './staged-reads.ts';
 
 /** A spine row that stands for others like it in a message. */
@@ -13,8 +13,8 @@ export interface RequestExample {
 }
 
 /** Label rows and the reads they are of. */
-export interface MatchedView {
-  readonly view: CompiledView;
+export interface MatchedBlock {
+  readonly block: ServiceBlock;
   /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. The errors stand in `errorsTable(table)`. */
   readonly table: string;
   /** Each row with a read, and that read's number. */
@@ -43,15 +43,16 @@ const EXAMPLES = 3;
 export async function matchReads(
   duckdb: DuckDb,
   reads: StagedReads,
-  keyed: { readonly entity: SpineEntity; readonly number: number } | null,
+  /** Where the labels name its entities; null: the spine lacks a column. */
+  place: SpinePlace | null,
   signal: AbortSignal,
-): Promise<MatchedView> {
-  const { view, values, metaTable } = reads;
-  const columns = Array.from({ length: view.layout.features.length + 2 }, (_, index) => `f${index}`);
+): Promise<MatchedBlock> {
+  const { block, values, metaTable } = reads;
+  const columns = Array.from({ length: block.view.layout.features.length + 2 }, (_, index) => `f${index}`);
   const matches = duckdb.newName('served_matches');
   const table = duckdb.newName('training_read');
-  const text = keyed === null ? '' : `JOIN ${keyTextTable(keyed.entity)} k ON k.id = l.id${keyed.number}`;
-  const sameEntity = keyed === null ? '' : 'AND m.entity_text = k.text';
+  const text = place === null ? '' : `JOIN ${keyTextTable(place.entity)} k ON k.id = l.id${place.number}`;
+  const sameEntity = place === null ? '' : 'AND m.entity_text = k.text';
   // Only what was read more than once is compared value by value.
   await duckdb.run(
     `DELETE FROM ${metaTable} WHERE number IN (
@@ -103,11 +104,11 @@ export async function matchReads(
   );
   const shapes = reads.definitions.shapes;
   return {
-    view,
+    block,
     table,
     matches,
     metaTable,
-    keyed: keyed !== null,
+    keyed: place !== null,
     rowsNotLogged,
     notLogged: notLogged.map(exampleOf),
     rowsAmbiguous,

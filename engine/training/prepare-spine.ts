@@ -1,7 +1,7 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
-import { DEFAULT_REQUEST_COLUMN, keyedEntities, requestLabels, requestReadings } from './request-labels.ts';
+import { DEFAULT_REQUEST_COLUMN, keyedPlaces, requestLabels, requestReadings } from './request-labels.ts';
 import { labelReadings, outputColumns } from './label-columns.ts';
 import { type TimeAt, timeRule } from './label-time.ts';
 import { loadSpine } from './load-spine.ts';
@@ -9,7 +9,7 @@ import { type ManifestSample, sampledBy } from './sample.ts';
 import { READ_TABLE, type SpineColumn } from './spine-columns.ts';
 import { emptySpine, type SpineFile } from './spine-file.ts';
 import { spineError } from './spine-faults.ts';
-import { type SpineEntity, sortLabels } from './spine-labels.ts';
+import { type SpinePlace, sortLabels } from './spine-labels.ts';
 import { stageLabels } from './stage-labels.ts';
 import type { TrainingOptions } from './training-types.ts';
 import { whileUnchanged } from './unchanged-spine.ts';
@@ -31,8 +31,8 @@ export interface PreparedSpine {
   readonly timeZone: string | null;
   readonly timeAt: TimeAt | null;
   readonly requestColumn: string | null;
-  /** The entities that the labels have ids of. */
-  readonly keyed: ReadonlySet<SpineEntity>;
+  /** The places that the labels have ids of. */
+  readonly keyed: ReadonlySet<SpinePlace>;
   /** Which entities it is of, where not of all. */
   readonly sample: ManifestSample | null;
   /** The columns the service adds. */
@@ -44,24 +44,24 @@ export async function prepareSpine(
   options: TrainingOptions,
   duckdb: DuckDb,
   file: SpineFile,
-  entities: readonly SpineEntity[],
+  places: readonly SpinePlace[],
   signal: AbortSignal,
 ): Promise<PreparedSpine> {
   const pinned = options.repeatOf?.spine;
   const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
-  const special = new Set([timeColumn, ...entities.flatMap((entity) => entity.keys.map((key) => key.name))]);
+  const special = new Set([timeColumn, ...places.flatMap((place) => place.columns)]);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
   const { sha256, result: columns } = await whileUnchanged(file, signal, () =>
     loadSpine(duckdb, file, special, options.spillDir, signal),
   );
   const names = columns.map((column) => column.name);
-  const requestColumn = requestColumnOf(options, columns, entities, timeColumn);
+  const requestColumn = requestColumnOf(options, columns, places, timeColumn);
   const readings =
     requestColumn === null
-      ? await labelReadings(duckdb, columns, entities, timeColumn, rule)
-      : await requestReadings(duckdb, columns, entities, requestColumn, rule);
+      ? await labelReadings(duckdb, columns, places, timeColumn, rule)
+      : await requestReadings(duckdb, columns, places, requestColumn, rule);
   const features = featureColumns(options.service, requestColumn !== null);
   const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
   const staged = await stageLabels(duckdb, readings, fraction, signal);
@@ -73,8 +73,8 @@ export async function prepareSpine(
   if (sample?.by.length === 0) throw withoutKeys(file.path);
   const rows =
     requestColumn === null
-      ? await sortLabels(duckdb, entities, signal)
-      : await requestLabels(duckdb, entities, readings, signal);
+      ? await sortLabels(duckdb, places, signal)
+      : await requestLabels(duckdb, places, readings, signal);
   if (rows === 0) throw emptySample(file.path, staged.rows);
   const isRead = file.format !== 'parquet';
   // Labels have what they need of it.
@@ -89,7 +89,7 @@ export async function prepareSpine(
     ...said,
     requestColumn,
     sample,
-    keyed: new Set(requestColumn === null ? entities : keyedEntities(columns, entities)),
+    keyed: new Set(requestColumn === null ? places : keyedPlaces(columns, places)),
     features,
   };
 }
@@ -118,13 +118,13 @@ function saidOfTimes({ timeZone, timeAt, repeatOf }: TrainingOptions): Pick<Prep
 function requestColumnOf(
   { mode, requestColumn, timeColumn: namedTime }: TrainingOptions,
   columns: readonly SpineColumn[],
-  entities: readonly SpineEntity[],
+  places: readonly SpinePlace[],
   timeColumn: string,
 ): string | null {
   if (mode !== 'as-served') return null;
   if (requestColumn !== undefined) return requestColumn;
   const names = new Set(columns.map((column) => column.name));
   const isWhole =
-    namedTime !== undefined || (names.has(timeColumn) && keyedEntities(columns, entities).length === entities.length);
+    namedTime !== undefined || (names.has(timeColumn) && keyedPlaces(columns, places).length === places.length);
   return !isWhole && names.has(DEFAULT_REQUEST_COLUMN) ? DEFAULT_REQUEST_COLUMN : null;
 }

@@ -3,10 +3,11 @@ import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { invariant } from '../errors/millrace-error.ts';
-import type { CompiledView } from '../define/compiled-view.ts';
+import type { CompiledView, ServiceBlock } from '../define/compiled-view.ts';
 import type { EntityIndex } from './entity-index.ts';
 import type { ExportProgress } from './export-progress.ts';
 import { FeatureStaging } from './feature-staging.ts';
+import type { SpinePlace } from './spine-labels.ts';
 import type { SweepMemory } from './sweep-memory.ts';
 import type { ManifestLogged, ManifestServed, ManifestSource, TrainingOptions } from './training-types.ts';
 
@@ -20,16 +21,19 @@ export interface ReadContext {
   accepted(source: string): Promise<AcceptedInvalid>;
   readonly memory: SweepMemory;
   readonly progress: ExportProgress;
-  /** Of the service's entities, in the order of the labels' ids. */
+  /** Where the labels name entities, in the order of their ids. */
+  readonly places: readonly SpinePlace[];
+  /** Of the entities of the places. */
   readonly indexes: readonly EntityIndex[];
   /** Label rows. */
   readonly rows: number;
 }
 
-/** What was read of one view: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order), errors in `errorsTable(table)`. */
-export interface ViewReading {
-  readonly view: CompiledView;
+/** What was read of one block: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order), errors in `errorsTable(table)`. */
+export interface BlockReading {
+  readonly block: ServiceBlock;
   readonly table: string;
+  /** Of its view. */
   readonly counts: LogCounts;
   readonly rowsWithoutState: number;
   /** Per feature, rows that have its default because there was nothing to read; undefined where nobody can tell. */
@@ -38,9 +42,9 @@ export interface ViewReading {
   readonly logged?: ManifestLogged | undefined;
 }
 
-/** What was read of a service's views, in its order. */
+/** What was read of a service's blocks, in its order. */
 export interface Reading {
-  readonly views: readonly ViewReading[];
+  readonly blocks: readonly BlockReading[];
   readonly sources: readonly ManifestSource[];
 }
 
@@ -51,9 +55,14 @@ export async function openStaging(context: ReadContext, view: CompiledView): Pro
   return FeatureStaging.create(duckdb, duckdb.newName('training_read'), results);
 }
 
-/** Which of the entities is the view's own. */
-export function entityOf({ indexes }: ReadContext, view: CompiledView): number {
-  const number = indexes.findIndex((index) => index.entity.name === view.layout.entity);
-  invariant(number >= 0, `no index for entity "${view.layout.entity}"`);
-  return number;
+/** The blocks of the service that a view stands in. */
+export function blocksOf({ options }: Pick<ReadContext, 'options'>, view: CompiledView): ServiceBlock[] {
+  return options.service.blocks.filter((block) => block.view === view);
+}
+
+/** The index of a view's entities. */
+export function indexOf({ indexes }: ReadContext, view: CompiledView): EntityIndex {
+  const found = indexes.find((index) => index.entity.name === view.layout.entity);
+  invariant(found !== undefined, `no index for entity "${view.layout.entity}"`);
+  return found;
 }

@@ -1,9 +1,10 @@
 import type { CompiledService } from '../define/compiled-view.ts';
 import { FIRST_SEMANTICS, isRetired } from '../define/semantics.ts';
+import { blockText } from '../define/service-blocks.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
-import type { TrainingManifest, TrainingMode } from './training-types.ts';
+import type { ManifestView, TrainingManifest, TrainingMode } from './training-types.ts';
 
 /**
  * Refuses to repeat an export whose mode, views or spine are no longer what the manifest says, or that earlier semantics of the engine
@@ -21,18 +22,20 @@ export function checkRepeatable(
   const changed: string[] = [];
   if (manifest.mode !== mode) changed.push(`mode: then "${manifest.mode}", now "${mode}"`);
   if (manifest.service !== service.name) changed.push(`service: then "${manifest.service}", now "${service.name}"`);
-  const fingerprints = new Map(manifest.views.map((view) => [view.view, view.fingerprint]));
-  for (const view of service.views) {
-    const fingerprint = fingerprints.get(view.name);
-    if (fingerprint === undefined) changed.push(`view "${view.name}": not part of the service then`);
-    else if (fingerprint !== view.fingerprint) {
-      changed.push(
-        `view "${view.name}": then fingerprint ${fingerprint.slice(0, 12)}, now ${view.fingerprint.slice(0, 12)}`,
-      );
+  const before = new Map(manifest.views.map((one) => [blockText(blockThen(one)), one]));
+  for (const block of service.blocks) {
+    const text = blockText(block);
+    const then = before.get(text);
+    const { fingerprint } = block.view;
+    if (then === undefined) changed.push(`${text}: not part of the service then`);
+    else if (then.fingerprint !== fingerprint) {
+      changed.push(`${text}: then fingerprint ${then.fingerprint.slice(0, 12)}, now ${fingerprint.slice(0, 12)}`);
+    } else if ((then.columns ?? then.keys).join() !== block.columns.join()) {
+      changed.push(`${text}: then by ${(then.columns ?? then.keys).join(', ')}, now by ${block.columns.join(', ')}`);
     }
-    fingerprints.delete(view.name);
+    before.delete(text);
   }
-  for (const name of fingerprints.keys()) changed.push(`view "${name}": no longer part of the service`);
+  for (const text of before.keys()) changed.push(`${text}: no longer part of the service`);
   const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
   if (sha256 !== spine.sha256) changed.push(`spine: then sha-256 ${sha256}, now ${spine.sha256}`);
   const then = { timeColumn, timeZone, timeAt };
@@ -47,6 +50,10 @@ export function checkRepeatable(
   const splitThen = manifest.split?.fraction ?? null;
   if (splitThen !== split) changed.push(`split: then ${splitThen ?? 'none'}, now ${split ?? 'none'}`);
   refuse(changed);
+}
+
+function blockThen({ view, role }: ManifestView): Parameters<typeof blockText>[0] {
+  return { name: role ?? view, view: { name: view } };
 }
 
 function madeBefore(semantics: number): MillraceError {

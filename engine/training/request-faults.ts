@@ -1,25 +1,26 @@
+import { blockText } from '../define/service-blocks.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { MatchedView, RequestExample } from './match-reads.ts';
+import type { MatchedBlock, RequestExample } from './match-reads.ts';
 
 /** Refuses rows that cannot be given what was served: always where several reads answer to one, else unless nulls are asked for. */
-export function checkMatches(matched: readonly MatchedView[], missing: 'error' | 'null', topic: string): void {
+export function checkMatches(matched: readonly MatchedBlock[], missing: 'error' | 'null', topic: string): void {
   refuseAmbiguous(matched);
   if (missing === 'null') return;
   refuseOther(matched);
   refuseNotLogged(matched, topic);
 }
 
-function refuseAmbiguous(matched: readonly MatchedView[]): void {
-  const lines = matched.flatMap(({ view, keyed, rowsAmbiguous, ambiguous }) => {
+function refuseAmbiguous(matched: readonly MatchedBlock[]): void {
+  const lines = matched.flatMap(({ block, keyed, rowsAmbiguous, ambiguous }) => {
     const [first] = ambiguous;
     if (first === undefined) return [];
-    const keys = view.layout.keys.map(({ name }) => name).join(', ');
+    const keys = block.columns.join(', ');
     const why =
       first.entities > 1
         ? `request ${JSON.stringify(first.requestId)} read ${first.entities} entities`
         : `request ${JSON.stringify(first.requestId)} was answered differently for the same entity, several times`;
     const remedy = first.entities > 1 && !keyed ? `; the spine lacks their join keys (${keys})` : '';
-    return [`view "${view.name}": ${why} (row ${first.row}${more(rowsAmbiguous)})${remedy}`];
+    return [`${blockText(block)}: ${why} (row ${first.row}${more(rowsAmbiguous)})${remedy}`];
   });
   if (lines.length === 0) return;
   throw new MillraceError('request-ambiguous', `it cannot be told which read a row is of: ${lines.join('; ')}`, {
@@ -28,13 +29,13 @@ function refuseAmbiguous(matched: readonly MatchedView[]): void {
   });
 }
 
-function refuseOther(matched: readonly MatchedView[]): void {
+function refuseOther(matched: readonly MatchedBlock[]): void {
   const other: string[] = [];
   const unasked: string[] = [];
-  for (const { view, shapes } of matched) {
+  for (const { block, shapes } of matched) {
     for (const { shape, rows, first } of shapes) {
       const named = (why: string): string =>
-        view.layout.features
+        block.view.layout.features
           .filter((_, index) => shape.notServed[index] === why)
           .map(({ name }) => `"${name}"`)
           .join(', ');
@@ -42,11 +43,11 @@ function refuseOther(matched: readonly MatchedView[]): void {
       const lacking = named('other-definition');
       if (lacking !== '') {
         other.push(
-          `view "${view.name}": definition ${shape.fingerprint.slice(0, 12)} (version ${shape.version}), which served ${where}, has no such feature ${lacking}, or of another type`,
+          `${blockText(block)}: definition ${shape.fingerprint.slice(0, 12)} (version ${shape.version}), which served ${where}, has no such feature ${lacking}, or of another type`,
         );
       }
       const left = named('not-asked');
-      if (left !== '') unasked.push(`view "${view.name}": ${where} did not ask for ${left}`);
+      if (left !== '') unasked.push(`${blockText(block)}: ${where} did not ask for ${left}`);
     }
   }
   const remedy = 'Leave out these rows or features, or take them as null (missing: "null"; CLI: --missing null).';
@@ -69,19 +70,19 @@ function refuseOther(matched: readonly MatchedView[]): void {
   }
 }
 
-function refuseNotLogged(matched: readonly MatchedView[], topic: string): void {
+function refuseNotLogged(matched: readonly MatchedBlock[], topic: string): void {
   const missing = matched.filter(({ rowsNotLogged }) => rowsNotLogged > 0);
   if (missing.length === 0) return;
-  const lines = missing.map(({ view, keyed, rowsNotLogged, notLogged }) => {
+  const lines = missing.map(({ block, keyed, rowsNotLogged, notLogged }) => {
     const rows = rowsNotLogged === 1 ? '1 row' : `${rowsNotLogged} rows`;
     const what = keyed ? 'no read of its entity by its request' : 'no read by its request';
-    return `view "${view.name}": ${rows} with ${what}: ${notLogged.map(example).join(', ')}${rowsNotLogged > notLogged.length ? ', …' : ''}`;
+    return `${blockText(block)}: ${rows} with ${what}: ${notLogged.map(example).join(', ')}${rowsNotLogged > notLogged.length ? ', …' : ''}`;
   });
   throw new MillraceError('request-not-logged', `serving log "${topic}": ${lines.join('; ')}`, {
     remedy:
       'Check the ids (the response carries them); only sampled entities are logged, and only what the topic or its archive still holds. Take such rows as null with missing: "null" (CLI: --missing null).',
     httpStatus: 404,
-    details: { rows: Object.fromEntries(missing.map(({ view, rowsNotLogged }) => [view.name, rowsNotLogged])) },
+    details: { rows: Object.fromEntries(missing.map(({ block, rowsNotLogged }) => [block.name, rowsNotLogged])) },
   });
 }
 

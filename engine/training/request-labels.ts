@@ -9,7 +9,14 @@ import { type LabelColumn, labelReadings, type LabelReadings, REQUEST_PURPOSE } 
 import type { TimeRule } from './label-time.ts';
 import { READ_TABLE, readingOf, type SpineColumn } from './spine-columns.ts';
 import { missingColumn, type SpineFault } from './spine-faults.ts';
-import { entityJoin, LABELS_TABLE, numberEntities, type SpineEntity } from './spine-labels.ts';
+import {
+  entitiesOf,
+  entityJoin,
+  LABELS_TABLE,
+  numberEntities,
+  type SpineEntity,
+  type SpinePlace,
+} from './spine-labels.ts';
 
 export const DEFAULT_REQUEST_COLUMN = 'request_id';
 
@@ -23,27 +30,23 @@ export function requestKeyText(key: readonly ScalarValue[]): string {
   return JSON.stringify(key.map(String));
 }
 
-/** The entities all of whose join keys are columns of the spine. */
-export function keyedEntities(columns: readonly SpineColumn[], entities: readonly SpineEntity[]): SpineEntity[] {
+/** The places all of whose columns the spine has. */
+export function keyedPlaces(columns: readonly SpineColumn[], places: readonly SpinePlace[]): SpinePlace[] {
   const names = new Set(columns.map((column) => column.name));
-  return entities.filter((entity) => entity.keys.every((key) => names.has(key.name)));
+  return places.filter((place) => place.columns.every((name) => names.has(name)));
 }
 
-/** Finds the request id, and the join keys of the entities the spine has all of: they tell the entities of one request apart. */
+/** Finds the request id, and the join keys of the places the spine has all of: they tell the entities of one request apart. */
 export async function requestReadings(
   duckdb: DuckDb,
   columns: readonly SpineColumn[],
-  entities: readonly SpineEntity[],
+  places: readonly SpinePlace[],
   requestColumn: string,
   rule: TimeRule,
 ): Promise<LabelReadings> {
-  const keyed = keyedEntities(columns, entities);
+  const keyed = keyedPlaces(columns, places);
   const own = await labelReadings(duckdb, columns, keyed, null, rule);
-  // The keys keep the places that their entities have among all.
-  const keys = entities.map((entity, e) => {
-    const found = own.keys[keyed.indexOf(entity)] ?? entity.keys.map(() => null);
-    return found.map((key, k) => key && { ...key, staged: `e${e}k${k}` });
-  });
+  const keys = places.map((place) => own.keys[keyed.indexOf(place)] ?? place.columns.map(() => null));
   const { request, fault } = requestReading(columns, requestColumn);
   return { time: null, request, keys, faults: fault === null ? own.faults : [fault, ...own.faults] };
 }
@@ -77,22 +80,20 @@ function requestReading(
   };
 }
 
-/** Makes the table of labels: row number, request id, and the id of each keyed entity; and the keys' texts. Gives the number of rows. */
+/** Makes the table of labels: row number, request id, and the id of the entity in each keyed place; and the keys' texts. Gives the number of rows. */
 export async function requestLabels(
   duckdb: DuckDb,
-  entities: readonly SpineEntity[],
+  places: readonly SpinePlace[],
   readings: LabelReadings,
   signal: AbortSignal,
 ): Promise<number> {
-  const present = entities.flatMap((entity, e) =>
-    readings.keys[e]?.every((key) => key !== null) ? [{ entity, e }] : [],
-  );
-  for (const { entity, e } of present) {
-    await numberEntities(duckdb, e, entity, signal);
+  const present = places.filter(({ number }) => readings.keys[number]?.every((key) => key !== null));
+  for (const entity of entitiesOf(present)) {
+    await numberEntities(duckdb, entity, present, signal);
     await stageTexts(duckdb, entity, signal);
   }
-  const ids = present.map(({ e }) => `, e${e}.id AS id${e}`).join('');
-  const joins = present.map(({ entity, e }) => entityJoin(e, entity)).join(' ');
+  const ids = present.map(({ number }) => `, p${number}.id AS id${number}`).join('');
+  const joins = present.map(entityJoin).join(' ');
   await duckdb.run(
     `CREATE TABLE ${LABELS_TABLE} AS SELECT l.row_number, l.request_id${ids} FROM ${READ_TABLE} l ${joins}`,
     [],

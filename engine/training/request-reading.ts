@@ -1,13 +1,13 @@
-import { invariant } from '../errors/millrace-error.ts';
+import { roleOf } from '../define/service-blocks.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
-import type { ReadContext, Reading, ViewReading } from './reading.ts';
+import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import { countLostReads, type LostReads } from './lost-reads.ts';
-import { type MatchedView, matchReads } from './match-reads.ts';
+import { type MatchedBlock, matchReads } from './match-reads.ts';
 import { checkMatches } from './request-faults.ts';
-import { LABELS_TABLE, type SpineEntity } from './spine-labels.ts';
+import { LABELS_TABLE, placeOf, type SpinePlace } from './spine-labels.ts';
 import { StagedReads } from './staged-reads.ts';
 
 /** Beyond this many distinct request ids, they are told apart in DuckDB, which spills, instead of in memory. */
@@ -22,28 +22,27 @@ export interface ServedLog {
 
 /**
  * Gives every label row exactly what its request was served, from the serving log: the values' bits, the state's `seq` and the request time.
- * Views are matched by request id, and by entity where the spine has its join keys.
+ * Views are matched by request id, and by entity where the spine has its join keys; a role takes the reads of that role alone.
  *
  * Throws `request-not-logged`, `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`, `served-read-mismatch`.
  */
 export async function readRequests(
   context: ReadContext,
   log: ServedLog,
-  /** The entities that the labels have ids of. */
-  keyed: ReadonlySet<SpineEntity>,
-  entities: readonly SpineEntity[],
+  /** The places that the labels have ids of. */
+  keyed: ReadonlySet<SpinePlace>,
 ): Promise<Reading> {
   const { options, duckdb, signal, progress } = context;
   const staged: StagedReads[] = [];
   try {
-    for (const view of options.service.views) staged.push(await StagedReads.open(context, view));
-    const byView = new Map(staged.map((reads) => [reads.view.name, reads]));
+    for (const block of options.service.blocks) staged.push(await StagedReads.open(context, block));
+    const byBlock = new Map(staged.map((reads) => [blockId(reads.block.view.name, roleOf(reads.block)), reads]));
     let seen = 0;
     let reported = 0;
     const scan = scanServedReads({
       reader: log.reader,
       topic: log.topic,
-      views: new Set(byView.keys()),
+      views: new Set(staged.map(({ block }) => block.view.name)),
       requestIds: await distinctRequests(context),
       until: log.cut,
       signal,
@@ -60,24 +59,26 @@ export async function readRequests(
     });
     for await (const reads of scan) {
       signal.throwIfAborted();
-      for (const read of reads) byView.get(read.view)!.add(read);
+      for (const read of reads) byBlock.get(blockId(read.view, read.role))?.add(read);
       seen += reads.length;
     }
   } finally {
     for (const reads of staged) reads.close();
   }
   progress.sweepDone();
-  const matched: MatchedView[] = [];
+  const matched: MatchedBlock[] = [];
   for (const reads of staged) {
-    const number = entities.findIndex((entity) => entity.name === reads.view.layout.entity);
-    const entity = entities[number];
-    invariant(entity !== undefined, `no entity "${reads.view.layout.entity}"`);
-    matched.push(await matchReads(duckdb, reads, keyed.has(entity) ? { entity, number } : null, signal));
+    const place = placeOf(context.places, reads.block);
+    matched.push(await matchReads(duckdb, reads, keyed.has(place) ? place : null, signal));
   }
   checkMatches(matched, options.missing ?? 'error', log.topic);
-  const views: ViewReading[] = [];
-  for (const view of matched) views.push(viewReading(view, await countLostReads(context, view.view, view)));
-  return { views, sources: [] };
+  const blocks: BlockReading[] = [];
+  for (const found of matched) blocks.push(blockReading(found, await countLostReads(context, found.block.view, found)));
+  return { blocks, sources: [] };
+}
+
+function blockId(view: string, role: string | null): string {
+  return JSON.stringify([view, role]);
 }
 
 async function distinctRequests({ duckdb, signal }: ReadContext): Promise<ReadonlySet<string> | undefined> {
@@ -90,14 +91,14 @@ async function distinctRequests({ duckdb, signal }: ReadContext): Promise<Readon
   return ids;
 }
 
-function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView, lost: LostReads): ViewReading {
+function blockReading({ block, table, rowsNotLogged, shapes }: MatchedBlock, lost: LostReads): BlockReading {
   const definitions = new Map<string, { version: number; fingerprint: string; rows: number }>();
   for (const { shape, rows } of shapes) {
     const id = `${shape.version} ${shape.fingerprint}`;
     const known = definitions.get(id) ?? { version: shape.version, fingerprint: shape.fingerprint, rows: 0 };
     definitions.set(id, { ...known, rows: known.rows + rows });
   }
-  const notServed = view.layout.features.flatMap(({ name: feature }, index) => {
+  const notServed = block.view.layout.features.flatMap(({ name: feature }, index) => {
     const count = (why: string): number =>
       shapes.reduce((sum, { shape, rows }) => sum + (shape.notServed[index] === why ? rows : 0), 0);
     const otherDefinition = count('other-definition');
@@ -105,7 +106,7 @@ function viewReading({ view, table, rowsNotLogged, shapes }: MatchedView, lost: 
     return otherDefinition + notAsked === 0 ? [] : [{ feature, otherDefinition, notAsked }];
   });
   return {
-    view,
+    block,
     table,
     counts: emptyCounts(),
     rowsWithoutState: shapes.reduce((sum, { rowsNotFound }) => sum + rowsNotFound, 0),

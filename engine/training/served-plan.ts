@@ -3,6 +3,7 @@ import { commitsMerged, type CommitTimeline } from '../archive/commit-timeline.t
 import { loadCommitTimeline } from '../archive/load-commit-timeline.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { isCodeNotAtHand } from '../define/known-code.ts';
+import { viewsOf } from '../define/service-blocks.ts';
 import { isRetired } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
 import { formatDateTime } from '../values/iso-time.ts';
@@ -60,7 +61,7 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
   const nowUs = await databaseNow(pool);
   const plans: ServedPlan[] = [];
   const foreign: ForeignRows[] = [];
-  for (const view of options.service.views) {
+  for (const view of viewsOf(options.service)) {
     const stored = await versions(pool, view.name);
     const pinned = options.repeatOf?.views.find((candidate) => candidate.view === view.name)?.served?.versions;
     const spans =

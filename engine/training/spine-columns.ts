@@ -10,7 +10,7 @@ import { type SpineFault, spineError } from './spine-faults.ts';
 export const SPINE_TABLE = 'training_spine';
 export const ROW_COLUMN = 'row_number';
 
-/** What was read of the spine: `row_number`, then `time_us`, `request_id` and `e<entity>k<key>`, as far as they were asked for. */
+/** What was read of the spine: `row_number`, then `time_us`, `request_id` and `p<place>k<key>`, as far as they were asked for. */
 export const READ_TABLE = 'training_read_labels';
 
 /** A column of a spine. In SQL it goes by its place: no name in a file means anything to the engine. */

@@ -1,11 +1,12 @@
 import type { DuckDBDataChunk } from 'duckdb';
 import type { ScalarType } from '../values/field-type.ts';
-import type { CompiledService } from '../define/compiled-view.ts';
-import { internalBug } from '../errors/millrace-error.ts';
+import type { CompiledService, ServiceBlock } from '../define/compiled-view.ts';
+import { blockText } from '../define/service-blocks.ts';
+import { internalBug, invariant } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { READ_TABLE } from './spine-columns.ts';
 
-/** Row number, time, and the id of each entity (`id0`, …), by time. */
+/** Row number, time, and the id of the entity in each place (`id0`, …), by time. */
 export const LABELS_TABLE = 'training_labels';
 
 /** Half-open: fromUs <= t < untilUs, epoch µs. */
@@ -19,7 +20,7 @@ export function inRange({ fromUs, untilUs }: TimeRange): string {
   return `(time_us >= ${fromUs} AND time_us < ${untilUs})`;
 }
 
-/** An entity of the service, as the spine's rows name it. */
+/** An entity of the service. */
 export interface SpineEntity {
   readonly name: string;
   readonly keys: readonly { readonly name: string; readonly type: ScalarType }[];
@@ -27,47 +28,81 @@ export interface SpineEntity {
   readonly table: string;
 }
 
-/** The entities of a service's views, each once. */
-export function entitiesOf(service: CompiledService): SpineEntity[] {
-  const entities = new Map<string, SpineEntity>();
-  for (const { layout } of service.views) {
-    if (entities.has(layout.entity)) continue;
-    entities.set(layout.entity, { name: layout.entity, keys: layout.keys, table: `training_entity_${entities.size}` });
-  }
-  return [...entities.values()];
+/** Where the spine's rows name an entity: the columns its join keys go by. One entity may stand in several places, a role in each. */
+export interface SpinePlace {
+  /** From 0 among the places of the service: that of its id in the labels. */
+  readonly number: number;
+  readonly entity: SpineEntity;
+  /** Per join key. */
+  readonly columns: readonly string[];
 }
 
-/** Gives every distinct key of entity number `e` in `READ_TABLE` an id, from 0, in `entity.table`. */
+/** The places of a service's blocks; blocks of one entity by the same columns share one. */
+export function placesOf(service: CompiledService): SpinePlace[] {
+  const entities = new Map<string, SpineEntity>();
+  const places = new Map<string, SpinePlace>();
+  for (const block of service.blocks) {
+    const { entity: name, keys } = block.view.layout;
+    const entity = entities.get(name) ?? { name, keys, table: `training_entity_${entities.size}` };
+    entities.set(name, entity);
+    const id = placeId(block);
+    if (!places.has(id)) places.set(id, { number: places.size, entity, columns: block.columns });
+  }
+  return [...places.values()];
+}
+
+/** The place of a block among those of its service. */
+export function placeOf(places: readonly SpinePlace[], block: ServiceBlock): SpinePlace {
+  const id = placeId(block);
+  const place = places.find(({ entity, columns }) => idOf(entity.name, columns) === id);
+  invariant(place !== undefined, `no place for ${blockText(block)}`);
+  return place;
+}
+
+function placeId({ view, columns }: ServiceBlock): string {
+  return idOf(view.layout.entity, columns);
+}
+
+function idOf(entity: string, columns: readonly string[]): string {
+  return JSON.stringify([entity, ...columns]);
+}
+
+/** The entities of places, each once. */
+export function entitiesOf(places: readonly SpinePlace[]): SpineEntity[] {
+  return [...new Set(places.map(({ entity }) => entity))];
+}
+
+/** Gives every distinct key that the places have of an entity in `READ_TABLE` an id, from 0, in `entity.table`. */
 export async function numberEntities(
   duckdb: DuckDb,
-  e: number,
   entity: SpineEntity,
+  places: readonly SpinePlace[],
   signal: AbortSignal,
 ): Promise<void> {
-  const keys = entity.keys.map((_, k) => `e${e}k${k} AS k${k}`).join(', ');
+  const keysIn = ({ number }: SpinePlace): string => {
+    const keys = entity.keys.map((_, k) => `p${number}k${k} AS k${k}`).join(', ');
+    return `SELECT DISTINCT ${keys} FROM ${READ_TABLE}`;
+  };
+  const own = places.filter((place) => place.entity === entity);
   await duckdb.run(
     `CREATE TABLE ${entity.table} AS
-     SELECT row_number() OVER () - 1 AS id, * FROM (SELECT DISTINCT ${keys} FROM ${READ_TABLE} ORDER BY ALL)`,
+     SELECT row_number() OVER () - 1 AS id, * FROM (SELECT * FROM (${own.map(keysIn).join(' UNION ')}) ORDER BY ALL)`,
     [],
     signal,
   );
 }
 
-/** SQL: joins rows `l` of `READ_TABLE` with the ids of their entities. */
-export function entityJoin(e: number, entity: SpineEntity): string {
-  const on = entity.keys.map((_, k) => `e${e}.k${k} = l.e${e}k${k}`).join(' AND ');
-  return `JOIN ${entity.table} e${e} ON ${on}`;
+/** SQL: joins rows `l` of `READ_TABLE` with the id of the entity in a place. */
+export function entityJoin({ number, entity }: SpinePlace): string {
+  const on = entity.keys.map((_, k) => `p${number}.k${k} = l.p${number}k${k}`).join(' AND ');
+  return `JOIN ${entity.table} p${number} ON ${on}`;
 }
 
-/** Sorts the labels by time into a table of small columns: row number, time, and an id per entity. Gives the number of rows. */
-export async function sortLabels(
-  duckdb: DuckDb,
-  entities: readonly SpineEntity[],
-  signal: AbortSignal,
-): Promise<number> {
-  for (const [e, entity] of entities.entries()) await numberEntities(duckdb, e, entity, signal);
-  const ids = entities.map((_, e) => `e${e}.id AS id${e}`).join(', ');
-  const joins = entities.map((entity, e) => entityJoin(e, entity));
+/** Sorts the labels by time into a table of small columns: row number, time, and an id per place. Gives the number of rows. */
+export async function sortLabels(duckdb: DuckDb, places: readonly SpinePlace[], signal: AbortSignal): Promise<number> {
+  for (const entity of entitiesOf(places)) await numberEntities(duckdb, entity, places, signal);
+  const ids = places.map(({ number }) => `p${number}.id AS id${number}`).join(', ');
+  const joins = places.map(entityJoin);
   await duckdb.run(
     `CREATE TABLE ${LABELS_TABLE} AS
      SELECT l.row_number, l.time_us, ${ids} FROM ${READ_TABLE} l ${joins.join(' ')} ORDER BY l.time_us, l.row_number`,
@@ -95,8 +130,8 @@ export class LabelCursor {
   }
 
   /** Stands on the first label (of the range). `close` must follow. */
-  static async open(duckdb: DuckDb, entityCount: number, signal: AbortSignal, range?: TimeRange): Promise<LabelCursor> {
-    const ids = Array.from({ length: entityCount }, (_, e) => `, CAST(id${e} AS DOUBLE)`).join('');
+  static async open(duckdb: DuckDb, placeCount: number, signal: AbortSignal, range?: TimeRange): Promise<LabelCursor> {
+    const ids = Array.from({ length: placeCount }, (_, p) => `, CAST(id${p} AS DOUBLE)`).join('');
     const cursor = new LabelCursor(
       duckdb.chunks(
         `SELECT CAST(row_number AS DOUBLE), CAST(time_us AS DOUBLE)${ids} FROM ${LABELS_TABLE}
@@ -109,9 +144,9 @@ export class LabelCursor {
     return cursor;
   }
 
-  /** The id of entity number `entity` in the label at hand. */
-  entityId(entity: number): number {
-    return this.#columns[entity + 2]![this.#at]!;
+  /** The id of the entity that the label at hand has in a place. */
+  entityId(place: number): number {
+    return this.#columns[place + 2]![this.#at]!;
   }
 
   /** Steps to the next label; false where `fill` must be awaited first. */

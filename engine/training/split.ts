@@ -79,10 +79,10 @@ export async function findSplit(
 }
 
 /** The times at which the requests were read, by row. Throws `split-needs-times` where a row was never served. */
-async function requestTimes(duckdb: DuckDb, { views }: Reading, signal: AbortSignal): Promise<string> {
+async function requestTimes(duckdb: DuckDb, { blocks }: Reading, signal: AbortSignal): Promise<string> {
   const table = 'training_times';
-  const times = views.map(({ view, table: read }) => `${read}.f${view.layout.features.length + 1}`);
-  const joins = views.map(({ table: read }) => `JOIN ${read} ON ${read}.row_number = l.row_number`);
+  const times = blocks.map(({ block, table: read }) => `${read}.f${block.view.layout.features.length + 1}`);
+  const joins = blocks.map(({ table: read }) => `JOIN ${read} ON ${read}.row_number = l.row_number`);
   await duckdb.run(
     `CREATE TABLE ${table} AS SELECT l.row_number, least(${times.join(', ')}) AS time_us FROM ${LABELS_TABLE} l ${joins.join(' ')}`,
     [],

@@ -1,5 +1,5 @@
 import { BIGINT, INTEGER, VARCHAR } from 'duckdb';
-import type { CompiledView } from '../define/compiled-view.ts';
+import type { ServiceBlock } from '../define/compiled-view.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import { FeatureStaging } from './feature-staging.ts';
@@ -7,9 +7,9 @@ import type { ReadContext } from './reading.ts';
 import { ServedDefinitions } from './served-definitions.ts';
 import { poolOf } from './served-plan.ts';
 
-/** The logged reads of one view, waiting to be matched: their values in one table, what they are of in another. */
+/** The logged reads of one block, waiting to be matched: their values in one table, what they are of in another. */
 export class StagedReads {
-  readonly view: CompiledView;
+  readonly block: ServiceBlock;
   readonly definitions: ServedDefinitions;
   /** `row_number` (the read's number), `f0`, … per feature, then seq and as_of. */
   readonly values: FeatureStaging;
@@ -19,21 +19,22 @@ export class StagedReads {
   #count = 0;
 
   private constructor(
-    view: CompiledView,
+    block: ServiceBlock,
     definitions: ServedDefinitions,
     values: FeatureStaging,
     metaTable: string,
     meta: RowAppender,
   ) {
-    this.view = view;
+    this.block = block;
     this.definitions = definitions;
     this.values = values;
     this.metaTable = metaTable;
     this.#meta = meta;
   }
 
-  static async open(context: ReadContext, view: CompiledView): Promise<StagedReads> {
+  static async open(context: ReadContext, block: ServiceBlock): Promise<StagedReads> {
     const { duckdb } = context;
+    const { view } = block;
     const definitions = await ServedDefinitions.load(poolOf(context), view);
     const results = view.layout.features.map((feature) => feature.result);
     const values = await FeatureStaging.create(duckdb, duckdb.newName('served_values'), [
@@ -57,7 +58,7 @@ export class StagedReads {
       BIGINT,
       BIGINT,
     ]);
-    return new StagedReads(view, definitions, values, metaTable, meta);
+    return new StagedReads(block, definitions, values, metaTable, meta);
   }
 
   add(read: ServedRead): void {

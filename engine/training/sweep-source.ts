@@ -43,9 +43,8 @@ export interface SweepScan<Figures> {
 
 export interface SweepOptions<Figures> {
   readonly views: readonly ViewSweep[];
-  /** The entities of the service, in the order of the labels' ids; and per view, which of them is its own. */
-  readonly entities: readonly EntityIndex[];
-  readonly entityOf: ReadonlyMap<ViewSweep, number>;
+  /** How many ids a label has. */
+  readonly places: number;
   readonly duckdb: DuckDb;
   readonly memory: SweepMemory;
   readonly signal: AbortSignal;
@@ -62,7 +61,7 @@ export interface SweepOptions<Figures> {
  * A label is read before the first event that it does not see is applied. Gives the figures of the first, whole scan.
  */
 export async function sweepSource<Figures>(options: SweepOptions<Figures>): Promise<Figures> {
-  const used = usedEntities(options);
+  const used = [...new Set(options.views.map(({ index }) => index))];
   const keyCount = used.reduce((sum, index) => sum + index.size, 0);
   const { views, memory } = options;
   const perPass = memory.forKeys(keyCount * BYTES_PER_HELD_KEY) / BYTES_PER_HELD_KEY;
@@ -90,11 +89,6 @@ export async function sweepSource<Figures>(options: SweepOptions<Figures>): Prom
   return figures!.of;
 }
 
-function usedEntities(options: SweepOptions<unknown>): EntityIndex[] {
-  const numbers = new Set(options.views.map((view) => options.entityOf.get(view)!));
-  return [...numbers].map((number) => options.entities[number]!);
-}
-
 async function runPass(
   options: SweepOptions<unknown>,
   used: readonly EntityIndex[],
@@ -104,18 +98,18 @@ async function runPass(
   report: (rows: number, events: number, deferred: number) => void,
 ): Promise<Pass[]> {
   const { views, signal, memory } = options;
-  const readers = views.map((view) => ({ view, entity: options.entityOf.get(view)! }));
+  const readers = views.flatMap((view) => view.blocks.map((block) => ({ view, block })));
   const counters = views.map((view) => (isFirst ? view.counts : null));
-  const labels = await LabelCursor.open(options.duckdb, options.entities.length, signal, options.labels);
+  const labels = await LabelCursor.open(options.duckdb, options.places, signal, options.labels);
   const deferred: Pass[] = [];
   let range = pass.range;
   let sinceCheck = 0;
 
   const readLabel = (): void => {
     if (labels.position < pass.fromLabel) return;
-    for (const { view, entity } of readers) {
-      const id = labels.entityId(entity);
-      if (options.entities[entity]!.holds(id)) view.read(id, labels.timeUs, labels.rowNumber);
+    for (const { view, block } of readers) {
+      const id = labels.entityId(block.place);
+      if (view.index.holds(id)) view.read(block, id, labels.timeUs, labels.rowNumber);
     }
   };
 
@@ -129,7 +123,7 @@ async function runPass(
       const [kept, later] = parts;
       for (const index of used) {
         index.narrow(kept, (id) => {
-          for (const { view, entity } of readers) if (options.entities[entity] === index) view.drop(id);
+          for (const view of views) if (view.index === index) view.drop(id);
         });
       }
       for (const view of views) view.pack();

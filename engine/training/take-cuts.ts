@@ -1,11 +1,12 @@
 import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
+import { viewsOf } from '../define/service-blocks.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ReadContext } from './reading.ts';
 
 /** The sources of the views, each once. */
 export function sourcesOf({ options }: Pick<ReadContext, 'options'>): CompiledSource[] {
-  return [...new Map(options.service.views.map((view) => [view.source.name, view.source])).values()];
+  return [...new Map(viewsOf(options.service).map((view) => [view.source.name, view.source])).values()];
 }
 
 /** How far each source's log is read: as given, as the manifest to repeat has it, else up to its present end. */
@@ -13,7 +14,7 @@ export async function takeCuts({ options }: Pick<ReadContext, 'options'>): Promi
   const { cuts, repeatOf, reader, clock } = options;
   const taken = new Map<string, Cut | null>();
   for (const source of sourcesOf({ options })) {
-    refuseOtherTopics(source, options.service.views);
+    refuseOtherTopics(source, viewsOf(options.service));
     const given = cuts?.[source.name] ?? repeatOf?.cuts[source.name];
     const none = source.topic === null || reader === null;
     taken.set(source.name, given ?? (none ? null : await takeCut(reader, source.topic, clock)));

@@ -123,12 +123,16 @@ export interface ManifestFeature {
   readonly errors?: Readonly<Record<string, number>> | undefined;
 }
 
-/** What was read of one view. */
+/** What was read of one view, or of one role of a view. */
 export interface ManifestView {
   readonly view: string;
+  /** Left out: the view itself. */
+  readonly role?: string | undefined;
   readonly fingerprint: string;
   readonly entity: string;
   readonly keys: readonly string[];
+  /** The columns of the spine that a role's join keys go by. */
+  readonly columns?: readonly string[] | undefined;
   readonly source: string;
   /** `applied`: events that passed `where` and have a key, whether or not the spine asks for their entity. */
   readonly counts: LogCounts;

@@ -1,4 +1,5 @@
 import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
+import { viewsOf } from '../define/service-blocks.ts';
 import { processHashes } from '../history/file-hashes.ts';
 import { filesNotIn, type HistoryReads, presentHistory, readsOf } from '../history/named-history.ts';
 import { liveVersion } from '../postgres/live-version.ts';
@@ -40,7 +41,7 @@ export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>)
     if (!sources.includes(source)) sources.push(source);
     return sources.indexOf(source);
   };
-  for (const view of context.options.service.views) {
+  for (const view of viewsOf(context.options.service)) {
     const { source } = view;
     const { reads, filesLeftOut } = (await pinnedReads(context, view)) ?? {
       reads: await presentOf(view),

@@ -15,35 +15,47 @@ export interface CellSink {
   append(rowNumber: number, cells: readonly Cell[]): void;
 }
 
-/** One view in a sweep: the states of its entities at the time the sweep has come to. */
+/** What a sweep reads of a view for one block of the service. */
+export interface BlockReads {
+  /** Which of a label's ids is the block's entity. */
+  readonly place: number;
+  readonly sink: CellSink;
+  /** Labels read whose entity had no event yet. */
+  rowsWithoutState: number;
+  /** Per feature, labels of which its default was read: there was nothing. */
+  readonly defaulted: number[];
+}
+
+/** Nothing read yet, of a view of so many features. */
+export function blockReads(place: number, sink: CellSink, features: number): BlockReads {
+  return { place, sink, rowsWithoutState: 0, defaulted: Array.from({ length: features }, () => 0) };
+}
+
+/** One view in a sweep: the states of its entities at the time the sweep has come to, read for each of its blocks. */
 export class ViewSweep {
   readonly view: CompiledView;
+  /** The entities that labels ask for. */
+  readonly index: EntityIndex;
+  readonly blocks: readonly BlockReads[];
   readonly counts: LogCounts = emptyCounts();
   /** Told of the records that the view's functions fail on; null: no limit is held. */
   limit: BatchLimit | null = null;
-  /** Labels read that found no entity: it had no event yet, or had expired. */
-  rowsWithoutState = 0;
-  /** Per feature, labels of which its default was read: there was nothing. */
-  readonly defaulted: number[];
   readonly #reducer: ViewReducer;
-  readonly #index: EntityIndex;
-  readonly #sink: CellSink;
   readonly #prepared: PreparedEvent;
   readonly #emptyCells: readonly Cell[];
   readonly #defaults: readonly FeatureDefault[];
   readonly #bytesPerEvent: number;
   #states: HeldStates;
 
-  constructor(view: CompiledView, index: EntityIndex, sink: CellSink) {
+  constructor(view: CompiledView, index: EntityIndex, blocks: readonly BlockReads[]) {
     this.view = view;
     // Defaults are put in here, where they are counted.
     this.#reducer = createViewReducer(withoutDefaults(view.layout));
     this.#defaults = defaultsOf(view.layout);
-    this.defaulted = view.layout.features.map(() => 0);
     this.#bytesPerEvent = encodedEventBytes(view.layout);
     this.#states = new HeldStates(this.#reducer, 0);
-    this.#index = index;
-    this.#sink = sink;
+    this.index = index;
+    this.blocks = blocks;
     this.#prepared = emptyPrepared(view.layout.slots);
     // With no event in any window a read does not depend on the time.
     this.#emptyCells = this.#reducer.read(this.#reducer.empty(), 0);
@@ -77,7 +89,7 @@ export class ViewSweep {
       return false;
     }
     if (counts !== null) counts.applied++;
-    const id = this.#index.idOf(prepared.keyText);
+    const id = this.index.idOf(prepared.keyText);
     if (id === undefined) return false;
     this.#reducer.apply(this.#states.toChange(id), prepared);
     return true;
@@ -94,20 +106,20 @@ export class ViewSweep {
     }
   }
 
-  /** Hot path: reads the features of one label. */
-  read(id: number, timeUs: number, rowNumber: number): void {
+  /** Hot path: reads the features of one label for one of the blocks. */
+  read(block: BlockReads, id: number, timeUs: number, rowNumber: number): void {
     const state = this.#states.toRead(id);
     if (state === undefined) {
-      this.rowsWithoutState++;
-      this.#sink.append(rowNumber, this.#filled([...this.#emptyCells]));
+      block.rowsWithoutState++;
+      block.sink.append(rowNumber, this.#filled(block, [...this.#emptyCells]));
       return;
     }
-    if (!this.#reducer.finds(state, timeUs)) this.rowsWithoutState++;
-    this.#sink.append(rowNumber, this.#filled(this.#reducer.read(state, timeUs)));
+    if (!this.#reducer.finds(state, timeUs)) block.rowsWithoutState++;
+    block.sink.append(rowNumber, this.#filled(block, this.#reducer.read(state, timeUs)));
   }
 
-  #filled(cells: Cell[]): Cell[] {
-    for (const { index } of this.#defaults) if (cells[index] === null) this.defaulted[index]! += 1;
+  #filled({ defaulted }: BlockReads, cells: Cell[]): Cell[] {
+    for (const { index } of this.#defaults) if (cells[index] === null) defaulted[index]! += 1;
     return fillDefaults(cells, this.#defaults);
   }
 

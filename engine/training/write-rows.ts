@@ -1,3 +1,4 @@
+import type { ServiceBlock } from '../define/compiled-view.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import { outputSql } from './scalar-sql.ts';
@@ -19,17 +20,17 @@ export async function writeRows(
   duckdb: DuckDb,
   path: string,
   { output, isRead, features }: Pick<PreparedSpine, 'output' | 'isRead' | 'features'>,
-  stagedTables: ReadonlyMap<string, string>,
+  stagedTables: ReadonlyMap<ServiceBlock, string>,
   rowsOf: SomeRows | null,
   signal: AbortSignal,
 ): Promise<void> {
   const columns = output.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
-  const positions = new Map<string, number>();
+  const positions = new Map<ServiceBlock, number>();
   const wide: string[] = [];
-  for (const { view, feature, column } of features) {
-    const position = positions.get(view) ?? 0;
-    positions.set(view, position + 1);
-    wide.push(`${outputSql(feature.result, `${stagedTables.get(view)}.f${position}`)} AS ${quoteName(column)}`);
+  for (const { block, feature, column } of features) {
+    const position = positions.get(block) ?? 0;
+    positions.set(block, position + 1);
+    wide.push(`${outputSql(feature.result, `${stagedTables.get(block)}.f${position}`)} AS ${quoteName(column)}`);
   }
   const row = `${SPINE_TABLE}.${ROW_COLUMN}`;
   const joined = [
@@ -50,7 +51,7 @@ export async function writeRows(
   );
 }
 
-/** Nulls per feature of one view, in layout order, and how many rows were staged. */
+/** Nulls per feature of one block, in layout order, and how many rows were staged. */
 export async function countNulls(
   duckdb: DuckDb,
   table: string,

@@ -26,7 +26,7 @@ export async function writeTrainingSet(
   fraction: number | null,
   signal: AbortSignal,
 ): Promise<Pick<TrainingManifest, 'sha256' | 'sizeBytes' | 'split'>> {
-  const tables = new Map(reading.views.map(({ view, table }) => [view.name, table]));
+  const tables = new Map(reading.blocks.map(({ block, table }) => [block, table]));
   const [first, second] = output.parts;
   invariant(first !== undefined && (second === undefined) === (fraction === null), 'an output of other files');
   const write = async (part: OutputPart, split: FoundSplit | null, name: 'train' | 'test'): Promise<ManifestPart> => {

@@ -26,7 +26,10 @@ export function readScope(text: string): Scope {
 }
 
 /** The views of a service, by its name. */
-export type ServiceNames = ReadonlyMap<string, { readonly views: readonly { readonly name: string }[] }>;
+export type ServiceNames = ReadonlyMap<
+  string,
+  { readonly blocks: readonly { readonly view: { readonly name: string } }[] }
+>;
 
 /** Whether scopes let somebody read a view: by its name, by that of a service it is in, or all. */
 export function mayReadView(scopes: readonly Scope[], view: string, services: ServiceNames): boolean {
@@ -36,7 +39,7 @@ export function mayReadView(scopes: readonly Scope[], view: string, services: Se
       (scope.kind === 'read' &&
         (scope.name === '*' ||
           scope.name === view ||
-          services.get(scope.name)?.views.some(({ name }) => name === view) === true)),
+          services.get(scope.name)?.blocks.some((block) => block.view.name === view) === true)),
   );
 }
 
@@ -45,6 +48,6 @@ export function mayReadService(scopes: readonly Scope[], service: string, servic
   const named = scopes.some(
     (scope) => scope.kind === 'admin' || (scope.kind === 'read' && (scope.name === '*' || scope.name === service)),
   );
-  const views = services.get(service)?.views ?? [];
-  return named || (views.length > 0 && views.every(({ name }) => mayReadView(scopes, name, services)));
+  const blocks = services.get(service)?.blocks ?? [];
+  return named || (blocks.length > 0 && blocks.every(({ view }) => mayReadView(scopes, view.name, services)));
 }

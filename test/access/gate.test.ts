@@ -23,7 +23,7 @@ function handClock(): { nowUs(): number; monotonicMs(): number; ms: number } {
 }
 
 const NONE = { entitiesPerS: Number.POSITIVE_INFINITY, bytesPerS: Number.POSITIVE_INFINITY };
-const services = new Map([['delay_model', { views: [{ name: 'routes' }, { name: 'carriers' }] }]]);
+const services = new Map([['delay_model', { blocks: ['routes', 'carriers'].map((name) => ({ view: { name } })) }]]);
 
 describe('a scope', () => {
   it.each(['', 'read', 'read:', 'read:a b', 'read:a-b', 'READ:*', 'admin ', 'write:*', 'read:*,log'])(

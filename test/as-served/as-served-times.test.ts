@@ -23,6 +23,7 @@ import {
   storedStates,
   stream,
 } from './served-fixture.ts';
+import { blockOf } from '../../engine/define/service-blocks.ts';
 
 let world: ServedWorld;
 beforeAll(async () => {
@@ -61,6 +62,9 @@ function append(steps: readonly LogStep[], topic: string): void {
   }
 }
 
+/** The view itself before its role, as the service has them. */
+const byBlock = (a: string, b: string): number => Number(a.startsWith('giver__')) - Number(b.startsWith('giver__'));
+
 test(`every label reads what stood in the table then, whatever the log, in one pass or many (seed ${seed})`, async () => {
   let runs = 0;
   await fc.assert(
@@ -73,6 +77,7 @@ test(`every label reads what stood in the table then, whatever the log, in one p
       fc.array(
         fc.record({
           customer: fc.constantFrom('ana', 'bo', 'c\u{1F600}', '', 'nobody'),
+          giver: fc.constantFrom('ana', 'bo', 'c\u{1F600}', '', 'nobody'),
           // Half of them at the very time of a commit, or a microsecond off.
           commit: fc.option(fc.nat(), { freq: 2 }),
           hour: fc.integer({ min: -20, max: 60 }),
@@ -143,39 +148,61 @@ test(`every label reads what stood in the table then, whatever the log, in one p
             ? startUs + hour * HOUR + off
             : commitsUs[commit % commitsUs.length]! + off,
         );
-        const spine = labels.map(({ customer }, n) => ({ n, customer, event_timestamp: isoOf(times[n]!) }));
-        const asNull = { onError: 'null' } as const;
+        const spine = labels.map(({ customer, giver }, n) => ({
+          n,
+          customer,
+          giver,
+          event_timestamp: isoOf(times[n]!),
+        }));
+        const blocks = [blockOf(view), blockOf(view, 'giver', { customer: 'giver' })];
+        const service = { name: 'model', blocks };
+        const asNull = { onError: 'null', service } as const;
         const { manifest, out } = await exportSpine(world, [view], 'random', spine, asNull);
         const set = await readParquet(out);
         const differences: unknown[] = [];
         const tooLarge = new Map<string, number>();
         let notServed = 0;
         for (const [n, row] of set.rows.entries()) {
-          const { customer } = labels[n]!;
+          const { customer, giver } = labels[n]!;
           const timeUs = times[n]!;
           expect([Number(row['n']), row['customer'], row['event_timestamp']]).toEqual([n, customer, timeUs]);
-          const values = servedAt(view, served, customer, timeUs);
-          if (values === null) notServed++;
-          for (const [index, { name, result }] of view.layout.features.entries()) {
-            const cell = row[`${view.name}__${name}`];
-            const expected = values === null ? null : expectedCell(result, values[index]!);
-            if (!Object.is(cell, expected)) differences.push({ n, customer, timeUs, name, cell, expected });
-            if (values?.[index] === VALUE_OUT_OF_RANGE) tooLarge.set(name, (tooLarge.get(name) ?? 0) + 1);
+          if (servedAt(view, served, customer, timeUs) === null) notServed++;
+          for (const [block, { name: prefix }] of blocks.entries()) {
+            const entity = block === 0 ? customer : giver;
+            const values = servedAt(view, served, entity, timeUs);
+            for (const [index, { name, result }] of view.layout.features.entries()) {
+              const column = `${prefix}__${name}`;
+              const cell = row[column];
+              const expected = values === null ? null : expectedCell(result, values[index]!);
+              if (!Object.is(cell, expected)) differences.push({ n, entity, timeUs, column, cell, expected });
+              if (values?.[index] === VALUE_OUT_OF_RANGE) tooLarge.set(column, (tooLarge.get(column) ?? 0) + 1);
+            }
           }
         }
         expect(differences).toEqual([]);
-        for (const { name, errors } of manifest.views[0]!.features)
-          expect(errors).toEqual(tooLarge.has(name) ? { 'value-out-of-range': tooLarge.get(name) } : {});
+        for (const { column, errors } of manifest.views.flatMap(({ features }) => features))
+          expect(errors).toEqual(tooLarge.has(column) ? { 'value-out-of-range': tooLarge.get(column) } : {});
         if (tooLarge.size > 0)
-          await expect(exportSpine(world, [view], 'fails', spine)).rejects.toMatchObject({
+          await expect(exportSpine(world, [view], 'fails', spine, { service })).rejects.toMatchObject({
             code: 'value-out-of-range',
-            details: { errors: [{ feature: 'spent_7d', rows: tooLarge.get('spent_7d') }] },
+            details: {
+              errors: [...tooLarge.keys()].sort(byBlock).map((column) => ({
+                view: view.name,
+                ...(column.startsWith('giver__') ? { role: 'giver' } : {}),
+                feature: 'spent_7d',
+                rows: tooLarge.get(column),
+              })),
+            },
           });
-        expect(manifest.views[0]!.served!.rowsNotServed).toBe(notServed);
+        for (const read of manifest.views) expect(read.served!.rowsNotServed).toBe(notServed);
 
         // Passes under a small budget, and from the manifest: the same bytes.
         const bytes = await readFile(out);
-        const inPasses = await exportSpine(world, [view], 'random', spine, { statesMb: 0.0005, repeatOf: manifest });
+        const inPasses = await exportSpine(world, [view], 'random', spine, {
+          service,
+          statesMb: 0.0005,
+          repeatOf: manifest,
+        });
         expect(inPasses.manifest).toEqual(manifest);
         expect(bytes.equals(await readFile(out))).toBe(true);
 
@@ -187,7 +214,7 @@ test(`every label reads what stood in the table then, whatever the log, in one p
         for (const [index, { column, differing, kinds, split }] of compared.manifest.comparison!.features.entries()) {
           const counted = set.rows.filter((row, n) => !Object.is(row[column], known.rows[n]![column])).length;
           const errors = [manifest, eventTime.manifest].flatMap(({ views }) =>
-            Object.keys(views[0]!.features[index]!.errors!),
+            Object.keys(views.flatMap(({ features }) => features)[index]!.errors!),
           );
           // Nulls for an error and for nothing look alike in the file, and differ.
           if (errors.length > 0) expect(differing).toBeGreaterThanOrEqual(counted);

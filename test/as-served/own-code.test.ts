@@ -6,6 +6,7 @@ import { codeOf } from '../../engine/define/known-code.ts';
 import { readParquet } from '../training/training-fixture.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { exportSpine, HOUR, isoOf, openWorld, publish, retime, type ServedWorld, stream } from './served-fixture.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 /** Counts all purchases, and knows no last one. */
 const before = spendingView({ topic: 'purchases', lifetime: false, fingerprint: 'a'.repeat(64) });
@@ -90,13 +91,16 @@ test('what a version served is refused where its code is not at hand, or is of o
 
 test('a service is exported by the code of what is served, or of the export to repeat', async () => {
   const deps = { pool: world.pool, code: codeOf([before, after]) };
-  const service = { name: 'model', views: [before] };
-  expect(await serviceAsServed(deps, service, undefined)).toEqual({ name: 'model', views: [after] });
+  const service = { name: 'model', blocks: plainBlocks([before]) };
+  expect(await serviceAsServed(deps, service, undefined)).toEqual({
+    name: 'model',
+    blocks: plainBlocks([after]),
+  });
   const then = { views: [{ view: 'spending', fingerprint: before.fingerprint }] as never };
-  expect(await serviceAsServed(deps, { ...service, views: [after] }, then)).toEqual({ name: 'model', views: [before] });
+  expect(await serviceAsServed(deps, { ...service, blocks: plainBlocks([after]) }, then)).toEqual(service);
   // Never stored, and never served: the worker's own.
   expect(await serviceAsServed({ ...deps, code: codeOf([before]) }, service, undefined)).toEqual(service);
-  const unknown = { name: 'model', views: [{ ...before, name: 'elsewhere' }] };
+  const unknown = { name: 'model', blocks: plainBlocks([{ ...before, name: 'elsewhere' }]) };
   expect(await serviceAsServed(deps, unknown, undefined)).toEqual(unknown);
 });
 

@@ -22,6 +22,7 @@ import {
   servingLogTo,
   stream,
 } from './served-fixture.ts';
+import { viewsOf } from '../../engine/define/service-blocks.ts';
 
 let world: ServedWorld;
 beforeAll(async () => {
@@ -331,8 +332,9 @@ test('reads of an older definition: same name and type are what was served, the 
 
 test('every type of key and feature, several entities, history alone: by request and by time what was served', async () => {
   const service = await smallService(world.folder, 'wide');
-  const [byKey, byShop] = service.views as [CompiledView, CompiledView];
-  for (const view of service.views) {
+  const views = viewsOf(service);
+  const [byKey, byShop] = views as [CompiledView, CompiledView];
+  for (const view of views) {
     const version = await publish(world, view);
     await retime(world, view, version, { publishedUs: Date.UTC(2001, 5, 1) * 1000, endedUs: null, commitsUs: [] });
   }
@@ -344,7 +346,7 @@ test('every type of key and feature, several entities, history alone: by request
   const keyOf = (view: CompiledView): ScalarValue[] =>
     view.layout.keys.map(({ name }) => order[name as keyof typeof order]);
   const reads: ViewRead[] = [];
-  for (const view of service.views) {
+  for (const view of views) {
     const [read] = await store.get(view.name, [keyOf(view)], { atUs });
     logged.offer('r', 'wide', [read!], [keyOf(view)]);
     reads.push(read!);
@@ -354,7 +356,7 @@ test('every type of key and feature, several entities, history alone: by request
 
   const options = { servedTopic, reader: world.reader };
   const cells = async (rows: Record<string, unknown>[], more: object = {}): Promise<unknown[]> => {
-    const { out } = await exportSpine(world, service.views, 'types', rows, { ...options, ...more });
+    const { out } = await exportSpine(world, views, 'types', rows, { ...options, ...more });
     const [row] = (await readParquet(out)).rows;
     return reads.flatMap(({ view, features }) => features.map(({ name }) => row![`${view}__${name}`]));
   };

@@ -15,6 +15,7 @@ import { exportTrainingSet } from '../../engine/training/export-training-set.ts'
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { openStreamDatabase, testClock } from '../stream/stream-fixture.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 export const SECOND = 1_000_000;
 export const MINUTE = 60 * SECOND;
@@ -139,7 +140,7 @@ export async function exportSpine(
   await writeFile(spine, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   const out = join(folder, `${name}.parquet`);
   const manifest = await exportTrainingSet({
-    service: { name: 'model', views },
+    service: { name: 'model', blocks: plainBlocks(views) },
     spine,
     out,
     mode: 'as-served',

@@ -36,7 +36,7 @@ const lib = { 'lib/twice.ts': 'export const twice = (x: number): number => x * 2
 test('the definitions of this repository load', async () => {
   const definitions = await loadDefinitions('features');
   expect([...definitions.views.keys()].toSorted()).toEqual(['airport_traffic', 'route_delays']);
-  expect(definitions.services.get('delay_model')?.views.map((each) => each.name)).toEqual([
+  expect(definitions.services.get('delay_model')?.blocks.map((each) => each.name)).toEqual([
     'route_delays',
     'airport_traffic',
   ]);

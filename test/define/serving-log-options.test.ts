@@ -65,6 +65,7 @@ describe('the source of the serving log', () => {
       'request_id',
       'service',
       'view',
+      'role',
       'version',
       'fingerprint',
       'entity',

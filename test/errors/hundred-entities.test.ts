@@ -22,6 +22,7 @@ import { exactText, expectedText } from '../online/sql-values-as-text.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { expectedCell, readParquet } from '../training/training-fixture.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 const ENTITIES = 100;
 const TOO_LARGE = 17n;
@@ -236,7 +237,7 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
     await writeFile(spine, `request_id,shop,number\n${lines.join('\n')}\n`);
     const exported = (more: Partial<TrainingOptions> = {}): Promise<TrainingManifest> =>
       exportTrainingSet({
-        service: { name: 'model', views: [view] },
+        service: { name: 'model', blocks: plainBlocks([view]) },
         spine,
         out: join(folder, 'set.parquet'),
         mode: 'as-served',

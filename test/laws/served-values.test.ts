@@ -101,6 +101,7 @@ test('what is known of a read beside its values survives, at any time', () => {
         readId: fc.string({ minLength: 1 }),
         requestId: fc.string({ minLength: 1 }),
         service: fc.option(fc.string()),
+        role: fc.option(fc.string({ minLength: 1 })),
         servedAtUs: time,
         asOfUs: time,
         found: fc.boolean(),
@@ -108,14 +109,15 @@ test('what is known of a read beside its values survives, at any time', () => {
         seq: fc.option(fc.nat()),
         commitId: fc.option(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)),
       }),
-      ({ readId, requestId, service, servedAtUs, asOfUs, found, ahead, seq, commitId }) => {
+      ({ readId, requestId, service, role, servedAtUs, asOfUs, found, ahead, seq, commitId }) => {
         const commit = commitId === null ? null : String(commitId);
         const { read } = offeredRead(layout, ['k'], [], { asOfUs, found, ahead, seq, commitId: commit });
-        const served = throughTheLog({ readId, requestId, service, key: ['k'], servedAtUs, read });
+        const served = throughTheLog({ readId, requestId, service, role, key: ['k'], servedAtUs, read });
         expect(Object.fromEntries(Object.entries(served))).toEqual({
           readId,
           requestId,
           service,
+          role,
           view: 'some_view',
           version: 3,
           fingerprint: 'ab12',

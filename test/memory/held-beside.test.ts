@@ -18,6 +18,7 @@ function read(customer: number, valuesJson = '{}'): ServedRead {
     requestId: randomUUID(),
     service: null,
     view: view.name,
+    role: null,
     version: 1,
     fingerprint: view.fingerprint,
     entityJson: JSON.stringify({ customer: `c${customer}` }),

@@ -13,6 +13,7 @@ import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import type { FeaturesResponse, ViewsResponse } from '../../serving/api-schemas.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { compiled, fixedClock, publish, sale } from './online-fixture.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 const shop = entity('shop', { shop: z.string() });
 const sales = source('sales', {
@@ -265,7 +266,7 @@ describe('the API', () => {
 
   it('holds what is asked for against tags that come with the request, and tells those that are served', async () => {
     await flipTo('before');
-    const services = new Map([['sales', { views: [views['before'] as CompiledView] }]]);
+    const services = new Map([['sales', { blocks: plainBlocks([views['before'] as CompiledView]) }]]);
     api = await startApi({ databaseUrl: database.url, clock: fixedClock, definitions: { services } });
     closing.push(() => api.close());
     const listed = async () =>

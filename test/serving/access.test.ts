@@ -1,7 +1,7 @@
 import { request as httpsRequest } from 'node:https';
 import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { CompiledView } from '../../engine/define/compiled-view.ts';
+import type { CompiledService, CompiledView } from '../../engine/define/compiled-view.ts';
 import { insertToken, tokens } from '../../engine/postgres/api-tokens.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import type { FeaturesResponse, ViewsResponse } from '../../serving/api-schemas.ts';
@@ -11,13 +11,14 @@ import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { compiled, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 /** A clock that is moved by hand. */
 const clock = { ms: 1_000_000, nowUs: () => NOW_US + (clock.ms - 1_000_000) * 1000, monotonicMs: () => clock.ms };
 
 let database: OwnDatabase;
 let api: RunningApi;
-let definitions: { services: Map<string, { views: CompiledView[] }> };
+let definitions: { services: Map<string, Pick<CompiledService, 'blocks'>> };
 
 beforeAll(async () => {
   database = await createOwnDatabase(inject('stack').databaseUrl);
@@ -26,7 +27,7 @@ beforeAll(async () => {
   const rows = Array.from({ length: 50 }, (_, n) => sale(n));
   await publish(database.pool, products, rows);
   await publish(database.pool, shops, rows);
-  definitions = { services: new Map([['sales_model', { views: [products, shops] }]]) };
+  definitions = { services: new Map([['sales_model', { blocks: plainBlocks([products, shops]) }]]) };
   api = await startApi({ databaseUrl: database.url, clock, definitions, access: { auth: 'tokens' } });
 });
 afterAll(async () => {

@@ -10,6 +10,7 @@ import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
 import { exactText, expectedText } from '../online/sql-values-as-text.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 let database: OwnDatabase;
 let api: RunningApi;
@@ -26,7 +27,7 @@ beforeAll(async () => {
   api = await startApi({
     databaseUrl: database.url,
     clock: fixedClock,
-    definitions: { services: new Map([['sales_model', { views: [first, second] }]]) },
+    definitions: { services: new Map([['sales_model', { blocks: plainBlocks([first, second]) }]]) },
   });
 });
 afterAll(async () => {
@@ -207,7 +208,16 @@ describe('the other routes', () => {
       sources: [{ source: 'sales', topic: 'sales', views: ['product_sales', 'shop_sales'] }],
     });
     expect(await listed('services')).toEqual({
-      services: [{ service: 'sales_model', views: ['product_sales', 'shop_sales'] }],
+      services: [
+        {
+          service: 'sales_model',
+          views: ['product_sales', 'shop_sales'],
+          blocks: [
+            { name: 'product_sales', view: 'product_sales', keys: { shop: 'shop', number: 'number' } },
+            { name: 'shop_sales', view: 'shop_sales', keys: { shop: 'shop' } },
+          ],
+        },
+      ],
     });
   });
 

@@ -8,6 +8,7 @@ import { CliRun, runCli } from '../cli/run-cli.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale } from '../online/online-fixture.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { findPgBouncer, startPgBouncer } from './pgbouncer.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 const hasPooler = (await findPgBouncer()) !== null;
 const READS = 400;
@@ -54,7 +55,7 @@ describe.skipIf(!hasPooler)('behind PgBouncer in transaction mode', () => {
   });
 
   it('the API answers, and says that it is ready', async () => {
-    const definitions = { services: new Map([['sales_model', { views: [products] }]]) };
+    const definitions = { services: new Map([['sales_model', { blocks: plainBlocks([products]) }]]) };
     const api = await startApi({ databaseUrl: pooler.url, pooled: true, clock: fixedClock, definitions });
     try {
       const ask = (): Promise<Response> =>

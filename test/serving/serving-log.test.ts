@@ -10,6 +10,7 @@ import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { loggedReads } from '../served/logged-reads.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 /** Waits for a condition; the limit only ends a test that hangs. */
 const eventually = (check: () => void): Promise<void> => vi.waitFor(check, 60_000);
@@ -36,8 +37,8 @@ beforeAll(async () => {
     );
   servingLog = createServingLog({ kafka: { brokers }, topic: TOPIC, sample: 1, clock: fixedClock, flushMs: 1 });
   const services = new Map([
-    ['sales_model', { views }],
-    ['quiet_model', { views, servingLog: 0 }],
+    ['sales_model', { blocks: plainBlocks(views) }],
+    ['quiet_model', { blocks: plainBlocks(views), servingLog: 0 }],
   ]);
   api = await startApi({ pool: database.pool, clock: fixedClock, definitions: { services }, servingLog });
 });

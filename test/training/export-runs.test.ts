@@ -165,7 +165,7 @@ test('the manifest says what the file is made of', async () => {
   const [view] = manifest.views;
   expect(view).toMatchObject({
     view: 'visits',
-    fingerprint: service.views[0]!.fingerprint,
+    fingerprint: service.blocks[0]!.view.fingerprint,
     keys: ['visitor'],
     counts: { records: EVENTS, applied: EVENTS, late: 0, filtered: 0 },
   });

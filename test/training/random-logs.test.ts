@@ -142,6 +142,15 @@ const ORACLE: Readonly<Record<'user_clicks' | 'pair_clicks' | 'user_taps', Oracl
   },
 };
 
+/** What the service has under each name: a view, and whose visitor it is. */
+const BLOCKS = {
+  user_clicks: { view: 'user_clicks', visitor: 'visitor' },
+  pair_clicks: { view: 'pair_clicks', visitor: 'visitor' },
+  user_taps: { view: 'user_taps', visitor: 'visitor' },
+  seller: { view: 'user_clicks', visitor: 'seller' },
+  sold: { view: 'pair_clicks', visitor: 'seller' },
+} as const;
+
 // Around the epoch, on a grid of 5 s, so that ties, tile edges and negative times are common; sometimes a microsecond off.
 const timeUs = fc
   .tuple(fc.integer({ min: -60, max: 120 }), fc.constantFrom(0, 0, 0, 1, -1))
@@ -168,6 +177,7 @@ const scenario = fc.record({
     fc.record({
       visitor: fc.integer({ min: -1, max: 4 }),
       shop: fc.constantFrom('a', 'b', 'é', '\u{1F600}', 'none'),
+      seller: fc.integer({ min: -1, max: 4 }),
       t: timeUs,
     }),
     { minLength: 1, maxLength: 30 },
@@ -202,7 +212,14 @@ test('random logs and spines read what the oracle says, in one pass or several, 
             userClicks,
             pairClicks,
             userTaps,
-            featureService('everything', [userClicks, pairClicks, userTaps]),
+            featureService('everything', [
+              userClicks,
+              pairClicks,
+              userTaps,
+              // Dense enough that most labels have one visitor in both, or one without any event in either.
+              userClicks.as('seller', { visitor: 'seller' }),
+              pairClicks.as('sold', { visitor: 'seller' }),
+            ]),
           ],
           folder,
         ),
@@ -239,18 +256,25 @@ test('random logs and spines read what the oracle says, in one pass or several, 
           label.shop,
           label.t,
         ]);
-        for (const view of ['user_clicks', 'pair_clicks', 'user_taps'] as const) {
-          const key = view === 'pair_clicks' ? `${label.visitor}\0${label.shop}` : `${label.visitor}`;
+        for (const [block, { view, visitor }] of Object.entries(BLOCKS)) {
+          const key = view === 'pair_clicks' ? `${label[visitor]}\0${label.shop}` : `${label[visitor]}`;
           const values = trainingValues(ORACLE[view], logs[view].entities.get(key) ?? [], label.t);
           for (const [index, { name, result }] of definitions.views.get(view)!.layout.features.entries()) {
             const value = values[index]!;
             if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
-            const cell = row[`${view}__${name}`];
-            if (!Object.is(cell, expectedCell(result, value))) differences.push({ view, name, row: n, cell, value });
+            const cell = row[`${block}__${name}`];
+            if (!Object.is(cell, expectedCell(result, value))) differences.push({ block, name, row: n, cell, value });
           }
         }
       }
       expect(differences).toEqual([]);
+      expect(manifest.views.map(({ view, role, columns }) => [role ?? view, columns])).toEqual([
+        ['user_clicks', undefined],
+        ['pair_clicks', undefined],
+        ['user_taps', undefined],
+        ['seller', ['seller']],
+        ['sold', ['seller', 'shop']],
+      ]);
       for (const view of manifest.views) {
         const log = logs[view.view as keyof typeof logs];
         expect([view.counts.filtered, view.counts.nullKey]).toEqual([log.filtered, log.nullKey]);
@@ -274,7 +298,7 @@ test('random logs and spines read what the oracle says, in one pass or several, 
     }),
     { numRuns: 25, seed },
   );
-});
+}, 300_000);
 
 function oracleSource(horizonUs: number, hasId: boolean): OracleSource<Click> {
   return {
@@ -300,14 +324,22 @@ function logOf(history: readonly Click[], topic: readonly (readonly [number, Cli
 
 async function writeSpine(
   folder: string,
-  rows: readonly { visitor: number; shop: string; t: number }[],
+  rows: readonly { visitor: number; shop: string; seller: number; t: number }[],
   format: 'parquet' | 'jsonl' | 'csv',
 ): Promise<string> {
   const path = join(folder, `spine.${format}`);
-  const labels = rows.map(({ visitor, shop, t }, n) => ({ label_id: n, visitor, shop, event_timestamp: isoOf(t) }));
+  const labels = rows.map(({ visitor, shop, seller, t }, n) => ({
+    label_id: n,
+    visitor,
+    shop,
+    seller,
+    event_timestamp: isoOf(t),
+  }));
   if (format === 'csv') {
-    const lines = labels.map((row) => `${row.label_id},${row.visitor},"${row.shop}",${row.event_timestamp}\n`);
-    await writeFile(path, `label_id,visitor,shop,event_timestamp\n${lines.join('')}`);
+    const lines = labels.map(
+      (row) => `${row.label_id},${row.visitor},"${row.shop}",${row.seller},${row.event_timestamp}\n`,
+    );
+    await writeFile(path, `label_id,visitor,shop,seller,event_timestamp\n${lines.join('')}`);
     return path;
   }
   const json = join(folder, 'spine.jsonl');
@@ -315,7 +347,7 @@ async function writeSpine(
   if (format === 'parquet') {
     await withDuckDb((duckdb) =>
       duckdb.run(
-        `COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {label_id: 'BIGINT', visitor: 'INTEGER', shop: 'VARCHAR',
+        `COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {label_id: 'BIGINT', visitor: 'INTEGER', shop: 'VARCHAR', seller: 'INTEGER',
            event_timestamp: 'TIMESTAMPTZ'})) TO '${path}'`,
         [json],
       ),

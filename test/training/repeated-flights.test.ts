@@ -121,7 +121,7 @@ test(`${LABELS} labels on three million real flights whose ids repeat read what 
   for (const [index, label] of labels.entries()) {
     const expected = values.get(label.n) ?? ofNothing;
     for (const [at, view] of oracleFlightViews.entries()) {
-      const { features } = service.views[at]!.layout;
+      const { features } = service.blocks[at]!.view.layout;
       for (const [feature, { name }] of view.features.entries()) {
         const value = expected[at]![feature]!;
         if (typeof value === 'symbol') throw new Error('no value of this test is out of range');

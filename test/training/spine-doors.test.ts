@@ -176,7 +176,13 @@ async function spineVerdict(folder: string, file: string, type: ScalarType): Pro
   try {
     const found = await findSpineFile(`${folder}/${file}`);
     const columns = await loadSpine(duckdb, found, new Set(['x']), folder, signal);
-    const readings = await labelReadings(duckdb, columns, [entity], null, timeRule('UTC', null));
+    const readings = await labelReadings(
+      duckdb,
+      columns,
+      [{ number: 0, entity, columns: ['x'] }],
+      null,
+      timeRule('UTC', null),
+    );
     const [fault] = [...readings.faults, ...(await stageLabels(duckdb, readings, null, signal)).faults];
     if (fault !== undefined) {
       const isOfColumn = !/\), row 1: /.test(fault.message);
@@ -184,7 +190,7 @@ async function spineVerdict(folder: string, file: string, type: ScalarType): Pro
         refused: isOfColumn ? `column-type-mismatch: ${fault.remedy}` : fault.message.replace(/^.*?\), row 1: /s, ''),
       };
     }
-    const [row] = await duckdb.query<{ v: unknown }>(`SELECT e0k0 AS v FROM ${READ_TABLE}`);
+    const [row] = await duckdb.query<{ v: unknown }>(`SELECT p0k0 AS v FROM ${READ_TABLE}`);
     return { value: String(row!.v) };
   } catch (error) {
     if (!isMillraceError(error)) throw error;

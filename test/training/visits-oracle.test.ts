@@ -15,6 +15,7 @@ import { oracleView } from '../oracle/view.ts';
 import { isoOf, oracleLogOf, type VisitLog, visitSource, visitView } from '../oracle/visits.ts';
 import { createMemoryLogReader } from '../stream/memory-log.ts';
 import { expectedCell, readParquet, testFolder, withDuckDb } from './training-fixture.ts';
+import { plainBlocks } from '../define/plain-blocks.ts';
 
 /** A label: an entity, and a time drawn in relation to one of its events. */
 interface Label {
@@ -56,7 +57,7 @@ async function expectSet(
   const folder = await testFolder();
   const historyPath = await withDuckDb((duckdb) => writeVisits(duckdb, join(folder, 'history'), log, format));
   const view = await visitsView(log.settings, historyPath);
-  const service: CompiledService = { name: 'visits', views: [view] };
+  const service: CompiledService = { name: 'visits', blocks: plainBlocks([view]) };
   const broker = emptyTopic(log);
   appendVisits(broker, log.steps);
 

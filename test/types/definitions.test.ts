@@ -339,6 +339,56 @@ test('services know their views, keys and values', () => {
   expectTypeOf(entity('e', { a: z.string() })).toEqualTypeOf<Entity<'e', { a: z.ZodString }>>();
   // @ts-expect-error a service lists views
   featureService('s', [city]);
+  // @ts-expect-error nor under `views`
+  featureService('s', { views: [city] });
+  // @ts-expect-error a share is a number
+  featureService('s', { views: [routeDelays], servingLog: 'all' });
+});
+
+test('roles have keys and values of their own', () => {
+  const from = airportTraffic.as('from', { airport: 'origin' });
+  const back = routeDelays.as('back', { origin: 'destination', destination: 'origin' });
+  const onward = routeDelays.as('onward', { destination: 'next' });
+  const model = featureService('model', { views: [airportTraffic, from, back, onward], servingLog: 1 });
+  expectTypeOf<ServiceValuesOf<typeof model>>().toEqualTypeOf<{
+    readonly airport_traffic: ValuesOf<typeof airportTraffic>;
+    readonly from: ValuesOf<typeof airportTraffic>;
+    readonly back: ValuesOf<typeof routeDelays>;
+    readonly onward: ValuesOf<typeof routeDelays>;
+  }>();
+  expectTypeOf<ServiceKeyOf<typeof model>>().toExtend<{
+    readonly airport: string;
+    readonly origin: string;
+    readonly destination: string;
+    readonly next: string;
+  }>();
+  expectTypeOf<keyof ServiceKeyOf<typeof model>>().toEqualTypeOf<'airport' | 'origin' | 'destination' | 'next'>();
+  const numbered = featureView('numbered', {
+    entity: entity('number', { number: z.int() }),
+    source: events,
+    key: (e) => ({ number: e.count }),
+    features: (f) => ({ n: f.count() }),
+  });
+  const typed = featureService('typed', [numbered.as('one', { number: 'first' })]);
+  expectTypeOf<ServiceKeyOf<typeof typed>>().toEqualTypeOf<{ readonly first: number }>();
+  // @ts-expect-error no such join key
+  airportTraffic.as('from', { aiport: 'origin' });
+  // @ts-expect-error a column has a name
+  airportTraffic.as('from', { airport: 1 });
+  const reads = async (client: FeatureClient): Promise<void> => {
+    const key = { airport: 'LAS', origin: 'LAS', destination: 'PHL', next: 'JFK' };
+    const read = await client.getService(model, key);
+    expectTypeOf(read.from.values.departures).toEqualTypeOf<number | null>();
+    // @ts-expect-error no such role
+    void read.to;
+    // @ts-expect-error the view has no such feature
+    void read.from.values.flights_1d;
+    // @ts-expect-error the column of a role is missing
+    await client.getService(model, { airport: 'LAS', origin: 'LAS', destination: 'PHL' });
+    // @ts-expect-error a column has the type of its join key
+    await client.getService(typed, { first: 'LAS' });
+  };
+  expect(reads).toBeTypeOf('function');
 });
 
 test('a client is typed by the definitions', () => {

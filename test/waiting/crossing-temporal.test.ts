@@ -33,7 +33,11 @@ function serviceOf(views: number, features: number): Parameters<typeof refuseLar
   const layout = { features: Array.from({ length: features }, (_, index) => ({ name: named('feature', index) })) };
   return {
     name: 'model',
-    views: Array.from({ length: views }, (_, index) => ({ name: named('view', index), layout })),
+    // In roles, which are told beside their views.
+    blocks: Array.from({ length: views }, (_, index) => ({
+      name: named('role', index),
+      view: { name: named('view', index), layout },
+    })),
   };
 }
 
@@ -47,15 +51,17 @@ test('an export that would have more to say than Temporal takes is refused befor
 
 test('what an export comes to is no more than was reckoned', () => {
   const service = serviceOf(2, 100);
-  const columns = service.views.flatMap(({ name, layout }) => layout.features.map((each) => `${name}__${each.name}`));
+  const columns = service.blocks.flatMap(({ name, view }) =>
+    view.layout.features.map((feature) => ({ view: view.name, role: name, feature: feature.name })),
+  );
   const [n, share] = [123_456_789_012_345, 0.000_123_456_789_012_345_6];
   const kinds = { 'producer-lag': n, 'pipeline-lag': n, ahead: n, 'not-published': n };
-  const compared = columns.map((column) => {
-    const [view = '', feature = ''] = column.split('__');
+  const columnOf = ({ role, feature }: (typeof columns)[number]): string => `${role}__${feature}`;
+  const compared = columns.map((of) => {
     const absolute = { labels: n, mean: -1.234_567_890_123_456e-300, max: 1.234_567_890_123_456e300 };
     const split = { ...kinds, several: n, other: n };
     const nulls = { nullEventTime: n, nullAsServed: n };
-    return { view, feature, column, labels: n, differing: n, share, absolute, ...nulls, kinds, split };
+    return { ...of, column: columnOf(of), labels: n, differing: n, share, absolute, ...nulls, kinds, split };
   });
   const path = `/data/${'long/'.repeat(800)}training.parquet`;
   const summary: ExportSummary = {
@@ -66,7 +72,7 @@ test('what an export comes to is no more than was reckoned', () => {
     rows: n,
     sizeBytes: n,
     sha256: 'f'.repeat(64),
-    features: columns.map((column) => ({ column, nullRate: share, errors: { 'value-out-of-range': n } })),
+    features: columns.map((of) => ({ column: columnOf(of), nullRate: share, errors: { 'value-out-of-range': n } })),
     comparison: null,
   };
   expect(JSON.stringify(summary).length).toBeLessThan(exportResultBytes(service, false));
