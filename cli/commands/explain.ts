@@ -96,7 +96,7 @@ function print(output: Output, explanation: Explanation): void {
       `CORRUPT: ${corrupt}; readers get an error of every feature. Build it anew: millrace rebackfill ${view}`,
     );
   if (expired !== null) output.line(`entity expired ${expired}: from then on it reads as one without events`);
-  else if (!found) output.line('entity not found: these are the values of an entity without events');
+  else if (!found) output.line('entity not found, or expired: these are the values of an entity without events');
   if (ahead) output.line('AHEAD: the state holds events at or after that time, so this is not what was known then');
   if (lag.appliedLater.records.length > 0) {
     output.line('records of this entity from before that time that were applied only later:');

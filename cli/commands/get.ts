@@ -1,91 +1,82 @@
 import type { Command } from 'commander';
-import { errorOf, EVERY_FEATURE, type FeatureErrors } from '../../engine/values/feature-errors.ts';
-import type { ScalarValue } from '../../engine/values/field-type.ts';
-import { formatDateTime } from '../../engine/values/iso-time.ts';
+import type pg from 'pg';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/values/clock.ts';
-import { createOnlineStore } from '../../engine/online/online-store.ts';
+import { createOnlineStore, type OnlineStore } from '../../engine/online/online-store.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { keyOf, timeOf } from '../entity-arguments.ts';
+import { type AnsweredService, getService } from '../get-service.ts';
+import type { Output } from '../output.ts';
 import { neededServices } from '../services.ts';
+import { readJson, readRemarks, readRows } from '../shown-read.ts';
 
-/** `millrace get VIEW key=value…`. */
+/** `millrace get VIEW|SERVICE key=value…`. */
 export function addGetCommand(program: Command): void {
   const command = program
     .command('get')
-    .argument('<view>')
+    .argument('<view>', 'or a service: all of its views and roles')
     .argument('<key=value...>', 'the join keys, e.g. origin=LAS destination=PHL')
     .description('the feature values of one entity, as of now or of --at')
     .option('--at <time>', 'ISO time to read at');
-  withCommonOptions(command).action(async (view: string, given: string[], options: CommonOptions & { at?: string }) => {
+  withCommonOptions(command).action(async (name: string, given: string[], options: CommonOptions & { at?: string }) => {
     const { env, output } = contextOf(options);
     const { databaseUrl } = await neededServices(env, ['databaseUrl']);
     const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-cli', installation: env.installation });
     try {
-      const live = await liveVersion(pool, view);
-      if (live === null) throw notServed(view);
-      const { layout } = live;
       const atUs = options.at === undefined ? undefined : timeOf(options.at);
       const store = createOnlineStore({ pool, clock: systemClock });
-      const [read] = await store.get(view, [keyOf(layout, given)], atUs === undefined ? {} : { atUs });
-      if (read === undefined) throw notServed(view);
-      const values = layout.features.map(
-        (feature, index) => [feature.name, shown(feature.result.kind, read.values[index] ?? null)] as const,
-      );
-      const freshnessSeconds = read.freshnessUs === null ? null : read.freshnessUs / 1_000_000;
-      if (output.isJson) {
-        const { errors, found, ahead, seq, version, fingerprint } = read;
-        const as_of = formatDateTime(read.asOfUs);
-        return output.json({
-          view,
-          version,
-          fingerprint,
-          values: Object.fromEntries(values),
-          errors,
-          found,
-          as_of,
-          ahead,
-          seq,
-          freshness_seconds: freshnessSeconds,
-        });
-      }
-      output.table(
-        ['feature', 'value'],
-        values.map(([name, value]) => [name, value === null ? nullText(read.errors, name) : String(value)]),
-      );
-      const remarks = [`as of ${formatDateTime(read.asOfUs)}`, `version ${read.version}`];
-      if (read.errors?.[EVERY_FEATURE] !== undefined)
-        remarks.push(
-          `the stored state is CORRUPT: "millrace audit ${view}" tells what differs, "millrace rebackfill ${view}" builds it anew`,
-        );
-      if (!read.found) remarks.push('entity not found, or expired: these are the values of an entity without events');
-      if (read.ahead)
-        remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
-      if (freshnessSeconds !== null) remarks.push(`fresh to ${freshnessSeconds.toFixed(1)} s`);
-      output.line(remarks.join(' · '));
+      if (await getView(pool, store, name, given, atUs, output)) return;
+      const answered = await getService(pool, store, name, given, atUs ?? systemClock.nowUs());
+      if (answered === null) throw notServed(name);
+      printService(answered, output);
     } finally {
       await pool.end();
     }
   });
 }
 
-/** What stands in the table for a null: why there is no value, where an error is the reason. */
-function nullText(errors: FeatureErrors | null, name: string): string {
-  const code = errorOf(errors, name);
-  return code === undefined ? 'null' : `error: ${code}`;
+/** Prints what a view answers; false where none of that name is served. */
+async function getView(
+  pool: pg.Pool,
+  store: OnlineStore,
+  view: string,
+  given: readonly string[],
+  atUs: number | undefined,
+  output: Output,
+): Promise<boolean> {
+  const live = await liveVersion(pool, view);
+  if (live === null) return false;
+  const { layout } = live;
+  const [read] = await store.get(view, [keyOf(layout, given)], atUs === undefined ? {} : { atUs });
+  if (read === undefined) throw notServed(view);
+  if (output.isJson) {
+    output.json(readJson(layout, read));
+    return true;
+  }
+  output.table(['feature', 'value'], readRows(layout, read));
+  output.line(readRemarks(layout, read));
+  return true;
 }
 
-/** A value as JSON has it: int64 as text, datetimes as ISO UTC. */
-function shown(kind: string, value: ScalarValue): string | number | boolean | null {
-  if (kind === 'timestamp' && typeof value === 'number') return formatDateTime(value);
-  return typeof value === 'bigint' ? String(value) : value;
+function printService({ service, version, blocks }: AnsweredService, output: Output): void {
+  if (output.isJson) {
+    const views = Object.fromEntries(blocks.map(({ name, layout, read }) => [name, readJson(layout, read)]));
+    return output.json({ service, version, views });
+  }
+  output.table(
+    ['feature', 'value'],
+    blocks.flatMap(({ name, layout, read }) =>
+      readRows(layout, read).map(([feature, value]) => [`${name}.${feature}`, value]),
+    ),
+  );
+  for (const { name, layout, read } of blocks) output.line(`${name}: ${readRemarks(layout, read)}`);
 }
 
-function notServed(view: string): MillraceError {
-  return new MillraceError('unknown-view', `no view "${view}" is served`, {
-    remedy: `"millrace status" lists what is served; start it with: millrace start ${view}`,
+function notServed(name: string): MillraceError {
+  return new MillraceError('unknown-view', `no view "${name}" is served, nor a service of that name`, {
+    remedy: `"millrace status" lists what is served; start it with: millrace start ${name}`,
     httpStatus: 404,
   });
 }

@@ -3,6 +3,7 @@ import type { Definitions } from '../../engine/define/compiled-view.ts';
 import { listEntities, listServices, listSources } from '../../engine/define/list-definitions.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan } from '../../engine/define/plan.ts';
+import { blockTexts } from '../block-text.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 
 const LISTS = {
@@ -73,7 +74,11 @@ function sourceList({ views, sources }: Definitions): List {
 
 function serviceList({ services }: Definitions): List {
   const json = listServices(services);
-  return { head: ['service', 'views'], rows: json.map(({ service, views }) => [service, views.join(', ')]), json };
+  const rows = json.map(({ service, blocks }) => {
+    const named = Object.fromEntries(blocks.map(({ name, view, keys }) => [name, { view, columns: keys }]));
+    return [service, blockTexts(named).join(', ')];
+  });
+  return { head: ['service', 'views'], rows, json };
 }
 
 function viewList(definitions: Definitions): List {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { type ListedVersion, listVersions } from '../../engine/online/list-versions.ts';
 import { type ServiceVersion, serviceVersions } from '../../engine/postgres/service-versions.ts';
+import { blockTexts } from '../block-text.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { count, isoMicros, type Output } from '../output.ts';
@@ -88,13 +89,13 @@ function printServices(output: Output, services: readonly ServiceVersion[]): voi
   }
   output.table(
     ['version', 'is', 'tag', 'applied', 'by', 'views', 'waits for'],
-    services.map(({ version, tag, appliedAtUs, actor, views, missing }) => [
+    services.map(({ version, tag, appliedAtUs, actor, views, blocks, missing }) => [
       version,
       version === live ? 'live' : missing.length === 0 ? 'served, too' : null,
       tag,
       time(appliedAtUs),
       actor,
-      Object.keys(views).join(', '),
+      blocks === null ? Object.keys(views).join(', ') : blockTexts(blocks).join(', '),
       missing.length === 0 ? null : missing.join(', '),
     ]),
   );

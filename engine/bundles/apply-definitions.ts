@@ -2,12 +2,13 @@ import type { KeyObject } from 'node:crypto';
 import type pg from 'pg';
 import type { CompiledView, Definitions } from '../define/compiled-view.ts';
 import { lockOf } from '../define/feature-lock.ts';
+import { namedBlocks } from '../define/service-blocks.ts';
 import { unknownView } from '../define/known-code.ts';
 import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import { appendEvent } from '../postgres/audit-events.ts';
 import { desiredViews, lockDesired, moveDesired } from '../postgres/desired-views.ts';
-import { type NotedService, noteServices } from '../postgres/service-versions.ts';
+import { type AppliedService, type NotedService, noteServices } from '../postgres/service-versions.ts';
 import { newestStatus } from '../postgres/live-version.ts';
 import { sqlState } from '../postgres/postgres-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
@@ -97,7 +98,7 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
       await appendEvent(client, { actor, action: 'apply', subject: view, input, result });
     }
     const services = isWhole(options, fingerprints)
-      ? await noteServices(client, lockOf(definitions).services, actor)
+      ? await noteServices(client, appliedServices(definitions), actor)
       : [];
     for (const { service, version } of services)
       await appendEvent(client, {
@@ -115,6 +116,16 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
 /** Whether all that the folder has is applied: only then is it known what its services are to be. */
 function isWhole({ definitions, views = [] }: ApplyOptions, applied: ReadonlyMap<string, string>): boolean {
   return views.length === 0 && applied.size === definitions.views.size;
+}
+
+function appliedServices(definitions: Definitions): Record<string, AppliedService> {
+  const { services } = lockOf(definitions);
+  return Object.fromEntries(
+    [...definitions.services].map(([name, service]) => [
+      name,
+      { views: services[name] ?? {}, blocks: namedBlocks(service) },
+    ]),
+  );
 }
 
 /** One transaction of one who may. */

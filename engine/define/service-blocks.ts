@@ -28,6 +28,21 @@ export function columnsByKey({
   return Object.fromEntries(view.layout.keys.map(({ name }, index) => [name, columns[index]!]));
 }
 
+/** What a service has under one name, as its versions tell it. */
+export interface NamedBlock {
+  readonly view: string;
+  /** Join key of the view to the column it goes by. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+/** The blocks of a service by name; null where no view is in a role: then its views say all there is. */
+export function namedBlocks({ blocks }: Pick<CompiledService, 'blocks'>): Readonly<Record<string, NamedBlock>> | null {
+  if (blocks.every((block) => roleOf(block) === null)) return null;
+  return Object.fromEntries(
+    blocks.map((block) => [block.name, { view: block.view.name, columns: columnsByKey(block) }]),
+  );
+}
+
 /** The views of a service, each once, in the order they first stand in. */
 export function viewsOf({ blocks }: Pick<CompiledService, 'blocks'>): CompiledView[] {
   return [...new Set(blocks.map(({ view }) => view))];

@@ -21,6 +21,7 @@ import * as builtAt from '../../migrations/0017-built-at.ts';
 import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import * as madeFrom from '../../migrations/0019-made-from.ts';
 import * as serviceVersions from '../../migrations/0020-service-versions.ts';
+import * as serviceBlocks from '../../migrations/0021-service-blocks.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -60,6 +61,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0018-migration-notes': migrationNotes,
   '0019-made-from': madeFrom,
   '0020-service-versions': serviceVersions,
+  '0021-service-blocks': serviceBlocks,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

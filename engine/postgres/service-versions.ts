@@ -1,5 +1,6 @@
 import { tagOf } from '../define/tag-of.ts';
 import type { FeatureTags } from '../define/feature-lock.ts';
+import type { NamedBlock } from '../define/service-blocks.ts';
 import type { Queryable } from './queryable.ts';
 import { runSql } from './run-sql.ts';
 import { CATALOG } from './schemas.ts';
@@ -8,12 +9,18 @@ import { sqlText } from './sql.ts';
 /** View to feature to tag: what a service is. */
 export type ServiceFeatures = Readonly<Record<string, FeatureTags>>;
 
+/** A service as it is applied. */
+export interface AppliedService {
+  readonly views: ServiceFeatures;
+  /** Null: its views, none in a role. */
+  readonly blocks: Readonly<Record<string, NamedBlock>> | null;
+}
+
 /** One version of a feature service: its features as they were applied. */
-export interface ServiceVersion {
+export interface ServiceVersion extends AppliedService {
   readonly service: string;
   readonly version: number;
   readonly tag: string;
-  readonly views: ServiceFeatures;
   readonly actor: string;
   /** UTC epoch µs. */
   readonly appliedAtUs: number;
@@ -24,25 +31,27 @@ export interface ServiceVersion {
 export type NotedService = Pick<ServiceVersion, 'service' | 'version'>;
 
 /**
- * Notes what services are to be: one whose features, or their meaning, are others than in its newest version gets the next. In the transaction of an
+ * Notes what services are to be: one whose features, their meaning, or roles are others than in its newest version gets the next. In the transaction of an
  * apply, which holds `lockDesired`.
  *
  * @returns the services that got one, and which
  */
 export async function noteServices(
   client: Queryable,
-  services: Readonly<Record<string, ServiceFeatures>>,
+  services: Readonly<Record<string, AppliedService>>,
   actor: string,
 ): Promise<NotedService[]> {
   const noted: NotedService[] = [];
-  for (const [service, views] of Object.entries(services)) {
+  for (const [service, { views, blocks }] of Object.entries(services)) {
+    // Without roles as before there were any: an upgrade makes no version.
+    const tag = tagOf(blocks === null ? views : { views, blocks });
     const { rows } = await runSql<NotedService>(
       client,
       sqlText`
-      INSERT INTO ${CATALOG}.service_version (service, version, tag, views, actor)
-      SELECT ${service}, coalesce(max(version), 0) + 1, ${tagOf(views)}, ${JSON.stringify(views)}::jsonb, ${actor}
+      INSERT INTO ${CATALOG}.service_version (service, version, tag, views, blocks, actor)
+      SELECT ${service}, coalesce(max(version), 0) + 1, ${tag}, ${JSON.stringify(views)}::jsonb, ${blocks === null ? null : JSON.stringify(blocks)}::json, ${actor}
       FROM ${CATALOG}.service_version WHERE service = ${service}
-      HAVING (array_agg(tag ORDER BY version DESC))[1] IS DISTINCT FROM ${tagOf(views)}
+      HAVING (array_agg(tag ORDER BY version DESC))[1] IS DISTINCT FROM ${tag}
       RETURNING service, version`,
     );
     noted.push(...rows);
@@ -61,7 +70,7 @@ export async function serviceVersions(on: Queryable, service: string): Promise<S
   const { rows } = await runSql<Omit<ServiceVersion, 'appliedAtUs'> & { readonly applied_at: number }>(
     on,
     sqlText`
-    SELECT s.service, s.version, s.tag, s.views, s.actor, s.applied_at, (
+    SELECT s.service, s.version, s.tag, s.views, s.blocks, s.actor, s.applied_at, (
       SELECT coalesce(jsonb_agg(own.view ORDER BY own.view COLLATE "C"), '[]') FROM jsonb_each(s.views) AS own(view, features)
       WHERE NOT EXISTS (
         SELECT FROM ${CATALOG}.view_version live

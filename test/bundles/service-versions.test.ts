@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 /** Two views and a service of both; `a` and `b` are what their feature sums, `more` another feature of a. */
-async function definitionsOf(a: string, b: string, more = ''): Promise<Definitions> {
+async function definitionsOf(a: string, b: string, more = '', views = '[a, b]'): Promise<Definitions> {
   const feature = (sum: string): string => `total: f.sum((e) => ${sum}, { type: z.int() })`;
   const folder = writeProject({
     'index.ts': `import { z } from 'zod';
@@ -30,7 +30,7 @@ const person = entity('person', { person: z.string() });
 const clicks = source('clicks', { schema: z.object({ at: z.iso.datetime(), person: z.string(), n: z.int() }), eventTime: 'at', topic: 'clicks' });
 export const a = featureView('a', { entity: person, source: clicks, features: (f) => ({ ${feature(a)}${more} }) });
 export const b = featureView('b', { entity: person, source: clicks, features: (f) => ({ ${feature(b)} }) });
-export const model = featureService('model', [a, b]);
+export const model = featureService('model', ${views});
 `,
   });
   return compileDefinitions(await importDefinitions(folder));
@@ -98,6 +98,24 @@ it('a version of a service is served from the transaction on in which the last o
     { version: 2, isLive: false, missing: ['a'] },
     { version: 1, isLive: false, missing: [] },
   ]);
+
+  // Roles are part of it, whatever their order; the same tags by other columns are another version.
+  const roles = (column: string): Promise<Definitions> =>
+    definitionsOf('e.n', 'e.n', ', most: f.max("n")', `{ views: [b, a.as('from', { person: '${column}' })] }`);
+  expect(await apply(await roles('sender'))).toEqual([{ service: 'model', version: 4 }]);
+  const turned = await definitionsOf('e.n', 'e.n', ', most: f.max("n")', `[a.as('from', { person: 'sender' }), b]`);
+  expect(await apply(turned)).toEqual([]);
+  expect(await apply(await roles('giver'))).toEqual([{ service: 'model', version: 5 }]);
+  expect(await apply(third)).toEqual([{ service: 'model', version: 6 }]);
+  const [plain, giver] = await serviceVersions(database.pool, 'model');
+  expect([plain!.blocks, plain!.missing]).toEqual([null, []]);
+  expect(giver!.blocks).toEqual({
+    b: { view: 'b', columns: { person: 'person' } },
+    from: { view: 'a', columns: { person: 'giver' } },
+  });
+  expect(Object.keys(giver!.blocks!)).toEqual(['b', 'from']);
+  const shown = await runCli(['versions', 'model'], variables);
+  expect(shown.stdout).toContain('b, from = a(person: giver)');
   const nobody = await runCli(['versions', 'nobody'], variables);
   expect(nobody).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('error unknown-view') as string });
 });

@@ -1,0 +1,67 @@
+import { errorOf, EVERY_FEATURE, type FeatureErrors } from '../engine/values/feature-errors.ts';
+import type { ScalarValue } from '../engine/values/field-type.ts';
+import { formatDateTime } from '../engine/values/iso-time.ts';
+import type { ViewLayout } from '../engine/define/view-layout.ts';
+import type { ViewRead } from '../engine/online/view-read.ts';
+
+type Shown = string | number | boolean | null;
+
+/** What a read says, as `get --json` has it. */
+export function readJson(layout: ViewLayout, read: ViewRead) {
+  const { errors, found, ahead, seq, version, fingerprint } = read;
+  return {
+    view: layout.view,
+    version,
+    fingerprint,
+    values: Object.fromEntries(shownValues(layout, read)),
+    errors,
+    found,
+    as_of: formatDateTime(read.asOfUs),
+    ahead,
+    seq,
+    freshness_seconds: freshnessSeconds(read),
+  };
+}
+
+/** Its features and values, as rows of a table. */
+export function readRows(layout: ViewLayout, read: ViewRead): [feature: string, value: string][] {
+  return shownValues(layout, read).map(([name, value]) => [
+    name,
+    value === null ? nullText(read.errors, name) : String(value),
+  ]);
+}
+
+/** What is to be said of it beside its values. */
+export function readRemarks({ view }: ViewLayout, read: ViewRead): string {
+  const remarks = [`as of ${formatDateTime(read.asOfUs)}`, `version ${read.version}`];
+  if (read.errors?.[EVERY_FEATURE] !== undefined)
+    remarks.push(
+      `the stored state is CORRUPT: "millrace audit ${view}" tells what differs, "millrace rebackfill ${view}" builds it anew`,
+    );
+  if (!read.found) remarks.push('entity not found, or expired: these are the values of an entity without events');
+  if (read.ahead)
+    remarks.push('AHEAD: the state holds events at or after that time, so this is not what was known then');
+  const seconds = freshnessSeconds(read);
+  if (seconds !== null) remarks.push(`fresh to ${seconds.toFixed(1)} s`);
+  return remarks.join(' · ');
+}
+
+function shownValues({ features }: ViewLayout, { values }: ViewRead): (readonly [string, Shown])[] {
+  return features.map(({ name, result }, index) => [name, shown(result.kind, values[index] ?? null)]);
+}
+
+function freshnessSeconds({ freshnessUs }: ViewRead): number | null {
+  return freshnessUs === null ? null : freshnessUs / 1_000_000;
+}
+
+/** What stands in the table for a null: why there is no value, where an error is the reason. */
+function nullText(errors: FeatureErrors | null, name: string): string {
+  const code = errorOf(errors, name);
+  return code === undefined ? 'null' : `error: ${code}`;
+}
+
+/** A value as JSON has it: int64 as text, datetimes as ISO UTC. */
+function shown(kind: string, value: ScalarValue): Shown {
+  if (kind === 'timestamp' && typeof value === 'number') return formatDateTime(value);
+  return typeof value === 'bigint' ? String(value) : value;
+}
