@@ -2,10 +2,17 @@ import { isRetired } from '../engine/define/semantics.ts';
 import { auditParity } from '../engine/parity/audit-parity.ts';
 import type { AuditLimits, AuditResult } from '../engine/parity/audit-types.ts';
 import { shownAudit } from '../engine/parity/shown-report.ts';
-import type { ParityKind } from '../engine/postgres/parity-audits.ts';
+import type { ParityCell, ParityKind } from '../engine/postgres/parity-audits.ts';
 import { liveVersion } from '../engine/postgres/live-version.ts';
+import { type CellJson, treeOfCell } from '../engine/values/cell-json.ts';
+import { shownDifference } from '../engine/values/shown-tree.ts';
 import { bounded } from '../workflows/bounded.ts';
-import type { AuditBounds, AuditResultSummary, AuditSummary } from '../workflows/audit-parity/contract.ts';
+import type {
+  AuditBounds,
+  AuditDifference,
+  AuditResultSummary,
+  AuditSummary,
+} from '../workflows/audit-parity/contract.ts';
 import { type ActivityDeps, semanticsOf, viewWithFingerprint } from './activity-deps.ts';
 import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
@@ -85,9 +92,7 @@ export function auditSummary(result: AuditResult): AuditSummary {
     differences: result.differences.slice(0, DIFFERENCES_KEPT).map((difference) => ({
       ...difference,
       detail: bounded(difference.detail, 5 * TEXT_KEPT),
-      cells: difference.cells
-        .slice(0, CELLS_KEPT)
-        .map(({ feature, expected, received }) => ({ feature, expected: kept(expected), received: kept(received) })),
+      cells: difference.cells.slice(0, CELLS_KEPT).map(keptCells),
       records: difference.records.slice(0, RECORDS_KEPT),
     })),
     ...(result.lastProof === undefined ? {} : { lastProof: result.lastProof }),
@@ -95,8 +100,17 @@ export function auditSummary(result: AuditResult): AuditSummary {
   };
 }
 
-function kept(value: unknown): unknown {
-  return typeof value === 'string' ? bounded(value, TEXT_KEPT) : value;
+function keptCells({ feature, expected, received }: ParityCell): AuditDifference['cells'][number] {
+  return { feature, expected: kept(expected, received, 0), received: kept(expected, received, 1) };
+}
+
+/** Of a list or a map that is too long, what differs. */
+function kept(expected: CellJson, received: CellJson, side: 0 | 1): unknown {
+  const cell = [expected, received][side]!;
+  if (typeof cell === 'string') return bounded(cell, TEXT_KEPT);
+  if (typeof cell !== 'object' || cell === null || JSON.stringify(cell).length <= TEXT_KEPT) return cell;
+  const shown = shownDifference(treeOfCell(expected), treeOfCell(received), TEXT_KEPT / 2)[side];
+  return { shortened: bounded(shown, TEXT_KEPT) };
 }
 
 function notServed(view: string, reason: string): AuditResultSummary {

@@ -1,7 +1,7 @@
 import type { ComparedFeature, VersionsDiff } from '../engine/versions/diff-types.ts';
 import { DIFF_HEADER, diffRows, percent } from '../engine/versions/diff-rows.ts';
 import { count, type Output } from './output.ts';
-import { shownCell } from './shown-cell.ts';
+import { shownCells } from './shown-cell.ts';
 
 const EXAMPLES = 3;
 
@@ -36,7 +36,7 @@ export function printDiff(output: Output, diff: VersionsDiff): void {
 function printExamples(output: Output, { feature, examples }: ComparedFeature): void {
   for (const { entity, before, after } of examples.slice(0, EXAMPLES)) {
     const key = Object.entries(entity).map(([name, value]) => `${name}=${String(value)}`);
-    output.line(`  ${feature}  ${key.join(' ')}: ${shownCell(before)} → ${shownCell(after)}`);
+    output.line(`  ${feature}  ${key.join(' ')}: ${shownCells(before, after).join(' → ')}`);
   }
 }
 

@@ -1,10 +1,10 @@
+import { jsonTree } from '../engine/values/composite-text.ts';
 import { errorOf, EVERY_FEATURE, type FeatureErrors } from '../engine/values/feature-errors.ts';
-import type { ScalarValue } from '../engine/values/field-type.ts';
 import { formatDateTime } from '../engine/values/iso-time.ts';
+import type { JsonTree } from '../engine/values/json-values.ts';
+import { shownTree } from '../engine/values/shown-tree.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
-
-type Shown = string | number | boolean | null;
 
 /** What a read says, as `get --json` has it. */
 export function readJson(layout: ViewLayout, read: ViewRead) {
@@ -27,7 +27,7 @@ export function readJson(layout: ViewLayout, read: ViewRead) {
 export function readRows(layout: ViewLayout, read: ViewRead): [feature: string, value: string][] {
   return shownValues(layout, read).map(([name, value]) => [
     name,
-    value === null ? nullText(read.errors, name) : String(value),
+    value === null ? nullText(read.errors, name) : shown(value),
   ]);
 }
 
@@ -46,8 +46,8 @@ export function readRemarks({ view }: ViewLayout, read: ViewRead): string {
   return remarks.join(' · ');
 }
 
-function shownValues({ features }: ViewLayout, { values }: ViewRead): (readonly [string, Shown])[] {
-  return features.map(({ name, result }, index) => [name, shown(result.kind, values[index] ?? null)]);
+function shownValues({ features }: ViewLayout, { values }: ViewRead): (readonly [string, JsonTree])[] {
+  return features.map(({ name, result }, index) => [name, jsonTree(result, values[index] ?? null)]);
 }
 
 function freshnessSeconds({ freshnessUs }: ViewRead): number | null {
@@ -60,8 +60,7 @@ function nullText(errors: FeatureErrors | null, name: string): string {
   return code === undefined ? 'null' : `error: ${code}`;
 }
 
-/** A value as JSON has it: int64 as text, datetimes as ISO UTC. */
-function shown(kind: string, value: ScalarValue): Shown {
-  if (kind === 'timestamp' && typeof value === 'number') return formatDateTime(value);
-  return typeof value === 'bigint' ? String(value) : value;
+/** Texts as they are, lists and maps shortened. */
+function shown(value: JsonTree): string {
+  return typeof value === 'string' ? value : shownTree(value);
 }

@@ -15,7 +15,7 @@ import { followWorkflow } from '../follow-workflow.ts';
 import { noteElsewhere } from '../note-event.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
-import { shownCell } from '../shown-cell.ts';
+import { shownCells } from '../shown-cell.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
 interface AuditOptions extends CommonOptions {
@@ -136,7 +136,7 @@ function printDifference(output: Output, difference: AuditDifference): void {
   output.line(`   ${where.join(' · ')}`);
   output.table(
     ['feature', 'by the log', 'received'],
-    cells.map(({ feature, expected, received }) => [feature, shownCell(expected), shownCell(received)]),
+    cells.map(({ feature, expected, received }) => [feature, ...shownCells(expected, received)]),
   );
   if (records.length > 0) {
     output.table(

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import { StoredVersionCode } from '../../engine/bundles/version-code.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
@@ -15,7 +16,7 @@ import { type CommonOptions, contextOf, withCommonOptions } from '../command-con
 import { keyOf, timeOf } from '../entity-arguments.ts';
 import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
-import { shownCell } from '../shown-cell.ts';
+import { shownCell, shownCells } from '../shown-cell.ts';
 
 interface ExplainCommandOptions extends CommonOptions {
   readonly at?: string | undefined;
@@ -122,7 +123,10 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
       : `over ${windowText(windowSeconds * 1_000_000, (agoSeconds ?? 0) * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
   output.line();
   output.line(`${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''}) ${over}`);
-  if (shownCell(value) !== shownCell(replayed)) output.line(`  DIFFERS: by the log it is ${shownCell(replayed)}`);
+  if (!isDeepStrictEqual(value, replayed)) {
+    const [held, logged] = shownCells(value, replayed);
+    output.line(`  DIFFERS: by the log it is ${logged}, not ${held}`);
+  }
   if (feature.deciding !== null) {
     const { partition, offset, eventTime } = feature.deciding;
     output.line(`  decided by ${place(partition)}@${count(offset)}, ${eventTime}`);

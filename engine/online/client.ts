@@ -16,6 +16,7 @@ import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
 import { definitionLayout } from './definition-layout.ts';
 import { distinctKeys } from './distinct-keys.ts';
+import { type NamedValues, namedValues } from './named-values.ts';
 import { createOnlineStore } from './online-store.ts';
 import { serviceBlocks } from './service-blocks.ts';
 import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
@@ -143,14 +144,13 @@ interface Answer {
   readonly tags: NamedRead['tags'];
 }
 
-type NamedRead = FeatureRead<Readonly<Record<string, ScalarValue>>>;
+type NamedRead = FeatureRead<NamedValues>;
 
 function namedRead(read: ViewRead, requestId: string, tags: NamedRead['tags']): NamedRead {
   const { errors, found, ahead, seq, freshnessUs, version } = read;
-  const named: Record<string, ScalarValue> = {};
-  for (let index = 0; index < read.features.length; index++) named[read.features[index]!.name] = read.values[index]!;
+  const values = namedValues(read.features)(read.values);
   const asOfUs = read.asOfUs as Micros;
-  return { values: named, errors, found, asOfUs, ahead, seq, freshnessUs, version, requestId, tags };
+  return { values, errors, found, asOfUs, ahead, seq, freshnessUs, version, requestId, tags };
 }
 
 function isSome(changes: readonly ChangedFeature[]): changes is readonly [ChangedFeature, ...ChangedFeature[]] {

@@ -2,10 +2,15 @@ import { carriedJson } from '../values/composite-text.ts';
 import { type Cell, CellError } from '../values/cell.ts';
 import { errorOf } from '../values/feature-errors.ts';
 import { type JsonValue, scalarOfJson } from '../values/json-values.ts';
+import { parseJson } from '../values/parse-json.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { Convert } from '../values/convert.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+
+/** Characters of what was received that a message shows. */
+const SHOWN = 80;
 
 /** One read as it was served: one entity, one view, one request. */
 export interface ServedRead {
@@ -96,7 +101,10 @@ export class ServedReadDecoder {
       }
       const value = raw === null ? (feature.nullable ? null : undefined) : convert(raw);
       if (value === undefined) {
-        throw mismatch(read, `feature "${name}": expected ${feature.result.kind}, received ${JSON.stringify(raw)}`);
+        throw mismatch(
+          read,
+          `feature "${name}": expected ${nameOfType(feature.result)}, received ${JSON.stringify(raw).slice(0, SHOWN)}`,
+        );
       }
       values.push({ index, value: value as ScalarValue });
     }
@@ -153,7 +161,7 @@ function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonV
   if (error === undefined || raw !== null) {
     throw mismatch(
       read,
-      `feature "${name}": expected null with a known error, received ${JSON.stringify(raw)} with ${JSON.stringify(code)}`,
+      `feature "${name}": expected null with a known error, received ${JSON.stringify(raw).slice(0, SHOWN)} with ${JSON.stringify(code)}`,
     );
   }
   return error;
@@ -162,12 +170,12 @@ function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonV
 function objectOf(read: ServedRead, field: string, text: string): Readonly<Record<string, JsonValue>> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
-    throw mismatch(read, `${field} is no JSON: ${text.slice(0, 80)}`);
+    throw mismatch(read, `${field} is no JSON: ${text.slice(0, SHOWN)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw mismatch(read, `${field}: expected a JSON object, received ${text.slice(0, 80)}`);
+    throw mismatch(read, `${field}: expected a JSON object, received ${text.slice(0, SHOWN)}`);
   }
   return value as Readonly<Record<string, JsonValue>>;
 }

@@ -7,6 +7,7 @@ import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { keyText } from '../define/key-text.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { EntityKeys } from '../online/entity-key.ts';
+import { namedValues } from '../online/named-values.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import { countOutcome, type TopicOutcome } from '../topic/topic-pipeline.ts';
@@ -104,9 +105,8 @@ export function testView<View extends FeatureView>(view: View): ViewUnderTest<Vi
       const atUs = microsOf(at);
       const state = states.get(keyText(keys.ofObject(key, rowValueReading))) ?? reducer.empty();
       const { values, errors } = splitCells(layout.features, reducer.read(state, atUs));
-      const named = Object.fromEntries(layout.features.map(({ name }, index) => [name, values[index]]));
       return {
-        values: named as ReadInTest<ValuesOf<View>>['values'],
+        values: namedValues(layout.features)(values) as ReadInTest<ValuesOf<View>>['values'],
         errors,
         found: reducer.finds(state, atUs),
         ahead: atUs <= state.newestEventTimeUs,

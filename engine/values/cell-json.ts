@@ -17,3 +17,11 @@ export function cellJson(type: ResultType, cell: Cell): CellJson {
   const tree = jsonTree(type, cell);
   return type.kind === 'map' && tree !== null ? { map: tree } : (tree as JsonValue | readonly JsonTree[]);
 }
+
+/** What is shown of a cell: a map as itself; an error, which has no value, as its object. */
+export function treeOfCell(cell: CellJson): JsonTree {
+  // An array has a `map`, too.
+  return typeof cell === 'object' && cell !== null && Object.hasOwn(cell, 'map')
+    ? (cell as { readonly map: JsonTree }).map
+    : cell;
+}

@@ -4,6 +4,7 @@ import { describeReceived } from './describe-received.ts';
 import type { ScalarType, ScalarValue } from './field-type.ts';
 import { jsonValue, type JsonTree, scalarOfJson } from './json-values.ts';
 import { type ListType, type MapType, type ResultType, isScalarType } from './result-type.ts';
+import { parseJson } from './parse-json.ts';
 import { rowValueConversion } from './row-value-conversions.ts';
 import { textReading } from './text-reading.ts';
 
@@ -61,7 +62,7 @@ export function mapText({
 export function openedValue(type: ResultType): (value: ScalarValue) => OpenedValue {
   if (isScalarType(type)) return (value) => value;
   const open = openedTree(type);
-  return (text) => (text === null ? null : open(JSON.parse(text as string) as JsonTree));
+  return (text) => (text === null ? null : open(parseJson(text as string)));
 }
 
 function openedTree(type: ResultType): (tree: JsonTree) => OpenedValue {
@@ -151,7 +152,7 @@ export function jsonTree(type: ResultType, value: ScalarValue): JsonTree {
 
 function treeOf(text: string): JsonTree {
   try {
-    return JSON.parse(text) as JsonTree;
+    return parseJson(text);
   } catch {
     throw internalBug(`no canonical text: ${describeReceived(text)}`);
   }

@@ -19,7 +19,7 @@ export interface AuditBounds {
 
 export type ParityVerdict = 'equal' | 'broken' | 'nothing-compared';
 
-/** One entity that was served, or is stored, otherwise than the log says. Values are JSON, exact. */
+/** One entity that was served, or is stored, otherwise than the log says. Values are JSON, exact; of a long list or map `{ shortened: … }` says what differs. */
 export interface AuditDifference {
   readonly number: number;
   readonly entity: Readonly<Record<string, unknown>>;
