@@ -63,7 +63,11 @@ function written(entry: object): number {
 }
 
 function summaryOf(column: string): ExportSummary['features'][number] {
-  return { column, nullRate: SHARE, errors: { 'value-out-of-range': ROWS, 'state-corrupt': ROWS } };
+  return {
+    column,
+    nullRate: SHARE,
+    errors: { 'value-out-of-range': ROWS, 'too-many-distinct': ROWS, 'state-corrupt': ROWS },
+  };
 }
 
 type Compared = NonNullable<ExportSummary['comparison']>['features'][number];

@@ -8,6 +8,7 @@ import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
 import { RELEASE } from '../installation/release.ts';
+import { isScalarType } from '../values/result-type.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
@@ -21,7 +22,6 @@ import { EntityIndex } from './entity-index.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
-import { countNulls } from './write-rows.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
@@ -32,6 +32,7 @@ import { planServed } from './served-plan.ts';
 import { checkShare } from './sample.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, placesOf, type SpinePlace } from './spine-labels.ts';
+import { stagedStatistics } from './staged-statistics.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
 import { viewLogs } from './view-logs.ts';
 import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
@@ -268,9 +269,13 @@ class TrainingExport {
     const { block, served, logged } = read;
     const { view } = block;
     const columns = features.filter((column) => column.block === block && column.isFeature);
-    const staged = await countNulls(this.#duckdb, read.table, columns.length);
+    const staged = await stagedStatistics(
+      this.#duckdb,
+      read.table,
+      columns.map(({ feature }) => feature.result),
+    );
     invariant(staged.rows === rows, `${blockText(block)} was read for ${staged.rows} of ${rows} rows`);
-    const nullsOf = (index: number): number => (staged.nulls[index] ?? 0) + (read.defaulted?.[index] ?? 0);
+    const nullsOf = (index: number): number => staged.features[index]!.nulls + (read.defaulted?.[index] ?? 0);
     return {
       view: view.name,
       ...roleAt(block),
@@ -287,6 +292,7 @@ class TrainingExport {
         type: feature.result,
         nulls: nullsOf(index),
         nullRate: nullsOf(index) / rows,
+        ...(isScalarType(feature.result) ? {} : { elements: staged.features[index]!.elements }),
         errors: Object.fromEntries(
           errors.filter((error) => error.feature === index).map(({ code, rows: count }) => [code, count]),
         ),

@@ -1,3 +1,4 @@
+import type { ElementCounts } from './staged-statistics.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
 import type { NamedFile } from '../history/history-files.ts';
@@ -119,6 +120,8 @@ export interface ManifestFeature {
   /** Rows in which it was null, those that have its default in place of that among them (of logged requests nobody can tell). */
   readonly nulls: number;
   readonly nullRate: number;
+  /** Of lists and maps, how many elements they have (a default's, where it stands); null where all are null. Absent of anything else. */
+  readonly elements?: ElementCounts | null | undefined;
   /** How many of the nulls stand for an error, by its code. Absent from manifests older than `onError`. */
   readonly errors?: Readonly<Record<string, number>> | undefined;
 }

@@ -50,15 +50,3 @@ export async function writeRows(
     ),
   );
 }
-
-/** Nulls per feature of one block, in layout order, and how many rows were staged. */
-export async function countNulls(
-  duckdb: DuckDb,
-  table: string,
-  featureCount: number,
-): Promise<{ rows: number; nulls: number[] }> {
-  const counts = Array.from({ length: featureCount }, (_, f) => `, count(*) - count(f${f}) AS n${f}`).join('');
-  const counted = await duckdb.query<Record<string, bigint>>(`SELECT count(*) AS n${counts} FROM ${table}`);
-  const [rows, ...nulls] = Object.values(counted[0] ?? {}).map(Number);
-  return { rows: rows ?? 0, nulls };
-}
