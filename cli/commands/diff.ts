@@ -1,8 +1,6 @@
-import { access, constants, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
-import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { versions } from '../../engine/postgres/view-versions.ts';
 import { chosenVersions } from '../../engine/versions/choose-versions.ts';
 import { diffPlot } from '../../engine/versions/diff-plot.ts';
@@ -13,6 +11,7 @@ import { withDiffContext } from '../diff-context.ts';
 import { timeOf } from '../entity-arguments.ts';
 import { count } from '../output.ts';
 import { printDiff } from '../print-diff.ts';
+import { checkWritable } from '../writable-file.ts';
 
 interface DiffCommandOptions extends CommonOptions {
   readonly versions?: readonly [before: number, after: number] | undefined;
@@ -40,7 +39,7 @@ export function addDiffCommand(program: Command): void {
     const { env, output, features } = contextOf(options);
     const atUs = options.at === undefined ? undefined : timeOf(options.at);
     const { plot } = options;
-    if (plot !== undefined) await checkFolder(plot);
+    if (plot !== undefined) await checkWritable(plot);
     await withDiffContext(env, await loadDefinitions(features), async (context) => {
       const { pool, reader } = context;
       const [before, after] = options.versions ?? [];
@@ -67,23 +66,6 @@ export function addDiffCommand(program: Command): void {
       if (plot !== undefined) output.note(`plot: ${plot}`);
     });
   });
-}
-
-/** Before the log is read. Throws MillraceError `out-not-writable`. */
-async function checkFolder(plot: string): Promise<void> {
-  try {
-    await access(dirname(plot), constants.W_OK);
-  } catch (cause) {
-    throw new MillraceError(
-      'out-not-writable',
-      `cannot write ${plot}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        remedy: 'Name a file in a folder that is there, and that you may write to.',
-        httpStatus: 400,
-        cause,
-      },
-    );
-  }
 }
 
 function twoVersions(text: string): readonly [number, number] {

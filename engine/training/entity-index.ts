@@ -44,7 +44,7 @@ export class EntityIndex {
     return this.#ids.get(text);
   }
 
-  /** Whether the entity is in the range that is held. */
+  /** Whether the entity is in the range that is held; -1, where a label names none, never is. */
   holds(id: number): boolean {
     const hash = this.#hashes[id]!;
     return hash >= this.#range.low && hash < this.#range.high;

@@ -6,11 +6,8 @@ import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
-import { listingsOfProcess } from '../history/history-listing.ts';
 import { RELEASE } from '../installation/release.ts';
 import { isScalarType } from '../values/result-type.ts';
-import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
-import { storedListings } from '../postgres/history-listings.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
@@ -18,13 +15,13 @@ import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot } from './comparison-plot.ts';
 import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
-import { EntityIndex } from './entity-index.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
+import { openReadContext } from './read-context.ts';
 import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
 import { readRequests } from './request-reading.ts';
@@ -188,22 +185,16 @@ class TrainingExport {
     return manifest;
   }
 
-  async #context(spine: PreparedSpine): Promise<ReadContext> {
-    const { pool, clock } = this.#options;
-    const indexes: EntityIndex[] = [];
-    for (const entity of entitiesOf([...spine.keyed])) indexes.push(await EntityIndex.open(this.#duckdb, entity));
-    return {
-      options: this.#options,
-      signal: this.#signal,
+  #context(spine: PreparedSpine): Promise<ReadContext> {
+    return openReadContext(this.#options, {
       duckdb: this.#duckdb,
-      listings: pool === undefined ? listingsOfProcess(clock) : storedListings(pool, clock),
-      accepted: async (source) => (pool === undefined ? new Map() : acceptedInvalid(pool, source)),
       memory: this.#memory,
       progress: this.#progress,
       places: this.#places,
-      indexes,
+      entities: entitiesOf([...spine.keyed]),
       rows: spine.rows,
-    };
+      signal: this.#signal,
+    });
   }
 
   /** Labels of entities at times, in one mode or, to compare them, in both. */

@@ -11,7 +11,7 @@ import { emptySpine, type SpineFile } from './spine-file.ts';
 import { spineError } from './spine-faults.ts';
 import { type SpinePlace, sortLabels } from './spine-labels.ts';
 import { stageLabels } from './stage-labels.ts';
-import type { TrainingOptions } from './training-types.ts';
+import type { ReadingOptions } from './training-types.ts';
 import { whileUnchanged } from './unchanged-spine.ts';
 
 export const DEFAULT_TIME_COLUMN = 'event_timestamp';
@@ -39,13 +39,25 @@ export interface PreparedSpine {
   readonly features: readonly FeatureColumn[];
 }
 
-/** Loads, checks and sorts the spine; every fault that can be told at once is told at once. */
+/**
+ * Leaves out labels that were read, by deleting rows of `READ_TABLE`; one at least stays.
+ *
+ * @param by the columns there of the labels' join keys, each once
+ */
+export type KeepLabels = (duckdb: DuckDb, by: readonly string[], signal: AbortSignal) => Promise<void>;
+
+/**
+ * Loads, checks and sorts the spine; every fault that can be told at once is told at once.
+ *
+ * @param keepLabels of a spine of entities at times, where not all of them are wanted
+ */
 export async function prepareSpine(
-  options: TrainingOptions,
+  options: ReadingOptions,
   duckdb: DuckDb,
   file: SpineFile,
   places: readonly SpinePlace[],
   signal: AbortSignal,
+  keepLabels?: KeepLabels,
 ): Promise<PreparedSpine> {
   const pinned = options.repeatOf?.spine;
   const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
@@ -71,6 +83,11 @@ export async function prepareSpine(
   const by = sampledBy(readings).map(({ column }) => column.name);
   const sample = fraction === null ? null : { fraction, by, ofRows: staged.rows };
   if (sample?.by.length === 0) throw withoutKeys(file.path);
+  await keepLabels?.(
+    duckdb,
+    sampledBy(readings).map(({ staged: name }) => name),
+    signal,
+  );
   const rows =
     requestColumn === null
       ? await sortLabels(duckdb, places, signal)
@@ -109,14 +126,14 @@ function emptySample(path: string, rows: number): MillraceError {
 }
 
 /** As the options say, or the manifest of the export that is repeated. One from before they were said took UTC, and the start of a day. */
-function saidOfTimes({ timeZone, timeAt, repeatOf }: TrainingOptions): Pick<PreparedSpine, 'timeZone' | 'timeAt'> {
+function saidOfTimes({ timeZone, timeAt, repeatOf }: ReadingOptions): Pick<PreparedSpine, 'timeZone' | 'timeAt'> {
   const { timeZone: zoneThen = 'UTC', timeAt: atThen = 'start' } = repeatOf?.spine ?? { timeZone: null, timeAt: null };
   return { timeZone: timeZone ?? zoneThen, timeAt: timeAt ?? atThen };
 }
 
 /** The column of request ids where the rows are to be read by it: one that is named, or the usual one where times or keys are lacking. */
 function requestColumnOf(
-  { mode, requestColumn, timeColumn: namedTime }: TrainingOptions,
+  { mode, requestColumn, timeColumn: namedTime }: ReadingOptions,
   columns: readonly SpineColumn[],
   places: readonly SpinePlace[],
   timeColumn: string,

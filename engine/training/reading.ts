@@ -9,11 +9,11 @@ import type { ExportProgress } from './export-progress.ts';
 import { FeatureStaging } from './feature-staging.ts';
 import type { SpinePlace } from './spine-labels.ts';
 import type { SweepMemory } from './sweep-memory.ts';
-import type { ManifestLogged, ManifestServed, ManifestSource, TrainingOptions } from './training-types.ts';
+import type { ManifestLogged, ManifestServed, ManifestSource, ReadingOptions } from './training-types.ts';
 
 /** What every way of reading a spine's labels needs. */
 export interface ReadContext {
-  readonly options: TrainingOptions;
+  readonly options: ReadingOptions;
   readonly signal: AbortSignal;
   readonly duckdb: DuckDb;
   readonly listings: HistoryListings;

@@ -22,8 +22,13 @@ export interface ManifestSample {
  * isSampled(0.1, ['LAS', 'PHL']); // the same on every machine, each time
  */
 export function isSampled(fraction: number, key: readonly ScalarValue[]): boolean {
+  return sampleHash(key) < fraction * 2 ** 32;
+}
+
+/** The order in which entities come into samples, [0, 2^32). */
+export function sampleHash(key: readonly ScalarValue[]): number {
   // Not the hash that an export's passes go by: they would hold next to nothing, or nearly all.
-  return keyHash(`sample\0${keyText(key)}`) < fraction * 2 ** 32;
+  return keyHash(`sample\0${keyText(key)}`);
 }
 
 /** The join keys that a sample of labels goes by: those of all the service's entities that the labels have, each column once. */

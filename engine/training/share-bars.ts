@@ -55,9 +55,7 @@ export function plotFrame(text: string, subtitle: string) {
 
 /** Loaded when a plot is made: it is most of what an export would otherwise have to load. Throws MillraceError `package-missing`. */
 export function loadPlotting(): Promise<[typeof import('vega'), typeof import('vega-lite')]> {
-  return loadOptional('the plot of a comparison', ['vega', 'vega-lite'], () =>
-    Promise.all([import('vega'), import('vega-lite')]),
-  );
+  return loadOptional('plots', ['vega', 'vega-lite'], () => Promise.all([import('vega'), import('vega-lite')]));
 }
 
 /** A plot as SVG. Throws what `loadPlotting` throws. */

@@ -19,6 +19,7 @@ export function spineError(path: string, faults: readonly SpineFault[]): Millrac
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
+  'the label': 'Name one of these columns with --label COLUMN.',
   'the label time': 'Name the column of label times with timeColumn (CLI: --time COLUMN).',
   'the request id': 'Name the column of request ids with requestColumn (CLI: --request-column COLUMN).',
 };

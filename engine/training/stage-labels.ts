@@ -94,7 +94,7 @@ const asIs = (value: unknown): DuckDBValue => value as DuckDBValue;
 const asBigint = (value: unknown): DuckDBValue => BigInt(value as number);
 
 /** An exact form that is cheap to compare: decimals and dates as their canonical texts. */
-function stagedForm(type: ScalarType): StagedForm {
+export function stagedForm(type: ScalarType): StagedForm {
   switch (type.kind) {
     case 'string':
     case 'enum':

@@ -95,6 +95,12 @@ export interface TrainingOptions {
   readonly repeatOf?: TrainingManifest | undefined;
 }
 
+/** Of those, what reading labels takes: neither where they came from, nor where their values go. */
+export type ReadingOptions = Omit<
+  TrainingOptions,
+  'spine' | 'out' | 'overwrite' | 'exportId' | 'onError' | 'statesMb' | 'onProgress'
+>;
+
 /** Where an export stands. */
 export interface TrainingProgress {
   readonly phase: 'spine' | 'cut' | 'sweep' | 'compare' | 'write';

@@ -2,6 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import { plotFrame, shareBars, svgOf } from '../training/share-bars.ts';
 import type { ComparedFeature, VersionsDiff } from './diff-types.ts';
 import type { FeatureTally } from './feature-tally.ts';
+import { histogram } from './histogram.ts';
 
 /** A plot among several. */
 type Part = Extract<TopLevelSpec, { readonly vconcat: unknown }>['vconcat'][number];
@@ -12,7 +13,6 @@ const KINDS = [
   { label: 'value → null', color: '#c2410c' },
   { label: 'error', color: '#7c3aed' },
 ] as const;
-const BINS = 30;
 const COLUMNS = 3;
 
 /**
@@ -66,7 +66,7 @@ function histogramOf({ name, spread }: FeatureTally): Part {
     title: { text: name, anchor: 'start' },
     width: 150,
     height: 90,
-    data: { values: histogram(spread.kept) },
+    data: { values: [...histogram(spread.kept)] },
     mark: { type: 'bar', binSpacing: 0, color: KINDS[0].color },
     encoding: {
       x: { field: 'from', type: 'quantitative', bin: 'binned', title: 'after − before', axis: { tickCount: 4 } },
@@ -74,26 +74,6 @@ function histogramOf({ name, spread }: FeatureTally): Part {
       y: { field: 'cells', type: 'quantitative', title: 'cells', axis: { tickCount: 3 } },
     },
   };
-}
-
-/** Counts numbers in stretches of equal length. What lies outside of all but a hundredth at either end counts in the outermost ones. */
-export function histogram(numbers: readonly number[]): { from: number; until: number; cells: number }[] {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const low = sorted[Math.floor(sorted.length * 0.01)] ?? 0;
-  const high = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0;
-  // By halves: the whole may be more than any double.
-  const width = high / BINS - low / BINS;
-  if (!(width > 0)) return [{ from: low - 0.5, until: low + 0.5, cells: numbers.length }];
-  const bins = Array.from({ length: BINS }, (_, bin) => ({
-    from: low + bin * width,
-    until: low + (bin + 1) * width,
-    cells: 0,
-  }));
-  for (const number of numbers) {
-    const bin = Math.floor(number / width - low / width);
-    bins[Math.max(0, Math.min(BINS - 1, bin))]!.cells++;
-  }
-  return bins;
 }
 
 function shown(value: number): string {

@@ -35,19 +35,15 @@ export class NumberSpread {
     if (this.#kept.length < KEPT) this.#kept.push(value);
   }
 
-  /** Null where there were none. Each is one of the numbers: the least that so large a part of them does not exceed. */
+  /** Null where there were none. */
   quantiles(): Quantiles | null {
     if (this.#count === 0) return null;
-    const sorted = Float64Array.from(this.#kept).sort();
-    const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
-    return {
-      min: this.#min,
-      p05: at(0.05),
-      p25: at(0.25),
-      p50: at(0.5),
-      p75: at(0.75),
-      p95: at(0.95),
-      max: this.#max,
-    };
+    return quantilesOf(Float64Array.from(this.#kept).sort(), this.#min, this.#max);
   }
+}
+
+/** The quantiles of sorted numbers, one at least. Each is one of them: the least that so large a part of them does not exceed. */
+export function quantilesOf(sorted: Float64Array, min = sorted[0]!, max = sorted.at(-1)!): Quantiles {
+  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+  return { min, p05: at(0.05), p25: at(0.25), p50: at(0.5), p75: at(0.75), p95: at(0.95), max };
 }

@@ -5,7 +5,7 @@ export interface Interval {
 }
 
 /** Of the normal distribution: 95 % lie within so many standard deviations. */
-const Z = 1.959963984540054;
+export const Z_95 = 1.959963984540054;
 
 /**
  * Wilson's interval: in which, with 95 %, the share of all lies of which `hits` of `of` were drawn. It is sound near 0 and 1 too, where it
@@ -17,8 +17,8 @@ const Z = 1.959963984540054;
 export function wilson(hits: number, of: number): Interval {
   if (of === 0) return { low: 0, high: 1 };
   const share = hits / of;
-  const weight = 1 + (Z * Z) / of;
-  const middle = (share + (Z * Z) / (2 * of)) / weight;
-  const half = (Z / weight) * Math.sqrt((share * (1 - share)) / of + (Z * Z) / (4 * of * of));
+  const weight = 1 + (Z_95 * Z_95) / of;
+  const middle = (share + (Z_95 * Z_95) / (2 * of)) / weight;
+  const half = (Z_95 / weight) * Math.sqrt((share * (1 - share)) / of + (Z_95 * Z_95) / (4 * of * of));
   return { low: hits === 0 ? 0 : Math.max(0, middle - half), high: hits === of ? 1 : Math.min(1, middle + half) };
 }

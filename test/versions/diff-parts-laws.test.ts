@@ -3,7 +3,7 @@ import { describe, expect, it, test } from 'vitest';
 import { keyHash } from '../../engine/training/hash-range.ts';
 import { EntitySample } from '../../engine/versions/entity-sample.ts';
 import { FeatureTally } from '../../engine/versions/feature-tally.ts';
-import { histogram } from '../../engine/versions/diff-plot.ts';
+import { histogram } from '../../engine/versions/histogram.ts';
 import { NumberSpread } from '../../engine/versions/quantiles.ts';
 import { sharedFeatures } from '../../engine/versions/shared-features.ts';
 import { wilson } from '../../engine/versions/wilson.ts';
