@@ -126,6 +126,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       databaseUrl,
       installation: env.installation,
       definitions,
+      bundleKeys: env.bundleKeys,
       port: options.apiPort ?? env.apiPort ?? 0,
       ...(hasServedTopic ? { servingLog: { kafka, topic: env.servedTopic, sample: env.servedSample } } : {}),
     });

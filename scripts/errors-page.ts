@@ -21,7 +21,7 @@ An error has a **code** (stable; for programs), a message (what, where, expected
 | HTTP | \`{"code", "message", "remedy"}\`, with the status below |
 | Temporal | the type of the failure is the code, its details have the remedy; \`status\` of a lifecycle has both under \`error\` |
 | a program | \`MillraceError\`: \`code\`, \`message\`, \`remedy\`, \`retryable\`, \`httpStatus\`, \`details\` |
-| a reader of features | \`errors\` beside the values: feature to code, \`*\` for all of them (\`value-out-of-range\`, \`state-corrupt\`) |
+| a reader of features | \`errors\` beside the values: feature to code, \`*\` for all of them (\`value-out-of-range\`, \`derived-failed\`, \`state-corrupt\`) |
 
 Exit status: 0 only on success; 1 with an error, with faults in \`plan\`, and where an audit finds something other than equality;
 141, as of SIGPIPE, where nobody reads on (\`millrace plan | head -1\`): what the command does is done all the same.

@@ -13,6 +13,7 @@ export const LAYERS: LayerRules = {
     ['engine/contract'],
     ['engine/code'],
     ['engine/purity'],
+    ['engine/derived'],
     ['engine/define'],
     ['engine/reduce'],
     ['engine/state'],
@@ -61,7 +62,16 @@ export const LAYERS: LayerRules = {
   packages: [
     {
       packages: ['zod'],
-      rooms: ['engine/contract', 'engine/define', 'engine/served', 'features', 'config', 'cli', 'scripts'],
+      rooms: [
+        'engine/contract',
+        'engine/derived',
+        'engine/define',
+        'engine/served',
+        'features',
+        'config',
+        'cli',
+        'scripts',
+      ],
     },
     { packages: ['esbuild'], rooms: ['engine/code', 'engine/define'] },
     { packages: ['acorn'], rooms: ['engine/code', 'engine/purity', 'scripts'] },

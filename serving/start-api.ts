@@ -7,14 +7,18 @@ import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/values/clock.ts';
 import type { InstallationNames } from '../engine/installation/installation-names.ts';
+import { StoredVersionCode } from '../engine/bundles/version-code.ts';
+import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
+import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
-import type { CorruptRead } from '../engine/online/view-read.ts';
+import type { CorruptRead, DerivedCodeOf } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
 import { type AccessSettings, checkExposure, openAccess } from './access/open-access.ts';
 import { apiLog, type LogLevel } from './api-log.ts';
 import { corruptLog } from './corrupt-log.ts';
+import { derivedLog } from './derived-log.ts';
 import { createApi } from './create-api.ts';
 import type { ServedService } from './read-request.ts';
 
@@ -31,8 +35,15 @@ export type StartApiOptions = (
     }
   | { readonly pool: pg.Pool }
 ) & {
-  /** Where the feature services that requests may name come from. */
-  readonly definitions?: { readonly services: ReadonlyMap<string, ServedService> } | undefined;
+  /** Where the feature services that requests may name come from; and, where it is the very code of a version, the code of derived features. */
+  readonly definitions?:
+    | {
+        readonly services: ReadonlyMap<string, ServedService>;
+        readonly views?: ReadonlyMap<string, CompiledView> | undefined;
+      }
+    | undefined;
+  /** What bundles have to be signed with, whose code is run for derived features. Default: they need not be. */
+  readonly bundleKeys?: BundleKeys | undefined;
   /** Default 0: a free one. */
   readonly port?: number | undefined;
   /** Default 127.0.0.1. */
@@ -121,7 +132,13 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     if (own) await pool.end();
   };
   const app = createApi({
-    store: createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt ?? corruptLog(log) }),
+    store: createOnlineStore({
+      pool,
+      clock,
+      onCorrupt: options.onCorrupt ?? corruptLog(log),
+      onDerivedFailed: derivedLog(log),
+      derivedOf: derivedOf(options, pool),
+    }),
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServedService>(),
@@ -146,6 +163,13 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     await closeAll();
     throw error;
   }
+}
+
+/** A version's derived features are read with its own code. */
+function derivedOf({ definitions, bundleKeys: keys }: StartApiOptions, pool: pg.Pool): DerivedCodeOf {
+  const views = definitions?.views ?? new Map<string, CompiledView>();
+  const code = new StoredVersionCode({ definitions: { views, folder: '', baseFolder: process.cwd() }, pool, keys });
+  return async (version) => (await code.viewOf(version)).derived;
 }
 
 /** Throws MillraceError `invalid-certificate`. */

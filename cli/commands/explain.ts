@@ -122,10 +122,18 @@ function printFeature(output: Output, feature: ExplainedFeature): void {
       ? 'lifetime'
       : `over ${windowText(windowSeconds * 1_000_000, (agoSeconds ?? 0) * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
   output.line();
-  output.line(`${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''}) ${over}`);
+  output.line(
+    `${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''})${aggregate === 'derived' ? '' : ` ${over}`}`,
+  );
   if (!isDeepStrictEqual(value, replayed)) {
     const [held, logged] = shownCells(value, replayed);
     output.line(`  DIFFERS: by the log it is ${logged}, not ${held}`);
+  }
+  if (feature.derivedFrom !== undefined) {
+    const { values, failure } = feature.derivedFrom;
+    const read = Object.entries(values).map(([of, cell]) => `${of} = ${shownCell(cell)}`);
+    output.line(`  read ${read.length === 0 ? 'no feature' : read.join(', ')}`);
+    if (failure !== null) output.line(`  FAILED: ${failure}`);
   }
   if (feature.deciding !== null) {
     const { partition, offset, eventTime } = feature.deciding;

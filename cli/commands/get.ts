@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import type pg from 'pg';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { systemClock } from '../../engine/values/clock.ts';
+import type { CompiledView } from '../../engine/define/compiled-view.ts';
+import type { DerivedCodeOf } from '../../engine/online/view-read.ts';
 import { createOnlineStore, type OnlineStore } from '../../engine/online/online-store.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
@@ -26,7 +28,13 @@ export function addGetCommand(program: Command): void {
     const pool = createPool(databaseUrl, { max: 2, applicationName: 'millrace-cli', installation: env.installation });
     try {
       const atUs = options.at === undefined ? undefined : timeOf(options.at);
-      const store = createOnlineStore({ pool, clock: systemClock });
+      const derivedOf: DerivedCodeOf = async (version) => {
+        // Rarely needed, and slow to load.
+        const { StoredVersionCode } = await import('../../engine/bundles/version-code.ts');
+        const definitions = { views: new Map<string, CompiledView>(), folder: '', baseFolder: process.cwd() };
+        return (await new StoredVersionCode({ definitions, pool, keys: env.bundleKeys }).viewOf(version)).derived;
+      };
+      const store = createOnlineStore({ pool, clock: systemClock, derivedOf });
       if (await getView(pool, store, name, given, atUs, output)) return;
       const answered = await getService(pool, store, name, given, atUs ?? systemClock.nowUs());
       if (answered === null) throw notServed(name);

@@ -48,6 +48,7 @@ export function addServeCommand(program: Command): void {
       pooled: env.isPooled,
       installation: env.installation,
       definitions,
+      bundleKeys: env.bundleKeys,
       logLevel: env.logLevel,
       host,
       port: options.port ?? env.apiPort ?? PORT,

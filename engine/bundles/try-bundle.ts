@@ -1,6 +1,7 @@
 import { emptyPrepared } from '../define/empty-prepared.ts';
 import type { CarriedCode } from '../define/carried-code.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { derivedSubjects } from '../define/derived-samples.ts';
 import { canonical } from '../define/row-results.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { sampleRows } from '../purity/sample-values.ts';
@@ -26,6 +27,9 @@ export async function tryBundle(
       cause,
     );
   }
+  const [expected, received] = [view, opened].map((each) => JSON.stringify(derivedSubjects(each)));
+  if (expected !== received)
+    throw bundleIncomplete(view.name, 'its derived features give something else of sampled values than in its folder');
   for (const row of sampleRows(plans).rows) {
     const expected = outcomeOf(view, row);
     const received = outcomeOf(opened, row);

@@ -15,7 +15,7 @@ import { openBundle } from './open-bundle.ts';
 export const MOST_IMPORTS = 500;
 
 export interface StoredVersionCodeOptions {
-  readonly definitions: Definitions;
+  readonly definitions: Pick<Definitions, 'views' | 'folder' | 'baseFolder'>;
   readonly pool: Queryable;
   readonly keys?: BundleKeys | undefined;
   /** How many bundles this process may import. Default 500. */

@@ -13,10 +13,15 @@ export interface FeaturePart {
 }
 
 export interface FeatureParts {
-  /** The unit as if it had none of `features`. */
+  /** The unit as if it had none of `features`, and nothing derived of them where that is apart. */
   readonly rest: AnyNode;
   readonly features: ReadonlyMap<string, FeaturePart>;
+  /** What is derived of the features, where it stands for itself: states have nothing of it. Null: there is nothing, or it is in `rest`. */
+  readonly derived: AnyNode | null;
 }
+
+/** What stands for the derived features among the features that have to stay together. No feature has this name. */
+export const DERIVED = '';
 
 type FunctionNode = ArrowFunctionExpression | FunctionExpression;
 
@@ -54,8 +59,12 @@ export function featureParts(
     if (part.type !== 'Property' || typeof name !== 'string' || chain === null || !isPlain || !isAlone) kept.push(part);
     else features.set(name, { before: kept.length, inputs: chain.inputs });
   });
-  const rest = replaced(node, object, { ...object, properties: kept });
-  return { rest, features };
+  const derivedMember = together.has(DERIVED) ? null : onlyMember(options, 'derived');
+  const derived = derivedMember !== null && isBlocks(derivedMember.value) ? derivedMember : null;
+  const properties = options.properties.filter((part) => part !== derived);
+  const withoutDerived = derived === null ? node : replaced(node, options, { ...options, properties });
+  const rest = replaced(withoutDerived, object, { ...object, properties: kept });
+  return { rest, features, derived: derived?.value ?? null };
 }
 
 /** The member of that name where it is sure to be the one that counts. */
@@ -63,6 +72,12 @@ function onlyMember(options: ObjectExpression, name: string): Property | null {
   if (!options.properties.every(isPlainProperty)) return null;
   const found = options.properties.filter((part) => writtenName(part.key, part.computed) === name);
   return found.length === 1 ? (found[0] ?? null) : null;
+}
+
+/** Whether it is one function or a list of them, each of which gives an object in any case: all that it does, it does when it is called. */
+function isBlocks(node: AnyNode): boolean {
+  if (node.type !== 'ArrayExpression') return builtBy(node) !== null;
+  return node.elements.every((each) => each !== null && builtBy(each) !== null);
 }
 
 /** The name a function's builder has, and the object it gives in any case; what stands before that only declares. */

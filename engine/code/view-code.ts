@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { AnyNode } from 'acorn';
 import { canonicalText, type Pieces } from './canonical-text.ts';
 import { coupledFeatures } from './coupled-features.ts';
-import { featureParts } from './feature-parts.ts';
+import { DERIVED, featureParts } from './feature-parts.ts';
 import { judgeKeptState } from './kept-state.ts';
 import { isPackage, type ModuleGraph, type Target } from './module-graph.ts';
 import type { OwnModule, Unit } from './own-module.ts';
@@ -40,6 +40,8 @@ export interface ViewParts {
   readonly common: ExportCode;
   /** What features aggregate, where that is code and can be told from the rest, with `common`; a feature that is not here is in `common`. */
   readonly inputs: ReadonlyMap<string, ExportCode>;
+  /** What is derived of the features, with `common`; null where there is nothing, or it is in `common`. */
+  readonly derived: ExportCode | null;
 }
 
 export interface CodeReaders {
@@ -138,13 +140,21 @@ export function codeReaders(graph: ModuleGraph, { globalsChanged }: CodeOptions)
             ? []
             : [[name, [`${before} `, ...inputs.flatMap((each) => [...textOf(each), ';'])]] as const],
         );
-        return { restOf, common, texts: new Map<string, Pieces>(texts) };
+        const derived = apart.derived === null ? [] : [[DERIVED, textOf(apart.derived)] as const];
+        return {
+          restOf,
+          common,
+          texts: new Map<string, Pieces>([...texts.map(([name, pieces]) => [name, pieces] as const), ...derived]),
+        };
       };
       const first = takeApart(new Set());
       if (first === null) return null;
       const together = coupledFeatures(first.texts, first.restOf, first.common.units, graph, keepsState);
       const { restOf, common, texts } = (together.size === 0 ? first : takeApart(together)) ?? first;
-      return { common, inputs: new Map([...texts].map(([name, pieces]) => [name, read(root, restOf, [pieces])])) };
+      const parts = new Map([...texts].map(([name, pieces]) => [name, read(root, restOf, [pieces])]));
+      const derived = parts.get(DERIVED) ?? null;
+      parts.delete(DERIVED);
+      return { common, inputs: parts, derived };
     },
   };
 }

@@ -6,6 +6,7 @@ import { nameOf } from './definition-code.ts';
 import { type ElsewhereReport, type ElsewhereView, otherPlace } from './elsewhere.ts';
 import type { FeatureView } from './feature-view.ts';
 import { declaredIdentity } from './declared-identity.ts';
+import { derivedSubjects } from './derived-samples.ts';
 import type { LoadedDefinition } from './loaded-definitions.ts';
 import { canonical, rowResults, rowSubjects, shorten } from './row-results.ts';
 
@@ -70,6 +71,20 @@ function compareView(view: JudgedView, other: ElsewhereView, there: string, faul
   if (compiled !== null && other.declared !== JSON.stringify(declaredIdentity(definition, compiled, plans))) {
     report('impure-definition', '', `says something else ${there}`, remedy);
     return;
+  }
+  if (compiled !== null) {
+    const given = new Map(other.results.map(({ path, texts }) => [path, texts]));
+    for (const { path, texts: here } of derivedSubjects(compiled)) {
+      const index = here.findIndex((text, at) => text !== given.get(path)?.[at]);
+      if (index < 0 || told.has(path)) continue;
+      const texts = [here[index]!, given.get(path)?.[index] ?? 'nothing'].map(shorten);
+      report(
+        'impure-function',
+        path,
+        `the function is impure: it gives ${texts[0]} here and ${texts[1]} ${there}`,
+        remedy,
+      );
+    }
   }
   const { rows } = sampleRows(plans);
   for (const subject of rowSubjects(definition, keys, functions)) {

@@ -14,6 +14,7 @@ import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 import { SERVED_SOURCE } from './names.ts';
+import { probeDerived } from './probe-derived.ts';
 import { probePurity } from './probe-purity.ts';
 import type { Source } from './source.ts';
 import { viewTags } from './view-tags.ts';
@@ -66,6 +67,7 @@ export async function compileDefinitions(
     const { compiled, functions } = compileView(definition, keys, source, report);
     const { plans, sound } = source;
     if (sound) probePurity(definition, keys, functions, plans, report);
+    if (sound && compiled !== null) probeDerived(compiled, report);
     judged.push({ definition, loaded: entry, keys, functions, plans, compiled: sound ? compiled : null });
   }
   const inspect = options.inspectHistory;

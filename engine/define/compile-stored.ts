@@ -39,9 +39,9 @@ function misfit(text: string): StoredCompilation {
 
 function inputTypes({ layout }: DeclaredIdentity): KnownInputs {
   return new Map(
-    layout.features.flatMap(({ name, slot: at }) => {
-      const slot = layout.slots[at];
-      return slot === undefined ? [] : [[name, slot] as const];
+    layout.features.map(({ name, slot, result }) => {
+      const { input = null, order } = layout.slots[slot] ?? {};
+      return [name, { input, order, result }] as const;
     }),
   );
 }

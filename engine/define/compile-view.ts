@@ -1,3 +1,4 @@
+import type { DerivedPlan } from '../derived/derive.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';
@@ -8,11 +9,13 @@ import { durationMicros } from './duration.ts';
 import type { Entity } from './entity.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
-import type { ViewLayout } from './view-layout.ts';
+import { readDerived } from './read-derived.ts';
+import type { FeatureLayout, ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { hushedPrepare } from './sensitive-view.ts';
 import {
+  checkColumns,
   declaredType,
   type FeaturePlan,
   type InputPlan,
@@ -115,9 +118,13 @@ export function compileView(
   };
   const refreshUs = duration('refresh', "'6h'");
   const expireUs = duration('expire', "'180d'");
+  const read = readDerived(view.derived, 'derived', takenNames(keys, features), note, inputs);
+  const isSensitive = (source.source.sensitive ?? []).length > 0;
+  const derived = isSensitive ? read.map((plan) => ({ ...plan, hushed: true as const })) : read;
+  checkColumns(features.length + derived.length, keys.length, note);
   const functions = functionInputs(features);
   if (faulty || keys.length === 0) return { compiled: null, functions };
-  const { layout, slots } = buildLayout(
+  const { layout: stored, slots } = buildLayout(
     {
       view: view.name,
       entity: view.entity.name,
@@ -127,16 +134,36 @@ export function compileView(
     expireUs,
     features,
   );
+  const layout = { ...stored, features: [...stored.features, ...derived.map(derivedLayout)] };
   const compiled: ViewCompilation = {
     name: view.name,
     layout,
     source: source.source,
     refreshMs: refreshUs === null ? null : refreshUs / 1000,
-    featureInputs: features.map(inputTexts),
+    featureInputs: [
+      ...features.map(inputTexts),
+      ...derived.map(({ compute }) => ({ ...NO_INPUTS, value: sourceText(compute) })),
+    ],
+    ...(derived.length === 0 ? {} : { derived }),
     prepare: hushedPrepare(createPrepare(view.where, keyReader(keys, view.key), slots), source.source),
     slots,
   };
   return { compiled, functions };
+}
+
+const NO_INPUTS: FeatureInputs = { value: null, order: null, category: null, condition: null };
+
+/** A derived feature as the layout has it: no state has anything of it. */
+function derivedLayout({ name, type }: DerivedPlan): FeatureLayout {
+  return { name, aggregate: 'derived', slot: -1, windowUs: null, hopUs: null, result: type, nullable: true };
+}
+
+/** What derived features may not be called, and why. */
+function takenNames(keys: readonly KeyPlan[], features: readonly FeaturePlan[]): ReadonlyMap<string, string> {
+  return new Map([
+    ...keys.map(({ name }) => [name, 'a join key of the entity'] as const),
+    ...features.map(({ name }) => [name, 'a feature of the view'] as const),
+  ]);
 }
 
 /** Each function once for each type it is declared to give. */
@@ -195,7 +222,7 @@ function inputTexts({ input, order, by, condition }: FeaturePlan): FeatureInputs
   };
 }
 
-function sourceText(from: string | RowFunction): string {
+function sourceText(from: string | RowFunction | DerivedPlan['compute']): string {
   return typeof from === 'string' ? from : String(from).replace(/\s+/g, ' ');
 }
 

@@ -1,3 +1,4 @@
+import type { DerivedPlan } from '../derived/derive.ts';
 import type { CarriedCode } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { HistorySample } from './history-sample.ts';
@@ -122,6 +123,8 @@ export interface CompiledView {
   readonly source: CompiledSource;
   /** Per feature of the layout, what it is made of. */
   readonly featureInputs?: readonly FeatureInputs[] | undefined;
+  /** The code of the layout's derived features, in their order. Default: it has none. */
+  readonly derived?: readonly DerivedPlan[] | undefined;
   /** Refresh period in ms while published and not streaming; null = by hand. */
   readonly refreshMs: number | null;
   /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */

@@ -27,6 +27,8 @@ export interface CodeParts {
   readonly common: string;
   /** With what one feature aggregates, where that is code of its own. */
   readonly inputs: ReadonlyMap<string, string>;
+  /** Of what is derived of the features; null where there is nothing, or it counts for all of them. */
+  readonly derived: string | null;
 }
 
 /** The user's own files that definitions come to, as they were read. */
@@ -99,13 +101,17 @@ export async function readDefinitionCode(
 }
 
 async function digestParts(
-  { common, inputs }: ViewParts,
+  { common, inputs, derived }: ViewParts,
   packagesOf: (outside: readonly OutsideName[]) => Promise<PackageCode>,
 ): Promise<CodeParts> {
   const digest = async ({ text, outside }: ViewParts['common']): Promise<string> =>
     codeDigest({ text, packages: await packagesOf(outside) });
   const digested = [...inputs].map(async ([name, input]) => [name, await digest(input)] as const);
-  return { common: await digest(common), inputs: new Map(await Promise.all(digested)) };
+  return {
+    common: await digest(common),
+    inputs: new Map(await Promise.all(digested)),
+    derived: derived && (await digest(derived)),
+  };
 }
 
 /** Reports what is impure by name, where it was not told already of the same view or line. */

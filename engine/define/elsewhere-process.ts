@@ -17,6 +17,7 @@ import { CLOCK_SHIFT_MS, type ElsewhereReport, type ElsewhereView, type ImportUs
 import './definition-entry.ts';
 import { importDefinitions, ownScript } from './import-definitions.ts';
 import type { LoadedDefinitions } from './loaded-definitions.ts';
+import { derivedSubjects } from './derived-samples.ts';
 import { rowResults, rowSubjects } from './row-results.ts';
 
 const engine = new URL('../', import.meta.url).href;
@@ -95,10 +96,13 @@ function viewsOf({ definitions, baseFolder }: LoadedDefinitions): ElsewhereView[
       file,
       exportName,
       declared: compiled === null ? null : JSON.stringify(declaredIdentity(value, compiled, source.plans)),
-      results: rowSubjects(value, keys, functions).map((subject) => ({
-        path: subject.path,
-        texts: rowResults(subject, rows),
-      })),
+      results: [
+        ...rowSubjects(value, keys, functions).map((subject) => ({
+          path: subject.path,
+          texts: rowResults(subject, rows),
+        })),
+        ...(compiled === null ? [] : derivedSubjects(compiled)),
+      ],
     });
   }
   return views;

@@ -1,15 +1,24 @@
 import type { FieldValue, KindOf, RowOf, Shape } from '../contract/row-of.ts';
+import type {
+  AnyBlock,
+  DerivedBlock,
+  DerivedFeature,
+  DerivedSet,
+  FeatureValues,
+  ReadTime,
+} from '../derived/derived-feature.ts';
 import type { Duration } from './duration.ts';
 import type { Entity } from './entity.ts';
-import { type Feature, type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
+import { type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
 import type { Source } from './source.ts';
 import type { ViewRole } from './view-role.ts';
 
-/** A feature view as `featureView()` gives it; `Keys` and `Features` carry the types that reading it needs. */
+/** A feature view as `featureView()` gives it; `Keys`, `Features` and `Derived` carry the types that reading it needs. */
 export interface FeatureView<
   Name extends string = string,
   Keys extends Shape = Shape,
   Features extends FeatureSet = FeatureSet,
+  Derived extends DerivedSet = DerivedSet,
 > {
   readonly kind: 'feature-view';
   readonly name: Name;
@@ -21,6 +30,10 @@ export interface FeatureView<
   readonly expire: string | null;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
+  /** What is derived of its features, block by block. */
+  readonly derived: readonly AnyBlock[];
+  /** Never set: carries the types of the derived features. */
+  readonly derivedSet?: Derived;
   /**
    * The view in a role of a service: under a name of its own, its entity found by other columns. One view may stand in several roles, and plain too.
    *
@@ -32,7 +45,7 @@ export interface FeatureView<
   as<const Role extends string, const Columns extends Readonly<Record<string, string>>>(
     role: Role,
     columns: Columns & { readonly [Key in Exclude<keyof Columns, keyof Keys>]: never },
-  ): ViewRole<Role, FeatureView<Name, Keys, Features>, Columns>;
+  ): ViewRole<Role, FeatureView<Name, Keys, Features, Derived>, Columns>;
 }
 
 /** The join keys a view is read by. */
@@ -41,11 +54,9 @@ export type KeyOf<View> =
     ? { readonly [Name in keyof Keys]: NonNullable<FieldValue<Keys[Name]>> }
     : never;
 
-/** The values reading a view gives: every feature by name; counts are never null, all else may be. */
+/** The values reading a view gives: every feature by name, stored and derived; counts are never null, all else may be. */
 export type ValuesOf<View> =
-  View extends FeatureView<string, Shape, infer Features>
-    ? { readonly [Name in keyof Features]: Features[Name] extends Feature<infer Value> ? Value : never }
-    : never;
+  View extends FeatureView<string, Shape, infer Features, infer Derived> ? FeatureValues<Features & Derived> : never;
 
 type KeyResult<Keys> = { readonly [Name in keyof Keys]: FieldValue<Keys[Name]> | null };
 
@@ -63,7 +74,30 @@ type AllFit<Keys, Members> = false extends {
   ? false
   : true;
 
-export interface ViewOptions<Keys extends Shape, Members extends Shape, Features extends FeatureSet> {
+/** No derived features: no names at all, so that a misspelt one is none of them. */
+export type NoDerived = { readonly [Name in never]: DerivedFeature };
+
+type Block<Values, Own> = DerivedBlock<Values, ReadTime, Own>;
+
+/** One block, or up to four, each of which sees those before it. */
+type Blocks<V, D1 extends DerivedSet, D2 extends DerivedSet, D3 extends DerivedSet, D4 extends DerivedSet> =
+  | Block<V, D1>
+  | readonly [
+      Block<V, D1>,
+      Block<V & FeatureValues<D1>, D2>?,
+      Block<V & FeatureValues<D1 & D2>, D3>?,
+      Block<V & FeatureValues<D1 & D2 & D3>, D4>?,
+    ];
+
+export interface ViewOptions<
+  Keys extends Shape,
+  Members extends Shape,
+  Features extends FeatureSet,
+  D1 extends DerivedSet = NoDerived,
+  D2 extends DerivedSet = NoDerived,
+  D3 extends DerivedSet = NoDerived,
+  D4 extends DerivedSet = NoDerived,
+> {
   readonly entity: Entity<string, Keys>;
   readonly source: Source<string, Members>;
   /** Keeps the rows it is true for; the others are counted as filtered. */
@@ -71,6 +105,11 @@ export interface ViewOptions<Keys extends Shape, Members extends Shape, Features
   /** The join keys of a row, where they are not its same-named fields. Null: the row belongs to no entity. */
   readonly key?: ((row: RowOf<Members>) => KeyResult<Keys>) | undefined;
   readonly features: (f: FeatureBuilder<Members>) => Features;
+  /**
+   * Features made of these, and of the time of the read, when they are read: after `features`, of which it takes its types. A block, or a list of up to
+   * four of which each sees those before it. It changes no state, so a change of it needs no backfill.
+   */
+  readonly derived?: Blocks<FeatureValues<Features>, D1, D2, D3, D4> | undefined;
   /** How often the published view is brought up to date while it does not stream, e.g. `'6h'`. Default: by hand. */
   readonly refresh?: Duration | undefined;
   /**
@@ -87,7 +126,8 @@ export interface ViewOptions<Keys extends Shape, Members extends Shape, Features
  * export const routeDelays = featureView('route_delays', {
  *   entity: route,
  *   source: flights,
- *   features: (f) => ({ flights_1d: f.count().over('1d'), last_delay: f.last('delay') }),
+ *   features: (f) => ({ flights_1d: f.count().over('1d'), flights_7d: f.count().over('7d') }),
+ *   derived: (d) => ({ trend: d.number((v) => (v.flights_7d === 0 ? null : (7 * v.flights_1d) / v.flights_7d)) }),
  * });
  */
 export function featureView<
@@ -95,12 +135,17 @@ export function featureView<
   Keys extends Shape,
   Members extends Shape,
   Features extends FeatureSet,
+  D1 extends DerivedSet = NoDerived,
+  D2 extends DerivedSet = NoDerived,
+  D3 extends DerivedSet = NoDerived,
+  D4 extends DerivedSet = NoDerived,
 >(
   name: Name,
-  options: ViewOptions<Keys, Members, Features> &
+  options: ViewOptions<Keys, Members, Features, D1, D2, D3, D4> &
     (AllFit<Keys, Members> extends true ? unknown : { readonly key: (row: RowOf<Members>) => KeyResult<Keys> }),
-): FeatureView<Name, Keys, Features> {
-  const view: FeatureView<Name, Keys, Features> = Object.freeze({
+): FeatureView<Name, Keys, Features, D1 & D2 & D3 & D4> {
+  const { derived } = options as { readonly derived?: AnyBlock | readonly AnyBlock[] };
+  const view: FeatureView<Name, Keys, Features, D1 & D2 & D3 & D4> = Object.freeze({
     kind: 'feature-view',
     name,
     entity: options.entity,
@@ -110,6 +155,7 @@ export function featureView<
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
     build: () => options.features(featureBuilder<Members>()),
+    derived: derived === undefined ? [] : Array.isArray(derived) ? [...derived] : [derived as AnyBlock],
     as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(
       role: Role,
       columns: Columns,

@@ -36,5 +36,6 @@ export function fingerprintView({ definition, view, plans, code }: FingerprintIn
 
 function functionTexts(definition: FeatureView, view: ViewCompilation): string[] {
   const functions = [definition.where, definition.key, ...view.slots.flatMap(slotFunctions)];
-  return functions.map((each) => (typeof each === 'function' ? functionText(each) : (each ?? '')));
+  const derived = (view.derived ?? []).map(({ compute }) => functionText(compute));
+  return [...functions.map((each) => (typeof each === 'function' ? functionText(each) : (each ?? ''))), ...derived];
 }

@@ -4,15 +4,16 @@ import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
 import { viewsOf } from './service-blocks.ts';
 import { shownInputs } from './shown-inputs.ts';
-import type { AggregateName } from './view-layout.ts';
+import { type FeatureKind, isDerived } from './view-layout.ts';
 
 /** A feature as `plan` prints it. */
 export interface PlanFeature {
   readonly name: string;
-  readonly aggregate: AggregateName;
+  /** `derived`: made of other features when they are read. */
+  readonly aggregate: FeatureKind;
   /** A field's name or a row function's text, two of `minBy` and `maxBy`, or `*` for `count()`. */
   readonly input: string;
-  /** `7d`, or `lifetime`. */
+  /** `7d`, or `lifetime`; empty of a derived one. */
   readonly window: string;
   /** `1h`; empty for lifetime. */
   readonly hop: string;
@@ -105,7 +106,7 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
     name: feature.name,
     aggregate: feature.aggregate,
     input: shownInputs(view, index) ?? '*',
-    window: windowText(feature.windowUs, feature.agoUs),
+    window: isDerived(feature) ? '' : windowText(feature.windowUs, feature.agoUs),
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
     type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}${feature.default === undefined ? '' : ` = ${JSON.stringify(feature.default)}`}`,
     tag: view.tags?.features[feature.name] ?? null,

@@ -128,20 +128,28 @@ export function readFeatures(
     const plan = readFeature(name, feature, source, { path, report, known: known?.get(name) });
     if (plan !== null) plans.push({ ...plan, fill: readDefault(feature, plan.result, path, report) });
   }
-  const most = MOST_COLUMNS - keys.length - SQL_VIEW_COLUMNS.length;
-  if (plans.length > most) {
-    report(
-      'too-many-features',
-      'features',
-      `${plans.length} features, at most ${most} are allowed: the SQL view of a feature view has a column for each, and Postgres has ${MOST_COLUMNS} at most`,
-      'Divide them among several views; a service takes several.',
-    );
-  }
   return plans;
 }
 
-/** By feature: what its functions give, where their schemas were read before. */
-export type KnownInputs = ReadonlyMap<string, Pick<SlotLayout, 'input' | 'order' | 'by'>>;
+/** A training set has a column for each feature, too. */
+export function checkColumns(features: number, keys: number, report: ReportFault): void {
+  const most = MOST_COLUMNS - keys - SQL_VIEW_COLUMNS.length;
+  if (features > most) {
+    report(
+      'too-many-features',
+      'features',
+      `${features} features, at most ${most} are allowed: the SQL view of a feature view has a column for each, and Postgres has ${MOST_COLUMNS} at most`,
+      'Divide them among several views; a service takes several.',
+    );
+  }
+}
+
+/** By feature: what its functions give, and what it is, where their schemas were read before. */
+export type KnownInputs = ReadonlyMap<string, KnownInput>;
+
+export interface KnownInput extends Pick<SlotLayout, 'input' | 'order' | 'by'> {
+  readonly result: ResultType;
+}
 
 interface Reading {
   readonly path: string;

@@ -8,6 +8,9 @@ import type { ResultType } from '../values/result-type.ts';
  */
 export const ENGINE_SEMANTICS = 2;
 
+/** What a feature of a layout is: an aggregate of events, or made of other features when they are read. */
+export type FeatureKind = AggregateName | 'derived';
+
 export type AggregateName =
   | 'count'
   | 'sum'
@@ -33,11 +36,11 @@ export function isOrdered(partial: PartialKind): boolean {
 }
 
 /**
- * Whether a feature may have an error in place of its value: its result may not fit its type, or it has too many categories. Counts, which are no more
- * than the events there are, always fit.
+ * Whether a feature may have an error in place of its value: its result may not fit its type, it has too many categories, or a function gives it.
+ * Counts, which are no more than the events there are, always fit.
  */
 export function canFail({ aggregate, result }: Pick<FeatureLayout, 'aggregate' | 'result'>): boolean {
-  if (result.kind === 'map') return true;
+  if (result.kind === 'map' || aggregate === 'derived') return true;
   return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
 }
 
@@ -65,8 +68,8 @@ export interface SlotLayout {
 
 export interface FeatureLayout {
   readonly name: string;
-  readonly aggregate: AggregateName;
-  /** Index into `slots`. */
+  readonly aggregate: FeatureKind;
+  /** Index into `slots`; -1 of derived features, which have none. */
   readonly slot: number;
   /** `null`: lifetime. */
   readonly windowUs: number | null;
@@ -97,7 +100,18 @@ export interface ViewLayout {
   readonly groups: readonly GroupLayout[];
   /** Sorted by group, so that a tile's partials are contiguous. */
   readonly slots: readonly SlotLayout[];
+  /** Those of states, then the derived ones, in the order in which they are computed. */
   readonly features: readonly FeatureLayout[];
   /** A read at `t` finds no entity whose newest event is at or before `t - expireUs`; undefined: an entity is found for ever. */
   readonly expireUs?: number | undefined;
+}
+
+/** Whether a feature is made of others when they are read: no state has anything of it. */
+export function isDerived({ aggregate }: Pick<FeatureLayout, 'aggregate'>): boolean {
+  return aggregate === 'derived';
+}
+
+/** The features that states have, which are the first of a layout. */
+export function storedFeatures({ features }: Pick<ViewLayout, 'features'>): readonly FeatureLayout[] {
+  return features.filter((feature) => !isDerived(feature));
 }

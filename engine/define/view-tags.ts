@@ -6,6 +6,7 @@ import { declaredSource } from './declared-identity.ts';
 import type { FingerprintInput } from './fingerprint.ts';
 import { stateTag } from './state-tag.ts';
 import { tagOf } from './tag-of.ts';
+import { isDerived } from './view-layout.ts';
 
 /** What a view is told by beside its fingerprint: each tag stands for one part of what it is, 16 hex digits. */
 export interface ViewTags {
@@ -21,7 +22,7 @@ export interface ViewTags {
  * Tags a view. A feature's tag covers the engine's semantics, the source's contract and guards, where, key and entity, all code that
  * counts for every feature, and what is this feature's alone: aggregate, field or function, window, `expire`. Its name, comments, formatting, other features
  * and their code do not count: features of equal tags have equal values in every read after the entity's newest event, as long as no row
- * function of either view fails on a record. Where features cannot be told apart (`engine/code/feature-parts.ts`), the code of all is each one's.
+ * function of either view fails on a record. A derived feature's covers all features that are stored, and all code that derives. Where features cannot be told apart (`engine/code/feature-parts.ts`), the code of all is each one's.
  *
  * @example
  * viewTags({ definition, view, plans, code }).features.flights_1d // '0d4f7a1be23c9f55'
@@ -36,13 +37,22 @@ export function viewTags(input: FingerprintInput): ViewTags {
     source: declaredSource(definition, view, plans),
     code: commonCode(input),
   };
-  const tagged = features.map(({ name, slot, ...read }) => {
-    const own = { ...common, entity, read, aggregated: aggregated(input, view.slots[slot] as Slot, name) };
-    const tag = tagOf(expireUs === undefined ? own : { ...own, expireUs });
-    return [name, tag] as const;
+  const whole = expireUs === undefined ? common : { ...common, expireUs };
+  const stored = features.flatMap((feature) => {
+    if (isDerived(feature)) return [];
+    const { name, slot, ...read } = feature;
+    const tag = tagOf({ ...whole, entity, read, aggregated: aggregated(input, view.slots[slot] as Slot, name) });
+    return [[name, tag] as const];
+  });
+  // What its function reads is known when it runs: it may be any of the features, and any of what stands before it.
+  const of = { ...whole, stored: Object.fromEntries(stored), derived: derivedCode(input) };
+  const derived = features.flatMap((feature) => {
+    if (!isDerived(feature)) return [];
+    const { name, result } = feature;
+    return [[name, tagOf({ ...of, name, result })] as const];
   });
   return {
-    features: Object.fromEntries(tagged),
+    features: Object.fromEntries([...stored, ...derived]),
     state: stateTag(view.layout),
     input: tagOf({ ...common, slots: view.slots.map((slot) => aggregated(input, slot, slot.plan.name)) }),
   };
@@ -53,6 +63,12 @@ type Slot = ViewCompilation['slots'][number];
 function commonCode({ code, definition: { where, key } }: FingerprintInput): unknown {
   if (code === null) return [where, key].map((each) => each && functionText(each));
   return code.parts?.common ?? codeDigest(code);
+}
+
+/** The code of all that is derived; null where it is in what counts for every feature. */
+function derivedCode({ code, view }: FingerprintInput): unknown {
+  if (code === null) return (view.derived ?? []).map(({ compute }) => functionText(compute));
+  return code.parts?.derived ?? null;
 }
 
 /** What a feature of a slot aggregates, and by what: a field by its name, functions by the feature's code. */

@@ -216,6 +216,10 @@ export const ERROR_CODES = {
       'A feature has more distinct values, or categories, in its window than its limit. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.',
     'state-corrupt':
       'A stored state is not the bytes that were written. Where values are read it stands beside them, in `errors`, for all features of the entity.',
+    'derived-failed':
+      'The function of a derived feature threw, gave something else than its kind, or used the clock or chance. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.',
+    'input-error':
+      'The function of a derived feature read a value that is in error. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.',
     'state-layout-mismatch': 'A state belongs to another version of the view than the reader took it for.',
     'unstorable-text': 'A text has the character U+0000, which Postgres does not store.',
     'sql-view-in-use': 'A SQL view cannot be replaced while something stands on it.',

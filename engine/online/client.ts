@@ -14,14 +14,14 @@ import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
-import { definitionLayout } from './definition-layout.ts';
 import { distinctKeys } from './distinct-keys.ts';
+import { knownDefinition } from './known-definition.ts';
 import { type NamedValues, namedValues } from './named-values.ts';
 import { createOnlineStore } from './online-store.ts';
 import { serviceBlocks } from './service-blocks.ts';
 import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
 import { UsedFeatures } from './used-features.ts';
-import type { CorruptRead, ViewRead } from './view-read.ts';
+import type { CorruptRead, DerivedFailed, ViewRead } from './view-read.ts';
 
 /** What a model needs to know about an entity's features beside them. */
 interface ReadFacts extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnessUs' | 'version'> {
@@ -132,6 +132,8 @@ export type ClientOptions = (
   readonly newId?: (() => string) | undefined;
   /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
   readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
+  /** Told of each derived feature whose function failed in a read, beside the `derived-failed` of its answer. */
+  readonly onDerivedFailed?: ((failed: DerivedFailed) => void) | undefined;
 };
 
 function microsOf(at: GetOptions['at']): number | undefined {
@@ -189,7 +191,8 @@ export function createClient(options: ClientOptions): FeatureClient {
         installation: names,
       })
     : settledPool(options.pool, names);
-  const store = createOnlineStore({ pool, clock, onCorrupt: options.onCorrupt });
+  const { onCorrupt, onDerivedFailed } = options;
+  const store = createOnlineStore({ pool, clock, onCorrupt, onDerivedFailed });
   const locked = options.lock === undefined ? null : lockedViews(options.lock);
   const used = new Map<FeatureView, { readonly all: UsedFeatures; readonly lists: Map<string, UsedFeatures> }>();
 
@@ -197,14 +200,14 @@ export function createClient(options: ClientOptions): FeatureClient {
     const tags = locked === null ? null : (locked.get(view.name) ?? {});
     let known = used.get(view);
     if (known === undefined) {
-      known = { all: new UsedFeatures(definitionLayout(view), tags), lists: new Map() };
+      known = { all: new UsedFeatures(knownDefinition(view), tags), lists: new Map() };
       used.set(view, known);
     }
     if (features === undefined) return known.all;
     const id = features.join(',');
     let list = known.lists.get(id);
     if (list === undefined) {
-      list = new UsedFeatures(definitionLayout(view), tags, [...features]);
+      list = new UsedFeatures(knownDefinition(view), tags, [...features]);
       if (known.lists.size >= MOST_LISTS) known.lists.clear();
       known.lists.set(id, list);
     }
@@ -235,7 +238,7 @@ export function createClient(options: ClientOptions): FeatureClient {
     const { view } = uses;
     for (let tries = 1; ; tries++) {
       try {
-        const reads = await store.get(view, keys, { atUs, features: uses.names });
+        const reads = await store.get(view, keys, { atUs, features: uses.names, derived: uses.derived });
         // All of one call are of one version.
         const [first] = reads;
         const changes = first && uses.changesIn(first);

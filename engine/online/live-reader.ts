@@ -1,6 +1,7 @@
 import type pg from 'pg';
+import type { DerivedPlan } from '../derived/derive.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import type { ViewLayout } from '../define/view-layout.ts';
+import { type FeatureLayout, isDerived, storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { isPooled } from '../postgres/pool.ts';
 import { CATALOG } from '../postgres/schemas.ts';
@@ -30,6 +31,18 @@ export interface Fetched {
   readonly states: readonly FetchedState[];
 }
 
+/** Reads some features of a version's states. */
+export interface SubsetReader {
+  readonly reader: Pick<StateReader, 'empty' | 'finds' | 'read'>;
+  /** In the order of what it reads. */
+  readonly features: readonly FeatureLayout[];
+  /** The code that its derived features are read with. */
+  readonly derived: DerivedAtHand;
+}
+
+/** The code of derived features, or why there is none; undefined where nobody said where it would come from. */
+type DerivedAtHand = readonly DerivedPlan[] | MillraceError | undefined;
+
 /**
  * Reads one version of a view. Its statement names that version's table and returns which version is live in the same snapshot:
  * a flip at any moment is seen, and never mixes rows of two versions. It is told by its id: in a restored database another version may have the number.
@@ -37,20 +50,30 @@ export interface Fetched {
 export class LiveReader {
   readonly version: ViewVersion;
   readonly keys: EntityKeys;
+  /** Of the whole layout; derived features are read by subsets alone. */
   readonly all: StateReader;
   readonly #allNames: string;
+  readonly #derived: DerivedAtHand;
   readonly #statement: { readonly name: string; readonly text: string };
-  readonly #subsets = new Map<string, StateReader>();
+  readonly #subsets = new Map<string, SubsetReader>();
   /** The same, by the very list: a program asks with the same one every time. */
-  readonly #byList = new WeakMap<readonly string[], StateReader>();
+  readonly #byList = new WeakMap<readonly string[], SubsetReader>();
+  readonly #names: readonly string[];
+  /** Readers with derived features, by the code that gives them. */
+  readonly #withDerived = new WeakMap<readonly DerivedPlan[], StateReader>();
 
-  /** @param hasIds whether the version's states have commit ids */
-  constructor(version: ViewVersion, hasIds: boolean) {
+  /**
+   * @param hasIds whether the version's states have commit ids
+   * @param derived the code of its derived features, or why it is not at hand: the refusal of who asks for one and brings no code
+   */
+  constructor(version: ViewVersion, hasIds: boolean, derived?: DerivedAtHand) {
     this.version = version;
     const { layout } = version;
     this.keys = new EntityKeys(layout);
     this.all = createStateReader(layout);
-    this.#allNames = layout.features.map(({ name }) => name).join(',');
+    this.#derived = derived;
+    this.#names = layout.features.map(({ name }) => name);
+    this.#allNames = this.#names.join(',');
     const first = layout.keys.length + 1;
     this.#statement = {
       // By the version's id: a session may live through a migration, and through a restore that gives the number to another version.
@@ -86,35 +109,78 @@ export class LiveReader {
     return { isLive, watermarkUs: rows[0]?.[1] ?? null, states };
   }
 
-  /** The reader of some features. Throws MillraceError `unknown-feature`. */
-  subset(features: readonly string[] | undefined): StateReader {
-    if (features === undefined) return this.all;
-    const listed = this.#byList.get(features);
-    if (listed !== undefined) return listed;
-    const found = this.#subset(features);
-    this.#byList.set(features, found);
+  /**
+   * The reader of some features, all without them.
+   *
+   * @param derived the code of derived features, where the caller has it
+   * @throws MillraceError `unknown-feature`
+   */
+  subset(features: readonly string[] | undefined, derived: DerivedAtHand = this.#derived): SubsetReader {
+    const names = features ?? this.#names;
+    // Of one list the code of derived features is the same every time, but for two definitions of one name.
+    const listed = this.#byList.get(names);
+    if (listed !== undefined && listed.derived === derived) return listed;
+    const found = this.#subset(names, derived);
+    this.#byList.set(names, found);
     return found;
   }
 
-  #subset(features: readonly string[]): StateReader {
-    const id = features.join(',');
-    if (id === this.#allNames) return this.all;
+  #subset(names: readonly string[], derived: DerivedAtHand): SubsetReader {
+    const id = names.join(',');
     const known = this.#subsets.get(id);
-    if (known !== undefined) return known;
-    const chosen = features.map((name) => {
-      const feature = this.layout.features.find((candidate) => candidate.name === name);
-      if (feature !== undefined) return feature;
-      throw new MillraceError(
-        'unknown-feature',
-        `view "${this.layout.view}" has no feature "${name}"; it has ${this.layout.features.map((feature) => feature.name).join(', ')}`,
-        { remedy: 'Correct the name.', details: { view: this.layout.view, feature: name } },
-      );
-    });
-    // Its states are those of the whole layout: the groups and slots are the same.
-    const subset = createStateReader({ ...this.layout, features: chosen });
+    if (known !== undefined && known.derived === derived) return known;
+    const features = names.map((name) => this.#feature(name));
+    const made = { features, derived, reader: this.#readerOf(id, features, derived) };
     // A caller may ask for any combination: the cache is bounded, and starting over is cheap.
     if (this.#subsets.size >= 100) this.#subsets.clear();
-    this.#subsets.set(id, subset);
-    return subset;
+    this.#subsets.set(id, made);
+    return made;
+  }
+
+  #readerOf(id: string, features: readonly FeatureLayout[], derived: DerivedAtHand): SubsetReader['reader'] {
+    if (!features.some(isDerived)) {
+      // Its states are those of the whole layout: the groups and slots are the same.
+      return id === this.#allNames ? this.all : createStateReader({ ...this.layout, features });
+    }
+    const whole = this.#readerWith(derived);
+    const places = features.map(({ name }) => whole.layout.features.findIndex((feature) => feature.name === name));
+    const isWhole = places.length === whole.layout.features.length && places.every((place, index) => place === index);
+    if (isWhole) return whole;
+    return {
+      empty: () => whole.empty(),
+      finds: (state, atUs) => whole.finds(state, atUs),
+      read: (state, atUs, onFailed) => {
+        const cells = whole.read(state, atUs, onFailed);
+        return places.map((place) => cells[place]!);
+      },
+    };
+  }
+
+  /** Of the stored features with derived ones: all that the code gives and the version has, for the version may have more, and other code fewer. */
+  #readerWith(derived: DerivedAtHand): StateReader {
+    const { layout } = this;
+    if (derived instanceof MillraceError) throw derived;
+    if (derived === undefined) return createStateReader(layout);
+    const known = this.#withDerived.get(derived);
+    if (known !== undefined) return known;
+    const of = derived.map(({ name }) =>
+      layout.features.find((feature) => feature.name === name && isDerived(feature)),
+    );
+    const made = createStateReader(
+      { ...layout, features: [...storedFeatures(layout), ...of.filter((one) => one !== undefined)] },
+      derived.filter((_, index) => of[index] !== undefined),
+    );
+    this.#withDerived.set(derived, made);
+    return made;
+  }
+
+  #feature(name: string): FeatureLayout {
+    const feature = this.layout.features.find((candidate) => candidate.name === name);
+    if (feature !== undefined) return feature;
+    throw new MillraceError(
+      'unknown-feature',
+      `view "${this.layout.view}" has no feature "${name}"; it has ${this.layout.features.map((one) => one.name).join(', ')}`,
+      { remedy: 'Correct the name.', details: { view: this.layout.view, feature: name } },
+    );
   }
 }

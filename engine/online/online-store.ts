@@ -11,8 +11,8 @@ import { namePostgresError } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { placeOf } from './entity-key.ts';
 import type { LiveReader } from './live-reader.ts';
-import { ViewLoader } from './view-loader.ts';
-import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
+import { ViewLoader, type ViewReading } from './view-loader.ts';
+import type { ReadOptions, ViewRead } from './view-read.ts';
 
 /** How long a name that is no view is not asked for again, and how many such names are remembered. */
 const UNKNOWN_MS = 1_000;
@@ -57,18 +57,18 @@ export interface OnlineStore {
 }
 
 /**
- * The online store over a pool; 3 of its connections per view are used at most. `onCorrupt` is told of each corrupt state that a read met.
+ * The online store over a pool; 3 of its connections per view are used at most. `onCorrupt` is told of each corrupt state that a read met,
+ * `onDerivedFailed` of each derived feature whose function failed. Derived features are read with the code that a call brings, else with that of
+ * the version, by `derivedOf`.
  *
  * @example
  * const store = createOnlineStore({ pool, clock: systemClock });
  * const [read] = await store.get('route_delays', [['LAS', 'PHL']]);
  */
-export function createOnlineStore(options: {
-  readonly pool: pg.Pool;
-  readonly clock: Clock;
-  readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
-}): OnlineStore {
-  const { pool, clock, onCorrupt } = options;
+export function createOnlineStore(
+  options: ViewReading & { readonly pool: pg.Pool; readonly clock: Clock },
+): OnlineStore {
+  const { pool, clock } = options;
   const loaders = new Map<string, ViewLoader>();
   // Any name may be asked for over HTTP: loaders are kept of views that exist, and the others cost one look-up a second.
   const unknown = new Map<string, { readonly error: MillraceError; readonly untilMs: number }>();
@@ -84,7 +84,7 @@ export function createOnlineStore(options: {
     if (loader === undefined) {
       const known = unknown.get(view);
       if (known !== undefined && clock.monotonicMs() < known.untilMs) throw known.error;
-      loader = new ViewLoader(pool, clock, view, onCorrupt);
+      loader = new ViewLoader(pool, clock, view, options);
       loaders.set(view, loader);
       loader.live().catch((error: unknown) => noteFailure(view, error));
     }

@@ -1,7 +1,7 @@
 import type { FeatureService } from '../define/feature-service.ts';
 import type { FeatureView } from '../define/feature-view.ts';
 import { keyColumns } from '../define/view-role.ts';
-import { definitionLayout } from './definition-layout.ts';
+import { knownDefinition } from './known-definition.ts';
 
 /** What a service answers under one name. */
 interface AskedBlock {
@@ -29,7 +29,7 @@ export function serviceBlocks(service: FeatureService): AskedService {
   for (const member of service.views) {
     const isRole = member.kind === 'view-role';
     const view = isRole ? member.view : member;
-    const columns = keyColumns(definitionLayout(view).keys, isRole ? member.columns : {});
+    const columns = keyColumns(knownDefinition(view).layout.keys, isRole ? member.columns : {});
     const blocks = views.get(view) ?? [];
     views.set(view, [...blocks, { name: member.name, role: isRole ? member.name : null, columns }]);
   }

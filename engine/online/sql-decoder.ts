@@ -1,4 +1,4 @@
-import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+import { type FeatureLayout, storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { INNER_SQL } from '../postgres/schemas.ts';
 import { isSameSpan, reachUs, type WindowSpan } from '../state/window-tiles.ts';
@@ -35,7 +35,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
   const { expireUs } = layout;
   const windows: Window[] = [];
   const accumulators: Accumulator[] = [];
-  const ofFeature = layout.features.map((feature): Accumulator => {
+  const ofFeature = storedFeatures(layout).map((feature): Accumulator => {
     const slot = layout.slots[feature.slot];
     if (slot === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
     let window = windows.findIndex((known) => known.group === slot.group && isSameSpan(known, feature));
@@ -66,13 +66,13 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     `IF p < size THEN ${CORRUPT} END IF;`,
     ...(expireUs === undefined ? [] : [`IF newest <= at_us - ${expireUs} THEN ahead := NULL; RETURN; END IF;`]),
     'END IF;',
-    ...layout.features.flatMap((feature, index) => [
+    ...storedFeatures(layout).flatMap((feature, index) => [
       ...resultStatements(placeOf(layout, feature.slot), feature, ofFeature[index]!.name, `o${index}`),
       ...defaultStatements(feature, `o${index}`),
     ]),
     // What is wrong with the bytes, and nothing else: other errors are the server's.
     'EXCEPTION WHEN data_exception OR data_corrupted THEN',
-    ...layout.features.map((_, index) => `o${index} := NULL;`),
+    ...storedFeatures(layout).map((_, index) => `o${index} := NULL;`),
     'ahead := false;',
     `errors := ${literal(JSON.stringify(ALL_CORRUPT))};`,
     'END;',

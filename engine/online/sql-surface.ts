@@ -1,4 +1,4 @@
-import type { ViewLayout } from '../define/view-layout.ts';
+import { isDerived, storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { SQL_VIEW_COLUMNS } from '../define/names.ts';
 import { columnFormat, resultColumn } from '../postgres/column-types.ts';
@@ -52,7 +52,7 @@ function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
   const columns = (layout: ViewLayout): string =>
     JSON.stringify([
       layout.keys.map((key) => [key.name, columnFormat(key.type).ddl]),
-      layout.features.map((feature) => [feature.name, resultColumn(feature.result).ddl]),
+      storedFeatures(layout).map((feature) => [feature.name, resultColumn(feature.result).ddl]),
     ]);
   return columns(a) === columns(b);
 }
@@ -60,7 +60,10 @@ function sameColumns(a: ViewLayout, b: ViewLayout): boolean {
 function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersion, parallel: string): string[] {
   const names = namesOf(layout.view);
   const keys = layout.keys.map((key) => ({ name: ident(key.name), ...columnFormat(key.type) }));
-  const features = layout.features.map((feature) => ({ name: ident(feature.name), ...resultColumn(feature.result) }));
+  const features = storedFeatures(layout).map((feature) => ({
+    name: ident(feature.name),
+    ...resultColumn(feature.result),
+  }));
   const outs = features.map((feature, index) => `OUT o${index} ${feature.castName}`);
   const signature = [...outs, 'OUT ahead boolean', 'OUT errors jsonb'].join(', ');
   const columns = features.map(({ name, ddl }, index) =>
@@ -94,7 +97,15 @@ function createStatements({ layout, layoutTag, stateTable: table }: SurfaceVersi
           `FROM ${names.entities} s CROSS JOIN LATERAL ${names.readEntity}(${keyNames('s')}, $1) r${unexpired}`,
       ),
     `DROP FUNCTION IF EXISTS ${names.read}(bytea, timestamptz)`,
+    `COMMENT ON VIEW ${names.view} IS ${commentOf(layout)}`,
   ];
+}
+
+/** What has no place in SQL is said of the view. */
+function commentOf(layout: ViewLayout): string {
+  const derived = layout.features.filter(isDerived).map(({ name }) => name);
+  if (derived.length === 0) return 'NULL';
+  return quoted(`Stored features only. Derived ones are in clients, HTTP and training sets: ${derived.join(', ')}.`);
 }
 
 function accessStatements(layout: ViewLayout, readerExists: boolean, callers: readonly string[]): string[] {

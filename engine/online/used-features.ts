@@ -3,6 +3,7 @@ import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { canonicalJson } from '../values/canonical-json.ts';
 import { EntityKeys } from './entity-key.ts';
+import type { KnownDefinition } from './known-definition.ts';
 import {
   type ChangedFeature,
   changedFeatures,
@@ -17,6 +18,8 @@ export class UsedFeatures {
   /** In the order of the definition. The same array for every read: readers know it again. */
   readonly names: readonly string[];
   readonly keys: EntityKeys;
+  /** The code of the definition's derived features. */
+  readonly derived: KnownDefinition['derived'];
   readonly #layout: ViewLayout;
   readonly #expected: readonly ExpectedFeature[];
   // A version's features are one array for as long as a reader of it lives.
@@ -27,7 +30,8 @@ export class UsedFeatures {
    * @param names features to use; all without them
    * @throws MillraceError `unknown-feature` that the definition does not have, `lock-outdated` that the lock does not have
    */
-  constructor(layout: ViewLayout, locked: FeatureTags | null, names?: readonly string[]) {
+  constructor({ layout, derived }: KnownDefinition, locked: FeatureTags | null, names?: readonly string[]) {
+    this.derived = derived;
     this.view = layout.view;
     this.#layout = layout;
     this.keys = new EntityKeys(layout);

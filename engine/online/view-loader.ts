@@ -1,17 +1,19 @@
 import type pg from 'pg';
 import { ALL_CORRUPT, splitCells } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive.ts';
 import { jsonEntity } from '../values/json-values.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { namePostgresError, sqlState } from '../postgres/postgres-error.ts';
 import { poolAddress } from '../postgres/pool.ts';
+import { isDerived } from '../define/view-layout.ts';
 import { liveVersion, newestStatus } from '../postgres/live-version.ts';
 import { hasCommitIds } from '../postgres/state-table.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { CorruptState, openStored } from '../state/stored-state.ts';
 import { type Fetched, type FetchedState, LiveReader } from './live-reader.ts';
-import type { CorruptRead, ReadOptions, ViewRead } from './view-read.ts';
+import type { CorruptRead, DerivedCodeOf, DerivedFailed, ReadOptions, ViewRead } from './view-read.ts';
 
 /** Statements under way per view: one to be read while the next is executed, one more for a slow one. */
 const MAX_IN_FLIGHT = 3;
@@ -32,23 +34,30 @@ interface Request {
   readonly reject: (error: unknown) => void;
 }
 
+/** Who is told of what went wrong in reads, and where the code of derived features comes from. */
+export interface ViewReading {
+  readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
+  readonly onDerivedFailed?: ((failed: DerivedFailed) => void) | undefined;
+  readonly derivedOf?: DerivedCodeOf | undefined;
+}
+
 /** Reads of one view: those asked for at the same time go out as one statement. */
 export class ViewLoader {
   readonly #pool: pg.Pool;
   readonly #clock: Clock;
   readonly #view: string;
-  readonly #onCorrupt: ((found: CorruptRead) => void) | undefined;
+  readonly #reading: ViewReading;
   #reader: LiveReader | null = null;
   #lookingUp: Promise<LiveReader> | null = null;
   #queue: Request[] = [];
   #inFlight = 0;
   #scheduled = false;
 
-  constructor(pool: pg.Pool, clock: Clock, view: string, onCorrupt: ((found: CorruptRead) => void) | undefined) {
+  constructor(pool: pg.Pool, clock: Clock, view: string, reading: ViewReading) {
     this.#pool = pool;
     this.#clock = clock;
     this.#view = view;
-    this.#onCorrupt = onCorrupt;
+    this.#reading = reading;
   }
 
   get(keys: readonly EntityKey[], options: ReadOptions): Promise<ViewRead[]> {
@@ -86,8 +95,22 @@ export class ViewLoader {
     // Before the database is migrated there are none.
     const hasIds = version.commitId !== null && (await hasCommitIds(this.#pool, version.stateTable));
     // Another batch may have been quicker; what it found is as good.
-    this.#reader ??= new LiveReader(version, hasIds);
+    const derived = await this.#derivedOf(version);
+    this.#reader ??= new LiveReader(version, hasIds, derived);
     return this.#reader;
+  }
+
+  /** The code of a version's derived features, or why it is not to be had: its stored features are read all the same. */
+  async #derivedOf(version: ViewVersion): Promise<readonly DerivedPlan[] | MillraceError | undefined> {
+    const { derivedOf } = this.#reading;
+    if (derivedOf === undefined || !version.layout.features.some(isDerived)) return undefined;
+    try {
+      return await derivedOf(version);
+    } catch (error) {
+      // What may be another time is asked for another time.
+      if (isMillraceError(error) && !error.retryable) return error;
+      throw error;
+    }
   }
 
   async #notServed(): Promise<MillraceError> {
@@ -200,18 +223,18 @@ export class ViewLoader {
     watermarkUs: number | null,
   ): ViewRead[] {
     const { version } = reader;
-    const subset = reader.subset(options.features);
-    const { features } = subset.layout;
+    const subset = reader.subset(options.features, options.derived);
+    const { features, reader: some } = subset;
     const nowUs = this.#clock.nowUs();
     const asOfUs = options.atUs ?? nowUs;
     return states.map(({ state: bytes, seq, commitId, crc }, index): ViewRead => {
-      const state = bytes === null ? subset.empty() : openStored(reader.all, bytes, crc);
+      const state = bytes === null ? some.empty() : openStored(reader.all, bytes, crc);
       const isCorrupt = state instanceof CorruptState;
       if (isCorrupt) this.#tellCorrupt(version, keys[index]!, seq, state.reason);
       const { values, errors } = isCorrupt
         ? { values: features.map(() => null), errors: ALL_CORRUPT }
-        : splitCells(features, subset.read(state, asOfUs));
-      const found = isCorrupt || subset.finds(state, asOfUs);
+        : splitCells(features, some.read(state, asOfUs, this.#failedOf(version, keys[index]!)));
+      const found = isCorrupt || some.finds(state, asOfUs);
       return {
         view: version.view,
         fingerprint: version.fingerprint,
@@ -233,8 +256,15 @@ export class ViewLoader {
     });
   }
 
+  /** Who is told of failures of derived features; undefined where nobody is. */
+  #failedOf({ view, version, layout }: ViewVersion, key: EntityKey): ((failure: DerivedFailure) => void) | undefined {
+    const { onDerivedFailed } = this.#reading;
+    if (onDerivedFailed === undefined) return undefined;
+    return (failure) => onDerivedFailed({ view, version, entity: jsonEntity(layout.keys, key), ...failure });
+  }
+
   #tellCorrupt({ view, version, layout }: ViewVersion, key: EntityKey, seq: number | null, reason: string): void {
-    this.#onCorrupt?.({ view, version, entity: jsonEntity(layout.keys, key), seq, reason });
+    this.#reading.onCorrupt?.({ view, version, entity: jsonEntity(layout.keys, key), seq, reason });
   }
 }
 
@@ -257,7 +287,7 @@ function checkRequests(reader: LiveReader, batch: readonly Request[]): CheckedBa
   const keys: EntityKey[] = [];
   for (const request of batch) {
     try {
-      reader.subset(request.options.features);
+      reader.subset(request.options.features, request.options.derived);
       const checked = request.keys.map((key) => reader.keys.check(key));
       for (const key of checked) keys.push(key);
       requests.push({ request, keys: checked });

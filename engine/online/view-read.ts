@@ -1,3 +1,4 @@
+import type { DerivedFailure, DerivedPlan } from '../derived/derive.ts';
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { JsonValue } from '../values/json-values.ts';
@@ -40,7 +41,23 @@ export interface ReadOptions {
   readonly atUs?: number | undefined;
   /** Features to read, in this order. Default: all, in layout order. */
   readonly features?: readonly string[] | undefined;
+  /** The code of derived features, where the reader brings it along; else that of the version is used. The same array every time: it is known by that. */
+  readonly derived?: readonly DerivedPlan[] | undefined;
 }
+
+/** A derived feature whose function failed in a read, which has `derived-failed` for it. */
+export interface DerivedFailed extends DerivedFailure {
+  readonly view: string;
+  readonly version: number;
+  /** Join key name to value. */
+  readonly entity: Readonly<Record<string, JsonValue>>;
+}
+
+/** Where the code of a version's derived features comes from, for a reader that has no definition of its own. */
+export type DerivedCodeOf = (version: {
+  readonly view: string;
+  readonly fingerprint: string;
+}) => Promise<readonly DerivedPlan[] | undefined>;
 
 /** A stored state that gave an entity `state-corrupt` in place of its values. */
 export interface CorruptRead {

@@ -353,7 +353,7 @@ class Audit {
       this.#heap.events,
       signal,
     );
-    const reducer = createViewReducer(view.layout);
+    const reducer = createViewReducer(view.layout, view.derived);
     const inspector = new StateInspector(view.layout);
     for (const entity of chosen) {
       await turn();

@@ -1,4 +1,4 @@
-import type { ViewLayout } from '../define/view-layout.ts';
+import { storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import type { InspectedGroup, StateInspector } from '../state/inspect-state.ts';
 import { CorruptState, decodeStored, hasWrongCrc } from '../state/stored-state.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
@@ -35,7 +35,7 @@ export function differingTiles(
 /** The features that stand on slots which differ; all of them where the states differ in nothing a slot holds. */
 export function differingFeatures(layout: ViewLayout, differences: readonly DifferingTiles[]): number[] {
   const slots = new Set(differences.flatMap(({ tiles }) => [...tiles.values()].flat()));
-  const all = [...layout.features.keys()];
+  const all = [...storedFeatures(layout).keys()];
   const touched = all.filter((feature) => slots.has(layout.features[feature]!.slot));
   return touched.length > 0 ? touched : all;
 }
@@ -50,7 +50,7 @@ export function checkStored(
   inspector: StateInspector,
 ): StoredDifference | null {
   const { stored, state: expected } = entity;
-  const all = [...reducer.layout.features.keys()];
+  const all = [...storedFeatures(reducer.layout).keys()];
   if (stored === null) {
     if (expected === null) return null;
     return { damage: null, reason: 'the row is missing', features: all };

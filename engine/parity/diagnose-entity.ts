@@ -187,6 +187,7 @@ class Diagnosis {
 
   #explain(evidence: Seen, context: readonly Seen[]): Finding {
     const of = this.#case;
+    if (evidence instanceof ReadEvidence && evidence.isOfDerivedAlone) return otherDerivedCode();
     return (
       findForeignCode(of, evidence) ??
       findSingleRecord(of, 'missing-record', evidence, context) ??
@@ -316,6 +317,16 @@ class Diagnosis {
         })),
     };
   }
+}
+
+/** Derived features are a function of the stored ones and of the time. */
+function otherDerivedCode(): Finding {
+  return {
+    cause: 'definition-version',
+    detail: 'what the derived features are made of is right, and they are not: other code of them answered',
+    records: [],
+    explains: (evidence) => evidence instanceof ReadEvidence && evidence.isOfDerivedAlone,
+  };
 }
 
 function byTime(a: EntityEvent, b: EntityEvent): number {

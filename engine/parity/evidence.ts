@@ -1,5 +1,5 @@
 import { STATE_CORRUPT } from '../values/cell.ts';
-import type { SlotLayout } from '../define/view-layout.ts';
+import { isDerived, type SlotLayout } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import { firstTileSeen, lastTileSeen } from '../state/window-tiles.ts';
 import type { ServedValue } from '../served/served-read.ts';
@@ -88,8 +88,10 @@ export class ReadEvidence implements Evidence {
   readonly asOfUs: number;
   readonly expected: EntityState;
   readonly served: readonly ServedValue[];
-  /** Indexes of the features that differ. */
+  /** Indexes of the stored features that differ; where none of those does, of the derived ones. */
   readonly features: readonly number[];
+  /** Whether what derived features are made of is as it should be, and they are not. */
+  readonly isOfDerivedAlone: boolean;
   readonly missingRows: number | null;
   readonly #case: EntityCase;
 
@@ -100,12 +102,13 @@ export class ReadEvidence implements Evidence {
     this.expected = expected;
     this.served = served;
     const cells = of.reducer.read(expected, asOfUs);
-    const differing = served.filter(({ index, value }) => !sameCell(cells[index]!, value));
+    const { features, slots } = of.reducer.layout;
+    const all = served.filter(({ index, value }) => !sameCell(cells[index]!, value));
+    const stored = all.filter(({ index }) => !isDerived(features[index]!));
+    this.isOfDerivedAlone = all.length > 0 && stored.length === 0;
+    const differing = this.isOfDerivedAlone ? all : stored;
     this.features = differing.map(({ index }) => index);
-    const count = differing.find(({ index }) => {
-      const feature = of.reducer.layout.features[index]!;
-      return countsRows(of.reducer.layout.slots[feature.slot]!);
-    });
+    const count = stored.find(({ index }) => countsRows(slots[features[index]!.slot]!));
     const [wanted, found] = count === undefined ? [] : [cells[count.index], count.value];
     this.missingRows = typeof wanted === 'number' && typeof found === 'number' ? wanted - found : null;
   }

@@ -3,6 +3,8 @@ import { type Cell, isCellError, STATE_CORRUPT } from '../values/cell.ts';
 import { cellJson } from '../values/cell-json.ts';
 import { jsonValue } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { deriveOf } from '../state/derived-cells.ts';
+import { isDerived, storedFeatures } from '../define/view-layout.ts';
 import { indexBeside } from '../define/slot-inputs.ts';
 import { shownInputs } from '../define/shown-inputs.ts';
 import { comparisonOf, idComparisonOf } from '../values/compare.ts';
@@ -33,6 +35,7 @@ export interface FeatureSubject {
 export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   const { view, feature, state, replayed, maxRecords, maxTiles } = subject;
   const { layout } = view;
+  if (isDerived(layout.features[feature]!)) return explainDerived(subject);
   const { name, aggregate, windowUs, hopUs, agoUs, result } = layout.features[feature]!;
   const tiles = tilesOf(subject);
   const behind = recordsOf(subject);
@@ -58,6 +61,38 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
 /** Whether a read finds what the values are read from: what has expired has nothing behind it. */
 function isFound({ reducer, state, replayed, atUs }: FeatureSubject): boolean {
   return reducer.finds(state instanceof CorruptState ? replayed : state, atUs);
+}
+
+/** A derived feature: no record stands behind it but those of what it is made of. */
+function explainDerived(subject: FeatureSubject): ExplainedFeature {
+  const { view, feature, state, replayed, reducer, atUs } = subject;
+  const { name, aggregate, result } = view.layout.features[feature]!;
+  const nothing = { tiles: [], moreTiles: 0, records: [], moreRecords: 0, deciding: null };
+  const explained: ExplainedFeature = {
+    name,
+    aggregate,
+    input: shownInputs(view, feature),
+    windowSeconds: null,
+    hopSeconds: null,
+    value: cellJson(result, cellOf(subject, state)),
+    replayed: cellJson(result, cellOf(subject, replayed)),
+    ...nothing,
+  };
+  if (state instanceof CorruptState) return explained;
+  const read = new Set<string>();
+  let failure: string | null = null;
+  const note = (of: string, what: string): unknown => of === name && read.add(what);
+  const cells = reducer.read(state, atUs);
+  // Once more, with somebody who looks on.
+  const { features } = view.layout;
+  const derive = deriveOf(view.layout, view.derived, note);
+  derive?.(cells.slice(0, storedFeatures(view.layout).length), atUs, (found) => {
+    if (found.feature === name) failure = found.reason;
+  });
+  const values = features.flatMap((each, index) =>
+    read.has(each.name) ? [[each.name, cellJson(each.result, cells[index]!)] as const] : [],
+  );
+  return { ...explained, derivedFrom: { values: Object.fromEntries(values), failure } };
 }
 
 /** What the feature reads from a state. */
@@ -153,6 +188,7 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'avg':
     case 'variance':
     case 'stddev':
+    case 'derived':
       return null;
   }
 }

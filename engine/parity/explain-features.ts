@@ -130,7 +130,7 @@ async function explain(
   held: HeldEvents,
 ): Promise<Explanation> {
   const { view, version, key, row, atUs, commits, seq } = subject;
-  const reducer = createViewReducer(view.layout);
+  const reducer = createViewReducer(view.layout, view.derived);
   const { applied, later, recordsBehind } = await eventsOf(options, subject, duckdb, held);
   const replayed: EntityState = reducer.empty();
   let lastSeq: number | null = null;

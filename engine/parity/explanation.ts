@@ -5,7 +5,7 @@ import type { JsonValue } from '../values/json-values.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { VersionCode } from '../define/version-code.ts';
-import type { AggregateName } from '../define/view-layout.ts';
+import type { FeatureKind } from '../define/view-layout.ts';
 import type { Clock } from '../values/clock.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 
@@ -62,8 +62,9 @@ export interface ExplainedTile {
 
 export interface ExplainedFeature {
   readonly name: string;
-  readonly aggregate: AggregateName;
-  /** A field's name or the text of the row function, two of minBy and maxBy; null for `count()`. */
+  /** `derived`: made of other features when they are read. */
+  readonly aggregate: FeatureKind;
+  /** A field's name or the text of the row function, two of minBy and maxBy; null for `count()`; of a derived feature its function. */
   readonly input: string | null;
   /** Seconds; null for a lifetime feature. */
   readonly windowSeconds: number | null;
@@ -82,6 +83,11 @@ export interface ExplainedFeature {
   readonly moreRecords: number;
   /** For min, max, first, last, minBy, maxBy: the record whose value it is. */
   readonly deciding: ExplainedRecord | null;
+  /** Of a derived feature what its function read, by name, and why it failed where it did; undefined of others, and of a corrupt state. */
+  readonly derivedFrom?: {
+    readonly values: Readonly<Record<string, CellJson>>;
+    readonly failure: string | null;
+  };
 }
 
 export interface Explanation {

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView, LogEvent } from '../define/compiled-view.ts';
+import { storedFeatures } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
@@ -56,8 +57,8 @@ export class EntityReplay {
 
   constructor(target: ReplayTarget) {
     this.#target = target;
-    const { layout } = target.view;
-    this.#reducer = createViewReducer(layout);
+    const { layout, derived } = target.view;
+    this.#reducer = createViewReducer(layout, derived);
     this.#inspector = new StateInspector(layout);
     this.#decoder = new ServedReadDecoder(layout);
     this.#nothing = this.#reducer.empty();
@@ -170,7 +171,7 @@ export class EntityReplay {
     const { figures, view } = this.#target;
     entity.storedDifference = checkStored(entity, this.#reducer, this.#inspector);
     figures.entities++;
-    figures.cellsCompared += view.layout.features.length;
+    figures.cellsCompared += storedFeatures(view.layout).length;
     figures.cellsDiffering += entity.storedDifference?.features.length ?? 0;
   }
 }

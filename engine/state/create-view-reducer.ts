@@ -1,10 +1,12 @@
+import type { Derive, DerivedFailure, DerivedPlan } from '../derived/derive.ts';
 import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import { isReadable, isRetired, semanticsRetired, semanticsUnreadable } from '../define/semantics.ts';
-import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
+import { ENGINE_SEMANTICS, storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
 import type { RangeReader } from '../reduce/partial-reducer.ts';
+import { deriveOf } from './derived-cells.ts';
 import { defaultsOf, type FeatureDefault, fillDefaults } from './feature-defaults.ts';
 import { layoutTag } from './layout-tag.ts';
 import { decodeState, encodeState } from './state-codec.ts';
@@ -28,6 +30,8 @@ import { firstTileSeen, isSameSpan, lastTileSeen, reachUs, type WindowSpan } fro
  * The engine of one view: apply, merge, read and the canonical codec (design §5 and §6). Holds no state of its own but a
  * buffer; one per view and thread is enough. Times are epoch µs.
  *
+ * @param derived the code of the layout's derived features, for who reads those: `view.derived`. Without it such a read is a bug.
+ *
  * Throws MillraceError `semantics-retired` for a layout of earlier semantics, `semantics-mismatch` for one of later.
  *
  * @example
@@ -36,10 +40,10 @@ import { firstTileSeen, isSameSpan, lastTileSeen, reachUs, type WindowSpan } fro
  * reducer.apply(state, event);
  * const [flights1d] = reducer.read(state, clock.nowUs());
  */
-export function createViewReducer(layout: ViewLayout): ViewReducer {
+export function createViewReducer(layout: ViewLayout, derived?: readonly DerivedPlan[]): ViewReducer {
   if (isRetired(layout.semantics)) throw semanticsRetired(layout.view, null, layout.semantics);
   if (layout.semantics !== ENGINE_SEMANTICS) throw semanticsUnreadable(layout.view, layout.semantics);
-  return new TileViewReducer(layout);
+  return new TileViewReducer(layout, derived);
 }
 
 /**
@@ -51,9 +55,9 @@ export function createViewReducer(layout: ViewLayout): ViewReducer {
  * const reader = createStateReader(version.layout);
  * const values = reader.read(reader.decode(bytes), clock.nowUs());
  */
-export function createStateReader(layout: ViewLayout): StateReader {
+export function createStateReader(layout: ViewLayout, derived?: readonly DerivedPlan[]): StateReader {
   if (!isReadable(layout.semantics)) throw semanticsUnreadable(layout.view, layout.semantics);
-  return new TileViewReducer(layout);
+  return new TileViewReducer(layout, derived);
 }
 
 /** A distinct (group, window): its rows are looked up once per read, whatever number of features it has. */
@@ -76,17 +80,18 @@ class TileViewReducer implements ViewReducer<TileState> {
   readonly #defaults: readonly FeatureDefault[];
   readonly #expireUs: number;
   readonly #nothing: TileState;
+  readonly #derive: Derive | null;
   readonly #writer = new ByteWriter();
   /** Scratch of `read`: first row and end row per window. */
   readonly #from: number[];
   readonly #to: number[];
 
-  constructor(layout: ViewLayout) {
+  constructor(layout: ViewLayout, derived: readonly DerivedPlan[] | undefined) {
     this.layout = layout;
     this.layoutTag = layoutTag(layout);
     this.#groups = createTileGroups(layout);
     const windows: WindowPlan[] = [];
-    this.#features = layout.features.map((feature) => {
+    this.#features = storedFeatures(layout).map((feature) => {
       const slot = layout.slots[feature.slot];
       const group = slot === undefined ? undefined : this.#groups[slot.group];
       if (slot === undefined || group === undefined) throw internalBug(`feature "${feature.name}" has no slot`);
@@ -104,6 +109,7 @@ class TileViewReducer implements ViewReducer<TileState> {
     this.#defaults = defaultsOf(layout);
     this.#expireUs = layout.expireUs ?? Number.POSITIVE_INFINITY;
     this.#nothing = this.empty();
+    this.#derive = deriveOf(layout, derived);
     this.#windows = windows;
     this.#from = windows.map(() => 0);
     this.#to = windows.map(() => 0);
@@ -156,7 +162,7 @@ class TileViewReducer implements ViewReducer<TileState> {
     return state.newestEventTimeUs > atUs - this.#expireUs;
   }
 
-  read(stored: TileState, atUs: number): Cell[] {
+  read(stored: TileState, atUs: number, onFailed?: (failure: DerivedFailure) => void): Cell[] {
     const state = this.finds(stored, atUs) ? stored : this.#nothing;
     for (let index = 0; index < this.#windows.length; index++) {
       const span = this.#windows[index]!;
@@ -180,7 +186,9 @@ class TileViewReducer implements ViewReducer<TileState> {
       const { window, group, read } = this.#features[index]!;
       cells.push(read(state.groups[group]!, this.#from[window]!, this.#to[window]!));
     }
-    return fillDefaults(cells, this.#defaults);
+    fillDefaults(cells, this.#defaults);
+    this.#derive?.(cells, atUs, onFailed);
+    return cells;
   }
 
   encode(state: TileState): Uint8Array {

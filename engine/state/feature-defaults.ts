@@ -1,8 +1,7 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import { internalBug } from '../errors/millrace-error.ts';
+import { fillOf } from '../define/seen-values.ts';
 import type { Cell } from '../values/cell.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import { carriedJson } from '../values/composite-text.ts';
 
 /** A feature with a default: its place in the layout, and what stands in place of null. */
 export interface FeatureDefault {
@@ -12,12 +11,9 @@ export interface FeatureDefault {
 
 /** The defaults of a layout's features. */
 export function defaultsOf({ features }: ViewLayout): FeatureDefault[] {
-  return features.flatMap(({ name, result, default: fill }, index) => {
-    if (fill === undefined) return [];
-    const value = carriedJson(result)(fill);
-    if (value === undefined || value === null)
-      throw internalBug(`the default of feature "${name}" is no ${result.kind}`);
-    return [{ index, value }];
+  return features.flatMap((feature, index) => {
+    const value = fillOf(feature);
+    return value === null ? [] : [{ index, value }];
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Cell } from '../values/cell.ts';
-import type { ViewLayout } from '../define/view-layout.ts';
+import { storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
 import type { RangeReader } from '../reduce/partial-reducer.ts';
@@ -41,7 +41,7 @@ export class StateInspector {
   constructor(layout: ViewLayout) {
     this.layout = layout;
     this.#groups = createTileGroups(layout);
-    this.#readers = layout.features.map((feature) => {
+    this.#readers = storedFeatures(layout).map((feature) => {
       const slot = layout.slots[feature.slot];
       const group = slot === undefined ? undefined : this.#groups[slot.group];
       const partial = group?.partials[group.slots.indexOf(feature.slot)];
@@ -67,7 +67,7 @@ export class StateInspector {
     return oldestTile(this.#groups[group]!, newestUs);
   }
 
-  /** What a feature (by its index in the layout) reads from the tiles [from, to] alone, both included; a lifetime feature has tile 0. */
+  /** What a stored feature (by its index in the layout) reads from the tiles [from, to] alone, both included; a lifetime feature has tile 0. */
   readTiles(state: EntityState, feature: number, from: number, to: number): Cell {
     const { group: index, read } = this.#readers[feature]!;
     const group = this.#groups[index]!;

@@ -1,3 +1,4 @@
+import type { DerivedFailure } from '../derived/derive.ts';
 import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { ByteWriter } from '../reduce/byte-writer.ts';
@@ -18,10 +19,10 @@ export interface StateReader<State extends EntityState = EntityState> {
   /** Whether a read at `atUs` finds the entity: it has an event, and it has not expired by then. */
   finds(state: State, atUs: number): boolean;
   /**
-   * The features at `atUs`, in layout order: each its value, or `VALUE_OUT_OF_RANGE` where that does not fit its type. Only events before
+   * The features at `atUs`, in layout order: each its value, or the error in its place. `onFailed` is told of each derived feature whose function failed. Only events before
    * `atUs` may have been applied, or the caller reports `ahead`. Of what `finds` denies it is what the empty state gives. The array is the caller's; where nothing is wrong nothing else is allocated.
    */
-  read(state: State, atUs: number): Cell[];
+  read(state: State, atUs: number, onFailed?: (failure: DerivedFailure) => void): Cell[];
   /** Throws MillraceError `state-layout-mismatch` for a foreign layout tag, `state-corrupt` for malformed bytes. */
   decode(bytes: Uint8Array): State;
 }

@@ -64,8 +64,8 @@ export function testView<View extends FeatureView>(view: View): ViewUnderTest<Vi
   const entity = compileEntity(view.entity, faultReporter(faults, 'entity', view.entity.name));
   const { compiled } = compileView(view, entity, source, faultReporter(faults, 'feature view', view.name));
   if (compiled === null || faults.length > 0) throw invalidDefinitions(faults);
-  const { layout, prepare } = compiled;
-  const reducer = createViewReducer(layout);
+  const { layout, prepare, derived } = compiled;
+  const reducer = createViewReducer(layout, derived);
   const keys = new EntityKeys(layout);
   const log = new FedLog(source.source);
   const states = new Map<string, EntityState>();

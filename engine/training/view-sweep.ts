@@ -3,6 +3,9 @@ import type { BatchLimit } from '../admission/batch-limit.ts';
 import type { CompiledView, LogEvent, PreparedEvent, PrepareOutcome } from '../define/compiled-view.ts';
 import type { Cell } from '../values/cell.ts';
 import { emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { Derive } from '../derived/derive.ts';
+import { storedFeatures } from '../define/view-layout.ts';
+import { deriveOf } from '../state/derived-cells.ts';
 import { HeldStates } from '../state/held-states.ts';
 import { encodedEventBytes } from '../state/state-size.ts';
 import { defaultsOf, type FeatureDefault, fillDefaults, withoutDefaults } from '../state/feature-defaults.ts';
@@ -44,13 +47,16 @@ export class ViewSweep {
   readonly #prepared: PreparedEvent;
   readonly #emptyCells: readonly Cell[];
   readonly #defaults: readonly FeatureDefault[];
+  readonly #derive: Derive | null;
   readonly #bytesPerEvent: number;
   #states: HeldStates;
 
   constructor(view: CompiledView, index: EntityIndex, blocks: readonly BlockReads[]) {
     this.view = view;
-    // Defaults are put in here, where they are counted.
-    this.#reducer = createViewReducer(withoutDefaults(view.layout));
+    // Defaults are put in here, where they are counted, and before what is derived of them.
+    const { layout } = view;
+    this.#reducer = createViewReducer(withoutDefaults({ ...layout, features: storedFeatures(layout) }));
+    this.#derive = deriveOf(layout, view.derived);
     this.#defaults = defaultsOf(view.layout);
     this.#bytesPerEvent = encodedEventBytes(view.layout);
     this.#states = new HeldStates(this.#reducer, 0);
@@ -111,16 +117,18 @@ export class ViewSweep {
     const state = this.#states.toRead(id);
     if (state === undefined) {
       block.rowsWithoutState++;
-      block.sink.append(rowNumber, this.#filled(block, [...this.#emptyCells]));
+      block.sink.append(rowNumber, this.#completed(block, [...this.#emptyCells], timeUs));
       return;
     }
     if (!this.#reducer.finds(state, timeUs)) block.rowsWithoutState++;
-    block.sink.append(rowNumber, this.#filled(block, this.#reducer.read(state, timeUs)));
+    block.sink.append(rowNumber, this.#completed(block, this.#reducer.read(state, timeUs), timeUs));
   }
 
-  #filled({ defaulted }: BlockReads, cells: Cell[]): Cell[] {
+  #completed({ defaulted }: BlockReads, cells: Cell[], timeUs: number): Cell[] {
     for (const { index } of this.#defaults) if (cells[index] === null) defaulted[index]! += 1;
-    return fillDefaults(cells, this.#defaults);
+    fillDefaults(cells, this.#defaults);
+    this.#derive?.(cells, timeUs);
+    return cells;
   }
 
   /** What the states take outside of the heap, and so many events more can add to them. */

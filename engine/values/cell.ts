@@ -5,8 +5,9 @@ import type { ScalarValue } from './field-type.ts';
  * `value-out-of-range`: its exact result does not fit its result type.
  * `too-many-distinct`: it has more distinct values, or categories, than its limit.
  * `state-corrupt`: the bytes stored for the entity are not those that were written; none of its features has a value.
+ * `derived-failed`: the function of a derived feature threw, or gave what its kind does not allow. `input-error`: it read a value that is in error.
  */
-export type ErrorCode = 'value-out-of-range' | 'too-many-distinct' | 'state-corrupt';
+export type ErrorCode = 'value-out-of-range' | 'too-many-distinct' | 'state-corrupt' | 'derived-failed' | 'input-error';
 
 /** What stands in a cell in place of a value. There is one object per code, so `Object.is` compares cells by (bits, error). */
 export class CellError {
@@ -17,10 +18,9 @@ export class CellError {
   }
 
   static readonly #known: ReadonlyMap<string, CellError> = new Map(
-    (['value-out-of-range', 'too-many-distinct', 'state-corrupt'] as const).map((code) => [
-      code,
-      Object.freeze(new CellError(code)),
-    ]),
+    (['value-out-of-range', 'too-many-distinct', 'state-corrupt', 'derived-failed', 'input-error'] as const).map(
+      (code) => [code, Object.freeze(new CellError(code))],
+    ),
   );
 
   /** The error of a code; undefined for a code that this version does not know. */
@@ -36,6 +36,8 @@ export type Cell = ScalarValue | CellError;
 
 export const VALUE_OUT_OF_RANGE = CellError.of('value-out-of-range');
 export const STATE_CORRUPT = CellError.of('state-corrupt');
+export const DERIVED_FAILED = CellError.of('derived-failed');
+export const INPUT_ERROR = CellError.of('input-error');
 
 /** Whether a cell is an error. Errors are the only objects among cells. */
 export function isCellError(cell: Cell): cell is CellError {

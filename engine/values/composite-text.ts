@@ -108,7 +108,8 @@ function carried(type: ResultType, convertOf: (scalar: ScalarType) => (raw: unkn
     return (value) => {
       if (value === null) return null;
       if (!Array.isArray(value)) return undefined;
-      const items = value.map(item);
+      // Not `map`: it leaves holes, and so would the checks below.
+      const items = Array.from(value, item);
       return items.some((each) => each === undefined || each === null) ? undefined : text(items as ScalarValue[]);
     };
   }

@@ -27,8 +27,8 @@ export class SideReplay {
     this.side = side;
     this.#view = side.view;
     this.#untilUs = untilUs;
-    const { layout } = side.view;
-    this.#reducer = createViewReducer(layout);
+    const { layout, derived } = side.view;
+    this.#reducer = createViewReducer(layout, derived);
     this.#states = new HeldStates(this.#reducer, decodedBytes);
     this.sample = new EntitySample(most, (number) => this.#states.delete(number));
     this.#prepared = emptyPrepared(layout.slots);

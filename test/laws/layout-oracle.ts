@@ -1,7 +1,7 @@
 /** A layout and its events as the oracle takes them: an input per feature rather than per slot. */
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import { indexBeside } from '../../engine/define/slot-inputs.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import type { AggregateName, ViewLayout } from '../../engine/define/view-layout.ts';
 import { isScalarType } from '../../engine/values/result-type.ts';
 import type { OracleType } from '../oracle/order.ts';
 import type { OracleEvent, OracleView } from '../oracle/view.ts';
@@ -21,7 +21,7 @@ export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout
     expireUs,
     features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, result }) => ({
       name,
-      aggregate,
+      aggregate: aggregate as AggregateName,
       population,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },

@@ -11,7 +11,14 @@ const internal = Object.entries(ERROR_CODES).find(([title]) => title.startsWith(
 const codes = Object.values(ERROR_CODES).flatMap((section) => Object.keys(section));
 
 /** Codes that come from another process, or stand beside values: no place of ours puts them together with a remedy. */
-const WITHOUT_A_PLACE = ['value-out-of-range', 'too-many-distinct', 'lifecycle-failed', 'workflow-failed'];
+const WITHOUT_A_PLACE = [
+  'value-out-of-range',
+  'too-many-distinct',
+  'derived-failed',
+  'input-error',
+  'lifecycle-failed',
+  'workflow-failed',
+];
 
 test('docs/errors.md is what the sources say: write it again with node scripts/write-errors-page.ts', () => {
   expect(readFileSync('docs/errors.md', 'utf8')).toBe(errorsPage());

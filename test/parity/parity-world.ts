@@ -12,7 +12,7 @@ import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import type { LogWriter } from '../../engine/topic/log-writer.ts';
 import { createOnlineStore, type OnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
-import type { ViewRead } from '../../engine/online/view-read.ts';
+import type { DerivedCodeOf, ViewRead } from '../../engine/online/view-read.ts';
 import { auditParity } from '../../engine/parity/audit-parity.ts';
 import type { AuditOptions, AuditOutcome } from '../../engine/parity/audit-types.ts';
 import { ident } from '../../engine/postgres/sql.ts';
@@ -81,7 +81,9 @@ export class ParityWorld {
     this.reducer = createViewReducer(options.view.layout);
     const clock = { us: options.nowUs, nowUs: () => clock.us, monotonicMs: () => performance.now() };
     this.clock = clock;
-    this.#store = createOnlineStore({ pool: this.pool, clock });
+    const code = codeOf([options.view]);
+    const derivedOf: DerivedCodeOf = async (version) => (await code.viewOf(version)).derived;
+    this.#store = createOnlineStore({ pool: this.pool, clock, derivedOf });
   }
 
   append(partition: number, records: readonly NewRecord[]): void {
