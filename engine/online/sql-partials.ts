@@ -164,7 +164,8 @@ function eventStatements({ hopUs, tieBreak }: SlotPlace): string[] {
   return [
     ...time,
     `IF v > newest OR v < ${Number.MIN_SAFE_INTEGER} THEN ${CORRUPT} END IF;`,
-    ...(tieBreak === 'id' ? [...UNSIGNED, ...TEXT] : [...SIGNED, ...UNSIGNED]),
+    // Integer ids are texts too.
+    ...(tieBreak === 'offset' ? [...SIGNED, ...UNSIGNED] : [...UNSIGNED, ...TEXT]),
   ];
 }
 

@@ -13,9 +13,9 @@ import { quoted } from './sql-values.ts';
 
 /**
  * The form of the surface, raised whenever the same version would get another one: `view_version.sql_surface` says which form a live version has.
- * 1 raised errors; 2 has them as a column, and holds states to their checksums.
+ * 1 raised errors; 2 has them as a column, and holds states to their checksums; 3 reads events whose ids are integers.
  */
-export const SQL_SURFACE = 2;
+export const SQL_SURFACE = 3;
 
 /** What the SQL surface of a view is made from. */
 export interface SurfaceVersion {

@@ -113,7 +113,7 @@ function damaged(bytes: Uint8Array, kind: number, at: number, value: number): Ui
 
 describe('the generated SQL decoder reads every state as the engine does, bit for bit, errors included', () => {
   for (const type of scalarTypes) {
-    for (const tieBreak of ['id', 'offset'] as const) {
+    for (const tieBreak of ['id', 'integer-id', 'offset'] as const) {
       it(`${typeName(type)}, ties by ${tieBreak}`, async () => {
         const surface = surfaces++;
         for (const [index, { tiled, lifetime, isDivided, expireUs }] of cases.entries()) {
