@@ -8,6 +8,7 @@ import {
 } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -30,6 +31,10 @@ const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, '
   ['last of string', 'last', { partial: 'last', input: text }],
   ['minBy of string by double', 'minBy', { partial: 'minBy', input: text, order: double }],
   ['maxBy of int by int', 'maxBy', { partial: 'maxBy', input: int, order: int }],
+  ['firstN of int, 10', 'firstN', { partial: 'firstN', input: int, size: 10 }],
+  ['lastN of int, 10', 'lastN', { partial: 'lastN', input: int, size: 10 }],
+  ['lastN of string, 10', 'lastN', { partial: 'lastN', input: text, size: 10 }],
+  ['lastN of string, 10 distinct', 'lastN', { partial: 'lastN', input: text, size: 10, distinct: true }],
   ['variance of int', 'variance', { partial: 'moments', input: int }],
   ['variance of double', 'variance', { partial: 'moments', input: double }],
   ['stddev of int', 'stddev', { partial: 'moments', input: int }],
@@ -37,8 +42,12 @@ const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, '
 ];
 
 function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): ViewLayout {
-  const result =
-    aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg' ? double : (slot.input ?? int);
+  const result: ResultType =
+    aggregate === 'firstN' || aggregate === 'lastN'
+      ? { kind: 'list', item: slot.input ?? int }
+      : aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
+        ? double
+        : (slot.input ?? int);
   return {
     semantics: ENGINE_SEMANTICS,
     view: 'bench',

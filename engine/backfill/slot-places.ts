@@ -21,7 +21,7 @@ export class SlotPlaces {
   readonly #booleans: number[] = [];
   /** Of those that are texts and big integers. */
   readonly #refs: number[] = [];
-  /** Whether ids matter: only first, last, minBy and maxBy break ties by them. */
+  /** Whether ids matter: only partials that pick events by their order break ties by them. */
   readonly hasIds: boolean;
   /** The slots that ids matter to, where all of them are lifetime `last`; else null. */
   readonly lastSlots: readonly number[] | null;

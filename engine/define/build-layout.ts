@@ -1,4 +1,5 @@
 import type { RowFunction } from './feature.ts';
+import { slotOptions } from './slot-options.ts';
 import type { FeaturePlan, InputPlan } from './read-features.ts';
 import {
   canFail,
@@ -47,6 +48,8 @@ export function buildLayout(
         input: feature.input?.type ?? null,
         order: feature.order?.type,
         by: feature.by === null ? undefined : { type: feature.by.type, limit: feature.by.limit },
+        size: feature.size,
+        distinct: feature.distinct ? true : undefined,
         conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
@@ -91,19 +94,22 @@ function withSharedMoments(features: readonly FeaturePlan[]): FeaturePlan[] {
 }
 
 /** A slot as the layout has it: what it does not take is not in it, for the layout is in every fingerprint and tag. */
-function slotLayout({ partial, input, order, by, conditional, group }: SlotLayout): SlotLayout {
+function slotLayout(slot: SlotLayout): SlotLayout {
+  const { partial, input, order, by, conditional, group } = slot;
   return {
     partial,
     input,
     ...(order === undefined ? {} : { order }),
     ...(by === undefined ? {} : { by }),
+    ...slotOptions(slot),
     ...(conditional === undefined ? {} : { conditional }),
     group,
   };
 }
 
 function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
-  return partial === feature.partial && sameInputs(plan, feature);
+  const { size, distinct } = feature;
+  return partial === feature.partial && plan.size === size && plan.distinct === distinct && sameInputs(plan, feature);
 }
 
 function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {

@@ -31,6 +31,10 @@ export interface Feature<out Value = unknown> {
   readonly orderType: z.core.$ZodType | null;
   /** Of `variance` and `stddev`: over n, not n - 1. */
   readonly population: boolean;
+  /** Of `firstN` and `lastN`, n; else null. */
+  readonly size: number | null;
+  /** Of `firstN` and `lastN`: each value once. */
+  readonly distinct: boolean;
   /** Null: lifetime. */
   readonly window: string | null;
   /** Null: the default of the window. */
@@ -180,6 +184,27 @@ interface Population {
   readonly population?: boolean | undefined;
 }
 
+interface Distinct {
+  readonly distinct?: boolean | undefined;
+}
+
+type ListOf<T> = readonly NonNullable<T>[] | null;
+
+/** Any input, and how many of its values. */
+interface ListInput<Members extends Shape> {
+  <Name extends FieldOfKind<Members, ScalarKind>>(
+    field: Name,
+    n: number,
+    options?: Distinct,
+  ): Sure<ListOf<FieldValue<Members[Name]>>, Members>;
+  (input: NumberOf<Members>, n: number, options?: Distinct): Sure<ListOf<number>, Members>;
+  <T extends z.core.$ZodType>(
+    input: ValueOf<Members, T>,
+    n: number,
+    options: Distinct & { readonly type: T },
+  ): Sure<ListOf<FieldValue<T>>, Members>;
+}
+
 /** What `minBy` and `maxBy` order events by where no type is given with it. */
 type Order<Members extends Shape> = FieldOfKind<Members, ScalarKind> | NumberOf<Members>;
 
@@ -243,6 +268,10 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly variance: Spread<Members>;
   /** The root of that variance, correctly rounded; it may fit where the variance does not. */
   readonly stddev: Spread<Members>;
+  /** The inputs of the n earliest events that have one, the earliest first. `{ distinct: true }`: each value once, where it first was. */
+  readonly firstN: ListInput<Members>;
+  /** The inputs of the n latest events that have one, the latest last. `{ distinct: true }`: each value once, where it last was. */
+  readonly lastN: ListInput<Members>;
 }
 
 /** Features of a view by name. */
@@ -271,6 +300,8 @@ const plain: FeatureFacts = {
   order: null,
   orderType: null,
   population: false,
+  size: null,
+  distinct: false,
   window: null,
   hop: null,
   ago: null,
@@ -340,6 +371,23 @@ function ordered(name: 'minBy' | 'maxBy') {
     });
 }
 
+function listing(name: 'firstN' | 'lastN') {
+  return (
+    input: string | RowFunction,
+    n: number,
+    options?: { readonly type?: z.core.$ZodType | undefined; readonly distinct?: boolean | undefined },
+  ): AnyFeature =>
+    feature({
+      ...plain,
+      aggregate: name,
+      // Untyped callers leave them out; `compileDefinitions` says so.
+      input: input ?? null,
+      size: n ?? null,
+      type: options?.type ?? null,
+      distinct: options?.distinct ?? false,
+    });
+}
+
 const aggregates = Object.freeze({
   count: aggregate('count'),
   sum: aggregate('sum'),
@@ -352,6 +400,8 @@ const aggregates = Object.freeze({
   maxBy: ordered('maxBy'),
   variance: aggregate('variance'),
   stddev: aggregate('stddev'),
+  firstN: listing('firstN'),
+  lastN: listing('lastN'),
 });
 
 /** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */

@@ -12,9 +12,10 @@ import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
 import type { JsonTree } from '../values/json-values.ts';
 import type { ResultType } from '../values/result-type.ts';
+import { checkFlag, checkWhole } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
 import { readWindow, type Window } from './read-window.ts';
-import type { AggregateName, PartialKind, SlotLayout } from './view-layout.ts';
+import { type AggregateName, MOST_LISTED, type PartialKind, type SlotLayout } from './view-layout.ts';
 
 /** Where a value comes from, and its type. */
 export interface InputPlan {
@@ -37,6 +38,9 @@ export interface FeaturePlan extends Window {
   readonly condition: RowFunction | null;
   readonly result: ResultType;
   readonly population: boolean;
+  /** Of `firstN` and `lastN`. */
+  readonly size: number | undefined;
+  readonly distinct: boolean;
   /** What stands in place of null, as the layout has it. */
   readonly fill: NonNullable<JsonTree> | undefined;
 }
@@ -53,6 +57,8 @@ const partialOf = {
   maxBy: 'maxBy',
   variance: 'moments',
   stddev: 'moments',
+  firstN: 'firstN',
+  lastN: 'lastN',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
@@ -178,6 +184,7 @@ function readFeature(
   const isOrdered = aggregate === 'minBy' || aggregate === 'maxBy';
   const order = isOrdered ? readOrder(feature, source, { path: `${path}.order`, report, known }) : null;
   if (isOrdered && order === null) return null;
+  if (!checkSize(feature, path, report)) return null;
   if (takesNumbers(aggregate) && !numericKinds.has(type.kind)) {
     const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
     report(
@@ -203,6 +210,15 @@ function checkModifiers({ repeated, condition }: Feature, path: string, report: 
   const given: unknown = condition;
   if (given === null || typeof given === 'function') return;
   report('no-function', `${path}.where`, `expected a function, received ${typeof given}`, 'Write .where((e) => ...).');
+}
+
+/** Whether a list of events is given its length, as it has to be. */
+function checkSize({ aggregate, size, distinct }: Feature, path: string, report: ReportFault): boolean {
+  if (aggregate !== 'firstN' && aggregate !== 'lastN') return true;
+  return (
+    checkWhole(size, { name: 'n', path, most: MOST_LISTED, report, example: `f.${aggregate}('field', 5)` }) &&
+    checkFlag(distinct, 'distinct', path, report)
+  );
 }
 
 function takesNumbers(aggregate: AggregateName): boolean {
@@ -283,6 +299,8 @@ function plan(
     ...window,
     result: dividedType(resultType(aggregate, inputs.input?.type ?? null), inputs.by),
     population: partialOf[aggregate] === 'moments' && feature.population,
+    size: feature.size ?? undefined,
+    distinct: feature.distinct,
     fill: undefined,
   };
 }
@@ -295,6 +313,7 @@ function resultType(aggregate: AggregateName, input: ScalarType | null): ResultT
   if (aggregate === 'count' || input === null) return { kind: 'int' };
   if (aggregate === 'avg' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };
+  if (aggregate === 'firstN' || aggregate === 'lastN') return { kind: 'list', item: input };
   return input;
 }
 

@@ -22,17 +22,38 @@ export type AggregateName =
   | 'minBy'
   | 'maxBy'
   | 'variance'
-  | 'stddev';
+  | 'stddev'
+  | 'firstN'
+  | 'lastN';
 
 /**
  * The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls), `variance` and `stddev` share
  * `moments` (that, and the exact sum of squares). Where both are over one input in one hop group, `moments` serves all four.
  */
-export type PartialKind = 'count' | 'sum' | 'min' | 'max' | 'first' | 'last' | 'minBy' | 'maxBy' | 'moments';
+export type PartialKind =
+  | 'count'
+  | 'sum'
+  | 'min'
+  | 'max'
+  | 'first'
+  | 'last'
+  | 'minBy'
+  | 'maxBy'
+  | 'moments'
+  | 'firstN'
+  | 'lastN';
 
-/** Whether a partial holds the value of one event, picked by the order of events: its ties break by event id or position. */
-export function isOrdered(partial: PartialKind): boolean {
+/** The most events that `firstN` and `lastN` hold. */
+export const MOST_LISTED = 1000;
+
+/** Whether a partial holds the value of one event, picked by the order of events. */
+export function isOfOneEvent(partial: PartialKind): boolean {
   return partial === 'first' || partial === 'last' || partial === 'minBy' || partial === 'maxBy';
+}
+
+/** Whether a partial picks events by their order: its ties break by event id or position. */
+export function isOrdered(partial: PartialKind): boolean {
+  return isOfOneEvent(partial) || partial === 'firstN' || partial === 'lastN';
 }
 
 /**
@@ -60,6 +81,10 @@ export interface SlotLayout {
   readonly order?: ScalarType | undefined;
   /** `.by`: it has a partial per category, of at most `limit` in a window; events without a category are skipped. */
   readonly by?: { readonly type: ScalarType; readonly limit: number } | undefined;
+  /** Of `firstN` and `lastN` alone: how many events it holds. */
+  readonly size?: number | undefined;
+  /** Of `firstN` and `lastN`: each value once, at its first or latest place. */
+  readonly distinct?: true | undefined;
   /** It takes the events alone that its features' `.where` is true of. */
   readonly conditional?: true | undefined;
   /** Index into `groups`. */

@@ -4,6 +4,7 @@ import { slotFunctions } from './build-layout.ts';
 import type { ViewCompilation } from './compile-view.ts';
 import { declaredSource } from './declared-identity.ts';
 import type { FingerprintInput } from './fingerprint.ts';
+import { slotOptions } from './slot-options.ts';
 import { stateTag } from './state-tag.ts';
 import { tagOf } from './tag-of.ts';
 import { isDerived } from './view-layout.ts';
@@ -74,11 +75,11 @@ function derivedCode({ code, view }: FingerprintInput): unknown {
 /** What a feature of a slot aggregates, and by what: a field by its name, functions by the feature's code. */
 function aggregated({ code }: FingerprintInput, slot: Slot, feature: string): object {
   const { input, order, by } = slot;
-  const types = { input, order, ...(by === undefined ? {} : { by }) };
+  const kept = { input, order, ...(by === undefined ? {} : { by }), ...slotOptions(slot) };
   const from = slotFunctions(slot);
   const isCode = from.some((each) => typeof each === 'function');
   const fields = from.map((each) => (typeof each === 'function' ? null : each));
-  if (!isCode) return { ...types, fields };
+  if (!isCode) return { ...kept, fields };
   const own = code === null ? from.map((each) => (typeof each === 'function' ? functionText(each) : null)) : null;
-  return { ...types, fields, function: own ?? code?.parts?.inputs.get(feature) ?? null };
+  return { ...kept, fields, function: own ?? code?.parts?.inputs.get(feature) ?? null };
 }

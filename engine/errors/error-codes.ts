@@ -44,6 +44,8 @@ export const ERROR_CODES = {
     'too-many-features': 'A view has more features than a SQL view can have columns.',
     'no-input': 'An aggregate has nothing to aggregate.',
     'wrong-input-type': 'An aggregate cannot take the type of its input.',
+    'wrong-aggregate-option':
+      'A number or an option that an aggregate is given is missing, out of its bounds or of another type.',
     'repeated-modifier': 'A modifier of a feature is given twice.',
     'wrong-limit': 'A limit on distinct values or categories is no whole number in its range.',
     'wrong-default': 'The default of a feature is of another type than the feature.',

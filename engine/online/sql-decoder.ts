@@ -3,9 +3,11 @@ import { internalBug } from '../errors/millrace-error.ts';
 import { INNER_SQL } from '../postgres/schemas.ts';
 import { isSameSpan, reachUs, type WindowSpan } from '../state/window-tiles.ts';
 import { ALL_CORRUPT } from '../values/feature-errors.ts';
+import { LIST_VARIABLES } from './sql-lists.ts';
 import { MOMENTS_VARIABLES } from './sql-moments.ts';
 import {
   accumulatorVariables,
+  isListed,
   resultStatements,
   type SlotPlace,
   slotStatements,
@@ -81,6 +83,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     ...accumulators.flatMap(({ name, slot }) => accumulatorVariables(layout.slots[slot]!, name)),
     ...layout.slots.flatMap((_, slot) => slotVariables(placeOf(layout, slot))),
     ...(layout.slots.some(({ partial }) => partial === 'moments') ? [MOMENTS_VARIABLES] : []),
+    ...(layout.slots.some(({ partial }) => isListed(partial)) ? [LIST_VARIABLES] : []),
   ];
   return [
     'DECLARE',

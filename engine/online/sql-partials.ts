@@ -1,4 +1,4 @@
-import type { FeatureLayout, SlotLayout, ViewLayout } from '../define/view-layout.ts';
+import type { FeatureLayout, PartialKind, SlotLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { INNER_SQL } from '../postgres/schemas.ts';
 import type { ErrorCode } from '../values/cell.ts';
@@ -10,6 +10,7 @@ import {
   mapStatements,
   type WholeStatements,
 } from './sql-by-category.ts';
+import { gatheredList, gatherStatement, listedStatements, listResult, listVariables } from './sql-lists.ts';
 import { spreadStatements, squareStatements } from './sql-moments.ts';
 import {
   CORRUPT,
@@ -51,14 +52,21 @@ export function accumulatorVariables(slot: SlotLayout, name: string): string[] {
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
   if (partial === 'moments') return [`${name} numeric := 0; ${name}_n bigint := 0; ${name}_q numeric := 0;`];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
+  if (isListed(partial)) return [gatheredList(name, input)];
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
 }
 
-/** Where the x of a `minBy` or `maxBy` waits while its y is read; the category at hand. */
+/** Whether a partial is a list of events. */
+export function isListed(partial: PartialKind): boolean {
+  return partial === 'firstN' || partial === 'lastN';
+}
+
+/** Where the list of a tile is; where the x of a `minBy` or `maxBy` waits while its y is read; the category at hand. */
 export function slotVariables(place: SlotPlace): string[] {
   if (place.slot.by !== undefined) return categorySlotVariables(place, WHOLE);
   const { slot, number } = place;
-  const { input, order } = slot;
+  const { partial, input, order } = slot;
+  if (input !== null && isListed(partial)) return [listVariables(waiting(number), input)];
   return input === null || order === undefined ? [] : [`${waiting(number)} ${sqlValue(input).held};`];
 }
 
@@ -116,6 +124,18 @@ export function slotStatements(place: SlotPlace, takes: readonly Take[]): string
             () => null,
           )
         : []),
+      'END IF;',
+    ];
+  }
+  if (partial === 'firstN' || partial === 'lastN') {
+    const list = waiting(place.number);
+    return [
+      ...listedStatements(place, list),
+      'IF items > 0 THEN',
+      ...where(
+        (name) => gatherStatement(place.slot, list, name),
+        () => null,
+      ),
       'END IF;',
     ];
   }
@@ -189,10 +209,12 @@ function wholeResult({ partial, input }: SlotLayout, feature: FeatureLayout, nam
   if (feature.aggregate === 'variance' || feature.aggregate === 'stddev')
     return spreadStatements(feature, input, { name, out, outOfRange: errorStatement(feature, 'value-out-of-range') });
   if (partial !== 'sum' && partial !== 'moments') {
-    const result = `${out} := ${sqlValue(input).result(name)};`;
-    if (input.kind !== 'string') return [`IF ${name} IS NOT NULL THEN ${result} END IF;`];
+    const isList = isListed(partial);
+    const result = `${out} := ${isList ? listResult(input, name) : sqlValue(input).result(name)};`;
+    const isThere = isList ? `cardinality(${name}) > 0` : `${name} IS NOT NULL`;
+    if (input.kind !== 'string') return [`IF ${isThere} THEN ${result} END IF;`];
     return [
-      `IF ${name} IS NOT NULL THEN`,
+      `IF ${isThere} THEN`,
       // It is UTF-8: what cannot be shown has U+0000, or a character that the database's encoding lacks.
       `BEGIN ${result} EXCEPTION WHEN data_exception THEN ${errorStatement(feature, UNSTORABLE_TEXT)} END;`,
       'END IF;',

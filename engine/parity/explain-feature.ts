@@ -38,7 +38,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   if (isDerived(layout.features[feature]!)) return explainDerived(subject);
   const { name, aggregate, windowUs, hopUs, agoUs, result } = layout.features[feature]!;
   const tiles = tilesOf(subject);
-  const behind = recordsOf(subject);
+  const behind = listedOf(subject, recordsOf(subject));
   const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
   const deciding = decidingRecord(subject, behind);
   return {
@@ -149,6 +149,19 @@ function recordsOf(subject: FeatureSubject): EntityEvent[] {
     .toSorted((a, b) => compareOrder(view, b, a));
 }
 
+/** Of a list's, those that are in it; of other features', and of lists by category, all. They come newest first. */
+function listedOf({ view, feature }: FeatureSubject, behind: EntityEvent[]): EntityEvent[] {
+  const { slot } = view.layout.features[feature]!;
+  const { partial, size, distinct, by } = view.layout.slots[slot]!;
+  if ((partial !== 'firstN' && partial !== 'lastN') || by !== undefined) return behind;
+  const isLast = partial === 'lastN';
+  const values = new Set<unknown>();
+  const listed = (isLast ? behind : behind.toReversed()).filter(
+    ({ inputs }) => distinct !== true || values.size < values.add(inputs[slot]).size,
+  );
+  return isLast ? listed.slice(0, size) : listed.slice(0, size).toReversed();
+}
+
 /** The order of `first` and `last`: event time, then event id or position. */
 function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent): number {
   if (a.eventTimeUs !== b.eventTimeUs) return a.eventTimeUs - b.eventTimeUs;
@@ -156,10 +169,11 @@ function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent):
   return a.partition - b.partition || a.offset - b.offset;
 }
 
-/** For min, max, first, last, minBy and maxBy, the record whose value it is; of several with min's or max's value, the newest. */
+/** For min, max, first, last, minBy and maxBy, but of a map, the record whose value it is; of several with min's or max's value, the newest. */
 function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[]): EntityEvent | null {
   const { view, feature, replayed } = subject;
-  const { aggregate, slot } = view.layout.features[feature]!;
+  const { aggregate, slot, result } = view.layout.features[feature]!;
+  if (result.kind === 'map') return null;
   switch (aggregate) {
     case 'last':
       return behind[0] ?? null;
@@ -189,6 +203,8 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'variance':
     case 'stddev':
     case 'derived':
+    case 'firstN':
+    case 'lastN':
       return null;
   }
 }

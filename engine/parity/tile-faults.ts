@@ -1,6 +1,6 @@
 import type { Cell } from '../values/cell.ts';
 import { indexBeside } from '../define/slot-inputs.ts';
-import { isOrdered } from '../define/view-layout.ts';
+import { isOfOneEvent } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import type { EntityCase } from './entity-case.ts';
 import type { EntityEvent } from './entity-events.ts';
@@ -42,7 +42,7 @@ function storedOrder(of: EntityCase, evidence: StoredEvidence): Held[] | null {
       if (wanted === undefined || found === undefined) return null;
       for (const slot of slots) {
         const { partial } = layoutSlots[slot]!;
-        if (!isOrdered(partial)) return null;
+        if (!isOfOneEvent(partial)) return null;
         const at = expected[group]!.slots.indexOf(slot);
         let held: EntityEvent | null = null;
         let right: EntityEvent | null = null;
@@ -67,7 +67,7 @@ function readOrder(of: EntityCase, evidence: ReadEvidence): Held[] | null {
   for (const index of evidence.features) {
     const { slot } = features[index]!;
     const { partial } = slots[slot]!;
-    if (!isOrdered(partial)) return null;
+    if (!isOfOneEvent(partial)) return null;
     const events = of
       .upTo(evidence.seq)
       .filter((event) => event.inputs[slot] !== null && evidence.isVisible(event, index));

@@ -5,14 +5,18 @@ import { comparisonOf } from '../values/compare.ts';
 import { mapText } from '../values/composite-text.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ByteReader } from './byte-reader.ts';
-import { type Category, CategoryRows } from './category-rows.ts';
+import { type Category, CategoryRows, MOST_CATEGORY_BYTES } from './category-rows.ts';
+import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF } from './rows-size.ts';
 import { wellFormed } from './held-value.ts';
 import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
 import { optionalValueCodec } from './value-codec.ts';
 
-/** A `CategoryRows`; null: no event yet. */
-export const byCategoryShape: PartialShape = { emptyCells: [], emptyRefs: [null] };
+/** A `CategoryRows`; null: no event yet. An event adds a category at most, and to the partial of it. */
+export function byCategoryShape({ emptyCells, emptyRefs, eventBytes = 0 }: PartialShape): PartialShape {
+  const row = (1 + emptyCells.length) * BYTES_PER_CELL + emptyRefs.length * (BYTES_PER_REF + BYTES_PER_HELD_REF);
+  return { emptyCells: [], emptyRefs: [null], eventBytes: MOST_CATEGORY_BYTES + row + eventBytes };
+}
 
 /** What `.by` divides a partial by. */
 export interface Division {

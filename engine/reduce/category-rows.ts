@@ -9,6 +9,10 @@ const MOST_WITHOUT_MAP = 8;
 const BYTES_PER_OBJECT = 160;
 const BYTES_PER_MAP_ENTRY = 48;
 
+/** The most that a new category takes, its row and a long text aside: with the map that the first after few has made. */
+export const MOST_CATEGORY_BYTES =
+  BYTES_PER_OBJECT + BYTES_PER_REF + BYTES_PER_HELD_REF + (MOST_WITHOUT_MAP + 1) * BYTES_PER_MAP_ENTRY;
+
 /** What a new category's row begins as: all cells but the first, which is the tile. */
 export interface BlankRow {
   readonly cells: readonly number[];

@@ -4,6 +4,7 @@ import { internalBug } from '../errors/millrace-error.ts';
 import { byCategoryShape, createByCategory } from './by-category.ts';
 import { countShape, createCount } from './count.ts';
 import { createFirstLast, firstLastShape } from './first-last.ts';
+import { createFirstLastN, firstLastNShape, type ListedInput } from './first-last-n.ts';
 import { createMinMax, minMaxShape } from './min-max.ts';
 import { createMinMaxBy, minMaxByShape, type OrderedInput } from './min-max-by.ts';
 import { createMoments, momentsShape } from './moments.ts';
@@ -23,7 +24,7 @@ export interface SlotPlace {
 
 /** What a slot takes of a row. */
 export function partialShape(given: SlotPlace): PartialShape {
-  return given.slot.by === undefined ? wholeShape(given) : byCategoryShape;
+  return given.slot.by === undefined ? wholeShape(given) : byCategoryShape(wholeShape(given));
 }
 
 function wholeShape(given: SlotPlace): PartialShape {
@@ -44,6 +45,9 @@ function wholeShape(given: SlotPlace): PartialShape {
     case 'minBy':
     case 'maxBy':
       return minMaxByShape(orderedOf(given), tieBreak);
+    case 'firstN':
+    case 'lastN':
+      return firstLastNShape;
   }
 }
 
@@ -83,12 +87,21 @@ function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
     case 'minBy':
     case 'maxBy':
       return createMinMaxBy(slot.partial, orderedOf(given), tieBreak, place);
+    case 'firstN':
+    case 'lastN':
+      return createFirstLastN(slot.partial, listedOf(slot), tieBreak, place);
   }
 }
 
 function inputOf(slot: SlotLayout): ScalarType {
   if (slot.input === null) throw internalBug(`a ${slot.partial} slot without an input`);
   return slot.input;
+}
+
+function listedOf(slot: SlotLayout): ListedInput {
+  const { partial, size, distinct } = slot;
+  if (size === undefined) throw internalBug(`a ${partial} slot without a size`);
+  return { input: inputOf(slot), size, distinct: distinct === true };
 }
 
 function orderedOf({ slot, orderIndex }: SlotPlace): OrderedInput {

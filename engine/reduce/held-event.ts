@@ -36,7 +36,7 @@ export function createHeldEvent(tieBreak: TieBreak, { cell, ref, cellStride, ref
   const compareIds = idComparisonOf(byId ? tieBreak : 'id');
   return {
     compareTie(rows, row, partition, offset, id) {
-      if (byId) return compareIds(wellFormed(given(id)), rows.refs[row * refStride + ref] as string);
+      if (byId) return compareIds(wellFormed(givenId(id)), rows.refs[row * refStride + ref] as string);
       const at = row * cellStride + cell;
       return partition - rows.cells[at + 1]! || offset - rows.cells[at + 2]!;
     },
@@ -44,7 +44,7 @@ export function createHeldEvent(tieBreak: TieBreak, { cell, ref, cellStride, ref
       const at = row * cellStride + cell;
       rows.cells[at] = timeUs + 0;
       if (byId) {
-        rows.refs[row * refStride + ref] = wellFormed(given(id));
+        rows.refs[row * refStride + ref] = wellFormed(givenId(id));
       } else {
         rows.cells[at + 1] = partition;
         rows.cells[at + 2] = offset;
@@ -67,7 +67,10 @@ export function createHeldEvent(tieBreak: TieBreak, { cell, ref, cellStride, ref
     },
     decode(rows, row, reader, newestEventTimeUs) {
       const at = row * cellStride + cell;
-      const timeUs = hopUs === null ? reader.signedSafe() : readTime(reader, rows.cells[row * cellStride]!, hopUs);
+      const timeUs =
+        hopUs === null
+          ? reader.signedSafe()
+          : timeInTile(reader, reader.unsigned(), rows.cells[row * cellStride]!, hopUs);
       if (timeUs > newestEventTimeUs) reader.corrupt('an event is newer than the newest');
       rows.cells[at] = timeUs;
       if (byId) {
@@ -80,19 +83,19 @@ export function createHeldEvent(tieBreak: TieBreak, { cell, ref, cellStride, ref
   };
 }
 
-function given(id: string | null): string {
+export function givenId(id: string | null): string {
   if (id === null) throw internalBug('an event without an id reached a view whose ties break by id');
   return id;
 }
 
 /** How far into its tile a time lies. */
-function withinTile(timeUs: number, hopUs: number): number {
+export function withinTile(timeUs: number, hopUs: number): number {
   const within = timeUs % hopUs;
   return within < 0 ? within + hopUs : within + 0;
 }
 
-function readTime(reader: ByteReader, tile: number, hopUs: number): number {
-  const within = reader.unsigned();
+/** The time that lies so far into a tile. Throws `state-corrupt`. */
+export function timeInTile(reader: ByteReader, within: number, tile: number, hopUs: number): number {
   if (within >= hopUs) reader.corrupt('an event lies outside its tile');
   // Below zero from the tile's end, which is safe where its start may be beyond the safe integers.
   const timeUs = tile < 0 ? (tile + 1) * hopUs - (hopUs - within) : tile * hopUs + within;

@@ -16,6 +16,12 @@ export function refOfValue(value: ScalarValue): string | bigint {
   return typeof value === 'string' ? wellFormed(value) : (value as bigint);
 }
 
+/** A value as a row or a list holds it, whatever its type. */
+export function asHeld(type: ScalarType): (value: NonNullable<ScalarValue>) => NonNullable<ScalarValue> {
+  if (!heldInCell(type)) return refOfValue;
+  return type.kind === 'boolean' ? (value) => value : (value) => (value as number) + 0;
+}
+
 export function wellFormed(text: string): string {
   return text.isWellFormed() ? text : text.toWellFormed();
 }

@@ -1,7 +1,7 @@
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { comparisonOf } from '../values/compare.ts';
 import { createHeldEvent, heldEventShape, type TieBreak } from './held-event.ts';
-import { heldInCell, heldValue, refOfValue } from './held-value.ts';
+import { asHeld, heldInCell, heldValue } from './held-value.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
 import { optionalValueCodec } from './value-codec.ts';
@@ -43,8 +43,7 @@ export function createMinMaxBy(
   const heldY = heldValue(y, heldInCell(x) ? { ...xPlace, cell: xPlace.cell + 1 } : { ...xPlace, ref: xPlace.ref + 1 });
   const sign = kind === 'minBy' ? -1 : 1;
   const isEmpty = (rows: TileRows, row: number): boolean => Number.isNaN(rows.cells[row * cellStride + cell]!);
-  // Texts compare as they are held.
-  const asHeld = (type: ScalarType) => (heldInCell(type) ? (value: NonNullable<ScalarValue>) => value : refOfValue);
+  // Values compare as they are held.
   const [asHeldX, asHeldY] = [asHeld(x), asHeld(y)];
 
   const offer = (

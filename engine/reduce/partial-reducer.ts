@@ -13,6 +13,8 @@ export type RangeReader = (rows: TileRows, from: number, to: number) => Cell;
 export interface PartialShape {
   readonly emptyCells: readonly number[];
   readonly emptyRefs: readonly Ref[];
+  /** Of a partial with a collection, the most bytes of memory that one event adds to it, long texts aside. */
+  readonly eventBytes?: number | undefined;
 }
 
 /**

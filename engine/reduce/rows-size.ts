@@ -7,6 +7,11 @@ export const BYTES_PER_REF = 12;
 /** The text or big integer a reference may hold. */
 export const BYTES_PER_HELD_REF = 32;
 
+/** What a text takes of memory beyond what is counted for every one. */
+export function longTextBytes(text: string): number {
+  return text.length > BYTES_PER_HELD_REF / 2 ? text.length * 2 : 0;
+}
+
 /** About how many bytes rows take, long texts and integers as short ones. */
 export function rowsBytes({ cells, refs }: TileRows): number {
   let bytes = cells.length * BYTES_PER_CELL + refs.length * BYTES_PER_REF;

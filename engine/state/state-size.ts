@@ -1,5 +1,5 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, rowsBytes } from '../reduce/rows-size.ts';
+import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, longTextBytes, rowsBytes } from '../reduce/rows-size.ts';
 import { createTileGroups } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
 import type { EntityState } from './view-reducer.ts';
@@ -49,20 +49,15 @@ function ofRows(state: EntityState): number {
  * held += stateBytes(state, keyText);
  */
 export function stateBytes(state: EntityState, keyText = ''): number {
-  let bytes = BYTES_PER_ENTITY + textBytes(keyText);
+  let bytes = BYTES_PER_ENTITY + longTextBytes(keyText);
   for (const rows of (state as TileState).groups) {
     bytes += rowsBytes(rows);
     for (const ref of rows.refs) {
-      if (typeof ref === 'string') bytes += textBytes(ref);
+      if (typeof ref === 'string') bytes += longTextBytes(ref);
       else if (typeof ref === 'bigint') bytes += integerBytes(ref);
     }
   }
   return bytes;
-}
-
-/** What a text takes beyond what is counted for every one. */
-function textBytes(text: string): number {
-  return text.length > BYTES_PER_HELD_REF / 2 ? text.length * 2 : 0;
 }
 
 /** The same of a big integer: a sum of doubles whose exponents lie far apart has hundreds of bytes. */
@@ -70,11 +65,11 @@ function integerBytes(integer: bigint): number {
   return integer < COUNTED && integer > -COUNTED ? 0 : integer.toString(16).length / 2;
 }
 
-/** The most bytes that one event adds to a state: a row in every group. */
+/** The most bytes that one event adds to a state, long texts aside: a row in every group, and to each collection what it says. */
 export function eventBytes(layout: ViewLayout): number {
   return createTileGroups(layout).reduce(
-    (sum, { cellStride, refStride }) =>
-      sum + cellStride * BYTES_PER_CELL + refStride * (BYTES_PER_REF + BYTES_PER_HELD_REF),
+    (sum, { cellStride, refStride, collectedBytes }) =>
+      sum + cellStride * BYTES_PER_CELL + refStride * (BYTES_PER_REF + BYTES_PER_HELD_REF) + collectedBytes,
     0,
   );
 }

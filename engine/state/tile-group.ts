@@ -13,6 +13,8 @@ export interface TileGroup {
   readonly refStride: number;
   readonly emptyCells: readonly number[];
   readonly emptyRefs: readonly Ref[];
+  /** The most that one event adds to what its row keeps in collections. */
+  readonly collectedBytes: number;
   /** Empty rows to copy from: an exact copy in one step is cheaper than growing by pushes. */
   readonly blankCells: number[];
   readonly blankRefs: Ref[];
@@ -56,6 +58,7 @@ export function createTileGroups(layout: ViewLayout): TileGroup[] {
       refStride: emptyRefs.length,
       emptyCells,
       emptyRefs,
+      collectedBytes: shapes.reduce((sum, { eventBytes = 0 }) => sum + eventBytes, 0),
       blankCells: doubles(),
       blankRefs: [],
       partials,

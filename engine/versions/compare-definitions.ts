@@ -1,6 +1,7 @@
 import type { CompiledSource, CompiledView } from '../define/compiled-view.ts';
 import { formatDuration, windowText } from '../define/duration.ts';
 import { shownInputs } from '../define/shown-inputs.ts';
+import { optionsText } from '../define/slot-options.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { haveSameStates } from '../define/state-tag.ts';
 import type { ViewTags } from '../define/view-tags.ts';
@@ -94,12 +95,13 @@ function stateChange(before: ViewLayout, after: ViewLayout): string {
   if (before.semantics !== after.semantics) return 'the semantics of the engine changed';
   if (keysText(before) !== keysText(after)) return 'the join keys changed';
   const slots = ({ groups, slots: all }: ViewLayout): string[] =>
-    all.map(({ partial, input, order, by, conditional, group }) => {
+    all.map((slot) => {
+      const { partial, input, order, by, conditional, group } = slot;
       const hopUs = groups[group]?.hopUs ?? null;
       const of = [input, order].flatMap((type) => (type == null ? [] : [nameOfType(type)]));
       const divided = by === undefined ? '' : ` by ${nameOfType(by.type)}, at most ${by.limit}`;
       const where = conditional === true ? ' under a condition' : '';
-      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`}${divided}${where} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
+      return `${partial}${of.length === 0 ? '' : ` of ${of.join(', ')}`}${optionsText(slot)}${divided}${where} ${hopUs === null ? 'over all time' : `in tiles of ${formatDuration(hopUs)}`}`;
     });
   const spans = ({ groups }: ViewLayout): string[] =>
     groups.flatMap(({ hopUs, spanUs }) =>

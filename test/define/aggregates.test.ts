@@ -382,3 +382,69 @@ test('what a feature is divided by is judged', async () => {
     'feature view shop_orders features.j.by: repeated-modifier',
   ]);
 });
+
+test('lists have a length and may be distinct; both decide what is shared', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      last_3: f.lastN('price', 3).over('1d'),
+      last_3_of_2d: f.lastN('price', 3).over('2d').default(['1.5']),
+      last_4: f.lastN('price', 4).over('1d'),
+      last_3_each: f.lastN('price', 3, { distinct: true }).over('1d'),
+      first_3: f.firstN('price', 3).over('1d'),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  const price = { kind: 'decimal', precision: 10, scale: 2 };
+  expect(layout.slots).toEqual([
+    { partial: 'lastN', input: price, size: 3, group: 0 },
+    { partial: 'lastN', input: price, size: 4, group: 0 },
+    { partial: 'lastN', input: price, size: 3, distinct: true, group: 0 },
+    { partial: 'firstN', input: price, size: 3, group: 0 },
+  ]);
+  expect(layout.features.map(({ slot, result, nullable }) => [slot, result, nullable])).toEqual([
+    [0, { kind: 'list', item: price }, true],
+    [0, { kind: 'list', item: price }, false],
+    [1, { kind: 'list', item: price }, true],
+    [2, { kind: 'list', item: price }, true],
+    [3, { kind: 'list', item: price }, true],
+  ]);
+  expect(layout.features[1]!.default).toEqual(['1.50']);
+  expect(JSON.parse(JSON.stringify(layout))).toEqual(layout);
+});
+
+test('the length of a list is judged, and what it lists', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      none: f.lastN('price', undefined as never),
+      zero: f.lastN('price', 0),
+      half: f.firstN('price', 1.5),
+      many: f.lastN('price', 1001),
+      text: f.lastN('price', '3' as never),
+      flag: f.lastN('price', 3, { distinct: 1 as never }),
+      tags: f.lastN('tags' as never, 3),
+      filled: f.lastN('price', 3).default(['x']),
+      nothing: f.lastN(undefined as never, 3),
+      fine: f.lastN('price', 1000),
+    }),
+  });
+  const faults = await faultsOf([view]);
+  expect(briefly(faults).toSorted()).toEqual([
+    'feature view shop_orders features.filled.default: wrong-default',
+    'feature view shop_orders features.flag.distinct: wrong-aggregate-option',
+    'feature view shop_orders features.half.n: wrong-aggregate-option',
+    'feature view shop_orders features.many.n: wrong-aggregate-option',
+    'feature view shop_orders features.none.n: wrong-aggregate-option',
+    'feature view shop_orders features.nothing: no-input',
+    'feature view shop_orders features.tags: wrong-input-type',
+    'feature view shop_orders features.text.n: wrong-aggregate-option',
+    'feature view shop_orders features.zero.n: wrong-aggregate-option',
+  ]);
+  expect(faults.find(({ path }) => path === 'features.many.n')?.message).toBe(
+    'expected a whole number from 1 to 1000, received 1001',
+  );
+});

@@ -253,6 +253,8 @@ test.each([
   [`f.max('price')`, `f.max('price').where((e) => e.note !== '')`],
   [`f.max('price').where((e) => e.id !== '')`, `f.max('price').where((e) => e.note !== '')`],
   [`f.stddev('price')`, `f.stddev('price', { population: true })`],
+  [`f.lastN('price', 3)`, `f.lastN('price', 4)`],
+  [`f.lastN('price', 3)`, `f.lastN('price', 3, { distinct: true })`],
 ])('what a feature is told beside its input is its own: %s is not %s', async (one, other) => {
   const first = await tags(['index.ts', `f.max('price').over('1d')`, `${one}.over('1d')`]);
   const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { ENGINE_SEMANTICS } from '../../engine/define/view-layout.ts';
 import { slotInputs } from '../../engine/define/slot-inputs.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
 import { reachUs, type WindowSpan } from '../../engine/state/window-tiles.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
 import type {
@@ -160,7 +161,7 @@ export const tilings: readonly Tiling[] = [
 
 function featuresOf(
   slot: number,
-  { partial, input, by }: SlotLayout,
+  { partial, input, distinct, by }: SlotLayout,
   windows: readonly WindowSpan[],
   hopUs: number | null,
 ): FeatureLayout[] {
@@ -172,16 +173,18 @@ function featuresOf(
         : [[partial]];
   return aggregates.flatMap(([aggregate, population]) =>
     windows.map(({ windowUs, agoUs }): FeatureLayout => {
-      const result: ScalarType =
-        aggregate === 'count'
-          ? { kind: 'int' }
-          : aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev'
-            ? { kind: 'double' }
-            : aggregate === 'sum' && input?.kind === 'decimal'
-              ? { kind: 'decimal', precision: 38, scale: input.scale }
-              : input!;
+      const result: ResultType =
+        aggregate === 'firstN' || aggregate === 'lastN'
+          ? { kind: 'list', item: input! }
+          : aggregate === 'count'
+            ? { kind: 'int' }
+            : aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev'
+              ? { kind: 'double' }
+              : aggregate === 'sum' && input?.kind === 'decimal'
+                ? { kind: 'decimal', precision: 38, scale: input.scale }
+                : input!;
       return {
-        name: `${aggregate}${population === true ? '_p' : ''}_${slot}_${windowUs}${agoUs === undefined ? '' : `_${agoUs}`}`,
+        name: `${aggregate}${population === true ? '_p' : ''}${distinct === true ? '_d' : ''}_${slot}_${windowUs}${agoUs === undefined ? '' : `_${agoUs}`}`,
         aggregate,
         slot,
         windowUs,
@@ -237,6 +240,10 @@ export function layoutOf(
   const whole = groups.flatMap((_, group): SlotLayout[] => [
     { partial: 'count', input: null, group },
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
+    ...(['firstN', 'lastN'] as const).flatMap((partial): SlotLayout[] => [
+      { partial, input: type, size: 3, group },
+      { partial, input: type, size: 2, distinct: true, group },
+    ]),
     ...(['minBy', 'maxBy'] as const).flatMap((partial): SlotLayout[] => [
       { partial, input: type, order: ORDER, group },
       // And the other way round: every type is an order.

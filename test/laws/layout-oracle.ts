@@ -23,6 +23,8 @@ export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout
       name,
       aggregate: aggregate as AggregateName,
       population,
+      size: slots[slot]!.size,
+      distinct: slots[slot]!.distinct,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
       by: slots[slot]!.by === undefined ? undefined : { ...slots[slot]!.by, of: () => null },

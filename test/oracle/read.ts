@@ -1,6 +1,7 @@
 /** Feature values of one entity at a time, in training and in serving, written from design §5 alone. */
 import { dividedValue } from './divided.ts';
 import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
+import { listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar } from './order.ts';
 import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
 import { covers, tileOf } from './window.ts';
@@ -116,6 +117,13 @@ function aggregateOf<Row>(view: OracleView<Row>, index: number, nonNull: readonl
       return nonNull.reduce((best, event) => (inOrder(view, index, event, best) < 0 ? event : best)).inputs[index]!;
     case 'last':
       return nonNull.reduce((best, event) => (inOrder(view, index, event, best) > 0 ? event : best)).inputs[index]!;
+    case 'firstN':
+    case 'lastN': {
+      // "in the order of §5, ascending; distinct keeps each value's latest (first) place"
+      const inTheirOrder = nonNull.toSorted((a, b) => inOrder(view, index, a, b)).map(({ inputs }) => inputs[index]!);
+      const rule = { kind: feature.aggregate, n: feature.size!, distinct: feature.distinct ?? false };
+      return listText(type, listed(type, inTheirOrder, rule));
+    }
     case 'minBy':
       return nonNull.reduce((best, event) => (byOrder(view, index, event, best) < 0 ? event : best)).inputs[index]!;
     case 'maxBy':

@@ -3,12 +3,13 @@
  * A test holds the two together.
  */
 import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
+import { listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar, type OracleType } from './order.ts';
 import { windowValue } from './read.ts';
-import { type OracleAggregate, type OracleEvent, type OracleView, spanOf } from './view.ts';
+import { type OracleEvent, type OracleView, spanOf } from './view.ts';
 import { tileOf } from './window.ts';
 
-type Additive = Exclude<OracleAggregate, 'first' | 'last' | 'minBy' | 'maxBy' | 'variance' | 'stddev'>;
+type Additive = 'count' | 'sum' | 'avg' | 'min' | 'max';
 
 /** An entity's events by (event time, id, else partition and offset); what ties still has one order only, being equal. */
 export function sortedEvents<Row>({ idType }: OracleView<Row>, events: readonly OracleEvent[]): OracleEvent[] {
@@ -44,6 +45,11 @@ export function sortedTrainingValues<Row>(
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);
     if (aggregate === 'minBy' || aggregate === 'maxBy')
       return extremeOf(sorted.slice(from, until), index, feature.order!.type, aggregate);
+    if (aggregate === 'firstN' || aggregate === 'lastN') {
+      const inTheirOrder = valuesOf(sorted, index, from, until);
+      const rule = { kind: aggregate, n: feature.size!, distinct: feature.distinct ?? false };
+      return inTheirOrder.length === 0 ? null : listText(type, listed(type, inTheirOrder, rule));
+    }
     if (aggregate === 'variance' || aggregate === 'stddev') {
       const exact = aggregate === 'variance' ? exactVariance : exactStddev;
       return exact(type, valuesOf(sorted, index, from, until), feature.population ?? false);

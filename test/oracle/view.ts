@@ -14,7 +14,9 @@ export type OracleAggregate =
   | 'minBy'
   | 'maxBy'
   | 'variance'
-  | 'stddev';
+  | 'stddev'
+  | 'firstN'
+  | 'lastN';
 
 export interface OracleInput<Row> {
   readonly type: OracleType;
@@ -28,6 +30,9 @@ export interface OracleFeature<Row> {
   readonly input: OracleInput<Row> | null;
   /** Of `variance` and `stddev`. */
   readonly population?: boolean | undefined;
+  /** Of `firstN` and `lastN`: n. */
+  readonly size?: number | undefined;
+  readonly distinct?: boolean | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
   /** `.by`: what divides its events. */

@@ -4,13 +4,16 @@ import { join } from 'node:path';
 import {
   DuckDBDateValue,
   DuckDBDecimalValue,
+  DuckDBListValue,
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBValue,
 } from 'duckdb';
 import { afterEach } from 'vitest';
 import { type Cell, isCellError } from '../../engine/values/cell.ts';
-import type { ResultType } from '../../engine/values/result-type.ts';
+import { openedValue } from '../../engine/values/composite-text.ts';
+import type { ScalarValue } from '../../engine/values/field-type.ts';
+import { isScalarType, type ResultType } from '../../engine/values/result-type.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 
 const folders: string[] = [];
@@ -70,6 +73,7 @@ export async function readParquet(path: string): Promise<ParquetFile> {
 
 function plain(value: DuckDBValue): unknown {
   if (value instanceof DuckDBTimestampTZValue || value instanceof DuckDBTimestampValue) return Number(value.micros);
+  if (value instanceof DuckDBListValue) return value.items.map(plain);
   if (value instanceof DuckDBDecimalValue || value instanceof DuckDBDateValue) return value.toString();
   return value;
 }
@@ -77,5 +81,9 @@ function plain(value: DuckDBValue): unknown {
 /** How a feature's cell reads in `ParquetFile`: an error is null there. */
 export function expectedCell(type: ResultType, cell: Cell): unknown {
   if (isCellError(cell)) return null;
+  if (type.kind === 'list' && isScalarType(type.item)) {
+    const item = type.item;
+    return (openedValue(type)(cell) as readonly ScalarValue[] | null)?.map((each) => expectedCell(item, each)) ?? null;
+  }
   return type.kind === 'int' && typeof cell === 'number' ? BigInt(cell) : cell;
 }

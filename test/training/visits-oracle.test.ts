@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CompiledService } from '../../engine/define/compiled-view.ts';
@@ -104,7 +105,7 @@ async function expectSet(
       if (value === OUT_OF_RANGE) outOfRange.set(name, (outOfRange.get(name) ?? 0) + 1);
       const expected = typeof value === 'symbol' ? null : expectedCell(view.layout.features[feature]!.result, value);
       const cell = rows[index]![`visitor_visits__${name}`];
-      if (!Object.is(cell, expected)) differences.push({ who, atUs, name, cell, expected });
+      if (!isDeepStrictEqual(cell, expected)) differences.push({ who, atUs, name, cell, expected });
     }
   }
   expect(differences).toEqual([]);

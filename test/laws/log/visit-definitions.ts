@@ -86,6 +86,13 @@ const visits = featureView('visitor_visits', {
     s_of_most_x: f.maxBy('s', 'x').over('50m', { hop: '7m' }),
     n_of_least_p: f.minBy('n', 'p'),
     p_by_rest_1d: f.maxBy('p', (e) => (e.n === null ? null : e.n % 2), { byType: z.int() }).over('1d'),
+    last_3_s_50m: f.lastN('s', 3).over('50m', { hop: '7m' }),
+    last_2_n_each: f.lastN('n', 2, { distinct: true }),
+    first_4_p_1d_before: f
+      .firstN('p', 4)
+      .where((e) => e.x !== null)
+      .over('1d', { ago: '1d' }),
+    first_2_s_each_or: f.firstN('s', 2, { distinct: true }).over('2h').default(['none']),
     odd: f.sum(
       (e) => {
         if (e.n === 13) throw new Error('unlucky');
