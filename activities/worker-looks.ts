@@ -1,7 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { MetricMeter } from '@temporalio/common';
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import type { BoundCatalogOptions } from '../engine/archive/bound-catalog.ts';
 import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
@@ -30,6 +29,12 @@ export interface WorkerLook {
   stop(): Promise<void>;
 }
 
+/** What of a logger looks need. */
+export interface LookLog {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+}
+
 export interface WorkerLooksOptions {
   /** The tasks that this worker takes. */
   readonly roles: readonly string[];
@@ -43,7 +48,7 @@ export interface WorkerLooksOptions {
   readonly keys: BundleKeys;
   readonly bounds: BoundCatalogOptions['bounds'];
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: LookLog;
   /** Where metrics are shown, and how the services are; null: nobody asks for them. */
   readonly shown: { readonly meter: MetricMeter; readonly checks: ReachableServices } | null;
 }

@@ -88,7 +88,7 @@ describe('a service of roles', () => {
         return (...args: unknown[]): unknown => {
           // Keys are sent in binary, each column as one array.
           const { values = [] } = args[0] as { readonly values?: readonly unknown[] };
-          asked.push(String(Buffer.concat(values.filter(Buffer.isBuffer))));
+          asked.push(String(Buffer.concat(values.filter((each) => Buffer.isBuffer(each)))));
           return value.apply(target, args) as unknown;
         };
       },

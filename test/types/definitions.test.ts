@@ -234,19 +234,19 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       // @ts-expect-error one window a feature
       aa: f.count().over('1d').over('2d'),
       // @ts-expect-error a double is no category
-      ba: f.count().by('ratio'),
+      ca: f.count().by('ratio'),
       // @ts-expect-error no such field
-      bb: f.count().by('nope'),
+      cb: f.count().by('nope'),
       // @ts-expect-error one division a feature
-      bc: f.count().by('city').by('kind'),
+      cc: f.count().by('city').by('kind'),
       // @ts-expect-error a category by function is text, or what its type says
-      bd: f.count().by((e) => e.ratio),
+      cd: f.count().by((e) => e.ratio),
       // @ts-expect-error a double is no category by function either
-      be: f.count().by((e) => e.ratio, { type: z.number() }),
+      ce: f.count().by((e) => e.ratio, { type: z.number() }),
       // @ts-expect-error a default of a map is a map
-      bf: f.count().by('city').default(0),
+      cf: f.count().by('city').default(0),
       // @ts-expect-error a default before it is of another type
-      bg: f.count().default(0).by('city'),
+      cg: f.count().default(0).by('city'),
       // @ts-expect-error a deviation of text
       u: f.stddev('city'),
       // @ts-expect-error a variance of a time by function
