@@ -49,6 +49,8 @@ export interface ViewStatus {
   readonly entities: number | null;
   /** Whether that is Postgres' own count of a large table: some per cent off at the worst. */
   readonly entitiesEstimated: boolean;
+  /** Rows of expired entities that the stream of the served version has removed. */
+  readonly expiredRows: number;
   /** Records between the stream's next offsets and the present end of the topic, open transactions included; null without a topic. */
   readonly lag: number | null;
   /** That which readers are told the age of (`viewWatermark`): partitions that lag hold it back. ISO UTC. */
@@ -210,6 +212,7 @@ async function statusOf(
     semantics: live?.semantics ?? null,
     entities: stored?.entities ?? null,
     entitiesEstimated: stored?.isEstimate ?? false,
+    expiredRows: live?.expiredRows ?? 0,
     lag:
       live === null || live.topic === null || failure !== null
         ? null

@@ -114,6 +114,12 @@ export const METRICS = {
     labels: ['view', 'kind'],
     help: 'Commit records that were merged into others, and dead letters that were dropped, to stay within what is kept.',
   },
+  millrace_view_expired_rows: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['view'],
+    help: 'Rows of expired entities (`expire`) that the stream of the live version has removed.',
+  },
   millrace_parity_cells_compared: {
     kind: 'gauge',
     from: 'serve',

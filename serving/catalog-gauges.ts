@@ -29,7 +29,9 @@ export class CatalogGauges {
     for (const gauge of Object.values<Gauge>(all)) gauge.reset();
     all.databaseUp.set(found === null ? 0 : 1);
     const secondsSince = (us: number): number => Math.max(0, nowUs - us) / 1_000_000;
-    for (const { view, lag, watermarkUs, committedAtUs, mostlyInvalid, semantics, counts } of found?.progress ?? []) {
+    for (const progress of found?.progress ?? []) {
+      const { view, lag, watermarkUs, committedAtUs, mostlyInvalid, semantics, counts, expiredRows } = progress;
+      all.expired.set({ view }, expiredRows);
       all.mostlyInvalid.set({ view }, mostlyInvalid);
       all.upgrading.set({ view }, isRetired(semantics) ? 1 : 0);
       if (lag !== null) all.lag.set({ view }, lag);
@@ -68,6 +70,7 @@ function gaugesOf(registry: Registry) {
     mostlyInvalid: gaugeOf(registry, 'millrace_view_mostly_invalid_partitions'),
     upgrading: gaugeOf(registry, 'millrace_view_upgrading'),
     kept: gaugeOf(registry, 'millrace_view_kept_bytes'),
+    expired: gaugeOf(registry, 'millrace_view_expired_rows'),
     dropped: gaugeOf(registry, 'millrace_view_dropped_rows'),
     cells: gaugeOf(registry, 'millrace_parity_cells_compared'),
     differing: gaugeOf(registry, 'millrace_parity_cells_differing'),

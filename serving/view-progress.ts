@@ -19,6 +19,8 @@ export interface ViewProgress {
   readonly committedAtUs: number | null;
   /** Where records and rows of history went: those of the build and of the stream since. */
   readonly counts: LogCounts;
+  /** Rows of expired entities that its stream has removed. */
+  readonly expiredRows: number;
 }
 
 /**
@@ -35,6 +37,7 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     committed_at: number | null;
     counts: Partial<LogCounts>;
     partition_counts: Partial<LogCounts>[];
+    expired_rows: number | null;
   }>({
     text: `
       SELECT v.view,
@@ -44,7 +47,8 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
         (v.layout->>'semantics')::int AS semantics,
         max(o.updated_at) AS committed_at,
         v.counts,
-        coalesce(jsonb_agg(o.counts) FILTER (WHERE o.view IS NOT NULL), '[]') AS partition_counts
+        coalesce(jsonb_agg(o.counts) FILTER (WHERE o.view IS NOT NULL), '[]') AS partition_counts,
+        (SELECT (to_jsonb(w)->>'expired_rows')::bigint FROM ${CATALOG.text}.view_version w WHERE w.view = v.view AND w.status = 'live') AS expired_rows
       FROM ${CATALOG.text}.view_version v
       LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version
       WHERE v.status = 'live'
@@ -60,6 +64,7 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
     semantics: row.semantics,
     committedAtUs: row.committed_at,
     counts: sumOf([row.counts, ...row.partition_counts]),
+    expiredRows: row.expired_rows ?? 0,
   }));
 }
 

@@ -158,7 +158,10 @@ function print(
   if (row.sample !== null) output.line(`  sample   ${sampleText(row.sample)}`);
   if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
-  if (row.expire !== null) output.line(`  expire   ${row.expire} after its newest event an entity reads as never seen`);
+  if (row.expire !== null) {
+    const rows = row.keptExpired === null ? 'its row goes later' : `rows stay: ${row.keptExpired}`;
+    output.line(`  expire   ${row.expire} after its newest event an entity reads as never seen; ${rows}`);
+  }
   for (const line of logLines(row.servedRecord)) output.line(`  log      ${line}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
     new: 'nothing yet',

@@ -106,6 +106,7 @@ function print(output: Output, statuses: readonly ViewStatus[], detailed: boolea
       const gone = firstDroppedAt === null ? '' : `; ${count(droppedRows)} were ${words[1]} since ${firstDroppedAt}`;
       output.line(`${words[0]} kept: ${count(rows)}, ${megabytes(bytes)}${gone}`);
     }
+    if (status.expiredRows > 0) output.line(`expired: ${count(status.expiredRows)} rows removed`);
     if (status.servedSince !== null) output.line(`served since ${isoMicros(status.servedSince)}`);
     if (status.accepts.length > 0) output.line(`next: ${status.accepts.join(', ')}`);
   }

@@ -1,13 +1,17 @@
 import type { CompiledView } from '../define/compiled-view.ts';
+import { formatDuration } from '../define/duration.ts';
 import { haveSameStates } from '../define/state-tag.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { processHashes } from '../history/file-hashes.ts';
 import { filesSince } from '../history/files-since.ts';
 import type { Queryable } from '../postgres/queryable.ts';
-import { streamOffsets } from '../postgres/stream-offsets.ts';
+import { type StreamOffset, streamOffsets } from '../postgres/stream-offsets.ts';
 import type { ViewVersion } from '../postgres/view-versions.ts';
 import { checkAnchor } from '../topic/check-anchor.ts';
 import type { LogReader } from '../topic/log-reader.ts';
+import { removableBeforeUs } from '../state/removable-rows.ts';
+import { highestWatermark } from '../topic/watermark.ts';
 
 export interface ObstacleOptions {
   readonly view: CompiledView;
@@ -27,7 +31,7 @@ export interface ObstacleOptions {
  * await statesObstacle({ view, live, pool, reader }); // 'the history has 1 file more: 2026-07-02.parquet'
  */
 export async function statesObstacle(options: ObstacleOptions): Promise<string | null> {
-  const { view, live, signal } = options;
+  const { view, live, pool, signal } = options;
   const { source, tags } = view;
   if (live.tags === null || tags === undefined) return `version ${live.version} is older than tags`;
   if (!haveSameStates(live.tags, tags) || live.semantics !== view.layout.semantics)
@@ -37,7 +41,25 @@ export async function statesObstacle(options: ObstacleOptions): Promise<string |
     const since = await filesSince(source, live.history?.files ?? [], processHashes, signal);
     if (since !== null) return `since version ${live.version} the history has ${since}`;
   }
-  return source.topic === null ? null : await topicObstacle(options, source.topic);
+  if (source.topic === null) return null;
+  if (hasRemovedRows(view, live, await streamOffsets(pool, view.name, live.version)))
+    return `rows that had expired in version ${live.version} were removed, and would be found: ${expiryText(live.layout)} there, ${expiryText(view.layout)} here`;
+  return await topicObstacle(options, source.topic);
+}
+
+/** Whether rows of a version are gone that another definition of the same states does not do without yet. */
+export function hasRemovedRows(
+  view: CompiledView,
+  { expiredBeforeUs, historyWatermarkUs }: Pick<ViewVersion, 'expiredBeforeUs' | 'historyWatermarkUs'>,
+  offsets: readonly Pick<StreamOffset, 'watermarkUs'>[],
+): boolean {
+  if (expiredBeforeUs === null) return false;
+  const beforeUs = removableBeforeUs(view, highestWatermark(offsets, historyWatermarkUs));
+  return beforeUs === null || beforeUs < expiredBeforeUs;
+}
+
+function expiryText({ expireUs }: ViewLayout): string {
+  return expireUs === undefined ? 'no expire' : `expire ${formatDuration(expireUs)}`;
 }
 
 /** A topic that is not the one that was read any more is read anew, and not gone on with. */

@@ -16,6 +16,7 @@ import type { ProgressReporter } from './backfill-progress.ts';
 import { type HeldVersion, holdVersion } from './build-attempt.ts';
 import { deleteProgress } from './saved-progress.ts';
 import { dropSavedStates } from './saved-states.ts';
+import { hasRemovedRows } from './states-obstacle.ts';
 
 export interface TakeStatesOptions {
   readonly pool: pg.Pool;
@@ -39,7 +40,7 @@ export interface TakenStates {
 /**
  * Makes a version that has been begun of the live version's states, in one transaction: states, offsets, ids and dead letters of one instant, between two
  * commits of its stream, which goes on meanwhile. Its cut is where that stream stood: what it is then is what a build from the log up to there would have
- * come to. Null, with nothing done, where the version is not live any more, or some state of it is of another layout or without a checksum.
+ * come to. Null, with nothing done, where the version is not live any more, rows of it are gone that this definition would find, or some state of it is of another layout or without a checksum.
  *
  * @throws MillraceError `backfill-superseded`, and the signal's reason
  */
@@ -65,6 +66,9 @@ async function taken(client: pg.PoolClient, options: TakeStatesOptions): Promise
   await holdVersion(client, held);
   const live = await viewVersion(client, name, from);
   if (live?.status !== 'live') throw new NotToBeTaken();
+  const offsets = await streamOffsets(client, name, from);
+  // Its stream may have removed rows since it was looked whether they are missed.
+  if (hasRemovedRows(view, live, offsets)) throw new NotToBeTaken();
   progress.entities = live.entities;
   progress.begin('copy');
   const entities = await copyRetagged(
@@ -83,7 +87,6 @@ async function taken(client: pg.PoolClient, options: TakeStatesOptions): Promise
   await finishStateTable(client, layout, stateTable);
   signal?.throwIfAborted();
   progress.begin('verify');
-  const offsets = await streamOffsets(client, name, from);
   await copyDeadLetters(client, name, from, version);
   await copyDedupeIds(client, name, from, version);
   await insertStreamOffsets(
@@ -92,8 +95,9 @@ async function taken(client: pg.PoolClient, options: TakeStatesOptions): Promise
   );
   const counts = countsOf(live, offsets);
   const cut = live.cut && cutAt(live.cut, offsets, clock);
-  const { history, historyWatermarkUs } = live;
-  await markBuilt(client, { view: name, version, cut, history, counts, entities, historyWatermarkUs, madeFrom: from });
+  const { history, historyWatermarkUs, expiredBeforeUs } = live;
+  const built = { view: name, version, cut, history, counts, entities, historyWatermarkUs, expiredBeforeUs };
+  await markBuilt(client, { ...built, madeFrom: from });
   await deleteProgress(client, name, version);
   await dropSavedStates(client, stateTable);
   return { entities, counts, cut };

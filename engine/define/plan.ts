@@ -2,6 +2,7 @@ import { nameOfType } from '../values/type-name.ts';
 import type { CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
+import { keptExpired } from './kept-expired.ts';
 import { viewsOf } from './service-blocks.ts';
 import { shownInputs } from './shown-inputs.ts';
 import { type FeatureKind, isDerived } from './view-layout.ts';
@@ -37,6 +38,8 @@ export interface PlanRow {
   readonly refresh: string | null;
   /** `180d`; null where entities do not expire. */
   readonly expire: string | null;
+  /** Why rows of what has expired stay in the store; null where they go. */
+  readonly keptExpired: string | null;
   readonly features: readonly PlanFeature[];
   /** The whole fingerprint, and its first 12 digits for a table. */
   readonly fingerprint: string;
@@ -83,6 +86,7 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
       services: services.map((service) => service.name),
       refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
       expire: view.layout.expireUs === undefined ? null : formatDuration(view.layout.expireUs),
+      keptExpired: keptExpired(view.layout, source),
       features: describeFeatures(view),
       fingerprint: view.fingerprint,
       shortFingerprint: view.fingerprint.slice(0, 12),

@@ -16,6 +16,7 @@ import { storedListings } from '../postgres/history-listings.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
 import { kafkaNotConfigured } from '../topic/topic-errors.ts';
+import { highestWatermark } from '../topic/watermark.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
@@ -223,6 +224,7 @@ class Audit {
       entities,
       sample: isStoreCompared ? sample : null,
       commits,
+      watermarkUs: highestWatermark(snapshot.offsets, version.historyWatermarkUs),
       figures: this.#figures,
       skipped: this.#skipped,
     });
@@ -258,6 +260,7 @@ class Audit {
         entities,
         sample: null,
         commits,
+        watermarkUs: null,
         figures: this.#figures,
         skipped: this.#skipped,
       });

@@ -12,6 +12,8 @@ export interface AuditedRead {
   differing: number;
   /** Of a read that found no state: the first commit from which on it would have found one; -1 where there is none. */
   foundSince: number;
+  /** What it read is of a time at which that had not expired, while it had by the time it was served: its row may have been gone. */
+  isOfPast: boolean;
 }
 
 /** What differs between a stored state and the one the log gives. */

@@ -1,4 +1,5 @@
 import { emptyPrepared } from '../define/empty-prepared.ts';
+import { keptExpired } from '../define/kept-expired.ts';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CommitTimeline } from '../archive/commit-timeline.ts';
 import type { ScalarValue } from '../values/field-type.ts';
@@ -8,6 +9,7 @@ import { isMillraceError } from '../errors/millrace-error.ts';
 import { ServedReadDecoder } from '../served/served-read.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import { StateInspector } from '../state/inspect-state.ts';
+import { CorruptState, openStored } from '../state/stored-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { type AuditedEntity, auditedEntity, type AuditedRead } from './audited-entity.ts';
 import { checkStored } from './check-stored.ts';
@@ -37,9 +39,14 @@ export interface ReplayTarget {
   /** Null: only `entities`, and no stored state is compared. */
   readonly sample: KeySample | null;
   readonly commits: CommitTimeline | null;
+  /** The highest of the version as of its rows; null where it has none, and where none is compared. */
+  readonly watermarkUs: number | null;
   readonly figures: ComparedFigures;
   readonly skipped: Skipped;
 }
+
+/** Reads of a past in which an entity had not expired, which it had by the time of the answer: its row may have been gone, or made anew. */
+const ROW_EXPIRED = 'row-expired';
 
 /** States are compared in steps of this many, so that heartbeats and signals are not kept waiting. */
 const ENTITIES_PER_TURN = 500;
@@ -54,10 +61,12 @@ export class EntityReplay {
   readonly #inspector: StateInspector;
   readonly #decoder: ServedReadDecoder;
   readonly #nothing: EntityState;
+  readonly #losesRows: boolean;
 
   constructor(target: ReplayTarget) {
     this.#target = target;
-    const { layout, derived } = target.view;
+    const { layout, source, derived } = target.view;
+    this.#losesRows = layout.expireUs !== undefined && keptExpired(layout, source) === null;
     this.#reducer = createViewReducer(layout, derived);
     this.#inspector = new StateInspector(layout);
     this.#decoder = new ServedReadDecoder(layout);
@@ -122,9 +131,17 @@ export class EntityReplay {
     }
   }
 
+  /** A state that is found at a read's time and was not at that of its answer, where rows go: what there was of it cannot be told. */
+  #isOfPast({ served }: AuditedRead, state: EntityState): boolean {
+    return (
+      this.#losesRows && this.#reducer.finds(state, served.asOfUs) && !this.#reducer.finds(state, served.servedAtUs)
+    );
+  }
+
   /** @param state null where any answer is wrong */
   #compare(entity: AuditedEntity, read: AuditedRead, state: EntityState | null): void {
     const { figures, skipped } = this.#target;
+    if (read.isOfPast || (state !== null && this.#isOfPast(read, state))) return skip(skipped, ROW_EXPIRED);
     let served: ReturnType<ServedReadDecoder['values']>;
     try {
       served = this.#decoder.values(read.served);
@@ -147,6 +164,7 @@ export class EntityReplay {
       const read = reads[entity.nextUnfound]!;
       if (read.seq !== null || !this.#reducer.finds(state, read.served.asOfUs)) return;
       read.foundSince = seq;
+      read.isOfPast = this.#isOfPast(read, state);
     }
   }
 
@@ -166,8 +184,18 @@ export class EntityReplay {
     }
   }
 
+  /** Whether a read at the watermark sees anything of an entity, be it what is stored or what should be: no other rows are held to the log. */
+  #isSeen({ stored, state }: AuditedEntity): boolean {
+    const { watermarkUs } = this.#target;
+    if (watermarkUs === null || this.#reducer.layout.expireUs === undefined) return true;
+    if (state !== null && this.#reducer.finds(state, watermarkUs)) return true;
+    const opened = stored === null ? this.#nothing : openStored(this.#reducer, stored.state, stored.crc);
+    return opened instanceof CorruptState || this.#reducer.finds(opened, watermarkUs);
+  }
+
   #compareStored(entity: AuditedEntity): void {
     if (!entity.isStoreCompared || (entity.stored === null && entity.state === null)) return;
+    if (!this.#isSeen(entity)) return;
     const { figures, view } = this.#target;
     entity.storedDifference = checkStored(entity, this.#reducer, this.#inspector);
     figures.entities++;

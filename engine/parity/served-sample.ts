@@ -97,7 +97,13 @@ export class ServedSample {
       this.#entities.set(id, entity);
       this.#bytes += entity.bytes;
     }
-    entity.reads.push({ served: read, seq: read.found ? read.seq : null, differing: -1, foundSince: -1 });
+    entity.reads.push({
+      served: read,
+      seq: read.found ? read.seq : null,
+      differing: -1,
+      foundSince: -1,
+      isOfPast: false,
+    });
     const bytes = readBytes(read);
     entity.bytes += bytes;
     this.#bytes += bytes;

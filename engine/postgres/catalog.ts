@@ -67,6 +67,10 @@ export interface CatalogTables {
     commit_id: Generated<string>;
     tags: Json<ViewTags> | null;
     made_from: number | null;
+    expired_rows: Generated<number>;
+    expired_before_us: number | null;
+    expiry_pass_us: number | null;
+    expiry_page: number | null;
   };
   view_bundle: {
     fingerprint: string;

@@ -41,6 +41,8 @@ export function versionOf(row: VersionRow): ViewVersion {
     commitId: row.commit_id ?? null,
     tags: row.tags ?? null,
     madeFrom: row.made_from ?? null,
+    expiredRows: row.expired_rows ?? 0,
+    expiredBeforeUs: row.expired_before_us ?? null,
   };
 }
 

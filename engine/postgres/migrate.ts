@@ -22,6 +22,7 @@ import * as migrationNotes from '../../migrations/0018-migration-notes.ts';
 import * as madeFrom from '../../migrations/0019-made-from.ts';
 import * as serviceVersions from '../../migrations/0020-service-versions.ts';
 import * as serviceBlocks from '../../migrations/0021-service-blocks.ts';
+import * as expiredRows from '../../migrations/0022-expired-rows.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -62,6 +63,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0019-made-from': madeFrom,
   '0020-service-versions': serviceVersions,
   '0021-service-blocks': serviceBlocks,
+  '0022-expired-rows': expiredRows,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

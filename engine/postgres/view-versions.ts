@@ -53,6 +53,10 @@ export interface ViewVersion {
   readonly tags: ViewTags | null;
   /** The version of whose states it was made; null: it was built from the log. */
   readonly madeFrom: number | null;
+  /** Rows of expired entities that its stream has removed. */
+  readonly expiredRows: number;
+  /** Their newest events, and those of the ones that were missing from the start, lay before it, µs; null: every entity's row is there. */
+  readonly expiredBeforeUs: number | null;
 }
 
 export interface NewVersion {
@@ -80,6 +84,8 @@ export interface BuiltVersion {
   readonly historyWatermarkUs: number | null;
   /** Default null: from the log. */
   readonly madeFrom?: number | null | undefined;
+  /** See `ViewVersion`. Default null: every entity's row is there. */
+  readonly expiredBeforeUs?: number | null | undefined;
 }
 
 const VERSIONS = 'view_version';
@@ -161,6 +167,7 @@ export async function markBuilt(on: Queryable, built: BuiltVersion): Promise<voi
         entities: built.entities,
         history_watermark_us: built.historyWatermarkUs,
         made_from: built.madeFrom ?? null,
+        expired_before_us: built.expiredBeforeUs ?? null,
       })
       .where('view', '=', built.view)
       .where('version', '=', built.version)

@@ -45,7 +45,7 @@ export function decodeState(
 ): { newestEventTimeUs: number; groups: TileRows[] } {
   if (bytes.length < HEADER_BYTES) throw stateCorrupt('it ends too early', bytes.length);
   if (bytes[0] !== CODEC_VERSION) throw stateCorrupt(`codec version ${bytes[0]}, expected ${CODEC_VERSION}`, 0);
-  const found = ((bytes[1]! << 24) | (bytes[2]! << 16) | (bytes[3]! << 8) | bytes[4]!) >>> 0;
+  const found = headerTag(bytes);
   if (found !== tag) {
     throw new MillraceError(
       'state-layout-mismatch',
@@ -67,6 +67,11 @@ export function decodeState(
   for (const group of groups) decoded.push(decodeGroup(group, newestEventTimeUs, reader));
   if (reader.remaining > 0) reader.corrupt(`${reader.remaining} bytes too many`);
   return { newestEventTimeUs, groups: decoded };
+}
+
+/** The layout tag that a state's header has. */
+export function headerTag(bytes: Uint8Array): number {
+  return ((bytes[1]! << 24) | (bytes[2]! << 16) | (bytes[3]! << 8) | bytes[4]!) >>> 0;
 }
 
 function decodeGroup(group: TileGroup, newestEventTimeUs: number, reader: ByteReader): TileRows {

@@ -100,7 +100,7 @@ export function tileOf(timeUs: number, hopUs: number): number {
 }
 
 /** The oldest tile that a window of the group can see at any time from `newestUs` on. */
-export function oldestTile(group: TileGroup, newestUs: number): number {
+export function oldestTile(group: Pick<TileGroup, 'hopUs' | 'spanUs'>, newestUs: number): number {
   return group.hopUs === null ? 0 : Math.floor((newestUs - group.spanUs) / group.hopUs);
 }
 

@@ -30,8 +30,12 @@ export interface StreamLimits extends SliceLimits {
   readonly boundsEveryMs: number;
   /** How often offsets are reported to Kafka's group, for lag tools. */
   readonly reportEveryMs: number;
-  /** How often expired dedupe ids are deleted. */
+  /** How often expired dedupe ids are deleted, and how often is looked whether rows of expired entities are to go. */
   readonly expireEveryMs: number;
+  /** Between two steps that remove rows of expired entities … */
+  readonly sweepEveryMs: number;
+  /** … and the pages of the state table that one looks at. */
+  readonly sweepPages: number;
 }
 
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
@@ -44,10 +48,18 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   boundsEveryMs: 5_000,
   reportEveryMs: 5_000,
   expireEveryMs: 60_000,
+  sweepEveryMs: 250,
+  sweepPages: 128,
 };
 
 /** Points of the loop at which a test may make it fail: what is thrown there is treated as the process dying there. */
-export type FailPoint = 'after-fetch' | 'after-cas' | 'before-commit' | 'after-commit';
+export type FailPoint =
+  | 'after-fetch'
+  | 'after-cas'
+  | 'before-commit'
+  | 'after-commit'
+  | 'before-sweep-commit'
+  | 'after-sweep';
 
 /** `until: 'present-end'` is a refresh. */
 export interface RunStreamOptions extends SliceOptions {

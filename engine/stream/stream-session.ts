@@ -13,6 +13,7 @@ import type { SessionEnd } from '../slice/sliced-run.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { Claim } from './claim.ts';
+import { ExpirySweep } from './expiry-sweep.ts';
 import { commitBatch } from './commit-batch.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import { type LoadedSession, loadSession, type WaitTurn } from './load-session.ts';
@@ -58,6 +59,7 @@ export class StreamSession {
   readonly #memory: StreamMemory;
   readonly #cache: StateCache;
   readonly #builder: BatchBuilder;
+  readonly #sweep: ExpirySweep;
   readonly #partitionCount: number;
   #intake: RecordIntake | null = null;
   #committing: Promise<CommitOutcome> | null = null;
@@ -100,6 +102,7 @@ export class StreamSession {
     this.#boundsAtMs = now;
     this.#reportedAtMs = now;
     this.#expiredAtMs = now;
+    this.#sweep = new ExpirySweep(options, limits, claim, [...runs.keys()]);
     const { view, pool } = options;
     this.#builder = new BatchBuilder({
       view,
@@ -178,7 +181,7 @@ export class StreamSession {
     const limits = this.#limits;
     for (;;) {
       if (this.#host.stopping()) return this.#end('stopped');
-      await intake.waitForAny(Math.min(limits.boundsEveryMs, this.#host.leftMs()));
+      await intake.waitForAny(Math.min(limits.boundsEveryMs, this.#sweep.leftMs, this.#host.leftMs()));
       if (!intake.empty) {
         const amount = { records: this.#batchRecords, bytes: this.#batchBytes };
         await intake.waitForRecords(amount, Math.min(limits.batchMs, this.#host.leftMs()));
@@ -191,17 +194,20 @@ export class StreamSession {
         const batch = await this.#builder.build(taken.batches);
         this.#countIds();
         this.#adapt(batch, taken.isFull && intake.holds(amount));
-        const outcome = await this.#settle();
+        const outcome = (await this.#settle()) ?? (await this.#sweep.turn());
         if (outcome !== null) return outcome;
         this.#commit(batch, taken, intake);
       } else {
         // Nothing to overlap with: see the last commit through.
-        const outcome = await this.#settle();
+        const outcome = (await this.#settle()) ?? (await this.#sweep.turn());
         if (outcome !== null) return outcome;
         // Others may wait for what is cached.
         this.#cache.trim(this.#committedBatch);
         // An abort ends the reader as well.
-        if (intake.drained && !this.#host.stopping()) return bounded ? 'read-all' : readerEnded(this.#claim.topic);
+        if (intake.drained && !this.#host.stopping()) {
+          if (!bounded) readerEnded(this.#claim.topic);
+          return (await this.#sweep.finish(() => this.#host.stopping())) ?? 'read-all';
+        }
       }
       const changed = await this.#lookAtBounds(intake);
       if (changed !== null) return this.#end(changed);

@@ -19,3 +19,15 @@ export function viewWatermark(parts: readonly Watermarked[]): number | null {
   if (times.length === 0) return null;
   return times.reduce((a, b) => (lagging.length > 0 ? Math.min(a, b) : Math.max(a, b)));
 }
+
+/**
+ * The highest watermark of a version, µs: whatever lags, the latest time that anything of its log is of. It never falls from commit to commit, partitions
+ * that are added included. Null before the first event.
+ */
+export function highestWatermark(
+  parts: readonly Pick<Watermarked, 'watermarkUs'>[],
+  historyWatermarkUs: number | null,
+): number | null {
+  const known = [historyWatermarkUs, ...parts.map(({ watermarkUs }) => watermarkUs)].filter((us) => us !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}

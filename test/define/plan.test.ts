@@ -21,6 +21,8 @@ test('a plan says what each view is, and what runs', async () => {
     topic: 'flights',
     services: ['delay_model'],
     refresh: null,
+    expire: null,
+    keptExpired: null,
     shortFingerprint: fingerprint.slice(0, 12),
     running,
   });
@@ -86,4 +88,29 @@ test('a plan says what each view is, and what runs', async () => {
   const other = new Map([['route_delays', { ...running, fingerprint: 'other' }]]);
   expect(describePlan(definitions, other)[1]?.change).toBe('changed');
   expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
+});
+
+test('a plan says when entities expire, and why the rows of those that have would stay', async () => {
+  const { views } = await loadDefinitions('features');
+  const view = views.get('airport_traffic')!;
+  const HOUR = 3_600_000_000;
+  const lifetime = { hopUs: null, spanUs: null };
+  const row = ({
+    groups = [{ hopUs: HOUR, spanUs: HOUR }],
+    ...more
+  }: Partial<typeof view.source> & { groups?: object[] }) => {
+    const layout = { ...view.layout, groups: groups as (typeof view.layout)['groups'], expireUs: 7 * 24 * HOUR };
+    const planned = { ...view, layout, source: { ...view.source, ...more } };
+    const [{ expire, keptExpired }] = describePlan({
+      views: new Map([[view.name, planned]]),
+      services: new Map(),
+      sources: new Map(),
+    } as never) as [ReturnType<typeof describePlan>[number]];
+    return [expire, keptExpired];
+  };
+  expect(row({})).toEqual(['7d', null]);
+  expect(row({ groups: [lifetime] })).toEqual(['7d', expect.stringMatching(/over all time/)]);
+  expect(row({ topic: null })).toEqual(['7d', expect.stringMatching(/without a topic/)]);
+  expect(row({ maxAheadUs: Number.POSITIVE_INFINITY })).toEqual(['7d', expect.stringMatching(/maxAhead: false/)]);
+  expect(row({ brokerTime: 'none' })).toEqual(['7d', expect.stringMatching(/brokerTime: 'none'/)]);
 });

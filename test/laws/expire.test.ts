@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { layoutTag } from '../../engine/state/layout-tag.ts';
 import { stateTag } from '../../engine/define/state-tag.ts';
+import type { CompiledSource } from '../../engine/define/compiled-view.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
+import { HEAD_BYTES, newestOfHead, removableBeforeUs } from '../../engine/state/removable-rows.ts';
 import { servedValues, trainingValues } from '../oracle/read.ts';
 import { eventsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { asOracle, expectSameBits, hex, stateOf } from './engine-reads.ts';
@@ -71,3 +73,81 @@ for (const [index, type] of scalarTypes.entries()) {
     }
   });
 }
+
+/** Of what removal depends on, beside the layout. */
+const source = (maxAheadUs: number) => ({ topic: 'events', maxAheadUs, brokerTime: 'record' }) as CompiledSource;
+
+describe('a row that may go is missed by no read, also after a further event', () => {
+  const type = { kind: 'int' } as const;
+  const gone: number[] = [];
+  for (const { tiled } of [{ tiled: tilings.slice(0, 2) }, { tiled: [tilings[3]!] }, { tiled: [tilings[4]!] }]) {
+    test(`${tiled.length} tilings of ${tiled[0]!.hopUs} µs`, () => {
+      fc.assert(
+        fc.property(
+          eventsOf(layoutOf(type, 'id', tiled, false), type, tiled, 6),
+          eventsOf(layoutOf(type, 'id', tiled, false), type, tiled, 6),
+          fc.constantFrom(1, 3, 60_000_001, HOUR),
+          fc.constantFrom(0, 5, HOUR),
+          fc.nat(2),
+          fc.nat(2),
+          (before, after, expireUs, maxAheadUs, pick, step) => {
+            const layout = { ...layoutOf(type, 'id', tiled, false), expireUs };
+            const reducer = createViewReducer(layout);
+            if (before.length === 0) return;
+            const row = stateOf(reducer, before);
+            const newest = Math.max(...before.map(({ eventTimeUs }) => eventTimeUs));
+            // The earliest watermark by which it may go, found by bisection, and the last by which it may not.
+            const goes = (watermarkUs: number): boolean => {
+              const beforeUs = removableBeforeUs({ layout, source: source(maxAheadUs) }, watermarkUs);
+              return beforeUs !== null && newest < beforeUs;
+            };
+            let [low, high] = [newest, newest + 2 * (expireUs + maxAheadUs + 40 * 24 * HOUR)];
+            if (!Number.isSafeInteger(high) || !Number.isSafeInteger(newest - 80 * 24 * HOUR)) return;
+            expect(goes(low)).toBe(false);
+            while (high - low > 1) {
+              const middle = Math.floor((low + high) / 2);
+              if (goes(middle)) high = middle;
+              else low = middle;
+            }
+            const watermarkUs = high + pick;
+            const nowUs = watermarkUs - maxAheadUs;
+            // Dense around what is just found, and just not.
+            const edges = after.map((event, index) =>
+              index === 0 ? { ...event, eventTimeUs: nowUs - expireUs + step } : event,
+            );
+            const kept = reducer.decode(reducer.encode(row));
+            const fresh = reducer.empty();
+            expect(reducer.finds(kept, nowUs)).toBe(false);
+            for (const event of edges) {
+              reducer.apply(kept, event);
+              reducer.apply(fresh, event);
+              expect(reducer.finds(kept, nowUs)).toBe(reducer.finds(fresh, nowUs));
+              if (!reducer.finds(fresh, nowUs)) continue;
+              gone.push(nowUs);
+              expect(hex(reducer.encode(fresh))).toBe(hex(reducer.encode(kept)));
+            }
+          },
+        ),
+        lawRuns(150),
+      );
+    });
+  }
+  test('such rows there were', () => expect(gone.length).toBeGreaterThan(0));
+});
+
+test('the head of a state has its newest event, and of nothing else is one read', () => {
+  const layout = layoutOf({ kind: 'int' }, 'id', [tilings[0]!], false);
+  const reducer = createViewReducer(layout);
+  fc.assert(
+    fc.property(eventsOf(layout, { kind: 'int' }, [tilings[0]!]), (events) => {
+      const bytes = reducer.encode(stateOf(reducer, events));
+      const head = bytes.slice(0, HEAD_BYTES);
+      const newest = Math.max(...events.map(({ eventTimeUs }) => eventTimeUs));
+      expect(newestOfHead(head, reducer.layoutTag)).toBe(events.length === 0 ? null : newest + 0);
+      expect(newestOfHead(head, reducer.layoutTag ^ 1)).toBeNull();
+      expect(newestOfHead(head.slice(0, 5), reducer.layoutTag)).toBeNull();
+      expect(newestOfHead(Uint8Array.from([...head.slice(0, 5), 0x80]), reducer.layoutTag)).toBeNull();
+    }),
+    lawRuns(50),
+  );
+});

@@ -15,8 +15,8 @@ afterEach(async () => {
 });
 
 /** Purchases that expire after 12 hours, shorter than the windows; now is hour 20 and a half. */
-async function world(): Promise<ParityWorld> {
-  const view = spendingView({ topic: 'purchases' });
+async function world(lifetime = true): Promise<ParityWorld> {
+  const view = spendingView({ topic: 'purchases', lifetime });
   open = await openWorld(inject('stack').databaseUrl, {
     view: { ...view, layout: { ...view.layout, expireUs: 12 * HOUR_US } },
     nowUs: START_US + 20.5 * HOUR_US,
@@ -120,4 +120,56 @@ test('an explanation says since when an entity reads as never seen', async () =>
   const before = await explain();
   expect(before).toMatchObject({ found: true, expired: null, seq: 0 });
   expect(before.features[0]).toMatchObject({ value: 2, records: [{}, {}] });
+});
+
+test('rows that were removed are no difference, and rows that a read at the watermark does not see are not compared', async () => {
+  const run = await world(false);
+  const days = 24;
+  for (const customer of ['ana', 'bo', 'cy']) buy(run, customer, 20 - 10 * days);
+  buy(run, 'expired', 1);
+  buy(run, 'ana', 20);
+  await run.backfill();
+  await run.serve([['bo']], { atUs: START_US + (21 - 10 * days) * HOUR_US });
+  buy(run, 'ana', 20.2);
+  await run.stream();
+  const { rows } = await run.pool.query<{ customer: string }>(`SELECT customer FROM ${await run.stateTable()}`);
+  expect(rows.map(({ customer }) => customer).sort()).toEqual(['ana', 'expired']);
+  const keys = [['ana'], ['bo'], ['expired'], ['nobody']];
+  expect((await run.serve(keys)).map(({ found }) => found)).toEqual([true, false, false, false]);
+  // Of a time at which it had not expired: the row of then is gone.
+  expect((await run.serve([['cy']], { atUs: START_US + (21 - 10 * days) * HOUR_US }))[0]).toMatchObject({
+    found: false,
+  });
+  // Late by more than the longest window: it is back, as one who was never seen would be.
+  buy(run, 'bo', 2);
+  buy(run, 'cy', 20);
+  await run.stream();
+  await run.serve(keys);
+  for (const kind of ['audit', 'promotion'] as const)
+    expect(await run.audit({ kind })).toMatchObject({
+      verdict: 'equal',
+      entities: 2,
+      skipped: kind === 'audit' ? { 'row-expired': 2 } : {},
+    });
+  await run.pool.query(`DELETE FROM ${await run.stateTable()} WHERE customer = 'expired'`);
+  expect((await run.audit()).verdict).toBe('equal');
+  await run.pool.query(`DELETE FROM ${await run.stateTable()} WHERE customer = 'cy'`);
+  expect((await run.audit()).verdict).toBe('broken');
+});
+
+test('an expired row that readers find all the same, or find corrupt, is a difference', async () => {
+  const run = await world(false);
+  buy(run, 'ana', 1);
+  buy(run, 'bo', 1);
+  buy(run, 'cy', 20);
+  await run.backfill();
+  expect((await run.audit()).verdict).toBe('equal');
+  await run.corruptState('ana', (state) => {
+    const event = { keyText: 'ana', key: ['ana'], id: 'x', partition: 0, offset: 0, inputs: [true, 5] };
+    run.reducer.apply(state, { ...event, eventTimeUs: START_US + 20 * HOUR_US });
+  });
+  expect(await run.audit()).toMatchObject({ verdict: 'broken', differences: [{ entity: { customer: 'ana' } }] });
+  await run.corrupt('bo', (bytes) => bytes.fill(0xff, 9), false);
+  const { differences } = await run.audit();
+  expect(differences.map(({ entity }) => entity['customer'])).toEqual(['ana', 'bo']);
 });

@@ -215,6 +215,8 @@ describe('the catalog', () => {
       seq: 0,
       sqlSurface: 1,
       stateTable: 'v_v1',
+      expiredRows: 0,
+      expiredBeforeUs: null,
     });
     expect(builtAtUs).toBeGreaterThanOrEqual(createdAtUs);
     expect(publishedAtUs).toBeGreaterThanOrEqual(builtAtUs!);

@@ -263,6 +263,7 @@ describe('the other routes', () => {
     expect(text).toMatch(/millrace_archive_age_seconds\{source="sales"\} 30\n/);
     expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="commits"\} 1100\n/);
     expect(text).toMatch(/millrace_view_kept_bytes\{view="shop_sales",kind="dead-letters"\} 300\n/);
+    expect(text).toMatch(/millrace_view_expired_rows\{view="shop_sales"\} 0\n/);
     expect(text).toMatch(/millrace_view_dropped_rows\{view="shop_sales",kind="dead-letters"\} 5\n/);
     expect(text).toMatch(/millrace_parity_cells_compared\{view="shop_sales"\} 6/);
     expect(text).toMatch(/millrace_parity_cells_differing\{view="shop_sales"\} 2/);
