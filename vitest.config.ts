@@ -32,6 +32,7 @@ const pure = [
   'test/memory/**/*.test.ts',
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
+  'test/insight/**/*.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

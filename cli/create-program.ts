@@ -15,6 +15,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['init'], load: async () => (await import('./commands/init.ts')).addInitCommand },
   { names: ['dev'], load: async () => (await import('./commands/dev.ts')).addDevCommand },
   { names: ['plan'], load: async () => (await import('./commands/plan.ts')).addPlanCommand },
+  { names: ['try'], load: async () => (await import('./commands/try.ts')).addTryCommand },
   { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApplyCommand },
   { names: ['lock'], load: async () => (await import('./commands/lock.ts')).addLockCommand },
   { names: ['list'], load: async () => (await import('./commands/list.ts')).addListCommand },

@@ -34,7 +34,7 @@ export function addInitCommand(program: Command): void {
       for (const path of paths) output.line(`  ${join(name, path)}`);
       if (options.dryRun === true) return output.line('nothing was written');
       output.line(
-        `made ${folder}\n\n  cd ${name}\n  npm install\n  npm test          # the definitions, without services\n  npm run dev\n\nREADME.md tells the next three steps.`,
+        `made ${folder}\n\n  cd ${name}\n  npm install\n  npm test          # the definitions, without services\n  npx millrace try customer_orders   # what its features are like, without services\n  npm run dev\n\nREADME.md tells the next three steps.`,
       );
     });
 }

@@ -226,6 +226,13 @@ export const ERROR_CODES = {
     'unstorable-text': 'A text has the character U+0000, which Postgres does not store.',
     'sql-view-in-use': 'A SQL view cannot be replaced while something stands on it.',
   },
+  'Trying features': {
+    'try-needs-history':
+      'A view that is to be tried reads a source without files: nothing else is read without services.',
+    'label-constant': 'The label to be told has one value in all rows, or none.',
+    'label-unusable': 'The label to be told is neither yes or no, nor a number, nor one of a few categories.',
+    'nothing-before-labels': 'No row has an event of its entity before its time: there is nothing to measure.',
+  },
   'Training sets': {
     'unknown-mode': 'A training set was asked for in a mode that does not exist.',
     'bad-share': 'A share of the rows or entities of a training set is none: it is not between 0 and 1.',

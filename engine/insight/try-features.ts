@@ -1,0 +1,206 @@
+import { mkdir } from 'node:fs/promises';
+import type { CompiledService } from '../define/compiled-view.ts';
+import { blockOf, viewsOf } from '../define/service-blocks.ts';
+import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
+import { withBatchMemory } from '../memory/duckdb-memory.ts';
+import { processMemory } from '../memory/process-memory.ts';
+import { listingsOfProcess } from '../history/history-listing.ts';
+import { readEventTime } from '../training/event-time-reading.ts';
+import { ExportProgress } from '../training/export-progress.ts';
+import { prepareSpine } from '../training/prepare-spine.ts';
+import { openReadContext } from '../training/read-context.ts';
+import type { Reading } from '../training/reading.ts';
+import { checkShare } from '../training/sample.ts';
+import { findSpineFile } from '../training/spine-file.ts';
+import { entitiesOf, LABELS_TABLE, placesOf, type SpinePlace } from '../training/spine-labels.ts';
+import type { SpineColumn } from '../training/spine-columns.ts';
+import { LEAST_EXPORT_MEMORY, SweepMemory } from '../training/sweep-memory.ts';
+import type { ReadingOptions } from '../training/training-types.ts';
+import { type ViewsLog, viewLogs } from '../training/view-logs.ts';
+import { formatDateTime } from '../values/iso-time.ts';
+import { EVENT_ROWS, stageEventLabels } from './event-labels.ts';
+import { type Label, labelledRows } from './label-kind.ts';
+import { LabelSample } from './label-sample.ts';
+import { measureBlock } from './measure-block.ts';
+import { labelColumn, readLabel } from './read-label.ts';
+import { numberRows } from './row-columns.ts';
+import { refuseNothing, refuseWithoutHistory } from './try-faults.ts';
+import { notesOf } from './try-notes.ts';
+import { SPINE_ROWS, type TryOptions } from './try-options.ts';
+import type { TriedFeature, TriedLabel, TriedRows, TriedBlock, TryReport } from './try-report.ts';
+
+/**
+ * Reads features over the files of a history, as a training set by event time has them, and says what they are like: how often there is a value, how
+ * values are spread, and what each tells of a label by itself. Without any service: topics are not read.
+ *
+ * @throws MillraceError `try-needs-history`, `nothing-before-labels`, `label-constant`, `label-unusable`, `spine-column-missing`, and what an export by event
+ * time throws of spine and history
+ * @example
+ * const report = await tryFeatures({ subject: 'service delay_model', service, spine: 'labels.parquet', label: 'late', spillDir, clock: systemClock });
+ */
+export async function tryFeatures(options: TryOptions): Promise<TryReport> {
+  const { memory = processMemory(), spillDir, subject } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const startedMs = options.clock.monotonicMs();
+  refuseWithoutHistory(options.service);
+  await mkdir(spillDir, { recursive: true });
+  return await withBatchMemory(memory, LEAST_EXPORT_MEMORY, `try of ${subject}`, { signal }, async (held) => {
+    const duckdb = await openDuckDb({ memory, tempDir: spillDir });
+    try {
+      const report = await new Trial(options, duckdb, new SweepMemory(held), signal).run();
+      return { ...report, seconds: (options.clock.monotonicMs() - startedMs) / 1000 };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      await duckdb.close();
+    }
+  });
+}
+
+/** Label rows in DuckDB, ready to be read. */
+interface StagedRows {
+  readonly rows: number;
+  readonly of: TriedRows['of'];
+  readonly label: SpineColumn | null;
+}
+
+class Trial {
+  readonly #options: TryOptions;
+  readonly #reading: ReadingOptions;
+  readonly #duckdb: DuckDb;
+  readonly #memory: SweepMemory;
+  readonly #signal: AbortSignal;
+  readonly #places: readonly SpinePlace[];
+
+  constructor(options: TryOptions, duckdb: DuckDb, memory: SweepMemory, signal: AbortSignal) {
+    const { timeColumn, timeZone, timeAt, spillDir, clock } = options;
+    const service = options.spine === undefined ? plainViews(options.service) : options.service;
+    this.#options = options;
+    this.#reading = { service, timeColumn, timeZone, timeAt, mode: 'event-time', reader: null, spillDir, clock };
+    this.#duckdb = duckdb;
+    this.#memory = memory;
+    this.#signal = signal;
+    this.#places = placesOf(service);
+  }
+
+  async run(): Promise<Omit<TryReport, 'seconds'>> {
+    const { subject } = this.#options;
+    const progress = new ExportProgress(this.#options.clock, this.#options.onProgress);
+    const logs = await viewLogs({ options: this.#reading, signal: this.#signal });
+    const staged = await this.#stage(logs);
+    await numberRows(this.#duckdb, this.#signal);
+    // Before the long part: what is wrong with a label is told at once.
+    const label = staged.label === null ? null : await readLabel(this.#duckdb, staged.label, staged.rows, this.#signal);
+    progress.expect(logs.map(() => staged.rows));
+    progress.phase('sweep');
+    const context = await openReadContext(this.#reading, {
+      duckdb: this.#duckdb,
+      memory: this.#memory,
+      progress,
+      places: this.#places,
+      entities: entitiesOf(this.#places),
+      rows: staged.rows,
+      signal: this.#signal,
+    });
+    const reading = await readEventTime(context, logs);
+    const blocks: TriedBlock[] = [];
+    const features: TriedFeature[] = [];
+    for (const read of reading.blocks) {
+      const measured = await measureBlock(this.#duckdb, { read, label, rows: staged.rows, signal: this.#signal });
+      features.push(...measured.features);
+      const { name, view } = read.block;
+      const found = measured.rows - read.rowsWithoutState;
+      blocks.push({ block: name, view: view.name, rows: measured.rows, found });
+    }
+    const span = await this.#span();
+    await refuseNothing({ context, logs, blocks, span });
+    if (label !== null) features.sort((a, b) => (b.strength?.score ?? 0) - (a.strength?.score ?? 0));
+    const report = {
+      subject,
+      history: historyOf(reading),
+      rows: { rows: staged.rows, from: formatDateTime(span.fromUs), to: formatDateTime(span.toUs), of: staged.of },
+      label: label === null ? null : triedLabel(label, staged.rows),
+      blocks,
+      features,
+    };
+    return { ...report, notes: notesOf(report) };
+  }
+
+  async #stage(logs: readonly ViewsLog[]): Promise<StagedRows> {
+    const { spine, label, sample, clock, onProgress } = this.#options;
+    const [duckdb, signal] = [this.#duckdb, this.#signal];
+    if (spine === undefined) {
+      const of = await stageEventLabels({
+        duckdb,
+        logs,
+        places: this.#places,
+        listings: listingsOfProcess(clock),
+        size: sample ?? { rows: EVENT_ROWS },
+        signal,
+        onProgress: (rows, totalRows) => onProgress?.({ phase: 'events', rows, totalRows }),
+      });
+      return { rows: of.rows, of: { kind: 'events', ...of }, label: null };
+    }
+    const size = sample ?? { rows: SPINE_ROWS };
+    const taken = new LabelSample('rows' in size ? size.rows : Number.POSITIVE_INFINITY);
+    const reading = 'share' in size && size.share < 1 ? { ...this.#reading, sample: size.share } : this.#reading;
+    checkShare('sample', reading.sample);
+    const file = await findSpineFile(spine);
+    const prepared = await prepareSpine(reading, duckdb, file, this.#places, signal, taken.keep);
+    const { keys, ofKeys, ofRows } = taken.kept;
+    const ofShare = prepared.sample;
+    return {
+      rows: prepared.rows,
+      of: {
+        kind: 'spine',
+        path: spine,
+        keys,
+        // Of a share they were not counted before it was taken.
+        ofKeys: ofShare === null ? ofKeys : null,
+        ofRows: ofShare?.ofRows ?? ofRows,
+      },
+      label: label === undefined ? null : labelColumn(spine, prepared.columns, label),
+    };
+  }
+
+  async #span(): Promise<{ readonly fromUs: number; readonly toUs: number }> {
+    const [found] = await this.#duckdb.query<{ first: bigint; last: bigint }>(
+      `SELECT min(time_us) AS first, max(time_us) AS last FROM ${LABELS_TABLE}`,
+    );
+    return { fromUs: Number(found?.first), toUs: Number(found?.last) };
+  }
+}
+
+/** The views of a service, each once and as itself: rows that are made of events know no roles. */
+function plainViews(service: CompiledService): CompiledService {
+  return { ...service, blocks: viewsOf(service).map((view) => blockOf(view)) };
+}
+
+function historyOf({ sources }: Reading): TryReport['history'] {
+  return sources.map(({ source, history }) => ({
+    source,
+    files: history.length,
+    bytes: history.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    rows: history.reduce((sum, { rows = 0 }) => sum + rows, 0),
+  }));
+}
+
+function triedLabel(label: Label, rows: number): TriedLabel {
+  const labelled = labelledRows(label);
+  return {
+    column: label.column,
+    kind: label.kind,
+    rows: labelled,
+    nulls: rows - labelled,
+    positive:
+      label.kind === 'binary'
+        ? {
+            value: label.positive,
+            negative: label.negative,
+            rows: label.codes.reduce((sum, code) => sum + (code === 1 ? 1 : 0), 0),
+          }
+        : null,
+    categories: label.kind === 'category' ? label.names.length : null,
+  };
+}
