@@ -4,12 +4,15 @@ import type pg from 'pg';
 import type { DevSession } from '../cli/dev-session.ts';
 import { count, type Output } from '../cli/output.ts';
 import { type Cell, CellError } from '../engine/values/cell.ts';
+import type { CompiledService, CompiledView, ServiceBlock } from '../engine/define/compiled-view.ts';
+import { roleOf, viewsOf } from '../engine/define/service-blocks.ts';
 import { errorOf } from '../engine/values/feature-errors.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { systemClock } from '../engine/values/clock.ts';
 import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
+import { distinctKeys } from '../engine/online/distinct-keys.ts';
 import { createOnlineStore, type OnlineStore } from '../engine/online/online-store.ts';
 import type { ReadOptions, ViewRead } from '../engine/online/view-read.ts';
 import { createPool } from '../engine/postgres/pool.ts';
@@ -27,12 +30,6 @@ const POLL_MS = 10;
 const CAUGHT_UP_WITHIN_MS = 60_000;
 const READERS = 4;
 
-/** Per view: which flight fields are its join keys, in layout order. */
-const KEYS: Readonly<Record<string, (flight: SampledFlight) => readonly ScalarValue[]>> = {
-  route_delays: ({ origin, destination }) => [origin, destination],
-  airport_traffic: ({ origin }) => [origin],
-};
-
 export interface ReplayFigures {
   /** Records applied by the streams of all views. */
   readonly recordsStreamed: number;
@@ -47,7 +44,7 @@ export interface LiveReplayOptions {
   readonly workspace: FlightsWorkspace;
   readonly replay: Replay;
   readonly checkpoints: readonly Checkpoint[];
-  readonly service: string;
+  readonly service: CompiledService;
   /** Every read is logged there, for the audit. */
   readonly servedTopic: string;
   readonly output: Output;
@@ -77,13 +74,11 @@ export async function liveReplay(options: LiveReplayOptions): Promise<{ figures:
   const readers = Array.from({ length: READERS }, (_, n) => readOn(reads, flights, n, readersDone.signal));
   try {
     const start = replay.sent;
-    const columns = await servedColumns(pool, session.views);
     for (const [n, { atUs, flights: sampled }] of checkpoints.entries()) {
       signal.throwIfAborted();
       await replay.until(atUs);
       await caughtUp(pool, reader, session.views, signal);
-      for (const row of await Promise.all(sampled.map((flight) => readFlight(reads, flight, columns))))
-        served.push(row);
+      for (const row of await Promise.all(sampled.map((flight) => readFlight(reads, flight)))) served.push(row);
       output.progress(
         `replaying June: ${count(replay.sent)} of ${count(workspace.juneRows)} flights, checkpoint ${n + 1} of ${checkpoints.length}, ${count(latencies.count)} reads, p50 ${latencies.quantile(0.5).toFixed(2)} ms`,
       );
@@ -110,56 +105,44 @@ export async function liveReplay(options: LiveReplayOptions): Promise<{ figures:
   }
 }
 
-/** Training-set column per view and feature, in layout order. */
-async function servedColumns(pool: pg.Pool, views: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
-  const columns = new Map<string, readonly string[]>();
-  for (const view of views) {
-    const live = await liveVersion(pool, view);
-    if (live !== null)
-      columns.set(
-        view,
-        live.layout.features.map(({ name }) => `${view}__${name}`),
-      );
-  }
-  return columns;
-}
-
 /** Where reads come from and where they are logged. */
 interface LoggedReads {
   readonly store: OnlineStore;
   readonly servingLog: ServingLog;
-  readonly service: string;
+  readonly service: CompiledService;
   readonly latencies: Latencies;
 }
 
+/** Reads what blocks of one view say of a flight, as the API does: in one look-up. */
 async function readLogged(
   { store, servingLog, service, latencies }: LoggedReads,
   requestId: string,
-  view: string,
+  view: CompiledView,
   flight: SampledFlight,
   options: ReadOptions = {},
-): Promise<ViewRead | undefined> {
-  const keys = [keyOf(view, flight)];
+): Promise<{ readonly block: ServiceBlock; readonly read: ViewRead }[]> {
+  const blocks = service.blocks.filter((block) => block.view === view);
+  const asked = blocks.map(({ columns }) => [columns.map((column) => valueOf(flight, column))]);
+  const { keys, places } = distinctKeys(asked);
   const startedMs = performance.now();
-  const reads = await store.get(view, keys, options);
-  servingLog.offer(requestId, service, reads, keys);
+  const reads = await store.get(view.name, keys, options);
+  const answers = blocks.map((block, at) => ({ block, read: reads[places[at]![0]!]! }));
+  for (const [at, { block, read }] of answers.entries())
+    servingLog.offer(requestId, service.name, [read], asked[at]!, undefined, roleOf(block) ?? undefined);
   latencies.add(performance.now() - startedMs);
-  return reads[0];
+  return answers;
 }
 
-/** One model's look-up: all views of the service, at the flight's own time. */
-async function readFlight(
-  reads: LoggedReads,
-  flight: SampledFlight,
-  columns: ReadonlyMap<string, readonly string[]>,
-): Promise<ServedRow> {
+/** One model's look-up: all views of the service in all their roles, at the flight's own time. */
+async function readFlight(reads: LoggedReads, flight: SampledFlight): Promise<ServedRow> {
   const cells = new Map<string, Cell>();
   const requestId = randomUUID();
-  for (const [view, names] of columns) {
-    const read = await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs });
-    for (const [index, name] of names.entries()) {
-      const code = read === undefined ? undefined : errorOf(read.errors, read.features[index]!.name);
-      cells.set(name, code === undefined ? (read?.values[index] ?? null) : CellError.of(code));
+  for (const view of viewsOf(reads.service)) {
+    for (const { block, read } of await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs })) {
+      for (const [index, { name }] of read.features.entries()) {
+        const code = errorOf(read.errors, name);
+        cells.set(`${block.name}__${name}`, code === undefined ? (read.values[index] ?? null) : CellError.of(code));
+      }
     }
   }
   return { flightId: flight.flightId, cells };
@@ -172,22 +155,22 @@ async function readOn(
   from: number,
   done: AbortSignal,
 ): Promise<void> {
+  const views = viewsOf(reads.service);
   for (let n = from; !done.aborted; n += READERS) {
     const flight = flights[n % flights.length];
     if (flight === undefined) return;
-    await readLogged(reads, randomUUID(), n % 2 === 0 ? 'route_delays' : 'airport_traffic', flight);
+    await readLogged(reads, randomUUID(), views[n % views.length]!, flight);
     // A steady trickle, not a load test: the machine's two cores are for the stream.
-    await delay(2);
+    await delay(4);
   }
 }
 
-function keyOf(view: string, flight: SampledFlight): readonly ScalarValue[] {
-  const key = KEYS[view];
-  if (key === undefined)
-    throw new MillraceError('unknown-view', `the demo knows no view "${view}"`, {
-      remedy: 'Add its key to demo/live-replay.ts.',
-    });
-  return key(flight);
+/** What a flight says in a column of the service. */
+function valueOf(flight: SampledFlight, column: string): ScalarValue {
+  if (column === 'origin' || column === 'destination') return flight[column];
+  throw new MillraceError('unknown-field', `the demo knows no column "${column}" of a flight`, {
+    remedy: 'Add it to demo/samples.ts.',
+  });
 }
 
 /** Waits until every view's stream stands at the present end of its topic; returns the lag then. */

@@ -1,10 +1,11 @@
 import { count, type Output } from '../cli/output.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from '../cli/inspect-histories.ts';
+import type { Definitions } from '../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import { describePlan } from '../engine/define/plan.ts';
 
-/** The plan of the demo's definitions, one table. */
-export async function printDefinitions(folder: string, spillDir: string, output: Output): Promise<void> {
+/** Loads the demo's definitions, and prints their plan as one table. */
+export async function printDefinitions(folder: string, spillDir: string, output: Output): Promise<Definitions> {
   const definitions = await withHistoryInspector(SAMPLE_ROWS, spillDir, (inspectHistory) =>
     loadDefinitions(folder, { inspectHistory }),
   );
@@ -21,4 +22,5 @@ export async function printDefinitions(folder: string, spillDir: string, output:
   );
   output.table(['view', 'entity', 'feature', 'aggregate', 'window', 'hop', 'type'], rows);
   output.note(`plan: ${count(definitions.views.size)} views, ${count(rows.length)} features, no faults`);
+  return definitions;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type DevSession, startDevSession } from '../cli/dev-session.ts';
 import { count, Output } from '../cli/output.ts';
 import { startFormUrl, workflowUrl } from '../cli/with-temporal.ts';
-import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { invariant, MillraceError } from '../engine/errors/millrace-error.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { type AuditFigures, auditViews } from './audit-views.ts';
 import { compareWithServed } from './compare.ts';
@@ -22,8 +22,8 @@ const TOPIC = 'flights';
 const DAY_US = 86_400_000_000;
 /** How much of June is in the topic before the batch starts, so that the cut lies inside the topic and not at its start. */
 const BEFORE_CUT_US = 2 * DAY_US;
-const CHECKPOINTS = 56;
-const SAMPLES_PER_CHECKPOINT = 150;
+const CHECKPOINTS = 112;
+const SAMPLES_PER_CHECKPOINT = 75;
 const TRAINING_ROWS = 200_000;
 
 export interface DemoOptions {
@@ -109,7 +109,9 @@ async function wholePath(
 ): Promise<PathFigures> {
   const spillDir = join(folder, 'spill');
   await mkdir(spillDir, { recursive: true });
-  await printDefinitions(workspace.featuresDir, spillDir, output);
+  const definitions = await printDefinitions(workspace.featuresDir, spillDir, output);
+  const service = definitions.services.get(SERVICE);
+  invariant(service !== undefined, `the demo defines no service "${SERVICE}"`);
   const replay = await Replay.start({
     junePath: workspace.junePath,
     topic: TOPIC,
@@ -138,7 +140,7 @@ async function wholePath(
       workspace,
       replay,
       checkpoints,
-      service: SERVICE,
+      service,
       servedTopic,
       output,
       signal,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type DuckDb, openDuckDb, quoteText } from '../engine/duckdb/duckdb.ts';
 
-/** A flight of June at which the online store is asked: the first of its route and of its origin after a checkpoint. */
+/** A flight of June at which the online store is asked: after a checkpoint, the first of its route and of its origin, and none left its destination yet. */
 export interface SampledFlight {
   readonly flightId: string;
   readonly eventTimeUs: number;
@@ -24,8 +24,8 @@ export interface SamplePlan {
 }
 
 /**
- * Chooses, for each of evenly spaced checkpoints, flights whose route and origin have no other flight between the checkpoint
- * and them: what the store knows at the checkpoint is then all that was known when the flight left, as it must be for a live read.
+ * Chooses, for each of evenly spaced checkpoints, flights whose route, origin and destination have no other departure between the
+ * checkpoint and them: what the store knows at the checkpoint is then all that was known when the flight left, as it must be for a live read.
  */
 export async function chooseSamples(junePath: string, spillDir: string, plan: SamplePlan): Promise<Checkpoint[]> {
   const duckdb = await openDuckDb({ memoryMb: 512, tempDir: spillDir });
@@ -46,7 +46,9 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
           row_number() OVER (PARTITION BY step, origin ORDER BY t, flight_id) AS of_origin
         FROM flight
       ), chosen AS (
-        SELECT *, row_number() OVER (PARTITION BY step ORDER BY md5(flight_id)) AS pick FROM ranked WHERE of_route = 1 AND of_origin = 1
+        SELECT r.*, row_number() OVER (PARTITION BY r.step ORDER BY md5(r.flight_id)) AS pick FROM ranked r
+        LEFT JOIN ranked there ON there.step = r.step AND there.origin = r.destination AND there.of_origin = 1
+        WHERE r.of_route = 1 AND r.of_origin = 1 AND (there.t IS NULL OR there.t >= r.t)
       )
       SELECT step, flight_id, t, origin, destination FROM chosen WHERE pick <= ${plan.perCheckpoint} ORDER BY step, t, flight_id`);
     const byStep = new Map<number, SampledFlight[]>();
@@ -77,7 +79,7 @@ export async function writeSpine(
     await loadIds(duckdb, sampled);
     await duckdb.run(`
       COPY (
-        SELECT flight_id, date AS event_timestamp, origin, destination, origin AS airport, delay > 15 AS is_late FROM (
+        SELECT flight_id, date AS event_timestamp, origin, destination, delay > 15 AS is_late FROM (
           SELECT f.*, s.flight_id IS NOT NULL AS is_sampled FROM ${quoteText(junePath)} f LEFT JOIN sampled s USING (flight_id)
         ) ORDER BY is_sampled DESC, md5(flight_id) LIMIT ${rows}
       ) TO ${quoteText(path)} (FORMAT parquet)`);

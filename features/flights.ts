@@ -53,4 +53,11 @@ export const airportTraffic = featureView('airport_traffic', {
   }),
 });
 
-export const delayModel = featureService('delay_model', [routeDelays, airportTraffic]);
+/** Of a flight that is about to leave: its route, and how busy the airports at both of its ends are. */
+export const delayModel = featureService('delay_model', {
+  views: [
+    routeDelays,
+    airportTraffic.as('from', { airport: 'origin' }),
+    airportTraffic.as('to', { airport: 'destination' }),
+  ],
+});

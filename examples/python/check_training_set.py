@@ -1,6 +1,6 @@
 """Holds the rows of a training set to what the server answers for the same entities and times: they are the same values.
 
-    MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_TOKEN=mr_… python check_training_set.py delay_model training.parquet origin,destination,airport
+    MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_TOKEN=mr_… python check_training_set.py delay_model training.parquet origin,destination
 
 Ends with 1 where one differs. A read is about now: rows at or before an entity's newest event are counted, and not compared.
 """

@@ -26,7 +26,7 @@ class Millrace:
     """A server of features.
 
     >>> store = Millrace("https://features.example", token="mr_…")
-    >>> store.features("delay_model", [{"origin": "LAS", "destination": "PHL", "airport": "LAS"}])
+    >>> store.features("delay_model", [{"origin": "LAS", "destination": "PHL"}])
     """
 
     def __init__(self, url, token=None, timeout_s=5.0):
@@ -38,7 +38,7 @@ class Millrace:
     def features(self, service, entities, at=None, on_error="fail"):
         """The features of entities (join key to value, as JSON has them), one row each, in their order.
 
-        Columns are the join keys, then `<view>__<feature>`, as in a training set. `at` is a datetime with a zone; default now.
+        Columns are the join keys, then `<view or role>__<feature>`, as in a training set. `at` is a datetime with a zone; default now.
         A feature that has an error beside its null raises ValueError, unless `on_error` is "null". `frame.attrs["ahead"]` has, per row,
         whether a state holds events at or after `at`: then the row is not what was known at that time.
         """
@@ -50,12 +50,12 @@ class Millrace:
         rows, types, ahead = [], {}, []
         for result in self._call("/v1/features", request)["results"]:
             row = dict(result["entity"])
-            for view, read in result["views"].items():
+            for block, read in result["views"].items():
                 if read["errors"] is not None and on_error != "null":
-                    raise ValueError(f"{view} of {result['entity']}: {read['errors']}")
+                    raise ValueError(f"{block} of {result['entity']}: {read['errors']}")
                 for feature, value in read["values"].items():
-                    column = f"{view}__{feature}"
-                    types[column] = self._type(view, feature)
+                    column = f"{block}__{feature}"
+                    types[column] = self._type(service, block, feature)
                     row[column] = None if value is None else READ[kind(types[column])](value)
             rows.append(row)
             ahead.append(any(read["ahead"] for read in result["views"].values()))
@@ -66,12 +66,14 @@ class Millrace:
         frame.attrs["ahead"] = ahead
         return frame
 
-    def _type(self, view, feature):
+    def _type(self, service, block, feature):
         # A view that is flipped to another definition may have new features: they are asked for once they are met.
-        if self._types is None or (view, feature) not in self._types:
-            views = self._call("/v1/views")["views"]
-            self._types = {(v["view"], f["name"]): f["type"] for v in views for f in v["features"]}
-        return self._types[(view, feature)]
+        if self._types is None or (service, block, feature) not in self._types:
+            views = {view["view"]: view["features"] for view in self._call("/v1/views")["views"]}
+            # What a service answers under one name is a view, or a view in a role.
+            blocks = [(one["service"], block) for one in self._call("/v1/services")["services"] for block in one["blocks"]]
+            self._types = {(of, b["name"], f["name"]): f["type"] for of, b in blocks for f in views.get(b["view"], [])}
+        return self._types[(service, block, feature)]
 
     def _call(self, path, body=None):
         headers = {"content-type": "application/json"}

@@ -36,9 +36,10 @@ const lib = { 'lib/twice.ts': 'export const twice = (x: number): number => x * 2
 test('the definitions of this repository load', async () => {
   const definitions = await loadDefinitions('features');
   expect([...definitions.views.keys()].toSorted()).toEqual(['airport_traffic', 'route_delays']);
-  expect(definitions.services.get('delay_model')?.blocks.map((each) => each.name)).toEqual([
-    'route_delays',
-    'airport_traffic',
+  expect(definitions.services.get('delay_model')?.blocks.map(({ name, columns }) => [name, columns])).toEqual([
+    ['route_delays', ['origin', 'destination']],
+    ['from', ['origin']],
+    ['to', ['destination']],
   ]);
   expect(definitions.sources.get('flights')?.history?.path).toBe(join(process.cwd(), 'data/flights/*.parquet'));
 });

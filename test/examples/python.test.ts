@@ -16,6 +16,7 @@ export const buyers = featureView('buyers', { entity: buyer, source: orders, fea
   kind: f.last('kind'), paid: f.last('paid'), weight: f.avg('weight'), recent: f.sum('units').over('1h') }) });
 export const small = featureView('small', { entity: buyer, source: orders, features: (f) => ({ product: f.sum(() => Number.MAX_SAFE_INTEGER, { type: z.int() }) }) });
 export const model = featureService('model', [buyers]);
+export const pairs = featureService('pairs', [buyers, buyers.as('referrer', { buyer: 'referred_by' })]);
 export const overflowing = featureService('overflowing', [small]);
 `;
 
@@ -107,6 +108,14 @@ describe.skipIf(version === null)('examples/python', { timeout: 300_000 }, () =>
       ['Float64', 'np.float64(0.15000000000000002)', '<NA>'],
       ['Int64', '<NA>', '<NA>'],
     ]);
+  });
+
+  it('gets a view in roles, each under its own name', async () => {
+    const entity = '{"buyer": "ann", "shop": "5", "referred_by": "nobody"}';
+    const values = await evaluated(
+      `f = store.features("pairs", [${entity}])\nprint(json.dumps([repr(f[c][0]) for c in ["buyers__spent", "referrer__spent", "referrer__n"]]))`,
+    );
+    expect(JSON.parse(values)).toEqual(["Decimal('10000000000.01')", 'None', 'np.int64(0)']);
   });
 
   it('says what the server refuses, and what is an error beside a null', async () => {

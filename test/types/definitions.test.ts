@@ -350,9 +350,11 @@ declare function counted(): import('millrace').Feature<number>;
 test('services know their views, keys and values', () => {
   expectTypeOf<ServiceValuesOf<typeof delayModel>>().toEqualTypeOf<{
     readonly route_delays: ValuesOf<typeof routeDelays>;
-    readonly airport_traffic: ValuesOf<typeof airportTraffic>;
+    readonly from: ValuesOf<typeof airportTraffic>;
+    readonly to: ValuesOf<typeof airportTraffic>;
   }>();
-  expectTypeOf<ServiceKeyOf<typeof delayModel>>().toExtend<{ origin: string; destination: string; airport: string }>();
+  expectTypeOf<ServiceKeyOf<typeof delayModel>>().toExtend<{ origin: string; destination: string }>();
+  expectTypeOf<keyof ServiceKeyOf<typeof delayModel>>().toEqualTypeOf<'origin' | 'destination'>();
   expectTypeOf<ValuesOf<typeof routeDelays>['late_share_7d']>().toEqualTypeOf<number | null>();
   expectTypeOf<ValuesOf<typeof airportTraffic>['departures']>().toEqualTypeOf<number>();
   expectTypeOf<typeof delayModel.name>().toEqualTypeOf<'delay_model'>();
@@ -435,12 +437,12 @@ test('a client is typed by the definitions', () => {
     await client.get(airportTraffic, { origin: 'LAS' });
     // @ts-expect-error no such feature
     void read.values.nope;
-    const both = await client.getService(delayModel, { origin: 'LAS', destination: 'PHL', airport: 'LAS' });
-    const { airport_traffic: traffic } = both;
+    const both = await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
+    const { from: traffic } = both;
     expectTypeOf(traffic.values.departures).toEqualTypeOf<number | null>();
     if (traffic.errors === null) expectTypeOf(traffic.values.departures).toEqualTypeOf<number>();
     // @ts-expect-error a service takes the keys of all its views
-    await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
+    await client.getService(delayModel, { origin: 'LAS' });
   };
   expect(reads).toBeTypeOf('function');
 });
