@@ -37,13 +37,9 @@ export function listedStatements({ slot, tieBreak, hopUs }: SlotPlace, name: str
   const time =
     hopUs === null
       ? [
-          'IF list_at = 1 THEN',
           ...SIGNED,
           `item_us := ${zigzag('v')};`,
-          'ELSE',
-          ...UNSIGNED,
-          'item_us := before_us + v;',
-          'END IF;',
+          `IF list_at > 1 AND item_us < before_us THEN ${CORRUPT} END IF;`,
           'v := item_us;',
         ]
       : [

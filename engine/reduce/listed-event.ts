@@ -52,7 +52,8 @@ export function listedCodec(
         const { timeUs, id, partition, offset, value } = items[at]!;
         codec.write(writer, value);
         const time = told(timeUs);
-        if (at === 0 && hopUs === null) writer.signed(time);
+        // Two times may lie further apart than numbers are safe.
+        if (hopUs === null) writer.signed(time);
         else writer.unsigned(time - before);
         before = time;
         if (id === null) {
@@ -72,7 +73,7 @@ export function listedCodec(
       let time = 0;
       for (let at = 0; at < count; at++) {
         const value = codec.read(reader) ?? reader.corrupt('a listed event has no value');
-        time = at === 0 && hopUs === null ? reader.signedSafe() : time + reader.unsigned();
+        time = hopUs === null ? reader.signedSafe() : time + reader.unsigned();
         const timeUs = hopUs === null ? time : timeInTile(reader, time, tile, hopUs);
         if (timeUs > newestEventTimeUs) reader.corrupt('an event is newer than the newest');
         const item = readPlace(reader, tieBreak, timeUs, value);

@@ -127,6 +127,31 @@ describe('hand-made malformed states', () => {
     }
   });
 
+  test('a list over all time has events further apart than numbers are safe', () => {
+    const listed: ViewLayout = {
+      ...goldenById.layout,
+      groups: [{ hopUs: null, spanUs: null }],
+      slots: [{ partial: 'lastN', input: { kind: 'int' }, size: 2, group: 0 }],
+      features: [
+        {
+          name: 'last_2',
+          aggregate: 'lastN',
+          slot: 0,
+          windowUs: null,
+          hopUs: null,
+          result: { kind: 'list', item: { kind: 'int' } },
+          nullable: true,
+        },
+      ],
+    };
+    const lists = createViewReducer(listed);
+    const [first] = goldenById.events;
+    const at = (eventTimeUs: number, value: number) => ({ ...first!, eventTimeUs, inputs: [value] });
+    const bytes = lists.encode(stateOf(lists, [at(Number.MAX_SAFE_INTEGER, 1), at(Number.MIN_SAFE_INTEGER, 2)]));
+    expect(lists.read(lists.decode(bytes), 0)).toEqual(['[2,1]']);
+    expect(hex(lists.encode(lists.decode(bytes)))).toBe(hex(bytes));
+  });
+
   test('a state of another layout', () => {
     const other = createViewReducer(goldenByOffset.layout);
     expect(refusal(reducer, other.encode(other.empty()))).toBe('state-layout-mismatch');
