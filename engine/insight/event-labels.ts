@@ -14,7 +14,7 @@ import { SampledTimes } from './sampled-times.ts';
 export const EVENT_ROWS = 20_000;
 /** So many times each, where there are so many events. */
 const TIMES_EACH = 4;
-/** Of a share, however large. */
+/** However much is asked for. */
 const MOST_ENTITIES = 200_000;
 /** The id of an entity that a label does not name. */
 const NOT_NAMED = -1;
@@ -56,7 +56,7 @@ export async function stageEventLabels({
     places.map(({ entity }) => [
       entity.name,
       'rows' in size
-        ? new SampledTimes(Math.max(1, Math.ceil(rows / TIMES_EACH)))
+        ? new SampledTimes(Math.min(MOST_ENTITIES, Math.max(1, Math.ceil(rows / TIMES_EACH))))
         : new SampledTimes(MOST_ENTITIES, size.share),
     ]),
   );

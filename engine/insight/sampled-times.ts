@@ -2,8 +2,10 @@ import { isSampled } from '../training/sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { EntitySample, type SampledEntity } from '../versions/entity-sample.ts';
 
-/** Of an entity so many times are held, and so many more until they are thinned out. */
+/** Of an entity so many times are held, and so many more until they are thinned out; of very many entities fewer. */
 const MOST_TIMES = 64;
+const FEW_TIMES = 8;
+const MANY_ENTITIES = 20_000;
 
 /** Of an entity: hash, time, hash, time, … */
 interface Held {
@@ -16,6 +18,7 @@ interface Held {
 export class SampledTimes {
   readonly #sample: EntitySample;
   readonly #share: number;
+  readonly #mostTimes: number;
   /** By the entity's number. */
   readonly #times = new Map<number, Held>();
 
@@ -26,6 +29,7 @@ export class SampledTimes {
   constructor(most: number, share = 1) {
     this.#sample = new EntitySample(most, (number) => this.#times.delete(number));
     this.#share = share;
+    this.#mostTimes = most > MANY_ENTITIES ? FEW_TIMES : MOST_TIMES;
   }
 
   /** True where entities were left out. */
@@ -43,15 +47,15 @@ export class SampledTimes {
     if (held === undefined) this.#times.set(number, (held = { pairs: [], bound: Number.POSITIVE_INFINITY }));
     if (hash > held.bound) return;
     held.pairs.push(hash, timeUs);
-    if (held.pairs.length < 4 * MOST_TIMES) return;
-    held.pairs = first(held.pairs, MOST_TIMES);
-    if (held.pairs.length === 2 * MOST_TIMES) held.bound = held.pairs.at(-2)!;
+    if (held.pairs.length < 4 * this.#mostTimes) return;
+    held.pairs = first(held.pairs, this.#mostTimes);
+    if (held.pairs.length === 2 * this.#mostTimes) held.bound = held.pairs.at(-2)!;
   }
 
   /** The entities in the order of their hashes, each with its times, so many rows about. */
   ended(rows: number): { readonly entity: SampledEntity; readonly timesUs: readonly number[] }[] {
     const entities = this.#sample.ended();
-    const each = Math.max(1, Math.min(MOST_TIMES, Math.floor(rows / Math.max(1, entities.length))));
+    const each = Math.max(1, Math.min(this.#mostTimes, Math.floor(rows / Math.max(1, entities.length))));
     return entities.map((entity) => {
       const chosen = first(this.#times.get(entity.number)?.pairs ?? [], each);
       return { entity, timesUs: [...new Set(chosen.filter((_, index) => index % 2 === 1))] };

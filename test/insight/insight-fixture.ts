@@ -67,6 +67,21 @@ const byShop = featureView('by_shop', {
 const byDay = featureView('by_day', { entity: day, source: sales, features: (f) => ({ sales: f.count() }) });
 const ofTopic = featureView('of_topic', { entity: shop, source: streamed, features: (f) => ({ sales: f.count() }) });
 
+const open = source('open', { schema, eventTime: 'at', eventId: 'id', history: { path: 'sales.jsonl' } });
+const derived = featureView('derived', {
+  entity: shop,
+  source: open,
+  features: (f) => ({ sales: f.count(), cities: f.lastN('city', 3) }),
+  derived: (d) => ({
+    is_odd: d.boolean((v) => v.sales % 2 === 1),
+    hour: d.int((_, { at }) => Math.floor(at / 3.6e9) % 24),
+    fails: d.number((v) => {
+      if (v.sales === 3) throw new Error('three');
+      return v.sales;
+    }),
+  }),
+});
+
 /** A record of the history. Each hour is one after the other. */
 export function sale(number: number, more: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
   const at = new Date(Date.UTC(2026, 2, 1) + number * 3_600_000).toISOString();
@@ -105,6 +120,8 @@ export async function trial(history: readonly Readonly<Record<string, unknown>>[
         byShop,
         byDay,
         ofTopic,
+        open,
+        derived,
         featureService('both', [byShop, byDay]),
         featureService('deal', [byShop.as('seller', { shop: 'from' }), byShop.as('buyer', { shop: 'to' })]),
       ],

@@ -236,6 +236,25 @@ describe('a label', () => {
   });
 });
 
+test('lists and derived features are tried as in a training set; errors in place of values are counted and noted', async () => {
+  const { run } = await trial(Array.from({ length: 40 }, (_, n) => sale(n)));
+  const report = await run('derived');
+  expect(featureOf(report, 'derived__cities')).toMatchObject({
+    type: 'list of string',
+    nulls: 2,
+    distribution: { kind: 'collection', sizes: { min: 1, max: 3 }, distinct: 4 },
+  });
+  expect(featureOf(report, 'derived__is_odd').distribution).toMatchObject({
+    top: [
+      { value: 'false', rows: 20 },
+      { value: 'true', rows: 20 },
+    ],
+  });
+  expect(featureOf(report, 'derived__hour').distribution).toMatchObject({ quantiles: { min: 0, max: 23 } });
+  expect(featureOf(report, 'derived__fails')).toMatchObject({ nulls: 0, errors: { 'derived-failed': 1 } });
+  expect(report.notes.join('\n')).toContain('derived__fails (derived-failed: 1)');
+});
+
 test('values that are sensitive are not shown', async () => {
   const { run } = await trial(HISTORY);
   const report = await run('by_shop');
@@ -286,7 +305,7 @@ describe('what cannot be tried', () => {
       code: 'unknown-view',
       message: expect.stringContaining('by_shop'),
     });
-    expect(definitions.views.size).toBe(3);
+    expect(definitions.views.size).toBe(4);
   });
 
   test('rows before all of the history, and of entities that it does not have: which of the two is said', async () => {
