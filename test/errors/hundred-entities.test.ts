@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Cell, CellError, isCellError, STATE_CORRUPT, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import { errorOf, type FeatureErrors } from '../../engine/values/feature-errors.ts';
@@ -18,7 +19,8 @@ import type { TrainingManifest, TrainingOptions } from '../../engine/training/tr
 import type { FeaturesResponse } from '../../serving/api-schemas.ts';
 import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, statesOf } from '../online/online-fixture.ts';
-import { exactText, expectedText } from '../online/sql-values-as-text.ts';
+import { carriedValues } from '../online/carried-values.ts';
+import { asCarried, exactText, expectedText } from '../online/sql-values-as-text.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 import { expectedCell, readParquet } from '../training/training-fixture.ts';
@@ -152,7 +154,7 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
   it('the typed client gives the other 98, and names both', async () => {
     const keys = numbers.map((number) => ({ shop: 'north', number }));
     const reads = await client.getMany(productSales, keys, { requestId: 'by-client' });
-    expectSame(reads.map(({ values, errors }) => joined(Object.values(values), errors)));
+    expectSame(reads.map(({ values, errors }) => joined(carriedValues(view.layout.features, values), errors)));
     expect(reads.filter(({ errors }) => errors !== null).map(({ errors }) => errors)).toEqual([
       { total_sum_7d: 'value-out-of-range' },
       { '*': 'state-corrupt' },
@@ -220,9 +222,14 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
     });
     const textOf = (cell: Cell, index: number): unknown =>
       isCellError(cell) ? cell : expectedText(features[index]!.result, cell);
-    expect(found.map(([errors, ...texts]) => joined(texts, errors))).toEqual(
-      expected.map((cells) => cells.map(textOf)),
-    );
+    expect(
+      found.map(([errors, ...texts]) =>
+        joined(
+          texts.map((text, index) => asCarried(features[index]!.result, text)),
+          errors,
+        ),
+      ),
+    ).toEqual(expected.map((cells) => cells.map(textOf)));
     // The view is about now: nothing is in a window, and the state is as corrupt.
     const { rows: now } = await database.pool.query<{ number: number; errors: unknown }>(
       'SELECT number, errors FROM millrace.product_sales WHERE errors IS NOT NULL',
@@ -268,7 +275,7 @@ describe('of 100 entities one sum is too large and one state has a changed byte'
       view.layout.features.flatMap(({ name, result }, index) => {
         const cell = expected[Math.floor(at / 2)]![index]!;
         const value = row[`product_sales__${name}`];
-        return Object.is(value, expectedCell(result, cell)) ? [] : [{ at, name, value }];
+        return isDeepStrictEqual(value, expectedCell(result, cell)) ? [] : [{ at, name, value }];
       }),
     );
     expect(written).toHaveLength(2 * ENTITIES);

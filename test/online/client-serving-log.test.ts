@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { jsonTree } from '../../engine/values/composite-text.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { featureService } from '../../engine/define/feature-service.ts';
+import { carriedValues } from './carried-values.ts';
 import { createClient } from '../../engine/online/client.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createServingLog } from '../../engine/served/create-serving-log.ts';
@@ -87,7 +88,7 @@ describe('a client with a serving log', () => {
         ahead: answer.ahead,
         seq: answer.seq,
       });
-      const values = Object.values(answer.values);
+      const values = carriedValues(products.layout.features, answer.values);
       expect(read!.features).toEqual(products.layout.features.map(({ name }) => name));
       const logged = decoder.values(read!);
       expect(values.every((value, index) => Object.is(logged[index]!.value, value))).toBe(true);

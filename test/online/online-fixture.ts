@@ -108,6 +108,18 @@ export const productSales = featureView('product_sales', {
     channel_of_heaviest_half_hour_ago: f.maxBy('channel', 'weight').over('7d', { ago: '30m' }),
     at_cheapest_7d: f.minBy('at', 'price').over('7d'),
     heaviest_channel: f.maxBy('channel', 'weight'),
+    sales_by_channel_7d: f.count().by('channel').over('7d'),
+    price_by_shop: f.sum('price').by('shop'),
+    total_by_day_7d: f.max('total').by('day').over('7d'),
+    weight_by_pieces: f.avg('weight').by('pieces'),
+    last_at_by_number: f.last('at').by('number'),
+    deviation_by_paid_1d: f.stddev('price').over('1d').by('paid'),
+    channel_by_id_1m: f
+      .last('channel')
+      .by('id')
+      .over('1m')
+      .default({ ['__proto__']: 'web', 'a.b': 'é', '"': 'till' }),
+    weight_by_paid_1m: f.avg('weight').by('paid').over('1m').default({}),
     day_of_most_pieces: f.maxBy('day', (e) => (e.paid ? e.pieces : null), { byType: z.int() }).over('30d'),
   }),
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest';
-import type { ScalarValue } from '../../engine/values/field-type.ts';
 import type { CompiledView, Row } from '../../engine/define/compiled-view.ts';
 import { carriedJson } from '../../engine/values/composite-text.ts';
 import { createClient } from '../../engine/online/client.ts';
+import { carriedValues } from './carried-values.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { publishVersion, retireView } from '../../engine/online/publish-version.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
@@ -87,7 +87,7 @@ describe('OnlineStore.get', () => {
     expect(read).toMatchObject({ found: false, ahead: false, seq: null, version: 1 });
     expect(read?.values).toEqual(
       products.layout.features.map(({ aggregate, result, default: fill }) =>
-        aggregate === 'count' ? 0 : fill === undefined ? null : carriedJson(result)(fill),
+        aggregate === 'count' && result.kind === 'int' ? 0 : fill === undefined ? null : carriedJson(result)(fill),
       ),
     );
   });
@@ -300,12 +300,16 @@ describe('createClient', () => {
     expect(one.errors).toBe(null);
     expectTypeOf(one.values.price_sum_7d).toEqualTypeOf<string | null>();
     expectTypeOf(one.values.total_last).toEqualTypeOf<bigint | null>();
+    expectTypeOf(one.values.price_by_shop).toEqualTypeOf<Readonly<Record<string, string>> | null>();
+    expectTypeOf(one.values.weight_by_pieces).toEqualTypeOf<Readonly<Record<string, number>> | null>();
     expectTypeOf(one.values.channel_max).toEqualTypeOf<'web' | 'till' | 'é' | null>();
     expect(unknown?.found).toBe(false);
     const [stored] = await createOnlineStore({ pool: database.pool, clock: fixedClock }).get('product_sales', [
       ['north', 0n],
     ]);
-    expect(Object.values(one.values) as ScalarValue[]).toEqual(stored?.values);
+    expect(carriedValues(products.layout.features, one.values)).toEqual(stored?.values);
+    expect(Object.isFrozen(one.values.price_by_shop)).toBe(true);
+    expect(Object.getPrototypeOf(one.values.price_by_shop)).toBeNull();
     const service = await client.getService(salesModel, { shop: 'north', number: 0n });
     expect(service.product_sales).toEqual({ ...one, requestId: service.shop_sales.requestId });
     expect(service.shop_sales.values).toEqual((await client.get(shopSales, { shop: 'north' })).values);

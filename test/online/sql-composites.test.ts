@@ -2,15 +2,14 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sqlConstant } from '../../engine/online/sql-values.ts';
 import { resultColumn } from '../../engine/postgres/column-types.ts';
-import { carriedJson, jsonTree } from '../../engine/values/composite-text.ts';
+import { jsonTree } from '../../engine/values/composite-text.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
-import { parseJson } from '../../engine/values/parse-json.ts';
 import type { ResultType } from '../../engine/values/result-type.ts';
 import { nameOfType } from '../../engine/values/type-name.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { carriedOf, compositeTypes } from '../laws/result-arbitraries.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
-import { exactText, expectedText } from './sql-values-as-text.ts';
+import { asCarried, exactText, expectedText } from './sql-values-as-text.ts';
 
 let database: OwnDatabase;
 beforeAll(async () => {
@@ -47,7 +46,7 @@ describe.each(compositeTypes.map((type) => [nameOfType(type), type] as const))('
       fc.asyncProperty(fc.array(carriedOf(type), { minLength: 1, maxLength: 40 }), async (values) => {
         const read = await throughPostgres(type, values);
         // jsonb has an order and a spelling of its own; what is read of it has neither.
-        if (isJson) expect(read.map((text) => carriedJson(type)(parseJson(text!)))).toEqual(values);
+        if (isJson) expect(read.map((text) => asCarried(type, text))).toEqual(values);
         else expect(read).toEqual(values.map((value) => expectedText(type, value)));
       }),
       lawRuns(5),

@@ -1,7 +1,5 @@
 import { array, assert, asyncProperty, constantFrom, nat } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { carriedJson } from '../../engine/values/composite-text.ts';
-import type { ResultType } from '../../engine/values/result-type.ts';
 import { isCellError, STATE_CORRUPT } from '../../engine/values/cell.ts';
 import { ALL_CORRUPT, type FeatureErrors } from '../../engine/values/feature-errors.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
@@ -15,7 +13,7 @@ import { eventsOf, inputsOf, layoutOf, readTimesOf, scalarTypes, tilings, typeNa
 import { stateOf } from '../laws/engine-reads.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
-import { exactText, expectedText } from './sql-values-as-text.ts';
+import { asCarried, exactText, expectedText } from './sql-values-as-text.ts';
 
 let database: OwnDatabase;
 let surfaces = 0;
@@ -55,11 +53,6 @@ async function sqlReader(layout: ViewLayout): Promise<ReadSql> {
     const [ahead, errors, ...values] = rows[0]!;
     return { values: values.map((value, index) => asCarried(layout.features[index]!.result, value)), ahead, errors };
   };
-}
-
-/** jsonb has an order and a spelling of its own: what is read of it. */
-function asCarried(result: ResultType, value: string | null): string | null {
-  return result.kind === 'map' && value !== null ? String(carriedJson(result)(JSON.parse(value))) : value;
 }
 
 /** What the engine makes of stored bytes, as SQL has to show it. */

@@ -6,7 +6,7 @@ import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from './online-fixture.ts';
-import { exactText, expectedText } from './sql-values-as-text.ts';
+import { asCarried, exactText, expectedText } from './sql-values-as-text.ts';
 import { createLogin } from '../postgres/test-login.ts';
 
 let database: OwnDatabase;
@@ -63,7 +63,12 @@ describe('the SQL surface', () => {
         found.map(([shop, number]) => [shop!, BigInt(number!)]),
         { atUs },
       );
-      expect(found.map((row) => row.slice(2))).toEqual(
+      const shown = ([, , asOf, ahead, ...texts]: readonly (string | null)[]) => [
+        asOf,
+        ahead,
+        ...texts.map((text, index) => asCarried(products.layout.features[index]!.result, text)),
+      ];
+      expect(found.map(shown)).toEqual(
         reads.map((read) => [
           String(atUs),
           String(read.ahead),
@@ -98,6 +103,7 @@ describe('the SQL surface', () => {
       sales_1d: 'bigint',
       price_sum_7d: 'numeric(38,2)',
       price_last: 'numeric(12,2)',
+      price_by_shop: 'jsonb',
       weight_avg: 'double precision',
       total_last: 'bigint',
       channel_max: 'text',
@@ -170,7 +176,8 @@ describe('the SQL surface', () => {
     const { rows: found } = await reader.query(
       "SELECT id_max_7d, sales_1d, errors FROM millrace.product_sales_at('2001-06-10 12:00Z') WHERE shop = 'nul'",
     );
-    expect(found).toEqual([{ id_max_7d: null, sales_1d: '1', errors: { id_max_7d: 'unstorable-text' } }]);
+    const errors = { id_max_7d: 'unstorable-text', channel_by_id_1m: 'unstorable-text' };
+    expect(found).toEqual([{ id_max_7d: null, sales_1d: '1', errors }]);
   });
 
   it('decodes in parallel workers', async () => {

@@ -1,5 +1,6 @@
-import { openedValue } from '../../engine/values/composite-text.ts';
+import { carriedJson, openedValue } from '../../engine/values/composite-text.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
+import { parseJson } from '../../engine/values/parse-json.ts';
 import type { ResultType } from '../../engine/values/result-type.ts';
 
 /** The SQL expression that shows a value of a type without losing a bit. */
@@ -51,4 +52,9 @@ export function expectedText(type: ResultType, value: ScalarValue): string | nul
     case 'map':
       return value as string;
   }
+}
+
+/** What is read of what `exactText` gave; jsonb has an order and a spelling of its own. */
+export function asCarried(type: ResultType, text: string | null): string | null {
+  return type.kind === 'map' && text !== null ? String(carriedJson(type)(parseJson(text))) : text;
 }

@@ -8,7 +8,8 @@ import type { FeaturesResponse } from '../../serving/api-schemas.ts';
 import { jsonTree } from '../../engine/values/composite-text.ts';
 import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { compiled, fixedClock, NOW_US, productSales, publish, sale, shopSales } from '../online/online-fixture.ts';
-import { exactText, expectedText } from '../online/sql-values-as-text.ts';
+import { carriedValues } from '../online/carried-values.ts';
+import { asCarried, exactText, expectedText } from '../online/sql-values-as-text.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { plainBlocks } from '../define/plain-blocks.ts';
 
@@ -66,7 +67,7 @@ describe('POST /v1/features', () => {
         await read({ features: ['product_sales'], entity: { shop: 'süd', number: '3000000000000000' }, at })
       ).results;
       const http = result?.views['product_sales'];
-      const values = Object.values(typed.values);
+      const values = carriedValues(features, typed.values);
       expect(http?.values).toEqual(
         Object.fromEntries(features.map((feature, index) => [feature.name, jsonTree(feature.result, values[index]!)])),
       );
@@ -78,7 +79,9 @@ describe('POST /v1/features', () => {
         values: ['süd', 3_000_000_000_000_000n, at],
         rowMode: 'array',
       });
-      expect(byFunction).toEqual([values.map((value, index) => expectedText(features[index]!.result, value))]);
+      expect(byFunction.map((row) => row.map((text, index) => asCarried(features[index]!.result, text)))).toEqual([
+        values.map((value, index) => expectedText(features[index]!.result, value)),
+      ]);
     }
     // The view is about now; by now every window is empty, and it still agrees.
     const { rows: byView } = await database.pool.query<(string | null)[]>({
@@ -87,8 +90,8 @@ describe('POST /v1/features', () => {
     });
     const [asOf, ...shown] = byView[0]!;
     const now = await client.get(productSales, { shop: 'north', number: 0n }, { at: Number(asOf) });
-    expect(shown).toEqual(
-      Object.values(now.values).map((value, index) => expectedText(features[index]!.result, value)),
+    expect(shown.map((text, index) => asCarried(features[index]!.result, text))).toEqual(
+      carriedValues(features, now.values).map((value, index) => expectedText(features[index]!.result, value)),
     );
   });
 

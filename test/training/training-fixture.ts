@@ -5,15 +5,18 @@ import {
   DuckDBDateValue,
   DuckDBDecimalValue,
   DuckDBListValue,
+  DuckDBMapValue,
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBValue,
 } from 'duckdb';
 import { afterEach } from 'vitest';
 import { type Cell, isCellError } from '../../engine/values/cell.ts';
-import { openedValue } from '../../engine/values/composite-text.ts';
+import { comparisonOf } from '../../engine/values/compare.ts';
+import { type OpenedValue, openedValue } from '../../engine/values/composite-text.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
-import { isScalarType, type ResultType } from '../../engine/values/result-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
+import { textReading } from '../../engine/values/text-reading.ts';
 import { type DuckDb, openDuckDb } from '../../engine/duckdb/duckdb.ts';
 
 const folders: string[] = [];
@@ -74,16 +77,24 @@ export async function readParquet(path: string): Promise<ParquetFile> {
 function plain(value: DuckDBValue): unknown {
   if (value instanceof DuckDBTimestampTZValue || value instanceof DuckDBTimestampValue) return Number(value.micros);
   if (value instanceof DuckDBListValue) return value.items.map(plain);
+  if (value instanceof DuckDBMapValue) return value.entries.map((entry) => [plain(entry.key), plain(entry.value)]);
   if (value instanceof DuckDBDecimalValue || value instanceof DuckDBDateValue) return value.toString();
   return value;
 }
 
-/** How a feature's cell reads in `ParquetFile`: an error is null there. */
+/** How a feature's cell reads in `ParquetFile`: an error is null there, a list an array, a map its entries in the order of its keys. */
 export function expectedCell(type: ResultType, cell: Cell): unknown {
-  if (isCellError(cell)) return null;
-  if (type.kind === 'list' && isScalarType(type.item)) {
-    const item = type.item;
-    return (openedValue(type)(cell) as readonly ScalarValue[] | null)?.map((each) => expectedCell(item, each)) ?? null;
-  }
-  return type.kind === 'int' && typeof cell === 'number' ? BigInt(cell) : cell;
+  return isCellError(cell) ? null : expectedOpened(type, openedValue(type)(cell));
+}
+
+function expectedOpened(type: ResultType, value: OpenedValue): unknown {
+  if (value === null) return null;
+  if (type.kind === 'list') return (value as readonly OpenedValue[]).map((item) => expectedOpened(type.item, item));
+  if (type.kind !== 'map') return type.kind === 'int' ? BigInt(value as number) : value;
+  const { convert } = textReading(type.key);
+  const compare = comparisonOf(type.key);
+  return Object.entries(value)
+    .map(([name, each]) => [convert(name) as NonNullable<ScalarValue>, each as OpenedValue] as const)
+    .toSorted(([one], [other]) => compare(one, other))
+    .map(([key, each]) => [expectedOpened(type.key, key), expectedOpened(type.value, each)]);
 }
