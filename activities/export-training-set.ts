@@ -3,20 +3,21 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { viewsOf } from '../engine/define/service-blocks.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { exportTrainingSet as runExport } from '../engine/training/export-training-set.ts';
-import type { TrainingManifest } from '../engine/training/training-types.ts';
-import type { ExportInput, ExportSummary } from '../workflows/export-training-set/contract.ts';
+import { exportTrainingSet as runExport, sizeOfTrainingSet } from '../engine/training/export-training-set.ts';
+import type { TrainingManifest, TrainingProgress } from '../engine/training/training-types.ts';
+import type { ExportInput, ExportSize, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { serviceAsServed } from './service-as-served.ts';
 import { refuseLargeExport } from './export-size.ts';
 import { pathWithin } from './path-roots.ts';
-import { memoryWait, STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { memoryWait, type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
+import { exportSpine } from './export-spine.ts';
 
 /** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
 const FEATURES_KEPT = 2_000;
 
 /** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
-export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary> {
+export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary | ExportSize> {
   const { definitions } = deps;
   const defined = definitions.services.get(input.service);
   if (defined === undefined) {
@@ -33,36 +34,22 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
   const { workflowExecution } = Context.current().info;
   const root = dirname(definitions.folder);
   const pathOf = (path: string): string => pathWithin(root, path, deps.roots);
-  const out = pathOf(input.out);
-  const spine = pathOf(input.spine);
   const repeatOf = input.repeatOf === undefined ? undefined : await readManifest(pathOf(input.repeatOf));
   const service = await serviceAsServed(deps, defined, repeatOf);
   refuseLargeExport(service, input.compare === true);
-  const withTopic = viewsOf(service).find((view) => view.source.topic !== null);
-  const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
+  const spine = await exportSpine(deps, input, service, repeatOf, pathOf);
+  const of = 'grid' in spine && spine.grid.entitiesOf !== undefined ? [spine.grid.entitiesOf.view] : [];
+  const withTopic = [...viewsOf(service), ...of].find((view) => view.source.topic !== null);
+  const common = (pulse: Pulse) => {
     const { onWait, report } = memoryWait(pulse);
-    return await runExport({
+    return {
       service,
-      code: deps.code,
-      spine,
-      out,
-      ...(workflowExecution === undefined
-        ? {}
-        : { exportId: `${workflowExecution.workflowId}/${workflowExecution.runId}` }),
-      ...(input.timeColumn === undefined ? {} : { timeColumn: input.timeColumn }),
-      timeZone: input.timeZone,
-      timeAt: input.timeAt,
-      mode: input.mode ?? 'event-time',
-      pool: deps.pool,
-      archiveDir: deps.archiveDir,
-      servedTopic: deps.reader === null ? null : deps.servedTopic,
-      requestColumn: input.requestColumn,
-      missing: input.missing,
-      onError: input.onError,
-      compare: input.compare,
+      ...spine,
+      timeColumn: input.timeColumn ?? undefined,
+      timeZone: input.timeZone ?? undefined,
       sample: input.sample ?? undefined,
-      split: input.split ?? undefined,
-      ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
+      mode: input.mode ?? ('event-time' as const),
+      pool: deps.pool,
       ...(repeatOf === undefined ? {} : { repeatOf }),
       reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
       memory: deps.memory,
@@ -70,8 +57,34 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       clock: deps.clock,
       signal: pulse.signal,
       onWait,
-      onProgress: ({ phase, rows, totalRows, percent, eventsPerSecond }) =>
-        report({ phase, rows, totalRows, percent, rate: Math.round(eventsPerSecond) }),
+      onProgress: ({ phase, rows, totalRows, percent, events, eventsPerSecond }: TrainingProgress) =>
+        report({ phase, rows, totalRows, percent, events, rate: Math.round(eventsPerSecond) }),
+    };
+  };
+  if (input.dryRun === true) {
+    const size = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => sizeOfTrainingSet(common(pulse)));
+    const { rows, entities, steps, sample } = size;
+    return { service: service.name, isDryRun: true, rows, entities, steps, ...(sample === null ? {} : { sample }) };
+  }
+  if (input.out == null) throw withoutOut();
+  const out = pathOf(input.out);
+  const manifest = await withPulse({ stillForMs: STILL_FOR_MS }, async (pulse) => {
+    return await runExport({
+      ...common(pulse),
+      code: deps.code,
+      out,
+      ...(workflowExecution === undefined
+        ? {}
+        : { exportId: `${workflowExecution.workflowId}/${workflowExecution.runId}` }),
+      timeAt: input.timeAt,
+      archiveDir: deps.archiveDir,
+      servedTopic: deps.reader === null ? null : deps.servedTopic,
+      requestColumn: input.requestColumn,
+      missing: input.missing,
+      onError: input.onError,
+      compare: input.compare,
+      split: input.split ?? undefined,
+      ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
     });
   });
   const features = manifest.views.flatMap((view) =>
@@ -93,6 +106,12 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
     ...(manifest.sample === undefined ? {} : { sample: manifest.sample }),
     comparison: comparisonOf(manifest, out),
   };
+}
+
+function withoutOut(): MillraceError {
+  return new MillraceError('invalid-input', 'an export that is no dry run needs "out", the file to write', {
+    remedy: 'Name it.',
+  });
 }
 
 function comparisonOf({ comparison }: TrainingManifest, out: string): ExportSummary['comparison'] {

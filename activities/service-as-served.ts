@@ -14,21 +14,28 @@ export async function serviceAsServed(
   service: CompiledService,
   repeatOf: Pick<TrainingManifest, 'views'> | undefined,
 ): Promise<CompiledService> {
-  const viewOf = async (view: CompiledView): Promise<CompiledView> => {
-    const then = repeatOf?.views.find((read) => read.view === view.name);
-    const fingerprint = (then ?? (await liveVersion(deps.pool, view.name)))?.fingerprint ?? view.fingerprint;
-    if (fingerprint === view.fingerprint) return view;
-    try {
-      return await deps.code.viewOf({ view: view.name, fingerprint });
-    } catch (error) {
-      if (isCodeNotAtHand(error)) return view;
-      throw error;
-    }
-  };
+  const viewOf = (view: CompiledView): Promise<CompiledView> =>
+    viewAsServed(deps, view, repeatOf?.views.find((read) => read.view === view.name)?.fingerprint);
   const views = new Map<CompiledView, CompiledView>();
   for (const view of viewsOf(service)) views.set(view, await viewOf(view));
   return {
     ...service,
     blocks: service.blocks.map((block) => blockOf(views.get(block.view)!, block.name, columnsByKey(block))),
   };
+}
+
+/** One view by the code that serves it; `then`: by that code. */
+export async function viewAsServed(
+  deps: Pick<ActivityDeps, 'code' | 'pool'>,
+  view: CompiledView,
+  then: string | undefined,
+): Promise<CompiledView> {
+  const fingerprint = then ?? (await liveVersion(deps.pool, view.name))?.fingerprint ?? view.fingerprint;
+  if (fingerprint === view.fingerprint) return view;
+  try {
+    return await deps.code.viewOf({ view: view.name, fingerprint });
+  } catch (error) {
+    if (isCodeNotAtHand(error)) return view;
+    throw error;
+  }
 }

@@ -1,25 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { COMPARISON_HEADER, comparisonRows } from '../../engine/training/comparison-rows.ts';
 import {
   EXPORT_MODES,
   type ExportInput,
   type ExportMode,
+  type ExportSize,
   type ExportSummary,
   TIME_ATS,
 } from '../../workflows/export-training-set/contract.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { followWorkflow } from '../follow-workflow.ts';
-import { count, type Output } from '../output.ts';
+import { printExport } from '../print-export.ts';
 import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
 interface ExportOptions extends CommonOptions {
   readonly service: string;
-  readonly spine: string;
-  readonly out: string;
+  readonly spine?: string | undefined;
+  readonly out?: string | undefined;
+  readonly entitiesOf?: string | undefined;
+  readonly entities?: string | undefined;
+  readonly every?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly maxRows?: number | undefined;
+  readonly dryRun?: boolean | undefined;
   readonly time?: string | undefined;
   readonly timeZone?: string | undefined;
   readonly timeAt?: ExportInput['timeAt'];
@@ -34,14 +41,21 @@ interface ExportOptions extends CommonOptions {
   readonly repeat?: string | undefined;
 }
 
-/** `millrace export --service S --spine F --out F`. */
+/** `millrace export --service S --spine F --out F`, or with `--entities-of VIEW --every 1d --from T --to T` in place of the spine. */
 export function addExportCommand(program: Command): void {
   const command = program
     .command('export')
     .description('write a training set: every spine row with what was known at its time')
     .requiredOption('--service <name>', 'the feature service')
-    .requiredOption('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
-    .requiredOption('--out <file>', 'the Parquet file to write')
+    .option('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
+    .option('--out <file>', 'the Parquet file to write')
+    .option('--entities-of <view>', 'without labels: every entity of a view, from its first event on, at every step')
+    .option('--entities <file>', 'without labels: the entities of a file with join keys, at every step')
+    .option('--every <duration>', 'from one step to the next, e.g. 1d')
+    .option('--from <time>', 'the first step: an ISO time, or a date for its first instant')
+    .option('--to <time>', 'the end of the steps, which is none')
+    .option('--max-rows <n>', 'of entities: more rows than this are refused (default 10,000,000)', rowsOf)
+    .option('--dry-run', 'of entities: say how many rows there would be, and write nothing')
     .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
     .option(
       '--time-zone <zone>',
@@ -82,6 +96,7 @@ export function addExportCommand(program: Command): void {
     .option('--overwrite', 'replace the file where it exists')
     .option('--repeat <manifest>', 'repeat an earlier export exactly, at the cut of its manifest');
   withCommonOptions(command).action(async (options: ExportOptions) => {
+    checkNeeded(command, options);
     const { env, output } = contextOf(options);
     const { temporal } = await neededServices(env, ['temporal']);
     await withTemporal(temporal, env.installation, async (client) => {
@@ -92,9 +107,22 @@ export function addExportCommand(program: Command): void {
         args: [inputOf(options)],
       });
       output.note(`export of ${options.service}: ${workflowUrl(temporal, workflowId)}`);
-      print(output, await followWorkflow<ExportSummary>(client, handle, output, 'export'));
+      printExport(output, await followWorkflow<ExportSummary | ExportSize>(client, handle, output, 'export'));
     });
   });
+}
+
+/** What the command line can tell before anything is started; the workflow checks the rest. */
+function checkNeeded(command: Command, { spine, entities, entitiesOf, repeat, out, dryRun }: ExportOptions): void {
+  if ([spine, entities, entitiesOf, repeat].every((one) => one === undefined))
+    command.error("error: one of '--spine <file>', '--entities-of <view>' and '--entities <file>' is needed");
+  if (out === undefined && dryRun !== true) command.error("error: required option '--out <file>' not specified");
+}
+
+function rowsOf(text: string): number {
+  const rows = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (rows > 0) return rows;
+  throw new InvalidArgumentError('expected a whole number of at least 1');
 }
 
 /** The forms of a share: digits with a point, as 0.8. */
@@ -110,6 +138,13 @@ function inputOf(options: ExportOptions): ExportInput {
     service,
     spine,
     out,
+    entitiesOf,
+    entities,
+    every,
+    from,
+    to,
+    maxRows,
+    dryRun,
     time,
     timeZone,
     timeAt,
@@ -125,8 +160,15 @@ function inputOf(options: ExportOptions): ExportInput {
   } = options;
   return {
     service,
-    spine: resolve(spine),
-    out: resolve(out),
+    ...(spine === undefined ? {} : { spine: resolve(spine) }),
+    ...(out === undefined ? {} : { out: resolve(out) }),
+    ...(entitiesOf === undefined ? {} : { entitiesOf }),
+    ...(entities === undefined ? {} : { entities: resolve(entities) }),
+    ...(every === undefined ? {} : { every }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(maxRows === undefined ? {} : { maxRows }),
+    ...(dryRun === undefined ? {} : { dryRun }),
     ...(time === undefined ? {} : { timeColumn: time }),
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(timeAt === undefined ? {} : { timeAt }),
@@ -140,38 +182,4 @@ function inputOf(options: ExportOptions): ExportInput {
     ...(overwrite === undefined ? {} : { overwrite }),
     ...(repeat === undefined ? {} : { repeatOf: resolve(repeat) }),
   };
-}
-
-function print(output: Output, summary: ExportSummary): void {
-  if (output.isJson) return output.json(summary);
-  output.table(
-    ['column', 'null'],
-    summary.features.map(({ column, nullRate }) => [column, `${(nullRate * 100).toFixed(2)} %`]),
-  );
-  const errors = summary.features.flatMap(({ column, errors: codes = {} }) =>
-    Object.entries(codes).map(([code, cells]) => [column, code, count(cells)]),
-  );
-  if (errors.length > 0) output.table(['null for an error', 'code', 'cells'], errors);
-  const { comparison, filesLeftOut = 0, sample, split } = summary;
-  if (sample !== undefined)
-    output.line(
-      `a sample: ${(sample.fraction * 100).toFixed(2)} % of the entities by ${sample.by.join(', ')}; ${count(summary.rows)} of ${count(sample.ofRows)} rows`,
-    );
-  if (split !== undefined)
-    output.table(
-      [`split at ${split.at}`, 'rows', 'bytes'],
-      [split.train, split.test].map(({ file, rows, sizeBytes }) => [file, count(rows), count(sizeBytes)]),
-    );
-  if (filesLeftOut > 0)
-    output.line(`${count(filesLeftOut)} files of the history are not in the versions served now, and not in this set`);
-  if (comparison !== null) {
-    output.line(`the two modes differ on ${count(comparison.labelsDiffering)} of ${count(comparison.labels)} labels`);
-    output.table(COMPARISON_HEADER, comparisonRows(comparison));
-    output.line(`plot: ${comparison.svg}`);
-  }
-  output.line(
-    `${count(summary.rows)} rows · ${count(summary.sizeBytes)} bytes · sha256 ${summary.sha256.slice(0, 12)}`,
-  );
-  if (split === undefined) output.line(summary.out);
-  output.line(summary.manifest);
 }

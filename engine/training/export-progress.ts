@@ -32,6 +32,13 @@ export class ExportProgress {
     this.#send(this.#clock.monotonicMs());
   }
 
+  /** Events were looked at before the sweeps. */
+  scanned(events: number): void {
+    this.#events += events;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#reportedMs >= REPORT_EVERY_MS) this.#send(nowMs);
+  }
+
   /** The sweeps to come, and how many label rows each of them reads. */
   expect(rowsOfSweeps: readonly number[]): void {
     this.#rowsOfSweeps = rowsOfSweeps;

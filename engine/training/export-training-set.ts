@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
-import { blockText, roleAt, roleOf } from '../define/service-blocks.ts';
+import { blockText, roleAt, roleOf, viewsOf } from '../define/service-blocks.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
@@ -20,13 +20,15 @@ import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
+import { prepareGrid, sizeOfGrid } from './prepare-grid.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
-import { openReadContext } from './read-context.ts';
-import type { BlockReading, ReadContext, Reading } from './reading.ts';
+import { openReadContext, spineContext } from './read-context.ts';
+import type { BlockReading, ReadContext, Reading, SpineContext } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
 import { readRequests } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
 import { checkShare } from './sample.ts';
+import { type GridOptions, type GridPlan, spineOrGrid } from './grid.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, placesOf, type SpinePlace } from './spine-labels.ts';
 import { stagedStatistics } from './staged-statistics.ts';
@@ -37,13 +39,13 @@ import type { ManifestView, TrainingManifest, TrainingOptions } from './training
 const MIB = 2 ** 20;
 
 /**
- * Writes a training set: the spine's rows in their order, with what every feature of the service was at each row's time, as Parquet, and a
+ * Writes a training set: the spine's rows in their order (or, of a grid, entities at regular times), with what every feature of the service was at each row's time, as Parquet, and a
  * manifest beside it. Mode `event-time`: of the events before that time; mode `as-served`: what serving returned then, or for rows that
  * name requests, exactly what those were served. Repeating it by its manifest gives the same bytes.
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
- * (or `spine-invalid` for several of these), `bad-share`, `sample-empty`, `sample-needs-keys`, `split-empty`, `split-needs-times`, `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * (or `spine-invalid` for several of these), `bad-share`, `bad-grid`, `grid-too-large`, `requests-need-spine`, `sample-empty`, `sample-needs-keys`, `split-empty`, `split-needs-times`, `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
@@ -66,7 +68,8 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   }
   checkShare('sample', options.sample);
   checkShare('split', options.split);
-  const file = await findSpineFile(options.spine);
+  const spine = spineOrGrid(options);
+  const given = typeof spine === 'string' ? await findSpineFile(spine) : spine;
   const { exportId, overwrite = false } = options;
   const isSplit = splitOf(options) !== null;
   const before = await publishedBefore(options.out, exportId);
@@ -74,7 +77,7 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   const output = await OutputFile.create(options.out, { overwrite, isSplit, exportId, signal });
   try {
     await mkdir(options.spillDir, { recursive: true });
-    return await exportWithin(options, signal, file, output);
+    return await withExport(options, signal, (run) => run.run(given, output));
   } catch (error) {
     // An interrupted query fails in DuckDB's words; the caller asked for it in his own.
     signal.throwIfAborted();
@@ -89,19 +92,34 @@ function splitOf({ split, repeatOf }: TrainingOptions): number | null {
   return split ?? repeatOf?.split?.fraction ?? null;
 }
 
-async function exportWithin(
+/**
+ * How many rows a training set without labels would have, and of how many entities: they are looked for, and nothing is written. Throws MillraceError as
+ * `exportTrainingSet` does of a grid.
+ *
+ * @example
+ * const { rows, entities, steps } = await sizeOfTrainingSet({ service, grid: { entitiesOf: view, every: '1d', from: '2026-01-01', to: '2026-03-01' }, … });
+ */
+export async function sizeOfTrainingSet(options: Omit<TrainingOptions, 'out' | 'spine'>): Promise<GridPlan> {
+  const signal = options.signal ?? new AbortController().signal;
+  checkShare('sample', options.sample);
+  const spine = spineOrGrid({ ...options, out: '' });
+  invariant(typeof spine !== 'string', 'a file of labels has the rows it has');
+  await mkdir(options.spillDir, { recursive: true });
+  return await withExport({ ...options, out: '' }, signal, (run) => run.size(spine));
+}
+
+async function withExport<T>(
   options: TrainingOptions,
   signal: AbortSignal,
-  file: SpineFile,
-  output: OutputFile,
-): Promise<TrainingManifest> {
+  work: (run: TrainingExport) => Promise<T>,
+): Promise<T> {
   const { memory = processMemory(), statesMb, onWait } = options;
   const what = `export of ${options.service.name}`;
   return await withBatchMemory(memory, LEAST_EXPORT_MEMORY, what, { signal, onWait }, async (held) => {
     const duckdb = await openDuckDb({ memory, tempDir: options.spillDir });
     try {
       const sweepMemory = new SweepMemory(held, statesMb === undefined ? undefined : statesMb * MIB);
-      return await new TrainingExport(options, signal, duckdb, sweepMemory).run(file, output);
+      return await work(new TrainingExport(options, signal, duckdb, sweepMemory));
     } finally {
       await duckdb.close();
     }
@@ -133,11 +151,18 @@ class TrainingExport {
     this.#places = placesOf(options.service);
   }
 
-  async run(file: SpineFile, output: OutputFile): Promise<TrainingManifest> {
+  size(grid: GridOptions): Promise<GridPlan> {
+    this.#progress.phase('entities');
+    return sizeOfGrid(this.#spineContext(), grid);
+  }
+
+  async run(given: SpineFile | GridOptions, output: OutputFile): Promise<TrainingManifest> {
     const { service, mode, repeatOf, exportId } = this.#options;
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
-    this.#progress.phase('spine');
-    const spine = await prepareSpine(this.#options, this.#duckdb, file, this.#places, this.#signal);
+    this.#progress.phase('every' in given ? 'entities' : 'spine');
+    const spine = await ('every' in given
+      ? prepareGrid(this.#spineContext(), given)
+      : prepareSpine(this.#options, this.#duckdb, given, this.#places, this.#signal));
     if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode, splitOf(this.#options));
     this.#progress.phase('cut');
     const { reading, cuts, comparison } = await (spine.requestColumn === null
@@ -164,13 +189,14 @@ class TrainingExport {
       rows: spine.rows,
       ...written,
       spine: {
-        path: file.path,
-        sizeBytes: file.sizeBytes,
+        path: spine.path,
+        sizeBytes: spine.sizeBytes,
         sha256: spine.sha256,
         timeColumn: spine.timeColumn,
         timeZone: spine.timeZone,
         timeAt: spine.timeAt,
         ...(spine.requestColumn === null ? {} : { requestColumn: spine.requestColumn }),
+        ...(spine.grid === null ? {} : { grid: spine.grid }),
         columns: spine.columns.map(({ name }) => name),
       },
       ...(spine.sample === null ? {} : { sample: spine.sample }),
@@ -185,16 +211,34 @@ class TrainingExport {
     return manifest;
   }
 
-  #context(spine: PreparedSpine): Promise<ReadContext> {
-    return openReadContext(this.#options, {
+  #spineContext(): SpineContext {
+    return spineContext(this.#options, {
       duckdb: this.#duckdb,
       memory: this.#memory,
       progress: this.#progress,
       places: this.#places,
-      entities: entitiesOf([...spine.keyed]),
-      rows: spine.rows,
       signal: this.#signal,
     });
+  }
+
+  #context(spine: PreparedSpine): Promise<ReadContext> {
+    return openReadContext(
+      { ...this.#options, cuts: this.#cuts(spine) },
+      { ...this.#spineContext(), entities: entitiesOf([...spine.keyed]), rows: spine.rows },
+    );
+  }
+
+  /**
+   * By event time, the log is read as far as the entities of the rows were looked for. Not where the modes are compared: what was committed must be
+   * pinned before the cut is taken, and is only known of rows that are there.
+   */
+  #cuts({ grid }: PreparedSpine): TrainingOptions['cuts'] {
+    const { cuts, mode, compare = false, service, grid: options } = this.#options;
+    const view = options?.entitiesOf?.view;
+    if (view === undefined || grid?.entitiesOf === undefined || mode !== 'event-time' || compare) return cuts;
+    const { name, topic } = view.source;
+    const isRead = viewsOf(service).some(({ source }) => source.name === name && source.topic === topic);
+    return isRead ? { [name]: grid.entitiesOf.cut, ...cuts } : cuts;
   }
 
   /** Labels of entities at times, in one mode or, to compare them, in both. */

@@ -2,13 +2,16 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedPlaces, requestLabels, requestReadings } from './request-labels.ts';
-import { labelReadings, outputColumns } from './label-columns.ts';
+import type { ManifestGrid } from './grid.ts';
+import { labelReadings, type LabelReadings, outputColumns } from './label-columns.ts';
 import { type TimeAt, timeRule } from './label-time.ts';
+import type { LoadedGrid } from './load-grid.ts';
 import { loadSpine } from './load-spine.ts';
+import type { ReadContext } from './reading.ts';
 import { type ManifestSample, sampledBy } from './sample.ts';
 import { READ_TABLE, type SpineColumn } from './spine-columns.ts';
 import { emptySpine, type SpineFile } from './spine-file.ts';
-import { spineError } from './spine-faults.ts';
+import { type SpineFault, spineError } from './spine-faults.ts';
 import { type SpinePlace, sortLabels } from './spine-labels.ts';
 import { stageLabels } from './stage-labels.ts';
 import type { ReadingOptions } from './training-types.ts';
@@ -18,13 +21,16 @@ export const DEFAULT_TIME_COLUMN = 'event_timestamp';
 
 /** A spine, loaded, checked and made into labels. */
 export interface PreparedSpine {
+  /** Of the file; null where there was none. */
+  readonly path: string | null;
+  readonly sizeBytes: number | null;
+  readonly sha256: string | null;
   readonly rows: number;
   readonly columns: readonly SpineColumn[];
   /** How its columns go to the output. */
   readonly output: readonly { readonly name: string; readonly sql: string }[];
   /** Whether that is partly SQL over `READ_TABLE`. */
   readonly isRead: boolean;
-  readonly sha256: string;
   /** What the rows name: entities at times, or requests. */
   readonly timeColumn: string | null;
   /** What was said of times without a zone, and of dates. */
@@ -33,6 +39,8 @@ export interface PreparedSpine {
   readonly requestColumn: string | null;
   /** The places that the labels have ids of. */
   readonly keyed: ReadonlySet<SpinePlace>;
+  /** Of what entities and times the rows were made; null: labels gave them. */
+  readonly grid: ManifestGrid | null;
   /** Which entities it is of, where not of all. */
   readonly sample: ManifestSample | null;
   /** The columns the service adds. */
@@ -45,6 +53,29 @@ export interface PreparedSpine {
  * @param by the columns there of the labels' join keys, each once
  */
 export type KeepLabels = (duckdb: DuckDb, by: readonly string[], signal: AbortSignal) => Promise<void>;
+
+/** What loading and reading labels takes. */
+export type LabelContext = Pick<ReadContext, 'options' | 'duckdb' | 'places' | 'signal'>;
+
+/** What is in `SPINE_TABLE`: labels, or entities that have no times yet. */
+export interface LoadedSpine {
+  /** As messages name it. */
+  readonly path: string;
+  readonly of: Pick<PreparedSpine, 'path' | 'sizeBytes' | 'sha256' | 'isRead'>;
+  readonly columns: readonly SpineColumn[];
+  /** Null of labels, which have times or requests of their own. */
+  readonly grid: LoadedGrid | null;
+}
+
+/** What is in `READ_TABLE` as well. */
+export interface StagedSpine extends LoadedSpine {
+  readonly readings: LabelReadings;
+  readonly timeColumn: string;
+  readonly requestColumn: string | null;
+  readonly said: Pick<PreparedSpine, 'timeZone' | 'timeAt'>;
+  readonly sample: ManifestSample | null;
+  readonly features: readonly FeatureColumn[];
+}
 
 /**
  * Loads, checks and sorts the spine; every fault that can be told at once is told at once.
@@ -59,56 +90,112 @@ export async function prepareSpine(
   signal: AbortSignal,
   keepLabels?: KeepLabels,
 ): Promise<PreparedSpine> {
+  const context = { options, duckdb, places, signal };
+  const staged = await stageSpine(context, async (special) => {
+    return { ...(await loadFile(context, file, special)), grid: null };
+  });
+  await keepLabels?.(
+    duckdb,
+    sampledBy(staged.readings).map(({ staged: name }) => name),
+    signal,
+  );
+  return await sortSpine(context, staged, null);
+}
+
+/** Makes labels of what was staged. */
+export async function sortSpine(
+  { duckdb, places, signal }: LabelContext,
+  { of, columns, readings, timeColumn, requestColumn, said, sample, features }: StagedSpine,
+  grid: ManifestGrid | null,
+): Promise<PreparedSpine> {
+  const rows =
+    requestColumn === null
+      ? await sortLabels(duckdb, places, signal)
+      : await requestLabels(duckdb, places, readings, signal);
+  // Labels have what they need of it.
+  if (!of.isRead) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
+  return {
+    ...of,
+    rows,
+    columns,
+    output: outputColumns(columns, readings, READ_TABLE),
+    timeColumn: requestColumn === null ? timeColumn : null,
+    ...said,
+    requestColumn,
+    grid,
+    sample,
+    keyed: new Set(requestColumn === null ? places : keyedPlaces(columns, places)),
+    features,
+  };
+}
+
+/**
+ * Loads a spine and reads its keys, and times or requests, of the entities in the sample.
+ *
+ * @param load Puts it into `SPINE_TABLE`. Given: the columns that may be read as keys, times or request ids, and the zone of times that have none.
+ */
+export async function stageSpine(
+  context: LabelContext,
+  load: (special: ReadonlySet<string>, timeZone: string | null) => Promise<LoadedSpine>,
+): Promise<StagedSpine> {
+  const { options, duckdb, places, signal } = context;
   const pinned = options.repeatOf?.spine;
   const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...places.flatMap((place) => place.columns)]);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
-  const { sha256, result: columns } = await whileUnchanged(file, signal, () =>
-    loadSpine(duckdb, file, special, options.spillDir, signal),
-  );
+  const loaded = await load(special, said.timeZone);
+  const { path, columns, grid } = loaded;
   const names = columns.map((column) => column.name);
-  const requestColumn = requestColumnOf(options, columns, places, timeColumn);
+  const requestColumn = grid === null ? requestColumnOf(options, columns, places, timeColumn) : null;
   const readings =
     requestColumn === null
-      ? await labelReadings(duckdb, columns, places, timeColumn, rule)
+      ? await labelReadings(duckdb, columns, places, grid === null ? timeColumn : null, rule)
       : await requestReadings(duckdb, columns, places, requestColumn, rule);
   const features = featureColumns(options.service, requestColumn !== null);
   const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
   const staged = await stageLabels(duckdb, readings, fraction, signal);
-  const faults = [...readings.faults, ...staged.faults, ...columnClashes(names, features)];
-  if (faults.length > 0) throw spineError(file.path, faults);
-  if (staged.rows === 0) throw emptySpine(file.path);
+  const faults = [
+    ...readings.faults,
+    ...staged.faults,
+    ...(grid === null ? [] : timeClash(names, timeColumn)),
+    ...columnClashes(grid === null ? names : [...names, timeColumn], features),
+  ];
+  if (faults.length > 0) throw spineError(path, faults);
+  if (staged.rows === 0 && grid?.entitiesOf == null) throw emptySpine(path);
   const by = sampledBy(readings).map(({ column }) => column.name);
   const sample = fraction === null ? null : { fraction, by, ofRows: staged.rows };
-  if (sample?.by.length === 0) throw withoutKeys(file.path);
-  await keepLabels?.(
-    duckdb,
-    sampledBy(readings).map(({ staged: name }) => name),
-    signal,
+  if (sample?.by.length === 0) throw withoutKeys(path);
+  if (staged.rows > 0 && staged.kept === 0) throw emptySample(path, staged.rows);
+  return { ...loaded, readings, timeColumn, requestColumn, said, sample, features };
+}
+
+/** Loads a file into `SPINE_TABLE`. */
+export async function loadFile(
+  { options, duckdb, signal }: LabelContext,
+  file: SpineFile,
+  special: ReadonlySet<string>,
+): Promise<Omit<LoadedSpine, 'grid'>> {
+  const { sha256, result: columns } = await whileUnchanged(file, signal, () =>
+    loadSpine(duckdb, file, special, options.spillDir, signal),
   );
-  const rows =
-    requestColumn === null
-      ? await sortLabels(duckdb, places, signal)
-      : await requestLabels(duckdb, places, readings, signal);
-  if (rows === 0) throw emptySample(file.path, staged.rows);
-  const isRead = file.format !== 'parquet';
-  // Labels have what they need of it.
-  if (!isRead) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
-  return {
-    rows,
-    columns,
-    output: outputColumns(columns, readings, READ_TABLE),
-    isRead,
-    sha256,
-    timeColumn: requestColumn === null ? timeColumn : null,
-    ...said,
-    requestColumn,
-    sample,
-    keyed: new Set(requestColumn === null ? places : keyedPlaces(columns, places)),
-    features,
-  };
+  const { path, sizeBytes, format } = file;
+  return { path, of: { path, sizeBytes, sha256, isRead: format !== 'parquet' }, columns };
+}
+
+/** The column of the times that are made goes beside those there are. */
+function timeClash(names: readonly string[], timeColumn: string): SpineFault[] {
+  const other = names.find((name) => name.toLowerCase() === timeColumn.toLowerCase());
+  if (other === undefined) return [];
+  return [
+    {
+      code: 'feature-column-clash',
+      message: `column "${other}" of the entities and the time of the rows would both be written as "${timeColumn}"`,
+      remedy:
+        'Name the column of the times otherwise with timeColumn (CLI: --time COLUMN), or leave that of the entities out.',
+    },
+  ];
 }
 
 function withoutKeys(path: string): MillraceError {

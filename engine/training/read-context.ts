@@ -4,7 +4,7 @@ import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { EntityIndex } from './entity-index.ts';
 import type { ExportProgress } from './export-progress.ts';
-import type { ReadContext } from './reading.ts';
+import type { ReadContext, SpineContext } from './reading.ts';
 import type { SpineEntity, SpinePlace } from './spine-labels.ts';
 import type { SweepMemory } from './sweep-memory.ts';
 import type { ReadingOptions } from './training-types.ts';
@@ -22,19 +22,23 @@ export interface WaitingLabels {
   readonly signal: AbortSignal;
 }
 
-/** What reads labels, over their entities. Without a database it is of this process: when files were first read, and that no invalid record was accepted. */
-export async function openReadContext(
-  options: ReadingOptions,
-  { entities, ...labels }: WaitingLabels,
-): Promise<ReadContext> {
+/** What reads logs, before there are labels. Without a database it is of this process: when files were first read, and that no invalid record was accepted. */
+export function spineContext(options: ReadingOptions, reading: Omit<WaitingLabels, 'entities' | 'rows'>): SpineContext {
   const { pool, clock } = options;
-  const indexes: EntityIndex[] = [];
-  for (const entity of entities) indexes.push(await EntityIndex.open(labels.duckdb, entity));
   return {
-    ...labels,
+    ...reading,
     options,
     listings: pool === undefined ? listingsOfProcess(clock) : storedListings(pool, clock),
     accepted: async (source) => (pool === undefined ? new Map() : acceptedInvalid(pool, source)),
-    indexes,
   };
+}
+
+/** What reads labels, over their entities. */
+export async function openReadContext(
+  options: ReadingOptions,
+  { entities, rows, ...reading }: WaitingLabels,
+): Promise<ReadContext> {
+  const indexes: EntityIndex[] = [];
+  for (const entity of entities) indexes.push(await EntityIndex.open(reading.duckdb, entity));
+  return { ...spineContext(options, reading), rows, indexes };
 }

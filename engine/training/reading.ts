@@ -29,6 +29,9 @@ export interface ReadContext {
   readonly rows: number;
 }
 
+/** What is there before the labels are. */
+export type SpineContext = Omit<ReadContext, 'indexes' | 'rows'>;
+
 /** What was read of one block: a row per label row in `table` (`row_number`, then `f0`, `f1`, … in layout order), errors in `errorsTable(table)`. */
 export interface BlockReading {
   readonly block: ServiceBlock;

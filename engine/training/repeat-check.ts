@@ -3,6 +3,8 @@ import { FIRST_SEMANTICS, isRetired } from '../define/semantics.ts';
 import { blockText } from '../define/service-blocks.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
+import type { ManifestGrid } from './grid.ts';
+import { entitiesOfText } from './load-grid.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import type { ManifestView, TrainingManifest, TrainingMode } from './training-types.ts';
 
@@ -13,7 +15,7 @@ import type { ManifestView, TrainingManifest, TrainingMode } from './training-ty
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
-  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt' | 'sample'>,
+  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt' | 'sample' | 'grid'>,
   mode: TrainingMode,
   split: number | null,
 ): void {
@@ -37,7 +39,9 @@ export function checkRepeatable(
   }
   for (const text of before.keys()) changed.push(`${text}: no longer part of the service`);
   const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
-  if (sha256 !== spine.sha256) changed.push(`spine: then sha-256 ${sha256}, now ${spine.sha256}`);
+  if (gridText(manifest.spine.grid) !== gridText(spine.grid))
+    changed.push(`rows: then ${gridText(manifest.spine.grid)}, now ${gridText(spine.grid)}`);
+  else if (sha256 !== spine.sha256) changed.push(`spine: then sha-256 ${sha256}, now ${spine.sha256}`);
   const then = { timeColumn, timeZone, timeAt };
   for (const name of ['timeColumn', 'timeZone', 'timeAt'] as const) {
     if (then[name] !== spine[name])
@@ -52,8 +56,19 @@ export function checkRepeatable(
   refuse(changed);
 }
 
-function blockThen({ view, role }: ManifestView): Parameters<typeof blockText>[0] {
+function blockThen({ view, role }: Pick<ManifestView, 'view' | 'role'>): Parameters<typeof blockText>[0] {
   return { name: role ?? view, view: { name: view } };
+}
+
+/** What rows are made of, for messages: what is told apart differs. */
+function gridText(grid: ManifestGrid | null | undefined): string {
+  if (grid == null) return 'of a file of labels';
+  const { entitiesOf, every, from, to } = grid;
+  const whose =
+    entitiesOf === undefined
+      ? 'of a file of entities'
+      : `${entitiesOfText(blockThen(entitiesOf))} (fingerprint ${entitiesOf.fingerprint.slice(0, 12)})`;
+  return `${whose}, every ${every} from ${from} to ${to}`;
 }
 
 function madeBefore(semantics: number): MillraceError {

@@ -10,7 +10,7 @@ export interface ManifestSample {
   readonly fraction: number;
   /** The columns whose values, together, tell an entity from another. */
   readonly by: readonly string[];
-  /** Label rows before it was taken. */
+  /** Label rows before it was taken; of rows that are made, entities. */
   readonly ofRows: number;
 }
 

@@ -16,8 +16,9 @@ import type { SpineFault } from './spine-faults.ts';
 export interface StagedLabels {
   /** Every fault there is, each kind in a column with its first row and how many there are; with any, the table is of no use. */
   readonly faults: readonly SpineFault[];
-  /** Label rows, those that are not in the sample among them. */
+  /** Label rows, those that are not in the sample among them; and how many are. */
   readonly rows: number;
+  readonly kept: number;
 }
 
 /**
@@ -32,9 +33,10 @@ export async function stageLabels(
   signal: AbortSignal,
 ): Promise<StagedLabels> {
   const columns = columnsToRead(readings).map((label) => new StagedColumn(label));
-  if (columns.length === 0) return { faults: [], rows: 0 };
+  if (columns.length === 0) return { faults: [], rows: 0, kept: 0 };
   const isKept = sample === null ? null : sampler(columns, readings, sample);
   let staged = 0;
+  let kept = 0;
   const definitions = columns.map(({ label, form }) => `, ${label.staged} ${form.type.toString()}`);
   await duckdb.run(`CREATE TABLE ${READ_TABLE} (row_number BIGINT${definitions.join('')})`);
   const appender = await RowAppender.open(duckdb, READ_TABLE, [BIGINT, ...columns.map(({ form }) => form.type)]);
@@ -58,6 +60,7 @@ export async function stageLabels(
       if (!isSound) continue;
       for (let row = 0; row < chunk.rowCount; row++) {
         if (isKept !== null && !isKept(row)) continue;
+        kept++;
         values.length = 0;
         values.push(BigInt(rows[row] as number));
         for (const column of columns) values.push(column.stored(row));
@@ -67,7 +70,7 @@ export async function stageLabels(
   } finally {
     appender.close();
   }
-  return { faults: columns.flatMap((column) => column.faults()), rows: staged };
+  return { faults: columns.flatMap((column) => column.faults()), rows: staged, kept };
 }
 
 /** Whether a row of the chunk at hand, sound as it is, is of an entity of the sample. */

@@ -11,15 +11,23 @@ export function sourcesOf({ options }: Pick<ReadContext, 'options'>): CompiledSo
 
 /** How far each source's log is read: as given, as the manifest to repeat has it, else up to its present end. */
 export async function takeCuts({ options }: Pick<ReadContext, 'options'>): Promise<Map<string, Cut | null>> {
-  const { cuts, repeatOf, reader, clock } = options;
   const taken = new Map<string, Cut | null>();
   for (const source of sourcesOf({ options })) {
     refuseOtherTopics(source, viewsOf(options.service));
-    const given = cuts?.[source.name] ?? repeatOf?.cuts[source.name];
-    const none = source.topic === null || reader === null;
-    taken.set(source.name, given ?? (none ? null : await takeCut(reader, source.topic, clock)));
+    taken.set(source.name, await takeSourceCut({ options }, source, options.repeatOf?.cuts[source.name]));
   }
   return taken;
+}
+
+/** How far one source's log is read: as given, as it was `then`, else up to its present end; null: it has no topic that can be read. */
+export async function takeSourceCut(
+  { options: { cuts, reader, clock } }: Pick<ReadContext, 'options'>,
+  { name, topic }: CompiledSource,
+  then?: Cut | null,
+): Promise<Cut | null> {
+  const given = cuts?.[name] ?? then ?? null;
+  if (given !== null) return given;
+  return topic === null || reader === null ? null : await takeCut(reader, topic, clock);
 }
 
 /** A cut is of a source by its name: versions of two definitions of it may read one topic, not two. */

@@ -10,6 +10,7 @@ import type { Cut } from '../topic/cut.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { ModeComparison } from './comparison-types.ts';
+import type { GridOptions, ManifestGrid } from './grid.ts';
 import type { TimeAt } from './label-time.ts';
 import type { ManifestSample } from './sample.ts';
 import type { ManifestSplit } from './split.ts';
@@ -28,8 +29,10 @@ export interface TrainingOptions {
   readonly service: CompiledService;
   /** As served, the code of versions that others than the service's built. Left out: there is none, and their times are refused. */
   readonly code?: VersionCode | undefined;
-  /** The label rows: a .parquet, .csv, .tsv, .jsonl, .ndjson or .json file. */
-  readonly spine: string;
+  /** The label rows: a .parquet, .csv, .tsv, .jsonl, .ndjson or .json file. Left out with `grid`. */
+  readonly spine?: string | undefined;
+  /** Without labels: entities, each at every step of a time. */
+  readonly grid?: GridOptions | undefined;
   /** The Parquet file to write; its folder must exist. */
   readonly out: string;
   /** Keeps the rows of this share of the entities alone, by a hash of the join keys. Left out: all. With `repeatOf`: as there. */
@@ -98,12 +101,12 @@ export interface TrainingOptions {
 /** Of those, what reading labels takes: neither where they came from, nor where their values go. */
 export type ReadingOptions = Omit<
   TrainingOptions,
-  'spine' | 'out' | 'overwrite' | 'exportId' | 'onError' | 'statesMb' | 'onProgress'
+  'spine' | 'grid' | 'out' | 'overwrite' | 'exportId' | 'onError' | 'statesMb' | 'onProgress'
 >;
 
 /** Where an export stands. */
 export interface TrainingProgress {
-  readonly phase: 'spine' | 'cut' | 'sweep' | 'compare' | 'write';
+  readonly phase: 'spine' | 'entities' | 'cut' | 'sweep' | 'compare' | 'write';
   /** Label rows read, over the sweeps one after the other (a source each; as served, a version of a view each), in the pass at hand; of `totalRows`. */
   readonly rows: number;
   readonly totalRows: number;
@@ -225,15 +228,18 @@ export interface TrainingManifest {
   /** How it is divided, where it is. */
   readonly split?: ManifestSplit | undefined;
   readonly spine: {
-    readonly path: string;
-    readonly sizeBytes: number;
-    readonly sha256: string;
+    /** Of the file; null where the rows were made of the entities of a view. */
+    readonly path: string | null;
+    readonly sizeBytes: number | null;
+    readonly sha256: string | null;
     /** Null where the rows name requests. */
     readonly timeColumn: string | null;
     /** How times without a zone and dates were read; null: there was no saying. Absent from older manifests: UTC, and the start of the day. */
     readonly timeZone?: string | null | undefined;
     readonly timeAt?: TimeAt | null | undefined;
     readonly requestColumn?: string | undefined;
+    /** Of what entities and times the rows were made, where no labels gave them. */
+    readonly grid?: ManifestGrid | undefined;
     readonly columns: readonly string[];
   };
   /** Which entities it is of, where not of all. */

@@ -30,7 +30,7 @@ export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>)
   const cuts = await takeCuts(context);
   const logs = new Map<string, ViewsLog>();
   const present = new Map<CompiledSource, Promise<HistoryReads | null>>();
-  const presentOf = ({ source }: CompiledView): Promise<HistoryReads | null> => {
+  const presentOf = (source: CompiledSource): Promise<HistoryReads | null> => {
     const known = present.get(source) ?? presentReads(source, context.signal);
     present.set(source, known);
     return known;
@@ -43,10 +43,7 @@ export async function viewLogs(context: Pick<ReadContext, 'options' | 'signal'>)
   };
   for (const view of viewsOf(context.options.service)) {
     const { source } = view;
-    const { reads, filesLeftOut } = (await pinnedReads(context, view)) ?? {
-      reads: await presentOf(view),
-      filesLeftOut: 0,
-    };
+    const { reads, filesLeftOut } = repeatedReads(context, view) ?? (await presentOrServed(context, view, presentOf));
     const files = reads?.files.map(({ name, path, sizeBytes, sha256 }) => [name ?? path, sizeBytes, sha256 ?? null]);
     const key = JSON.stringify([numberOf(source), files ?? null]);
     const known = logs.get(key);
@@ -63,20 +60,27 @@ async function presentReads(source: CompiledSource, signal: AbortSignal): Promis
   return { of: 'this training set', files };
 }
 
-/** What a view is read from by what was made before; null: by nothing. */
-async function pinnedReads(
-  { options }: Pick<ReadContext, 'options'>,
+/** What a view was read from by the export that is repeated; null: none is. */
+function repeatedReads(
+  { options: { repeatOf } }: Pick<ReadContext, 'options'>,
+  { name, source }: CompiledView,
+): Pick<ViewsLog, 'reads' | 'filesLeftOut'> | null {
+  if (repeatOf?.mode !== 'event-time') return null;
+  const then = repeatOf.sources.find((of) => of.source === source.name && of.views?.includes(name) !== false);
+  const reads = readsOf(source, 'the training set to repeat', then?.history ?? []);
+  return { reads, filesLeftOut: then?.filesLeftOut ?? 0 };
+}
+
+/** The files that a view is read from where nothing says otherwise: those of the version that is served by this definition, else those that there are. */
+export async function presentOrServed(
+  { options: { pool }, signal }: Pick<ReadContext, 'options' | 'signal'>,
   view: CompiledView,
-): Promise<Pick<ViewsLog, 'reads' | 'filesLeftOut'> | null> {
-  const { repeatOf, pool } = options;
+  presentOf = (source: CompiledSource): Promise<HistoryReads | null> => presentReads(source, signal),
+): Promise<Pick<ViewsLog, 'reads' | 'filesLeftOut'>> {
   const { source } = view;
-  if (repeatOf?.mode === 'event-time') {
-    const then = repeatOf.sources.find((of) => of.source === source.name && of.views?.includes(view.name) !== false);
-    const reads = readsOf(source, 'the training set to repeat', then?.history ?? []);
-    return { reads, filesLeftOut: then?.filesLeftOut ?? 0 };
-  }
   const live = pool === undefined ? null : await liveVersion(pool, view.name);
-  if (live === null || live.fingerprint !== view.fingerprint) return null;
+  if (live === null || live.fingerprint !== view.fingerprint)
+    return { reads: await presentOf(source), filesLeftOut: 0 };
   const reads = historyOf(source, live);
   return { reads, filesLeftOut: reads === null ? 0 : ((await filesNotIn(source, reads.files)) ?? 0) };
 }

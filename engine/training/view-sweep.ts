@@ -12,6 +12,7 @@ import { defaultsOf, type FeatureDefault, fillDefaults, withoutDefaults } from '
 import type { ViewReducer } from '../state/view-reducer.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
 import type { EntityIndex } from './entity-index.ts';
+import { invalidForView } from './invalid-for-view.ts';
 
 /** Where the cells of labels go, in the order of the view's own features. */
 export interface CellSink {
@@ -106,9 +107,7 @@ export class ViewSweep {
     else if (outcome === 'null-key') counts.nullKey++;
     else {
       counts.invalid++;
-      const { partition, offset, number } = event;
-      const topic = partition < 0 ? 'history' : (this.view.source.topic ?? '');
-      this.limit?.add({ topic, partition, offset, number, file: null, reasons: outcome.invalid });
+      this.limit?.add(invalidForView(this.view, event, outcome.invalid));
     }
   }
 

@@ -1,10 +1,24 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { blockOf } from '../../engine/define/service-blocks.ts';
 import { createOnlineStore } from '../../engine/online/online-store.ts';
+import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import { splitPaths } from '../../engine/training/split.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { testClock } from '../stream/stream-fixture.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
 import { readParquet } from '../training/training-fixture.ts';
-import { exportSpine, openWorld, publish, type ServedWorld, servingLogTo } from './served-fixture.ts';
+import {
+  exportSpine,
+  HOUR,
+  openWorld,
+  publish,
+  retime,
+  type ServedWorld,
+  servingLogTo,
+  stream,
+} from './served-fixture.ts';
 
 let world: ServedWorld;
 beforeAll(async () => {
@@ -54,4 +68,55 @@ test('rows of requests are divided by when those were read, and sampled by the j
   await expect(export_(withoutKeys, { sample: 0.5 })).rejects.toMatchObject({ code: 'sample-needs-keys' });
   const sampled = (await export_(rows, { sample: 0.999_999_999 })).manifest;
   expect(sampled.sample).toEqual({ fraction: 0.999_999_999, by: ['customer'], ofRows: 4 });
+});
+
+test('entities of a view as they were served: known from their first event on, whenever it came', async () => {
+  const topic = 'late';
+  const view = { ...spendingView({ topic }), name: 'late' };
+  world.broker.createTopic(topic, 1);
+  const send = (id: string, customer: string, at: string): void => {
+    world.broker.append(topic, 0, [{ value: purchaseBytes({ id, at, customer, amount: 5 }), timestampUs: 1e15 }]);
+  };
+  send('a', 'ana', '2001-01-01T12:00:00Z');
+  const version = await publish(world, view);
+  send('b', 'bo', '2001-01-01T13:00:00Z');
+  await stream(world, view, version, 5);
+  const dayUs = 24 * HOUR;
+  const startUs = Date.UTC(2001, 0, 1) * 1000;
+  // Bo's purchase came two days after it was made.
+  await retime(world, view, version, { publishedUs: startUs, endedUs: null, commitsUs: [startUs + 3 * dayUs] });
+  const out = join(world.folder, 'late.parquet');
+  const options = {
+    service: { name: 'model', blocks: [blockOf(view)] },
+    grid: { entitiesOf: blockOf(view), every: '1d', from: '2001-01-02', to: '2001-01-06' },
+    out,
+    mode: 'as-served' as const,
+    compare: true,
+    pool: world.pool,
+    archiveDir: null,
+    reader: world.reader,
+    spillDir: join(world.folder, 'spill'),
+    clock: systemClock,
+    overwrite: true,
+  };
+  const manifest = await exportTrainingSet(options);
+  const bytes = await readFile(out);
+  expect((await readParquet(out)).rows.map((row) => [row['customer'], row['late__last_amount']])).toEqual([
+    ['ana', 5n],
+    ['bo', null],
+    ['ana', 5n],
+    ['bo', null],
+    ['ana', 5n],
+    ['bo', 5n],
+    ['ana', 5n],
+    ['bo', 5n],
+  ]);
+  expect(manifest.comparison).toMatchObject({ labels: 8, labelsDiffering: 2 });
+  send('c', 'cleo', '2001-01-01T14:00:00Z');
+  await stream(world, view, version, 5);
+  expect(await exportTrainingSet({ ...options, repeatOf: manifest })).toEqual(manifest);
+  expect(bytes.equals(await readFile(out))).toBe(true);
+  await expect(exportTrainingSet({ ...options, requestColumn: 'request_id' })).rejects.toMatchObject({
+    code: 'requests-need-spine',
+  });
 });

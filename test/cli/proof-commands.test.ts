@@ -9,7 +9,8 @@ import { createPool } from '../../engine/postgres/pool.ts';
 import { stateTable } from '../../engine/postgres/state-table.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
 import type { AuditSummary } from '../../workflows/audit-parity/contract.ts';
-import type { ExportSummary } from '../../workflows/export-training-set/contract.ts';
+import type { TrainingManifest } from '../../engine/training/training-types.ts';
+import type { ExportSize, ExportSummary } from '../../workflows/export-training-set/contract.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { eventually } from '../lifecycle/lifecycle-harness.ts';
 import { type CliResult, CliRun, runCli } from './run-cli.ts';
@@ -181,6 +182,49 @@ describe('as-served training sets', () => {
     expect(stdout).toContain('not-published');
     expect(stdout).toContain(`plot: ${out}.compare.svg`);
     expect(readFileSync(`${out}.compare.svg`, 'utf8')).toContain('<svg');
+  });
+});
+
+describe('export without labels', () => {
+  const service = (): string => `${world.view}_service`;
+  const args = (...more: string[]) => ['export', '--service', service(), '--entities-of', world.view, ...more];
+  const times = ['--every', '1d', '--from', '2026-01-01', '--to', '2027-01-01'];
+
+  it('says how many rows there would be, makes them, and makes them again by the manifest alone', async () => {
+    const size = await json<ExportSize>(...args(...times, '--dry-run'));
+    expect(size).toMatchObject({ isDryRun: true, steps: 365 });
+    expect((await cli(...args(...times, '--dry-run'))).stdout).toContain(`${size.rows.toLocaleString('en-US')} rows: `);
+    const out = join(folder, 'made.parquet');
+    const made = await json<ExportSummary>(...args(...times, '--out', out, '--split', '0.8'));
+    const { rows, split } = made;
+    expect(rows).toBe(size.rows);
+    expect(split!.train.rows + split!.test.rows).toBe(rows);
+    expect(split!.train.rows).toBeLessThanOrEqual(0.8 * rows);
+    const again = join(folder, 'again.parquet');
+    const repeated = await cli('export', '--service', service(), '--repeat', `${out}.manifest.json`, '--out', again);
+    expect(repeated.stderr).not.toContain('error');
+    expect(repeated.stdout).toContain(`split at ${split!.at}`);
+    for (const part of ['train', 'test'])
+      expect(
+        readFileSync(join(folder, `again.${part}.parquet`)).equals(readFileSync(join(folder, `made.${part}.parquet`))),
+      ).toBe(true);
+    const manifest = JSON.parse(readFileSync(`${again}.manifest.json`, 'utf8')) as TrainingManifest;
+    expect(manifest).toMatchObject({ sha256: made.sha256, spine: { grid: { entitiesOf: { view: world.view } } } });
+  });
+
+  it('tells what is lacking, too large, of no view or no share', async () => {
+    const out = ['--out', join(folder, 'none.parquet')];
+    const stderrOf = async (...all: string[]) => (await cli(...all)).stderr;
+    expect(await stderrOf('export', '--service', service(), ...out)).toContain("one of '--spine <file>'");
+    expect(await stderrOf(...args(...times))).toContain("required option '--out <file>' not specified");
+    expect(await stderrOf(...args('--every', '1d', ...out))).toContain('"entitiesOf" needs "from", "to"');
+    expect(await stderrOf(...args(...times, ...out, '--max-rows', '3'))).toContain('error grid-too-large');
+    expect(await stderrOf(...args(...times, ...out, '--split', '80'))).toContain('above 0 and below 1');
+    const nobody = ['export', '--service', service(), '--entities-of', 'nobody', ...times, ...out];
+    expect(await stderrOf(...nobody)).toContain('no feature view "nobody"');
+    expect(await stderrOf(...args(...times, ...out, '--mode', 'as-served', '--missing', 'null'))).toContain(
+      'rows of entities have times and no requests',
+    );
   });
 });
 

@@ -184,6 +184,16 @@ describe('a view, on the real services', { timeout: TIMEOUT_MS }, () => {
     expect(String(unknown.cause?.cause)).toContain('no feature service "nobody"');
     const noon = await refused('noon', { timeAt: 'noon' });
     expect(String(noon.cause)).toContain('"timeAt" must be "start" or "end", received "noon"');
+    for (const [change, message] of [
+      [{ entitiesOf: world.view }, '"spine" and "entitiesOf" exclude each other'],
+      [{ every: '1d' }, '"every" belongs to "entitiesOf" or "entities"'],
+      [{ spine: undefined }, '"spine" must be a non-empty string, received nothing'],
+      [{ spine: undefined, entities: 'e.csv', every: '1d' }, '"entities" needs "from", "to"'],
+      [{ out: undefined }, '"out" must be a non-empty string'],
+      [{ split: 80 }, '"split" must be a number above 0 and below 1, received 80'],
+      [{ maxRows: 1.5 }, '"maxRows" must be a whole number of at least 1'],
+    ] as const)
+      expect(String((await refused(JSON.stringify(change), change)).cause)).toContain(message);
     const guessed = await refused('guessed', { onError: 'guess' });
     expect(String(guessed.cause)).toContain('"onError" must be "fail" or "null", received "guess"');
   });

@@ -129,7 +129,7 @@ export class ScriptedActivities {
         return {
           service: input.service,
           mode: input.mode ?? 'event-time',
-          out: input.out,
+          out: input.out ?? '',
           manifest: '',
           rows: 1,
           sizeBytes: 1,

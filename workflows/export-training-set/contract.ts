@@ -9,9 +9,24 @@ export type ExportMode = (typeof EXPORT_MODES)[number];
 /** What `exportTrainingSet` is started with. Relative paths are taken from the folder that holds the definitions folder. */
 export interface ExportInput {
   readonly service: string;
-  readonly spine: string;
-  readonly out: string;
-  /** The spine's timestamp column. Default `event_timestamp`. */
+  /** The label rows. In its place: `entities` or `entitiesOf`, with `every`, `from` and `to`; or nothing, with `repeatOf`. */
+  readonly spine?: string | undefined;
+  /** Needed but for a dry run. */
+  readonly out?: string | undefined;
+  /** Without labels: the view whose entities are meant, each at every step from its first event on. */
+  readonly entitiesOf?: string | undefined;
+  /** Without labels: a file with the join keys of entities, each at every step. */
+  readonly entities?: string | undefined;
+  /** From one step to the next, as `1d`. */
+  readonly every?: string | undefined;
+  /** The first step, and the end, which is none: ISO times, or dates. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** More rows than this are not made. Default 10,000,000. */
+  readonly maxRows?: number | undefined;
+  /** Of entities: says how many rows there would be, and writes nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** The spine's timestamp column, or what that of rows made of entities is called. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
   /** The zone of the spine's times that have none: `UTC` or an IANA name, as `Europe/Berlin`. Without it they are refused. */
   readonly timeZone?: string | undefined;
@@ -35,6 +50,16 @@ export interface ExportInput {
   readonly overwrite?: boolean | undefined;
   /** The manifest of an earlier export to repeat exactly, at its cut. */
   readonly repeatOf?: string | undefined;
+}
+
+/** What a dry run came to. */
+export interface ExportSize {
+  readonly service: string;
+  readonly isDryRun: true;
+  readonly rows: number;
+  readonly entities: number;
+  readonly steps: number;
+  readonly sample?: ManifestSample | undefined;
 }
 
 /** What an export came to; the whole manifest stands beside the Parquet file. */

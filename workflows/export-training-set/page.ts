@@ -1,5 +1,5 @@
 import { grouped, tableText } from '../page-text.ts';
-import type { ExportSummary } from './contract.ts';
+import type { ExportSize, ExportSummary } from './contract.ts';
 
 /** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
 export function renderExport(summary: ExportSummary): string {
@@ -49,4 +49,14 @@ export function renderExport(summary: ExportSummary): string {
     `- Plot: \`${comparison.svg}\``,
   );
   return lines.join('\n');
+}
+
+/** The page of an ended dry run. */
+export function renderSize({ service, rows, entities, steps }: ExportSize): string {
+  return [
+    `### Training set of ${service}: a dry run`,
+    '',
+    `- Rows: **${grouped(rows)}**`,
+    `- Entities: **${grouped(entities)}**, at up to **${grouped(steps)}** times`,
+  ].join('\n');
 }

@@ -1,7 +1,14 @@
 import { boundedPage } from '../bounded.ts';
 import { setCurrentDetails } from '@temporalio/workflow';
 import { batch, batchOptions } from '../activity-profiles.ts';
-import { EXPORT_MODES, type ExportInput, type ExportMode, type ExportSummary, TIME_ATS } from './contract.ts';
+import {
+  EXPORT_MODES,
+  type ExportInput,
+  type ExportMode,
+  type ExportSize,
+  type ExportSummary,
+  TIME_ATS,
+} from './contract.ts';
 import {
   type Given,
   invalid,
@@ -9,17 +16,25 @@ import {
   optionalFlagOf,
   optionalShareOf,
   optionalTextOf,
+  optionalWholeOf,
   show,
   textOf,
 } from '../json-input.ts';
 import { byThisRelease } from '../other-release.ts';
 import { waitingText } from '../page-text.ts';
 import { type Waiting, WaitLane } from '../waits.ts';
-import { renderExport } from './page.ts';
+import { renderExport, renderSize } from './page.ts';
 
 const FIELDS: readonly (keyof ExportInput)[] = [
   'service',
   'spine',
+  'entitiesOf',
+  'entities',
+  'every',
+  'from',
+  'to',
+  'maxRows',
+  'dryRun',
   'out',
   'timeColumn',
   'timeZone',
@@ -38,10 +53,11 @@ const EXAMPLE = '{"service":"delay_model","spine":"labels.parquet","out":"train.
 
 /**
  * Exports a training set: every row of the spine, with each feature as it was known at that row's time (`event-time`), or as serving
- * answered (`as-served`). Started with `{"service": "delay_model", "spine": "labels.parquet", "out": "train.parquet"}` on task queue
+ * answered (`as-served`). In place of a spine, `entitiesOf` (a view) or `entities` (a file) with `every`, `from` and `to` are entities at
+ * regular times. Started with `{"service": "delay_model", "spine": "labels.parquet", "out": "train.parquet"}` on task queue
  * `millrace`. Progress stands in the heartbeat of its activity.
  */
-export async function exportTrainingSet(input: ExportInput): Promise<ExportSummary> {
+export async function exportTrainingSet(input: ExportInput): Promise<ExportSummary | ExportSize> {
   checkInput(input);
   const { service } = input;
   setCurrentDetails(running(input, null));
@@ -49,21 +65,60 @@ export async function exportTrainingSet(input: ExportInput): Promise<ExportSumma
     () => batch.exportTrainingSet.executeWithOptions(batchOptions(`export ${service}`), [input]),
     new WaitLane('export', 'what-passes', (_, waiting) => setCurrentDetails(running(input, waiting))),
   );
-  setCurrentDetails(boundedPage(renderExport(summary)));
+  setCurrentDetails(boundedPage('isDryRun' in summary ? renderSize(summary) : renderExport(summary)));
   return summary;
 }
 
-function running({ service, spine, out }: ExportInput, waiting: Waiting | null): string {
+function running(input: ExportInput, waiting: Waiting | null): string {
+  const { service, out } = input;
   return [
-    `### Training set of ${service}\n\n- Spine: \`${spine}\`\n- Out: \`${out}\``,
+    `### Training set of ${service}\n\n- ${spineText(input)}${out == null ? '' : `\n- Out: \`${out}\``}`,
     '',
     ...(waiting === null ? ["Running: see the pending activity's heartbeat."] : waitingText(waiting)),
   ].join('\n');
 }
 
+/** What is in place of a spine. */
+const OF_ENTITIES = ['entitiesOf', 'entities'] as const;
+const OF_TIMES = ['every', 'from', 'to'] as const;
+
+function spineText({ spine, entitiesOf, entities, every, from, to, repeatOf }: ExportInput): string {
+  if (spine != null) return `Spine: \`${spine}\``;
+  const whose = entitiesOf == null ? entities : `of ${entitiesOf}`;
+  return whose == null
+    ? `As in \`${repeatOf}\``
+    : `Entities: \`${whose}\`${every == null ? '' : `, every ${every} from ${from} to ${to}`}`;
+}
+
+/** One spine: of labels, or of entities at times; that of the export to repeat may be left out. */
+function checkSpine(given: Given): void {
+  for (const name of ['spine', ...OF_ENTITIES, ...OF_TIMES]) optionalTextOf(given, name);
+  optionalWholeOf(given, 'maxRows', 1);
+  const has = (name: string): boolean => given[name] !== undefined && given[name] !== null;
+  const of = ['spine', ...OF_ENTITIES].filter(has);
+  const isRepeat = has('repeatOf');
+  if (of.length > 1) throw invalid(`${of.map((name) => `"${name}"`).join(' and ')} exclude each other: give one`);
+  if (of.length === 0 && !isRepeat)
+    throw invalid('"spine" must be a non-empty string, received nothing (or give "entitiesOf" or "entities")');
+  const isDryRun = optionalFlagOf(given, 'dryRun') === true;
+  if (!isDryRun) textOf(given, 'out');
+  if (of[0] !== 'spine') {
+    const lacking = OF_TIMES.filter((name) => !has(name));
+    if (of.length > 0 && !isRepeat && lacking.length > 0)
+      throw invalid(`"${of[0]}" needs ${lacking.map((name) => `"${name}"`).join(', ')}: the times of the rows`);
+    for (const name of ['requestColumn', 'missing', 'timeAt'])
+      if (of.length > 0 && has(name))
+        throw invalid(`"${name}" belongs to "spine": rows of entities have times and no requests`);
+    return;
+  }
+  for (const name of [...OF_TIMES, 'maxRows', 'dryRun'])
+    if (has(name)) throw invalid(`"${name}" belongs to "entitiesOf" or "entities": a spine has the rows it has`);
+}
+
 function checkInput(input: unknown): asserts input is ExportInput {
   const given = objectOf(input, FIELDS, EXAMPLE);
-  for (const name of ['service', 'spine', 'out']) textOf(given, name);
+  textOf(given, 'service');
+  checkSpine(given);
   for (const name of ['timeColumn', 'timeZone', 'repeatOf', 'requestColumn']) optionalTextOf(given, name);
   for (const name of ['overwrite', 'compare']) optionalFlagOf(given, name);
   for (const name of ['sample', 'split']) optionalShareOf(given, name);
