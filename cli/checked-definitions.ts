@@ -1,3 +1,4 @@
+import type { Row } from '../engine/contract/compiled-contract.ts';
 import type { Definitions } from '../engine/define/compiled-view.ts';
 import type { DefinitionFault } from '../engine/define/definition-fault.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
@@ -10,16 +11,21 @@ import type { Output } from './output.ts';
  * The definitions of a folder, or null after every fault of them was printed.
  *
  * @param sample rows of each history to hold against its contract
+ * @param onRow told of each valid one, with its source; it is written over afterwards
  */
 export async function checkedDefinitions(
   features: string,
   output: Output,
   sample: number,
   spillDir: string,
+  onRow?: (source: string, row: Row) => void,
 ): Promise<Definitions | null> {
   try {
-    const definitions = await withHistoryInspector(sample, spillDir, (inspectHistory) =>
-      loadDefinitions(features, { inspectHistory }),
+    const definitions = await withHistoryInspector(
+      sample,
+      spillDir,
+      (inspectHistory) => loadDefinitions(features, { inspectHistory }),
+      onRow,
     );
     for (const service of definitions.services.values()) refuseLargeExport(service, false);
     return definitions;

@@ -6,6 +6,7 @@ import { lockState } from '../../engine/define/lock-file.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
 import { isRetired } from '../../engine/define/semantics.ts';
 import type { MillraceError } from '../../engine/errors/millrace-error.ts';
+import type { StateCost } from '../../engine/state/state-cost.ts';
 import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
 import { filesNotIn } from '../../engine/history/named-history.ts';
 import { unfitDatabase } from '../../engine/postgres/fit-database.ts';
@@ -21,6 +22,7 @@ import { lockText } from '../lock-text.ts';
 import { newerFilesText } from '../newer-files.ts';
 import { count, type Output } from '../output.ts';
 import { knownServices } from '../services.ts';
+import { costText, SampledRows } from '../view-costs.ts';
 
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -46,7 +48,8 @@ export function addPlanCommand(program: Command): void {
   );
   withCommonOptions(command).action(async (options: PlanOptions) => {
     const { env, output, features } = contextOf(options);
-    const definitions = await checkedDefinitions(features, output, options.sample, env.spillDir);
+    const sampled = new SampledRows();
+    const definitions = await checkedDefinitions(features, output, options.sample, env.spillDir, sampled.add);
     if (definitions === null) {
       process.exitCode = 1;
       return;
@@ -58,8 +61,10 @@ export function addPlanCommand(program: Command): void {
     const { databaseUrl, temporal } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
     const asked = await runningViews(definitions, databaseUrl, temporal, env.installation);
+    const costs = sampled.costs(definitions);
     const rows = describePlan(definitions, asked.running ?? undefined).map((row) => ({
       ...row,
+      cost: costs.get(row.view)!,
       servedRecord: recordSize(definitions.views.get(row.view)!.layout),
     }));
     if (output.isJson) output.json(rows);
@@ -144,7 +149,7 @@ async function runningViews(
  */
 function print(
   output: Output,
-  row: PlanRow & { readonly servedRecord: RecordSize },
+  row: PlanRow & { readonly servedRecord: RecordSize; readonly cost: StateCost },
   workflowId: string,
   unknown: string,
 ): void {
@@ -162,6 +167,7 @@ function print(
     const rows = row.keptExpired === null ? 'its row goes later' : `rows stay: ${row.keptExpired}`;
     output.line(`  expire   ${row.expire} after its newest event an entity reads as never seen; ${rows}`);
   }
+  output.line(`  state    ${costText(row.cost)}`);
   for (const line of logLines(row.servedRecord)) output.line(`  log      ${line}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
     new: 'nothing yet',

@@ -3,12 +3,14 @@ import type { HistoryGuard } from '../admission/time-guard.ts';
 import { tooManyInvalid } from '../admission/too-many-invalid.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
 import { eventTimeOf } from '../define/event-time.ts';
+import type { Row } from '../contract/compiled-contract.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { MillraceError } from '../errors/millrace-error.ts';
 import { ColumnRows } from './column-rows.ts';
 import type { ColumnSource } from './column-source.ts';
 import { csvAlone, type CsvFile } from './csv/open-csv.ts';
 import { type FileSize, isFileFault, unreadableHistory } from './history-files.ts';
+import type { InspectOptions } from './inspect-history.ts';
 import { jsonLines } from './json-lines.ts';
 import { lineDecoder } from './line-decoder.ts';
 
@@ -31,7 +33,7 @@ const FILES = 20;
 
 interface Judge {
   /** Told of each row: its reasons, none where it is valid. */
-  row(path: string, number: number, reasons: readonly string[], eventTime: unknown): void;
+  row(path: string, number: number, reasons: readonly string[], row: Row | null): void;
 }
 
 /**
@@ -46,19 +48,22 @@ export async function sampleRows(
   duckdb: DuckDb,
   guard: HistoryGuard,
   limit: number,
-  signal?: AbortSignal,
+  { signal, onRow }: Pick<InspectOptions, 'signal' | 'onRow'> = {},
 ): Promise<Sampled> {
   const tally = new ReasonTally();
   const eventTime = eventTimeOf(source);
   let rows = 0;
   let invalid = 0;
   const judge: Judge = {
-    row: (path, number, reasons, value) => {
+    row: (path, number, reasons, row) => {
       rows++;
-      const eventTimeUs = reasons.length === 0 ? eventTime(value) : 0;
+      const eventTimeUs = reasons.length === 0 ? eventTime(row?.[source.eventTimeField]) : 0;
       const isAhead = eventTimeUs > guard.boundUs;
       const all = isAhead ? [guard.reason(eventTimeUs)] : reasons;
-      if (all.length === 0) return;
+      if (all.length === 0) {
+        if (row !== null) onRow?.(row);
+        return;
+      }
       invalid++;
       tally.add(`${path} row ${number}`, all);
     },
@@ -108,7 +113,7 @@ async function sampleColumns(
       const count = decoded.decode(chunk);
       for (let index = 0; index < count; index++) {
         const row = decoded.rows[index] as Record<string, unknown>;
-        judge.row(path, number++, decoded.reasons.get(index) ?? [], row[source.eventTimeField]);
+        judge.row(path, number++, decoded.reasons.get(index) ?? [], row);
       }
     }
   } catch (error) {
@@ -130,12 +135,7 @@ async function sampleLines(
       for (const line of lines) {
         if (number >= limit) return;
         const decoded = decode(line);
-        judge.row(
-          path,
-          number++,
-          decoded.ok ? [] : decoded.reasons,
-          decoded.ok ? decoded.row[source.eventTimeField] : null,
-        );
+        judge.row(path, number++, decoded.ok ? [] : decoded.reasons, decoded.ok ? decoded.row : null);
       }
     }
   } catch (error) {

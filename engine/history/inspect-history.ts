@@ -1,6 +1,7 @@
 import { historyGuard } from '../admission/time-guard.ts';
 import type { HistoryFault, HistoryLook } from '../define/check-history.ts';
 import type { CompiledSource } from '../define/compiled-view.ts';
+import type { Row } from '../contract/compiled-contract.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { internalBug, isMillraceError, type MillraceError } from '../errors/millrace-error.ts';
 import { inspectCsv } from './csv/open-csv.ts';
@@ -22,6 +23,8 @@ export interface InspectOptions {
   /** What event times are held against, epoch µs: the files might first be read now. */
   readonly nowUs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told of each valid row of the sample; it is written over afterwards. */
+  readonly onRow?: ((row: Row) => void) | undefined;
 }
 
 /**
@@ -53,7 +56,7 @@ export async function inspectHistory(
     const looked = await look(source, found, duckdb, options, noted, errors);
     if (errors.length > 0 || options.sample === 0) return;
     const guard = historyGuard(source, options.nowUs);
-    const sampled = await sampleRows(source, looked, duckdb, guard, options.sample, options.signal);
+    const sampled = await sampleRows(source, looked, duckdb, guard, options.sample, options);
     const { rows, invalid, reasons } = sampled;
     sample = { source: source.name, rows, of: looked.rows, invalid, reasons };
     if (sampled.fault !== null) errors.push(sampled.fault);

@@ -34,6 +34,9 @@ describe('plan', () => {
     expect(stdout).toContain(world.view);
     expect(stdout).toContain(`workflow feature:${world.view}`);
     expect(stdout).toMatch(/total.*sum.*amount.*lifetime/);
+    expect(stdout).toMatch(/state +\d+ partials; tiles: .*one of all time/);
+    expect(stdout).toMatch(/\d+ bytes an entity with one event, [\d,]+ with one in every tile/);
+    expect(stdout).toMatch(/[\d,]+ ns an event here \([\d,]+ sampled\)/);
   });
 
   it.each([
