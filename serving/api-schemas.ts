@@ -73,7 +73,7 @@ const viewReadSchema = z
       .nullable()
       .openapi({
         description:
-          'Feature to the code of the error that stands in place of its value: value-out-of-range, its result does not fit its type; too-many-distinct, it has more distinct values or categories than its limit. ' +
+          'Feature to the code of the error that stands in place of its value: value-out-of-range, its result does not fit its type; too-many-distinct, it has more distinct values, categories or buckets than its limit. ' +
           '"*", state-corrupt: all of them, the stored state is damaged. Null where nothing is wrong.',
         example: { miles_30d: 'value-out-of-range' },
       }),

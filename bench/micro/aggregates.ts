@@ -8,8 +8,8 @@ import {
 } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
-import type { ResultType } from '../../engine/values/result-type.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
 
 const HOUR_US = 3_600_000_000;
 const WINDOW_US = 7 * 24 * HOUR_US;
@@ -39,15 +39,22 @@ const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, '
   ['variance of double', 'variance', { partial: 'moments', input: double }],
   ['stddev of int', 'stddev', { partial: 'moments', input: int }],
   ['stddev of double', 'stddev', { partial: 'moments', input: double }],
+  ['median of int', 'median', { partial: 'quantiles', input: int, octaveBits: 6 }],
+  ['median of double', 'median', { partial: 'quantiles', input: double, octaveBits: 6 }],
+  ['quantiles of double', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 6 }],
+  ['quantiles of double, 0.1 %', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 9 }],
 ];
 
 function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): ViewLayout {
   const result: ResultType =
     aggregate === 'firstN' || aggregate === 'lastN'
       ? { kind: 'list', item: slot.input ?? int }
-      : aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
-        ? double
-        : (slot.input ?? int);
+      : aggregate === 'quantiles'
+        ? { kind: 'list', item: double }
+        : aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
+          ? double
+          : (slot.input ?? int);
+  const more = aggregate === 'quantiles' ? { quantiles: [0.5, 0.9, 0.99] } : {};
   return {
     semantics: ENGINE_SEMANTICS,
     view: 'bench',
@@ -56,7 +63,7 @@ function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): Vi
     tieBreak: 'id',
     groups: [{ hopUs: HOUR_US, spanUs: WINDOW_US }],
     slots: [{ ...slot, group: 0 }],
-    features: [{ name: 'f', aggregate, slot: 0, windowUs: WINDOW_US, hopUs: HOUR_US, result, nullable: true }],
+    features: [{ name: 'f', aggregate, slot: 0, windowUs: WINDOW_US, hopUs: HOUR_US, result, nullable: true, ...more }],
   };
 }
 

@@ -50,6 +50,7 @@ export function buildLayout(
         by: feature.by === null ? undefined : { type: feature.by.type, limit: feature.by.limit },
         size: feature.size,
         distinct: feature.distinct ? true : undefined,
+        octaveBits: feature.octaveBits,
         conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
@@ -64,11 +65,12 @@ export function buildLayout(
     features: features.map((feature): FeatureLayout => {
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
-      const { name, aggregate, windowUs, hopUs, agoUs, result, population, fill } = feature;
+      const { name, aggregate, windowUs, hopUs, agoUs, result, population, quantiles, fill } = feature;
       const nullable = canBeNull(feature) && (fill === undefined || canFail(feature));
       const more = {
         ...(agoUs > 0 ? { agoUs } : {}),
         ...(population ? { population } : {}),
+        ...(quantiles === undefined ? {} : { quantiles }),
         ...(fill === undefined ? {} : { default: fill }),
       };
       return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...more };
@@ -108,8 +110,9 @@ function slotLayout(slot: SlotLayout): SlotLayout {
 }
 
 function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
-  const { size, distinct } = feature;
-  return partial === feature.partial && plan.size === size && plan.distinct === distinct && sameInputs(plan, feature);
+  const { size, distinct, octaveBits } = feature;
+  const sameOptions = plan.size === size && plan.distinct === distinct && plan.octaveBits === octaveBits;
+  return partial === feature.partial && sameOptions && sameInputs(plan, feature);
 }
 
 function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {

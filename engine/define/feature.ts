@@ -10,6 +10,7 @@ import type {
   Shape,
 } from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
+import type { Median, Quantiles } from './quantile-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
 
 /** A function of a row of a source's contract. It must be pure; `millrace plan` detects what is not. */
@@ -35,6 +36,10 @@ export interface Feature<out Value = unknown> {
   readonly size: number | null;
   /** Of `firstN` and `lastN`: each value once. */
   readonly distinct: boolean;
+  /** Of `quantiles`, which; else null. */
+  readonly quantiles: readonly number[] | null;
+  /** Of `quantiles` and `median`; null: the default. */
+  readonly accuracy: number | null;
   /** Null: lifetime. */
   readonly window: string | null;
   /** Null: the default of the window. */
@@ -117,7 +122,7 @@ interface Modifiers<Value, Members extends Shape, Left extends ModifierName, Fil
   };
   /**
    * What a read gives in place of null, in every surface alike; never in place of an error: a feature that can have one (`sum`, `avg`, `variance`,
-   * `stddev`, a map by category) may still be null. Whether the entity was found, and a training set's null rates, do not depend on it; nor does the
+   * `stddev`, `quantiles`, `median`, a map by category) may still be null. Whether the entity was found, and a training set's null rates, do not depend on it; nor does the
    * state. It is of the feature's type: give it after `.by`.
    *
    * @example
@@ -145,14 +150,15 @@ export type OpenFeature<
   Each = NonNullable<Value>,
 > = Feature<Value> & Pick<Modifiers<Value, Members, Left, Filled, Each>, Left>;
 
-type Built<Value, Members extends Shape> = OpenFeature<Value, Members>;
+/** One that may be in error. */
+export type Built<Value, Members extends Shape> = OpenFeature<Value, Members>;
 /** One that cannot be in error: with a default it is never null. */
 type Sure<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, NonNullable<Value>>;
 /** One that may be null of some values, too. */
 type OfSome<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, Value, Value>;
 type Read<S> = NonNullable<FieldValue<S>> | null;
-type NumberOf<Members> = (row: RowOf<Members>) => number | null;
-type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
+export type NumberOf<Members> = (row: RowOf<Members>) => number | null;
+export type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
 
 /** An aggregate over a field or a row function. A function returns a number, or what `type` says. Nulls are skipped. */
 interface AnyInput<Members extends Shape> {
@@ -272,6 +278,16 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly firstN: ListInput<Members>;
   /** The inputs of the n latest events that have one, the latest last. `{ distinct: true }`: each value once, where it last was. */
   readonly lastN: ListInput<Members>;
+  /**
+   * Of the n values in their order, those at floor(q · (n - 1)), counted from 0, in the order asked: each within `accuracy` of the exact one,
+   * relative to it. `value-out-of-range` and `too-many-distinct` are its errors.
+   *
+   * @example
+   * f.quantiles('delay', [0.5, 0.99], { accuracy: 0.005 }).over('7d')
+   */
+  readonly quantiles: Quantiles<Members>;
+  /** The quantile 0.5: of an even number of values the lower of the two in the middle. */
+  readonly median: Median<Members>;
 }
 
 /** Features of a view by name. */
@@ -302,6 +318,8 @@ const plain: FeatureFacts = {
   population: false,
   size: null,
   distinct: false,
+  quantiles: null,
+  accuracy: null,
   window: null,
   hop: null,
   ago: null,
@@ -340,17 +358,22 @@ function feature(facts: FeatureFacts): AnyFeature {
   });
 }
 
+interface AggregateOptions {
+  readonly type?: z.core.$ZodType | undefined;
+  readonly population?: boolean | undefined;
+  readonly accuracy?: number | undefined;
+}
+
 function aggregate(name: AggregateName) {
-  return (
-    input?: string | RowFunction,
-    options?: { readonly type?: z.core.$ZodType | undefined; readonly population?: boolean | undefined },
-  ): AnyFeature =>
+  return (input?: string | RowFunction, options?: AggregateOptions, quantiles?: readonly number[]): AnyFeature =>
     feature({
       ...plain,
       aggregate: name,
       input: input ?? null,
       type: options?.type ?? null,
       population: options?.population ?? false,
+      quantiles: quantiles ?? null,
+      accuracy: options?.accuracy ?? null,
     });
 }
 
@@ -402,6 +425,9 @@ const aggregates = Object.freeze({
   stddev: aggregate('stddev'),
   firstN: listing('firstN'),
   lastN: listing('lastN'),
+  quantiles: (input: string | RowFunction, quantiles: readonly number[], options?: AggregateOptions) =>
+    aggregate('quantiles')(input, options, quantiles),
+  median: aggregate('median'),
 });
 
 /** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */

@@ -14,6 +14,7 @@ import type { JsonTree } from '../values/json-values.ts';
 import type { ResultType } from '../values/result-type.ts';
 import { checkFlag, checkWhole } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
+import { readQuantiles, type QuantilesPlan } from './read-quantiles.ts';
 import { readWindow, type Window } from './read-window.ts';
 import { type AggregateName, MOST_LISTED, type PartialKind, type SlotLayout } from './view-layout.ts';
 
@@ -24,7 +25,7 @@ export interface InputPlan {
 }
 
 /** A feature judged and resolved. */
-export interface FeaturePlan extends Window {
+export interface FeaturePlan extends Window, Partial<QuantilesPlan> {
   readonly name: string;
   readonly aggregate: AggregateName;
   readonly partial: PartialKind;
@@ -59,6 +60,8 @@ const partialOf = {
   stddev: 'moments',
   firstN: 'firstN',
   lastN: 'lastN',
+  quantiles: 'quantiles',
+  median: 'quantiles',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
@@ -195,7 +198,10 @@ function readFeature(
     );
     return null;
   }
-  return plan(name, feature, { input: { type, from: feature.input }, order, by }, window);
+  const isSketch = partialOf[aggregate] === 'quantiles';
+  const sketch = isSketch ? readQuantiles(feature, path, report) : {};
+  if (sketch === null) return null;
+  return { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
 }
 
 function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
@@ -222,7 +228,8 @@ function checkSize({ aggregate, size, distinct }: Feature, path: string, report:
 }
 
 function takesNumbers(aggregate: AggregateName): boolean {
-  return partialOf[aggregate] === 'sum' || partialOf[aggregate] === 'moments';
+  const partial = partialOf[aggregate];
+  return partial === 'sum' || partial === 'moments' || partial === 'quantiles';
 }
 
 function readOrder(feature: Feature, source: SourceCompilation, { path, report, known }: Reading): InputPlan | null {
@@ -311,7 +318,8 @@ function dividedType(value: ResultType, by: InputPlan | null): ResultType {
 
 function resultType(aggregate: AggregateName, input: ScalarType | null): ResultType {
   if (aggregate === 'count' || input === null) return { kind: 'int' };
-  if (aggregate === 'avg' || partialOf[aggregate] === 'moments') return { kind: 'double' };
+  if (aggregate === 'quantiles') return { kind: 'list', item: { kind: 'double' } };
+  if (aggregate === 'avg' || aggregate === 'median' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };
   if (aggregate === 'firstN' || aggregate === 'lastN') return { kind: 'list', item: input };
   return input;

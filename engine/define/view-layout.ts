@@ -24,11 +24,14 @@ export type AggregateName =
   | 'variance'
   | 'stddev'
   | 'firstN'
-  | 'lastN';
+  | 'lastN'
+  | 'quantiles'
+  | 'median';
 
 /**
  * The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls), `variance` and `stddev` share
  * `moments` (that, and the exact sum of squares). Where both are over one input in one hop group, `moments` serves all four.
+ * `quantiles` and `median` share `quantiles`: how many values lie in each bucket.
  */
 export type PartialKind =
   | 'count'
@@ -41,7 +44,8 @@ export type PartialKind =
   | 'maxBy'
   | 'moments'
   | 'firstN'
-  | 'lastN';
+  | 'lastN'
+  | 'quantiles';
 
 /** The most events that `firstN` and `lastN` hold. */
 export const MOST_LISTED = 1000;
@@ -56,13 +60,22 @@ export function isOrdered(partial: PartialKind): boolean {
   return isOfOneEvent(partial) || partial === 'firstN' || partial === 'lastN';
 }
 
+const failing: ReadonlySet<AggregateName | 'derived'> = new Set([
+  'sum',
+  'avg',
+  'variance',
+  'stddev',
+  'quantiles',
+  'median',
+  'derived',
+]);
+
 /**
- * Whether a feature may have an error in place of its value: its result may not fit its type, it has too many categories, or a function gives it.
+ * Whether a feature may have an error in place of its value: its result may not fit its type, it has too many values or categories, or a function gives it.
  * Counts, which are no more than the events there are, always fit.
  */
 export function canFail({ aggregate, result }: Pick<FeatureLayout, 'aggregate' | 'result'>): boolean {
-  if (result.kind === 'map' || aggregate === 'derived') return true;
-  return aggregate === 'sum' || aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev';
+  return result.kind === 'map' || failing.has(aggregate);
 }
 
 /** Partials of one hop length share one series of tiles. A group with `hopUs: null` is the lifetime group: one partial set, no tiles. */
@@ -87,6 +100,8 @@ export interface SlotLayout {
   readonly distinct?: true | undefined;
   /** It takes the events alone that its features' `.where` is true of. */
   readonly conditional?: true | undefined;
+  /** Of `quantiles` alone: each octave of doubles has 2^octaveBits buckets. */
+  readonly octaveBits?: number | undefined;
   /** Index into `groups`. */
   readonly group: number;
 }
@@ -106,6 +121,8 @@ export interface FeatureLayout {
   readonly nullable: boolean;
   /** Of `variance` and `stddev`: of the population that the values are, rather than of one they are a sample of. */
   readonly population?: true | undefined;
+  /** Of `quantiles`: which, in the order of the list. */
+  readonly quantiles?: readonly number[] | undefined;
   /** What a read gives in place of null, as JSON has it; undefined: null. Never in place of an error. */
   readonly default?: NonNullable<JsonTree> | undefined;
 }

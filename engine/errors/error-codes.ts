@@ -215,7 +215,7 @@ export const ERROR_CODES = {
     'value-out-of-range':
       "A feature's exact value does not fit its result type. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.",
     'too-many-distinct':
-      'A feature has more distinct values, or categories, in its window than its limit. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.',
+      'A feature has more distinct values, categories or buckets in its window than its limit. It stands beside the values, in `errors`; an export stops at it unless told `--on-error null`.',
     'state-corrupt':
       'A stored state is not the bytes that were written. Where values are read it stands beside them, in `errors`, for all features of the entity.',
     'derived-failed':

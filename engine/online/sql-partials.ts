@@ -11,6 +11,7 @@ import {
   type WholeStatements,
 } from './sql-by-category.ts';
 import { gatheredList, gatherStatement, listedStatements, listResult, listVariables } from './sql-lists.ts';
+import { bucketAccumulators, bucketStatements, quantileStatements } from './sql-quantiles.ts';
 import { spreadStatements, squareStatements } from './sql-moments.ts';
 import {
   CORRUPT,
@@ -51,6 +52,7 @@ export function accumulatorVariables(slot: SlotLayout, name: string): string[] {
   if (partial === 'count') return [`${name} bigint := 0;`];
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
   if (partial === 'moments') return [`${name} numeric := 0; ${name}_n bigint := 0; ${name}_q numeric := 0;`];
+  if (partial === 'quantiles') return [bucketAccumulators(name)];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (isListed(partial)) return [gatheredList(name, input)];
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
@@ -77,7 +79,7 @@ function waiting(slot: number): string {
 /** Reads a slot's partial of the tile at hand, refuses what is not canonical, and has it taken. */
 export function slotStatements(place: SlotPlace, takes: readonly Take[]): string[] {
   if (place.slot.by !== undefined) return categoryStatements(place, takes, WHOLE);
-  const { partial, input, order } = place.slot;
+  const { partial, input, order, octaveBits } = place.slot;
   /** `statement` for each window that the present tile lies in. */
   const where = (statement: (name: string) => string, condition: (name: string) => string | null): string[] =>
     takes.map(({ name, seen }) => {
@@ -95,6 +97,7 @@ export function slotStatements(place: SlotPlace, takes: readonly Take[]): string
       ),
     ];
   }
+  if (partial === 'quantiles') return bucketStatements(octaveBits, (statement) => where(statement, () => null));
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (partial === 'sum' || partial === 'moments') {
     const double = [
@@ -201,10 +204,22 @@ export function resultStatements(place: SlotPlace, feature: FeatureLayout, name:
     : mapStatements(place, feature, name, out, WHOLE);
 }
 
-function wholeResult({ partial, input }: SlotLayout, feature: FeatureLayout, name: string, out: string): string[] {
+function wholeResult(
+  { partial, input, octaveBits }: SlotLayout,
+  feature: FeatureLayout,
+  name: string,
+  out: string,
+): string[] {
   const unless = (condition: string, value: string): string =>
     `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
   if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
+  if (partial === 'quantiles') {
+    const errors = {
+      outOfRange: errorStatement(feature, 'value-out-of-range'),
+      tooMany: errorStatement(feature, 'too-many-distinct'),
+    };
+    return quantileStatements(feature, octaveBits, { name, out, ...errors });
+  }
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (feature.aggregate === 'variance' || feature.aggregate === 'stddev')
     return spreadStatements(feature, input, { name, out, outOfRange: errorStatement(feature, 'value-out-of-range') });

@@ -205,6 +205,8 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'derived':
     case 'firstN':
     case 'lastN':
+    case 'quantiles':
+    case 'median':
       return null;
   }
 }

@@ -1,6 +1,6 @@
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { type Cell, CellError, isCellError } from '../values/cell.ts';
+import { type Cell, isCellError, TOO_MANY_DISTINCT } from '../values/cell.ts';
 import { comparisonOf } from '../values/compare.ts';
 import { mapText } from '../values/composite-text.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
@@ -26,8 +26,6 @@ export interface Division {
   /** Where among an event's inputs the category stands. */
   readonly index: number;
 }
-
-const TOO_MANY = CellError.of('too-many-distinct');
 
 /** First byte of a tile's categories: none, too many, or two less than it there are. */
 const NONE = 0;
@@ -161,12 +159,12 @@ function mapReader(
     for (let row = from; row < to; row++) {
       const held = heldAt(rows, row);
       if (held === null) continue;
-      if (held.isExceeded) return TOO_MANY;
+      if (held.isExceeded) return TOO_MANY_DISTINCT;
       for (let at = 0; at < held.keys.length; at++) {
         const known = places.get(held.keys[at]!);
         const place = { of: held.rows, row: at };
         if (known !== undefined) known.push(place);
-        else if (places.size === limit) return TOO_MANY;
+        else if (places.size === limit) return TOO_MANY_DISTINCT;
         else places.set(held.keys[at]!, [place]);
       }
     }

@@ -9,6 +9,7 @@ import { createMinMax, minMaxShape } from './min-max.ts';
 import { createMinMaxBy, minMaxByShape, type OrderedInput } from './min-max-by.ts';
 import { createMoments, momentsShape } from './moments.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
+import { createQuantiles, quantilesShape } from './quantiles.ts';
 import { createSum, sumShape } from './sum.ts';
 import type { RowPlace } from './tile-rows.ts';
 
@@ -36,6 +37,8 @@ function wholeShape(given: SlotPlace): PartialShape {
       return sumShape(inputOf(slot));
     case 'moments':
       return momentsShape(inputOf(slot));
+    case 'quantiles':
+      return quantilesShape;
     case 'min':
     case 'max':
       return minMaxShape(inputOf(slot));
@@ -78,6 +81,8 @@ function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
       return createSum(inputOf(slot), place);
     case 'moments':
       return createMoments(inputOf(slot), place);
+    case 'quantiles':
+      return createQuantiles(inputOf(slot), bitsOf(slot), place);
     case 'min':
     case 'max':
       return createMinMax(slot.partial, inputOf(slot), place);
@@ -102,6 +107,11 @@ function listedOf(slot: SlotLayout): ListedInput {
   const { partial, size, distinct } = slot;
   if (size === undefined) throw internalBug(`a ${partial} slot without a size`);
   return { input: inputOf(slot), size, distinct: distinct === true };
+}
+
+function bitsOf({ partial, octaveBits }: SlotLayout): number {
+  if (octaveBits === undefined) throw internalBug(`a ${partial} slot without a width of buckets`);
+  return octaveBits;
 }
 
 function orderedOf({ slot, orderIndex }: SlotPlace): OrderedInput {

@@ -35,6 +35,7 @@ export class CellError {
 export type Cell = ScalarValue | CellError;
 
 export const VALUE_OUT_OF_RANGE = CellError.of('value-out-of-range');
+export const TOO_MANY_DISTINCT = CellError.of('too-many-distinct');
 export const STATE_CORRUPT = CellError.of('state-corrupt');
 export const DERIVED_FAILED = CellError.of('derived-failed');
 export const INPUT_ERROR = CellError.of('input-error');

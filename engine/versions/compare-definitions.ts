@@ -158,6 +158,7 @@ function declaredChanges(before: FeatureLayout, after: FeatureLayout): string[] 
     ['type', nameOfType(before.result), nameOfType(after.result)],
     ['default', defaultOf(before), defaultOf(after)],
     ['of a', spreadOf(before), spreadOf(after)],
+    ['quantiles', quantilesOf(before), quantilesOf(after)],
   ];
   return parts.flatMap(([what, then, now]) => (then === now ? [] : [`${what} ${then} → ${now}`]));
 }
@@ -173,6 +174,10 @@ function defaultOf({ default: fill }: FeatureLayout): string {
 /** What `variance` and `stddev` are over. */
 function spreadOf({ population }: FeatureLayout): string {
   return population === true ? 'population' : 'sample';
+}
+
+function quantilesOf({ quantiles }: FeatureLayout): string {
+  return quantiles === undefined ? 'none' : quantiles.join(', ');
 }
 
 function contractChanges(before: CompiledSource, after: CompiledSource): NonNullable<DefinitionDifference['contract']> {

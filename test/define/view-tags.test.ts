@@ -255,6 +255,9 @@ test.each([
   [`f.stddev('price')`, `f.stddev('price', { population: true })`],
   [`f.lastN('price', 3)`, `f.lastN('price', 4)`],
   [`f.lastN('price', 3)`, `f.lastN('price', 3, { distinct: true })`],
+  [`f.quantiles('price', [0.5])`, `f.quantiles('price', [0.9])`],
+  [`f.quantiles('price', [0.5, 0.9])`, `f.quantiles('price', [0.9, 0.5])`],
+  [`f.median('price')`, `f.median('price', { accuracy: 0.005 })`],
 ])('what a feature is told beside its input is its own: %s is not %s', async (one, other) => {
   const first = await tags(['index.ts', `f.max('price').over('1d')`, `${one}.over('1d')`]);
   const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);

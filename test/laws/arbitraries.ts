@@ -170,15 +170,17 @@ function featuresOf(
       ? [['sum'], ['avg']]
       : partial === 'moments'
         ? [['avg'], ['variance'], ['stddev'], ['stddev', true]]
-        : [[partial]];
+        : partial === 'quantiles'
+          ? [['quantiles'], ['median']]
+          : [[partial]];
   return aggregates.flatMap(([aggregate, population]) =>
     windows.map(({ windowUs, agoUs }): FeatureLayout => {
       const result: ResultType =
-        aggregate === 'firstN' || aggregate === 'lastN'
-          ? { kind: 'list', item: input! }
+        aggregate === 'firstN' || aggregate === 'lastN' || aggregate === 'quantiles'
+          ? { kind: 'list', item: aggregate === 'quantiles' ? { kind: 'double' } : input! }
           : aggregate === 'count'
             ? { kind: 'int' }
-            : aggregate === 'avg' || aggregate === 'variance' || aggregate === 'stddev'
+            : aggregate === 'avg' || aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev'
               ? { kind: 'double' }
               : aggregate === 'sum' && input?.kind === 'decimal'
                 ? { kind: 'decimal', precision: 38, scale: input.scale }
@@ -193,6 +195,7 @@ function featuresOf(
         nullable: aggregate !== 'count' || by !== undefined,
         ...(agoUs === undefined ? {} : { agoUs }),
         ...(population === true ? { population } : {}),
+        ...(aggregate === 'quantiles' ? { quantiles: [0.9, 0, 1, 0.123] } : {}),
       };
     }),
   );
@@ -240,6 +243,7 @@ export function layoutOf(
   const whole = groups.flatMap((_, group): SlotLayout[] => [
     { partial: 'count', input: null, group },
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
+    ...(summable(type) ? [{ partial: 'quantiles', input: type, octaveBits: 6, group } as const] : []),
     ...(['firstN', 'lastN'] as const).flatMap((partial): SlotLayout[] => [
       { partial, input: type, size: 3, group },
       { partial, input: type, size: 2, distinct: true, group },

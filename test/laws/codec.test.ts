@@ -8,7 +8,7 @@ import { canonicalJson } from '../../engine/values/canonical-json.ts';
 import type { ViewReducer } from '../../engine/state/view-reducer.ts';
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { hex, stateOf } from './engine-reads.ts';
-import { goldenById, goldenByMoments, goldenByOffset } from './golden-states.ts';
+import { goldenById, goldenByMoments, goldenByOffset, goldenBySketches } from './golden-states.ts';
 import { lawRuns } from './law-seed.ts';
 
 /** The code a decode fails with; null where it accepts. Anything but a MillraceError is a fault. */
@@ -28,7 +28,7 @@ function outcome(reducer: ViewReducer, bytes: Uint8Array): string {
 }
 
 describe('the worked examples of engine/state/README.md', () => {
-  for (const golden of [goldenById, goldenByOffset, goldenByMoments]) {
+  for (const golden of [goldenById, goldenByOffset, goldenByMoments, goldenBySketches]) {
     test(`view ${golden.layout.view}`, () => {
       const reducer = createViewReducer(golden.layout);
       const state = stateOf(reducer, golden.events);
@@ -194,7 +194,7 @@ describe('semantics', () => {
     return null;
   };
 
-  for (const golden of [goldenById, goldenByOffset, goldenByMoments]) {
+  for (const golden of [goldenById, goldenByOffset, goldenByMoments, goldenBySketches]) {
     test(`a state of view ${golden.layout.view} that the previous release wrote reads as it did`, () => {
       const before = { ...golden.layout, semantics: ENGINE_SEMANTICS - 1 };
       const reader = createStateReader(before);

@@ -41,6 +41,7 @@ function event(value: ScalarValue, eventTimeUs = 0, id = '1'): PreparedEvent {
 
 function partialOf(aggregate: AggregateName): PartialKind {
   if (aggregate === 'avg') return 'sum';
+  if (aggregate === 'median') return 'quantiles';
   return aggregate === 'variance' || aggregate === 'stddev' ? 'moments' : aggregate;
 }
 

@@ -217,3 +217,50 @@ export const goldenByMoments: GoldenState = {
   hex: '01ca38e2008aa0d3a4b2f1bc03019096210202020a01029801d0810111027a02016201019ab3e6cc99b3e60c6dd2f0faa8b8bd94dcc7c2eba3e1f551db010000',
   tagBefore: '2e79b32f',
 };
+
+/** Buckets of doubles, of ints in wide ones, and of more than there may be. */
+export const goldenBySketches: GoldenState = {
+  layout: {
+    semantics: 2,
+    view: 'q',
+    entity: 'e',
+    keys: [{ name: 'k', type: { kind: 'string' } }],
+    tieBreak: 'id',
+    groups: [{ hopUs: HOUR_US, spanUs: DAY_US }],
+    slots: [
+      { partial: 'quantiles', input: double, octaveBits: 6, group: 0 },
+      { partial: 'quantiles', input: { kind: 'int' }, octaveBits: 0, group: 0 },
+    ],
+    features: [
+      {
+        name: 'ends',
+        aggregate: 'quantiles',
+        slot: 0,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'list', item: double },
+        nullable: true,
+        quantiles: [0.5, 1],
+      },
+      {
+        name: 'middle',
+        aggregate: 'median',
+        slot: 1,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: double,
+        nullable: true,
+      },
+    ],
+  },
+  events: [
+    event(start + 1, 'a', 0, [0.5, -14]),
+    event(start + 2, 'b', 1, [0.501, 90]),
+    event(start + 3, 'c', 2, [0, 95]),
+    event(start + 2 * HOUR_US + 5, 'd', 3, [1.5, null]),
+  ],
+  readAtUs: start + 3 * HOUR_US,
+  values: ['[0.50390625,1.5078125]', 96],
+  hex: '01120e62398aa0d3a4b2f1bc0301909621030001c098040203eb1001ee10020102c2b2080100',
+  tagBefore: 'b244a07e',
+};

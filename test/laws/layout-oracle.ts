@@ -19,12 +19,14 @@ export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout
     key: () => 'k',
     idType: ID_TYPES[tieBreak],
     expireUs,
-    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, result }) => ({
+    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, quantiles, result }) => ({
       name,
       aggregate: aggregate as AggregateName,
       population,
       size: slots[slot]!.size,
       distinct: slots[slot]!.distinct,
+      quantiles,
+      accuracy: 2 ** -(1 + (slots[slot]!.octaveBits ?? 0)),
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
       by: slots[slot]!.by === undefined ? undefined : { ...slots[slot]!.by, of: () => null },

@@ -157,6 +157,36 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
     expect((await readSql(other.encode(other.empty()), null, 0)).errors).toEqual({ '*': STATE_CORRUPT.code });
   });
 
+  it('reads quantiles of as many buckets as there may be, and none of more', async () => {
+    const wide = layoutOf({ kind: 'double' }, 'id', [tilings[0]!], true);
+    const slots = wide.slots.map((slot) => (slot.partial === 'quantiles' ? { ...slot, octaveBits: 0 } : slot));
+    const layout = { ...wide, slots, view: 'law_buckets' };
+    const reducer = createViewReducer(layout);
+    const readSql = await sqlReader(layout);
+    const states = [64, 65, 66].map((count) =>
+      stateOf(
+        reducer,
+        Array.from({ length: count }, (_, index) => ({
+          keyText: 'k',
+          key: ['k'],
+          eventTimeUs: index * 2_000_000,
+          id: `${index}`,
+          partition: 0,
+          offset: index,
+          inputs: inputsOf(layout, 2 ** index, 0),
+        })),
+      ),
+    );
+    const errors: unknown[] = [];
+    for (const state of states) {
+      const bytes = reducer.encode(state);
+      const read = await readSql(bytes, stateCrc(bytes), 140_000_000);
+      expect(read).toEqual(expectedRead(layout, bytes, stateCrc(bytes), 140_000_000));
+      errors.push(new Set(Object.values(read.errors ?? {})));
+    }
+    expect(errors).toEqual([new Set(), new Set(['too-many-distinct']), new Set(['too-many-distinct'])]);
+  });
+
   it('reads means that underflow, and sums that reach the edge of double, as the engine does', async () => {
     const layout = { ...layoutOf({ kind: 'double' }, 'id', [], true), view: 'law_edges' };
     const reducer = createViewReducer(layout);

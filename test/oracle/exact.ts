@@ -143,3 +143,31 @@ function decimalText(units: bigint, scale: number): string {
   const text = scale === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`;
   return units < 0n ? `-${text}` : text;
 }
+
+/**
+ * "the exact answer is sorted[floor(q·(n−1))], 0-based, never interpolated", of numbers rounded to doubles; given is the middle of the bucket it
+ * lies in, of which an octave has the fewest, a power of two, with which no middle is further than `accuracy` from a value.
+ */
+export function nearQuantile(type: OracleType, values: readonly OracleScalar[], q: number, accuracy: number): number {
+  const units = values.map((value) => leastDoubles(roundedSum(type, [value]))).toSorted((a, b) => (a < b ? -1 : 1));
+  const exact = units[Number((scaledInteger(q, 30) * BigInt(values.length - 1)) / 10n ** 30n)]!;
+  const magnitude = exact < 0n ? -exact : exact;
+  if (magnitude === 0n) return 0;
+  let perOctave = 1n;
+  while (1 / Number(2n * perOctave) > accuracy) perOctave *= 2n;
+  const octave = 2n ** BigInt(magnitude.toString(2).length - 1);
+  const width = octave / perOctave;
+  // Doubles lie no closer than one unit: a bucket of one has that one alone.
+  const middle = width < 2n ? magnitude : magnitude - (magnitude % width) + width / 2n;
+  return doubleOfLeast(exact < 0n ? -middle : middle);
+}
+
+/** A list as the engine carries it. */
+export function nearQuantiles(
+  type: OracleType,
+  values: readonly OracleScalar[],
+  quantiles: readonly number[],
+  accuracy: number,
+): string {
+  return `[${quantiles.map((q) => nearQuantile(type, values, q, accuracy)).join(',')}]`;
+}

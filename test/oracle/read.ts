@@ -1,6 +1,14 @@
 /** Feature values of one entity at a time, in training and in serving, written from design §5 alone. */
 import { dividedValue } from './divided.ts';
-import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
+import {
+  exactAvg,
+  exactSum,
+  exactStddev,
+  exactVariance,
+  nearQuantile,
+  nearQuantiles,
+  type OracleValue,
+} from './exact.ts';
 import { listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar } from './order.ts';
 import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
@@ -109,6 +117,10 @@ function aggregateOf<Row>(view: OracleView<Row>, index: number, nonNull: readonl
       return exactVariance(type, values, feature.population ?? false);
     case 'stddev':
       return exactStddev(type, values, feature.population ?? false);
+    case 'quantiles':
+      return nearQuantiles(type, values, feature.quantiles!, feature.accuracy ?? 0.01);
+    case 'median':
+      return nearQuantile(type, values, 0.5, feature.accuracy ?? 0.01);
     case 'min':
       return least((a, b) => compareByType(type, a, b));
     case 'max':

@@ -2,7 +2,15 @@
  * Training values over an entity's events in their order, by bisection: the reads of millions of events that `trainingValues` would take hours for.
  * A test holds the two together.
  */
-import { exactAvg, exactSum, exactStddev, exactVariance, type OracleValue } from './exact.ts';
+import {
+  exactAvg,
+  exactSum,
+  exactStddev,
+  exactVariance,
+  nearQuantile,
+  nearQuantiles,
+  type OracleValue,
+} from './exact.ts';
 import { listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar, type OracleType } from './order.ts';
 import { windowValue } from './read.ts';
@@ -53,6 +61,14 @@ export function sortedTrainingValues<Row>(
     if (aggregate === 'variance' || aggregate === 'stddev') {
       const exact = aggregate === 'variance' ? exactVariance : exactStddev;
       return exact(type, valuesOf(sorted, index, from, until), feature.population ?? false);
+    }
+    if (aggregate === 'quantiles' || aggregate === 'median') {
+      const values = valuesOf(sorted, index, from, until);
+      const accuracy = feature.accuracy ?? 0.01;
+      if (values.length === 0) return null;
+      return aggregate === 'median'
+        ? nearQuantile(type, values, 0.5, accuracy)
+        : nearQuantiles(type, values, feature.quantiles!, accuracy);
     }
     return type.kind === 'int'
       ? ofSmallIntegers(sorted, index, from, until, aggregate)

@@ -16,7 +16,9 @@ export type OracleAggregate =
   | 'variance'
   | 'stddev'
   | 'firstN'
-  | 'lastN';
+  | 'lastN'
+  | 'quantiles'
+  | 'median';
 
 export interface OracleInput<Row> {
   readonly type: OracleType;
@@ -33,6 +35,10 @@ export interface OracleFeature<Row> {
   /** Of `firstN` and `lastN`: n. */
   readonly size?: number | undefined;
   readonly distinct?: boolean | undefined;
+  /** Of `quantiles`, which. */
+  readonly quantiles?: readonly number[] | undefined;
+  /** Of `quantiles` and `median`. */
+  readonly accuracy?: number | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
   /** `.by`: what divides its events. */

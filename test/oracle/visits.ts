@@ -188,6 +188,20 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       },
       { name: 'n_deviation_1d', aggregate: 'stddev', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
       {
+        name: 'x_quantiles_50m',
+        aggregate: 'quantiles',
+        quantiles: [0.9, 0.5, 0],
+        input: { type: DOUBLE, of: ({ x }) => x },
+        over: { window: '50m', hop: '7m' },
+      },
+      {
+        name: 'p_median',
+        aggregate: 'median',
+        accuracy: 0.1,
+        input: { type: MONEY, of: ({ p }) => p },
+        over: null,
+      },
+      {
         name: 'positive_1d',
         aggregate: 'count',
         input: null,

@@ -63,6 +63,8 @@ const visits = featureView('visitor_visits', {
     x_variance: f.variance('x'),
     p_variance_1h: f.variance('p', { population: true }).over('1h'),
     n_deviation_1d: f.stddev('n').over('1d'),
+    x_quantiles_50m: f.quantiles('x', [0.9, 0.5, 0]).over('50m', { hop: '7m' }),
+    p_median: f.median('p', { accuracy: 0.1 }),
     positive_1d: f
       .count()
       .over('1d')
