@@ -128,8 +128,8 @@ export class Readers {
 
   async #byService(random: Random): Promise<{ reads: number; cells: number }> {
     const [service, key]: readonly [FeatureService, Readonly<Record<string, unknown>>] = random.chance(0.5)
-      ? [shopModel, { shop: anyShop(random) }]
-      : [customerModel, { customer: anyCustomer(random) }];
+      ? [shopModel, { shop: anyShop(random), rival: anyShop(random) }]
+      : [customerModel, { customer: anyCustomer(random), giver: anyCustomer(random), taker: anyCustomer(random) }];
     const cells = service.views.reduce(
       (sum, member) => sum + Object.keys((member.kind === 'view-role' ? member.view : member).build()).length,
       0,

@@ -65,5 +65,15 @@ export const laneTotals = featureView('lane_totals', {
   }),
 });
 
-export const shopModel = featureService('shop_model', [shopPulse, shopQuality]);
-export const customerModel = featureService('customer_model', [customerSpend, customerLife]);
+export const shopModel = featureService('shop_model', [
+  shopPulse,
+  shopQuality,
+  shopPulse.as('rival', { shop: 'rival' }),
+]);
+export const customerModel = featureService('customer_model', {
+  views: [
+    customerSpend.as('giver', { customer: 'giver' }),
+    customerSpend.as('taker', { customer: 'taker' }),
+    customerLife,
+  ],
+});

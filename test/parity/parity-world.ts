@@ -160,7 +160,9 @@ export class ParityWorld {
       logId: `log-${++this.#logs}`,
       sample: 1,
     });
-    log.offer(`request-${++this.#requests}`, null, reads, keys);
+    // Of itself, and in a role of a service: what was served is the same.
+    const role = this.#requests % 2 === 0 ? undefined : 'giver';
+    log.offer(`request-${++this.#requests}`, role === undefined ? null : 'model', reads, keys, undefined, role);
     await log.close();
     return reads;
   }
