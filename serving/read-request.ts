@@ -36,7 +36,7 @@ export interface ReadDeps {
   readonly services: ReadonlyMap<string, ServedService>;
   /** Whether the caller may read a view, or a service as a whole. */
   readonly mayRead: (kind: 'view' | 'service', name: string) => boolean;
-  /** Told what the request costs (entities times views) before anything is looked up. */
+  /** Told what the request costs (entities times views, or roles of them) before anything is looked up. */
   readonly onLookUps: (lookUps: number) => void;
   readonly nowUs: () => number;
   readonly onReads: (view: string, reads: readonly ViewRead[]) => void;

@@ -18,7 +18,7 @@ export interface Gate {
 /** One request of a caller. */
 export interface Admitted {
   readonly caller: Caller;
-  /** What it cost: look-ups (entities times views), and bytes of its body. */
+  /** What it cost: look-ups (entities times views, or roles of them), and bytes of its body. */
   readonly spend: (lookUps: number, bytes: number) => void;
 }
 
