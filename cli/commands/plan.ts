@@ -161,7 +161,8 @@ function print(
     `  source   ${row.source}${row.topic === null ? '' : `, topic ${row.topic}`}${row.history === null ? '' : `, history ${row.history}`}`,
   );
   if (row.sample !== null) output.line(`  sample   ${sampleText(row.sample)}`);
-  if (row.services.length > 0) output.line(`  services ${row.services.join(', ')}`);
+  if (row.services.length > 0)
+    output.line(`  services ${row.services.map((name) => serviceText(name, row)).join(', ')}`);
   if (row.refresh !== null) output.line(`  refresh  every ${row.refresh}`);
   if (row.expire !== null) {
     const rows = row.keptExpired === null ? 'its row goes later' : `rows stay: ${row.keptExpired}`;
@@ -217,4 +218,10 @@ function entitiesOf(text: string): number {
   const value = sampleOf(text);
   if (value === 0) throw new InvalidArgumentError('expected a whole number, 1 or more');
   return value;
+}
+
+/** `delay_model (from, to)`: in roles. */
+function serviceText(service: string, { roles }: PlanRow): string {
+  const own = roles.filter((one) => one.service === service).map(({ role }) => role);
+  return own.length === 0 ? service : `${service} (${own.join(', ')})`;
 }

@@ -1,9 +1,9 @@
 import { nameOfType } from '../values/type-name.ts';
-import type { CompiledView, Definitions } from './compiled-view.ts';
+import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
 import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
 import { keptExpired } from './kept-expired.ts';
-import { viewsOf } from './service-blocks.ts';
+import { columnsByKey, roleOf, viewsOf } from './service-blocks.ts';
 import { shownInputs } from './shown-inputs.ts';
 import { type FeatureKind, isDerived } from './view-layout.ts';
 
@@ -24,6 +24,14 @@ export interface PlanFeature {
   readonly tag: string | null;
 }
 
+/** A view in a role of a service. */
+export interface PlanRole {
+  readonly service: string;
+  readonly role: string;
+  /** Join key to the column it goes by. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
 /** A view as `plan` prints it. */
 export interface PlanRow {
   readonly view: string;
@@ -35,6 +43,8 @@ export interface PlanRow {
   /** What was sampled of the history; null where it was not looked at, or there is none. */
   readonly sample: HistorySample | null;
   readonly services: readonly string[];
+  /** Where it stands in a role of a service. */
+  readonly roles: readonly PlanRole[];
   readonly refresh: string | null;
   /** `180d`; null where entities do not expire. */
   readonly expire: string | null;
@@ -84,6 +94,7 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
       history: source.history?.path ?? null,
       sample: definitions.samples?.find((sample) => sample.source === source.name) ?? null,
       services: services.map((service) => service.name),
+      roles: services.flatMap((service) => rolesOf(service, view)),
       refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
       expire: view.layout.expireUs === undefined ? null : formatDuration(view.layout.expireUs),
       keptExpired: keptExpired(view.layout, source),
@@ -102,6 +113,13 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
                 ? 'upgrading'
                 : 'changed',
     };
+  });
+}
+
+function rolesOf({ name, blocks }: CompiledService, view: CompiledView): PlanRole[] {
+  return blocks.flatMap((block) => {
+    const role = block.view === view ? roleOf(block) : null;
+    return role === null ? [] : [{ service: name, role, columns: columnsByKey(block) }];
   });
 }
 

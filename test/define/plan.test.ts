@@ -20,6 +20,7 @@ test('a plan says what each view is, and what runs', async () => {
     source: 'flights',
     topic: 'flights',
     services: ['delay_model'],
+    roles: [],
     refresh: null,
     expire: null,
     keptExpired: null,
@@ -27,6 +28,13 @@ test('a plan says what each view is, and what runs', async () => {
     running,
   });
   const tags = definitions.views.get('route_delays')?.tags?.features ?? {};
+  expect(rows[0]).toMatchObject({
+    services: ['delay_model'],
+    roles: [
+      { service: 'delay_model', role: 'from', columns: { airport: 'origin' } },
+      { service: 'delay_model', role: 'to', columns: { airport: 'destination' } },
+    ],
+  });
   expect(rows[1]?.features).toEqual([
     {
       name: 'flights_1d',
