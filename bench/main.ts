@@ -19,6 +19,7 @@ const PARTS = [
   'audit',
   'diff',
   'made-of-states',
+  'try',
   'start',
 ] as const;
 /** Nearly half an hour, and several GB on disk: run where it is asked for by name. */
