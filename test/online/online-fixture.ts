@@ -111,6 +111,20 @@ export const productSales = featureView('product_sales', {
     total_median: f.median('total', { accuracy: 0.005 }),
     at_cheapest_7d: f.minBy('at', 'price').over('7d'),
     heaviest_channel: f.maxBy('channel', 'weight'),
+    ids_7d: f.lastN('id', 3).over('7d'),
+    totals: f.firstN('total', 5),
+    weights_1d: f.lastN('weight', 4).over('1d'),
+    times_7d: f.lastN('at', 2).over('7d'),
+    prices_1d: f.firstN('price', 3, { distinct: true }).over('1d'),
+    channels: f.lastN('channel', 10, { distinct: true }),
+    days_or_1m: f.lastN('day', 2).over('1m').default(['2001-02-28', '0001-01-01']),
+    paid_or_none_1m: f.lastN('paid', 2).over('1m').default([]),
+    totals_or_1m: f
+      .lastN('total', 2)
+      .over('1m')
+      .default([-(2n ** 63n)]),
+    texts_or_1m: f.firstN('shop', 2).over('1m').default(["o'none \\ é", '["x"]', '__proto__']),
+    ids_by_channel_7d: f.lastN('id', 2).over('7d').by('channel'),
     sales_by_channel_7d: f.count().by('channel').over('7d'),
     price_by_shop: f.sum('price').by('shop'),
     total_by_day_7d: f.max('total').by('day').over('7d'),

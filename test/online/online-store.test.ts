@@ -300,6 +300,15 @@ describe('createClient', () => {
     expect(one.errors).toBe(null);
     expectTypeOf(one.values.price_sum_7d).toEqualTypeOf<string | null>();
     expectTypeOf(one.values.total_last).toEqualTypeOf<bigint | null>();
+    expectTypeOf(one.values.ids_7d).toEqualTypeOf<readonly string[] | null>();
+    expectTypeOf(one.values.totals).toEqualTypeOf<readonly bigint[] | null>();
+    expectTypeOf(one.values.channels).toEqualTypeOf<readonly ('web' | 'till' | 'é')[] | null>();
+    expectTypeOf(one.values.ids_by_channel_7d).toEqualTypeOf<
+      | {
+          readonly [Channel in 'web' | 'till' | 'é']?: readonly string[];
+        }
+      | null
+    >();
     expectTypeOf(one.values.price_by_shop).toEqualTypeOf<Readonly<Record<string, string>> | null>();
     expectTypeOf(one.values.weight_by_pieces).toEqualTypeOf<Readonly<Record<string, number>> | null>();
     expectTypeOf(one.values.channel_max).toEqualTypeOf<'web' | 'till' | 'é' | null>();

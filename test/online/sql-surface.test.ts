@@ -104,6 +104,10 @@ describe('the SQL surface', () => {
       price_sum_7d: 'numeric(38,2)',
       price_last: 'numeric(12,2)',
       price_by_shop: 'jsonb',
+      totals: 'bigint[]',
+      prices_1d: 'numeric[]',
+      times_7d: 'timestamp with time zone[]',
+      ids_by_channel_7d: 'jsonb',
       weight_avg: 'double precision',
       total_last: 'bigint',
       channel_max: 'text',
@@ -176,7 +180,8 @@ describe('the SQL surface', () => {
     const { rows: found } = await reader.query(
       "SELECT id_max_7d, sales_1d, errors FROM millrace.product_sales_at('2001-06-10 12:00Z') WHERE shop = 'nul'",
     );
-    const errors = { id_max_7d: 'unstorable-text', channel_by_id_1m: 'unstorable-text' };
+    const names = ['id_max_7d', 'ids_7d', 'ids_by_channel_7d', 'channel_by_id_1m'];
+    const errors = Object.fromEntries(names.map((name) => [name, 'unstorable-text']));
     expect(found).toEqual([{ id_max_7d: null, sales_1d: '1', errors }]);
   });
 
