@@ -1,10 +1,17 @@
 import { type Cell, isCellError } from '../engine/values/cell.ts';
+import { carriedJson } from '../engine/values/composite-text.ts';
+import { isScalarType, type ResultType } from '../engine/values/result-type.ts';
 import { openDuckDb, quoteName, quoteText } from '../engine/duckdb/duckdb.ts';
 
-/** What the online store returned for one sampled flight: training-set column (`view__feature`) to cell. */
+/** What the online store returned for one sampled flight: training-set column (`<view or role>__<feature>`) to cell. */
 export interface ServedRow {
   readonly flightId: string;
-  readonly cells: ReadonlyMap<string, Cell>;
+  readonly cells: ReadonlyMap<string, ServedCell>;
+}
+
+export interface ServedCell {
+  readonly type: ResultType;
+  readonly cell: Cell;
 }
 
 export interface Comparison {
@@ -22,8 +29,8 @@ export async function compareWithServed(
 ): Promise<Comparison> {
   const duckdb = await openDuckDb({ memoryMb: 1024, tempDir: spillDir });
   try {
-    const columns = [...(served[0]?.cells.keys() ?? [])];
-    const list = columns.map((column) => quoteName(column)).join(', ');
+    const columns = [...(served[0]?.cells ?? [])];
+    const list = columns.map(([column, { type }]) => selected(column, type)).join(', ');
     const rows = await duckdb.query<Record<string, unknown>>(
       `SELECT flight_id, ${list} FROM ${quoteText(trainingPath)}`,
     );
@@ -33,9 +40,9 @@ export async function compareWithServed(
     let cellsDiffering = 0;
     for (const { flightId, cells } of served) {
       const row = trained.get(flightId);
-      for (const [column, cell] of cells) {
+      for (const [column, { type, cell }] of cells) {
         cellsCompared += 1;
-        if (row !== undefined && sameCell(cell, row[column])) continue;
+        if (row !== undefined && sameCell(type, cell, row[column])) continue;
         cellsDiffering += 1;
         if (examples.length < 10)
           examples.push(
@@ -49,11 +56,18 @@ export async function compareWithServed(
   }
 }
 
+/** Lists and maps as JSON: what is told apart is their elements. */
+function selected(column: string, type: ResultType): string {
+  const name = quoteName(column);
+  return isScalarType(type) ? name : `CAST(to_json(${name}) AS VARCHAR) AS ${name}`;
+}
+
 /**
  * Equality of bits between a served cell and one of the Parquet file: its integers come as bigint, its doubles as number. The export had no errors, or
  * there would be no file: one that was served is a difference.
  */
-function sameCell(served: Cell, trained: unknown): boolean {
+function sameCell(type: ResultType, served: Cell, trained: unknown): boolean {
+  if (!isScalarType(type) && typeof trained === 'string') return carriedJson(type)(JSON.parse(trained)) === served;
   if (typeof served === 'number' && typeof trained === 'bigint')
     return Number.isInteger(served) && BigInt(served) === trained;
   return Object.is(served, trained);

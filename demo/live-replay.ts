@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { DevSession } from '../cli/dev-session.ts';
 import { count, type Output } from '../cli/output.ts';
-import { type Cell, CellError } from '../engine/values/cell.ts';
+import { CellError } from '../engine/values/cell.ts';
 import type { CompiledService, CompiledView, ServiceBlock } from '../engine/define/compiled-view.ts';
 import { roleOf, viewsOf } from '../engine/define/service-blocks.ts';
 import { errorOf } from '../engine/values/feature-errors.ts';
@@ -20,7 +20,7 @@ import { createServingLog } from '../engine/served/create-serving-log.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { streamOffsets } from '../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../engine/postgres/live-version.ts';
-import type { ServedRow } from './compare.ts';
+import type { ServedCell, ServedRow } from './compare.ts';
 import type { FlightsWorkspace } from './flights-workspace.ts';
 import { Latencies } from './latencies.ts';
 import type { Replay } from './replay.ts';
@@ -135,13 +135,14 @@ async function readLogged(
 
 /** One model's look-up: all views of the service in all their roles, at the flight's own time. */
 async function readFlight(reads: LoggedReads, flight: SampledFlight): Promise<ServedRow> {
-  const cells = new Map<string, Cell>();
+  const cells = new Map<string, ServedCell>();
   const requestId = randomUUID();
   for (const view of viewsOf(reads.service)) {
     for (const { block, read } of await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs })) {
-      for (const [index, { name }] of read.features.entries()) {
+      for (const [index, { name, result }] of read.features.entries()) {
         const code = errorOf(read.errors, name);
-        cells.set(`${block.name}__${name}`, code === undefined ? (read.values[index] ?? null) : CellError.of(code));
+        const cell = code === undefined ? (read.values[index] ?? null) : CellError.of(code);
+        cells.set(`${block.name}__${name}`, { type: result, cell });
       }
     }
   }

@@ -12,6 +12,14 @@ import pandas
 
 from millrace import Millrace, training_set
 
+
+
+def same(wanted, found):
+    if isinstance(wanted, (list, dict)) or isinstance(found, (list, dict)):
+        return wanted == found
+    return (pandas.isna(wanted) and pandas.isna(found)) or wanted == found
+
+
 service, path, keys = sys.argv[1:]
 keys = keys.split(",")
 rows = training_set(path)
@@ -26,7 +34,7 @@ for time, group in rows.groupby("event_timestamp"):
             continue
         for feature in features:
             wanted, found = row[feature], read[feature]
-            if not (pandas.isna(wanted) and pandas.isna(found)) and wanted != found:
+            if not same(wanted, found):
                 differing += 1
                 print(f"{dict(row[keys])} at {time}: {feature} is {wanted!r} in the training set, {found!r} as served")
 print(f"{len(rows)} rows, {len(features)} features, {differing} differing, {ahead} rows not compared")

@@ -56,13 +56,13 @@ class Millrace:
                 for feature, value in read["values"].items():
                     column = f"{block}__{feature}"
                     types[column] = self._type(service, block, feature)
-                    row[column] = None if value is None else READ[kind(types[column])](value)
+                    row[column] = None if value is None else reader(types[column])(value)
             rows.append(row)
             ahead.append(any(read["ahead"] for read in result["views"].values()))
         frame = pandas.DataFrame([{name: value for name, value in row.items() if name not in types} for row in rows])
         for column, text in types.items():
             # Each by its own type from the start: a frame of rows makes doubles of integers where one is null.
-            frame[column] = pandas.Series([row.get(column) for row in rows], dtype=DTYPES[kind(text)])
+            frame[column] = pandas.Series([row.get(column) for row in rows], dtype=DTYPES.get(kind(text), "object"))
         frame.attrs["ahead"] = ahead
         return frame
 
@@ -90,8 +90,25 @@ class Millrace:
 
 
 def training_set(path):
-    """A training set as a frame: pyarrow's types where pandas has none that is exact (decimals, integers with nulls)."""
-    return pyarrow.parquet.read_table(path).to_pandas(types_mapper=pandas.ArrowDtype)
+    """A training set as a frame: pyarrow's types where pandas has none that is exact (decimals, integers with nulls); lists and dicts as they are."""
+    table = pyarrow.parquet.read_table(path)
+    frame = table.to_pandas(types_mapper=pandas.ArrowDtype)
+    for field in table.schema:
+        if pyarrow.types.is_nested(field.type):
+            values = [plain(field.type, value) for value in table[field.name].to_pylist()]
+            frame[field.name] = pandas.Series(values, dtype="object", index=frame.index)
+    return frame
+
+
+def plain(arrow, value):
+    """A value of a nested Arrow type: a map, which is a list of pairs there, as a dict."""
+    if value is None:
+        return None
+    if pyarrow.types.is_map(arrow):
+        return {key: plain(arrow.item_type, each) for key, each in value}
+    if pyarrow.types.is_list(arrow):
+        return [plain(arrow.value_type, each) for each in value]
+    return value
 
 
 def as_json(value):
@@ -100,8 +117,20 @@ def as_json(value):
 
 
 def kind(type_name):
-    """`decimal(10,2)` is a decimal."""
-    return type_name.split("(")[0]
+    """`decimal(10,2)` is a decimal, `list of int` a list."""
+    return type_name.split("(")[0].split(" ")[0]
+
+
+def reader(type_name):
+    """What makes of a value as JSON has it what it is: a list of a list, of a map a dict by its keys."""
+    if type_name.startswith("list of "):
+        item = reader(type_name.removeprefix("list of "))
+        return lambda values: [item(value) for value in values]
+    if type_name.startswith("map of "):
+        key, value = type_name.removeprefix("map of ").split(" to ", 1)
+        of, each = KEYS[kind(key)], reader(value)
+        return lambda entries: {of(name): None if entry is None else each(entry) for name, entry in entries.items()}
+    return READ[kind(type_name)]
 
 
 # What JSON holds as text, since its numbers are doubles, comes out as what it is.
@@ -114,6 +143,15 @@ READ = {
     "double": float,
     "decimal": decimal.Decimal,
     "timestamp": pandas.Timestamp,
+    "date": datetime.date.fromisoformat,
+}
+# Keys of objects are texts.
+KEYS = {
+    "string": str,
+    "enum": str,
+    "boolean": lambda text: text == "true",
+    "int": int,
+    "int64": int,
     "date": datetime.date.fromisoformat,
 }
 DTYPES = {

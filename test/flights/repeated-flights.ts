@@ -96,6 +96,22 @@ export const oracleFlightViews: readonly OracleView<Flight>[] = [
       { name: 'delayed_1h', aggregate: 'sum', input: { type: INT, of: isLate }, over: { window: '1h' } },
       { name: 'delay_avg_12h', aggregate: 'avg', input: delay, over: { window: '12h' } },
       { name: 'delay_min_12h', aggregate: 'min', input: delay, over: { window: '12h' } },
+      { name: 'delay_deviation_12h', aggregate: 'stddev', input: delay, over: { window: '12h' } },
+      {
+        name: 'delay_quantiles_12h',
+        aggregate: 'quantiles',
+        quantiles: [0.5, 0.9],
+        input: delay,
+        over: { window: '12h' },
+      },
+      {
+        name: 'departures_by_destination_12h',
+        aggregate: 'count',
+        input: null,
+        by: { type: { kind: 'string' }, of: (e) => e.destination, limit: 300 },
+        resultType: INT,
+        over: { window: '12h' },
+      },
       { name: 'farthest_30d', aggregate: 'max', input: distance, over: { window: '30d' } },
       { name: 'miles_30d', aggregate: 'sum', input: distance, over: { window: '30d' } },
       {
