@@ -9,6 +9,8 @@ export interface ExpectedFeature {
   readonly tag: string | null;
   /** As its definition lays it out. */
   readonly layout: FeatureLayout | null;
+  /** Its view's, of a feature whose layout is given. */
+  readonly expireUs?: number | undefined;
 }
 
 /** A version as it is served to a reader. */
@@ -17,6 +19,7 @@ export interface ServedFeatures {
   readonly version: number;
   readonly keys: ViewLayout['keys'];
   readonly features: readonly FeatureLayout[];
+  readonly expireUs?: number | undefined;
   /** Null of versions from before there were tags. */
   readonly tags: FeatureTags | null;
 }
@@ -35,20 +38,22 @@ export interface ChangedFeature {
 /** Which of the features that a reader uses are served as something else than it knows. More features beside them are of no matter. */
 export function changedFeatures(expected: readonly ExpectedFeature[], served: ServedFeatures): ChangedFeature[] {
   const known = new Map(served.features.map((feature) => [feature.name, feature]));
-  return expected.flatMap(({ name, tag, layout }): ChangedFeature[] => {
+  return expected.flatMap(({ name, tag, layout, expireUs }): ChangedFeature[] => {
     const now = known.get(name);
     const servedTag = served.tags?.[name] ?? null;
     if (now === undefined) {
-      return [{ feature: name, expected: tag ?? shapeOf(layout), served: 'none', tag: null, isReadable: false }];
+      return [
+        { feature: name, expected: tag ?? shapeOf(layout, expireUs), served: 'none', tag: null, isReadable: false },
+      ];
     }
     const isReadable = layout === null || typeOf(now) === typeOf(layout);
     const change = { feature: name, tag: servedTag, isReadable };
     // Where it is of another type, that says more than a tag does.
-    if (!isReadable) return [{ ...change, expected: shapeOf(layout), served: shapeOf(now) }];
+    if (!isReadable) return [{ ...change, expected: shapeOf(layout, expireUs), served: shapeOf(now, served.expireUs) }];
     if (tag !== null && servedTag !== null && tag !== servedTag)
       return [{ ...change, expected: tag, served: servedTag }];
-    if (layout !== null && shapeOf(now) !== shapeOf(layout))
-      return [{ ...change, expected: shapeOf(layout), served: shapeOf(now) }];
+    if (layout !== null && shapeOf(now, served.expireUs) !== shapeOf(layout, expireUs))
+      return [{ ...change, expected: shapeOf(layout, expireUs), served: shapeOf(now, served.expireUs) }];
     return [];
   });
 }
@@ -58,10 +63,10 @@ function typeOf({ result, nullable }: FeatureLayout): string {
 }
 
 /** What is known of a feature without its code. */
-function shapeOf(layout: FeatureLayout | null): string {
+function shapeOf(layout: FeatureLayout | null, expireUs: number | undefined): string {
   if (layout === null) return 'one';
   const { name: _, slot: __, ...shape } = layout;
-  return canonicalJson(shape);
+  return canonicalJson(expireUs === undefined ? shape : { ...shape, expireUs });
 }
 
 /**

@@ -39,7 +39,8 @@ export class UsedFeatures {
     this.#expected = this.names.map((name) => {
       const feature = layout.features.find((each) => each.name === name);
       if (feature === undefined) throw unknownFeature(layout, name);
-      return { name, layout: feature, tag: locked === null ? null : tagIn(locked, layout.view, name) };
+      const { expireUs } = layout;
+      return { name, layout: feature, expireUs, tag: locked === null ? null : tagIn(locked, layout.view, name) };
     });
   }
 

@@ -242,6 +242,7 @@ export class ViewLoader {
         layoutTag: version.layoutTag,
         keys: version.layout.keys,
         features,
+        expireUs: version.layout.expireUs,
         tags: version.tags?.features ?? null,
         values,
         errors,

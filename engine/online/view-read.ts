@@ -16,6 +16,8 @@ export interface ViewRead {
   readonly keys: ViewLayout['keys'];
   /** The features of `values`, in their order. */
   readonly features: readonly FeatureLayout[];
+  /** How long the version finds an entity after its newest event; undefined: for ever. */
+  readonly expireUs?: number | undefined;
   /** Feature to tag, of all features of the version; null where it was made before there were tags. */
   readonly tags: FeatureTags | null;
   /** In layout order, or in that of the features asked for; null also where there is an error. */

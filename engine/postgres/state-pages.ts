@@ -15,6 +15,11 @@ export async function statePages(on: Queryable, table: string): Promise<number> 
   return Number(rows[0]?.pages);
 }
 
+/** Has what follows in the transaction find rows by their places: of a small table Postgres would rather read all, and compare each. */
+export async function byPlaces(on: Queryable): Promise<void> {
+  await on.query("SELECT set_config('enable_seqscan', 'off', true)");
+}
+
 /** The rows on the pages `[from, until)`: read as they lie, without an index, and of each state no more than `bytes`. */
 export async function readHeads(
   on: Queryable,

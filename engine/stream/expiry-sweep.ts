@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { CATALOG } from '../postgres/schemas.ts';
-import { deletePlaces, readHeads, statePages } from '../postgres/state-pages.ts';
+import { byPlaces, deletePlaces, readHeads, statePages } from '../postgres/state-pages.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
@@ -97,6 +97,7 @@ export class ExpirySweep {
     if (row == null || beforeUs === null) return 'done';
     const from = row.expiry_page ?? (isDue(row, beforeUs, view.layout.expireUs!) ? 0 : null);
     if (from === null) return 'done';
+    await byPlaces(client);
     const pages = await statePages(client, stateTable);
     const until = Math.min(pages, from + this.#limits.sweepPages);
     const heads = await readHeads(client, stateTable, { from, until }, HEAD_BYTES);

@@ -114,5 +114,11 @@ describe('an entity that has expired', () => {
     await publish(database.pool, lasting, [sale(0, { shop: 'old', at: NOW_US - shops.old })]);
     const { rows } = await database.pool.query('SELECT shop FROM on_top');
     expect(rows).toEqual([{ shop: 'old' }]);
+    // Who was written against the other rule is told of it, without a lock too.
+    const client = createClient({ pool: database.pool, clock: fixedClock });
+    await expect(client.get(brief, { shop: 'old' })).rejects.toMatchObject({
+      code: 'definition-changed',
+      message: expect.stringMatching(/"expireUs":604800000000/) as string,
+    });
   });
 });
