@@ -8,13 +8,8 @@ export interface AreaUnderCurve {
   readonly interval: Interval;
 }
 
-/** Values that are equal: how many there are of each class, and how many are less. */
-interface Tie {
-  readonly positives: number;
-  readonly negatives: number;
-  readonly positivesBelow: number;
-  readonly negativesBelow: number;
-}
+/** Told of values that are equal: how many there are of each class, and how many of it are less. */
+type OnTie = (positives: number, negatives: number, positivesBelow: number, negativesBelow: number) => void;
 
 /**
  * The area under the ROC curve with its interval by DeLong, DeLong & Clarke-Pearson (Biometrics 44, 1988), from sorted values, as Sun & Xu (2014) do.
@@ -27,9 +22,12 @@ interface Tie {
  */
 export function areaUnderCurve(positives: Float64Array, negatives: Float64Array): AreaUnderCurve {
   const [m, n] = [positives.length, negatives.length];
-  const ties = tiesOf(positives.sort(), negatives.sort());
+  positives.sort();
+  negatives.sort();
   let pairs = 0;
-  for (const tie of ties) pairs += tie.positives * (tie.negativesBelow + tie.negatives / 2);
+  eachTie(positives, negatives, (ofPositives, ofNegatives, _, below) => {
+    pairs += ofPositives * (below + ofNegatives / 2);
+  });
   const area = pairs / m / n;
   if (m < 2 || n < 2) return { area, interval: { low: 0, high: 1 } };
   if (area === 0 || area === 1) {
@@ -38,18 +36,17 @@ export function areaUnderCurve(positives: Float64Array, negatives: Float64Array)
   }
   let ofPositives = 0;
   let ofNegatives = 0;
-  for (const tie of ties) {
-    const below = (tie.negativesBelow + tie.negatives / 2) / n - area;
-    const above = (m - tie.positivesBelow - tie.positives / 2) / m - area;
-    ofPositives += tie.positives * below * below;
-    ofNegatives += tie.negatives * above * above;
-  }
+  eachTie(positives, negatives, (p, q, positivesBelow, negativesBelow) => {
+    const below = (negativesBelow + q / 2) / n - area;
+    const above = (m - positivesBelow - p / 2) / m - area;
+    ofPositives += p * below * below;
+    ofNegatives += q * above * above;
+  });
   const error = Math.sqrt(ofPositives / (m - 1) / m + ofNegatives / (n - 1) / n);
   return { area, interval: { low: Math.max(0, area - Z_95 * error), high: Math.min(1, area + Z_95 * error) } };
 }
 
-function tiesOf(positives: Float64Array, negatives: Float64Array): Tie[] {
-  const ties: Tie[] = [];
+function eachTie(positives: Float64Array, negatives: Float64Array, onTie: OnTie): void {
   let p = 0;
   let n = 0;
   while (p < positives.length || n < negatives.length) {
@@ -57,7 +54,6 @@ function tiesOf(positives: Float64Array, negatives: Float64Array): Tie[] {
     const [positivesBelow, negativesBelow] = [p, n];
     while (p < positives.length && positives[p] === value) p++;
     while (n < negatives.length && negatives[n] === value) n++;
-    ties.push({ positives: p - positivesBelow, negatives: n - negativesBelow, positivesBelow, negativesBelow });
+    onTie(p - positivesBelow, n - negativesBelow, positivesBelow, negativesBelow);
   }
-  return ties;
 }

@@ -45,29 +45,40 @@ export class LabelSample {
       [],
       signal,
     );
-    const all = await hashedKeys(duckdb, table, by, signal);
-    const chosen = chosenKeys(all, this.#mostRows);
-    if (chosen.length < all.length) await keepOnly(duckdb, { table, keys: by, chosen }, signal);
+    const [counted] = await duckdb.query<{ keys: bigint; rows: bigint }>(
+      `SELECT count(*) AS keys, CAST(coalesce(sum(n), 0) AS BIGINT) AS rows FROM ${table}`,
+    );
+    const ofKeys = Number(counted?.keys);
+    const ofRows = Number(counted?.rows);
+    let keys = ofKeys;
+    if (ofRows > this.#mostRows) {
+      const chosen = await firstKeys(duckdb, { table, keys: by, mostRows: this.#mostRows }, signal);
+      await keepOnly(duckdb, { table, keys: by, chosen }, signal);
+      keys = chosen.length;
+    }
     await duckdb.run(`DROP TABLE ${table}`);
-    const ofRows = all.reduce((sum, { rows }) => sum + rows, 0);
-    this.#kept = { keys: chosen.length, ofKeys: all.length, ofRows };
+    this.#kept = { keys, ofKeys, ofRows };
   };
 }
 
-interface HashedKey {
+/** Join keys of labels, and how many labels have them. */
+export interface HashedKey {
   readonly id: number;
   readonly rows: number;
   readonly hash: number;
   readonly text: string;
 }
 
-async function hashedKeys(
+/** Keys beyond those that may be chosen are let go once there are so many. */
+const SPARE_KEYS = 100_000;
+
+async function firstKeys(
   duckdb: DuckDb,
-  table: string,
-  keys: readonly string[],
+  { table, keys, mostRows }: { readonly table: string; readonly keys: readonly string[]; readonly mostRows: number },
   signal: AbortSignal,
 ): Promise<HashedKey[]> {
-  const found: HashedKey[] = [];
+  let found: HashedKey[] = [];
+  let most = SPARE_KEYS;
   const sql = `SELECT CAST(id AS DOUBLE), CAST(n AS DOUBLE), ${keys.join(', ')} FROM ${table}`;
   for await (const chunk of duckdb.chunks(sql, [], signal)) {
     for (const [id, rows, ...key] of chunk.getRows()) {
@@ -75,24 +86,36 @@ async function hashedKeys(
       const values = key as ScalarValue[];
       found.push({ id: Number(id), rows: Number(rows), hash: sampleHash(values), text: keyText(values) });
     }
+    if (found.length < most) continue;
+    found = possibleKeys(found, mostRows);
+    most = 2 * found.length + SPARE_KEYS;
   }
-  return found;
+  return chosenKeys(found, mostRows);
 }
 
 /** In the order of their hashes, as long as there is room; the first one always. */
-export function chosenKeys<Key extends Pick<HashedKey, 'hash' | 'text' | 'rows'>>(
-  all: readonly Key[],
-  mostRows: number,
-): Key[] {
-  const ordered = all.toSorted((a, b) => a.hash - b.hash || (a.text < b.text ? -1 : 1));
-  const chosen: Key[] = [];
-  let rows = 0;
-  for (const key of ordered) {
-    rows += key.rows;
-    if (rows > mostRows && chosen.length > 0) break;
-    chosen.push(key);
-  }
+export function chosenKeys(all: readonly HashedKey[], mostRows: number): HashedKey[] {
+  const { chosen } = divided(all, mostRows);
   return chosen;
+}
+
+/** Those that may be chosen beside others to come, and the first that does not fit: nothing after it ever does. */
+export function possibleKeys(all: readonly HashedKey[], mostRows: number): HashedKey[] {
+  const { chosen, next } = divided(all, mostRows);
+  return next === undefined ? chosen : [...chosen, next];
+}
+
+function divided(
+  all: readonly HashedKey[],
+  mostRows: number,
+): { readonly chosen: HashedKey[]; readonly next: HashedKey | undefined } {
+  const ordered = all.toSorted((a, b) => a.hash - b.hash || (a.text < b.text ? -1 : 1));
+  let rows = 0;
+  const first = ordered.findIndex((key, index) => {
+    rows += key.rows;
+    return rows > mostRows && index > 0;
+  });
+  return first < 0 ? { chosen: ordered, next: undefined } : { chosen: ordered.slice(0, first), next: ordered[first] };
 }
 
 async function keepOnly(

@@ -97,9 +97,10 @@ function placesOfBoth(values: Measured, label: Label): Uint32Array {
   const hasValue = presence(values);
   const hasLabel = presence(label);
   const length = label.kind === 'number' ? label.values.length : label.codes.length;
-  const places: number[] = [];
-  for (let place = 0; place < length; place++) if (hasValue(place) && hasLabel(place)) places.push(place);
-  return Uint32Array.from(places);
+  const places = new Uint32Array(length);
+  let rows = 0;
+  for (let place = 0; place < length; place++) if (hasValue(place) && hasLabel(place)) places[rows++] = place;
+  return places.subarray(0, rows);
 }
 
 function presence(of: Measured | Label): (place: number) => boolean {

@@ -4,7 +4,7 @@ import { absenceOf } from '../../engine/insight/absence.ts';
 import { curveOf } from '../../engine/insight/curve.ts';
 import { distributionOf } from '../../engine/insight/distribution.ts';
 import type { Label } from '../../engine/insight/label-kind.ts';
-import { chosenKeys } from '../../engine/insight/label-sample.ts';
+import { chosenKeys, possibleKeys } from '../../engine/insight/label-sample.ts';
 import type { RowValues } from '../../engine/insight/row-columns.ts';
 import { SampledTimes } from '../../engine/insight/sampled-times.ts';
 import { wilson } from '../../engine/versions/wilson.ts';
@@ -96,13 +96,25 @@ test('a distribution has every value in one bin; of numbers that overflow when a
 });
 
 test('keys are chosen by their hashes until there is no room, one always', () => {
-  const key = (text: string, hash: number, of: number) => ({ text, hash, rows: of });
+  const key = (text: string, hash: number, of: number) => ({ id: 0, text, hash, rows: of });
   const all = [key('c', 30, 5), key('a', 10, 4), key('b', 20, 7), key('d', 30, 1)];
   const names = (most: number): string =>
     chosenKeys(all, most)
       .map(({ text }) => text)
       .join('');
   expect([1, 4, 10, 11, 16, 17, 99].map(names)).toEqual(['a', 'a', 'a', 'ab', 'abc', 'abcd', 'abcd']);
+  // Those that can be chosen no more may be let go on the way.
+  const many = fc.uniqueArray(
+    fc.record({ id: fc.constant(0), text: fc.string(), hash: fc.nat(50), rows: fc.integer({ min: 1, max: 9 }) }),
+    { selector: (one) => one.text, maxLength: 40 },
+  );
+  fc.assert(
+    fc.property(many, fc.nat(40), fc.integer({ min: 1, max: 60 }), (given, at, most) => {
+      const onTheWay = possibleKeys(given.slice(0, at), most);
+      expect(chosenKeys([...onTheWay, ...given.slice(at)], most)).toEqual(chosenKeys(given, most));
+    }),
+    lawRuns(300),
+  );
 });
 
 test('sampled times are those of the same events, in whatever order they come, and an event that comes twice is one', () => {
