@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { CompiledService } from '../define/compiled-view.ts';
+import { sensitiveParts } from '../define/sensitive-view.ts';
 import { blockOf, viewsOf } from '../define/service-blocks.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
@@ -21,7 +22,7 @@ import { formatDateTime } from '../values/iso-time.ts';
 import { EVENT_ROWS, stageEventLabels } from './event-labels.ts';
 import { type Label, labelledRows } from './label-kind.ts';
 import { LabelSample } from './label-sample.ts';
-import { measureBlock } from './measure-block.ts';
+import { measureTable } from './measure-table.ts';
 import { labelColumn, readLabel } from './read-label.ts';
 import { numberRows } from './row-columns.ts';
 import { refuseNothing, refuseWithoutHistory } from './try-faults.ts';
@@ -106,12 +107,15 @@ class Trial {
     const reading = await readEventTime(context, logs);
     const blocks: TriedBlock[] = [];
     const features: TriedFeature[] = [];
-    for (const read of reading.blocks) {
-      const measured = await measureBlock(this.#duckdb, { read, label, rows: staged.rows, signal: this.#signal });
+    const how = { label, rows: staged.rows, signal: this.#signal };
+    for (const { block, table, defaulted, rowsWithoutState } of reading.blocks) {
+      const { name, view } = block;
+      const sensitive = sensitiveParts(view);
+      const isSensitive = (feature: string): boolean => sensitive.feature(feature);
+      const read = { block: name, table, features: view.layout.features, defaulted, isSensitive };
+      const measured = await measureTable(this.#duckdb, read, how);
       features.push(...measured.features);
-      const { name, view } = read.block;
-      const found = measured.rows - read.rowsWithoutState;
-      blocks.push({ block: name, view: view.name, rows: measured.rows, found });
+      blocks.push({ block: name, view: view.name, rows: measured.rows, found: measured.rows - rowsWithoutState });
     }
     const span = await this.#span();
     await refuseNothing({ context, logs, blocks, span });
