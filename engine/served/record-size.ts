@@ -1,14 +1,15 @@
 import { type ResultType, isScalarType } from '../values/result-type.ts';
 import { MAX_KEY_BYTES } from '../define/prepare.ts';
-import { canFail, type ViewLayout } from '../define/view-layout.ts';
-import type { ScalarValue } from '../values/field-type.ts';
+import { canFail, type FeatureLayout, type ViewLayout } from '../define/view-layout.ts';
+import { carriedJson, listText, mapText } from '../values/composite-text.ts';
+import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { ReadEncoder } from './read-encoder.ts';
 import { MAX_REQUEST_ID_CHARACTERS } from './request-id.ts';
 
 /** What the key and the record of a read may have together to be logged: a batch of it has to stay below what brokers take (1 MiB). */
 export const MOST_RECORD_BYTES = 900_000;
 
-/** How much of a record a read of all features of a view takes at most, but for the texts among them, which are as long as they are. */
+/** How much of a record a read of all features of a view takes at most, but for what has no bound: texts, and lists and maps of them. */
 export interface RecordSize {
   readonly bytes: number;
   /** The features whose values have no bound. */
@@ -27,6 +28,7 @@ const LONGEST_NAME = 40;
  */
 export function recordSize(layout: ViewLayout): RecordSize {
   const { keys, features, view } = layout;
+  const values = features.map((feature) => widestRead(layout, feature));
   const text = new ReadEncoder().encode({
     readId: 'r'.repeat(LONGEST_NAME + 16),
     requestId: '\\'.repeat(MAX_REQUEST_ID_CHARACTERS),
@@ -40,7 +42,7 @@ export function recordSize(layout: ViewLayout): RecordSize {
       fingerprint: 'f'.repeat(64),
       keys,
       features,
-      values: features.map(({ result }) => widest(result)),
+      values,
       errors: Object.fromEntries(features.filter(canFail).map(({ name }) => [name, 'value-out-of-range'])),
       found: false,
       asOfUs: 0,
@@ -53,16 +55,48 @@ export function recordSize(layout: ViewLayout): RecordSize {
   const ofTexts = MAX_KEY_BYTES * (1 + WIDEST_CHARACTER) + view.length + 1;
   return {
     bytes: Buffer.byteLength(text) + ofTexts,
-    texts: features.filter(({ result }) => result.kind === 'string' || !isScalarType(result)).map(({ name }) => name),
+    texts: features.filter((_, index) => values[index] === null).map(({ name }) => name),
   };
 }
 
-/** A value whose JSON is as long as any of its type; none of what has no bound. */
-function widest(type: ResultType): ScalarValue {
+/** How many elements a feature's list, and its map by category, have at most; null: nobody knows. */
+interface Elements {
+  readonly list: number | null;
+  readonly map: number | null;
+}
+
+/** A value whose JSON is as long as any that a feature can have; null where it has no bound. */
+function widestRead({ slots }: ViewLayout, { slot, result, quantiles, default: fill }: FeatureLayout): ScalarValue {
+  const { size, by } = slots[slot] ?? {};
+  const text = widestOf(result, { list: size ?? quantiles?.length ?? null, map: by?.limit ?? null });
+  if (text === null || fill === undefined) return text;
+  const other = carriedJson(result)(fill) ?? null;
+  return json(String(other)) > json(String(text)) ? other : text;
+}
+
+function widestOf(type: ResultType, elements: Elements): ScalarValue {
+  if (type.kind === 'string') return null;
+  if (isScalarType(type)) return widest(type);
+  if (type.kind === 'list') {
+    const item = widestOf(type.item, elements);
+    return elements.list === null || item === null
+      ? null
+      : listText(type)(Array.from({ length: elements.list }, () => item));
+  }
+  // A map within one by category is of what it counts.
+  const [key, value] = [widestOf(type.key, elements), widestOf(type.value, { ...elements, map: null })];
+  if (elements.map === null || key === null || value === null) return null;
+  const each = { length: elements.map };
+  return mapText(type)(
+    Array.from(each, () => key),
+    Array.from(each, () => value),
+  );
+}
+
+/** A value whose JSON is as long as any of its type; of texts none. */
+function widest(type: ScalarType): ScalarValue {
   switch (type.kind) {
     case 'string':
-    case 'list':
-    case 'map':
       return '';
     case 'boolean':
       return false;

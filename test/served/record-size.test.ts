@@ -7,10 +7,13 @@ import { ReadEncoder } from '../../engine/served/read-encoder.ts';
 import { recordSize } from '../../engine/served/record-size.ts';
 import { readKeyText } from '../../engine/served/sampled.ts';
 import type { ScalarType } from '../../engine/values/field-type.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
+import { nameOfType } from '../../engine/values/type-name.ts';
 import { scalarTypes, valuesOf } from '../laws/arbitraries.ts';
 import { lawRuns } from '../laws/law-seed.ts';
+import { carriedOf, compositeTypes } from '../laws/result-arbitraries.ts';
 
-function layoutOf(keys: readonly ScalarType[], features: readonly ScalarType[]): ViewLayout {
+function layoutOf(keys: readonly ScalarType[], features: readonly ResultType[]): ViewLayout {
   return {
     semantics: ENGINE_SEMANTICS,
     view: 'some_view',
@@ -96,3 +99,32 @@ test('1,590 features of numbers with the longest names are logged', () => {
   const named = features.map((feature, index) => ({ ...feature, name: `${feature.name}_`.padEnd(36, 'x') + index }));
   expect(recordSize({ ...rest, features: named }).bytes).toBeLessThan(900_000);
 });
+
+test.each(compositeTypes.map((type) => [nameOfType(type), type] as const))(
+  'a %s weighs no more than its slot allows, unless it has texts',
+  (_, type) => {
+    const { features, ...rest } = layoutOf([{ kind: 'int' }], [type]);
+    const held = { partial: 'lastN', input: null, group: 0, size: 6, by: { type: { kind: 'int' }, limit: 6 } } as const;
+    const layout: ViewLayout = { ...rest, features, slots: [held] };
+    const { bytes, texts } = recordSize(layout);
+    const isOfTexts = /string|map .* to map/.test(nameOfType(type));
+    expect(texts).toEqual(isOfTexts ? ['feature_0'] : []);
+    if (isOfTexts) return;
+    fc.assert(
+      fc.property(carriedOf(type), (value) => {
+        const { view, keys } = layout;
+        const facts = { version: 12, fingerprint: 'f'.repeat(64), errors: null, found: true, asOfUs: 1, ahead: true };
+        const read = { view, keys, features, values: [value], seq: 7, commitId: String(-(2n ** 63n)), ...facts };
+        const readId = '3b241101-e2bb-4255-8caf-4136c566a962-zzzzzzzz';
+        const offered = { readId, requestId: '"'.repeat(128), service: 's'.repeat(40), key: [1], servedAtUs: 0, read };
+        expect(Buffer.byteLength(new ReadEncoder().encode(offered))).toBeLessThanOrEqual(bytes);
+      }),
+      lawRuns(100),
+    );
+    // Tight: a list that may have one element less is a smaller record.
+    const fewer = { ...layout, slots: [{ ...held, size: 5, by: { ...held.by, limit: 5 } }] };
+    expect(recordSize(fewer).bytes).toBeLessThan(bytes);
+    const filled = { ...layout, features: [{ ...features[0]!, default: type.kind === 'list' ? [] : {} }] };
+    expect(recordSize(filled)).toEqual({ bytes, texts });
+  },
+);
