@@ -10,6 +10,8 @@ export type { Feature, OpenFeature, WindowOptions } from './engine/define/featur
 export {
   type FeatureService,
   featureService,
+  type DerivedValuesOf,
+  type RequestOf,
   type ServiceKeyOf,
   type ServiceOptions,
   type ServiceValuesOf,
@@ -21,12 +23,13 @@ export { MillraceError } from './engine/errors/millrace-error.ts';
 export {
   type ClientOptions,
   createClient,
+  type DerivedRead,
   type FeatureClient,
   type FeatureRead,
   type GetOptions,
   type ServiceRead,
   type ViewGetOptions,
 } from './engine/online/client.ts';
-export type { CorruptRead } from './engine/online/view-read.ts';
+export type { CorruptRead, DerivedFailed, ServiceDerivedFailed } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
 export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';

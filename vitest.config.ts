@@ -23,7 +23,7 @@ const common = {
 const pure = [
   'test/laws/**/*.test.ts',
   'test/define/**/*.test.ts',
-  'test/derived/{derive,definition}.test.ts',
+  'test/derived/{derive,definition,service-definition}.test.ts',
   'test/bundles/{bundle-law,made-elsewhere,make-bundle,package-form}.test.ts',
   'test/contract/**/*.test.ts',
   'test/types/**/*.test.ts',

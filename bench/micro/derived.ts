@@ -1,5 +1,6 @@
 /** What derived features add to a read, per read of an entity: `node bench/micro/derived.ts`. */
-import { createDerive, type DerivedPlan } from '../../engine/derived/derive.ts';
+import { createDerive } from '../../engine/derived/derive.ts';
+import type { DerivedPlan } from '../../engine/derived/derive-step.ts';
 import { type Cell, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 
 const READS = 300_000;

@@ -123,7 +123,7 @@ function appliedServices(definitions: Definitions): Record<string, AppliedServic
   return Object.fromEntries(
     [...definitions.services].map(([name, service]) => [
       name,
-      { views: services[name] ?? {}, blocks: namedBlocks(service) },
+      { views: services[name] ?? {}, blocks: namedBlocks(service), derived: service.derivedTag },
     ]),
   );
 }

@@ -1,11 +1,11 @@
 import { checkHistory, type HistoryInspector } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
-import { checkServices, compileService } from './compile-service.ts';
+import { checkServices, compileService, derivedTag, probeServices } from './compile-service.ts';
 import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
 import { declaredIdentity } from './declared-identity.ts';
-import { readDefinitionCode, reportUses } from './definition-code.ts';
+import { type Coded, readDefinitionCode, reportUses } from './definition-code.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from './definition-fault.ts';
 import type { ElsewhereReport } from './elsewhere.ts';
 import type { Entity } from './entity.ts';
@@ -57,7 +57,11 @@ export async function compileDefinitions(
   for (const entity of collected.entities) {
     entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', entity.name)));
   }
-  checkServices(collected.services, { views: new Set(collected.views.keys()), entities }, faults);
+  const serviceParts = checkServices(
+    collected.services.keys(),
+    { views: new Set(collected.views.keys()), entities },
+    faults,
+  );
   const judged: JudgedView[] = [];
   for (const [definition, entry] of collected.views) {
     const report = faultReporter(faults, 'feature view', definition.name);
@@ -70,12 +74,16 @@ export async function compileDefinitions(
     if (sound && compiled !== null) probeDerived(compiled, report);
     judged.push({ definition, loaded: entry, keys, functions, plans, compiled: sound ? compiled : null });
   }
+  const sound = judged.flatMap(({ definition, compiled }) =>
+    compiled === null ? [] : [[definition, compiled] as const],
+  );
+  probeServices(serviceParts, new Map(sound), faults);
   const inspect = options.inspectHistory;
   const samples = inspect === undefined ? [] : await checkHistory([...sources.values()], inspect, faults);
   const elsewhere = (await options.elsewhere?.()) ?? null;
   if (elsewhere !== null) compareElsewhere(judged, elsewhere, loaded.folder, faults);
   const { globalsChanged } = elsewhere ?? { globalsChanged: true };
-  const { codes, files } = await readDefinitionCode(collected.views, loaded, { globalsChanged }, faults);
+  const { codes, files } = await readDefinitionCode(coded(collected), loaded, { globalsChanged }, faults);
   reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 
@@ -112,8 +120,9 @@ export async function compileDefinitions(
     byDefinition.set(definition, ready);
   }
   const services = new Map<string, CompiledService>();
-  for (const service of collected.services) {
-    services.set(service.name, compileService(service, byDefinition));
+  for (const [service, parts] of serviceParts) {
+    const compiled = compileService(service, byDefinition, parts);
+    services.set(service.name, { ...compiled, ...derivedTag(parts, codes.get(service) ?? null) });
   }
   return {
     folder: loaded.folder,
@@ -125,11 +134,17 @@ export async function compileDefinitions(
   };
 }
 
+/** Views, and the services that derive features: what has code of its own. */
+function coded({ views, services }: Collected): ReadonlyMap<Coded, LoadedDefinition> {
+  const deriving = [...services].filter(([{ derived }]) => (derived ?? []).length > 0);
+  return new Map<Coded, LoadedDefinition>([...views, ...deriving]);
+}
+
 interface Collected {
   readonly entities: ReadonlySet<Entity>;
   readonly sources: ReadonlySet<Source>;
   readonly views: ReadonlyMap<FeatureView, LoadedDefinition>;
-  readonly services: ReadonlySet<FeatureService>;
+  readonly services: ReadonlyMap<FeatureService, LoadedDefinition>;
 }
 
 /** Gathers what is exported and what views refer to, and reports names that two different definitions of a kind share. */
@@ -137,13 +152,14 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   const entities = new Set<Entity>();
   const sources = new Set<Source>();
   const views = new Map<FeatureView, LoadedDefinition>();
-  const services = new Set<FeatureService>();
+  const services = new Map<FeatureService, LoadedDefinition>();
   for (const entry of definitions) {
     const { value } = entry;
     if (value.kind === 'entity') entities.add(value);
     else if (value.kind === 'source') sources.add(value);
-    else if (value.kind === 'feature-service') services.add(value);
-    else if (!views.has(value)) views.set(value, entry);
+    else if (value.kind === 'feature-service') {
+      if (!services.has(value)) services.set(value, entry);
+    } else if (!views.has(value)) views.set(value, entry);
   }
   for (const view of views.keys()) {
     const report = faultReporter(faults, 'feature view', view.name);
@@ -163,7 +179,7 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   reportDuplicates('entity', entities, faults);
   reportDuplicates('source', sources, faults);
   reportDuplicates('feature view', views.keys(), faults);
-  reportDuplicates('feature service', services, faults);
+  reportDuplicates('feature service', services.keys(), faults);
   return { entities, sources, views, services };
 }
 

@@ -1,5 +1,12 @@
+import type { FieldPlan } from '../contract/field-plan.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
+import { functionText } from '../code/function-text.ts';
+import { storedField } from '../contract/stored-field.ts';
 import { canonicalJson } from '../values/canonical-json.ts';
 import { nameOfType } from '../values/type-name.ts';
+import { codeDigest } from './code-identity.ts';
+import type { DefinitionCode } from './definition-code.ts';
+import { tagOf } from './tag-of.ts';
 import type { KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView } from './compiled-view.ts';
 import { type DefinitionFault, faultReporter, type ReportFault } from './definition-fault.ts';
@@ -7,6 +14,9 @@ import type { Entity } from './entity.ts';
 import type { FeatureService, ServiceMember } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnFault, nameFault } from './names.ts';
+import { type ProbedService, probeService } from './probe-service.ts';
+import { readDerived } from './read-derived.ts';
+import { readRequestFields } from './request-fields.ts';
 import { blockOf } from './service-blocks.ts';
 import { keyColumns } from './view-role.ts';
 
@@ -16,29 +26,101 @@ interface Parts {
   readonly entities: ReadonlyMap<Entity, readonly KeyPlan[]>;
 }
 
-/** Reports what is wrong with services. */
-export function checkServices(services: Iterable<FeatureService>, parts: Parts, faults: DefinitionFault[]): void {
-  for (const service of services) checkService(service, parts, faultReporter(faults, 'feature service', service.name));
+/** What a service has of its own, judged. */
+export interface ServiceParts {
+  readonly request: readonly FieldPlan[];
+  readonly derived: readonly DerivedPlan[];
+}
+
+/** Judges services, and reports what is wrong with them. */
+export function checkServices(
+  services: Iterable<FeatureService>,
+  parts: Parts,
+  faults: DefinitionFault[],
+): Map<FeatureService, ServiceParts> {
+  return new Map(
+    [...services].map((service) => [
+      service,
+      checkService(service, parts, faultReporter(faults, 'feature service', service.name)),
+    ]),
+  );
+}
+
+/** What a service has of its own, by its definition alone; `keysOf` says the join keys of a view. Faults go to `report`. */
+export function servicePartsOf(
+  service: FeatureService,
+  keysOf: (view: FeatureView) => readonly { readonly name: string }[],
+  report: ReportFault,
+): ServiceParts {
+  const columns = new Set(
+    service.views.flatMap((member) =>
+      keyColumns(keysOf(viewOf(member)), member.kind === 'view-role' ? member.columns : {}),
+    ),
+  );
+  const derived = readDerived(service.derived ?? [], 'derived', new Map(), report);
+  return { request: readRequestFields({ request: service.request ?? null }, columns, report), derived };
+}
+
+/** Runs what services derive on samples, where their views are sound. */
+export function probeServices(
+  services: ReadonlyMap<FeatureService, ServiceParts>,
+  compiled: ReadonlyMap<FeatureView, ProbedService['blocks'][number]['view']>,
+  faults: DefinitionFault[],
+): void {
+  for (const [service, parts] of services) {
+    if (parts.derived.length === 0) continue;
+    const blocks = service.views.flatMap((member) => {
+      const view = compiled.get(viewOf(member));
+      return view === undefined ? [] : [{ name: member.name, view }];
+    });
+    if (blocks.length === service.views.length)
+      probeService({ name: service.name, blocks, ...parts }, faultReporter(faults, 'feature service', service.name));
+  }
 }
 
 /** A service without faults, over its compiled views. */
 export function compileService(
   service: FeatureService,
   compiled: ReadonlyMap<FeatureView, CompiledView>,
+  parts: ServiceParts,
 ): CompiledService {
   const blocks = service.views.flatMap((member) => {
     const view = compiled.get(viewOf(member));
     if (view === undefined) return [];
     return member.kind === 'view-role' ? blockOf(view, member.name, member.columns) : blockOf(view);
   });
-  return { name: service.name, blocks, servingLog: service.options.servingLog };
+  const { request, derived } = parts;
+  return {
+    name: service.name,
+    blocks,
+    ...(request.length === 0 ? {} : { request }),
+    ...(derived.length === 0 ? {} : { derived: hushedWhere(blocks, derived) }),
+    servingLog: service.options.servingLog,
+  };
+}
+
+/** What the derived features of a service are told by: their code with all it uses, their types, and the request. */
+export function derivedTag(
+  { request, derived }: ServiceParts,
+  code: DefinitionCode | null,
+): { readonly derivedTag?: string } {
+  if (derived.length === 0) return {};
+  const texts = code === null ? derived.map(({ compute }) => functionText(compute)) : codeDigest(code);
+  const features = derived.map(({ name, type, block }) => ({ name, type, block }));
+  return { derivedTag: tagOf({ code: texts, features, request: request.map(storedField) }) };
+}
+
+/** What is logged of inputs is hashed where any of the views is made of sensitive fields. */
+function hushedWhere(blocks: CompiledService['blocks'], plans: readonly DerivedPlan[]): readonly DerivedPlan[] {
+  const isSensitive = blocks.some(({ view }) => (view.source.sensitive ?? []).length > 0);
+  return isSensitive ? plans.map((plan) => ({ ...plan, hushed: true as const })) : plans;
 }
 
 function viewOf(member: ServiceMember): FeatureView {
   return member.kind === 'view-role' ? member.view : member;
 }
 
-function checkService(service: FeatureService, parts: Parts, report: ReportFault): void {
+function checkService(service: FeatureService, parts: Parts, report: ReportFault): ServiceParts {
   const name = nameFault(service.name);
   if (name !== null) report('invalid-name', 'name', name, 'Use snake_case of at most 40 characters.');
   const sample: unknown = service.options?.servingLog;
@@ -53,10 +135,11 @@ function checkService(service: FeatureService, parts: Parts, report: ReportFault
   const members: unknown = service.views;
   if (!Array.isArray(members) || members.length === 0) {
     report('no-views', 'views', 'names no views', 'Give the feature views one model reads: [routeDelays].');
-    return;
+    return { request: [], derived: [] };
   }
   const names = new Set<string>();
   const columns = new Map<string, KeyColumn>();
+  const sound: ServiceMember[] = [];
   members.forEach((given: unknown, index) => {
     const path = `views[${index}]`;
     const member = checkedMember(given, path, parts, report);
@@ -79,7 +162,11 @@ function checkService(service: FeatureService, parts: Parts, report: ReportFault
       );
     }
     checkColumns(member, path, parts, columns, report);
+    sound.push(member);
   });
+  // What is no member is told already.
+  const own = { ...service, views: sound };
+  return servicePartsOf(own, (view) => parts.entities.get(view.entity) ?? [], report);
 }
 
 /** A view or a role of one; null where it is none, which is reported. */

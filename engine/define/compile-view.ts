@@ -1,4 +1,4 @@
-import type { DerivedPlan } from '../derived/derive.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';

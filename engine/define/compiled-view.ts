@@ -1,4 +1,5 @@
-import type { DerivedPlan } from '../derived/derive.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
+import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { HistorySample } from './history-sample.ts';
@@ -144,6 +145,12 @@ export interface ServiceBlock {
 export interface CompiledService {
   readonly name: string;
   readonly blocks: readonly ServiceBlock[];
+  /** What only the caller of a read knows. Default: nothing. */
+  readonly request?: readonly FieldPlan[] | undefined;
+  /** Stands for what is derived, its code and the request it takes: another one is another version of the service. Default: nothing is derived. */
+  readonly derivedTag?: string | undefined;
+  /** What is derived of the blocks and of the request. Default: nothing. */
+  readonly derived?: readonly DerivedPlan[] | undefined;
   /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
   readonly servingLog?: number | undefined;
 }

@@ -5,6 +5,7 @@ import { type CodeOptions, codeReaders, type OutsideName, type ViewParts } from 
 import { type ImpureUse, scanCode } from '../purity/scan-code.ts';
 import { codeDigest } from './code-identity.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
+import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import type { LoadedDefinition, LoadedDefinitions } from './loaded-definitions.ts';
 
@@ -38,9 +39,16 @@ export interface OwnFiles {
   readonly texts: ReadonlyMap<string, string>;
 }
 
+/** What has code: a view, and a service that derives features. */
+export type Coded = FeatureView | FeatureService;
+
+function kindOf({ kind }: Coded): string {
+  return kind === 'feature-view' ? 'feature view' : 'feature service';
+}
+
 /** The code of views, and the files it is in. */
 export interface ReadCode {
-  readonly codes: ReadonlyMap<FeatureView, DefinitionCode>;
+  readonly codes: ReadonlyMap<Coded, DefinitionCode>;
   readonly files: OwnFiles;
 }
 
@@ -50,7 +58,7 @@ const nothing: ReadCode = { codes: new Map(), files: { roots: [], texts: new Map
  * Reads the code of views that were loaded from files; what cannot be read is a fault. Views made in memory have none.
  */
 export async function readDefinitionCode(
-  views: ReadonlyMap<FeatureView, LoadedDefinition>,
+  views: ReadonlyMap<Coded, LoadedDefinition>,
   { folder, files }: LoadedDefinitions,
   options: CodeOptions,
   faults: DefinitionFault[],
@@ -72,7 +80,7 @@ export async function readDefinitionCode(
     bundles.set(key, bundle);
     return bundle;
   };
-  const codeOf = async (view: FeatureView, file: string, exportName: string): Promise<DefinitionCode | null> => {
+  const codeOf = async (view: Coded, file: string, exportName: string): Promise<DefinitionCode | null> => {
     try {
       const { text, units, outside } = whole(file, exportName);
       const apart = parts(file, exportName);
@@ -84,7 +92,7 @@ export async function readDefinitionCode(
         parts: apart && (await digestParts(apart, packagesOf)),
       };
     } catch (cause) {
-      unreadable(faultReporter(faults, 'feature view', view.name), cause, folder);
+      unreadable(faultReporter(faults, kindOf(view), view.name), cause, folder);
       return null;
     }
   };
@@ -115,11 +123,7 @@ async function digestParts(
 }
 
 /** Reports what is impure by name, where it was not told already of the same view or line. */
-export function reportUses(
-  codes: ReadonlyMap<FeatureView, DefinitionCode>,
-  folder: string,
-  faults: DefinitionFault[],
-): void {
+export function reportUses(codes: ReadonlyMap<Coded, DefinitionCode>, folder: string, faults: DefinitionFault[]): void {
   for (const [view, { uses }] of codes) {
     const labels = new Set<string>();
     for (const { label, remedy, file, line } of uses) {
@@ -127,12 +131,12 @@ export function reportUses(
       const told = faults.some(
         (fault) =>
           fault.message.includes(label) &&
-          ((fault.kind === 'feature view' && fault.definition === view.name) ||
+          ((fault.kind === kindOf(view) && fault.definition === view.name) ||
             (fault.kind === 'file' && fault.definition === name && fault.path === `line ${line}`)),
       );
       if (told || labels.has(label)) continue;
       labels.add(label);
-      const report = faultReporter(faults, 'feature view', view.name);
+      const report = faultReporter(faults, kindOf(view), view.name);
       report('impure-code', '', `its code uses ${label} (${name}, line ${line})`, remedy);
     }
   }

@@ -1,4 +1,5 @@
-import { createDerive, type DerivedFailure } from '../derived/derive.ts';
+import { createDerive } from '../derived/derive.ts';
+import type { DerivedFailure } from '../derived/derive-step.ts';
 import { sampleRows } from '../purity/sample-values.ts';
 import { type Cell, isCellError } from '../values/cell.ts';
 import { carriedValue } from '../values/composite-text.ts';
@@ -81,6 +82,7 @@ export function derivedSubjects(view: DerivedView): { readonly path: string; rea
   return [...texts].map(([name, own]) => ({ path: `derived.${name}`, texts: own }));
 }
 
-function textOf(cell: Cell): string {
+/** A cell as text: equal texts are equal cells. */
+export function textOf(cell: Cell): string {
   return isCellError(cell) ? cell.code : `${typeof cell} ${String(cell)}`;
 }

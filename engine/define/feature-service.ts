@@ -1,4 +1,8 @@
-import type { FeatureView, KeyOf, ValuesOf } from './feature-view.ts';
+import type { z } from 'zod';
+import type { FieldValue, Shape } from '../contract/row-of.ts';
+import type { AnyBlock, DerivedSet, FeatureValues, ReadTime } from '../derived/derived-feature.ts';
+import { type Blocks, blocksOf } from './derived-blocks.ts';
+import type { FeatureView, KeyOf, NoDerived, ValuesOf } from './feature-view.ts';
 import type { RoleKeyOf, ViewRole } from './view-role.ts';
 
 /** What a service is made of: a view, or a view in a role. */
@@ -8,11 +12,20 @@ export type ServiceMember = FeatureView | ViewRole;
 export interface FeatureService<
   Name extends string = string,
   Views extends readonly ServiceMember[] = readonly ServiceMember[],
+  Request extends Shape = Shape,
+  Derived extends DerivedSet = DerivedSet,
 > {
   readonly kind: 'feature-service';
   readonly name: Name;
   readonly views: Views;
   readonly options: ServiceOptions;
+  /** What only the caller knows; null: nothing. */
+  readonly request: z.ZodObject | null;
+  /** What is derived of its views and of the request, block by block. */
+  readonly derived: readonly AnyBlock[];
+  /** Never set: carry the types of the request's fields and of the derived features. */
+  readonly requestShape?: Request;
+  readonly derivedSet?: Derived;
 }
 
 export interface ServiceOptions {
@@ -24,9 +37,60 @@ export interface ServiceOptions {
 }
 
 /** A service as one object. */
-export interface ServiceDefinition<Views extends readonly ServiceMember[]> extends ServiceOptions {
+export interface ServiceDefinition<
+  Name extends string,
+  Views extends readonly ServiceMember[],
+  Request extends Shape,
+  D1 extends DerivedSet,
+  D2 extends DerivedSet,
+  D3 extends DerivedSet,
+  D4 extends DerivedSet,
+> extends ServiceOptions {
   readonly views: Views;
+  /** What only the caller of a read knows: an object of scalars. In a training set, columns of the spine. */
+  readonly request?: z.ZodObject<Request> | undefined;
+  /**
+   * Features made of those of its views, of the request and of the time of the read, when they are read: after `views` and `request`, of which it takes
+   * its types. A block, or a list of up to four; what earlier blocks derived is there under the service's own name.
+   */
+  readonly derived?:
+    | Blocks<
+        ServiceValuesOf<FeatureService<Name, Views>>,
+        RequestContext<Request>,
+        D1,
+        D2,
+        D3,
+        D4,
+        { readonly [Own in Name]: FeatureValues<D1> },
+        { readonly [Own in Name]: FeatureValues<D1 & D2> },
+        { readonly [Own in Name]: FeatureValues<D1 & D2 & D3> }
+      >
+    | undefined;
 }
+
+/** What a derived feature of a service gets beside values: the time of the read, and what its caller gave. */
+export interface RequestContext<Request> extends ReadTime {
+  readonly request: { readonly [Field in keyof Request]: FieldValue<Request[Field]> };
+}
+
+/** The fields that may be left out. */
+type OptionalField<Request> = {
+  [Field in keyof Request]: Request[Field] extends { _zod: { def: { type: 'optional' } } } ? Field : never;
+}[keyof Request];
+
+/** What a read of a service takes beside its keys. */
+export type RequestOf<Service> =
+  Service extends FeatureService<string, readonly ServiceMember[], infer Request>
+    ? { readonly [Field in Exclude<keyof Request, OptionalField<Request>>]: FieldValue<Request[Field]> } & {
+        readonly [Field in OptionalField<Request>]?: FieldValue<Request[Field]> | undefined;
+      }
+    : never;
+
+/** The values of a service's own derived features. */
+export type DerivedValuesOf<Service> =
+  Service extends FeatureService<string, readonly ServiceMember[], Shape, infer Derived>
+    ? FeatureValues<Derived>
+    : never;
 
 type MemberOf<Service> = Service extends FeatureService<string, infer Views> ? Views[number] : never;
 
@@ -53,18 +117,39 @@ export type ServiceKeyOf<Service> = Intersection<MemberOf<Service> extends infer
  * export const delayModel = featureService('delay_model', [routeDelays], { servingLog: 0.05 });
  * export const trafficModel = featureService('traffic_model', {
  *   views: [routeDelays, traffic.as('from', { airport: 'origin' }), traffic.as('to', { airport: 'destination' })],
+ *   request: z.object({ seats: z.int() }),
+ *   derived: (d) => ({ busy: d.number(({ from }, { request }) => from.departures_1h * request.seats) }),
  * });
  */
-export function featureService<const Name extends string, const Views extends readonly ServiceMember[]>(
+export function featureService<
+  const Name extends string,
+  const Views extends readonly ServiceMember[],
+  Request extends Shape = NoFields,
+  D1 extends DerivedSet = NoDerived,
+  D2 extends DerivedSet = NoDerived,
+  D3 extends DerivedSet = NoDerived,
+  D4 extends DerivedSet = NoDerived,
+>(
   name: Name,
-  views: Views | ServiceDefinition<Views>,
+  views: Views | ServiceDefinition<Name, Views, Request, D1, D2, D3, D4>,
   options: ServiceOptions = {},
-): FeatureService<Name, Views> {
-  if (isList(views)) return Object.freeze({ kind: 'feature-service', name, views, options });
-  const { views: members, ...own } = views;
-  return Object.freeze({ kind: 'feature-service', name, views: members, options: own });
+): FeatureService<Name, Views, Request, D1 & D2 & D3 & D4> {
+  const kind = 'feature-service';
+  if (isList(views)) return Object.freeze({ kind, name, views, options, request: null, derived: [] });
+  const { views: members, request = null, servingLog } = views;
+  return Object.freeze({
+    kind,
+    name,
+    views: members,
+    options: servingLog === undefined ? {} : { servingLog },
+    request,
+    derived: blocksOf((views as { readonly derived?: AnyBlock | readonly AnyBlock[] }).derived),
+  });
 }
 
-function isList<Views extends readonly ServiceMember[]>(views: Views | ServiceDefinition<Views>): views is Views {
+/** No fields at all. */
+export type NoFields = { readonly [Name in never]: z.core.$ZodType };
+
+function isList<Views extends readonly ServiceMember[]>(views: Views | { readonly views: Views }): views is Views {
   return Array.isArray(views);
 }

@@ -1,12 +1,6 @@
 import type { FieldValue, KindOf, RowOf, Shape } from '../contract/row-of.ts';
-import type {
-  AnyBlock,
-  DerivedBlock,
-  DerivedFeature,
-  DerivedSet,
-  FeatureValues,
-  ReadTime,
-} from '../derived/derived-feature.ts';
+import type { AnyBlock, DerivedFeature, DerivedSet, FeatureValues, ReadTime } from '../derived/derived-feature.ts';
+import { type Blocks, blocksOf } from './derived-blocks.ts';
 import type { Duration } from './duration.ts';
 import type { Entity } from './entity.ts';
 import { type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
@@ -77,18 +71,6 @@ type AllFit<Keys, Members> = false extends {
 /** No derived features: no names at all, so that a misspelt one is none of them. */
 export type NoDerived = { readonly [Name in never]: DerivedFeature };
 
-type Block<Values, Own> = DerivedBlock<Values, ReadTime, Own>;
-
-/** One block, or up to four, each of which sees those before it. */
-type Blocks<V, D1 extends DerivedSet, D2 extends DerivedSet, D3 extends DerivedSet, D4 extends DerivedSet> =
-  | Block<V, D1>
-  | readonly [
-      Block<V, D1>,
-      Block<V & FeatureValues<D1>, D2>?,
-      Block<V & FeatureValues<D1 & D2>, D3>?,
-      Block<V & FeatureValues<D1 & D2 & D3>, D4>?,
-    ];
-
 export interface ViewOptions<
   Keys extends Shape,
   Members extends Shape,
@@ -109,7 +91,19 @@ export interface ViewOptions<
    * Features made of these, and of the time of the read, when they are read: after `features`, of which it takes its types. A block, or a list of up to
    * four of which each sees those before it. It changes no state, so a change of it needs no backfill.
    */
-  readonly derived?: Blocks<FeatureValues<Features>, D1, D2, D3, D4> | undefined;
+  readonly derived?:
+    | Blocks<
+        FeatureValues<Features>,
+        ReadTime,
+        D1,
+        D2,
+        D3,
+        D4,
+        FeatureValues<D1>,
+        FeatureValues<D1 & D2>,
+        FeatureValues<D1 & D2 & D3>
+      >
+    | undefined;
   /** How often the published view is brought up to date while it does not stream, e.g. `'6h'`. Default: by hand. */
   readonly refresh?: Duration | undefined;
   /**
@@ -155,7 +149,7 @@ export function featureView<
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
     build: () => options.features(featureBuilder<Members>()),
-    derived: derived === undefined ? [] : Array.isArray(derived) ? [...derived] : [derived as AnyBlock],
+    derived: blocksOf(derived),
     as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(
       role: Role,
       columns: Columns,

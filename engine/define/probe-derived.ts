@@ -1,7 +1,7 @@
 import { underTraps } from '../purity/purity-traps.ts';
 import type { CompiledView } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
-import { derivedResults, sampledReads } from './derived-samples.ts';
+import { type DerivedResults, derivedResults, sampledReads } from './derived-samples.ts';
 import { shorten } from './row-results.ts';
 import { isDerived } from './view-layout.ts';
 
@@ -16,6 +16,20 @@ const changesInput = /read only|not extensible|which has only a getter|Cannot (?
 export function probeDerived(view: Pick<CompiledView, 'layout' | 'derived'>, report: ReportFault): void {
   if (!view.layout.features.some(isDerived)) return;
   const reads = sampledReads(view);
+  const names = view.layout.features.filter(isDerived).map(({ name }) => name);
+  tellImpurities(names, (isBackwards) => derivedResults(view, reads, isBackwards), report);
+}
+
+/**
+ * Computes derived features forwards and backwards, under traps, and reports what shows.
+ *
+ * @param names of the features, of which there is one
+ */
+export function tellImpurities(
+  names: readonly string[],
+  compute: (isBackwards: boolean) => DerivedResults,
+  report: ReportFault,
+): void {
   const told = new Set<string>();
   const tell = (
     code: 'impure-function' | 'failing-function',
@@ -28,8 +42,7 @@ export function probeDerived(view: Pick<CompiledView, 'layout' | 'derived'>, rep
     report(code, `derived.${feature}`, message, what);
   };
   underTraps((traps) => {
-    const names = view.layout.features.filter(isDerived).map(({ name }) => name);
-    const forwards = derivedResults(view, reads);
+    const forwards = compute(false);
     const [touched] = traps.take();
     for (const { feature, reason, read } of forwards.failures) {
       const used = /^the function uses (.*)$/.exec(reason)?.[1];
@@ -54,7 +67,7 @@ export function probeDerived(view: Pick<CompiledView, 'layout' | 'derived'>, rep
         `a function of the derived features is impure: it uses ${touched.label}`,
         touched.remedy,
       );
-    const backwards = derivedResults(view, reads, true);
+    const backwards = compute(true);
     traps.take();
     for (const name of names) {
       const [before, after] = [forwards.texts.get(name)!, backwards.texts.get(name)!];

@@ -1,5 +1,5 @@
 import { type DerivedFeature, derivedBuilder, type AnyBlock, type DerivedKind } from '../derived/derived-feature.ts';
-import type { DerivedPlan } from '../derived/derive.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
 import { underTraps } from '../purity/purity-traps.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import type { ResultType } from '../values/result-type.ts';

@@ -12,6 +12,11 @@ export function fillOf({ name, result, default: fill }: FeatureLayout): ScalarVa
   return value;
 }
 
+/** What the derived features of a service see of a read of a view: its defaults are in it. */
+export function seenOfAll({ features }: Pick<ViewLayout, 'features'>): SeenValue[] {
+  return features.map(({ name, result }) => ({ name, open: openedValue(result) }));
+}
+
 /** What derived features see of a layout's stored ones: defaults in place of nulls, whether they were put in or not, lists and maps opened. */
 export function seenValues(layout: Pick<ViewLayout, 'features'>): SeenValue[] {
   return storedFeatures(layout).map((feature): SeenValue => {

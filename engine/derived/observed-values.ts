@@ -1,4 +1,5 @@
 import type { Cell } from '../values/cell.ts';
+import type { Observation } from './derive-step.ts';
 
 /** A value that derived functions see: by what name, and what they get of its cell where that is no error. */
 export interface SeenValue {
@@ -11,18 +12,19 @@ export interface SeenValue {
  * was read of it, which reads null. One object serves all reads, one after the other: nothing is allocated for a read.
  */
 export class ObservedValues {
-  /** Whether a cell in error was read since this was last set to false. */
-  readError = false;
   #cells: readonly Cell[] = [];
   readonly #values: readonly SeenValue[];
+  readonly #observation: Observation;
   readonly #onRead: ((name: string) => void) | null;
 
   /**
    * @param values what stands in the first cells, in their order
+   * @param observation told where a cell in error is read
    * @param onRead told of each value that is read
    */
-  constructor(values: readonly SeenValue[], onRead: ((name: string) => void) | null) {
+  constructor(values: readonly SeenValue[], observation: Observation, onRead: ((name: string) => void) | null) {
     this.#values = values;
+    this.#observation = observation;
     this.#onRead = onRead;
   }
 
@@ -39,7 +41,7 @@ export class ObservedValues {
       const read = (): unknown => {
         const cell = this.#cells[index]!;
         if (typeof cell !== 'object' || cell === null) return open(cell);
-        this.readError = true;
+        this.#observation.readError = true;
         return null;
       };
       const get =

@@ -197,7 +197,8 @@ export const ERROR_CODES = {
     'state-conflict': 'Another run changed a state that this one was about to write.',
   },
   'Reads, online store and SQL': {
-    'invalid-request': 'A request is not of the form that the API takes.',
+    'invalid-request':
+      'A request is not of the form that the API takes, or its values are not what the service asks for.',
     'body-too-large': 'The body of a request is larger than the API takes.',
     'not-found': 'The API has nothing at that path.',
     unauthorized: 'The API was asked without a token that counts.',

@@ -4,7 +4,14 @@ import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { Micros, ScalarValue } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
 import { type FeatureLock, lockedViews } from '../define/feature-lock.ts';
-import type { FeatureService, ServiceKeyOf, ServiceValuesOf } from '../define/feature-service.ts';
+import type { DerivedFailure } from '../derived/derive-step.ts';
+import type {
+  DerivedValuesOf,
+  FeatureService,
+  RequestOf,
+  ServiceKeyOf,
+  ServiceValuesOf,
+} from '../define/feature-service.ts';
 import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
@@ -19,9 +26,10 @@ import { knownDefinition } from './known-definition.ts';
 import { type NamedValues, namedValues } from './named-values.ts';
 import { createOnlineStore } from './online-store.ts';
 import { serviceBlocks } from './service-blocks.ts';
+import { serviceDerived } from './service-derived.ts';
 import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
 import { UsedFeatures } from './used-features.ts';
-import type { CorruptRead, DerivedFailed, ViewRead } from './view-read.ts';
+import type { CorruptRead, DerivedFailed, ServiceDerivedFailed, ViewRead } from './view-read.ts';
 
 /** What a model needs to know about an entity's features beside them. */
 interface ReadFacts extends Pick<ViewRead, 'found' | 'ahead' | 'seq' | 'freshnessUs' | 'version'> {
@@ -57,7 +65,24 @@ export type FeatureRead<Values> = ReadFacts & CheckedValues<Values>;
 /** What a service's read gives: per view or role, by its name. */
 export type ServiceRead<Service> = {
   readonly [View in keyof ServiceValuesOf<Service>]: FeatureRead<ServiceValuesOf<Service>[View]>;
-};
+} & OwnRead<Service>;
+
+/** Under its own name what a service derives, where it does. */
+type OwnRead<Service> = [keyof DerivedValuesOf<Service>] extends [never]
+  ? unknown
+  : Service extends FeatureService<infer Name>
+    ? { readonly [Own in Name]: DerivedRead<DerivedValuesOf<Service>> }
+    : never;
+
+/** The derived features of a service. One that is in error is null, and `errors` has its code; where none is, `errors` is null. */
+export type DerivedRead<Values> = Pick<ReadFacts, 'asOfUs' | 'requestId'> & CheckedValues<Values>;
+
+/** What a read of a service takes beside the keys: with `request`, where the service asks for it. */
+type ServiceGetArguments<Service> = [keyof RequestOf<Service>] extends [never]
+  ? [options?: GetOptions]
+  : Partial<RequestOf<Service>> extends RequestOf<Service>
+    ? [options?: GetOptions & { readonly request?: RequestOf<Service> | undefined }]
+    : [options: GetOptions & { readonly request: RequestOf<Service> }];
 
 export interface GetOptions {
   /** Request time: a Date or UTC epoch µs. Default: now. */
@@ -95,12 +120,15 @@ export interface FeatureClient {
   ): Promise<FeatureRead<Pick<ValuesOf<View>, Feature>>[]>;
   /**
    * Every view and role of a service, by their names, for one request: the columns of `key` are the join keys of all of them. All are read at the same
-   * request time, and all roles of a view by one query; where two name one entity it is read once.
+   * request time, and all roles of a view by one query; where two name one entity it is read once. What the service derives of them, and of the request,
+   * stands under its own name.
+   *
+   * @throws MillraceError `invalid-request` for a request that is not what the service asks for
    */
   getService<Service extends FeatureService>(
     service: Service,
     key: ServiceKeyOf<Service>,
-    options?: GetOptions,
+    ...options: ServiceGetArguments<Service>
   ): Promise<ServiceRead<Service>>;
   /** Sends what the serving log still holds, and closes the connections, where the client opened them itself. */
   close(): Promise<void>;
@@ -133,7 +161,7 @@ export type ClientOptions = (
   /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
   readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
   /** Told of each derived feature whose function failed in a read, beside the `derived-failed` of its answer. */
-  readonly onDerivedFailed?: ((failed: DerivedFailed) => void) | undefined;
+  readonly onDerivedFailed?: ((failed: DerivedFailed | ServiceDerivedFailed) => void) | undefined;
 };
 
 function microsOf(at: GetOptions['at']): number | undefined {
@@ -289,8 +317,12 @@ export function createClient(options: ClientOptions): FeatureClient {
     async getService<Service extends FeatureService>(
       service: Service,
       key: ServiceKeyOf<Service>,
-      { at, requestId: given, accept }: GetOptions = {},
+      ...[options]: ServiceGetArguments<Service>
     ) {
+      const asked: GetOptions & { readonly request?: unknown } = options ?? {};
+      const { at, requestId: given, accept } = asked;
+      const { request: requestOf, derive } = serviceDerived(service);
+      const request = requestOf(asked.request);
       const requestId = given === undefined ? newId() : checkRequestId(given);
       // One time for all views: without it each would be read as of its own arrival.
       const atUs = microsOf(at) ?? clock.nowUs();
@@ -299,10 +331,10 @@ export function createClient(options: ClientOptions): FeatureClient {
       const answers = await Promise.all(
         views.map(async ({ view, blocks }) => {
           const uses = usedOf(view, undefined);
-          const asked = blocks.map((block) => [uses.keys.ofObject(columns, rowValueReading, true, '', block.columns)]);
-          const { keys, places } = distinctKeys(asked);
+          const named = blocks.map((block) => [uses.keys.ofObject(columns, rowValueReading, true, '', block.columns)]);
+          const { keys, places } = distinctKeys(named);
           const { reads, tags } = await answer(uses, keys, atUs, accept);
-          return blocks.map((block, at) => ({ block, tags, key: asked[at]![0]!, read: reads[places[at]![0]!]! }));
+          return blocks.map((block, at) => ({ block, tags, key: named[at]![0]!, read: reads[places[at]![0]!]! }));
         }),
       );
       const read = new Map(answers.flat().map((one) => [one.block.name, one]));
@@ -310,9 +342,14 @@ export function createClient(options: ClientOptions): FeatureClient {
       // Only now: where one view fails the caller is served nothing.
       for (const { block, read: one, key } of inOrder)
         log?.offer(requestId, service.name, [one], [key], service.options.servingLog, block.role);
-      return Object.fromEntries(
-        inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)]),
-      ) as ServiceRead<Service>;
+      const named = inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)] as const);
+      if (derive === null) return Object.fromEntries(named) as ServiceRead<Service>;
+      const tell =
+        onDerivedFailed &&
+        ((failure: DerivedFailure) => onDerivedFailed({ service: service.name, requestId, ...failure }));
+      const reads = inOrder.map(({ read: one }) => one);
+      const own = { ...derive(reads, request, atUs, tell), asOfUs: atUs as Micros, requestId };
+      return Object.fromEntries([...named, [service.name, own]]) as ServiceRead<Service>;
     },
     async close() {
       if (log !== given) await log?.close();

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { DerivedPlan } from '../derived/derive.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { type FeatureLayout, isDerived, storedFeatures, type ViewLayout } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';

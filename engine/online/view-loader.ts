@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ALL_CORRUPT, splitCells } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import type { DerivedFailure, DerivedPlan } from '../derived/derive.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
 import { jsonEntity } from '../values/json-values.ts';
 import { isMillraceError, MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';

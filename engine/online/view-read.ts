@@ -1,4 +1,4 @@
-import type { DerivedFailure, DerivedPlan } from '../derived/derive.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
 import type { FeatureErrors } from '../values/feature-errors.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { JsonValue } from '../values/json-values.ts';
@@ -53,6 +53,12 @@ export interface DerivedFailed extends DerivedFailure {
   readonly version: number;
   /** Join key name to value. */
   readonly entity: Readonly<Record<string, JsonValue>>;
+}
+
+/** A derived feature of a service whose function failed in a read, which has `derived-failed` for it. */
+export interface ServiceDerivedFailed extends DerivedFailure {
+  readonly service: string;
+  readonly requestId: string;
 }
 
 /** Where the code of a version's derived features comes from, for a reader that has no definition of its own. */

@@ -14,10 +14,12 @@ export interface AppliedService {
   readonly views: ServiceFeatures;
   /** Null: its views, none in a role. */
   readonly blocks: Readonly<Record<string, NamedBlock>> | null;
+  /** Stands for what it derives of them; left out: nothing. */
+  readonly derived?: string | undefined;
 }
 
 /** One version of a feature service: its features as they were applied. */
-export interface ServiceVersion extends AppliedService {
+export interface ServiceVersion extends Omit<AppliedService, 'derived'> {
   readonly service: string;
   readonly version: number;
   readonly tag: string;
@@ -31,7 +33,7 @@ export interface ServiceVersion extends AppliedService {
 export type NotedService = Pick<ServiceVersion, 'service' | 'version'>;
 
 /**
- * Notes what services are to be: one whose features, their meaning, or roles are others than in its newest version gets the next. In the transaction of an
+ * Notes what services are to be: one whose features, their meaning, roles or derived features are others than in its newest version gets the next. In the transaction of an
  * apply, which holds `lockDesired`.
  *
  * @returns the services that got one, and which
@@ -42,9 +44,13 @@ export async function noteServices(
   actor: string,
 ): Promise<NotedService[]> {
   const noted: NotedService[] = [];
-  for (const [service, { views, blocks }] of Object.entries(services)) {
+  for (const [service, { views, blocks, derived }] of Object.entries(services)) {
     // Without roles as before there were any: an upgrade makes no version.
-    const tag = tagOf(blocks === null ? views : { views, blocks });
+    const tag = tagOf(
+      blocks === null && derived === undefined
+        ? views
+        : { views, ...(blocks === null ? {} : { blocks }), ...(derived === undefined ? {} : { derived }) },
+    );
     const { rows } = await runSql<NotedService>(
       client,
       sqlText`

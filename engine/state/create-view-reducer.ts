@@ -1,4 +1,5 @@
-import type { Derive, DerivedFailure, DerivedPlan } from '../derived/derive.ts';
+import type { Derive } from '../derived/derive.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
 import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import { isReadable, isRetired, semanticsRetired, semanticsUnreadable } from '../define/semantics.ts';

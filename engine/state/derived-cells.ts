@@ -1,4 +1,5 @@
-import { createDerive, type Derive, type DerivedPlan } from '../derived/derive.ts';
+import { createDerive, type Derive } from '../derived/derive.ts';
+import type { DerivedPlan } from '../derived/derive-step.ts';
 import { seenValues } from '../define/seen-values.ts';
 import { isDerived, type ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';

@@ -1,4 +1,4 @@
-import type { DerivedFailure } from '../derived/derive.ts';
+import type { DerivedFailure } from '../derived/derive-step.ts';
 import type { Cell } from '../values/cell.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import type { ByteWriter } from '../reduce/byte-writer.ts';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { createDerive, type DerivedFailure, type DerivedPlan } from '../../engine/derived/derive.ts';
+import { createDerive } from '../../engine/derived/derive.ts';
+import type { DerivedFailure, DerivedPlan } from '../../engine/derived/derive-step.ts';
 import { type Cell, DERIVED_FAILED, INPUT_ERROR, VALUE_OUT_OF_RANGE } from '../../engine/values/cell.ts';
 import type { ResultType } from '../../engine/values/result-type.ts';
 

@@ -7,7 +7,7 @@ import { blockOf } from '../../engine/define/service-blocks.ts';
 import { codeOf } from '../../engine/define/known-code.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import { createClient } from '../../engine/online/client.ts';
-import type { DerivedFailed, ViewRead } from '../../engine/online/view-read.ts';
+import type { DerivedFailed, ServiceDerivedFailed, ViewRead } from '../../engine/online/view-read.ts';
 import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
@@ -264,7 +264,7 @@ test('SQL has the stored features, and says so', async () => {
 
 test('a function that throws fails no request: it is counted, and told with what it saw', async () => {
   await begin([buy('ana', 190, 'odd'), buy('bo', 190, 'a')]);
-  const failed: DerivedFailed[] = [];
+  const failed: (DerivedFailed | ServiceDerivedFailed)[] = [];
   const client = createClient({ pool: world.pool, clock: world.clock, onDerivedFailed: (each) => failed.push(each) });
   const [ana, bo] = await client.getMany(spending, [{ customer: 'ana' }, { customer: 'bo' }]);
   await client.close();

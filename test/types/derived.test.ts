@@ -1,4 +1,14 @@
-import { decimal, entity, type FeatureClient, featureView, type Micros, source, type ValuesOf } from 'millrace';
+import {
+  decimal,
+  entity,
+  type FeatureClient,
+  featureService,
+  featureView,
+  type Micros,
+  type RequestOf,
+  source,
+  type ValuesOf,
+} from 'millrace';
 import { expect, expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 
@@ -122,5 +132,86 @@ test('what is misspelt, of another kind or comes later is a compile error', () =
     features: (f) => ({ n: f.count() }),
     // @ts-expect-error of a later block
     derived: [(d) => ({ y: d.int((v) => v.x) }), (d) => ({ x: d.int(() => 1) })],
+  });
+});
+
+const model = featureService('model', {
+  views: [trends, trends.as('other', { city: 'there' })],
+  request: z.object({
+    seats: z.int(),
+    due: z.iso.datetime(),
+    code: z.string().nullable(),
+    note: z.string().optional(),
+  }),
+  derived: [
+    (d) => ({
+      load: d.number(({ trends: own, other }, { request, at }) => {
+        expectTypeOf(own.share).toEqualTypeOf<number | null>();
+        expectTypeOf(other.n).toEqualTypeOf<number>();
+        expectTypeOf(request.seats).toEqualTypeOf<number>();
+        expectTypeOf(request.due).toEqualTypeOf<Micros>();
+        expectTypeOf(request.code).toEqualTypeOf<string | null>();
+        expectTypeOf(request.note).toEqualTypeOf<string | null>();
+        expectTypeOf(at).toEqualTypeOf<Micros>();
+        return own.n * request.seats;
+      }),
+    }),
+    (d) => ({ high: d.boolean(({ model: before }) => (before.load ?? 0) > 3) }),
+  ],
+});
+const plain = featureService('plain', [trends]);
+const lenient = featureService('lenient', { views: [trends], request: z.object({ note: z.string().optional() }) });
+
+test('a service is read with its request, and gives what it derives under its name', () => {
+  expectTypeOf<RequestOf<typeof model>>().branded.toEqualTypeOf<{
+    readonly seats: number;
+    readonly due: Micros;
+    readonly code: string | null;
+    readonly note?: string | null | undefined;
+  }>();
+  const read = async (client: FeatureClient) => {
+    const request = { seats: 1, due: 0 as Micros, code: null };
+    const answer = await client.getService(model, { city: 'a', there: 'b' }, { request });
+    if (answer.model.errors === null) {
+      expectTypeOf(answer.model.values.load).toEqualTypeOf<number | null>();
+      expectTypeOf(answer.model.values.high).toEqualTypeOf<boolean | null>();
+    }
+    // @ts-expect-error no request
+    await client.getService(model, { city: 'a', there: 'b' });
+    // @ts-expect-error a value that is missing
+    await client.getService(model, { city: 'a', there: 'b' }, { request: { due: 0 as Micros, code: null } });
+    // @ts-expect-error one of another type
+    await client.getService(model, { city: 'a', there: 'b' }, { request: { ...request, seats: '1' } });
+    // @ts-expect-error one too many
+    await client.getService(model, { city: 'a', there: 'b' }, { request: { ...request, chairs: 1 } });
+    await client.getService(plain, { city: 'a' });
+    // @ts-expect-error it asks for nothing
+    await client.getService(plain, { city: 'a' }, { request: { seats: 1 } });
+    await client.getService(lenient, { city: 'a' });
+    await client.getService(lenient, { city: 'a' }, { request: { note: 'n' } });
+    const one = await client.getService(plain, { city: 'a' });
+    // @ts-expect-error it derives nothing
+    return one.plain;
+  };
+  expect(read).toBeTypeOf('function');
+});
+
+test('what a service derives is held to its blocks and its request', () => {
+  expect(model.derived).toHaveLength(2);
+  featureService('m', {
+    views: [trends],
+    request: z.object({ seats: z.int() }),
+    derived: (d) => ({
+      // @ts-expect-error no such view
+      a: d.int((v) => v.trend.n),
+      // @ts-expect-error no such feature
+      b: d.int(({ trends: own }) => own.m),
+      // @ts-expect-error no such value of the request
+      c: d.int((_, { request }) => request.chairs),
+      // @ts-expect-error a text for a number
+      e: d.int(() => 'a'),
+      // @ts-expect-error its own block
+      f: d.int((v) => v.m.a),
+    }),
   });
 });

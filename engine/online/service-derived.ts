@@ -1,0 +1,76 @@
+import { servicePartsOf } from '../define/compile-service.ts';
+import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
+import type { FeatureService } from '../define/feature-service.ts';
+import { requestReader } from '../define/request-fields.ts';
+import { seenOfAll } from '../define/seen-values.ts';
+import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
+import { type Cell, CellError } from '../values/cell.ts';
+import { type OpenedValue, openedValue } from '../values/composite-text.ts';
+import { errorOf, type FeatureErrors, splitCells } from '../values/feature-errors.ts';
+import { knownDefinition } from './known-definition.ts';
+import type { ViewRead } from './view-read.ts';
+
+/** Values that a service derived. */
+export interface DerivedValues {
+  readonly values: Readonly<Record<string, OpenedValue>>;
+  readonly errors: FeatureErrors | null;
+}
+
+/** What a service asks of its callers, and what it derives. */
+export interface ServiceDerived {
+  /** Throws MillraceError `invalid-request`. */
+  readonly request: (given: unknown) => RequestValues;
+  /** Null where it derives nothing. @param reads of its blocks, in its order */
+  readonly derive:
+    | ((
+        reads: readonly ViewRead[],
+        request: RequestValues,
+        atUs: number,
+        onFailed: ((failure: DerivedFailure) => void) | undefined,
+      ) => DerivedValues)
+    | null;
+}
+
+const known = new WeakMap<FeatureService, ServiceDerived>();
+
+/** The request and the derived features of a service by its definition, worked out once. Throws MillraceError `invalid-definitions`. */
+export function serviceDerived(service: FeatureService): ServiceDerived {
+  const found = known.get(service);
+  if (found !== undefined) return found;
+  const faults: DefinitionFault[] = [];
+  const report = faultReporter(faults, 'feature service', service.name);
+  const { request, derived } = servicePartsOf(service, (view) => knownDefinition(view).layout.keys, report);
+  if (faults.length > 0) throw invalidDefinitions(faults);
+  const made: ServiceDerived = {
+    request: requestReader(service.name, request, 'typescript'),
+    derive: derived.length === 0 ? null : deriveOf(service, derived),
+  };
+  known.set(service, made);
+  return made;
+}
+
+function deriveOf(service: FeatureService, given: readonly DerivedPlan[]): NonNullable<ServiceDerived['derive']> {
+  const views = service.views.map((member) => (member.kind === 'view-role' ? member.view : member));
+  const isSensitive = views.some(({ source }) => (source.options.sensitive ?? []).length > 0);
+  const plans = isSensitive ? given.map((plan) => ({ ...plan, hushed: true as const })) : given;
+  const blocks = service.views.map((member, index) => {
+    const { layout } = knownDefinition(views[index]!);
+    return { name: member.name, values: seenOfAll(layout) };
+  });
+  const derive = createServiceDerive(service.name, blocks, plans);
+  const opens = given.map(({ name, type }) => [name, openedValue(type)] as const);
+  return (reads, request, atUs, onFailed) => {
+    const { values, errors } = splitCells(plans, derive(reads.map(cellsOf), request, atUs, onFailed));
+    return { values: Object.fromEntries(opens.map(([name, open], index) => [name, open(values[index]!)])), errors };
+  };
+}
+
+/** The values and errors of a read as cells again. */
+function cellsOf({ features, values, errors }: ViewRead): readonly Cell[] {
+  if (errors === null) return values;
+  return features.map(({ name }, index): Cell => {
+    const code = errorOf(errors, name);
+    return code === undefined ? values[index]! : CellError.of(code);
+  });
+}

@@ -1,0 +1,139 @@
+import { entity, featureService, featureView, source } from 'millrace';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { z } from 'zod';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { createClient, type FeatureClient } from '../../engine/online/client.ts';
+import type { DerivedFailed, ServiceDerivedFailed } from '../../engine/online/view-read.ts';
+import { openWorld, type ParityWorld } from '../parity/parity-world.ts';
+
+const HOUR_US = 3_600_000_000;
+const NOW_US = Math.floor(Date.now() / 3_600_000) * HOUR_US;
+
+const landings = source('landings', {
+  schema: z.object({ id: z.string(), at: z.iso.datetime(), airport: z.string(), weight: z.int64() }),
+  eventTime: 'at',
+  eventId: 'id',
+  topic: 'landings',
+});
+const airport = entity('airport', { airport: z.string() });
+const traffic = featureView('traffic', {
+  entity: airport,
+  source: landings,
+  features: (f) => ({ n_1d: f.count().over('1d'), weight: f.sum('weight') }),
+  derived: (d) => ({ mean: d.number((v) => (v.weight === null ? null : Number(v.weight) / v.n_1d)) }),
+});
+const model = featureService('model', {
+  views: [traffic.as('from', { airport: 'origin' }), traffic.as('to', { airport: 'destination' })],
+  request: z.object({ seats: z.int().min(1), note: z.string().optional() }),
+  derived: [
+    (d) => ({
+      ratio: d.number(({ from, to }) => (to.n_1d === 0 ? null : from.n_1d / to.n_1d)),
+      seats_a_flight: d.number(({ from }, { request }) => request.seats / from.n_1d),
+      heavier: d.boolean(({ from, to }) => (from.weight ?? 0n) > (to.weight ?? 0n)),
+      hour: d.int((_, { at }) => new Date(at / 1000).getUTCHours()),
+    }),
+    (d) => ({
+      told: d.list(z.string(), ({ model: own, from }, { request }) => [
+        String(own.ratio),
+        String(from.mean),
+        request.note ?? '',
+      ]),
+    }),
+  ],
+});
+
+let world: ParityWorld & { close(): Promise<void> };
+let client: FeatureClient;
+const failed: (DerivedFailed | ServiceDerivedFailed)[] = [];
+
+beforeAll(async () => {
+  const { views } = await compileDefinitions(definitionsInMemory([traffic, model], '/'));
+  world = await openWorld(inject('stack').databaseUrl, { view: views.get('traffic')!, nowUs: NOW_US });
+  const land = (id: string, at: string, weight: bigint): void =>
+    world.append(0, [
+      {
+        value: Buffer.from(
+          JSON.stringify({
+            id,
+            at: new Date(NOW_US / 1000 - 3_600_000).toISOString(),
+            airport: at,
+            weight: String(weight),
+          }),
+        ),
+        timestampUs: NOW_US,
+      },
+    ]);
+  land('a', 'LAS', 100n);
+  land('b', 'LAS', 200n);
+  land('c', 'PHL', 50n);
+  land('d', 'BIG', 2n ** 62n);
+  land('e', 'BIG', 2n ** 62n);
+  await world.backfill();
+  client = createClient({ pool: world.pool, clock: world.clock, onDerivedFailed: (each) => failed.push(each) });
+});
+afterAll(async () => {
+  await client?.close();
+  await world?.close();
+});
+
+const keys = { origin: 'LAS', destination: 'PHL' } as const;
+
+test('a service derives of its roles, of the request and of the time, under its own name', async () => {
+  const read = await client.getService(model, keys, { request: { seats: 180, note: 'n' }, at: NOW_US });
+  expect(read.model).toEqual({
+    values: {
+      ratio: 2,
+      seats_a_flight: 90,
+      heavier: true,
+      hour: new Date(NOW_US / 1000).getUTCHours(),
+      told: ['2', '150', 'n'],
+    },
+    errors: null,
+    asOfUs: NOW_US,
+    requestId: read.from.requestId,
+  });
+  expect(read.from.values).toEqual({ n_1d: 2, weight: 300n, mean: 150 });
+});
+
+test('a value in error is an error of what reads it, and of nothing else; what fails is told with what it saw', async () => {
+  failed.length = 0;
+  const { model: own } = await client.getService(
+    model,
+    { origin: 'nowhere', destination: 'BIG' },
+    { request: { seats: 180 }, at: NOW_US, requestId: 'r' },
+  );
+  expect(own.errors).toEqual({ seats_a_flight: 'derived-failed', heavier: 'input-error' });
+  expect(own.values).toMatchObject({ ratio: 0, seats_a_flight: null, heavier: null, told: ['0', 'null', ''] });
+  expect(failed.filter((each) => 'service' in each)).toEqual([
+    {
+      service: 'model',
+      requestId: 'r',
+      feature: 'seats_a_flight',
+      reason: 'expected double or null from the function, received Infinity',
+      inputs: {
+        from: { n_1d: 0, weight: null, mean: null },
+        to: { n_1d: 2, weight: 'value-out-of-range', mean: 'input-error' },
+        request: { seats: 180, note: null },
+      },
+      atUs: NOW_US,
+    },
+  ]);
+});
+
+test('a request that is not what the service asks for is refused by name, and nothing is read', async () => {
+  const ask = (request: unknown): Promise<unknown> => client.getService(model, keys, { request } as never);
+  await expect(ask({ seats: 0 })).rejects.toMatchObject({
+    code: 'invalid-request',
+    message: expect.stringContaining('seats'),
+  });
+  await expect(ask({})).rejects.toMatchObject({
+    code: 'invalid-request',
+    message: expect.stringContaining('seats: is missing'),
+  });
+  await expect(ask({ seats: 1, chairs: 2 })).rejects.toMatchObject({
+    code: 'invalid-request',
+    message: expect.stringContaining('chairs'),
+  });
+  await expect(client.getService(model, keys, undefined as never)).rejects.toMatchObject({ code: 'invalid-request' });
+});
