@@ -42,6 +42,8 @@ const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, '
   ['median of int', 'median', { partial: 'quantiles', input: int, octaveBits: 6 }],
   ['median of double', 'median', { partial: 'quantiles', input: double, octaveBits: 6 }],
   ['quantiles of double', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 6 }],
+  ['approxDistinct of int', 'approxDistinct', { partial: 'approxDistinct', input: int, hashes: 3127 }],
+  ['approxDistinct of string', 'approxDistinct', { partial: 'approxDistinct', input: text, hashes: 3127 }],
   ['quantiles of double, 0.1 %', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 9 }],
 ];
 
@@ -49,11 +51,13 @@ function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): Vi
   const result: ResultType =
     aggregate === 'firstN' || aggregate === 'lastN'
       ? { kind: 'list', item: slot.input ?? int }
-      : aggregate === 'quantiles'
-        ? { kind: 'list', item: double }
-        : aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
-          ? double
-          : (slot.input ?? int);
+      : aggregate === 'approxDistinct'
+        ? int
+        : aggregate === 'quantiles'
+          ? { kind: 'list', item: double }
+          : aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
+            ? double
+            : (slot.input ?? int);
   const more = aggregate === 'quantiles' ? { quantiles: [0.5, 0.9, 0.99] } : {};
   return {
     semantics: ENGINE_SEMANTICS,

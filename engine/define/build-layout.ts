@@ -51,6 +51,7 @@ export function buildLayout(
         size: feature.size,
         distinct: feature.distinct ? true : undefined,
         octaveBits: feature.octaveBits,
+        hashes: feature.hashes,
         conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
@@ -82,7 +83,7 @@ export function buildLayout(
 
 /** Counts are 0 where there is nothing, but as a map. */
 function canBeNull({ aggregate, result }: FeaturePlan): boolean {
-  return aggregate !== 'count' || result.kind === 'map';
+  return (aggregate !== 'count' && aggregate !== 'approxDistinct') || result.kind === 'map';
 }
 
 /** A sum stands in the moments of the same input in the same group, where there are any. */
@@ -110,8 +111,9 @@ function slotLayout(slot: SlotLayout): SlotLayout {
 }
 
 function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
-  const { size, distinct, octaveBits } = feature;
-  const sameOptions = plan.size === size && plan.distinct === distinct && plan.octaveBits === octaveBits;
+  const { size, distinct, octaveBits, hashes } = feature;
+  const sameOptions =
+    plan.size === size && plan.distinct === distinct && plan.octaveBits === octaveBits && plan.hashes === hashes;
   return partial === feature.partial && sameOptions && sameInputs(plan, feature);
 }
 

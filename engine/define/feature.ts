@@ -10,7 +10,7 @@ import type {
   Shape,
 } from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
-import type { Median, Quantiles } from './quantile-inputs.ts';
+import type { ApproxDistinct, Median, Quantiles } from './sketch-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
 
 /** A function of a row of a source's contract. It must be pure; `millrace plan` detects what is not. */
@@ -40,6 +40,8 @@ export interface Feature<out Value = unknown> {
   readonly quantiles: readonly number[] | null;
   /** Of `quantiles` and `median`; null: the default. */
   readonly accuracy: number | null;
+  /** Of `approxDistinct`; null: the default. */
+  readonly error: number | null;
   /** Null: lifetime. */
   readonly window: string | null;
   /** Null: the default of the window. */
@@ -288,6 +290,13 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly quantiles: Quantiles<Members>;
   /** The quantile 0.5: of an even number of values the lower of the two in the middle. */
   readonly median: Median<Members>;
+  /**
+   * How many distinct values there are: exactly up to 1/error², beyond with that standard error. Never null itself.
+   *
+   * @example
+   * f.approxDistinct('user', { error: 0.01 }).over('7d')
+   */
+  readonly approxDistinct: ApproxDistinct<Members>;
 }
 
 /** Features of a view by name. */
@@ -320,6 +329,7 @@ const plain: FeatureFacts = {
   distinct: false,
   quantiles: null,
   accuracy: null,
+  error: null,
   window: null,
   hop: null,
   ago: null,
@@ -362,6 +372,7 @@ interface AggregateOptions {
   readonly type?: z.core.$ZodType | undefined;
   readonly population?: boolean | undefined;
   readonly accuracy?: number | undefined;
+  readonly error?: number | undefined;
 }
 
 function aggregate(name: AggregateName) {
@@ -374,6 +385,7 @@ function aggregate(name: AggregateName) {
       population: options?.population ?? false,
       quantiles: quantiles ?? null,
       accuracy: options?.accuracy ?? null,
+      error: options?.error ?? null,
     });
 }
 
@@ -428,6 +440,7 @@ const aggregates = Object.freeze({
   quantiles: (input: string | RowFunction, quantiles: readonly number[], options?: AggregateOptions) =>
     aggregate('quantiles')(input, options, quantiles),
   median: aggregate('median'),
+  approxDistinct: aggregate('approxDistinct'),
 });
 
 /** The builder handed to every view. It only notes what is asked; `compileDefinitions` judges it. */

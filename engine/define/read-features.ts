@@ -15,6 +15,7 @@ import type { ResultType } from '../values/result-type.ts';
 import { checkFlag, checkWhole } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
 import { readQuantiles, type QuantilesPlan } from './read-quantiles.ts';
+import { readStandardError } from './read-standard-error.ts';
 import { readWindow, type Window } from './read-window.ts';
 import { type AggregateName, MOST_LISTED, type PartialKind, type SlotLayout } from './view-layout.ts';
 
@@ -24,8 +25,13 @@ export interface InputPlan {
   readonly from: string | RowFunction;
 }
 
+interface SketchPlan extends Partial<QuantilesPlan> {
+  /** Of `approxDistinct`. */
+  readonly hashes?: number | undefined;
+}
+
 /** A feature judged and resolved. */
-export interface FeaturePlan extends Window, Partial<QuantilesPlan> {
+export interface FeaturePlan extends Window, SketchPlan {
   readonly name: string;
   readonly aggregate: AggregateName;
   readonly partial: PartialKind;
@@ -62,6 +68,7 @@ const partialOf = {
   lastN: 'lastN',
   quantiles: 'quantiles',
   median: 'quantiles',
+  approxDistinct: 'approxDistinct',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
@@ -198,10 +205,18 @@ function readFeature(
     );
     return null;
   }
-  const isSketch = partialOf[aggregate] === 'quantiles';
-  const sketch = isSketch ? readQuantiles(feature, path, report) : {};
+  const sketch = readSketch(feature, path, report);
   if (sketch === null) return null;
   return { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
+}
+
+/** What a sketch keeps, and which quantiles are read of it; null where it is told faultily. */
+function readSketch(feature: Feature, path: string, report: ReportFault): SketchPlan | null {
+  const partial = partialOf[feature.aggregate];
+  if (partial === 'quantiles') return readQuantiles(feature, path, report);
+  if (partial !== 'approxDistinct') return {};
+  const hashes = readStandardError(feature.error, path, report);
+  return hashes === null ? null : { hashes };
 }
 
 function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
@@ -317,7 +332,7 @@ function dividedType(value: ResultType, by: InputPlan | null): ResultType {
 }
 
 function resultType(aggregate: AggregateName, input: ScalarType | null): ResultType {
-  if (aggregate === 'count' || input === null) return { kind: 'int' };
+  if (aggregate === 'count' || aggregate === 'approxDistinct' || input === null) return { kind: 'int' };
   if (aggregate === 'quantiles') return { kind: 'list', item: { kind: 'double' } };
   if (aggregate === 'avg' || aggregate === 'median' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };

@@ -26,7 +26,8 @@ export type AggregateName =
   | 'firstN'
   | 'lastN'
   | 'quantiles'
-  | 'median';
+  | 'median'
+  | 'approxDistinct';
 
 /**
  * The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls), `variance` and `stddev` share
@@ -45,7 +46,8 @@ export type PartialKind =
   | 'moments'
   | 'firstN'
   | 'lastN'
-  | 'quantiles';
+  | 'quantiles'
+  | 'approxDistinct';
 
 /** The most events that `firstN` and `lastN` hold. */
 export const MOST_LISTED = 1000;
@@ -102,6 +104,8 @@ export interface SlotLayout {
   readonly conditional?: true | undefined;
   /** Of `quantiles` alone: each octave of doubles has 2^octaveBits buckets. */
   readonly octaveBits?: number | undefined;
+  /** Of `approxDistinct` alone: how many of the least hashes it keeps. */
+  readonly hashes?: number | undefined;
   /** Index into `groups`. */
   readonly group: number;
 }

@@ -5,6 +5,7 @@ import { isSameSpan, reachUs, type WindowSpan } from '../state/window-tiles.ts';
 import { ALL_CORRUPT } from '../values/feature-errors.ts';
 import { LIST_VARIABLES } from './sql-lists.ts';
 import { MOMENTS_VARIABLES } from './sql-moments.ts';
+import { HASH_VARIABLES } from './sql-approx-distinct.ts';
 import { BUCKET_VARIABLES } from './sql-quantiles.ts';
 import {
   accumulatorVariables,
@@ -86,6 +87,7 @@ export function decoderBody(layout: ViewLayout, layoutTag: number): string {
     ...(layout.slots.some(({ partial }) => partial === 'moments') ? [MOMENTS_VARIABLES] : []),
     ...(layout.slots.some(({ partial }) => isListed(partial)) ? [LIST_VARIABLES] : []),
     ...(layout.slots.some(({ partial }) => partial === 'quantiles') ? [BUCKET_VARIABLES] : []),
+    ...(layout.slots.some(({ partial }) => partial === 'approxDistinct') ? [HASH_VARIABLES] : []),
   ];
   return [
     'DECLARE',

@@ -11,6 +11,7 @@ import {
   type WholeStatements,
 } from './sql-by-category.ts';
 import { gatheredList, gatherStatement, listedStatements, listResult, listVariables } from './sql-lists.ts';
+import { hashAccumulators, hashResult, hashStatements } from './sql-approx-distinct.ts';
 import { bucketAccumulators, bucketStatements, quantileStatements } from './sql-quantiles.ts';
 import { spreadStatements, squareStatements } from './sql-moments.ts';
 import {
@@ -53,6 +54,7 @@ export function accumulatorVariables(slot: SlotLayout, name: string): string[] {
   if (partial === 'sum') return [`${name} numeric := 0; ${name}_n bigint := 0;`];
   if (partial === 'moments') return [`${name} numeric := 0; ${name}_n bigint := 0; ${name}_q numeric := 0;`];
   if (partial === 'quantiles') return [bucketAccumulators(name)];
+  if (partial === 'approxDistinct') return [hashAccumulators(name)];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (isListed(partial)) return [gatheredList(name, input)];
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
@@ -79,7 +81,7 @@ function waiting(slot: number): string {
 /** Reads a slot's partial of the tile at hand, refuses what is not canonical, and has it taken. */
 export function slotStatements(place: SlotPlace, takes: readonly Take[]): string[] {
   if (place.slot.by !== undefined) return categoryStatements(place, takes, WHOLE);
-  const { partial, input, order, octaveBits } = place.slot;
+  const { partial, input, order, octaveBits, hashes } = place.slot;
   /** `statement` for each window that the present tile lies in. */
   const where = (statement: (name: string) => string, condition: (name: string) => string | null): string[] =>
     takes.map(({ name, seen }) => {
@@ -98,6 +100,7 @@ export function slotStatements(place: SlotPlace, takes: readonly Take[]): string
     ];
   }
   if (partial === 'quantiles') return bucketStatements(octaveBits, (statement) => where(statement, () => null));
+  if (partial === 'approxDistinct') return hashStatements(hashes, (statement) => where(statement, () => null));
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (partial === 'sum' || partial === 'moments') {
     const double = [
@@ -205,7 +208,7 @@ export function resultStatements(place: SlotPlace, feature: FeatureLayout, name:
 }
 
 function wholeResult(
-  { partial, input, octaveBits }: SlotLayout,
+  { partial, input, octaveBits, hashes }: SlotLayout,
   feature: FeatureLayout,
   name: string,
   out: string,
@@ -213,6 +216,7 @@ function wholeResult(
   const unless = (condition: string, value: string): string =>
     `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
   if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
+  if (partial === 'approxDistinct') return hashResult(hashes, name, out);
   if (partial === 'quantiles') {
     const errors = {
       outOfRange: errorStatement(feature, 'value-out-of-range'),

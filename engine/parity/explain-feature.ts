@@ -120,7 +120,7 @@ function tilesOf(subject: FeatureSubject): ExplainedTile[] {
     if (window !== null && (index < window.from || index > window.to)) continue;
     // A tile alone may hold what the whole does not: a value too large for the feature's type.
     const cell = inspector.readTiles(state, feature, index, index);
-    if (cell === null || (aggregate === 'count' && cell === 0)) continue;
+    if (cell === null || ((aggregate === 'count' || aggregate === 'approxDistinct') && cell === 0)) continue;
     tiles.push({
       index,
       from: window === null ? null : formatDateTime(index * window.hopUs),
@@ -207,6 +207,7 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'lastN':
     case 'quantiles':
     case 'median':
+    case 'approxDistinct':
       return null;
   }
 }

@@ -1,6 +1,7 @@
 import type { ScalarType } from '../values/field-type.ts';
 import type { SlotLayout, ViewLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
+import { approxDistinctShape, createApproxDistinct } from './approx-distinct.ts';
 import { byCategoryShape, createByCategory } from './by-category.ts';
 import { countShape, createCount } from './count.ts';
 import { createFirstLast, firstLastShape } from './first-last.ts';
@@ -39,6 +40,8 @@ function wholeShape(given: SlotPlace): PartialShape {
       return momentsShape(inputOf(slot));
     case 'quantiles':
       return quantilesShape;
+    case 'approxDistinct':
+      return approxDistinctShape;
     case 'min':
     case 'max':
       return minMaxShape(inputOf(slot));
@@ -83,6 +86,8 @@ function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
       return createMoments(inputOf(slot), place);
     case 'quantiles':
       return createQuantiles(inputOf(slot), bitsOf(slot), place);
+    case 'approxDistinct':
+      return createApproxDistinct(inputOf(slot), hashesOf(slot), place);
     case 'min':
     case 'max':
       return createMinMax(slot.partial, inputOf(slot), place);
@@ -112,6 +117,11 @@ function listedOf(slot: SlotLayout): ListedInput {
 function bitsOf({ partial, octaveBits }: SlotLayout): number {
   if (octaveBits === undefined) throw internalBug(`a ${partial} slot without a width of buckets`);
   return octaveBits;
+}
+
+function hashesOf({ partial, hashes }: SlotLayout): number {
+  if (hashes === undefined) throw internalBug(`a ${partial} slot without a number of hashes`);
+  return hashes;
 }
 
 function orderedOf({ slot, orderIndex }: SlotPlace): OrderedInput {

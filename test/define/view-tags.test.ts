@@ -258,6 +258,7 @@ test.each([
   [`f.quantiles('price', [0.5])`, `f.quantiles('price', [0.9])`],
   [`f.quantiles('price', [0.5, 0.9])`, `f.quantiles('price', [0.9, 0.5])`],
   [`f.median('price')`, `f.median('price', { accuracy: 0.005 })`],
+  [`f.approxDistinct('price')`, `f.approxDistinct('price', { error: 0.01 })`],
 ])('what a feature is told beside its input is its own: %s is not %s', async (one, other) => {
   const first = await tags(['index.ts', `f.max('price').over('1d')`, `${one}.over('1d')`]);
   const second = await tags(['index.ts', `f.max('price').over('1d')`, `${other}.over('1d')`]);

@@ -178,7 +178,7 @@ function featuresOf(
       const result: ResultType =
         aggregate === 'firstN' || aggregate === 'lastN' || aggregate === 'quantiles'
           ? { kind: 'list', item: aggregate === 'quantiles' ? { kind: 'double' } : input! }
-          : aggregate === 'count'
+          : aggregate === 'count' || aggregate === 'approxDistinct'
             ? { kind: 'int' }
             : aggregate === 'avg' || aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev'
               ? { kind: 'double' }
@@ -192,7 +192,7 @@ function featuresOf(
         windowUs,
         hopUs,
         result: by === undefined ? result : { kind: 'map', key: by.type, value: result },
-        nullable: aggregate !== 'count' || by !== undefined,
+        nullable: (aggregate !== 'count' && aggregate !== 'approxDistinct') || by !== undefined,
         ...(agoUs === undefined ? {} : { agoUs }),
         ...(population === true ? { population } : {}),
         ...(aggregate === 'quantiles' ? { quantiles: [0.9, 0, 1, 0.123] } : {}),
@@ -243,6 +243,7 @@ export function layoutOf(
   const whole = groups.flatMap((_, group): SlotLayout[] => [
     { partial: 'count', input: null, group },
     ...kinds.map((partial): SlotLayout => ({ partial, input: type, group })),
+    { partial: 'approxDistinct', input: type, hashes: 127, group },
     ...(summable(type) ? [{ partial: 'quantiles', input: type, octaveBits: 6, group } as const] : []),
     ...(['firstN', 'lastN'] as const).flatMap((partial): SlotLayout[] => [
       { partial, input: type, size: 3, group },

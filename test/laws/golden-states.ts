@@ -218,7 +218,7 @@ export const goldenByMoments: GoldenState = {
   tagBefore: '2e79b32f',
 };
 
-/** Buckets of doubles, of ints in wide ones, and of more than there may be. */
+/** Buckets of doubles, of ints in wide ones, and the least hashes of texts. */
 export const goldenBySketches: GoldenState = {
   layout: {
     semantics: 2,
@@ -230,6 +230,7 @@ export const goldenBySketches: GoldenState = {
     slots: [
       { partial: 'quantiles', input: double, octaveBits: 6, group: 0 },
       { partial: 'quantiles', input: { kind: 'int' }, octaveBits: 0, group: 0 },
+      { partial: 'approxDistinct', input: { kind: 'string' }, hashes: 2, group: 0 },
     ],
     features: [
       {
@@ -251,16 +252,25 @@ export const goldenBySketches: GoldenState = {
         result: double,
         nullable: true,
       },
+      {
+        name: 'texts',
+        aggregate: 'approxDistinct',
+        slot: 2,
+        windowUs: DAY_US,
+        hopUs: HOUR_US,
+        result: { kind: 'int' },
+        nullable: false,
+      },
     ],
   },
   events: [
-    event(start + 1, 'a', 0, [0.5, -14]),
-    event(start + 2, 'b', 1, [0.501, 90]),
-    event(start + 3, 'c', 2, [0, 95]),
-    event(start + 2 * HOUR_US + 5, 'd', 3, [1.5, null]),
+    event(start + 1, 'a', 0, [0.5, -14, 'a']),
+    event(start + 2, 'b', 1, [0.501, 90, 'b']),
+    event(start + 3, 'c', 2, [0, 95, 'a']),
+    event(start + 2 * HOUR_US + 5, 'd', 3, [1.5, null, 'c']),
   ],
   readAtUs: start + 3 * HOUR_US,
-  values: ['[0.50390625,1.5078125]', 96],
-  hex: '01120e62398aa0d3a4b2f1bc0301909621030001c098040203eb1001ee10020102c2b2080100',
-  tagBefore: 'b244a07e',
+  values: ['[0.50390625,1.5078125]', 96, 2],
+  hex: '01d74ffc2b8aa0d3a4b2f1bc0301909621030001c098040203eb1001ee100202d6d5aabca6d2bc0a839d93e8cce391030102c2b20801000198a8dab2d89f75',
+  tagBefore: 'b8f08996',
 };

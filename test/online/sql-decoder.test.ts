@@ -157,6 +157,28 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
     expect((await readSql(other.encode(other.empty()), null, 0)).errors).toEqual({ '*': STATE_CORRUPT.code });
   });
 
+  it('reads counts of more distinct values than hashes are kept', async () => {
+    const wide = layoutOf({ kind: 'int' }, 'id', [tilings[1]!], true);
+    const slots = wide.slots.map((slot) => (slot.partial === 'approxDistinct' ? { ...slot, hashes: 5 } : slot));
+    const layout = { ...wide, slots, view: 'law_hashes' };
+    const reducer = createViewReducer(layout);
+    const readSql = await sqlReader(layout);
+    for (const count of [4, 5, 6, 40]) {
+      const events = Array.from({ length: count }, (_, index) => ({
+        keyText: 'k',
+        key: ['k'],
+        eventTimeUs: index * 1_000_000,
+        id: `${index}`,
+        partition: 0,
+        offset: index,
+        inputs: inputsOf(layout, index * 17, 0),
+      }));
+      const bytes = reducer.encode(stateOf(reducer, events));
+      for (const atUs of [count * 1_000_000, 50_000_000])
+        expect(await readSql(bytes, stateCrc(bytes), atUs)).toEqual(expectedRead(layout, bytes, stateCrc(bytes), atUs));
+    }
+  });
+
   it('reads quantiles of as many buckets as there may be, and none of more', async () => {
     const wide = layoutOf({ kind: 'double' }, 'id', [tilings[0]!], true);
     const slots = wide.slots.map((slot) => (slot.partial === 'quantiles' ? { ...slot, octaveBits: 0 } : slot));

@@ -58,6 +58,7 @@ export function sortedTrainingValues<Row>(
       const rule = { kind: aggregate, n: feature.size!, distinct: feature.distinct ?? false };
       return inTheirOrder.length === 0 ? null : listText(type, listed(type, inTheirOrder, rule));
     }
+    if (aggregate === 'approxDistinct') return new Set(valuesOf(sorted, index, from, until)).size;
     if (aggregate === 'variance' || aggregate === 'stddev') {
       const exact = aggregate === 'variance' ? exactVariance : exactStddev;
       return exact(type, valuesOf(sorted, index, from, until), feature.population ?? false);

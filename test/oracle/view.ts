@@ -18,7 +18,8 @@ export type OracleAggregate =
   | 'firstN'
   | 'lastN'
   | 'quantiles'
-  | 'median';
+  | 'median'
+  | 'approxDistinct';
 
 export interface OracleInput<Row> {
   readonly type: OracleType;

@@ -202,6 +202,12 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         over: null,
       },
       {
+        name: 'some_s_1d',
+        aggregate: 'approxDistinct',
+        input: { type: TEXT, of: ({ s }) => s },
+        over: { window: '1d' },
+      },
+      {
         name: 'positive_1d',
         aggregate: 'count',
         input: null,

@@ -65,6 +65,7 @@ const visits = featureView('visitor_visits', {
     n_deviation_1d: f.stddev('n').over('1d'),
     x_quantiles_50m: f.quantiles('x', [0.9, 0.5, 0]).over('50m', { hop: '7m' }),
     p_median: f.median('p', { accuracy: 0.1 }),
+    some_s_1d: f.approxDistinct('s').over('1d'),
     positive_1d: f
       .count()
       .over('1d')

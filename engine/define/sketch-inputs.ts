@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { FieldOfKind, KindOf, NumericKind, Shape } from '../contract/row-of.ts';
+import type { FieldOfKind, KindOf, NumericKind, ScalarKind, Shape } from '../contract/row-of.ts';
 import type { Built, NumberOf, ValueOf } from './feature.ts';
 
 interface Accuracy {
@@ -30,4 +30,19 @@ export interface Quantiles<Members extends Shape> {
     quantiles: QuantileList,
     options: Accuracy & { readonly type: T },
   ): Built<Doubles, Members>;
+}
+
+interface StandardError {
+  /** The standard error of the count, relative to it: 0.005 to 0.1, default 0.02. */
+  readonly error?: number | undefined;
+}
+
+/** A count of any values. */
+export interface ApproxDistinct<Members extends Shape> {
+  (field: FieldOfKind<Members, ScalarKind>, options?: StandardError): Built<number, Members>;
+  (input: NumberOf<Members>, options?: StandardError): Built<number, Members>;
+  <T extends z.core.$ZodType>(
+    input: ValueOf<Members, T>,
+    options: StandardError & { readonly type: T },
+  ): Built<number, Members>;
 }

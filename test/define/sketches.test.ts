@@ -116,3 +116,46 @@ test('what quantiles and medians are given is judged, each by name', async () =>
   expect(messages.get('features.twice.quantiles')).toBe('0.5 is asked for twice');
   expect(messages.get('features.fine.accuracy')).toBe('expected a number from 0.001 to 0.5, received 0.0009');
 });
+
+test('counts of distinct values share a slot where their error is one; their options are judged', async () => {
+  const view = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      kinds_1d: f.approxDistinct('kind').over('1d'),
+      kinds_2d: f.approxDistinct('kind', { error: 0.02 }).over('2d'),
+      kinds_finer: f.approxDistinct('kind', { error: 0.01 }).over('1d').default(7),
+      days: f.approxDistinct('day', { error: 0.1 }),
+    }),
+  });
+  const { views } = await compileDefinitions(definitionsInMemory([view], '/srv/models'));
+  const { layout } = views.get('shop_orders')!;
+  expect(layout.slots.map(({ partial, hashes }) => [partial, hashes])).toEqual([
+    ['approxDistinct', 3127],
+    ['approxDistinct', 12502],
+    ['approxDistinct', 127],
+  ]);
+  expect(layout.features.map(({ slot, result, nullable }) => [slot, result, nullable])).toEqual(
+    [0, 0, 1, 2].map((slot) => [slot, { kind: 'int' }, false]),
+  );
+  const faulty = featureView('shop_orders', {
+    entity: shop,
+    source: orders,
+    features: (f) => ({
+      fine: f.approxDistinct('kind', { error: 0.001 }),
+      rough: f.approxDistinct('kind', { error: 0.2 }),
+      word: f.approxDistinct('kind', { error: '2%' as never }),
+      list: f.approxDistinct('tags' as 'kind'),
+      none: f.approxDistinct(undefined as never),
+    }),
+  });
+  const faults = await faultsOf([faulty]);
+  expect(briefly(faults)).toEqual([
+    ...['fine', 'rough', 'word'].map(
+      (name) => `feature view shop_orders features.${name}.error: wrong-aggregate-option`,
+    ),
+    'feature view shop_orders features.list: wrong-input-type',
+    'feature view shop_orders features.none: no-input',
+  ]);
+  expect(faults[0]!.message).toBe('expected a number from 0.005 to 0.1, received 0.001');
+});

@@ -15,7 +15,7 @@ const events = source('events', {
   topic: 'events',
 });
 
-test('quantiles are a list of numbers, a median is a number; either may be in error', () => {
+test('quantiles are a list of numbers, a median is a number; either may be in error; a count is never null', () => {
   const view = featureView('v', {
     entity: city,
     source: events,
@@ -27,6 +27,9 @@ test('quantiles are a list of numbers, a median is a number; either may be in er
       median: f.median('price', { accuracy: 0.005 }),
       median_by_function: f.median((e) => e.ratio).over('7d'),
       median_typed: f.median((e) => e.id, { type: z.int64(), accuracy: 0.005 }),
+      distinct: f.approxDistinct('city').over('7d'),
+      distinct_by_function: f.approxDistinct((e) => e.ratio, { error: 0.01 }),
+      distinct_typed: f.approxDistinct((e) => e.city, { type: z.string(), error: 0.01 }),
       by_city: f.median('price').by('city'),
     }),
   });
@@ -38,6 +41,9 @@ test('quantiles are a list of numbers, a median is a number; either may be in er
     readonly median: number | null;
     readonly median_by_function: number | null;
     readonly median_typed: number | null;
+    readonly distinct: number;
+    readonly distinct_by_function: number;
+    readonly distinct_typed: number;
     readonly by_city: Readonly<Record<string, number>> | null;
   }>();
 });
@@ -65,6 +71,14 @@ test('wrong inputs, lists, accuracies and defaults do not compile', () => {
       qh: f.median((e) => e.city, { type: z.string() }),
       // @ts-expect-error a default of another type
       qi: f.quantiles('price', [0.5]).default(0),
+      // @ts-expect-error what is counted is told
+      da: f.approxDistinct(),
+      // @ts-expect-error an error is a number
+      db: f.approxDistinct('city', { error: '2%' }),
+      // @ts-expect-error a count has no accuracy
+      dc: f.approxDistinct('city', { accuracy: 0.01 }),
+      // @ts-expect-error the function gives text, and no type says so
+      dd: f.approxDistinct((e) => e.city),
     }),
   });
   expect(view.name).toBe('v');
