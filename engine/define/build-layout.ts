@@ -6,6 +6,7 @@ import {
   ENGINE_SEMANTICS,
   type FeatureLayout,
   type GroupLayout,
+  type PartialKind,
   type SlotLayout,
   type ViewLayout,
 } from './view-layout.ts';
@@ -39,7 +40,7 @@ export function buildLayout(
     .map(([hopUs, spanUs]) => ({ hopUs, spanUs }))
     .sort((a, b) => (a.hopUs ?? Number.POSITIVE_INFINITY) - (b.hopUs ?? Number.POSITIVE_INFINITY));
   const slots: SlotPlan[] = [];
-  const features = withSharedMoments(declared);
+  const features = withShared(declared);
   groups.forEach(({ hopUs }, group) => {
     for (const feature of features) {
       if (feature.hopUs !== hopUs || slots.some((slot) => slot.group === group && shares(slot, feature))) continue;
@@ -52,6 +53,7 @@ export function buildLayout(
         distinct: feature.distinct ? true : undefined,
         octaveBits: feature.octaveBits,
         hashes: feature.hashes,
+        limit: feature.limit,
         conditional: feature.condition === null ? undefined : true,
         group,
         plan: feature,
@@ -66,12 +68,13 @@ export function buildLayout(
     features: features.map((feature): FeatureLayout => {
       const group = groups.findIndex(({ hopUs }) => hopUs === feature.hopUs);
       const slot = slots.findIndex((candidate) => candidate.group === group && shares(candidate, feature));
-      const { name, aggregate, windowUs, hopUs, agoUs, result, population, quantiles, fill } = feature;
+      const { name, aggregate, windowUs, hopUs, agoUs, result, population, top, quantiles, fill } = feature;
       const nullable = canBeNull(feature) && (fill === undefined || canFail(feature));
       const more = {
         ...(agoUs > 0 ? { agoUs } : {}),
         ...(population ? { population } : {}),
         ...(quantiles === undefined ? {} : { quantiles }),
+        ...(top === undefined ? {} : { top }),
         ...(fill === undefined ? {} : { default: fill }),
       };
       return { name, aggregate, slot, windowUs, hopUs, result, nullable, ...more };
@@ -86,13 +89,15 @@ function canBeNull({ aggregate, result }: FeaturePlan): boolean {
   return (aggregate !== 'count' && aggregate !== 'approxDistinct') || result.kind === 'map';
 }
 
-/** A sum stands in the moments of the same input in the same group, where there are any. */
-function withSharedMoments(features: readonly FeaturePlan[]): FeaturePlan[] {
-  const moments = features.filter(({ partial }) => partial === 'moments');
+/** What a partial stands in where there is one of that kind over the same input, in the same group and of the same options. */
+const WIDER: Partial<Record<PartialKind, PartialKind>> = { sum: 'moments', values: 'counts' };
+
+function withShared(features: readonly FeaturePlan[]): FeaturePlan[] {
   return features.map((feature) => {
-    if (feature.partial !== 'sum') return feature;
-    const shared = moments.some((other) => other.hopUs === feature.hopUs && sameInputs(other, feature));
-    return shared ? { ...feature, partial: 'moments' } : feature;
+    const partial = WIDER[feature.partial];
+    if (partial === undefined) return feature;
+    const wider = { ...feature, partial };
+    return features.some((other) => other.hopUs === feature.hopUs && sharePartial(other, wider)) ? wider : feature;
   });
 }
 
@@ -110,11 +115,18 @@ function slotLayout(slot: SlotLayout): SlotLayout {
   };
 }
 
-function shares({ partial, plan }: SlotPlan, feature: FeaturePlan): boolean {
-  const { size, distinct, octaveBits, hashes } = feature;
+function shares({ plan }: SlotPlan, feature: FeaturePlan): boolean {
+  return sharePartial(plan, feature);
+}
+
+function sharePartial(a: FeaturePlan, b: FeaturePlan): boolean {
   const sameOptions =
-    plan.size === size && plan.distinct === distinct && plan.octaveBits === octaveBits && plan.hashes === hashes;
-  return partial === feature.partial && sameOptions && sameInputs(plan, feature);
+    a.size === b.size &&
+    a.distinct === b.distinct &&
+    a.limit === b.limit &&
+    a.octaveBits === b.octaveBits &&
+    a.hashes === b.hashes;
+  return a.partial === b.partial && sameOptions && sameInputs(a, b);
 }
 
 function sameInputs(a: FeaturePlan, b: FeaturePlan): boolean {

@@ -9,6 +9,7 @@ import type {
   ScalarKind,
   Shape,
 } from '../contract/row-of.ts';
+import type { DistinctInput, HistogramInput, ListInput, OrderedInput, Spread, TopInput } from './aggregate-inputs.ts';
 import type { Duration } from './duration.ts';
 import type { ApproxDistinct, Median, Quantiles } from './sketch-inputs.ts';
 import type { AggregateName } from './view-layout.ts';
@@ -32,8 +33,10 @@ export interface Feature<out Value = unknown> {
   readonly orderType: z.core.$ZodType | null;
   /** Of `variance` and `stddev`: over n, not n - 1. */
   readonly population: boolean;
-  /** Of `firstN` and `lastN`, n; else null. */
+  /** Of `firstN` and `lastN`, n; of `topK`, k; else null. */
   readonly size: number | null;
+  /** Of `distinct`, `topK` and `histogram`, how many distinct values they take; null: the default. */
+  readonly limit: number | null;
   /** Of `firstN` and `lastN`: each value once. */
   readonly distinct: boolean;
   /** Of `quantiles`, which; else null. */
@@ -155,10 +158,10 @@ export type OpenFeature<
 /** One that may be in error. */
 export type Built<Value, Members extends Shape> = OpenFeature<Value, Members>;
 /** One that cannot be in error: with a default it is never null. */
-type Sure<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, NonNullable<Value>>;
+export type Sure<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, NonNullable<Value>>;
 /** One that may be null of some values, too. */
-type OfSome<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, Value, Value>;
-type Read<S> = NonNullable<FieldValue<S>> | null;
+export type OfSome<Value, Members extends Shape> = OpenFeature<Value, Members, ModifierName, Value, Value>;
+export type Read<S> = NonNullable<FieldValue<S>> | null;
 export type NumberOf<Members> = (row: RowOf<Members>) => number | null;
 export type ValueOf<Members, T> = (row: RowOf<Members>) => FieldValue<T> | null;
 
@@ -176,70 +179,6 @@ interface NumericInput<Members extends Shape> {
     input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
     options: { readonly type: T },
   ): Built<Read<T>, Members>;
-}
-
-/** A double out of numbers; `population`: the values are all there are, not a sample. */
-interface Spread<Members extends Shape> {
-  (field: FieldOfKind<Members, NumericKind>, options?: Population): OfSome<number | null, Members>;
-  (input: NumberOf<Members>, options?: Population): OfSome<number | null, Members>;
-  <T extends z.core.$ZodType>(
-    input: KindOf<T> extends NumericKind ? ValueOf<Members, T> : never,
-    options: Population & { readonly type: T },
-  ): OfSome<number | null, Members>;
-}
-
-interface Population {
-  readonly population?: boolean | undefined;
-}
-
-interface Distinct {
-  readonly distinct?: boolean | undefined;
-}
-
-type ListOf<T> = readonly NonNullable<T>[] | null;
-
-/** Any input, and how many of its values. */
-interface ListInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(
-    field: Name,
-    n: number,
-    options?: Distinct,
-  ): Sure<ListOf<FieldValue<Members[Name]>>, Members>;
-  (input: NumberOf<Members>, n: number, options?: Distinct): Sure<ListOf<number>, Members>;
-  <T extends z.core.$ZodType>(
-    input: ValueOf<Members, T>,
-    n: number,
-    options: Distinct & { readonly type: T },
-  ): Sure<ListOf<FieldValue<T>>, Members>;
-}
-
-/** What `minBy` and `maxBy` order events by where no type is given with it. */
-type Order<Members extends Shape> = FieldOfKind<Members, ScalarKind> | NumberOf<Members>;
-
-/** Any input, and what events are ordered by. A function returns a number, or what `type` (of x) and `byType` (of y) say. */
-interface OrderedInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(x: Name, y: Order<Members>): Sure<Read<Members[Name]>, Members>;
-  (x: NumberOf<Members>, y: Order<Members>): Sure<number | null, Members>;
-  <T extends z.core.$ZodType>(
-    x: ValueOf<Members, T>,
-    y: Order<Members>,
-    options: { readonly type: T; readonly byType?: undefined },
-  ): Sure<Read<T>, Members>;
-  <Name extends FieldOfKind<Members, ScalarKind>, Y extends z.core.$ZodType>(
-    x: Name,
-    y: ValueOf<Members, Y>,
-    options: { readonly type?: undefined; readonly byType: Y },
-  ): Sure<Read<Members[Name]>, Members>;
-  <Y extends z.core.$ZodType>(
-    x: NumberOf<Members>,
-    y: ValueOf<Members, Y>,
-    options: { readonly type?: undefined; readonly byType: Y },
-  ): Sure<number | null, Members>;
-  <T extends z.core.$ZodType, Y extends z.core.$ZodType>(
-    x: ValueOf<Members, T>,
-    y: ValueOf<Members, Y>,
-    options: { readonly type: T; readonly byType: Y },
-  ): Sure<Read<T>, Members>;
 }
 
 /** The aggregates a view's `features` function builds with. */
@@ -290,6 +229,12 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly quantiles: Quantiles<Members>;
   /** The quantile 0.5: of an even number of values the lower of the two in the middle. */
   readonly median: Median<Members>;
+  /** How many distinct values there are, exactly; 0 of none. Of more than `limit` it is null, with the error `too-many-distinct`. */
+  readonly distinct: DistinctInput<Members>;
+  /** The k values that are there most often, the most frequent first, of equal ones the least. Of more than `limit` distinct values an error. */
+  readonly topK: TopInput<Members>;
+  /** How often each value is there, by its text. Of more than `limit` distinct values an error. */
+  readonly histogram: HistogramInput<Members>;
   /**
    * How many distinct values there are: exactly up to 1/error², beyond with that standard error. Never null itself.
    *
@@ -326,6 +271,7 @@ const plain: FeatureFacts = {
   orderType: null,
   population: false,
   size: null,
+  limit: null,
   distinct: false,
   quantiles: null,
   accuracy: null,
@@ -373,6 +319,7 @@ interface AggregateOptions {
   readonly population?: boolean | undefined;
   readonly accuracy?: number | undefined;
   readonly error?: number | undefined;
+  readonly limit?: number | undefined;
 }
 
 function aggregate(name: AggregateName) {
@@ -386,6 +333,7 @@ function aggregate(name: AggregateName) {
       quantiles: quantiles ?? null,
       accuracy: options?.accuracy ?? null,
       error: options?.error ?? null,
+      limit: options?.limit ?? null,
     });
 }
 
@@ -406,11 +354,15 @@ function ordered(name: 'minBy' | 'maxBy') {
     });
 }
 
-function listing(name: 'firstN' | 'lastN') {
+function listing(name: 'firstN' | 'lastN' | 'topK') {
   return (
     input: string | RowFunction,
     n: number,
-    options?: { readonly type?: z.core.$ZodType | undefined; readonly distinct?: boolean | undefined },
+    options?: {
+      readonly type?: z.core.$ZodType | undefined;
+      readonly distinct?: boolean | undefined;
+      readonly limit?: number | undefined;
+    },
   ): AnyFeature =>
     feature({
       ...plain,
@@ -420,6 +372,7 @@ function listing(name: 'firstN' | 'lastN') {
       size: n ?? null,
       type: options?.type ?? null,
       distinct: options?.distinct ?? false,
+      limit: options?.limit ?? null,
     });
 }
 
@@ -440,6 +393,9 @@ const aggregates = Object.freeze({
   quantiles: (input: string | RowFunction, quantiles: readonly number[], options?: AggregateOptions) =>
     aggregate('quantiles')(input, options, quantiles),
   median: aggregate('median'),
+  distinct: aggregate('distinct'),
+  topK: listing('topK'),
+  histogram: aggregate('histogram'),
   approxDistinct: aggregate('approxDistinct'),
 });
 

@@ -11,13 +11,13 @@ import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
 import type { JsonTree } from '../values/json-values.ts';
-import type { ResultType } from '../values/result-type.ts';
-import { checkFlag, checkWhole } from './aggregate-options.ts';
+import { canBeKey, type ResultType } from '../values/result-type.ts';
+import { checkKey, checkOptions, isLimited } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
 import { readQuantiles, type QuantilesPlan } from './read-quantiles.ts';
 import { readStandardError } from './read-standard-error.ts';
 import { readWindow, type Window } from './read-window.ts';
-import { type AggregateName, MOST_LISTED, type PartialKind, type SlotLayout } from './view-layout.ts';
+import { type AggregateName, DEFAULT_LIMIT, type PartialKind, type SlotLayout } from './view-layout.ts';
 
 /** Where a value comes from, and its type. */
 export interface InputPlan {
@@ -47,6 +47,10 @@ export interface FeaturePlan extends Window, SketchPlan {
   readonly population: boolean;
   /** Of `firstN` and `lastN`. */
   readonly size: number | undefined;
+  /** Of `topK`: k. */
+  readonly top: number | undefined;
+  /** Of `distinct`, `topK` and `histogram`. */
+  readonly limit: number | undefined;
   readonly distinct: boolean;
   /** What stands in place of null, as the layout has it. */
   readonly fill: NonNullable<JsonTree> | undefined;
@@ -68,18 +72,17 @@ const partialOf = {
   lastN: 'lastN',
   quantiles: 'quantiles',
   median: 'quantiles',
+  distinct: 'values',
+  topK: 'counts',
+  histogram: 'counts',
   approxDistinct: 'approxDistinct',
 } as const satisfies Record<AggregateName, PartialKind>;
 
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
 
-const categoryKinds = new Set(['string', 'enum', 'int', 'int64', 'boolean', 'date']);
-
 const TEXT: ScalarType = { kind: 'string' };
 
-/** How many distinct values or categories a window may have, where the definition does not say. */
-const DEFAULT_LIMIT = 1_000;
-/** A state is one row, written anew with its events. */
+/** Of categories. A state is one row, written anew with its events. */
 const MOST_DISTINCT = 100_000;
 
 /** A scalar type, or null for lists and objects. */
@@ -194,7 +197,7 @@ function readFeature(
   const isOrdered = aggregate === 'minBy' || aggregate === 'maxBy';
   const order = isOrdered ? readOrder(feature, source, { path: `${path}.order`, report, known }) : null;
   if (isOrdered && order === null) return null;
-  if (!checkSize(feature, path, report)) return null;
+  if (!checkOptions(feature, path, report)) return null;
   if (takesNumbers(aggregate) && !numericKinds.has(type.kind)) {
     const input = typeof feature.input === 'string' ? `field "${feature.input}"` : 'the function';
     report(
@@ -205,6 +208,7 @@ function readFeature(
     );
     return null;
   }
+  if (aggregate === 'histogram' && !checkKey(feature, type, path, report)) return null;
   const sketch = readSketch(feature, path, report);
   if (sketch === null) return null;
   return { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
@@ -231,15 +235,6 @@ function checkModifiers({ repeated, condition }: Feature, path: string, report: 
   const given: unknown = condition;
   if (given === null || typeof given === 'function') return;
   report('no-function', `${path}.where`, `expected a function, received ${typeof given}`, 'Write .where((e) => ...).');
-}
-
-/** Whether a list of events is given its length, as it has to be. */
-function checkSize({ aggregate, size, distinct }: Feature, path: string, report: ReportFault): boolean {
-  if (aggregate !== 'firstN' && aggregate !== 'lastN') return true;
-  return (
-    checkWhole(size, { name: 'n', path, most: MOST_LISTED, report, example: `f.${aggregate}('field', 5)` }) &&
-    checkFlag(distinct, 'distinct', path, report)
-  );
 }
 
 function takesNumbers(aggregate: AggregateName): boolean {
@@ -275,7 +270,7 @@ function readCategories(
     knownType(input, known?.by?.type) ??
     (isFunction && declared === null ? TEXT : inputType(input, declared, source, path, report));
   if (type === null) return undefined;
-  if (!categoryKinds.has(type.kind)) {
+  if (!canBeKey(type)) {
     report(
       'wrong-input-type',
       path,
@@ -321,7 +316,9 @@ function plan(
     ...window,
     result: dividedType(resultType(aggregate, inputs.input?.type ?? null), inputs.by),
     population: partialOf[aggregate] === 'moments' && feature.population,
-    size: feature.size ?? undefined,
+    size: aggregate === 'topK' ? undefined : (feature.size ?? undefined),
+    top: aggregate === 'topK' ? (feature.size ?? undefined) : undefined,
+    limit: isLimited(aggregate) ? (feature.limit ?? DEFAULT_LIMIT) : undefined,
     distinct: feature.distinct,
     fill: undefined,
   };
@@ -336,7 +333,9 @@ function resultType(aggregate: AggregateName, input: ScalarType | null): ResultT
   if (aggregate === 'quantiles') return { kind: 'list', item: { kind: 'double' } };
   if (aggregate === 'avg' || aggregate === 'median' || partialOf[aggregate] === 'moments') return { kind: 'double' };
   if (aggregate === 'sum' && input.kind === 'decimal') return { kind: 'decimal', precision: 38, scale: input.scale };
-  if (aggregate === 'firstN' || aggregate === 'lastN') return { kind: 'list', item: input };
+  if (aggregate === 'firstN' || aggregate === 'lastN' || aggregate === 'topK') return { kind: 'list', item: input };
+  if (aggregate === 'distinct') return { kind: 'int' };
+  if (aggregate === 'histogram') return { kind: 'map', key: input, value: { kind: 'int' } };
   return input;
 }
 

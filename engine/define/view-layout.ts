@@ -25,6 +25,9 @@ export type AggregateName =
   | 'stddev'
   | 'firstN'
   | 'lastN'
+  | 'distinct'
+  | 'topK'
+  | 'histogram'
   | 'quantiles'
   | 'median'
   | 'approxDistinct';
@@ -33,6 +36,7 @@ export type AggregateName =
  * The mergeable partial an aggregate needs: `avg` and `sum` share `sum` (exact sum and count of non-nulls), `variance` and `stddev` share
  * `moments` (that, and the exact sum of squares). Where both are over one input in one hop group, `moments` serves all four.
  * `quantiles` and `median` share `quantiles`: how many values lie in each bucket.
+ * `distinct` needs `values`, `topK` and `histogram` share `counts` (the values, with how often each is there), in which `distinct` of the same limit stands, too.
  */
 export type PartialKind =
   | 'count'
@@ -46,11 +50,18 @@ export type PartialKind =
   | 'moments'
   | 'firstN'
   | 'lastN'
+  | 'values'
+  | 'counts'
   | 'quantiles'
   | 'approxDistinct';
 
 /** The most events that `firstN` and `lastN` hold. */
 export const MOST_LISTED = 1000;
+
+/** The distinct values, or categories, that a feature takes unless told otherwise. */
+export const DEFAULT_LIMIT = 1000;
+/** The most distinct values that `distinct`, `topK` and `histogram` can be told to take. */
+export const MOST_VALUES = 10_000;
 
 /** Whether a partial holds the value of one event, picked by the order of events. */
 export function isOfOneEvent(partial: PartialKind): boolean {
@@ -62,19 +73,22 @@ export function isOrdered(partial: PartialKind): boolean {
   return isOfOneEvent(partial) || partial === 'firstN' || partial === 'lastN';
 }
 
-const failing: ReadonlySet<AggregateName | 'derived'> = new Set([
+const failing: ReadonlySet<FeatureKind> = new Set([
   'sum',
   'avg',
   'variance',
   'stddev',
   'quantiles',
   'median',
+  'distinct',
+  'topK',
+  'histogram',
   'derived',
 ]);
 
 /**
- * Whether a feature may have an error in place of its value: its result may not fit its type, it has too many values or categories, or a function gives it.
- * Counts, which are no more than the events there are, always fit.
+ * Whether a feature may have an error in place of its value: its result may not fit its type, it has too many values or categories, or a function gives
+ * it. Counts, which are no more than the events there are, always fit.
  */
 export function canFail({ aggregate, result }: Pick<FeatureLayout, 'aggregate' | 'result'>): boolean {
   return result.kind === 'map' || failing.has(aggregate);
@@ -100,6 +114,8 @@ export interface SlotLayout {
   readonly size?: number | undefined;
   /** Of `firstN` and `lastN`: each value once, at its first or latest place. */
   readonly distinct?: true | undefined;
+  /** Of `values` and `counts` alone: the most distinct values it keeps. Beyond it only that is left. */
+  readonly limit?: number | undefined;
   /** It takes the events alone that its features' `.where` is true of. */
   readonly conditional?: true | undefined;
   /** Of `quantiles` alone: each octave of doubles has 2^octaveBits buckets. */
@@ -127,6 +143,8 @@ export interface FeatureLayout {
   readonly population?: true | undefined;
   /** Of `quantiles`: which, in the order of the list. */
   readonly quantiles?: readonly number[] | undefined;
+  /** Of `topK`: how many values. */
+  readonly top?: number | undefined;
   /** What a read gives in place of null, as JSON has it; undefined: null. Never in place of an error. */
   readonly default?: NonNullable<JsonTree> | undefined;
 }

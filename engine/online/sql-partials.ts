@@ -13,6 +13,14 @@ import {
 import { gatheredList, gatherStatement, listedStatements, listResult, listVariables } from './sql-lists.ts';
 import { hashAccumulators, hashResult, hashStatements } from './sql-approx-distinct.ts';
 import { bucketAccumulators, bucketStatements, quantileStatements } from './sql-quantiles.ts';
+import {
+  countsResult,
+  gatherCounts,
+  gatheredCounts,
+  isTallied,
+  talliedStatements,
+  talliedVariables,
+} from './sql-counts.ts';
 import { spreadStatements, squareStatements } from './sql-moments.ts';
 import {
   CORRUPT,
@@ -57,6 +65,7 @@ export function accumulatorVariables(slot: SlotLayout, name: string): string[] {
   if (partial === 'approxDistinct') return [hashAccumulators(name)];
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (isListed(partial)) return [gatheredList(name, input)];
+  if (isTallied(slot)) return [gatheredCounts(name, input)];
   return [`${name} ${sqlValue(input).held};`, ...(order === undefined ? [] : [`${name}_y ${sqlValue(order).held};`])];
 }
 
@@ -71,6 +80,7 @@ export function slotVariables(place: SlotPlace): string[] {
   const { slot, number } = place;
   const { partial, input, order } = slot;
   if (input !== null && isListed(partial)) return [listVariables(waiting(number), input)];
+  if (input !== null && isTallied(slot)) return [talliedVariables(waiting(number), input)];
   return input === null || order === undefined ? [] : [`${waiting(number)} ${sqlValue(input).held};`];
 }
 
@@ -131,6 +141,16 @@ export function slotStatements(place: SlotPlace, takes: readonly Take[]): string
           )
         : []),
       'END IF;',
+    ];
+  }
+  if (partial === 'values' || partial === 'counts') {
+    const tally = waiting(place.number);
+    return [
+      ...talliedStatements(place.slot, tally),
+      ...where(
+        (name) => gatherCounts(place.slot, tally, name),
+        () => null,
+      ),
     ];
   }
   if (partial === 'firstN' || partial === 'lastN') {
@@ -207,12 +227,8 @@ export function resultStatements(place: SlotPlace, feature: FeatureLayout, name:
     : mapStatements(place, feature, name, out, WHOLE);
 }
 
-function wholeResult(
-  { partial, input, octaveBits, hashes }: SlotLayout,
-  feature: FeatureLayout,
-  name: string,
-  out: string,
-): string[] {
+function wholeResult(slot: SlotLayout, feature: FeatureLayout, name: string, out: string): string[] {
+  const { partial, input, octaveBits, hashes } = slot;
   const unless = (condition: string, value: string): string =>
     `IF ${condition} THEN ${errorStatement(feature, 'value-out-of-range')} ELSE ${out} := ${value}; END IF;`;
   if (partial === 'count') return [unless(`${name} > ${Number.MAX_SAFE_INTEGER}`, name)];
@@ -227,17 +243,21 @@ function wholeResult(
   if (input === null) throw internalBug(`a ${partial} slot without an input`);
   if (feature.aggregate === 'variance' || feature.aggregate === 'stddev')
     return spreadStatements(feature, input, { name, out, outOfRange: errorStatement(feature, 'value-out-of-range') });
+  // A text is UTF-8: what cannot be shown of it has U+0000, or a character that the database's encoding lacks.
+  const guarded = (statement: string): string =>
+    input.kind === 'string'
+      ? `BEGIN ${statement} EXCEPTION WHEN data_exception THEN ${errorStatement(feature, UNSTORABLE_TEXT)} END;`
+      : statement;
+  if (isTallied(slot)) {
+    const tooMany = errorStatement(feature, 'too-many-distinct');
+    const outOfRange = errorStatement(feature, 'value-out-of-range');
+    return countsResult(slot, feature, { name, out }, { tooMany, outOfRange, guarded });
+  }
   if (partial !== 'sum' && partial !== 'moments') {
     const isList = isListed(partial);
     const result = `${out} := ${isList ? listResult(input, name) : sqlValue(input).result(name)};`;
     const isThere = isList ? `cardinality(${name}) > 0` : `${name} IS NOT NULL`;
-    if (input.kind !== 'string') return [`IF ${isThere} THEN ${result} END IF;`];
-    return [
-      `IF ${isThere} THEN`,
-      // It is UTF-8: what cannot be shown has U+0000, or a character that the database's encoding lacks.
-      `BEGIN ${result} EXCEPTION WHEN data_exception THEN ${errorStatement(feature, UNSTORABLE_TEXT)} END;`,
-      'END IF;',
-    ];
+    return [`IF ${isThere} THEN ${guarded(result)} END IF;`];
   }
   const some = (statements: readonly string[]): string[] => [`IF ${name}_n > 0 THEN`, ...statements, 'END IF;'];
   if (input.kind === 'double') {

@@ -95,6 +95,9 @@ function explainDerived(subject: FeatureSubject): ExplainedFeature {
   return { ...explained, derivedFrom: { values: Object.fromEntries(values), failure } };
 }
 
+/** Their results are 0 where there is nothing. */
+const COUNTS: ReadonlySet<string> = new Set(['count', 'distinct', 'approxDistinct']);
+
 /** What the feature reads from a state. */
 function cellOf({ reducer, feature, atUs }: FeatureSubject, state: EntityState | CorruptState): Cell {
   return state instanceof CorruptState ? STATE_CORRUPT : reducer.read(state, atUs)[feature]!;
@@ -120,7 +123,7 @@ function tilesOf(subject: FeatureSubject): ExplainedTile[] {
     if (window !== null && (index < window.from || index > window.to)) continue;
     // A tile alone may hold what the whole does not: a value too large for the feature's type.
     const cell = inspector.readTiles(state, feature, index, index);
-    if (cell === null || ((aggregate === 'count' || aggregate === 'approxDistinct') && cell === 0)) continue;
+    if (cell === null || (COUNTS.has(aggregate) && cell === 0)) continue;
     tiles.push({
       index,
       from: window === null ? null : formatDateTime(index * window.hopUs),
@@ -208,6 +211,9 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'quantiles':
     case 'median':
     case 'approxDistinct':
+    case 'distinct':
+    case 'topK':
+    case 'histogram':
       return null;
   }
 }

@@ -12,6 +12,7 @@ import { createMoments, momentsShape } from './moments.ts';
 import type { PartialReducer, PartialShape } from './partial-reducer.ts';
 import { createQuantiles, quantilesShape } from './quantiles.ts';
 import { createSum, sumShape } from './sum.ts';
+import { createValueCounts, valueCountsShape } from './value-counts.ts';
 import type { RowPlace } from './tile-rows.ts';
 
 /** A slot, and how its view orders events. */
@@ -54,6 +55,9 @@ function wholeShape(given: SlotPlace): PartialShape {
     case 'firstN':
     case 'lastN':
       return firstLastNShape;
+    case 'values':
+    case 'counts':
+      return valueCountsShape;
   }
 }
 
@@ -100,6 +104,9 @@ function partialOf(given: SlotPlace, place: RowPlace): PartialReducer {
     case 'firstN':
     case 'lastN':
       return createFirstLastN(slot.partial, listedOf(slot), tieBreak, place);
+    case 'values':
+    case 'counts':
+      return createValueCounts(slot.partial, limitedOf(slot), place);
   }
 }
 
@@ -122,6 +129,12 @@ function bitsOf({ partial, octaveBits }: SlotLayout): number {
 function hashesOf({ partial, hashes }: SlotLayout): number {
   if (hashes === undefined) throw internalBug(`a ${partial} slot without a number of hashes`);
   return hashes;
+}
+
+function limitedOf(slot: SlotLayout): { readonly input: ScalarType; readonly limit: number } {
+  const { partial, limit } = slot;
+  if (limit === undefined) throw internalBug(`a ${partial} slot without a limit`);
+  return { input: inputOf(slot), limit };
 }
 
 function orderedOf({ slot, orderIndex }: SlotPlace): OrderedInput {

@@ -24,3 +24,10 @@ export type ResultType = ScalarType | ListType | MapType;
 export function isScalarType(type: ResultType): type is ScalarType {
   return type.kind !== 'list' && type.kind !== 'map';
 }
+
+const keyKinds: ReadonlySet<ScalarType['kind']> = new Set(['string', 'enum', 'int', 'int64', 'boolean', 'date']);
+
+/** Whether values of a type can be the keys of a map: those whose text tells them apart everywhere. */
+export function canBeKey({ kind }: ScalarType): boolean {
+  return keyKinds.has(kind);
+}

@@ -254,6 +254,8 @@ test.each([
   [`f.max('price').where((e) => e.id !== '')`, `f.max('price').where((e) => e.note !== '')`],
   [`f.stddev('price')`, `f.stddev('price', { population: true })`],
   [`f.lastN('price', 3)`, `f.lastN('price', 4)`],
+  [`f.topK('price', 3)`, `f.topK('price', 4)`],
+  [`f.distinct('price')`, `f.distinct('price', { limit: 10 })`],
   [`f.lastN('price', 3)`, `f.lastN('price', 3, { distinct: true })`],
   [`f.quantiles('price', [0.5])`, `f.quantiles('price', [0.9])`],
   [`f.quantiles('price', [0.5, 0.9])`, `f.quantiles('price', [0.9, 0.5])`],

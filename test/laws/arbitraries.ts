@@ -159,6 +159,32 @@ export const tilings: readonly Tiling[] = [
   { hopUs: 86_400_000_000, windowsUs: [Number.MAX_SAFE_INTEGER] },
 ];
 
+function resultOf(aggregate: AggregateName, input: ScalarType | null): ResultType {
+  switch (aggregate) {
+    case 'firstN':
+    case 'lastN':
+    case 'topK':
+      return { kind: 'list', item: input! };
+    case 'quantiles':
+      return { kind: 'list', item: { kind: 'double' } };
+    case 'histogram':
+      return { kind: 'map', key: input!, value: { kind: 'int' } };
+    case 'count':
+    case 'distinct':
+    case 'approxDistinct':
+      return { kind: 'int' };
+    case 'avg':
+    case 'median':
+    case 'variance':
+    case 'stddev':
+      return { kind: 'double' };
+    case 'sum':
+      return input?.kind === 'decimal' ? { kind: 'decimal', precision: 38, scale: input.scale } : input!;
+    default:
+      return input!;
+  }
+}
+
 function featuresOf(
   slot: number,
   { partial, input, distinct, by }: SlotLayout,
@@ -172,19 +198,14 @@ function featuresOf(
         ? [['avg'], ['variance'], ['stddev'], ['stddev', true]]
         : partial === 'quantiles'
           ? [['quantiles'], ['median']]
-          : [[partial]];
+          : partial === 'values'
+            ? [['distinct']]
+            : partial === 'counts'
+              ? [['distinct'], ['topK'], ...(CATEGORIES.has(input!.kind) ? [['histogram'] as const] : [])]
+              : [[partial]];
   return aggregates.flatMap(([aggregate, population]) =>
     windows.map(({ windowUs, agoUs }): FeatureLayout => {
-      const result: ResultType =
-        aggregate === 'firstN' || aggregate === 'lastN' || aggregate === 'quantiles'
-          ? { kind: 'list', item: aggregate === 'quantiles' ? { kind: 'double' } : input! }
-          : aggregate === 'count' || aggregate === 'approxDistinct'
-            ? { kind: 'int' }
-            : aggregate === 'avg' || aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev'
-              ? { kind: 'double' }
-              : aggregate === 'sum' && input?.kind === 'decimal'
-                ? { kind: 'decimal', precision: 38, scale: input.scale }
-                : input!;
+      const result = resultOf(aggregate, input);
       return {
         name: `${aggregate}${population === true ? '_p' : ''}${distinct === true ? '_d' : ''}_${slot}_${windowUs}${agoUs === undefined ? '' : `_${agoUs}`}`,
         aggregate,
@@ -196,6 +217,7 @@ function featuresOf(
         ...(agoUs === undefined ? {} : { agoUs }),
         ...(population === true ? { population } : {}),
         ...(aggregate === 'quantiles' ? { quantiles: [0.9, 0, 1, 0.123] } : {}),
+        ...(aggregate === 'topK' ? { top: 2 } : {}),
       };
     }),
   );
@@ -249,6 +271,9 @@ export function layoutOf(
       { partial, input: type, size: 3, group },
       { partial, input: type, size: 2, distinct: true, group },
     ]),
+    // Of tiles and windows some have as many values as the limit, some more, some only together.
+    { partial: 'values', input: type, limit: type.kind === 'boolean' ? 1 : 3, group },
+    { partial: 'counts', input: type, limit: type.kind === 'boolean' ? 2 : 5, group },
     ...(['minBy', 'maxBy'] as const).flatMap((partial): SlotLayout[] => [
       { partial, input: type, order: ORDER, group },
       // And the other way round: every type is an order.

@@ -42,6 +42,8 @@ function event(value: ScalarValue, eventTimeUs = 0, id = '1'): PreparedEvent {
 function partialOf(aggregate: AggregateName): PartialKind {
   if (aggregate === 'avg') return 'sum';
   if (aggregate === 'median') return 'quantiles';
+  if (aggregate === 'distinct') return 'values';
+  if (aggregate === 'topK' || aggregate === 'histogram') return 'counts';
   return aggregate === 'variance' || aggregate === 'stddev' ? 'moments' : aggregate;
 }
 

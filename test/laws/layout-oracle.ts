@@ -19,7 +19,7 @@ export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout
     key: () => 'k',
     idType: ID_TYPES[tieBreak],
     expireUs,
-    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, quantiles, result }) => ({
+    features: features.map(({ name, aggregate, slot, windowUs, hopUs, agoUs, population, top, quantiles, result }) => ({
       name,
       aggregate: aggregate as AggregateName,
       population,
@@ -27,6 +27,8 @@ export function oracleViewOf({ tieBreak, slots, features, expireUs }: ViewLayout
       distinct: slots[slot]!.distinct,
       quantiles,
       accuracy: 2 ** -(1 + (slots[slot]!.octaveBits ?? 0)),
+      top,
+      limit: slots[slot]!.limit,
       input: slots[slot]!.input === null ? null : { type: slots[slot]!.input, of: () => null },
       order: slots[slot]!.order === undefined ? undefined : { type: slots[slot]!.order, of: () => null },
       by: slots[slot]!.by === undefined ? undefined : { ...slots[slot]!.by, of: () => null },

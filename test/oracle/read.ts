@@ -9,7 +9,7 @@ import {
   nearQuantiles,
   type OracleValue,
 } from './exact.ts';
-import { listed, listText } from './lists.ts';
+import { countedValue, listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar } from './order.ts';
 import { type OracleEvent, type OracleFeature, type OracleView, spanOf } from './view.ts';
 import { covers, tileOf } from './window.ts';
@@ -105,6 +105,14 @@ function aggregateOf<Row>(view: OracleView<Row>, index: number, nonNull: readonl
   if (feature.aggregate === 'count') return nonNull.length;
   // "exact up to 1/error² values": the tests of laws have no more.
   if (feature.aggregate === 'approxDistinct') return new Set(nonNull.map(({ inputs }) => inputs[index])).size;
+  if (feature.aggregate === 'distinct' || feature.aggregate === 'topK' || feature.aggregate === 'histogram') {
+    const rule = { kind: feature.aggregate, k: feature.top ?? 0, limit: feature.limit ?? 1000 };
+    return countedValue(
+      feature.input!.type,
+      nonNull.map(({ inputs }) => inputs[index]!),
+      rule,
+    );
+  }
   if (nonNull.length === 0) return null;
   const { type } = feature.input!;
   const values = nonNull.map(({ inputs }) => inputs[index]!);

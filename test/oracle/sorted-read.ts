@@ -11,7 +11,7 @@ import {
   nearQuantiles,
   type OracleValue,
 } from './exact.ts';
-import { listed, listText } from './lists.ts';
+import { countedValue, listed, listText } from './lists.ts';
 import { compareByType, type OracleScalar, type OracleType } from './order.ts';
 import { windowValue } from './read.ts';
 import { type OracleEvent, type OracleView, spanOf } from './view.ts';
@@ -53,6 +53,10 @@ export function sortedTrainingValues<Row>(
     if (aggregate === 'first' || aggregate === 'last') return endOf(sorted, index, from, until, aggregate);
     if (aggregate === 'minBy' || aggregate === 'maxBy')
       return extremeOf(sorted.slice(from, until), index, feature.order!.type, aggregate);
+    if (aggregate === 'distinct' || aggregate === 'topK' || aggregate === 'histogram') {
+      const rule = { kind: aggregate, k: feature.top ?? 0, limit: feature.limit ?? 1000 };
+      return countedValue(type, valuesOf(sorted, index, from, until), rule);
+    }
     if (aggregate === 'firstN' || aggregate === 'lastN') {
       const inTheirOrder = valuesOf(sorted, index, from, until);
       const rule = { kind: aggregate, n: feature.size!, distinct: feature.distinct ?? false };

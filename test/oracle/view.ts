@@ -17,6 +17,9 @@ export type OracleAggregate =
   | 'stddev'
   | 'firstN'
   | 'lastN'
+  | 'distinct'
+  | 'topK'
+  | 'histogram'
   | 'quantiles'
   | 'median'
   | 'approxDistinct';
@@ -40,6 +43,10 @@ export interface OracleFeature<Row> {
   readonly quantiles?: readonly number[] | undefined;
   /** Of `quantiles` and `median`. */
   readonly accuracy?: number | undefined;
+  /** Of `topK`: k. */
+  readonly top?: number | undefined;
+  /** Of `distinct`, `topK` and `histogram`; default 1,000. */
+  readonly limit?: number | undefined;
   /** The y of `minBy` and `maxBy`. */
   readonly order?: OracleInput<Row> | undefined;
   /** `.by`: what divides its events. */

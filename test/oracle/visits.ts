@@ -297,6 +297,28 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         over: { window: '2h' },
       },
       {
+        name: 'distinct_n_50m',
+        aggregate: 'distinct',
+        limit: 3,
+        input: { type: INT, of: ({ n }) => n },
+        over: { window: '50m', hop: '7m' },
+      },
+      {
+        name: 'top_2_s_50m',
+        aggregate: 'topK',
+        top: 2,
+        input: { type: TEXT, of: ({ s }) => s },
+        over: { window: '50m', hop: '7m' },
+      },
+      { name: 'top_3_p', aggregate: 'topK', top: 3, limit: 4, input: { type: MONEY, of: ({ p }) => p }, over: null },
+      {
+        name: 'distinct_s_before',
+        aggregate: 'distinct',
+        input: { type: TEXT, of: ({ s }) => s },
+        where: ({ x }) => x !== null,
+        over: { window: '1d', ago: '1d' },
+      },
+      {
         name: 'odd',
         aggregate: 'sum',
         input: { type: INT, of: ({ n }) => (n === null ? null : oddOf(n)) },

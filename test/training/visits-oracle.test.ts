@@ -9,7 +9,7 @@ import { lawRuns, lawSeed } from '../laws/law-seed.ts';
 import { visitsView } from '../laws/log/visit-definitions.ts';
 import { appendVisits, emptyTopic, type VisitFormat, writeVisits } from '../laws/log/visit-files.ts';
 import { randomVisits } from '../oracle/random-visits.ts';
-import { OUT_OF_RANGE } from '../oracle/exact.ts';
+import { TOO_MANY_DISTINCT } from '../oracle/exact.ts';
 import { trainingValues } from '../oracle/read.ts';
 import { oracleLog } from '../oracle/source-log.ts';
 import { oracleView } from '../oracle/view.ts';
@@ -92,17 +92,21 @@ async function expectSet(
 
   const { rows } = await readParquet(out);
   const differences: unknown[] = [];
-  const outOfRange = new Map<string, number>();
+  const errorsOf = new Map<string, Record<string, number>>();
   // "coverage counts what was null before"
   const unfilled = { ...oracle, features: oracle.features.map((feature) => ({ ...feature, fill: undefined })) };
   const nulls = oracle.features.map(() => 0);
   for (const [index, { who, atUs }] of spine.entries()) {
     const values = trainingValues(oracle, entities.get(who) ?? [], atUs);
     for (const [feature, value] of trainingValues(unfilled, entities.get(who) ?? [], atUs).entries())
-      if (value === null || value === OUT_OF_RANGE) nulls[feature]! += 1;
+      if (value === null || typeof value === 'symbol') nulls[feature]! += 1;
     for (const [feature, { name }] of oracle.features.entries()) {
       const value = values[feature]!;
-      if (value === OUT_OF_RANGE) outOfRange.set(name, (outOfRange.get(name) ?? 0) + 1);
+      if (typeof value === 'symbol') {
+        const code = value === TOO_MANY_DISTINCT ? 'too-many-distinct' : 'value-out-of-range';
+        const counts = errorsOf.get(name) ?? {};
+        errorsOf.set(name, { ...counts, [code]: (counts[code] ?? 0) + 1 });
+      }
       const expected = typeof value === 'symbol' ? null : expectedCell(view.layout.features[feature]!.result, value);
       const cell = rows[index]![`visitor_visits__${name}`];
       if (!isDeepStrictEqual(cell, expected)) differences.push({ who, atUs, name, cell, expected });
@@ -111,10 +115,7 @@ async function expectSet(
   expect(differences).toEqual([]);
   expect(manifest.views[0]!.features.map(({ nulls: counted }) => counted)).toEqual(nulls);
   expect(manifest.views[0]!.features.map(({ name, errors }) => [name, errors])).toEqual(
-    oracle.features.map(({ name }) => {
-      const errors = outOfRange.get(name);
-      return [name, errors === undefined ? {} : { 'value-out-of-range': errors }];
-    }),
+    oracle.features.map(({ name }) => [name, errorsOf.get(name) ?? {}]),
   );
   const unseen = spine.filter(({ who, atUs }) => {
     const before = (entities.get(who) ?? []).filter(({ eventTimeUs }) => eventTimeUs < atUs);

@@ -100,10 +100,6 @@ test('features carry the types of their values', () => {
       deviation: f.stddev('id', { population: true }),
       deviation_by_function: f.stddev((e) => e.ratio),
       deviation_typed: f.stddev((e) => e.id, { type: z.int64(), population: true }),
-      last_cities: f.lastN('city', 5).over('7d'),
-      first_times: f.firstN('maybe_at', 5, { distinct: true }),
-      last_ids: f.lastN((e) => e.id, 2, { type: z.int64() }).default([1n]),
-      last_numbers: f.lastN((e) => (e.paid ? 1 : null), 2).default([]),
       cheapest: f.minBy('city', 'price').over('7d'),
       kind_of_most: f.maxBy('kind', (e) => e.count),
       number_at: f.maxBy((e) => (e.paid ? 1 : null), 'at'),
@@ -147,10 +143,6 @@ test('features carry the types of their values', () => {
     readonly deviation: number | null;
     readonly deviation_by_function: number | null;
     readonly deviation_typed: number | null;
-    readonly last_cities: readonly string[] | null;
-    readonly first_times: readonly Micros[] | null;
-    readonly last_ids: readonly bigint[];
-    readonly last_numbers: readonly number[];
     readonly cheapest: string | null;
     readonly kind_of_most: 'a' | 'b' | null;
     readonly number_at: number | null;
@@ -237,18 +229,6 @@ test('wrong fields, wrong value types and wrong windows do not compile', () => {
       v: f.variance((e) => e.at, { type: z.iso.datetime() }),
       // @ts-expect-error sums have no population
       w: f.sum('price', { population: true }),
-      // @ts-expect-error lists have a length
-      ba: f.lastN('city'),
-      // @ts-expect-error the length is a number
-      bb: f.lastN('city', '5'),
-      // @ts-expect-error a list of lists
-      bc: f.firstN('tags', 5),
-      // @ts-expect-error the default of a list is a list
-      bd: f.firstN('city', 5).default('a'),
-      // @ts-expect-error of its element's type
-      be: f.firstN('city', 5).default([1]),
-      // @ts-expect-error distinct or not
-      bf: f.firstN('city', 5, { distinct: 'yes' }),
       // @ts-expect-error minBy needs a y
       o: f.minBy('city'),
       // @ts-expect-error no such field to order by

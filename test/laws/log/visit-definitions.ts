@@ -96,6 +96,13 @@ const visits = featureView('visitor_visits', {
       .where((e) => e.x !== null)
       .over('1d', { ago: '1d' }),
     first_2_s_each_or: f.firstN('s', 2, { distinct: true }).over('2h').default(['none']),
+    distinct_n_50m: f.distinct('n', { limit: 3 }).over('50m', { hop: '7m' }),
+    top_2_s_50m: f.topK('s', 2).over('50m', { hop: '7m' }),
+    top_3_p: f.topK('p', 3, { limit: 4 }),
+    distinct_s_before: f
+      .distinct('s')
+      .where((e) => e.x !== null)
+      .over('1d', { ago: '1d' }),
     odd: f.sum(
       (e) => {
         if (e.n === 13) throw new Error('unlucky');
