@@ -257,7 +257,7 @@ export const ERROR_CODES = {
     'spine-null-key': 'A label has no value for a join key.',
     'spine-bad-key': 'A join key of a label is none of its type.',
     'spine-bad-time': 'The time of a label is none.',
-    'spine-bad-request': 'The request id of a label is none.',
+    'spine-bad-request': 'The request id of a label, or a value of its request, is none.',
     'spine-invalid': 'The file of labels has several kinds of faults: all are listed.',
     'feature-column-clash': 'Two columns of the training set would have one name.',
     'out-folder-missing': 'The folder of the file to write is not there.',

@@ -76,7 +76,9 @@ class Trial {
 
   constructor(options: TryOptions, duckdb: DuckDb, memory: SweepMemory, signal: AbortSignal) {
     const { timeColumn, timeZone, timeAt, spillDir, clock } = options;
-    const service = options.spine === undefined ? plainViews(options.service) : options.service;
+    // What a service derives takes requests, which labels need not have.
+    const given = { ...options.service, request: undefined, derived: undefined };
+    const service = options.spine === undefined ? plainViews(given) : given;
     this.#options = options;
     this.#reading = { service, timeColumn, timeZone, timeAt, mode: 'event-time', reader: null, spillDir, clock };
     this.#duckdb = duckdb;

@@ -15,6 +15,9 @@ import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot } from './comparison-plot.ts';
 import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
+import { deriveRows } from './derive-rows.ts';
+import { derivedBlock, derivesRows } from './feature-columns.ts';
+import { emptyCounts } from '../admission/log-counts.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
@@ -169,15 +172,24 @@ class TrainingExport {
       ? this.#readTimes(spine)
       : this.#readRequests(spine));
 
+    const own = derivesRows(this.#options) ? await this.#derived(spine, reading) : null;
     const read: { reading: BlockReading; errors: CountedError[] }[] = [];
-    for (const block of reading.blocks)
+    for (const block of own === null ? reading.blocks : [...reading.blocks, own])
       read.push({ reading: block, errors: await countErrors(this.#duckdb, block.table, this.#signal) });
     if (onError !== 'null') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
     const views: ManifestView[] = [];
     for (const block of read) views.push(await this.#manifestView(block.reading, block.errors, spine));
+    const derived = own === null ? undefined : views.pop();
     const split = splitOf(this.#options);
-    const written = await writeTrainingSet(this.#duckdb, output, spine, reading, split, this.#signal);
+    const written = await writeTrainingSet(
+      this.#duckdb,
+      output,
+      spine,
+      { ...reading, blocks: read.map((block) => block.reading) },
+      split,
+      this.#signal,
+    );
     const manifest: TrainingManifest = {
       format: 1,
       millrace: RELEASE.version,
@@ -201,6 +213,15 @@ class TrainingExport {
       },
       ...(spine.sample === null ? {} : { sample: spine.sample }),
       views,
+      ...(derived === undefined
+        ? {}
+        : {
+            derived: {
+              tag: service.derivedTag ?? '',
+              request: spine.given.map(({ column }) => column.name),
+              features: derived.features,
+            },
+          }),
       sources: reading.sources,
       cuts: Object.fromEntries(cuts),
       ...(comparison === null ? {} : { comparison }),
@@ -265,6 +286,13 @@ class TrainingExport {
     const reading = mode === 'event-time' ? eventTime : asServed;
     invariant(reading !== null, 'nothing was read');
     return { reading: pinnedAs(reading, asServed), cuts, comparison };
+  }
+
+  /** What the service derives, read as one more of its blocks. */
+  async #derived(spine: PreparedSpine, reading: Reading): Promise<BlockReading> {
+    const { service } = this.#options;
+    const table = await deriveRows({ service, duckdb: this.#duckdb, signal: this.#signal }, spine, reading);
+    return { block: derivedBlock(service), table, counts: emptyCounts(), rowsWithoutState: 0 };
   }
 
   /** Labels of requests, from the serving log. */

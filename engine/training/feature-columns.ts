@@ -1,6 +1,8 @@
 import type { CompiledService, ServiceBlock } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { blockText } from '../define/service-blocks.ts';
+import { invariant } from '../errors/millrace-error.ts';
+import type { TrainingOptions } from './training-types.ts';
 import type { SpineFault } from './spine-faults.ts';
 
 /** A feature's place in the output. */
@@ -31,6 +33,47 @@ export function featureColumns(service: CompiledService, ofRequests = false): Fe
     const features = block.view.layout.features.map((feature) => columnOf(feature, true));
     return ofRequests ? [...features, ...READ_COLUMNS.map((column) => columnOf(column, false))] : features;
   });
+}
+
+/** Whether an export has what its service derives: it is computed of what was known, not of what was served. */
+export function derivesRows({ mode, service }: Pick<TrainingOptions, 'mode' | 'service'>): boolean {
+  return mode === 'event-time' && (service.derived ?? []).length > 0;
+}
+
+const own = new WeakMap<CompiledService, ServiceBlock>();
+
+/** What a service derives, as if it were one more of its blocks: under its own name, of no entity. */
+export function derivedBlock(service: CompiledService): ServiceBlock {
+  const found = own.get(service);
+  if (found !== undefined) return found;
+  const [first] = service.blocks;
+  invariant(first !== undefined, `service "${service.name}" has no views`);
+  const features = (service.derived ?? []).map(
+    ({ name, type }): FeatureLayout => ({
+      name,
+      aggregate: 'derived',
+      slot: -1,
+      windowUs: null,
+      hopUs: null,
+      result: type,
+      nullable: true,
+    }),
+  );
+  const layout = { ...first.view.layout, view: service.name, keys: [], features };
+  const block: ServiceBlock = { name: service.name, view: { ...first.view, name: service.name, layout }, columns: [] };
+  own.set(service, block);
+  return block;
+}
+
+/** The columns of what a service derives: `<service>__<feature>`. */
+export function derivedColumns(service: CompiledService): FeatureColumn[] {
+  const block = derivedBlock(service);
+  return block.view.layout.features.map((feature) => ({
+    block,
+    feature,
+    isFeature: true,
+    column: `${block.name}__${feature.name}`,
+  }));
 }
 
 /** Output names that would be written twice. Names are compared as Parquet readers do that ignore case. */

@@ -15,6 +15,7 @@ import type { SpinePlace } from './spine-labels.ts';
 /** What a column is for, in messages; of a join key see `labelReadings`. */
 export const TIME_PURPOSE = 'the label time';
 export const REQUEST_PURPOSE = 'the request id';
+export const GIVEN_PURPOSE = 'a value of the request';
 
 /** A column that is needed, and how it is understood. */
 export interface LabelColumn {
@@ -26,6 +27,8 @@ export interface LabelColumn {
   /** What to do about a value that is refused, where there is more to do than to correct it. */
   readonly remedyOf?: TimeReading['remedyOf'] | undefined;
   readonly areDates?: TimeReading['areDates'] | undefined;
+  /** Whether a row may have none. */
+  readonly nullable?: true | undefined;
   /** Its column in the table of what was read. */
   readonly staged: string;
 }
@@ -37,12 +40,14 @@ export interface LabelReadings {
   readonly request: LabelColumn | null;
   /** Per place, per key. */
   readonly keys: readonly (readonly (LabelColumn | null)[])[];
+  /** What else a service is given with a request. Default: nothing. */
+  readonly given?: readonly LabelColumn[] | undefined;
   readonly faults: readonly SpineFault[];
 }
 
 /** The columns to read, each once per use. */
-export function columnsToRead({ time, request, keys }: LabelReadings): LabelColumn[] {
-  return [time, request, ...keys.flat()].filter((column) => column !== null);
+export function columnsToRead({ time, request, keys, given = [] }: LabelReadings): LabelColumn[] {
+  return [time, request, ...keys.flat(), ...given].filter((column) => column !== null);
 }
 
 /** Finds the label time (where one is named) and every join key among the spine's columns. */
@@ -107,7 +112,8 @@ function keyReading(column: SpineColumn, type: ScalarType, rule: TimeRule): KeyR
   };
 }
 
-function columnFault(
+/** A fault of a column as a whole. */
+export function columnFault(
   code: MillraceErrorCode,
   { name }: SpineColumn,
   purpose: string,
@@ -117,7 +123,7 @@ function columnFault(
 }
 
 /** A column as it is, or where its type does not fit and no row has a value, as one of text: it fits everything, as in a history. */
-async function fitting(
+export async function fitting(
   duckdb: DuckDb,
   column: SpineColumn,
   fits: (column: SpineColumn) => boolean,

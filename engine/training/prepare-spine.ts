@@ -1,9 +1,10 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { columnClashes, type FeatureColumn, featureColumns } from './feature-columns.ts';
+import { columnClashes, derivedColumns, derivesRows, type FeatureColumn, featureColumns } from './feature-columns.ts';
+import { givenColumns } from './given-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedPlaces, requestLabels, requestReadings } from './request-labels.ts';
 import type { ManifestGrid } from './grid.ts';
-import { labelReadings, type LabelReadings, outputColumns } from './label-columns.ts';
+import { type LabelColumn, type LabelReadings, labelReadings, outputColumns } from './label-columns.ts';
 import { type TimeAt, timeRule } from './label-time.ts';
 import type { LoadedGrid } from './load-grid.ts';
 import { loadSpine } from './load-spine.ts';
@@ -43,6 +44,8 @@ export interface PreparedSpine {
   readonly grid: ManifestGrid | null;
   /** Which entities it is of, where not of all. */
   readonly sample: ManifestSample | null;
+  /** What of the rows is given with their requests. */
+  readonly given: readonly LabelColumn[];
   /** The columns the service adds. */
   readonly features: readonly FeatureColumn[];
 }
@@ -113,7 +116,8 @@ export async function sortSpine(
       ? await sortLabels(duckdb, places, signal)
       : await requestLabels(duckdb, places, readings, signal);
   // Labels have what they need of it.
-  if (!of.isRead) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
+  const { given = [] } = readings;
+  if (!of.isRead && given.length === 0) await duckdb.run(`DROP TABLE ${READ_TABLE}`);
   return {
     ...of,
     rows,
@@ -124,6 +128,7 @@ export async function sortSpine(
     requestColumn,
     grid,
     sample,
+    given,
     keyed: new Set(requestColumn === null ? places : keyedPlaces(columns, places)),
     features,
   };
@@ -144,20 +149,29 @@ export async function stageSpine(
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...places.flatMap((place) => place.columns)]);
+  if (derivesRows(options)) for (const { spec } of options.service.request ?? []) special.add(spec.name);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
   const loaded = await load(special, said.timeZone);
   const { path, columns, grid } = loaded;
   const names = columns.map((column) => column.name);
   const requestColumn = grid === null ? requestColumnOf(options, columns, places, timeColumn) : null;
-  const readings =
+  const read =
     requestColumn === null
       ? await labelReadings(duckdb, columns, places, grid === null ? timeColumn : null, rule)
       : await requestReadings(duckdb, columns, places, requestColumn, rule);
-  const features = featureColumns(options.service, requestColumn !== null);
+  // Rows that are made have no request: what one has to give is missing.
+  const asked = derivesRows(options) ? (options.service.request ?? []) : [];
+  const { given, faults: ofGiven } = await givenColumns(duckdb, grid === null ? columns : [], asked);
+  const readings: LabelReadings = { ...read, given };
+  const features = [
+    ...featureColumns(options.service, requestColumn !== null),
+    ...(derivesRows(options) ? derivedColumns(options.service) : []),
+  ];
   const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
   const staged = await stageLabels(duckdb, readings, fraction, signal);
   const faults = [
     ...readings.faults,
+    ...ofGiven,
     ...staged.faults,
     ...(grid === null ? [] : timeClash(names, timeColumn)),
     ...columnClashes(grid === null ? names : [...names, timeColumn], features),

@@ -5,6 +5,7 @@ import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ManifestGrid } from './grid.ts';
 import { entitiesOfText } from './load-grid.ts';
+import { derivesRows } from './feature-columns.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import type { ManifestView, TrainingManifest, TrainingMode } from './training-types.ts';
 
@@ -38,6 +39,10 @@ export function checkRepeatable(
     before.delete(text);
   }
   for (const text of before.keys()) changed.push(`${text}: no longer part of the service`);
+  const tagThen = manifest.derived?.tag ?? null;
+  const tagNow = derivesRows({ mode, service }) ? (service.derivedTag ?? null) : null;
+  if (tagThen !== tagNow)
+    changed.push(`what the service derives: then ${tagThen ?? 'nothing'}, now ${tagNow ?? 'nothing'}`);
   const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
   if (gridText(manifest.spine.grid) !== gridText(spine.grid))
     changed.push(`rows: then ${gridText(manifest.spine.grid)}, now ${gridText(spine.grid)}`);

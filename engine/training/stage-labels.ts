@@ -1,4 +1,4 @@
-import { BIGINT, BOOLEAN, type DuckDBType, type DuckDBValue, VARCHAR } from 'duckdb';
+import { BIGINT, BOOLEAN, DOUBLE, type DuckDBType, type DuckDBValue, VARCHAR } from 'duckdb';
 import type { MillraceErrorCode } from '../errors/error-codes.ts';
 import { numbersAsWritten } from '../contract/numbers-as-written.ts';
 import { refusal } from '../values/convert.ts';
@@ -7,7 +7,14 @@ import type { DuckDb } from '../duckdb/duckdb.ts';
 import { rawColumn } from '../duckdb/raw-column.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import { type Decode, type ValueColumn, valueColumn } from '../history/value-column.ts';
-import { columnsToRead, type LabelColumn, type LabelReadings, REQUEST_PURPOSE, TIME_PURPOSE } from './label-columns.ts';
+import {
+  columnsToRead,
+  type LabelColumn,
+  type LabelReadings,
+  GIVEN_PURPOSE,
+  REQUEST_PURPOSE,
+  TIME_PURPOSE,
+} from './label-columns.ts';
 import { READ_TABLE, ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
 import { isSampled, sampledBy } from './sample.ts';
 import type { SpineFault } from './spine-faults.ts';
@@ -110,8 +117,9 @@ export function stagedForm(type: ScalarType): StagedForm {
       return { type: BIGINT, store: asIs };
     case 'int':
     case 'timestamp':
-    case 'double':
       return { type: BIGINT, store: asBigint };
+    case 'double':
+      return { type: DOUBLE, store: asIs };
   }
 }
 
@@ -149,6 +157,7 @@ class StagedColumn {
     this.#rows = rows;
     const values = this.#values;
     this.#read(chunk, column, values, this.#onFault);
+    if (this.label.nullable === true) return;
     for (let row = 0; row < chunk.rowCount; row++) if (values[row] === null) this.#note(this.#nulls, row, 'null');
   }
 
@@ -157,16 +166,18 @@ class StagedColumn {
   }
 
   stored(row: number): DuckDBValue {
-    return this.form.store(this.#values[row]);
+    const value = this.#values[row];
+    return value === null ? null : this.form.store(value);
   }
 
   /** Null passes: it has a fault of its own. */
   #decoder(): Decode {
-    const { reading, remedyOf, column } = this.label;
+    const { reading, remedyOf, column, nullable = false } = this.label;
     const isJson = column.raw.door === 'json';
     return (raw, reasons) => {
       if (raw === null) return null;
       const given: unknown = isJson ? JSON.parse(raw as string) : raw;
+      if (given === null && nullable) return null;
       const value = given === null ? undefined : reading.convert(given);
       if (value !== undefined) return value;
       const reason = refusal(reading, given);
@@ -191,7 +202,8 @@ class StagedColumn {
   faults(): SpineFault[] {
     const { column, purpose } = this.label;
     const isTime = purpose === TIME_PURPOSE;
-    const ofColumn = isTime ? 'spine-bad-time' : purpose === REQUEST_PURPOSE ? 'spine-bad-request' : null;
+    const isRequest = purpose === REQUEST_PURPOSE || purpose === GIVEN_PURPOSE;
+    const ofColumn = isTime ? 'spine-bad-time' : isRequest ? 'spine-bad-request' : null;
     const fault = ({ count, first, what, remedy }: FaultyRows, code: MillraceErrorCode, usual: string): SpineFault[] =>
       count === 0
         ? []

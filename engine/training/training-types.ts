@@ -197,6 +197,15 @@ export interface ManifestLogged {
   }[];
 }
 
+/** What a service derived of what was read for its views, of the rows' requests and of their times. */
+export interface ManifestDerived {
+  /** Stands for the code of it. */
+  readonly tag: string;
+  /** The columns of the spine that were given with requests. */
+  readonly request: readonly string[];
+  readonly features: readonly ManifestFeature[];
+}
+
 /** The log one source was read from. */
 export interface ManifestSource {
   readonly source: string;
@@ -245,6 +254,8 @@ export interface TrainingManifest {
   /** Which entities it is of, where not of all. */
   readonly sample?: ManifestSample | undefined;
   readonly views: readonly ManifestView[];
+  /** What the service derived of them, where it does and the mode is by event time. */
+  readonly derived?: ManifestDerived | undefined;
   readonly sources: readonly ManifestSource[];
   /** How the two modes differ over this spine, where that was asked for. */
   readonly comparison?: ModeComparison | undefined;

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DuckDBListValue } from 'duckdb';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { blockOf } from '../../engine/define/service-blocks.ts';
@@ -88,18 +87,13 @@ function exported(more: Partial<TrainingOptions>): Promise<TrainingManifest> {
   });
 }
 
-/** A list of texts as the engine carries it; all else as it is. */
-function listText(value: unknown): unknown {
-  return value instanceof DuckDBListValue ? JSON.stringify(value.items) : value;
-}
-
 /** Holds a training set of the customers, in their order, to cells that were served. */
 async function expectSet(expected: readonly (readonly Cell[])[]): Promise<void> {
   const { rows } = await readParquet(join(world.folder, 'set.parquet'));
   expect(rows).toHaveLength(expected.length);
   for (const [at, row] of rows.entries())
     for (const [index, { name, result }] of view.layout.features.entries())
-      expect([name, listText(row[`spending__${name}`])]).toEqual([name, expectedCell(result, expected[at]![index]!)]);
+      expect([name, row[`spending__${name}`]]).toEqual([name, expectedCell(result, expected[at]![index]!)]);
 }
 
 test(`what is served is what HTTP, training sets, the log and audits have, to the bit (seed ${seed})`, async () => {

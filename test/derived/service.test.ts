@@ -1,6 +1,13 @@
 import { entity, featureService, featureView, source } from 'millrace';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CompiledService } from '../../engine/define/compiled-view.ts';
+import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
+import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
+import { readParquet } from '../training/training-fixture.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { createClient, type FeatureClient } from '../../engine/online/client.ts';
@@ -45,10 +52,12 @@ const model = featureService('model', {
 
 let world: ParityWorld & { close(): Promise<void> };
 let client: FeatureClient;
+let service: CompiledService;
 const failed: (DerivedFailed | ServiceDerivedFailed)[] = [];
 
 beforeAll(async () => {
-  const { views } = await compileDefinitions(definitionsInMemory([traffic, model], '/'));
+  const { views, services } = await compileDefinitions(definitionsInMemory([traffic, model], '/'));
+  service = services.get('model')!;
   world = await openWorld(inject('stack').databaseUrl, { view: views.get('traffic')!, nowUs: NOW_US });
   const land = (id: string, at: string, weight: bigint): void =>
     world.append(0, [
@@ -136,4 +145,95 @@ test('a request that is not what the service asks for is refused by name, and no
     message: expect.stringContaining('chairs'),
   });
   await expect(client.getService(model, keys, undefined as never)).rejects.toMatchObject({ code: 'invalid-request' });
+});
+
+function exported(more: Partial<TrainingOptions> = {}): Promise<TrainingManifest> {
+  return exportTrainingSet({
+    service,
+    spine: join(world.folder, 'labels.csv'),
+    out: join(world.folder, 'set.parquet'),
+    mode: 'event-time',
+    onError: 'null',
+    overwrite: true,
+    pool: world.pool,
+    reader: world.reader,
+    archiveDir: null,
+    spillDir: world.folder,
+    clock: world.clock,
+    ...more,
+  });
+}
+
+const AT = formatDateTime(NOW_US);
+const labels = (head: string, ...rows: readonly string[]): Promise<void> =>
+  writeFile(join(world.folder, 'labels.csv'), `${head}\n${rows.join('\n')}\n`);
+
+test('a training set derives the same of the same, with requests in columns of the spine', async () => {
+  const pairs = [
+    ['LAS', 'PHL'],
+    ['PHL', 'LAS'],
+    ['BIG', 'LAS'],
+    ['nowhere', 'BIG'],
+  ] as const;
+  await labels(
+    'origin,destination,event_timestamp,seats,note,label',
+    ...pairs.map(([from, to], index) => `${from},${to},${AT},${180 + index},n${index},${index}`),
+  );
+  const manifest = await exported();
+  const { rows } = await readParquet(join(world.folder, 'set.parquet'));
+  for (const [index, [origin, destination]] of pairs.entries()) {
+    const request = { seats: 180 + index, note: `n${index}` };
+    const { model: own } = await client.getService(model, { origin, destination }, { request, at: NOW_US });
+    const row = rows[index]!;
+    const { ratio, seats_a_flight, heavier, hour } = own.values;
+    expect([
+      row['model__ratio'],
+      row['model__seats_a_flight'],
+      row['model__heavier'],
+      Number(row['model__hour']),
+    ]).toEqual([ratio, seats_a_flight, heavier, hour]);
+    expect(row['model__told']).toEqual(own.values.told);
+    expect(row['label']).toBeDefined();
+  }
+  expect(manifest.views.map(({ view, role }) => [view, role])).toEqual([
+    ['traffic', 'from'],
+    ['traffic', 'to'],
+  ]);
+  expect(manifest.derived).toMatchObject({ tag: service.derivedTag, request: ['seats', 'note'] });
+  const ofErrors = Object.fromEntries(manifest.derived!.features.map(({ name, errors }) => [name, errors]));
+  expect(ofErrors).toMatchObject({
+    ratio: {},
+    seats_a_flight: { 'derived-failed': 1 },
+    heavier: { 'input-error': 2 },
+  });
+  const again = await exported({ repeatOf: manifest });
+  expect(again.sha256).toBe(manifest.sha256);
+  await expect(exported({ repeatOf: manifest, service: { ...service, derivedTag: 'another' } })).rejects.toMatchObject({
+    code: 'training-set-changed',
+  });
+});
+
+test('a request that a spine lacks or has wrong is named, and one that may be left out is not missed', async () => {
+  await labels('origin,destination,event_timestamp', `LAS,PHL,${AT}`);
+  await expect(exported()).rejects.toMatchObject({
+    code: 'spine-column-missing',
+    message: expect.stringContaining('seats'),
+  });
+  await labels('origin,destination,event_timestamp,seats', `LAS,PHL,${AT},1`, `LAS,PHL,${AT},0`);
+  await expect(exported()).rejects.toMatchObject({
+    code: 'spine-bad-request',
+    message: expect.stringMatching(/"seats" \(a value of the request\), row 2: expected an integer .*received/),
+  });
+  await labels('origin,destination,event_timestamp,seats', `LAS,PHL,${AT},3`);
+  await exported();
+  const { rows } = await readParquet(join(world.folder, 'set.parquet'));
+  expect(rows[0]!['model__seats_a_flight']).toBe(1.5);
+});
+
+test('as it was served a training set has what the views answered', async () => {
+  await labels('origin,destination,event_timestamp', `LAS,PHL,${AT}`);
+  const manifest = await exported({ mode: 'as-served' });
+  expect(manifest.derived).toBeUndefined();
+  const { rows } = await readParquet(join(world.folder, 'set.parquet'));
+  expect(Object.keys(rows[0]!).filter((name) => name.startsWith('model__'))).toEqual([]);
 });
