@@ -1,4 +1,3 @@
-import type { FieldPlan } from '../contract/field-plan.ts';
 import type { DerivedPlan } from '../derived/derive-step.ts';
 import { functionText } from '../code/function-text.ts';
 import { storedField } from '../contract/stored-field.ts';
@@ -15,21 +14,14 @@ import type { FeatureService, ServiceMember } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { columnFault, nameFault } from './names.ts';
 import { type ProbedService, probeService } from './probe-service.ts';
-import { readDerived } from './read-derived.ts';
-import { readRequestFields } from './request-fields.ts';
 import { blockOf } from './service-blocks.ts';
+import { type ServiceParts, servicePartsOf, viewOf } from './service-parts.ts';
 import { keyColumns } from './view-role.ts';
 
 /** What services are made of. */
 interface Parts {
   readonly views: ReadonlySet<FeatureView>;
   readonly entities: ReadonlyMap<Entity, readonly KeyPlan[]>;
-}
-
-/** What a service has of its own, judged. */
-export interface ServiceParts {
-  readonly request: readonly FieldPlan[];
-  readonly derived: readonly DerivedPlan[];
 }
 
 /** Judges services, and reports what is wrong with them. */
@@ -44,21 +36,6 @@ export function checkServices(
       checkService(service, parts, faultReporter(faults, 'feature service', service.name)),
     ]),
   );
-}
-
-/** What a service has of its own, by its definition alone; `keysOf` says the join keys of a view. Faults go to `report`. */
-export function servicePartsOf(
-  service: FeatureService,
-  keysOf: (view: FeatureView) => readonly { readonly name: string }[],
-  report: ReportFault,
-): ServiceParts {
-  const columns = new Set(
-    service.views.flatMap((member) =>
-      keyColumns(keysOf(viewOf(member)), member.kind === 'view-role' ? member.columns : {}),
-    ),
-  );
-  const derived = readDerived(service.derived ?? [], 'derived', new Map(), report);
-  return { request: readRequestFields({ request: service.request ?? null }, columns, report), derived };
 }
 
 /** Runs what services derive on samples, where their views are sound. */
@@ -114,10 +91,6 @@ export function derivedTag(
 function hushedWhere(blocks: CompiledService['blocks'], plans: readonly DerivedPlan[]): readonly DerivedPlan[] {
   const isSensitive = blocks.some(({ view }) => (view.source.sensitive ?? []).length > 0);
   return isSensitive ? plans.map((plan) => ({ ...plan, hushed: true as const })) : plans;
-}
-
-function viewOf(member: ServiceMember): FeatureView {
-  return member.kind === 'view-role' ? member.view : member;
 }
 
 function checkService(service: FeatureService, parts: Parts, report: ReportFault): ServiceParts {

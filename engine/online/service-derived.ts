@@ -1,8 +1,8 @@
-import { servicePartsOf } from '../define/compile-service.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
 import type { FeatureService } from '../define/feature-service.ts';
 import { requestReader } from '../define/request-fields.ts';
 import { seenOfAll } from '../define/seen-values.ts';
+import { servicePartsOf } from '../define/service-parts.ts';
 import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
 import { type Cell, CellError } from '../values/cell.ts';
