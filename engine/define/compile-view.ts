@@ -12,10 +12,10 @@ import type { FeatureView } from './feature-view.ts';
 import { readDerived } from './read-derived.ts';
 import type { FeatureLayout, ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
+import { checkColumns } from './check-columns.ts';
 import { createPrepare, keyReader } from './prepare.ts';
 import { hushedPrepare } from './sensitive-view.ts';
 import {
-  checkColumns,
   declaredType,
   type FeaturePlan,
   type InputPlan,

@@ -9,7 +9,7 @@ import type { SourceCompilation } from './compile-source.ts';
 import type { ReportFault } from './definition-fault.ts';
 import type { Feature, RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
-import { columnNameFault, SQL_VIEW_COLUMNS } from './names.ts';
+import { columnNameFault } from './names.ts';
 import type { JsonTree } from '../values/json-values.ts';
 import { canBeKey, type ResultType } from '../values/result-type.ts';
 import { checkKey, checkOptions, isLimited } from './aggregate-options.ts';
@@ -150,19 +150,6 @@ export function readFeatures(
   return plans;
 }
 
-/** A training set has a column for each feature, too. */
-export function checkColumns(features: number, keys: number, report: ReportFault): void {
-  const most = MOST_COLUMNS - keys - SQL_VIEW_COLUMNS.length;
-  if (features > most) {
-    report(
-      'too-many-features',
-      'features',
-      `${features} features, at most ${most} are allowed: the SQL view of a feature view has a column for each, and Postgres has ${MOST_COLUMNS} at most`,
-      'Divide them among several views; a service takes several.',
-    );
-  }
-}
-
 /** By feature: what its functions give, and what it is, where their schemas were read before. */
 export type KnownInputs = ReadonlyMap<string, KnownInput>;
 
@@ -296,9 +283,6 @@ function readCategories(
 function knownType(input: string | RowFunction, known: ScalarType | null | undefined): ScalarType | null {
   return typeof input === 'function' ? (known ?? null) : null;
 }
-
-/** Columns of a Postgres table or view. */
-const MOST_COLUMNS = 1600;
 
 function plan(
   name: string,
