@@ -14,8 +14,7 @@ import type { JsonTree } from '../values/json-values.ts';
 import { canBeKey, type ResultType } from '../values/result-type.ts';
 import { checkKey, checkOptions, isLimited } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
-import { readQuantiles, type QuantilesPlan } from './read-quantiles.ts';
-import { readStandardError } from './read-standard-error.ts';
+import { readSketch, type SketchPlan } from './read-sketch.ts';
 import { readWindow, type Window } from './read-window.ts';
 import { type AggregateName, DEFAULT_LIMIT, type PartialKind, type SlotLayout } from './view-layout.ts';
 
@@ -23,11 +22,6 @@ import { type AggregateName, DEFAULT_LIMIT, type PartialKind, type SlotLayout } 
 export interface InputPlan {
   readonly type: ScalarType;
   readonly from: string | RowFunction;
-}
-
-interface SketchPlan extends Partial<QuantilesPlan> {
-  /** Of `approxDistinct`. */
-  readonly hashes?: number | undefined;
 }
 
 /** A feature judged and resolved. */
@@ -199,15 +193,6 @@ function readFeature(
   const sketch = readSketch(feature, path, report);
   if (sketch === null) return null;
   return { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
-}
-
-/** What a sketch keeps, and which quantiles are read of it; null where it is told faultily. */
-function readSketch(feature: Feature, path: string, report: ReportFault): SketchPlan | null {
-  const partial = partialOf[feature.aggregate];
-  if (partial === 'quantiles') return readQuantiles(feature, path, report);
-  if (partial !== 'approxDistinct') return {};
-  const hashes = readStandardError(feature.error, path, report);
-  return hashes === null ? null : { hashes };
 }
 
 function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
