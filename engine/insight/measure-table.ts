@@ -9,6 +9,7 @@ import { curveOf } from './curve.ts';
 import { distributionOf } from './distribution.ts';
 import { readValues } from './feature-values.ts';
 import type { Label } from './label-kind.ts';
+import { numbersOf, type RowValues } from './row-columns.ts';
 import { strengthOf } from './strength.ts';
 import type { TriedFeature } from './try-report.ts';
 
@@ -41,22 +42,43 @@ export async function measureTable(
     signal.throwIfAborted();
     const values = await readValues(duckdb, { table, column: `f${index}`, type: result }, rows, signal);
     const isHashed = isSensitive(name);
-    const isHidden = isHashed && values.kind === 'number';
     const ofFeature = errors.filter((error) => error.feature === index);
     const failed = ofFeature.reduce((sum, error) => sum + error.rows, 0);
-    measured.push({
-      column: `${block}__${name}`,
-      block,
-      feature: name,
-      type: nameOfType(result),
-      rows: counted.rows,
-      nulls: counted.features[index]!.nulls + (defaulted?.[index] ?? 0) - failed,
-      errors: Object.fromEntries(ofFeature.map((error) => [error.code, error.rows])),
-      distribution: distributionOf(values, isHashed),
-      strength: label === null ? null : strengthOf(values, label),
-      curve: label === null || isHidden ? null : curveOf(values, label, (category) => shownIf(isHashed, category)),
-      absence: label === null ? null : absenceOf(values, label),
-    });
+    const add = (item: string, type: string, of: RowValues): void => {
+      const isHidden = isHashed && of.kind === 'number';
+      measured.push({
+        column: `${block}__${name}${item}`,
+        block,
+        feature: `${name}${item}`,
+        type,
+        rows: counted.rows,
+        nulls: counted.features[index]!.nulls + (defaulted?.[index] ?? 0) - failed,
+        errors: Object.fromEntries(ofFeature.map((error) => [error.code, error.rows])),
+        distribution: distributionOf(of, isHashed),
+        strength: label === null ? null : strengthOf(of, label),
+        curve: label === null || isHidden ? null : curveOf(of, label, (category) => shownIf(isHashed, category)),
+        absence: label === null ? null : absenceOf(of, label),
+      });
+    };
+    add('', nameOfType(result), values);
+    for (const item of numbersOfList(result, values)) {
+      const sql = `CAST(json_extract_string(f${index}, '$[${item}]') AS DOUBLE)`;
+      const ofItem = await numbersOf(duckdb, table, sql, rows, signal);
+      add(`[${item}]`, 'number', { kind: 'number', values: ofItem });
+    }
   }
   return { rows: counted.rows, features: measured };
 }
+
+/** A list with more numbers is told by its size alone. */
+const MOST_ITEMS = 8;
+
+/** Which numbers of a list are measured each by itself: of one that has the same few everywhere, as quantiles, all of them. Its size tells nothing. */
+function numbersOfList(type: ResultType, values: RowValues): readonly number[] {
+  if (type.kind !== 'list' || values.kind !== 'collection' || !NUMBERS.has(type.item.kind)) return [];
+  const sizes = new Set(values.sizes.filter((size) => !Number.isNaN(size)));
+  const [size = 0] = sizes;
+  return sizes.size === 1 && size <= MOST_ITEMS ? Array.from({ length: size }, (_, item) => item) : [];
+}
+
+const NUMBERS: ReadonlySet<ResultType['kind']> = new Set(['int', 'int64', 'decimal', 'double']);

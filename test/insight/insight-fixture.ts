@@ -71,7 +71,7 @@ const open = source('open', { schema, eventTime: 'at', eventId: 'id', history: {
 const derived = featureView('derived', {
   entity: shop,
   source: open,
-  features: (f) => ({ sales: f.count(), cities: f.lastN('city', 3) }),
+  features: (f) => ({ sales: f.count(), cities: f.lastN('city', 3), spread: f.quantiles('items', [0, 1]) }),
   derived: (d) => ({
     is_odd: d.boolean((v) => v.sales % 2 === 1),
     hour: d.int((_, { at }) => Math.floor(at / 3.6e9) % 24),

@@ -244,6 +244,16 @@ test('lists and derived features are tried as in a training set; errors in place
     nulls: 2,
     distribution: { kind: 'collection', sizes: { min: 1, max: 3 }, distinct: 4 },
   });
+  // A list that has the same few numbers everywhere is told number by number.
+  expect(featureOf(report, 'derived__spread').distribution).toMatchObject({ sizes: { min: 2, max: 2 } });
+  expect(featureOf(report, 'derived__spread[0]')).toMatchObject({
+    nulls: 1,
+    distribution: { quantiles: { p50: expect.closeTo(1, 1) } },
+  });
+  expect(featureOf(report, 'derived__spread[1]').distribution).toMatchObject({
+    quantiles: { max: expect.closeTo(5, 1) },
+  });
+  expect(report.features.map(({ column }) => column)).not.toContain('derived__cities[0]');
   expect(featureOf(report, 'derived__is_odd').distribution).toMatchObject({
     top: [
       { value: 'false', rows: 20 },
