@@ -185,6 +185,10 @@ export const viewsResponseSchema = z
             nullable: z.boolean(),
             window_us: z.number().nullable(),
             ago_us: z.number().openapi({ description: 'How long before the read the window ends.', example: 0 }),
+            default: z.unknown().openapi({
+              description: 'What a read gives where there is nothing, as it would stand among values; null: null.',
+              example: 0,
+            }),
             tag: z.string().nullable().openapi({
               description:
                 'What the feature means: the same in every version for as long as that stays the same. Null of a version from before there were tags.',

@@ -197,6 +197,7 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
           nullable: feature.nullable,
           window_us: feature.windowUs,
           ago_us: feature.agoUs ?? 0,
+          default: feature.default ?? null,
           tag: tags?.features[feature.name] ?? null,
         })),
         published_at: publishedAtUs === null ? null : formatDateTime(publishedAtUs),

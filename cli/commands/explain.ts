@@ -116,14 +116,14 @@ function print(output: Output, explanation: Explanation): void {
 }
 
 function printFeature(output: Output, feature: ExplainedFeature): void {
-  const { name, aggregate, input, windowSeconds, hopSeconds, agoSeconds, value, replayed } = feature;
+  const { name, aggregate, input, windowSeconds, hopSeconds, agoSeconds, value, replayed, default: fill } = feature;
   const over =
     windowSeconds === null
       ? 'lifetime'
       : `over ${windowText(windowSeconds * 1_000_000, (agoSeconds ?? 0) * 1_000_000)}${hopSeconds === null ? '' : `, hop ${formatDuration(hopSeconds * 1_000_000)}`}`;
   output.line();
   output.line(
-    `${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''})${aggregate === 'derived' ? '' : ` ${over}`}`,
+    `${name} = ${shownCell(value)}   ${aggregate}(${input ?? ''})${aggregate === 'derived' ? '' : ` ${over}`}${fill === undefined ? '' : `, by default ${JSON.stringify(fill)}`}`,
   );
   if (!isDeepStrictEqual(value, replayed)) {
     const [held, logged] = shownCells(value, replayed);

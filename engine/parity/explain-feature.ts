@@ -36,7 +36,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   const { view, feature, state, replayed, maxRecords, maxTiles } = subject;
   const { layout } = view;
   if (isDerived(layout.features[feature]!)) return explainDerived(subject);
-  const { name, aggregate, windowUs, hopUs, agoUs, result } = layout.features[feature]!;
+  const { name, aggregate, windowUs, hopUs, agoUs, result, default: fill } = layout.features[feature]!;
   const tiles = tilesOf(subject);
   const behind = listedOf(subject, recordsOf(subject));
   const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
@@ -48,6 +48,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
     windowSeconds: windowUs === null ? null : windowUs / 1_000_000,
     hopSeconds: hopUs === null ? null : hopUs / 1_000_000,
     ...(agoUs === undefined ? {} : { agoSeconds: agoUs / 1_000_000 }),
+    ...(fill === undefined ? {} : { default: fill }),
     value: cellJson(result, cellOf(subject, state)),
     replayed: cellJson(result, cellOf(subject, replayed)),
     tiles: tiles.slice(0, maxTiles),

@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import type pg from 'pg';
 import type { CellJson } from '../values/cell-json.ts';
-import type { JsonValue } from '../values/json-values.ts';
+import type { JsonTree, JsonValue } from '../values/json-values.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import type { VersionCode } from '../define/version-code.ts';
@@ -71,6 +71,8 @@ export interface ExplainedFeature {
   readonly hopSeconds: number | null;
   /** How long before `asOf` its window ends; undefined: with it. */
   readonly agoSeconds?: number | undefined;
+  /** What is read where there is nothing, in its JSON form; undefined: null. */
+  readonly default?: NonNullable<JsonTree> | undefined;
   /** What readers get: the value, or the error that stands beside a null. */
   readonly value: CellJson;
   /** What a replay of the log gives; differs from `value` only where parity is broken. */

@@ -48,7 +48,7 @@ async function world(options: { largest?: boolean; dayBefore?: boolean } = {}): 
 /** With the number of purchases on the day before the last, too. */
 function withDayBefore(view: CompiledView): CompiledView {
   const [count] = view.layout.features;
-  const before = { ...count!, name: 'purchases_1d_before', agoUs: 24 * HOUR_US };
+  const before = { ...count!, name: 'purchases_1d_before', agoUs: 24 * HOUR_US, default: -1 };
   return { ...view, layout: { ...view.layout, features: [...view.layout.features, before] } };
 }
 
@@ -128,12 +128,14 @@ test('of a window of the past the tiles and the records it saw then, whole', asy
   const [count, , , before] = (await explain(run)).features;
   expect(count).toMatchObject({ value: 4 });
   expect(count).not.toHaveProperty('agoSeconds');
+  expect(count).not.toHaveProperty('default');
   expect(before).toMatchObject({
     name: 'purchases_1d_before',
     value: 5,
     replayed: 5,
     windowSeconds: 86_400,
     agoSeconds: 86_400,
+    default: -1,
     moreRecords: 0,
   });
   expect(before!.tiles.map(({ from, value }) => [from, value])).toEqual([

@@ -187,12 +187,16 @@ describe('the other routes', () => {
       keys: [{ name: 'shop', type: 'string' }],
       features: [
         { name: 'sales_1d', aggregate: 'count', type: 'int', nullable: false, window_us: 86_400_000_000, ago_us: 0 },
-        { name: 'last_channel', aggregate: 'last', type: 'enum', nullable: true, window_us: null },
+        { name: 'last_channel', aggregate: 'last', type: 'enum', nullable: true, window_us: null, default: null },
       ],
       lag: 0,
       entities: new Set(rows.map((row) => row['shop'])).size,
       entities_estimated: false,
     });
+    // As they stand among values: exact types as text.
+    const { features } = views[0] as { features: { name: string; default: unknown }[] };
+    const defaults = Object.fromEntries(features.map((feature) => [feature.name, feature.default]));
+    expect(defaults).toMatchObject({ price_or_1m: '-0.50', weight_or_1m: -1e-7, paid_or_1m: false, sales_1d: null });
   });
 
   it('lists entities, sources and services', async () => {

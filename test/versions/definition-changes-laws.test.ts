@@ -55,6 +55,12 @@ describe('a definition held to another', () => {
       /have to hold more: tiles of 1h for 8d/,
     ],
     [
+      'a default',
+      [['index.ts', `f.max('price').over('1d')`, `f.max('price').over('1d').default(-1)`]],
+      { featuresChanged: [{ name: 'price_1d', what: ['default none → -1'] }] },
+      null,
+    ],
+    [
       'another aggregate',
       [['index.ts', `f.max('price')`, `f.min('price')`]],
       { featuresChanged: [{ name: 'price_1d', what: ['aggregate max → min'] }] },

@@ -80,6 +80,11 @@ export const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
     },
     { type: 'int', build: (f) => f.sum('n'), oracle: { aggregate: 'sum', input: n, over: null } },
     {
+      type: 'int',
+      build: (f) => f.sum('n').over('90s', { hop: '1m' }).default(3),
+      oracle: { aggregate: 'sum', input: n, over: { window: '90s', hop: '1m' }, fill: 3 },
+    },
+    {
       type: 'double',
       build: (f) => f.sum('x').over('50m', { hop: '7m' }),
       oracle: { aggregate: 'sum', input: x, over: { window: '50m', hop: '7m' } },
@@ -95,6 +100,11 @@ export const VARIANTS: Readonly<Record<string, readonly Variant[]>> = {
       type: 'double',
       build: (f) => f.avg('x').over('1h'),
       oracle: { aggregate: 'avg', input: x, over: { window: '1h' } },
+    },
+    {
+      type: 'double',
+      build: (f) => f.avg('x').over('1h').default(0.5),
+      oracle: { aggregate: 'avg', input: x, over: { window: '1h' }, fill: 0.5 },
     },
   ],
   text: [
