@@ -3,7 +3,8 @@ import type { AnyBlock, DerivedFeature, DerivedSet, FeatureValues, ReadTime } fr
 import { type Blocks, blocksOf } from './derived-blocks.ts';
 import type { Duration } from './duration.ts';
 import type { Entity } from './entity.ts';
-import { type FeatureBuilder, type FeatureSet, featureBuilder, type RowFunction } from './feature.ts';
+import type { FeatureSet, RowFunction } from './feature.ts';
+import { type FeatureBuilder, featureBuilder } from './feature-builder.ts';
 import type { Source } from './source.ts';
 import type { ViewRole } from './view-role.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { readQuantiles } from '../../engine/define/read-quantiles.ts';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import { featureBuilder } from '../../engine/define/feature.ts';
+import { featureBuilder } from '../../engine/define/feature-builder.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { fixedOfDouble } from '../../engine/reduce/dyadic.ts';
 import { bucketOf, middleOf, mostBuckets } from '../../engine/reduce/quantile-buckets.ts';

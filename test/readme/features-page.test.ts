@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { featureBuilder } from '../../engine/define/feature.ts';
+import { featureBuilder } from '../../engine/define/feature-builder.ts';
 import { testView } from '../../engine/testing/view-under-test.ts';
 import type { FeatureView } from '../../index.ts';
 import { moduleOf } from './typescript-examples.ts';
