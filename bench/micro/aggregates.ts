@@ -16,6 +16,8 @@ const WINDOW_US = 7 * 24 * HOUR_US;
 const int: ScalarType = { kind: 'int' };
 const double: ScalarType = { kind: 'double' };
 const text: ScalarType = { kind: 'string' };
+/** `category 0` to `category 19`. */
+const few = { type: text, limit: 1000 };
 const ENTITIES = 100;
 const TILES = 169;
 const ROUNDS = 200;
@@ -50,20 +52,42 @@ const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, '
   ['approxDistinct of int', 'approxDistinct', { partial: 'approxDistinct', input: int, hashes: 3127 }],
   ['approxDistinct of string', 'approxDistinct', { partial: 'approxDistinct', input: text, hashes: 3127 }],
   ['quantiles of double, 0.1 %', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 9 }],
+  ['count() by 20 categories', 'count', { partial: 'count', input: null, by: few }],
+  ['sum of int by 20 categories', 'sum', { partial: 'sum', input: int, by: few }],
+  ['last of string by 20', 'last', { partial: 'last', input: text, by: few }],
 ];
 
+function resultOf(aggregate: AggregateName, input: ScalarType): ResultType {
+  switch (aggregate) {
+    case 'firstN':
+    case 'lastN':
+    case 'topK':
+      return { kind: 'list', item: input };
+    case 'quantiles':
+      return { kind: 'list', item: double };
+    case 'histogram':
+      return { kind: 'map', key: input, value: int };
+    case 'count':
+    case 'distinct':
+    case 'approxDistinct':
+      return int;
+    case 'median':
+    case 'variance':
+    case 'stddev':
+    case 'avg':
+      return double;
+    default:
+      return input;
+  }
+}
+
 function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): ViewLayout {
-  const result: ResultType =
-    aggregate === 'firstN' || aggregate === 'lastN'
-      ? { kind: 'list', item: slot.input ?? int }
-      : aggregate === 'approxDistinct'
-        ? int
-        : aggregate === 'quantiles'
-          ? { kind: 'list', item: double }
-          : aggregate === 'median' || aggregate === 'variance' || aggregate === 'stddev' || aggregate === 'avg'
-            ? double
-            : (slot.input ?? int);
-  const more = aggregate === 'quantiles' ? { quantiles: [0.5, 0.9, 0.99] } : {};
+  const whole = resultOf(aggregate, slot.input ?? int);
+  const result: ResultType = slot.by === undefined ? whole : { kind: 'map', key: slot.by.type, value: whole };
+  const more = {
+    ...(aggregate === 'quantiles' ? { quantiles: [0.5, 0.9, 0.99] } : {}),
+    ...(aggregate === 'topK' ? { top: 5 } : {}),
+  };
   return {
     semantics: ENGINE_SEMANTICS,
     view: 'bench',
@@ -103,7 +127,11 @@ for (const [name, aggregate, slot] of cases) {
   const reducer = createViewReducer(layoutOf(aggregate, slot));
   const events = Array.from({ length: total }, (_, index) => {
     const eventTimeUs = Math.floor((index * WINDOW_US) / total) + random(HOUR_US);
-    const inputs = slot.order === undefined ? [valueOf(slot.input)] : [valueOf(slot.input), valueOf(slot.order)];
+    const inputs = [
+      valueOf(slot.input),
+      ...(slot.order === undefined ? [] : [valueOf(slot.order)]),
+      ...(slot.by === undefined ? [] : [`category ${random(20)}`]),
+    ];
     const event: PreparedEvent = {
       keyText: '',
       key: [],
