@@ -1,7 +1,7 @@
 import { array, assert, asyncProperty, constantFrom, nat } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { isCellError, STATE_CORRUPT } from '../../engine/values/cell.ts';
-import { ALL_CORRUPT, type FeatureErrors } from '../../engine/values/feature-errors.ts';
+import { ALL_CORRUPT, errorOf, type FeatureErrors } from '../../engine/values/feature-errors.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
 import { installSqlSurface } from '../../engine/online/sql-surface.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
@@ -204,7 +204,9 @@ describe('the generated SQL decoder reads every state as the engine does, bit fo
       const bytes = reducer.encode(state);
       const read = await readSql(bytes, stateCrc(bytes), 140_000_000);
       expect(read).toEqual(expectedRead(layout, bytes, stateCrc(bytes), 140_000_000));
-      errors.push(new Set(Object.values(read.errors ?? {})));
+      // Counts of distinct values have limits of their own.
+      const ofBuckets = layout.features.filter(({ slot }) => slots[slot]?.partial === 'quantiles');
+      errors.push(new Set(ofBuckets.flatMap(({ name }) => errorOf(read.errors, name) ?? [])));
     }
     expect(errors).toEqual([new Set(), new Set(['too-many-distinct']), new Set(['too-many-distinct'])]);
   });
