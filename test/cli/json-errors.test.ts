@@ -22,7 +22,9 @@ function commandLines(command: Command, path: readonly string[] = []): string[][
   const options = command.options
     .filter(({ mandatory }) => mandatory)
     .flatMap(({ long, argChoices }) => [long!, argChoices?.[0] ?? (long === '--scope' ? 'read:x' : '1')]);
-  return [[...path, ...given, ...options]];
+  // Of an export that takes its rows from one place or another, no option is required by itself.
+  const chosen = command.name() === 'export' && path.length === 1 ? ['--spine', '1', '--out', '1'] : [];
+  return [[...path, ...given, ...options, ...chosen]];
 }
 
 const lines = commandLines(await createProgram());
