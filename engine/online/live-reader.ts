@@ -13,6 +13,9 @@ import { createStateReader } from '../state/create-view-reducer.ts';
 import type { StateReader } from '../state/view-reducer.ts';
 import { EntityKeys } from './entity-key.ts';
 
+/** Features that a refusal names: a view may have a thousand. */
+const MOST_NAMED = 20;
+
 /** A state as the statement found it. */
 export interface FetchedState {
   readonly state: Uint8Array | null;
@@ -177,9 +180,12 @@ export class LiveReader {
   #feature(name: string): FeatureLayout {
     const feature = this.layout.features.find((candidate) => candidate.name === name);
     if (feature !== undefined) return feature;
+    const { features } = this.layout;
+    const shown = features.slice(0, MOST_NAMED).map((one) => one.name);
+    const more = features.length > MOST_NAMED ? ` and ${features.length - MOST_NAMED} more` : '';
     throw new MillraceError(
       'unknown-feature',
-      `view "${this.layout.view}" has no feature "${name}"; it has ${this.layout.features.map((one) => one.name).join(', ')}`,
+      `view "${this.layout.view}" has no feature "${name}"; it has ${shown.join(', ')}${more}`,
       { remedy: 'Correct the name.', details: { view: this.layout.view, feature: name } },
     );
   }

@@ -83,8 +83,8 @@ describe('the SQL surface', () => {
       'SELECT count(*) AS entities, bool_and(as_of = now()) AS now FROM millrace.shop_sales',
     );
     expect(counts).toEqual([{ entities: '3', now: true }]);
-    const { rows: both } = await reader.query('SELECT * FROM millrace.product_sales WHERE shop LIKE $1', ["o'%"]);
-    const { rows: at } = await reader.query('SELECT * FROM millrace.product_sales_at(now()) WHERE shop LIKE $1', [
+    const { rows: both } = await reader.query('SELECT * FROM millrace.product_sales WHERE shop LIKE $1 ORDER BY shop, number', ["o'%"]);
+    const { rows: at } = await reader.query('SELECT * FROM millrace.product_sales_at(now()) WHERE shop LIKE $1 ORDER BY shop, number', [
       "o'%",
     ]);
     // as_of is the one difference between two transactions.
