@@ -83,10 +83,14 @@ describe('the SQL surface', () => {
       'SELECT count(*) AS entities, bool_and(as_of = now()) AS now FROM millrace.shop_sales',
     );
     expect(counts).toEqual([{ entities: '3', now: true }]);
-    const { rows: both } = await reader.query('SELECT * FROM millrace.product_sales WHERE shop LIKE $1 ORDER BY shop, number', ["o'%"]);
-    const { rows: at } = await reader.query('SELECT * FROM millrace.product_sales_at(now()) WHERE shop LIKE $1 ORDER BY shop, number', [
-      "o'%",
-    ]);
+    const { rows: both } = await reader.query(
+      'SELECT * FROM millrace.product_sales WHERE shop LIKE $1 ORDER BY shop, number',
+      ["o'%"],
+    );
+    const { rows: at } = await reader.query(
+      'SELECT * FROM millrace.product_sales_at(now()) WHERE shop LIKE $1 ORDER BY shop, number',
+      ["o'%"],
+    );
     // as_of is the one difference between two transactions.
     const withoutTime = (all: readonly Record<string, unknown>[]) => all.map((row) => ({ ...row, as_of: null }));
     expect(withoutTime(at)).toEqual(withoutTime(both));
