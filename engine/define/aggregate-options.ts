@@ -45,7 +45,7 @@ interface WholeOption {
 }
 
 /** Whether an option of an aggregate is a whole number from 1 to its bound; reports it where not. */
-function checkWhole(value: unknown, { code, name, path, most, report, example }: WholeOption): value is number {
+export function checkWhole(value: unknown, { code, name, path, most, report, example }: WholeOption): value is number {
   if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most) return true;
   report(
     code,
@@ -64,6 +64,30 @@ function checkFlag(value: unknown, name: string, path: string, report: ReportFau
     `${path}.${name}`,
     `expected true or false, received ${describeReceived(value)}`,
     `Write { ${name}: true }, or leave it out.`,
+  );
+  return false;
+}
+
+/** What of a plan decides how much it holds. */
+interface DividedPlan {
+  readonly by: { readonly limit: number } | null;
+  readonly size: number | undefined;
+  readonly limit: number | undefined;
+  readonly hashes?: number | undefined;
+}
+
+/** A state is one row, written anew with its events: what one tile of a feature may hold, each category what its aggregate may. */
+const MOST_DIVIDED = 1_000_000;
+
+/** Whether a divided feature's categories and what each may hold are not too many together; reports it where they are. */
+export function checkDivided({ by, size, limit, hashes }: DividedPlan, path: string, report: ReportFault): boolean {
+  const each = size ?? limit ?? hashes ?? 1;
+  if (by === null || by.limit * each <= MOST_DIVIDED) return true;
+  report(
+    'wrong-limit',
+    `${path}.by.limit`,
+    `${by.limit} categories of ${each} values each are up to ${by.limit * each} in one tile, at most ${MOST_DIVIDED} are allowed: a state is one row, written anew with its events`,
+    'Lower the limit of the categories, or what each may hold.',
   );
   return false;
 }

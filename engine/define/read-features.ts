@@ -2,7 +2,6 @@ import type { z } from 'zod';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { readField } from '../contract/read-schema.ts';
-import { describeReceived } from '../values/describe-received.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { underTraps } from '../purity/purity-traps.ts';
 import type { SourceCompilation } from './compile-source.ts';
@@ -12,11 +11,11 @@ import type { FeatureView } from './feature-view.ts';
 import { columnNameFault } from './names.ts';
 import type { JsonTree } from '../values/json-values.ts';
 import { canBeKey, type ResultType } from '../values/result-type.ts';
-import { checkKey, checkOptions, isLimited } from './aggregate-options.ts';
+import { checkDivided, checkKey, checkOptions, checkWhole, isLimited } from './aggregate-options.ts';
 import { readDefault } from './read-default.ts';
 import { readSketch, type SketchPlan } from './read-sketch.ts';
 import { readWindow, type Window } from './read-window.ts';
-import { type AggregateName, DEFAULT_LIMIT, type PartialKind, type SlotLayout } from './view-layout.ts';
+import { type AggregateName, DEFAULT_LIMIT, MOST_VALUES, type PartialKind, type SlotLayout } from './view-layout.ts';
 
 /** Where a value comes from, and its type. */
 export interface InputPlan {
@@ -75,9 +74,6 @@ const partialOf = {
 const numericKinds = new Set(['int', 'int64', 'decimal', 'double']);
 
 const TEXT: ScalarType = { kind: 'string' };
-
-/** Of categories. A state is one row, written anew with its events. */
-const MOST_DISTINCT = 100_000;
 
 /** A scalar type, or null for lists and objects. */
 export function scalarOf(type: FieldType): ScalarType | null {
@@ -192,7 +188,8 @@ function readFeature(
   if (aggregate === 'histogram' && !checkKey(feature, type, path, report)) return null;
   const sketch = readSketch(feature, path, report);
   if (sketch === null) return null;
-  return { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
+  const made = { ...plan(name, feature, { input: { type, from: feature.input }, order, by }, window), ...sketch };
+  return checkDivided(made, path, report) ? made : null;
 }
 
 function checkModifiers({ repeated, condition }: Feature, path: string, report: ReportFault): void {
@@ -252,15 +249,9 @@ function readCategories(
     return undefined;
   }
   const most = limit ?? DEFAULT_LIMIT;
-  if (!Number.isInteger(most) || most < 1 || most > MOST_DISTINCT) {
-    report(
-      'wrong-limit',
-      `${path}.limit`,
-      `expected a whole number from 1 to ${MOST_DISTINCT}, received ${describeReceived(limit)}`,
-      `Leave it out for ${DEFAULT_LIMIT}: more categories in a window than that are the error too-many-distinct.`,
-    );
+  const example = ".by('field', { limit: 100 })";
+  if (!checkWhole(most, { code: 'wrong-limit', name: 'limit', path, most: MOST_VALUES, report, example }))
     return undefined;
-  }
   return { type, from: input, limit: most };
 }
 

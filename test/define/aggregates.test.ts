@@ -366,6 +366,8 @@ test('what a feature is divided by is judged', async () => {
         .by('kind')
         .default({ c: 1 } as never),
       i: f.count().by(undefined as never),
+      k: f.count().by('kind', { limit: 10_001 }),
+      l: f.distinct('shop', { limit: 10_000 }).by('kind', { limit: 101 }),
       j: (f.count().by('kind') as never as ReturnType<typeof f.count>).by('day'),
     }),
   });
@@ -380,5 +382,7 @@ test('what a feature is divided by is judged', async () => {
     'feature view shop_orders features.h.default: wrong-default',
     'feature view shop_orders features.i.by: no-input',
     'feature view shop_orders features.j.by: repeated-modifier',
+    'feature view shop_orders features.k.by.limit: wrong-limit',
+    'feature view shop_orders features.l.by.limit: wrong-limit',
   ]);
 });
