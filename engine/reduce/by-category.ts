@@ -27,7 +27,7 @@ export interface Division {
   readonly index: number;
 }
 
-/** First byte of a tile's categories: none, too many, or two less than it there are. */
+/** How the bytes of a tile's categories begin: none, too many, or one more than there are. */
 const NONE = 0;
 const EXCEEDED = 1;
 
