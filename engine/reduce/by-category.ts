@@ -7,7 +7,7 @@ import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { type Category, CategoryRows, MOST_CATEGORY_BYTES } from './category-rows.ts';
 import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF } from './rows-size.ts';
-import { wellFormed } from './held-value.ts';
+import { asHeld } from './held-value.ts';
 import type { PartialReducer, PartialShape, RangeReader } from './partial-reducer.ts';
 import type { RowPlace, TileRows } from './tile-rows.ts';
 import { optionalValueCodec } from './value-codec.ts';
@@ -49,7 +49,7 @@ export function createByCategory(
   const inner = create({ cell: 1, ref: 0, cellStride: innerStride, refStride: shape.emptyRefs.length, hopUs });
   const codec = optionalValueCodec(type);
   const compare = comparisonOf(type);
-  const asHeld = (category: Category): Category => (typeof category === 'string' ? wellFormed(category) : category);
+  const asKept = asHeld(type);
 
   const heldAt = (rows: TileRows, row: number): CategoryRows | null =>
     rows.refs[row * refStride + ref] as CategoryRows | null;
@@ -76,7 +76,7 @@ export function createByCategory(
     add(rows, row, event, value) {
       const held = madeAt(rows, row);
       if (held.isExceeded) return;
-      const place = placeOf(held, asHeld(event.inputs[index]!), rows.cells[row * cellStride]!);
+      const place = placeOf(held, asKept(event.inputs[index]!), rows.cells[row * cellStride]!);
       if (place >= 0) inner.add(held.rows, place, event, value);
     },
     merge(rows, row, from, fromRow) {

@@ -1,5 +1,5 @@
 import type { ScalarValue } from '../values/field-type.ts';
-import { BYTES_PER_HELD_REF, BYTES_PER_REF, rowsBytes } from './rows-size.ts';
+import { BYTES_PER_HELD_REF, BYTES_PER_REF, longRefsBytes, longTextBytes, rowsBytes } from './rows-size.ts';
 import type { Collection, Ref, TileRows } from './tile-rows.ts';
 
 export type Category = NonNullable<ScalarValue>;
@@ -21,11 +21,17 @@ export interface BlankRow {
 
 /** The partials of a tile by category: a row each, in the order they came, all of one tile. */
 export class CategoryRows implements Collection {
-  readonly keys: Category[] = [];
-  readonly rows: TileRows = { cells: [], refs: [], head: 0 };
+  readonly keys: Category[];
+  readonly rows: TileRows;
   /** There were more than the limit: nothing else is known. */
   isExceeded = false;
   #places: Map<Category, number> | null = null;
+
+  /** @param keys become its own, and the rows of each */
+  constructor(keys: Category[] = [], rows: TileRows = { cells: [], refs: [], head: 0 }) {
+    this.keys = keys;
+    this.rows = rows;
+  }
 
   /** The row of a category; -1 where it has none. */
   find(category: Category): number {
@@ -55,20 +61,21 @@ export class CategoryRows implements Collection {
   }
 
   copy(): CategoryRows {
-    const made = new CategoryRows();
+    const { cells, refs } = this.rows;
+    const made = new CategoryRows(this.keys.slice(), {
+      cells: cells.slice(),
+      refs: refs.map((ref) => (typeof ref === 'object' && ref !== null ? ref.copy() : ref)),
+      head: 0,
+    });
     made.isExceeded = this.isExceeded;
-    made.keys.push(...this.keys);
-    made.rows.cells.push(...this.rows.cells);
-    for (const ref of this.rows.refs) {
-      made.rows.refs.push(typeof ref === 'object' && ref !== null ? ref.copy() : ref);
-    }
     if (this.#places !== null) made.#places = new Map(this.#places);
     return made;
   }
 
   bytes(): number {
-    let bytes = BYTES_PER_OBJECT + rowsBytes(this.rows) + this.keys.length * BYTES_PER_REF;
-    for (const key of this.keys) if (typeof key === 'string') bytes += BYTES_PER_HELD_REF + key.length;
+    let bytes =
+      BYTES_PER_OBJECT + rowsBytes(this.rows) + longRefsBytes(this.rows) + this.keys.length * BYTES_PER_REF;
+    for (const key of this.keys) if (typeof key === 'string') bytes += BYTES_PER_HELD_REF + longTextBytes(key);
     return this.#places === null ? bytes : bytes + this.keys.length * BYTES_PER_MAP_ENTRY;
   }
 }

@@ -7,6 +7,9 @@ export const BYTES_PER_REF = 12;
 /** The text or big integer a reference may hold. */
 export const BYTES_PER_HELD_REF = 32;
 
+/** Integers of fewer bits are counted with the reference that holds them. */
+const COUNTED = 1n << BigInt((BYTES_PER_HELD_REF / 2) * 8);
+
 /** What a text takes of memory beyond what is counted for every one. */
 export function longTextBytes(text: string): number {
   return text.length > BYTES_PER_HELD_REF / 2 ? text.length * 2 : 0;
@@ -19,4 +22,19 @@ export function rowsBytes({ cells, refs }: TileRows): number {
     if (ref !== null) bytes += typeof ref === 'object' ? ref.bytes() : BYTES_PER_HELD_REF;
   }
   return bytes;
+}
+
+/** What long texts and integers of rows take beyond that; those of collections are in `rowsBytes`. */
+export function longRefsBytes({ refs }: TileRows): number {
+  let bytes = 0;
+  for (const ref of refs) {
+    if (typeof ref === 'string') bytes += longTextBytes(ref);
+    else if (typeof ref === 'bigint') bytes += integerBytes(ref);
+  }
+  return bytes;
+}
+
+/** A sum of doubles whose exponents lie far apart has hundreds of bytes. */
+function integerBytes(integer: bigint): number {
+  return integer < COUNTED && integer > -COUNTED ? 0 : integer.toString(16).length / 2;
 }

@@ -1,5 +1,5 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, longTextBytes, rowsBytes } from '../reduce/rows-size.ts';
+import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, longRefsBytes, longTextBytes, rowsBytes } from '../reduce/rows-size.ts';
 import { createTileGroups } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
 import type { EntityState } from './view-reducer.ts';
@@ -8,8 +8,6 @@ import type { EntityState } from './view-reducer.ts';
 export const BYTES_PER_ENTITY = 600;
 /** The most measured of memory per byte of the packed encoding: rows in order of time, with room that expired ones left. */
 const MEMORY_PER_ENCODED_BYTE = 25;
-/** Integers of fewer bits are counted with the reference that holds them. */
-const COUNTED = 1n << BigInt((BYTES_PER_HELD_REF / 2) * 8);
 const SAMPLED_STATES = 256;
 /** Beside an encoded state in a `StateStore`: its place, number and length, and its own head. */
 const BYTES_PER_RECORD = 40;
@@ -50,19 +48,8 @@ function ofRows(state: EntityState): number {
  */
 export function stateBytes(state: EntityState, keyText = ''): number {
   let bytes = BYTES_PER_ENTITY + longTextBytes(keyText);
-  for (const rows of (state as TileState).groups) {
-    bytes += rowsBytes(rows);
-    for (const ref of rows.refs) {
-      if (typeof ref === 'string') bytes += longTextBytes(ref);
-      else if (typeof ref === 'bigint') bytes += integerBytes(ref);
-    }
-  }
+  for (const rows of (state as TileState).groups) bytes += rowsBytes(rows) + longRefsBytes(rows);
   return bytes;
-}
-
-/** The same of a big integer: a sum of doubles whose exponents lie far apart has hundreds of bytes. */
-function integerBytes(integer: bigint): number {
-  return integer < COUNTED && integer > -COUNTED ? 0 : integer.toString(16).length / 2;
 }
 
 /** The most bytes that one event adds to a state, long texts aside: a row in every group, and to each collection what it says. */

@@ -7,11 +7,11 @@ import { eventBytes, stateBytes, statesBytes } from '../../engine/state/state-si
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { lawRuns } from './law-seed.ts';
 
-for (const type of scalarTypes) {
+for (const [type, isDivided] of scalarTypes.flatMap((each) => [[each, false] as const, [each, true] as const])) {
   const tiled = [tilings[0]!, tilings[3]!];
-  const layout = layoutOf(type, 'id', tiled, true);
+  const layout = layoutOf(type, 'id', tiled, true, isDivided);
   const reducer = createViewReducer(layout);
-  test(`an event adds at most what is said beforehand: ${typeName(type)}`, () => {
+  test(`an event adds at most what is said beforehand: ${typeName(type)}${isDivided ? ', by category' : ''}`, () => {
     const most = eventBytes(layout);
     fc.assert(
       fc.property(eventsOf(layout, type, tiled), (events) => {
@@ -61,4 +61,22 @@ test('an exact sum of doubles whose exponents lie far apart counts by its length
     return stateBytes(state);
   };
   expect(held(1e300, 1e-300) - held(1, 2)).toBeGreaterThan(200);
+});
+
+test('a long text counts by its length, in a category too', () => {
+  const type = { kind: 'string' } as const;
+  for (const isDivided of [false, true]) {
+    const law = layoutOf(type, 'offset', [tilings[0]!], false, isDivided);
+    const layout = { ...law, slots: law.slots.filter(({ partial }) => partial === 'last'), features: [] };
+    const reducer = createViewReducer(layout);
+    const held = (text: string): number => {
+      const state = reducer.empty();
+      const inputs = slotInputs(layout.slots).map((input) =>
+        input.type === null ? true : input.type.kind === 'string' ? text : 1,
+      );
+      reducer.apply(state, { keyText: 'a', key: ['a'], eventTimeUs: 1, id: null, partition: 0, offset: 0, inputs });
+      return stateBytes(state);
+    };
+    expect(held('x'.repeat(10_000)) - held('x')).toBe(layout.slots.length * 20_000);
+  }
 });
