@@ -73,8 +73,7 @@ export class CategoryRows implements Collection {
   }
 
   bytes(): number {
-    let bytes =
-      BYTES_PER_OBJECT + rowsBytes(this.rows) + longRefsBytes(this.rows) + this.keys.length * BYTES_PER_REF;
+    let bytes = BYTES_PER_OBJECT + rowsBytes(this.rows) + longRefsBytes(this.rows) + this.keys.length * BYTES_PER_REF;
     for (const key of this.keys) if (typeof key === 'string') bytes += BYTES_PER_HELD_REF + longTextBytes(key);
     return this.#places === null ? bytes : bytes + this.keys.length * BYTES_PER_MAP_ENTRY;
   }

@@ -1,5 +1,12 @@
 import type { ViewLayout } from '../define/view-layout.ts';
-import { BYTES_PER_CELL, BYTES_PER_HELD_REF, BYTES_PER_REF, longRefsBytes, longTextBytes, rowsBytes } from '../reduce/rows-size.ts';
+import {
+  BYTES_PER_CELL,
+  BYTES_PER_HELD_REF,
+  BYTES_PER_REF,
+  longRefsBytes,
+  longTextBytes,
+  rowsBytes,
+} from '../reduce/rows-size.ts';
 import { createTileGroups } from './tile-group.ts';
 import type { TileState } from './tile-state.ts';
 import type { EntityState } from './view-reducer.ts';

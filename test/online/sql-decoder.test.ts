@@ -1,5 +1,6 @@
+import type { PoolClient } from 'pg';
 import { array, assert, asyncProperty, constantFrom, nat } from 'fast-check';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { isCellError, STATE_CORRUPT } from '../../engine/values/cell.ts';
 import { ALL_CORRUPT, errorOf, type FeatureErrors } from '../../engine/values/feature-errors.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
@@ -17,10 +18,14 @@ import { asCarried, exactText, expectedText } from './sql-values-as-text.ts';
 
 let database: OwnDatabase;
 let surfaces = 0;
+const readers: PoolClient[] = [];
 
 beforeAll(async () => {
   database = await createOwnDatabase(inject('stack').databaseUrl);
   await migrateToLatest(database.pool);
+});
+afterEach(() => {
+  for (const reader of readers.splice(0)) reader.release(true);
 });
 afterAll(() => database.drop());
 
@@ -33,7 +38,10 @@ interface SqlRead {
 
 type ReadSql = (state: Uint8Array, crc: number | null, atUs: number) => Promise<SqlRead>;
 
-/** Installs the SQL surface of a layout and gives the function that decodes bytes with it. */
+/**
+ * Installs the SQL surface of a layout and gives the function that decodes bytes with it, over a connection that ends with the test: what Postgres
+ * compiles of a decoder it keeps as long as the connection, and goes through all of it whenever a function or a table is made.
+ */
 async function sqlReader(layout: ViewLayout): Promise<ReadSql> {
   const table = `${layout.view}_v1`;
   const { layoutTag } = createViewReducer(layout);
@@ -43,8 +51,10 @@ async function sqlReader(layout: ViewLayout): Promise<ReadSql> {
   });
   const columns = layout.features.map((feature, index) => exactText(feature.result, `r.o${index}`));
   const text = `SELECT r.ahead, r.errors, ${columns.join(', ')} FROM millrace_sql.${layout.view}_read($1, $2, timestamptz '1970-01-01 00:00:00+00' + $3::bigint * interval '1 microsecond') r`;
+  const reader = await database.pool.connect();
+  readers.push(reader);
   return async (state, crc, atUs) => {
-    const { rows } = await database.pool.query<[boolean | null, FeatureErrors | null, ...(string | null)[]]>({
+    const { rows } = await reader.query<[boolean | null, FeatureErrors | null, ...(string | null)[]]>({
       name: `read-${layout.view}`,
       text,
       values: [Buffer.from(state), crc, atUs],
