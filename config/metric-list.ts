@@ -36,6 +36,12 @@ export const METRICS = {
     labels: ['view', 'code'],
     help: 'Features read as null with an error beside them, by view and code; an entity whose state is corrupt counts once.',
   },
+  millrace_derived_errors_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['service', 'code'],
+    help: 'Derived features of services answered as null with an error beside them, by service and code.',
+  },
   millrace_served_reads_logged_total: {
     kind: 'counter',
     from: 'serve',

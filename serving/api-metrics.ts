@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { DEFAULT_INSTALLATION, type InstallationNames } from '../engine/installation/installation-names.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
+import type { DerivedJson } from './served-service.ts';
 import { CatalogGauges, type ScrapedViews } from './catalog-gauges.ts';
 import { counterOf, gaugeOf, histogramOf } from './registered-metrics.ts';
 
@@ -15,6 +16,7 @@ export class ApiMetrics {
   readonly #seconds = histogramOf(this.#registry, 'millrace_http_request_seconds', LATENCY_BUCKETS);
   readonly #reads = counterOf(this.#registry, 'millrace_reads_total');
   readonly #readErrors = counterOf(this.#registry, 'millrace_read_errors_total');
+  readonly #derivedErrors = counterOf(this.#registry, 'millrace_derived_errors_total');
   readonly #catalog = new CatalogGauges(this.#registry);
 
   /**
@@ -46,6 +48,12 @@ export class ApiMetrics {
     if (found < reads.length) this.#reads.inc({ view, found: 'false' }, reads.length - found);
     for (const { errors } of reads) {
       if (errors !== null) for (const code of Object.values(errors)) this.#readErrors.inc({ view, code });
+    }
+  }
+
+  derived(service: string, derived: readonly DerivedJson[]): void {
+    for (const { errors } of derived) {
+      if (errors !== null) for (const code of Object.values(errors)) this.#derivedErrors.inc({ service, code });
     }
   }
 

@@ -9,6 +9,23 @@ const entitySchema = z.record(z.string(), z.unknown()).openapi('Entity', {
   example: { origin: 'LAS', destination: 'PHL' },
 });
 
+const entrySchema = z.union([
+  z
+    .looseObject({
+      keys: entitySchema,
+      request: z
+        .record(z.string(), z.unknown())
+        .optional()
+        .openapi({
+          description:
+            'What a service asks for that only the caller knows, by field; spelt as the fields of its contract. GET /v1/services says which.',
+          example: { seats: 180 },
+        }),
+    })
+    .openapi('EntityWithRequest', { description: 'Join keys, and beside them the request of a service.' }),
+  entitySchema,
+]);
+
 /** The body of `POST /v1/features`. */
 export const featuresRequestSchema = z
   .strictObject({
@@ -26,8 +43,8 @@ export const featuresRequestSchema = z
         description: '"view" for all of a view, "view.feature" for one.',
         example: ['route_delays.flights_1d'],
       }),
-    entity: entitySchema.optional(),
-    entities: z.array(entitySchema).min(1).max(MAX_ENTITIES).optional(),
+    entity: entrySchema.optional(),
+    entities: z.array(entrySchema).min(1).max(MAX_ENTITIES).optional(),
     at: z
       .string()
       .optional()
@@ -60,6 +77,20 @@ const listSchema = z.array(scalarSchema);
 /** A map's values are scalars, lists, or, of a histogram by category, maps. */
 const mapSchema = z.record(z.string(), z.union([scalarSchema, listSchema, z.record(z.string(), scalarSchema)]));
 const valueSchema: z.ZodType<JsonTree> = z.union([scalarSchema, listSchema, mapSchema]);
+
+const derivedReadSchema = z
+  .object({
+    values: z.record(z.string(), valueSchema).openapi({ example: { load: 1.5 } }),
+    errors: z.record(z.string(), z.string()).nullable().openapi({
+      description:
+        'Derived feature to the code of the error that stands in place of its value: derived-failed, its function threw or gave no value of its kind; input-error, it read a value in error. Null where nothing is wrong.',
+      example: null,
+    }),
+  })
+  .openapi('DerivedRead', {
+    description:
+      'What the service derives of its views, of the request and of the time; left out where it derives nothing.',
+  });
 
 const viewReadSchema = z
   .object({
@@ -124,6 +155,7 @@ export const featuresResponseSchema = z
       z.object({
         entity: entitySchema,
         views: z.record(z.string(), viewReadSchema).openapi({ description: 'By view; of a service, by view or role.' }),
+        derived: derivedReadSchema.optional(),
       }),
     ),
   })
@@ -261,6 +293,14 @@ export const servicesResponseSchema = z
             }),
           )
           .readonly(),
+        request: z
+          .array(z.object({ name: z.string(), type: typeSchema, nullable: z.boolean(), optional: z.boolean() }))
+          .readonly()
+          .openapi({ description: 'What it asks of its callers beside the keys: fields of `request`.' }),
+        derived: z
+          .array(z.object({ name: z.string(), type: typeSchema }))
+          .readonly()
+          .openapi({ description: 'What it derives: `derived` of an answer.' }),
       }),
     ),
   })

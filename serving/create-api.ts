@@ -6,6 +6,7 @@ import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
+import type { ServiceDerivedFailed } from '../engine/online/view-read.ts';
 import { auditEvents } from '../engine/postgres/audit-events.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
@@ -38,7 +39,8 @@ import {
   viewsResponseSchema,
 } from './api-schemas.ts';
 import { errorResponse, invalidRequest } from './error-response.ts';
-import { readRequest, type ServedService } from './read-request.ts';
+import { readRequest } from './read-request.ts';
+import type { ServedService } from './served-service.ts';
 import { viewProgress } from './view-progress.ts';
 
 const UNDEFINED_TABLE = '42P01';
@@ -52,6 +54,8 @@ export interface ApiDeps {
   readonly services: ReadonlyMap<string, ServedService>;
   /** Takes what is served; undefined: nothing is logged. */
   readonly servingLog?: ServingLog | undefined;
+  /** Told of each derived feature of a service whose function failed in a read. */
+  readonly onDerivedFailed?: ((failed: ServiceDerivedFailed) => void) | undefined;
   /** Makes request ids. */
   readonly newId: () => string;
   /** Who may ask. */
@@ -283,7 +287,10 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const mayRead = (kind: 'view' | 'service', name: string): boolean =>
       kind === 'view' ? mayReadView(caller.scopes, name, services) : mayReadService(caller.scopes, name, services);
     const onLookUps = (lookUps: number): void => spend(lookUps, bytes);
-    const reading = { store, services, mayRead, onLookUps, nowUs: () => clock.nowUs(), onReads, requestId, servingLog };
+    const nowUs = (): number => clock.nowUs();
+    const onDerived = metrics.derived.bind(metrics);
+    const told = { onReads, onDerived, onDerivedFailed: deps.onDerivedFailed };
+    const reading = { store, services, mayRead, onLookUps, nowUs, requestId, servingLog, ...told };
     return c.json(await readRequest(body, reading), 200);
   });
   app.openapi(viewsRoute, async (c) => {

@@ -4,32 +4,22 @@ import { typedReading } from '../engine/values/typed-reading.ts';
 import { columnsByKey } from '../engine/define/service-blocks.ts';
 import { keyColumns } from '../engine/define/view-role.ts';
 import type { ScalarValue } from '../engine/values/field-type.ts';
-import type { ViewLayout } from '../engine/define/view-layout.ts';
 import type { FeatureTags } from '../engine/define/feature-lock.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { distinctKeys } from '../engine/online/distinct-keys.ts';
 import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
-import type { ViewRead } from '../engine/online/view-read.ts';
+import type { ServiceDerivedFailed, ViewRead } from '../engine/online/view-read.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { forbidden } from './access/gate.ts';
 import { readTagged, type TaggedOptions } from './read-tagged.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
+import { requestEntries, type RequestEntry } from './request-entries.ts';
+import { type DerivedJson, servedDerived, type ServedService } from './served-service.ts';
+import type { RequestValues } from '../engine/derived/derive-service.ts';
+import type { DerivedFailure } from '../engine/derived/derive-step.ts';
 import { jsonTree } from '../engine/values/composite-text.ts';
 import type { JsonTree } from '../engine/values/json-values.ts';
-
-/** What the API knows of a feature service; a `CompiledService` has it. */
-export interface ServedService {
-  readonly blocks: readonly {
-    /** The view's, or that of its role. */
-    readonly name: string;
-    readonly view: { readonly name: string; readonly layout: Pick<ViewLayout, 'keys'> };
-    /** Per join key of the view: the name it goes by. */
-    readonly columns: readonly string[];
-  }[];
-  /** Share of entities whose reads are logged, as the definition says. */
-  readonly servingLog?: number | undefined;
-}
 
 export interface ReadDeps {
   readonly store: OnlineStore;
@@ -40,6 +30,9 @@ export interface ReadDeps {
   readonly onLookUps: (lookUps: number) => void;
   readonly nowUs: () => number;
   readonly onReads: (view: string, reads: readonly ViewRead[]) => void;
+  /** Told of what a service derived, and of each of its derived features whose function failed. */
+  readonly onDerived: (service: string, derived: readonly DerivedJson[]) => void;
+  readonly onDerivedFailed: ((failed: ServiceDerivedFailed) => void) | undefined;
   readonly requestId: string;
   readonly servingLog: ServingLog | undefined;
 }
@@ -123,7 +116,10 @@ async function refuseStrayKeys(
     const place = placeOf(index, entities.length);
     const expected = [...names].join(', ');
     throw new MillraceError('invalid-key', `${place}key "${stray}": no such join key; expected ${expected}`, {
-      remedy: 'Correct the name.',
+      remedy:
+        stray === 'request'
+          ? 'Give { "keys": { … }, "request": { … } }: the request stands beside the keys.'
+          : 'Correct the name.',
       details: { key: stray },
     });
   }
@@ -180,13 +176,51 @@ async function readView(
   }));
 }
 
+/** What computes what a service derives, per entity of the request; null where it derives nothing. The requests are judged at once. */
+function deriving(
+  service: string | undefined,
+  entries: readonly RequestEntry[],
+  { services, onDerived, onDerivedFailed, requestId }: ReadDeps,
+): ((answers: readonly BlockAnswer[], atUs: number) => readonly DerivedJson[]) | null {
+  const asked = service === undefined ? undefined : services.get(service);
+  if (service === undefined || asked === undefined) {
+    const at = entries.findIndex(({ request }) => request !== undefined);
+    if (at < 0) return null;
+    throw new MillraceError(
+      'invalid-request',
+      `${placeOf(at, entries.length)}a "request" was given, and features of views take none`,
+      { remedy: 'Name the service that asks for it, or leave it out.' },
+    );
+  }
+  const { request, derive } = servedDerived(service, asked);
+  const requests = entries.map((entry, index): RequestValues => request(entry.request, placeOf(index, entries.length)));
+  if (derive === null) return null;
+  const onFailed =
+    onDerivedFailed && ((failure: DerivedFailure): void => onDerivedFailed({ service, requestId, ...failure }));
+  return (answers, atUs) => {
+    const derived = requests.map((own, index) =>
+      derive(
+        answers.map(({ reads }) => reads[index]!),
+        own,
+        atUs,
+        onFailed,
+      ),
+    );
+    onDerived(service, derived);
+    return derived;
+  };
+}
+
 /** Answers `POST /v1/features`: one query per view, whatever the number of entities and of the view's roles. */
 export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Promise<FeaturesResponse> {
   const { store, servingLog, requestId } = deps;
   const wanted = wantedBlocks(request, deps);
-  const entities = request.entities ?? [request.entity ?? {}];
-  deps.onLookUps(entities.length * wanted.length);
+  const given = request.entities ?? [request.entity ?? {}];
+  deps.onLookUps(given.length * wanted.length);
   const atUs = requestTime(request.at, deps.nowUs);
+  const entries = requestEntries(given);
+  const derive = deriving(request.service, entries, deps);
+  const entities = entries.map(({ keys }) => keys);
   await refuseStrayKeys(store, wanted, entities);
   const { tags, accept } = request;
   const perView = await Promise.all(
@@ -198,6 +232,7 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
   );
   const answered = new Map(perView.flat().map((answer) => [answer.block, answer]));
   const answers = wanted.map((block) => answered.get(block)!);
+  const derived = derive === null ? null : derive(answers, atUs);
   if (servingLog !== undefined) {
     // Only now: where one view fails the caller is served nothing.
     const service = request.service ?? null;
@@ -212,6 +247,7 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
     results: entities.map((entity, index) => ({
       entity,
       views: Object.fromEntries(answers.map(({ block, shown }) => [block.name, shown[index]!])),
+      ...(derived === null ? {} : { derived: derived[index]! }),
     })),
   };
 }

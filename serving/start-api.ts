@@ -20,7 +20,7 @@ import { apiLog, type LogLevel } from './api-log.ts';
 import { corruptLog } from './corrupt-log.ts';
 import { derivedLog } from './derived-log.ts';
 import { createApi } from './create-api.ts';
-import type { ServedService } from './read-request.ts';
+import type { ServedService } from './served-service.ts';
 
 /** Requests under way get this long once a stop was asked for. */
 const DRAIN_MS = 10_000;
@@ -131,18 +131,20 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     if (servingLog !== given) await servingLog?.close();
     if (own) await pool.end();
   };
+  const onDerivedFailed = derivedLog(log);
   const app = createApi({
     store: createOnlineStore({
       pool,
       clock,
       onCorrupt: options.onCorrupt ?? corruptLog(log),
-      onDerivedFailed: derivedLog(log),
+      onDerivedFailed,
       derivedOf: derivedOf(options, pool),
     }),
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServedService>(),
     servingLog,
+    onDerivedFailed,
     newId,
     gate: access.gate,
     onBug,

@@ -1,4 +1,6 @@
 import { nameOfType } from '../values/type-name.ts';
+import type { ScalarType } from '../values/field-type.ts';
+import type { CompiledService } from './compiled-view.ts';
 import { columnsByKey } from './service-blocks.ts';
 import type { ViewLayout } from './view-layout.ts';
 
@@ -22,6 +24,19 @@ export interface ServiceRow {
   readonly views: readonly string[];
   /** What is read of it, by the name it is read by: a view, or a role of one. */
   readonly blocks: readonly BlockRow[];
+  /** What it asks of its callers. */
+  readonly request: readonly RequestRow[];
+  /** What it derives. */
+  readonly derived: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** A field of a service's request. */
+export interface RequestRow {
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+  /** Whether it may be left out. */
+  readonly optional: boolean;
 }
 
 /** A view or a role of a service. */
@@ -72,14 +87,23 @@ export function listServices(
         readonly view: { readonly name: string; readonly layout: Pick<ViewLayout, 'keys'> };
         readonly columns: readonly string[];
       }[];
+      readonly request?: CompiledService['request'];
+      readonly derived?: CompiledService['derived'];
     }
   >,
 ): ServiceRow[] {
   return [...services]
-    .map(([service, { blocks }]) => ({
+    .map(([service, { blocks, request = [], derived = [] }]) => ({
       service,
       views: [...new Set(blocks.map(({ view }) => view.name))],
       blocks: blocks.map((block) => ({ name: block.name, view: block.view.name, keys: columnsByKey(block) })),
+      request: request.map(({ spec: { name, type, nullable, optional } }) => ({
+        name,
+        type: nameOfType(type as ScalarType),
+        nullable,
+        optional,
+      })),
+      derived: derived.map(({ name, type }) => ({ name, type: nameOfType(type) })),
     }))
     .toSorted((a, b) => (a.service < b.service ? -1 : 1));
 }

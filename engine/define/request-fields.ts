@@ -44,10 +44,12 @@ export function readRequestFields(
 /** How the values of a request come in: as TypeScript has them, or as JSON does. */
 export type RequestDoor = 'typescript' | 'json';
 
-type FieldRead = (given: Readonly<Record<string, unknown>>) => unknown;
+type Refuse = (field: string, what: string) => MillraceError;
+type FieldRead = (given: Readonly<Record<string, unknown>>, refuse: Refuse) => unknown;
 
 /**
- * What reads the values of a request, by the contract of its service: one verdict at every door. Fields that may be left out are null then.
+ * What reads the values of a request, by the contract of its service: one verdict at every door. Fields that may be left out are null then. `place`, where the
+ * request stands among others, begins what it refuses.
  *
  * @throws MillraceError `invalid-request` naming the field: missing, surplus, of another type, refused by a check
  * @example
@@ -57,42 +59,43 @@ export function requestReader(
   service: string,
   fields: readonly FieldPlan[],
   door: RequestDoor,
-): (given: unknown) => RequestValues {
+): (given: unknown, place?: string) => RequestValues {
   const names = new Set(fields.map(({ spec }) => spec.name));
-  const reads = fields.map((plan): readonly [string, FieldRead] => [plan.spec.name, fieldReader(service, plan, door)]);
+  const reads = fields.map((plan): readonly [string, FieldRead] => [plan.spec.name, fieldReader(plan, door)]);
   const known = fields.length === 0 ? 'it takes none' : `it takes ${[...names].join(', ')}`;
-  return (given = {}) => {
+  return (given = {}, place = '') => {
+    const refuse: Refuse = (field, what) => invalid(service, field, what, place);
     if (typeof given !== 'object' || given === null || Array.isArray(given))
-      throw invalid(service, 'request', 'expected an object with the values of the request');
+      throw refuse('request', 'expected an object with the values of the request');
     const values = given as Readonly<Record<string, unknown>>;
     const surplus = Object.keys(values).find((name) => !names.has(name));
-    if (surplus !== undefined) throw invalid(service, surplus, `there is no such value of a request: ${known}`);
-    return Object.freeze(Object.fromEntries(reads.map(([name, read]) => [name, read(values)])));
+    if (surplus !== undefined) throw refuse(surplus, `there is no such value of a request: ${known}`);
+    return Object.freeze(Object.fromEntries(reads.map(([name, read]) => [name, read(values, refuse)])));
   };
 }
 
-function fieldReader(service: string, { spec, accepts, expected, spelling }: FieldPlan, door: RequestDoor): FieldRead {
+function fieldReader({ spec, accepts, expected, spelling }: FieldPlan, door: RequestDoor): FieldRead {
   const { name, nullable, optional } = spec;
   const type = spec.type as ScalarType;
   const reading: Reading = {
     ...(door === 'typescript' ? rowValueReading(type) : typedReading(type, spelling)),
     expected: `${expected}${nullable ? ' or null' : ''}`,
   };
-  return (given) => {
-    const raw = given[name];
+  return (given, refuse) => {
+    const raw = Object.hasOwn(given, name) ? given[name] : undefined;
     if (raw === undefined) {
       if (optional) return null;
-      throw invalid(service, name, `is missing: expected ${reading.expected}`);
+      throw refuse(name, `is missing: expected ${reading.expected}`);
     }
     if (raw === null && nullable) return null;
     const value = raw === null ? undefined : reading.convert(raw);
     if (value !== undefined && (accepts === null || accepts(value as never))) return value;
-    throw invalid(service, name, refusal(reading, raw));
+    throw refuse(name, refusal(reading, raw));
   };
 }
 
-function invalid(service: string, field: string, what: string): MillraceError {
-  return new MillraceError('invalid-request', `service "${service}", request, ${field}: ${what}`, {
+function invalid(service: string, field: string, what: string, place: string): MillraceError {
+  return new MillraceError('invalid-request', `${place}service "${service}", request, ${field}: ${what}`, {
     remedy: 'Give the values that the service asks for, and no others.',
     details: { service, field },
   });

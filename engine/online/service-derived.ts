@@ -1,13 +1,12 @@
 import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
 import type { FeatureService } from '../define/feature-service.ts';
 import { requestReader } from '../define/request-fields.ts';
-import { seenOfAll } from '../define/seen-values.ts';
-import { servicePartsOf } from '../define/service-parts.ts';
-import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
+import { servicePartsOf, viewOf } from '../define/service-parts.ts';
+import type { RequestValues } from '../derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
-import { type Cell, CellError } from '../values/cell.ts';
 import { type OpenedValue, openedValue } from '../values/composite-text.ts';
-import { errorOf, type FeatureErrors, splitCells } from '../values/feature-errors.ts';
+import type { FeatureErrors } from '../values/feature-errors.ts';
+import { createDeriveReads } from './derive-reads.ts';
 import { knownDefinition } from './known-definition.ts';
 import type { ViewRead } from './view-read.ts';
 
@@ -51,26 +50,16 @@ export function serviceDerived(service: FeatureService): ServiceDerived {
 }
 
 function deriveOf(service: FeatureService, given: readonly DerivedPlan[]): NonNullable<ServiceDerived['derive']> {
-  const views = service.views.map((member) => (member.kind === 'view-role' ? member.view : member));
-  const isSensitive = views.some(({ source }) => (source.options.sensitive ?? []).length > 0);
+  const isSensitive = service.views.some((member) => (viewOf(member).source.options.sensitive ?? []).length > 0);
   const plans = isSensitive ? given.map((plan) => ({ ...plan, hushed: true as const })) : given;
-  const blocks = service.views.map((member, index) => {
-    const { layout } = knownDefinition(views[index]!);
-    return { name: member.name, values: seenOfAll(layout) };
+  const blocks = service.views.map((member) => {
+    const { layout } = knownDefinition(viewOf(member));
+    return { name: member.name, layout };
   });
-  const derive = createServiceDerive(service.name, blocks, plans);
+  const derive = createDeriveReads(service.name, blocks, plans);
   const opens = given.map(({ name, type }) => [name, openedValue(type)] as const);
   return (reads, request, atUs, onFailed) => {
-    const { values, errors } = splitCells(plans, derive(reads.map(cellsOf), request, atUs, onFailed));
+    const { values, errors } = derive(reads, request, atUs, onFailed);
     return { values: Object.fromEntries(opens.map(([name, open], index) => [name, open(values[index]!)])), errors };
   };
-}
-
-/** The values and errors of a read as cells again. */
-function cellsOf({ features, values, errors }: ViewRead): readonly Cell[] {
-  if (errors === null) return values;
-  return features.map(({ name }, index): Cell => {
-    const code = errorOf(errors, name);
-    return code === undefined ? values[index]! : CellError.of(code);
-  });
 }

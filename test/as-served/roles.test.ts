@@ -59,6 +59,8 @@ async function openServed(partitions: number) {
       onLookUps: () => {},
       nowUs: () => testClock.nowUs(),
       onReads: (_, reads) => looked.push(reads.length),
+      onDerived: () => {},
+      onDerivedFailed: undefined,
       requestId,
       servingLog,
     });

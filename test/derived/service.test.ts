@@ -12,7 +12,15 @@ import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { createClient, type FeatureClient } from '../../engine/online/client.ts';
 import type { DerivedFailed, ServiceDerivedFailed } from '../../engine/online/view-read.ts';
+import type { FeaturesResponse } from '../../serving/api-schemas.ts';
+import { startApi } from '../../serving/start-api.ts';
 import { openWorld, type ParityWorld } from '../parity/parity-world.ts';
+
+interface ErrorBody {
+  readonly code?: string;
+  readonly message?: string;
+  readonly remedy?: string;
+}
 
 const HOUR_US = 3_600_000_000;
 const NOW_US = Math.floor(Date.now() / 3_600_000) * HOUR_US;
@@ -236,4 +244,68 @@ test('as it was served a training set has what the views answered', async () => 
   expect(manifest.derived).toBeUndefined();
   const { rows } = await readParquet(join(world.folder, 'set.parquet'));
   expect(Object.keys(rows[0]!).filter((name) => name.startsWith('model__'))).toEqual([]);
+});
+
+test('over HTTP the same, per entity with its own request; what is wrong of one is a named 400', async () => {
+  const api = await startApi({
+    pool: world.pool,
+    clock: world.clock,
+    definitions: { services: new Map([['model', service]]), views: new Map([['traffic', service.blocks[0]!.view]]) },
+    logLevel: 'silent',
+  });
+  const ask = async (
+    body: object,
+  ): Promise<{ readonly status: number; readonly answer: FeaturesResponse & ErrorBody }> => {
+    const response = await fetch(`${api.url}/v1/features`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ service: 'model', at: AT, ...body }),
+    });
+    return { status: response.status, answer: (await response.json()) as FeaturesResponse & ErrorBody };
+  };
+  try {
+    const entries = [
+      { keys, request: { seats: 180, note: 'n' } },
+      { keys: { origin: 'nowhere', destination: 'BIG' }, request: { seats: 1 } },
+    ];
+    const { status, answer } = await ask({ entities: entries });
+    expect(status).toBe(200);
+    for (const [index, { keys: entity, request }] of entries.entries()) {
+      const { model: own } = await client.getService(model, entity, { request, at: NOW_US });
+      expect(answer.results[index]).toMatchObject({ entity, derived: { values: own.values, errors: own.errors } });
+      expect(Object.keys(answer.results[index]!.views)).toEqual(['from', 'to']);
+    }
+    const one = { keys, request: { seats: 1 } };
+    const refusals: readonly (readonly [object, RegExp])[] = [
+      [{ entities: [one, { keys, request: { seats: 0 } }] }, /^entities\[1\].*seats/],
+      [{ entities: [one, { keys, request: {} }] }, /^entities\[1\].*seats: is missing/],
+      [{ entity: { keys, request: { seats: 1, chairs: 2 } } }, /chairs/],
+      [{ entity: { keys, request: { seats: '1' } } }, /seats/],
+      [{ entity: { keys, request: 5 } }, /request/],
+      [{ entity: keys }, /seats: is missing/],
+      [{ entity: { keys, request: { seats: 1 }, more: 1 } }, /"more" stands beside "keys"/],
+      [{ service: undefined, features: ['traffic'], entity: { keys: { airport: 'LAS' }, request: {} } }, /take none/],
+    ];
+    for (const [body, message] of refusals) {
+      const refused = await ask(body);
+      expect({ status: refused.status, code: refused.answer.code }).toEqual({ status: 400, code: 'invalid-request' });
+      expect(refused.answer.message).toMatch(message);
+      expect(refused.answer.remedy).not.toBe('');
+    }
+    const listed = (await (await fetch(`${api.url}/v1/services`)).json()) as { readonly services: readonly object[] };
+    expect(listed.services).toEqual([
+      expect.objectContaining({
+        service: 'model',
+        request: [
+          { name: 'seats', type: 'int', nullable: false, optional: false },
+          { name: 'note', type: 'string', nullable: false, optional: true },
+        ],
+        derived: expect.arrayContaining([{ name: 'told', type: 'list of string' }]) as unknown,
+      }),
+    ]);
+    const metrics = await (await fetch(`${api.url}/metrics`)).text();
+    expect(metrics).toMatch(/millrace_derived_errors_total\{service="model",code="derived-failed"\} 1/);
+  } finally {
+    await api.close();
+  }
 });

@@ -223,6 +223,8 @@ describe('the other routes', () => {
             { name: 'product_sales', view: 'product_sales', keys: { shop: 'shop', number: 'number' } },
             { name: 'shop_sales', view: 'shop_sales', keys: { shop: 'shop' } },
           ],
+          request: [],
+          derived: [],
         },
       ],
     });
@@ -310,6 +312,10 @@ describe('the other routes', () => {
       '/v1/views',
     ]);
     expect(JSON.stringify(document.paths['/v1/features'])).toContain('"409"');
+    expect(document.components.schemas).toMatchObject({
+      EntityWithRequest: { required: ['keys'], properties: { request: { type: 'object' } } },
+      DerivedRead: { required: ['values', 'errors'] },
+    });
     expect(document.components.schemas.ViewRead).toMatchObject({
       properties: { errors: { type: ['object', 'null'], additionalProperties: { type: 'string' } } },
       required: expect.arrayContaining(['values', 'errors', 'found']) as string[],

@@ -1,0 +1,74 @@
+import type { ViewLayout } from '../define/view-layout.ts';
+import { seenOfAll } from '../define/seen-values.ts';
+import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
+import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
+import { internalBug } from '../errors/millrace-error.ts';
+import { type Cell, CellError } from '../values/cell.ts';
+import { errorOf, splitCells } from '../values/feature-errors.ts';
+import type { ViewRead } from './view-read.ts';
+
+/** A view or role of a service, as its definition lays it out. */
+export interface DerivedOver {
+  readonly name: string;
+  readonly layout: Pick<ViewLayout, 'view' | 'features'>;
+}
+
+/** What a service derives of one read of each of its blocks, in its order: per derived feature a value as the engine carries it, and errors beside. */
+export type DeriveReads = (
+  reads: readonly ViewRead[],
+  request: RequestValues,
+  atUs: number,
+  onFailed?: (failure: DerivedFailure) => void,
+) => ReturnType<typeof splitCells>;
+
+/**
+ * Makes what computes a service's derived features of reads. A read may have more features than the definition, and in another order: they are told by name.
+ *
+ * @example
+ * const derive = createDeriveReads('delay_model', [{ name: 'from', layout }], plans);
+ * const { values, errors } = derive(reads, { seats: 180 }, atUs);
+ */
+export function createDeriveReads(
+  service: string,
+  blocks: readonly DerivedOver[],
+  plans: readonly DerivedPlan[],
+): DeriveReads {
+  const derive = createServiceDerive(
+    service,
+    blocks.map(({ name, layout }) => ({ name, values: seenOfAll(layout) })),
+    plans,
+  );
+  const cells = blocks.map(({ layout }) => cellsBy(layout));
+  return (reads, request, atUs, onFailed) =>
+    splitCells(
+      plans,
+      derive(
+        reads.map((read, block) => cells[block]!(read)),
+        request,
+        atUs,
+        onFailed,
+      ),
+    );
+}
+
+/** The values and errors of a read as cells again, in the order of a layout. */
+function cellsBy({ view, features }: DerivedOver['layout']): (read: ViewRead) => readonly Cell[] {
+  // A version's features are one array for as long as a reader of it lives.
+  const known = new WeakMap<ViewRead['features'], readonly number[]>();
+  const placesIn = (read: ViewRead['features']): readonly number[] => {
+    const found = known.get(read);
+    if (found !== undefined) return found;
+    const places = features.map(({ name }) => {
+      const place = read.findIndex((feature) => feature.name === name);
+      if (place < 0) throw internalBug(`feature "${name}" of view "${view}" was not read`);
+      return place;
+    });
+    known.set(read, places);
+    return places;
+  };
+  return ({ features: read, values, errors }) =>
+    placesIn(read).map((place): Cell => {
+      const code = errorOf(errors, read[place]!.name);
+      return code === undefined ? values[place]! : CellError.of(code);
+    });
+}

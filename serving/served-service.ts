@@ -1,0 +1,102 @@
+import type { FieldPlan } from '../engine/contract/field-plan.ts';
+import type { ViewLayout } from '../engine/define/view-layout.ts';
+import { requestReader } from '../engine/define/request-fields.ts';
+import type { RequestValues } from '../engine/derived/derive-service.ts';
+import type { DerivedFailure, DerivedPlan } from '../engine/derived/derive-step.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import { createDeriveReads } from '../engine/online/derive-reads.ts';
+import { UsedFeatures } from '../engine/online/used-features.ts';
+import type { ViewRead } from '../engine/online/view-read.ts';
+import { jsonTree } from '../engine/values/composite-text.ts';
+import type { FeaturesResponse } from './api-schemas.ts';
+
+/** What the API knows of a feature service; a `CompiledService` has it. */
+export interface ServedService {
+  readonly blocks: readonly {
+    /** The view's, or that of its role. */
+    readonly name: string;
+    readonly view: { readonly name: string; readonly layout: ViewLayout };
+    /** Per join key of the view: the name it goes by. */
+    readonly columns: readonly string[];
+  }[];
+  /** What only the caller of a read knows. Default: nothing. */
+  readonly request?: readonly FieldPlan[] | undefined;
+  /** What is derived of the blocks and of the request. Default: nothing. */
+  readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Share of entities whose reads are logged, as the definition says. */
+  readonly servingLog?: number | undefined;
+}
+
+export type DerivedJson = NonNullable<FeaturesResponse['results'][number]['derived']>;
+
+/** What a service asks of who reads it over HTTP, and what it derives. */
+export interface ServedDerived {
+  /** @throws MillraceError `invalid-request`, whose message begins with `place` */
+  readonly request: (given: unknown, place: string) => RequestValues;
+  /**
+   * Null where it derives nothing. Throws MillraceError `definition-changed` where a view serves features that its functions are not made for.
+   *
+   * @param reads of its blocks, in its order
+   */
+  readonly derive:
+    | ((
+        reads: readonly ViewRead[],
+        request: RequestValues,
+        atUs: number,
+        onFailed?: (failure: DerivedFailure) => void,
+      ) => DerivedJson)
+    | null;
+}
+
+const known = new WeakMap<ServedService, ServedDerived>();
+
+/** The request and the derived features of a service, worked out once. */
+export function servedDerived(name: string, service: ServedService): ServedDerived {
+  const found = known.get(service);
+  if (found !== undefined) return found;
+  const { request = [], derived = [] } = service;
+  const made: ServedDerived = {
+    request: requestReader(name, request, 'json'),
+    derive: derived.length === 0 ? null : deriveOf(name, service, derived),
+  };
+  known.set(service, made);
+  return made;
+}
+
+function deriveOf(
+  name: string,
+  { blocks }: ServedService,
+  plans: readonly DerivedPlan[],
+): NonNullable<ServedDerived['derive']> {
+  const used = blocks.map(({ view: { layout } }) => new UsedFeatures({ layout }, null));
+  const derive = createDeriveReads(
+    name,
+    blocks.map((block) => ({ name: block.name, layout: block.view.layout })),
+    plans,
+  );
+  return (reads, request, atUs, onFailed) => {
+    for (let at = 0; at < reads.length; at++) refuseOthers(name, used[at]!, reads[at]!);
+    const { values, errors } = derive(reads, request, atUs, onFailed);
+    return {
+      values: Object.fromEntries(plans.map((plan, index) => [plan.name, jsonTree(plan.type, values[index]!)])),
+      errors,
+    };
+  };
+}
+
+/** What is served in place of what a definition says is derived of, as it is answered; but not where it is gone, or of another type. */
+function refuseOthers(service: string, used: UsedFeatures, read: ViewRead): void {
+  const changed = used.changesIn(read).find(({ isReadable }) => !isReadable);
+  if (changed === undefined) return;
+  const { feature, expected, served } = changed;
+  throw new MillraceError(
+    'definition-changed',
+    `service "${service}" derives of view "${read.view}", feature "${feature}": by the definitions of this API it is ${expected}, version ${read.version} serves ${served}`,
+    {
+      remedy:
+        'Start the API with the definitions that are live, or make its own live; the views alone can be read meanwhile, as `features`.',
+      httpStatus: 409,
+      details: { service, view: read.view, version: read.version, feature },
+    },
+  );
+}
