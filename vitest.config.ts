@@ -33,6 +33,7 @@ const pure = [
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
   'test/insight/**/*.test.ts',
+  'test/statistics/**/*.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

@@ -9,6 +9,7 @@ export const LAYERS: LayerRules = {
     ['engine/installation'],
     ['engine/faults'],
     ['engine/values'],
+    ['engine/statistics'],
     ['engine/memory'],
     ['engine/contract'],
     ['engine/code'],

@@ -1,4 +1,4 @@
-import { wilson } from '../versions/wilson.ts';
+import { wilson } from '../statistics/wilson.ts';
 import type { Label } from './label-kind.ts';
 import type { RowValues } from './row-columns.ts';
 import type { Absence } from './try-report.ts';

@@ -1,5 +1,5 @@
-import { wilson, Z_95 } from '../versions/wilson.ts';
-import { binned } from './bins.ts';
+import { wilson, Z_95 } from '../statistics/wilson.ts';
+import { binned } from '../statistics/bins.ts';
 import type { Label } from './label-kind.ts';
 import { byBytes, type RowValues } from './row-columns.ts';
 

@@ -1,8 +1,8 @@
-import { areaUnderCurve } from './area-under-curve.ts';
-import { binned } from './bins.ts';
+import { areaUnderCurve } from '../statistics/area-under-curve.ts';
+import { binned } from '../statistics/bins.ts';
 import type { Label } from './label-kind.ts';
-import { mutualInformation } from './mutual-information.ts';
-import { rankCorrelation } from './rank-correlation.ts';
+import { mutualInformation } from '../statistics/mutual-information.ts';
+import { rankCorrelation } from '../statistics/rank-correlation.ts';
 import type { RowValues } from './row-columns.ts';
 
 /** What a feature tells of the label by itself, over the rows that have both. */

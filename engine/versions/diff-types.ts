@@ -7,7 +7,7 @@ import type { LogReader } from '../topic/log-reader.ts';
 import type { CellJson } from '../values/cell-json.ts';
 import type { JsonValue } from '../values/json-values.ts';
 import type { Quantiles } from './quantiles.ts';
-import type { Interval } from './wilson.ts';
+import type { Interval } from '../statistics/wilson.ts';
 
 /** One of the two: a version with its code, or a definition that no version was built of yet. */
 export interface DiffSide {

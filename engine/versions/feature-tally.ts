@@ -6,7 +6,7 @@ import type { ResultType } from '../values/result-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import type { ComparedFeature, DiffExample } from './diff-types.ts';
 import { NumberSpread } from './quantiles.ts';
-import { wilson } from './wilson.ts';
+import { wilson } from '../statistics/wilson.ts';
 
 const EXAMPLES = 5;
 

@@ -7,7 +7,7 @@ import type { Label } from '../../engine/insight/label-kind.ts';
 import { chosenKeys, possibleKeys } from '../../engine/insight/label-sample.ts';
 import type { RowValues } from '../../engine/insight/row-columns.ts';
 import { SampledTimes } from '../../engine/insight/sampled-times.ts';
-import { wilson } from '../../engine/versions/wilson.ts';
+import { wilson } from '../../engine/statistics/wilson.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
 const value = fc.oneof(

@@ -6,7 +6,7 @@ import { FeatureTally } from '../../engine/versions/feature-tally.ts';
 import { histogram } from '../../engine/versions/histogram.ts';
 import { NumberSpread } from '../../engine/versions/quantiles.ts';
 import { sharedFeatures } from '../../engine/versions/shared-features.ts';
-import { wilson } from '../../engine/versions/wilson.ts';
+import { wilson } from '../../engine/statistics/wilson.ts';
 import { VALUE_OUT_OF_RANGE, type Cell } from '../../engine/values/cell.ts';
 import type { ScalarType } from '../../engine/values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';

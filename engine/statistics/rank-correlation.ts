@@ -1,4 +1,4 @@
-import { type Interval, Z_95 } from '../versions/wilson.ts';
+import { type Interval, Z_95 } from './wilson.ts';
 
 /** How far two numbers rise and fall together. */
 export interface RankCorrelation {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { areaUnderCurve } from '../../engine/insight/area-under-curve.ts';
-import { binned } from '../../engine/insight/bins.ts';
-import { mutualInformation } from '../../engine/insight/mutual-information.ts';
-import { midranks, rankCorrelation } from '../../engine/insight/rank-correlation.ts';
+import { areaUnderCurve } from '../../engine/statistics/area-under-curve.ts';
+import { binned } from '../../engine/statistics/bins.ts';
+import { mutualInformation } from '../../engine/statistics/mutual-information.ts';
+import { midranks, rankCorrelation } from '../../engine/statistics/rank-correlation.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
 /** Few different ones, so that there are ties. */

@@ -1,4 +1,4 @@
-import { type Interval, wilson, Z_95 } from '../versions/wilson.ts';
+import { type Interval, wilson, Z_95 } from './wilson.ts';
 
 /** How well a number tells two classes apart. */
 export interface AreaUnderCurve {
