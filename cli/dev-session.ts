@@ -184,8 +184,8 @@ async function applyAtStart(
       message: 'millrace dev',
       keys: env.bundleKeys,
       signKey: bundleSignKey(env) ?? undefined,
-      onUnstorable: (view, { code, message }) =>
-        onProgress(`warning: ${view} is run from the folder: ${code}: ${message}`),
+      onUnstorable: (name, { code, message }) =>
+        onProgress(`warning: ${name} is run from the folder: ${code}: ${message}`),
     });
     // Whoever works on definitions approves what he wrote.
     await withTemporal(temporal, env.installation, (client) => tellLifecycles(client, views, 'auto'));

@@ -99,6 +99,11 @@ function printServices(output: Output, services: readonly ServiceVersion[]): voi
       missing.length === 0 ? null : missing.join(', '),
     ]),
   );
+  const without = services.filter(({ derives, hasCode }) => derives && !hasCode).map(({ version }) => version);
+  if (without.length > 0)
+    output.line(
+      `the code of what it derives is not kept of ${without.join(', ')}: what those derived is not derived again`,
+    );
 }
 
 function time(atUs: number | null): string | null {

@@ -17,6 +17,7 @@ import { liveIdentities } from '../postgres/view-versions.ts';
 import { listBundles, type SignedBundle, storeBundle, storedFingerprintOf, unsigned } from './bundle-registry.ts';
 import { type BundleKeys, signBundle } from './bundle-signature.ts';
 import { makeBundle } from './make-bundle.ts';
+import { type DerivedToKeep, derivedToKeep } from './service-bundles.ts';
 import { bundleHash } from './view-bundle.ts';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
@@ -37,8 +38,11 @@ export interface ApplyOptions {
   readonly keys?: BundleKeys | undefined;
   /** A private Ed25519 key to sign new bundles with. Default: they are not signed. */
   readonly signKey?: KeyObject | undefined;
-  /** Told of a view whose code cannot stand for itself, which is then left as it is. Default: it is an error. */
-  readonly onUnstorable?: ((view: string, error: MillraceError) => void) | undefined;
+  /**
+   * Told of a view or service whose code cannot stand for itself: a view is then left as it is, a service noted without its code. Default: it is an
+   * error.
+   */
+  readonly onUnstorable?: ((name: string, error: MillraceError) => void) | undefined;
   /** Say what would be, and change nothing. */
   readonly dryRun?: boolean | undefined;
 }
@@ -80,7 +84,7 @@ export interface ApplyOutcome {
  */
 export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutcome> {
   const { pool, definitions, actor, message = null, dryRun = false } = options;
-  const { fingerprints, bundles } = await bundlesOf(options, chosenViews(options));
+  const { fingerprints, bundles, derived } = await bundlesOf(options, chosenViews(options));
   const chosen = [...definitions.views.values()].filter(({ name }) => fingerprints.has(name));
   if (dryRun) {
     const views = await compared(pool, chosen, fingerprints);
@@ -98,7 +102,7 @@ export async function applyDefinitions(options: ApplyOptions): Promise<ApplyOutc
       await appendEvent(client, { actor, action: 'apply', subject: view, input, result });
     }
     const services = isWhole(options, fingerprints)
-      ? await noteServices(client, appliedServices(definitions), actor)
+      ? await noteServices(client, appliedServices(definitions, derived), actor)
       : [];
     for (const { service, version } of services)
       await appendEvent(client, {
@@ -118,12 +122,15 @@ function isWhole({ definitions, views = [] }: ApplyOptions, applied: ReadonlyMap
   return views.length === 0 && applied.size === definitions.views.size;
 }
 
-function appliedServices(definitions: Definitions): Record<string, AppliedService> {
+function appliedServices(
+  definitions: Definitions,
+  derived: ReadonlyMap<string, DerivedToKeep>,
+): Record<string, AppliedService> {
   const { services } = lockOf(definitions);
   return Object.fromEntries(
     [...definitions.services].map(([name, service]) => [
       name,
-      { views: services[name] ?? {}, blocks: namedBlocks(service), derived: service.derivedTag },
+      { views: services[name] ?? {}, blocks: namedBlocks(service), derived: service.derivedTag, ...derived.get(name) },
     ]),
   );
 }
@@ -162,35 +169,47 @@ interface Bundles {
   readonly fingerprints: ReadonlyMap<string, string>;
   /** Those that are not stored yet. */
   readonly bundles: readonly SignedBundle[];
+  /** By service. */
+  readonly derived: ReadonlyMap<string, DerivedToKeep>;
 }
 
-async function bundlesOf(
-  { pool, keys, signKey, onUnstorable }: ApplyOptions,
-  views: readonly CompiledView[],
-): Promise<Bundles> {
+async function bundlesOf(options: ApplyOptions, views: readonly CompiledView[]): Promise<Bundles> {
+  const { pool, definitions, keys, signKey, onUnstorable, dryRun = false } = options;
   const stored = new Set((await listBundles(pool)).map(({ fingerprint }) => fingerprint));
   const fingerprints = new Map<string, string>();
   const bundles: SignedBundle[] = [];
+  const derived = new Map<string, DerivedToKeep>();
   const faults: MillraceError[] = [];
-  for (const view of views) {
+  const attempt = async (name: string, work: () => Promise<void>): Promise<void> => {
     try {
+      await work();
+    } catch (error) {
+      if (!isMillraceError(error)) throw error;
+      if (onUnstorable !== undefined && UNSTORABLE.has(error.code)) onUnstorable(name, error);
+      else faults.push(error);
+    }
+  };
+  for (const view of views)
+    await attempt(view.name, async () => {
       const fingerprint = await storedFingerprintOf(pool, view, keys);
       const made = stored.has(fingerprint) ? null : unsigned(await makeBundle(view));
       fingerprints.set(view.name, fingerprint);
-      if (made === null) continue;
+      if (made === null) return;
       bundles.push(signKey === undefined ? made : { ...made, signature: signBundle(bundleHash(made.text), signKey) });
-    } catch (error) {
-      if (!isMillraceError(error)) throw error;
-      if (onUnstorable !== undefined && UNSTORABLE.has(error.code)) onUnstorable(view.name, error);
-      else faults.push(error);
+    });
+  if (!dryRun && isWhole(options, fingerprints))
+    for (const service of definitions.services.values()) {
+      if (service.derivedTag === undefined) continue;
+      await attempt(service.name, async () => {
+        derived.set(service.name, await derivedToKeep(pool, service, signKey));
+      });
     }
-  }
   const [first] = faults;
-  if (first === undefined) return { fingerprints, bundles };
+  if (first === undefined) return { fingerprints, bundles, derived };
   if (faults.length === 1) throw first;
   throw new MillraceError(
     first.code,
-    `${faults.length} views: ${faults.map(({ code, message }) => `${code}: ${message}`).join('; ')}`,
+    `${faults.length} definitions: ${faults.map(({ code, message }) => `${code}: ${message}`).join('; ')}`,
     { remedy: [...new Set(faults.map(({ remedy }) => remedy))].join(' '), httpStatus: first.httpStatus, cause: first },
   );
 }

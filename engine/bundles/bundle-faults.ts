@@ -9,33 +9,38 @@ export function bundleTooLarge(what: string, bytes: number, most: number): Millr
   });
 }
 
-/** The code of a view cannot stand for itself. */
-export function bundleIncomplete(view: string, reason: string, cause?: unknown): MillraceError {
-  return new MillraceError('bundle-incomplete', `view "${view}" cannot be bundled: ${reason}`, {
+/** The code of a definition cannot stand for itself. @param subject `view "x"` */
+export function bundleIncomplete(subject: string, reason: string, cause?: unknown): MillraceError {
+  return new MillraceError('bundle-incomplete', `${subject} cannot be bundled: ${reason}`, {
     remedy: 'Import only modules whose code is text, by paths and names that are written down; read no files.',
     httpStatus: 409,
-    details: { view },
+    details: { subject },
     cause,
   });
 }
 
-/** A stored bundle does not run here. */
-export function bundleUnfit(view: string, fingerprint: string, reason: string, cause?: unknown): MillraceError {
+/** A stored bundle does not run here. @param subject `view "x"` */
+export function bundleUnfit(subject: string, fingerprint: string, reason: string, cause?: unknown): MillraceError {
   return new MillraceError(
     'bundle-unfit',
-    `the bundle of view "${view}" (${fingerprint.slice(0, 12)}) does not run here: ${reason}`,
+    `the bundle of ${subject} (${fingerprint.slice(0, 12)}) does not run here: ${reason}`,
     {
       remedy: 'Run the releases of Node and Millrace that it was applied with, or apply the definition again.',
       httpStatus: 409,
-      details: { view, fingerprint },
+      details: { subject, fingerprint },
       cause,
     },
   );
 }
 
+/** What a bundle is called in messages: hex digits are long. */
+export function shortName(fingerprint: string): string {
+  return /^[0-9a-f]+$/.test(fingerprint) ? fingerprint.slice(0, 12) : fingerprint;
+}
+
 /** A bundle is not the one that was stored. */
 export function bundleTampered(fingerprint: string, reason: string): MillraceError {
-  return new MillraceError('bundle-tampered', `the bundle ${fingerprint.slice(0, 12)} was tampered with: ${reason}`, {
+  return new MillraceError('bundle-tampered', `the bundle ${shortName(fingerprint)} was tampered with: ${reason}`, {
     remedy: 'Find out who wrote to it; then import it again from where it is whole.',
     httpStatus: 409,
     details: { fingerprint },

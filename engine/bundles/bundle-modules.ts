@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { OutsideName } from '../code/view-code.ts';
 import { BUNDLE_SCHEME, importByNode, installedModule, QUICK_ENTRY, WHOLE_ENTRY } from '../define/installed-modules.ts';
 import { ownModule } from '../installation/own-module.ts';
-import type { ViewBundle } from './view-bundle.ts';
+import type { BundledCode } from './view-bundle.ts';
 
 /** A bundle while Node imports it. */
 interface OpenModules {
@@ -30,7 +30,7 @@ let imports = 0;
  * Imports a bundle's modules as those of a folder are, and gives what its entry exports. Nothing of it comes from a disk but Millrace, zod and
  * Node's modules. Throws what the import throws.
  */
-export async function importBundle(bundle: ViewBundle): Promise<Readonly<Record<string, unknown>>> {
+export async function importBundle(bundle: BundledCode): Promise<Readonly<Record<string, unknown>>> {
   installHooks();
   try {
     return await importWith(bundle, QUICK_ENTRY);
@@ -41,7 +41,7 @@ export async function importBundle(bundle: ViewBundle): Promise<Readonly<Record<
   }
 }
 
-async function importWith(bundle: ViewBundle, entry: string): Promise<Readonly<Record<string, unknown>>> {
+async function importWith(bundle: BundledCode, entry: string): Promise<Readonly<Record<string, unknown>>> {
   imports += 1;
   // Node keeps what it imported: each import has a place of its own.
   const place = `import-${imports}`;

@@ -5,7 +5,15 @@ import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
 import { sameVersion } from './bundle-code.ts';
 import { bundleTampered, bundleTooLarge } from './bundle-faults.ts';
 import { type BundleKeys, type BundleSignature, checkSignature } from './bundle-signature.ts';
-import { bundleHash, bundleText, checkSize, MOST_TEXT_BYTES, parseBundle, type ViewBundle } from './view-bundle.ts';
+import {
+  bundleHash,
+  bundleSubject,
+  bundleText,
+  checkSize,
+  MOST_TEXT_BYTES,
+  parseBundle,
+  type ViewBundle,
+} from './view-bundle.ts';
 
 const BUNDLES = 'view_bundle';
 
@@ -43,7 +51,7 @@ export async function storeBundle(on: Queryable, signed: SignedBundle, actor: st
   checkSize(bundle);
   const bytes = Buffer.from(text);
   if (bytes.length > MOST_TEXT_BYTES)
-    throw bundleTooLarge(`the bundle of view "${bundle.view}"`, bytes.length, MOST_TEXT_BYTES);
+    throw bundleTooLarge(`the bundle of ${bundleSubject(bundle)}`, bytes.length, MOST_TEXT_BYTES);
   const inserted = await run(
     on,
     catalog
@@ -104,17 +112,20 @@ export interface ReceivedBundle {
 }
 
 /** Reads a bundle that may have been tampered with. Throws as `viewBundle` does. */
-export function checkedBundle(
-  { fingerprint, sha256, text, signature }: ReceivedBundle,
-  keys: BundleKeys,
-): SignedBundle {
-  if (bundleHash(text) !== sha256) throw bundleTampered(fingerprint, 'its hash does not fit');
-  checkSignature({ fingerprint, sha256 }, signature, keys);
+export function checkedBundle(received: ReceivedBundle, keys: BundleKeys): SignedBundle {
+  const { fingerprint, text, signature } = received;
+  checkTrust(received, keys);
   const bundle = parseBundle(text);
   if (bundle.fingerprint !== fingerprint) {
     throw bundleTampered(fingerprint, `it is of ${JSON.stringify(bundle.fingerprint).slice(0, 14)}`);
   }
   return { bundle, text, signature };
+}
+
+/** Holds a bundle to its hash and, where there are keys, to a signature. Throws MillraceError `bundle-tampered`, `bundle-unsigned`. */
+export function checkTrust({ fingerprint, sha256, text, signature }: ReceivedBundle, keys: BundleKeys): void {
+  if (bundleHash(text) !== sha256) throw bundleTampered(fingerprint, 'its hash does not fit');
+  checkSignature({ fingerprint, sha256 }, signature, keys);
 }
 
 /** The stored bundles, newest first; of one view where it is named. */

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { MillraceError } from '../errors/millrace-error.ts';
+import { shortName } from './bundle-faults.ts';
 
 /** Keys that bundles must be signed by, by id; null: no signature is asked for. */
 export type BundleKeys = ReadonlyMap<string, KeyObject> | null;
@@ -86,7 +87,7 @@ export function checkSignature(
       : key === undefined
         ? `is signed by key ${signature.keyId}, which is none of ${[...keys.keys()].join(', ')}`
         : `has a signature that key ${signature.keyId} did not make`;
-  throw new MillraceError('bundle-unsigned', `the bundle ${fingerprint.slice(0, 12)} ${reason}`, {
+  throw new MillraceError('bundle-unsigned', `the bundle ${shortName(fingerprint)} ${reason}`, {
     remedy: 'Apply it again with MILLRACE_BUNDLE_SIGN_KEY, or add the key that signed it to MILLRACE_BUNDLE_KEYS.',
     httpStatus: 403,
     details: { fingerprint, keyId: signature?.keyId ?? null },

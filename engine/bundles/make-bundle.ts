@@ -1,17 +1,10 @@
-import { dirname, relative, sep } from 'node:path';
-import { isPackage, type ModuleGraph, ownFile, readModuleGraph } from '../code/module-graph.ts';
-import type { OwnModule } from '../code/own-module.ts';
-import { type PackageCode, readRunnablePackages } from '../code/package-code.ts';
-import { packageImports } from '../code/package-imports.ts';
-import { type ExportCode, exportCodeReader, type OutsideName } from '../code/view-code.ts';
-import type { CarriedCode } from '../define/carried-code.ts';
-import type { CompiledView } from '../define/compiled-view.ts';
-import { tablesUsed } from '../define/code-identity.ts';
+import type { CompiledService, CompiledView } from '../define/compiled-view.ts';
 import { internalBug } from '../errors/millrace-error.ts';
-import { readBundleCode, ROOT } from './bundle-code.ts';
+import { bundledCode } from './bundled-code.ts';
 import { bundleIncomplete } from './bundle-faults.ts';
 import { tryBundle } from './try-bundle.ts';
-import { type BundledModule, checkSize, type ViewBundle } from './view-bundle.ts';
+import { tryServiceBundle } from './try-service-bundle.ts';
+import { checkSize, type ServiceBundle, type ViewBundle } from './view-bundle.ts';
 
 /**
  * Makes the bundle of a view that was loaded from a folder, and tries it: what comes out of the bundle gives what the folder's view gives.
@@ -23,160 +16,46 @@ import { type BundledModule, checkSize, type ViewBundle } from './view-bundle.ts
  */
 export async function makeBundle(view: CompiledView): Promise<ViewBundle> {
   const { carried } = view;
-  if (carried === undefined) throw bundleIncomplete(view.name, 'it was made in memory, and no file holds its code');
-  const graph = await readModuleGraph(carried.files.roots, (path) => {
-    const text = carried.files.texts.get(path);
-    return text === undefined ? Promise.reject(new Error(`no module ${path}`)) : Promise.resolve(text);
-  });
-  const { file, exportName } = carried.entry;
-  const code = exportCodeReader(graph, carried)(file, exportName);
-  for (const selection of [neededModules(graph, carried, code), allModules(graph, carried)]) {
-    const own = relocated(graph, carried, selection);
-    const again = await readBundleCode(own.parts).catch(() => null);
-    if (again?.text !== code.text || !sameOutside(again, code, own.root)) continue;
-    const packages = await bundlePackages(view, carried, selection.modules, graph, own.root);
-    const bundle: ViewBundle = {
-      form: 1,
-      view: view.name,
-      fingerprint: view.fingerprint,
-      semantics: view.layout.semantics,
-      ...own.parts,
-      packages,
-      tables: tablesUsed([carried.code.text, carried.code.packages.text]),
-      declared: carried.declared,
-      tags: view.tags ?? null,
-    };
-    checkSize(bundle);
-    await tryBundle(bundle, view, carried);
-    return bundle;
-  }
-  throw internalBug(`the code of view "${view.name}" is not what its files are`);
-}
-
-/** What goes into a bundle. */
-interface Selection {
-  readonly modules: readonly OwnModule[];
-  readonly roots: readonly OwnModule[];
-  readonly entry: { readonly file: string; readonly exportName: string };
-}
-
-/** What counts for the view, and all that importing it evaluates. */
-function neededModules(graph: ModuleGraph, { entry }: CarriedCode, { units, outside }: ExportCode): Selection {
-  const target = graph.exported(entry.file, entry.exportName);
-  const own = target?.kind === 'unit' ? target.unit.module : null;
-  const direct = own && [...own.exports].find(([, what]) => target?.kind === 'unit' && what === target.name)?.[0];
-  const from = own && direct !== null && direct !== undefined ? { file: own.path, exportName: direct } : entry;
-  const counted = new Set(units.map(({ module }) => module));
-  // Where packages count, all that is imported of any does.
-  if (outside.some(({ specifier, name }) => name === '' && isPackage(specifier)))
-    for (const module of graph.modules)
-      if (module.specifiers.some((each) => isPackage(each) && graph.imported(module, each) === null))
-        counted.add(module);
-  const needed = new Set<OwnModule>();
-  const add = (module: OwnModule): void => {
-    if (needed.has(module)) return;
-    needed.add(module);
-    for (const specifier of module.specifiers) {
-      const other = graph.imported(module, specifier);
-      if (other !== null) add(other);
-    }
+  const subject = `view "${view.name}"`;
+  if (carried === undefined) throw madeInMemory(subject);
+  const bundle: ViewBundle = {
+    form: 1,
+    view: view.name,
+    fingerprint: view.fingerprint,
+    semantics: view.layout.semantics,
+    ...(await bundledCode(subject, carried)),
+    declared: carried.declared,
+    tags: view.tags ?? null,
   };
-  for (const module of graph.modules) if (counted.has(module) || module.path === from.file) add(module);
-  // One after the other, they are evaluated in the order they were.
-  const modules = graph.modules.filter((module) => needed.has(module));
-  return { modules, roots: modules.filter(({ json }) => json === undefined), entry: from };
+  checkSize(bundle);
+  await tryBundle(bundle, view, carried);
+  return bundle;
 }
 
-/** As the folder was imported: where modules import each other in a circle, their order hangs on where it begins. */
-function allModules(graph: ModuleGraph, { entry, files }: CarriedCode): Selection {
-  const byPath = new Map(graph.modules.map((module) => [module.path, module]));
-  return { modules: graph.modules, roots: files.roots.flatMap((path) => byPath.get(path) ?? []), entry };
-}
-
-interface Relocated {
-  readonly root: string;
-  readonly parts: Pick<ViewBundle, 'entry' | 'roots' | 'modules' | 'globalsChanged'>;
-}
-
-/** The same modules below their common root. */
-function relocated(graph: ModuleGraph, carried: CarriedCode, { modules, roots, entry }: Selection): Relocated {
-  const texts = new Map(modules.map(({ path, text }) => [path, text]));
-  // Files of CommonJS are in the packages' code, and are read here to be told from modules.
-  for (const { path, specifiers } of modules)
-    for (const specifier of specifiers) {
-      const file = ownFile(specifier, path);
-      const text = file === null ? undefined : graph.texts.get(file);
-      if (file !== null && text !== undefined) texts.set(file, text);
-    }
-  const root = commonRoot([...texts.keys()]);
-  const below = (path: string): string => pathBelow(root, path);
-  const bundled = [...texts].map(([path, text]): BundledModule => ({ path: below(path), text }));
-  return {
-    root,
-    parts: {
-      entry: { path: below(entry.file), exportName: entry.exportName },
-      roots: roots.map(({ path }) => below(path)),
-      modules: bundled.sort((a, b) => (a.path < b.path ? -1 : 1)),
-      globalsChanged: carried.globalsChanged,
-    },
+/**
+ * The same of what a service derives.
+ *
+ * @throws MillraceError `bundle-incomplete`, `bundle-too-large`
+ * @example
+ * const bundle = await makeServiceBundle(definitions.services.get('delay_model')!);
+ */
+export async function makeServiceBundle(service: CompiledService): Promise<ServiceBundle> {
+  const { carried, derivedTag } = service;
+  const subject = `service "${service.name}"`;
+  if (derivedTag === undefined) throw internalBug(`${subject} derives nothing`);
+  if (carried === undefined) throw madeInMemory(subject);
+  const bundle: ServiceBundle = {
+    form: 1,
+    service: service.name,
+    fingerprint: derivedTag,
+    ...(await bundledCode(subject, carried)),
+    declared: carried.declared,
   };
+  checkSize(bundle);
+  await tryServiceBundle(bundle, service);
+  return bundle;
 }
 
-function commonRoot(paths: readonly string[]): string {
-  let root = dirname(paths[0] ?? sep);
-  while (!paths.every((path) => root === dirname(root) || path.startsWith(root + sep))) root = dirname(root);
-  return root;
-}
-
-function pathBelow(root: string, path: string): string {
-  return relative(root, path).split(sep).join('/');
-}
-
-/** Whether packages are used alike: they are what the stored code of packages is of. */
-function sameOutside(again: ExportCode, code: ExportCode, root: string): boolean {
-  const ofPackages = ({ outside }: ExportCode, fromOf: (from: string) => string): string =>
-    JSON.stringify(
-      outside
-        .filter(({ specifier }) => isPackage(specifier))
-        .map(({ specifier, from, name }) => [specifier, fromOf(from), name]),
-    );
-  return ofPackages(again, (from) => pathBelow(ROOT, from)) === ofPackages(code, (from) => pathBelow(root, from));
-}
-
-async function bundlePackages(
-  view: CompiledView,
-  carried: CarriedCode,
-  modules: readonly OwnModule[],
-  graph: ModuleGraph,
-  root: string,
-): Promise<ViewBundle['packages']> {
-  const imports = modules.flatMap((module) =>
-    packageImports(module, (specifier) => graph.imported(module, specifier) === null && isPackage(specifier)),
-  );
-  const once = [...new Map(imports.map((each) => [JSON.stringify(each), each])).values()];
-  const { files, text, packages } = await runnable(view, once, carried);
-  const binary = files.find((file) => /\.(?:node|wasm)$/.test(file));
-  if (binary !== undefined) throw bundleIncomplete(view.name, `it imports ${binary}, which is no text`);
-  const { packages: counted } = carried.code;
-  const gone = counted.packages.find((each) => !packages.includes(each));
-  if (gone !== undefined)
-    throw bundleIncomplete(view.name, `${gone} was changed since the definitions were loaded; load them again`);
-  return {
-    names: counted.packages,
-    counted: counted.text === text ? null : counted.text,
-    runnable: text,
-    imports: once.map((each) => ({ ...each, from: pathBelow(root, each.from) })),
-  };
-}
-
-async function runnable(
-  view: CompiledView,
-  imports: readonly OutsideName[],
-  { folder }: CarriedCode,
-): Promise<PackageCode & { readonly files: readonly string[] }> {
-  try {
-    return await readRunnablePackages(imports, folder);
-  } catch (cause) {
-    throw bundleIncomplete(view.name, cause instanceof Error ? cause.message : String(cause), cause);
-  }
+function madeInMemory(subject: string): Error {
+  return bundleIncomplete(subject, 'it was made in memory, and no file holds its code');
 }

@@ -1,12 +1,11 @@
 import { compileStored } from '../define/compile-stored.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { FeatureView } from '../define/feature-view.ts';
-import { isDefinition } from '../define/loaded-definitions.ts';
+import { type Definition, isDefinition } from '../define/loaded-definitions.ts';
 import { semanticsRetired } from '../define/semantics.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { importBundle } from './bundle-modules.ts';
 import { bundleUnfit } from './bundle-faults.ts';
-import type { ViewBundle } from './view-bundle.ts';
+import { bundleSubject, type ServiceBundle, type ViewBundle } from './view-bundle.ts';
 
 /**
  * The view of a bundle, ready to run: its own code, by the contract that was stored. Each call imports the code anew, and Node keeps it as long as
@@ -20,22 +19,31 @@ import type { ViewBundle } from './view-bundle.ts';
 export async function openBundle(bundle: ViewBundle, baseFolder: string): Promise<CompiledView> {
   const { view: name, fingerprint, semantics, entry } = bundle;
   if (semantics !== ENGINE_SEMANTICS) throw semanticsRetired(name, null, semantics);
-  const definition = await importedView(bundle);
-  if (definition === null) throw bundleUnfit(name, fingerprint, `${entry.path} exports no view as ${entry.exportName}`);
+  const definition = await importedDefinition(bundle, 'feature-view', name);
+  const subject = bundleSubject(bundle);
+  if (definition === null)
+    throw bundleUnfit(subject, fingerprint, `${entry.path} exports no view as ${entry.exportName}`);
   const { view, misfit } = compileStored(definition, bundle.declared, baseFolder);
-  if (view === null) throw bundleUnfit(name, fingerprint, misfit);
+  if (view === null) throw bundleUnfit(subject, fingerprint, misfit);
   const { slots: _, ...ready } = view;
   return Object.freeze({ ...ready, fingerprint, ...(bundle.tags === null ? {} : { tags: bundle.tags }) });
 }
 
-async function importedView(bundle: ViewBundle): Promise<FeatureView | null> {
+/** The definition that a bundle is of; null where it exports none of that kind and name. Throws MillraceError `bundle-unfit`. */
+export async function importedDefinition<Kind extends Definition['kind']>(
+  bundle: ViewBundle | ServiceBundle,
+  kind: Kind,
+  name: string,
+): Promise<Extract<Definition, { readonly kind: Kind }> | null> {
   let exported: Readonly<Record<string, unknown>>;
   try {
     exported = await importBundle(bundle);
   } catch (cause) {
     const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause);
-    throw bundleUnfit(bundle.view, bundle.fingerprint, reason, cause);
+    throw bundleUnfit(bundleSubject(bundle), bundle.fingerprint, reason, cause);
   }
   const found = exported[bundle.entry.exportName];
-  return isDefinition(found) && found.kind === 'feature-view' && found.name === bundle.view ? found : null;
+  return isDefinition(found) && found.kind === kind && found.name === name
+    ? (found as Extract<Definition, { readonly kind: Kind }>)
+    : null;
 }

@@ -8,7 +8,7 @@ import { sampleRows } from '../purity/sample-values.ts';
 import type { Row } from '../contract/compiled-contract.ts';
 import { bundleIncomplete } from './bundle-faults.ts';
 import { openBundle } from './open-bundle.ts';
-import type { ViewBundle } from './view-bundle.ts';
+import { bundleSubject, type ViewBundle } from './view-bundle.ts';
 
 /** Opens what was made and holds it to the folder's view on rows made from the contract. Throws MillraceError `bundle-incomplete`. */
 export async function tryBundle(
@@ -16,27 +16,29 @@ export async function tryBundle(
   view: CompiledView,
   { plans, baseFolder }: CarriedCode,
 ): Promise<void> {
-  let opened: CompiledView;
-  try {
-    opened = await openBundle(bundle, baseFolder);
-  } catch (cause) {
-    if (!isMillraceError(cause) || cause.code !== 'bundle-unfit') throw cause;
-    throw bundleIncomplete(
-      view.name,
-      `it does not run by itself: ${cause.message.replace(/^.*?does not run here: /, '')}`,
-      cause,
-    );
-  }
+  const subject = bundleSubject(bundle);
+  const opened = await openedOf(subject, () => openBundle(bundle, baseFolder));
   const [expected, received] = [view, opened].map((each) => JSON.stringify(derivedSubjects(each)));
   if (expected !== received)
-    throw bundleIncomplete(view.name, 'its derived features give something else of sampled values than in its folder');
+    throw bundleIncomplete(subject, 'its derived features give something else of sampled values than in its folder');
   for (const row of sampleRows(plans).rows) {
     const expected = outcomeOf(view, row);
     const received = outcomeOf(opened, row);
     if (received === expected) continue;
+    throw bundleIncomplete(subject, `of the row ${canonical(row)} it makes ${received}, and in its folder ${expected}`);
+  }
+}
+
+/** What was made, opened. Throws MillraceError `bundle-incomplete`. @param subject what it is of */
+export async function openedOf<T>(subject: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    if (!isMillraceError(cause) || cause.code !== 'bundle-unfit') throw cause;
     throw bundleIncomplete(
-      view.name,
-      `of the row ${canonical(row)} it makes ${received}, and in its folder ${expected}`,
+      subject,
+      `it does not run by itself: ${cause.message.replace(/^.*?does not run here: /, '')}`,
+      cause,
     );
   }
 }

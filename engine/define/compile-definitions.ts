@@ -2,10 +2,12 @@ import { checkHistory, type HistoryInspector } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
 import { checkServices, compileService, derivedTag, probeServices } from './compile-service.ts';
+import type { CarriedFiles } from './carried-code.ts';
 import { compileEntity, compileView, type KeyPlan } from './compile-view.ts';
 import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
 import { declaredIdentity } from './declared-identity.ts';
-import { type Coded, readDefinitionCode, reportUses } from './definition-code.ts';
+import { declaredService } from './declared-service.ts';
+import { type Coded, type DefinitionCode, readDefinitionCode, reportUses } from './definition-code.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from './definition-fault.ts';
 import type { ElsewhereReport } from './elsewhere.ts';
 import type { Entity } from './entity.ts';
@@ -87,25 +89,21 @@ export async function compileDefinitions(
   reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 
+  const carriedFiles = (entry: LoadedDefinition, code: DefinitionCode | null): CarriedFiles | undefined => {
+    const { file, exportName } = entry;
+    const { folder, baseFolder } = loaded;
+    return code === null || file === null
+      ? undefined
+      : { entry: { file, exportName }, folder, baseFolder, files, globalsChanged, code };
+  };
   const views = new Map<string, CompiledView>();
   const byDefinition = new Map<FeatureView, CompiledView>();
   for (const { definition, compiled: view, plans, loaded: entry } of judged) {
     if (view === null) continue;
     const code = codes.get(definition) ?? null;
     const input = { definition, view, plans, code };
-    const carried =
-      code === null || entry.file === null
-        ? undefined
-        : {
-            entry: { file: entry.file, exportName: entry.exportName },
-            folder: loaded.folder,
-            baseFolder: loaded.baseFolder,
-            files,
-            globalsChanged,
-            code,
-            plans,
-            declared: declaredIdentity(definition, view, plans),
-          };
+    const own = carriedFiles(entry, code);
+    const carried = own && { ...own, plans, declared: declaredIdentity(definition, view, plans) };
     const fingerprint = fingerprintView(input);
     const tags = viewTags(input);
     const { slots: _, ...rest } = view;
@@ -122,7 +120,10 @@ export async function compileDefinitions(
   const services = new Map<string, CompiledService>();
   for (const [service, parts] of serviceParts) {
     const compiled = compileService(service, byDefinition, parts);
-    services.set(service.name, { ...compiled, ...derivedTag(parts, codes.get(service) ?? null) });
+    const code = codes.get(service) ?? null;
+    const own = carriedFiles(collected.services.get(service)!, code);
+    const carried = own === undefined ? {} : { carried: { ...own, declared: declaredService(compiled) } };
+    services.set(service.name, { ...compiled, ...derivedTag(parts, code), ...carried });
   }
   return {
     folder: loaded.folder,

@@ -1,6 +1,6 @@
 import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
-import type { CarriedCode } from './carried-code.ts';
+import type { CarriedCode, CarriedService } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
@@ -153,6 +153,8 @@ export interface CompiledService {
   readonly derived?: readonly DerivedPlan[] | undefined;
   /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
   readonly servingLog?: number | undefined;
+  /** What a bundle of it is made of; absent where it derives nothing, was made in memory, or comes of a bundle itself. */
+  readonly carried?: CarriedService | undefined;
 }
 
 /** All definitions of a folder, compiled together. */

@@ -29,6 +29,11 @@ export function probeService(service: ProbedService, report: ReportFault): void 
   );
 }
 
+/** What a service derives of sampled reads and requests. */
+export function sampledService(service: ProbedService): DerivedResults {
+  return sampler(service)(false);
+}
+
 /** What computes the samples, in either direction. */
 function sampler({ name, blocks, request, derived }: ProbedService): (isBackwards: boolean) => DerivedResults {
   const reads = blocks.map(({ view }) => {

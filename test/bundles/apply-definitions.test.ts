@@ -150,7 +150,7 @@ describe('an apply', () => {
     const options = { pool: database.pool, definitions: { ...definitions, views: some }, actor: 'ana@laptop' };
     await expect(applyDefinitions(options)).rejects.toMatchObject({
       code: 'bundle-incomplete',
-      message: expect.stringMatching(/^2 views: .*view "a".*view "b"/),
+      message: expect.stringMatching(/^2 definitions: .*view "a".*view "b"/),
     });
     expect(await desired()).toEqual([]);
     const left: string[] = [];
