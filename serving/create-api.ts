@@ -52,6 +52,8 @@ export interface ApiDeps {
   readonly clock: Clock;
   /** The feature services that requests may name. */
   readonly services: ReadonlyMap<string, ServedService>;
+  /** A service of those as it is served. Default: as it stands there. */
+  readonly serviceOf?: ((name: string) => Promise<ServedService | undefined>) | undefined;
   /** Takes what is served; undefined: nothing is logged. */
   readonly servingLog?: ServingLog | undefined;
   /** Told of each derived feature of a service whose function failed in a read. */
@@ -290,7 +292,12 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const nowUs = (): number => clock.nowUs();
     const onDerived = metrics.derived.bind(metrics);
     const told = { onReads, onDerived, onDerivedFailed: deps.onDerivedFailed };
-    const reading = { store, services, mayRead, onLookUps, nowUs, requestId, servingLog, ...told };
+    const asked = body.service;
+    // What a token does not cover is not looked for.
+    const isLookedUp = asked !== undefined && deps.serviceOf !== undefined && mayRead('service', asked);
+    const found = isLookedUp ? await deps.serviceOf(asked) : undefined;
+    const shown = asked === undefined || found === undefined ? services : new Map(services).set(asked, found);
+    const reading = { store, services: shown, mayRead, onLookUps, nowUs, requestId, servingLog, ...told };
     return c.json(await readRequest(body, reading), 200);
   });
   app.openapi(viewsRoute, async (c) => {

@@ -1,4 +1,5 @@
 import type { FieldPlan } from '../engine/contract/field-plan.ts';
+import type { FeatureTags } from '../engine/define/feature-lock.ts';
 import type { ViewLayout } from '../engine/define/view-layout.ts';
 import { requestReader } from '../engine/define/request-fields.ts';
 import type { RequestValues } from '../engine/derived/derive-service.ts';
@@ -18,11 +19,15 @@ export interface ServedService {
     readonly view: { readonly name: string; readonly layout: ViewLayout };
     /** Per join key of the view: the name it goes by. */
     readonly columns: readonly string[];
+    /** What its features are told by in the version of the service that is served; undefined: this is of no version. */
+    readonly tags?: FeatureTags | undefined;
   }[];
   /** What only the caller of a read knows. Default: nothing. */
   readonly request?: readonly FieldPlan[] | undefined;
   /** What is derived of the blocks and of the request. Default: nothing. */
   readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Stands for what is derived. */
+  readonly derivedTag?: string | undefined;
   /** Share of entities whose reads are logged, as the definition says. */
   readonly servingLog?: number | undefined;
 }
@@ -34,7 +39,8 @@ export interface ServedDerived {
   /** @throws MillraceError `invalid-request`, whose message begins with `place` */
   readonly request: (given: unknown, place: string) => RequestValues;
   /**
-   * Null where it derives nothing. Throws MillraceError `definition-changed` where a view serves features that its functions are not made for.
+   * Null where it derives nothing. Throws MillraceError `definition-changed` where a view serves features that its functions are not made for, `view-changing`
+   * where it began to while it was read.
    *
    * @param reads of its blocks, in its order
    */
@@ -68,20 +74,41 @@ function deriveOf(
   { blocks }: ServedService,
   plans: readonly DerivedPlan[],
 ): NonNullable<ServedDerived['derive']> {
-  const used = blocks.map(({ view: { layout } }) => new UsedFeatures({ layout }, null));
+  const refusals = blocks.map((block) => refusalOf(name, block));
   const derive = createDeriveReads(
     name,
     blocks.map((block) => ({ name: block.name, layout: block.view.layout })),
     plans,
   );
   return (reads, request, atUs, onFailed) => {
-    for (let at = 0; at < reads.length; at++) refuseOthers(name, used[at]!, reads[at]!);
+    for (let at = 0; at < reads.length; at++) refusals[at]!(reads[at]!);
     const { values, errors } = derive(reads, request, atUs, onFailed);
     return {
       values: Object.fromEntries(plans.map((plan, index) => [plan.name, jsonTree(plan.type, values[index]!)])),
       errors,
     };
   };
+}
+
+/** What refuses reads of features that a service's functions are not made for. */
+function refusalOf(service: string, { view, tags }: ServedService['blocks'][number]): (read: ViewRead) => void {
+  if (tags !== undefined) return (read) => refuseFlipped(service, tags, read);
+  const used = new UsedFeatures({ layout: view.layout }, null);
+  return (read) => refuseOthers(service, used, read);
+}
+
+/** Another version of a view is read than is of the version of the service which was served when it was looked for. */
+function refuseFlipped(service: string, tags: FeatureTags, read: ViewRead): void {
+  if (Object.entries(tags).every(([feature, tag]) => read.tags?.[feature] === tag)) return;
+  throw new MillraceError(
+    'view-changing',
+    `view "${read.view}" changed its version while service "${service}" was read`,
+    {
+      remedy: 'Try again.',
+      retryable: true,
+      httpStatus: 503,
+    },
+  );
 }
 
 /** What is served in place of what a definition says is derived of, as it is answered; but not where it is gone, or of another type. */

@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { type Clock, systemClock } from '../engine/values/clock.ts';
 import type { InstallationNames } from '../engine/installation/installation-names.ts';
+import { StoredServiceCode } from '../engine/bundles/service-code.ts';
 import { StoredVersionCode } from '../engine/bundles/version-code.ts';
 import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
@@ -19,7 +20,8 @@ import { type AccessSettings, checkExposure, openAccess } from './access/open-ac
 import { apiLog, type LogLevel } from './api-log.ts';
 import { corruptLog } from './corrupt-log.ts';
 import { derivedLog } from './derived-log.ts';
-import { createApi } from './create-api.ts';
+import { type ApiDeps, createApi } from './create-api.ts';
+import { LiveServices } from './live-services.ts';
 import type { ServedService } from './served-service.ts';
 
 /** Requests under way get this long once a stop was asked for. */
@@ -143,6 +145,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     pool,
     clock,
     services: options.definitions?.services ?? new Map<string, ServedService>(),
+    serviceOf: serviceOf(options, pool),
     servingLog,
     onDerivedFailed,
     newId,
@@ -172,6 +175,13 @@ function derivedOf({ definitions, bundleKeys: keys }: StartApiOptions, pool: pg.
   const views = definitions?.views ?? new Map<string, CompiledView>();
   const code = new StoredVersionCode({ definitions: { views, folder: '', baseFolder: process.cwd() }, pool, keys });
   return async (version) => (await code.viewOf(version)).derived;
+}
+
+/** What a service derives is the version's that is served. */
+function serviceOf({ definitions, bundleKeys: keys }: StartApiOptions, pool: pg.Pool): ApiDeps['serviceOf'] {
+  const services = definitions?.services ?? new Map<string, ServedService>();
+  const live = new LiveServices({ pool, services, code: new StoredServiceCode({ pool, keys }) });
+  return (name) => live.of(name);
 }
 
 /** Throws MillraceError `invalid-certificate`. */

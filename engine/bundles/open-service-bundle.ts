@@ -1,4 +1,4 @@
-import type { DerivedCode } from '../define/derived-code.ts';
+import { type DerivedCode, seenBlocks } from '../define/derived-code.ts';
 import { type DefinitionFault, faultReporter, formatFault } from '../define/definition-fault.ts';
 import { schemaField } from '../define/event-time.ts';
 import { readDerived } from '../define/read-derived.ts';
@@ -31,6 +31,6 @@ export async function openServiceBundle(bundle: ServiceBundle): Promise<DerivedC
     fingerprint,
     request: declared.request.map(schemaField),
     derived: plans.map(({ compute }, index) => ({ ...declared.derived[index]!, compute })),
-    blocks: declared.blocks,
+    blocks: seenBlocks(declared),
   };
 }

@@ -1,8 +1,8 @@
 import type { CompiledService } from '../define/compiled-view.ts';
-import { type DerivedCode, derivedCodeOf, type ServiceCode } from '../define/derived-code.ts';
+import { type DerivedCode, derivedCodeOf, seenBlocks, type ServiceCode } from '../define/derived-code.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Queryable } from '../postgres/queryable.ts';
-import { serviceVersions } from '../postgres/service-versions.ts';
+import { isDerivedBy, serviceVersions } from '../postgres/service-versions.ts';
 import { sameDerivedCode } from './bundle-code.ts';
 import type { BundleKeys } from './bundle-signature.ts';
 import { openServiceBundle } from './open-service-bundle.ts';
@@ -45,6 +45,18 @@ export class StoredServiceCode implements ServiceCode {
     return asked;
   }
 
+  /**
+   * The same, of a version that is told by what it derives (`derivedTag`), as the serving log tells it; null where no version is, or its code was not kept.
+   *
+   * @throws MillraceError as `derivedBy` does
+   */
+  async derivedOf({ service, tag }: { readonly service: string; readonly tag: string }): Promise<DerivedCode | null> {
+    const found = (await serviceVersions(this.#options.pool, service)).find(
+      (version) => version.hasCode && isDerivedBy(version, tag),
+    );
+    return found === undefined ? null : await this.derivedBy(found);
+  }
+
   async #read(service: string, version: number): Promise<DerivedCode | null> {
     const { pool, services, keys = null } = this.#options;
     const found = (await serviceVersions(pool, service)).find((one) => one.version === version);
@@ -54,7 +66,7 @@ export class StoredServiceCode implements ServiceCode {
     const own = services?.get(service);
     if (own === undefined || !(await sameDerivedCode(own, bundle))) return openServiceBundle(bundle);
     // Its functions; what they saw is what was applied.
-    return { ...derivedCodeOf(own), fingerprint: bundle.fingerprint, blocks: bundle.declared.blocks };
+    return { ...derivedCodeOf(own), fingerprint: bundle.fingerprint, blocks: seenBlocks(bundle.declared) };
   }
 }
 

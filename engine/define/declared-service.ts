@@ -1,14 +1,8 @@
 import type { DerivedPlan } from '../derived/derive-step.ts';
 import { type StoredField, storedField } from '../contract/stored-field.ts';
-import type { ResultType } from '../values/result-type.ts';
 import type { CompiledService } from './compiled-view.ts';
 import { columnsByKey } from './service-blocks.ts';
-
-/** A feature as a function that derives of it sees it. */
-export interface DeclaredFeature {
-  readonly name: string;
-  readonly result: ResultType;
-}
+import type { ViewLayout } from './view-layout.ts';
 
 /** What a service says as data of what it derives. Plain JSON. */
 export interface DeclaredService {
@@ -20,7 +14,8 @@ export interface DeclaredService {
     readonly view: string;
     /** Join key of the view to the column it goes by. */
     readonly columns: Readonly<Record<string, string>>;
-    readonly features: readonly DeclaredFeature[];
+    /** As it was applied: what the functions see of it, and in which order. */
+    readonly layout: ViewLayout;
   }[];
 }
 
@@ -37,7 +32,7 @@ export function declaredService({
       name: block.name,
       view: block.view.name,
       columns: columnsByKey(block),
-      features: block.view.layout.features.map(({ name, result }) => ({ name, result })),
+      layout: block.view.layout,
     })),
   };
 }

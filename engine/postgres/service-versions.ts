@@ -4,7 +4,7 @@ import type { NamedBlock } from '../define/service-blocks.ts';
 import type { Queryable } from './queryable.ts';
 import { runSql } from './run-sql.ts';
 import { CATALOG } from './schemas.ts';
-import { sqlText } from './sql.ts';
+import { type SqlText, sqlText } from './sql.ts';
 
 /** View to feature to tag: what a service is. */
 export type ServiceFeatures = Readonly<Record<string, FeatureTags>>;
@@ -108,15 +108,39 @@ function codeColumns(code: KeptCode | null) {
  * const served = (await serviceVersions(pool, 'delay_model')).find(({ missing }) => missing.length === 0);
  */
 export async function serviceVersions(on: Queryable, service: string): Promise<ServiceVersion[]> {
+  return await listed(on, sqlText`WHERE s.service = ${service}`);
+}
+
+/** The version of a service that is served, of several the newest; null where none is. */
+export async function servedService(on: Queryable, service: string): Promise<ServiceVersion | null> {
+  const [served] = await listed(
+    on,
+    sqlText`
+    WHERE s.service = ${service} AND NOT EXISTS (SELECT ${NOT_SERVED})`,
+    sqlText`LIMIT 1`,
+  );
+  return served ?? null;
+}
+
+/** Whether a version is of what is told by this tag (`derivedTag`). */
+export function isDerivedBy({ views, blocks, tag }: ServiceVersion, derived: string): boolean {
+  return tag === serviceTag({ views, blocks, derived });
+}
+
+/** Of a version `s`, the views that do not serve its features. */
+const NOT_SERVED = sqlText`
+  FROM jsonb_each(s.views) AS own(view, features)
+  WHERE NOT EXISTS (
+    SELECT FROM ${CATALOG}.view_version live
+    WHERE live.view = own.view AND live.status = 'live' AND live.tags -> 'features' @> own.features)`;
+
+async function listed(on: Queryable, where: SqlText, limit: SqlText = sqlText``): Promise<ServiceVersion[]> {
   const { rows } = await runSql<Omit<ServiceVersion, 'appliedAtUs' | 'derives'> & { readonly applied_at: number }>(
     on,
     sqlText`
     SELECT s.service, s.version, s.tag, s.views, s.blocks, s.actor, s.applied_at, s.bundle IS NOT NULL AS "hasCode", (
-      SELECT coalesce(jsonb_agg(own.view ORDER BY own.view COLLATE "C"), '[]') FROM jsonb_each(s.views) AS own(view, features)
-      WHERE NOT EXISTS (
-        SELECT FROM ${CATALOG}.view_version live
-        WHERE live.view = own.view AND live.status = 'live' AND live.tags -> 'features' @> own.features)) AS missing
-    FROM ${CATALOG}.service_version s WHERE s.service = ${service} ORDER BY s.version DESC`,
+      SELECT coalesce(jsonb_agg(own.view ORDER BY own.view COLLATE "C"), '[]') ${NOT_SERVED}) AS missing
+    FROM ${CATALOG}.service_version s ${where} ORDER BY s.version DESC ${limit}`,
   );
   return rows.map(({ applied_at: appliedAtUs, ...rest }) => ({
     ...rest,
