@@ -25,10 +25,7 @@ export function readJson(layout: ViewLayout, read: ViewRead) {
 
 /** Its features and values, as rows of a table. */
 export function readRows(layout: ViewLayout, read: ViewRead): [feature: string, value: string][] {
-  return shownValues(layout, read).map(([name, value]) => [
-    name,
-    value === null ? nullText(read.errors, name) : shown(value),
-  ]);
+  return shownValues(layout, read).map(([name, value]) => [name, valueText(read.errors, name, value)]);
 }
 
 /** What is to be said of it beside its values. */
@@ -54,13 +51,9 @@ function freshnessSeconds({ freshnessUs }: ViewRead): number | null {
   return freshnessUs === null ? null : freshnessUs / 1_000_000;
 }
 
-/** What stands in the table for a null: why there is no value, where an error is the reason. */
-function nullText(errors: FeatureErrors | null, name: string): string {
+/** A value as a table has it: texts as they are, lists and maps shortened; for a null why there is no value, where an error is the reason. */
+export function valueText(errors: FeatureErrors | null, name: string, value: JsonTree): string {
+  if (value !== null) return typeof value === 'string' ? value : shownTree(value);
   const code = errorOf(errors, name);
   return code === undefined ? 'null' : `error: ${code}`;
-}
-
-/** Texts as they are, lists and maps shortened. */
-function shown(value: JsonTree): string {
-  return typeof value === 'string' ? value : shownTree(value);
 }

@@ -77,7 +77,7 @@ function deriveOf(
   const refusals = blocks.map((block) => refusalOf(name, block));
   const derive = createDeriveReads(
     name,
-    blocks.map((block) => ({ name: block.name, layout: block.view.layout })),
+    blocks.map(({ name: block, view }) => ({ name: block, view: view.name, features: view.layout.features })),
     plans,
   );
   return (reads, request, atUs, onFailed) => {

@@ -9,17 +9,20 @@ import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { keyOf, timeOf } from '../entity-arguments.ts';
-import { type AnsweredService, getService } from '../get-service.ts';
+import { type AnsweredService, getService, type ServedCodeOf } from '../get-service.ts';
 import type { Output } from '../output.ts';
 import { neededServices } from '../services.ts';
-import { readJson, readRemarks, readRows } from '../shown-read.ts';
+import { readJson, readRemarks, readRows, valueText } from '../shown-read.ts';
 
 /** `millrace get VIEW|SERVICE key=value…`. */
 export function addGetCommand(program: Command): void {
   const command = program
     .command('get')
     .argument('<view>', 'or a service: all of its views and roles')
-    .argument('<key=value...>', 'the join keys, e.g. origin=LAS destination=PHL')
+    .argument(
+      '<key=value...>',
+      'the join keys, e.g. origin=LAS destination=PHL, and the fields of the request that a service asks for',
+    )
     .description('the feature values of one entity, as of now or of --at')
     .option('--at <time>', 'ISO time to read at');
   withCommonOptions(command).action(async (name: string, given: string[], options: CommonOptions & { at?: string }) => {
@@ -36,7 +39,12 @@ export function addGetCommand(program: Command): void {
       };
       const store = createOnlineStore({ pool, clock: systemClock, derivedOf });
       if (await getView(pool, store, name, given, atUs, output)) return;
-      const answered = await getService(pool, store, name, given, atUs ?? systemClock.nowUs());
+      const codeOf: ServedCodeOf = async (version) => {
+        // The same.
+        const { StoredServiceCode } = await import('../../engine/bundles/service-code.ts');
+        return await new StoredServiceCode({ pool, keys: env.bundleKeys }).derivedBy(version);
+      };
+      const answered = await getService(pool, store, name, given, atUs ?? systemClock.nowUs(), codeOf);
       if (answered === null) throw notServed(name);
       printService(answered, output);
     } finally {
@@ -68,18 +76,26 @@ async function getView(
   return true;
 }
 
-function printService({ service, version, blocks }: AnsweredService, output: Output): void {
+function printService({ service, version, blocks, derived }: AnsweredService, output: Output): void {
   if (output.isJson) {
     const views = Object.fromEntries(blocks.map(({ name, layout, read }) => [name, readJson(layout, read)]));
-    return output.json({ service, version, views });
+    return output.json({ service, version, views, ...derivedJson(derived) });
   }
-  output.table(
-    ['feature', 'value'],
-    blocks.flatMap(({ name, layout, read }) =>
-      readRows(layout, read).map(([feature, value]) => [`${name}.${feature}`, value]),
-    ),
+  const ofViews = blocks.flatMap(({ name, layout, read }) =>
+    readRows(layout, read).map(([feature, value]) => [`${name}.${feature}`, value]),
   );
+  const { values = {}, errors = null, failures = [] } = derived ?? {};
+  const ofService = Object.entries(values).map(([feature, value]) => [
+    `${service}.${feature}`,
+    valueText(errors, feature, value),
+  ]);
+  output.table(['feature', 'value'], [...ofViews, ...ofService]);
   for (const { name, layout, read } of blocks) output.line(`${name}: ${readRemarks(layout, read)}`);
+  for (const { feature, reason } of failures) output.line(`${service}.${feature}: ${reason}`);
+}
+
+function derivedJson(derived: AnsweredService['derived']): object {
+  return derived === null ? {} : { derived: { values: derived.values, errors: derived.errors } };
 }
 
 function notServed(name: string): MillraceError {

@@ -5,6 +5,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { type Reading, refusal } from '../values/convert.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
+import { textReading } from '../values/text-reading.ts';
 import { typedReading } from '../values/typed-reading.ts';
 import type { ReportFault } from './definition-fault.ts';
 import type { FeatureService } from './feature-service.ts';
@@ -41,8 +42,8 @@ export function readRequestFields(
   return plans;
 }
 
-/** How the values of a request come in: as TypeScript has them, or as JSON does. */
-export type RequestDoor = 'typescript' | 'json';
+/** How the values of a request come in: as TypeScript has them, as JSON does, or as text, where an empty one is null of a field that may be. */
+export type RequestDoor = 'typescript' | 'json' | 'text';
 
 type Refuse = (field: string, what: string) => MillraceError;
 type FieldRead = (given: Readonly<Record<string, unknown>>, refuse: Refuse) => unknown;
@@ -78,16 +79,17 @@ function fieldReader({ spec, accepts, expected, spelling }: FieldPlan, door: Req
   const { name, nullable, optional } = spec;
   const type = spec.type as ScalarType;
   const reading: Reading = {
-    ...(door === 'typescript' ? rowValueReading(type) : typedReading(type, spelling)),
+    ...(door === 'typescript' ? rowValueReading(type) : (door === 'text' ? textReading : typedReading)(type, spelling)),
     expected: `${expected}${nullable ? ' or null' : ''}`,
   };
+  const nothing = door === 'text' ? '' : null;
   return (given, refuse) => {
     const raw = Object.hasOwn(given, name) ? given[name] : undefined;
     if (raw === undefined) {
       if (optional) return null;
       throw refuse(name, `is missing: expected ${reading.expected}`);
     }
-    if (raw === null && nullable) return null;
+    if (raw === nothing && nullable) return null;
     const value = raw === null ? undefined : reading.convert(raw);
     if (value !== undefined && (accepts === null || accepts(value as never))) return value;
     throw refuse(name, refusal(reading, raw));

@@ -1,4 +1,4 @@
-import type { ViewLayout } from '../define/view-layout.ts';
+import type { DerivedCode } from '../define/derived-code.ts';
 import { seenOfAll } from '../define/seen-values.ts';
 import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
@@ -7,11 +7,8 @@ import { type Cell, CellError } from '../values/cell.ts';
 import { errorOf, splitCells } from '../values/feature-errors.ts';
 import type { ViewRead } from './view-read.ts';
 
-/** A view or role of a service, as its definition lays it out. */
-export interface DerivedOver {
-  readonly name: string;
-  readonly layout: Pick<ViewLayout, 'view' | 'features'>;
-}
+/** A view or role of a service, as its functions see it. */
+export type DerivedOver = Pick<DerivedCode['blocks'][number], 'name' | 'view' | 'features'>;
 
 /** What a service derives of one read of each of its blocks, in its order: per derived feature a value as the engine carries it, and errors beside. */
 export type DeriveReads = (
@@ -25,7 +22,7 @@ export type DeriveReads = (
  * Makes what computes a service's derived features of reads. A read may have more features than the definition, and in another order: they are told by name.
  *
  * @example
- * const derive = createDeriveReads('delay_model', [{ name: 'from', layout }], plans);
+ * const derive = createDeriveReads('delay_model', [{ name: 'from', view: 'airport_traffic', features: layout.features }], plans);
  * const { values, errors } = derive(reads, { seats: 180 }, atUs);
  */
 export function createDeriveReads(
@@ -35,10 +32,10 @@ export function createDeriveReads(
 ): DeriveReads {
   const derive = createServiceDerive(
     service,
-    blocks.map(({ name, layout }) => ({ name, values: seenOfAll(layout) })),
+    blocks.map((block) => ({ name: block.name, values: seenOfAll(block) })),
     plans,
   );
-  const cells = blocks.map(({ layout }) => cellsBy(layout));
+  const cells = blocks.map(cellsBy);
   return (reads, request, atUs, onFailed) =>
     splitCells(
       plans,
@@ -51,8 +48,8 @@ export function createDeriveReads(
     );
 }
 
-/** The values and errors of a read as cells again, in the order of a layout. */
-function cellsBy({ view, features }: DerivedOver['layout']): (read: ViewRead) => readonly Cell[] {
+/** The values and errors of a read as cells again, in the order that the functions see. */
+function cellsBy({ view, features }: DerivedOver): (read: ViewRead) => readonly Cell[] {
   // A version's features are one array for as long as a reader of it lives.
   const known = new WeakMap<ViewRead['features'], readonly number[]>();
   const placesIn = (read: ViewRead['features']): readonly number[] => {

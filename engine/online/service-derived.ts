@@ -53,8 +53,8 @@ function deriveOf(service: FeatureService, given: readonly DerivedPlan[]): NonNu
   const isSensitive = service.views.some((member) => (viewOf(member).source.options.sensitive ?? []).length > 0);
   const plans = isSensitive ? given.map((plan) => ({ ...plan, hushed: true as const })) : given;
   const blocks = service.views.map((member) => {
-    const { layout } = knownDefinition(viewOf(member));
-    return { name: member.name, layout };
+    const { view, features } = knownDefinition(viewOf(member)).layout;
+    return { name: member.name, view, features };
   });
   const derive = createDeriveReads(service.name, blocks, plans);
   const opens = given.map(({ name, type }) => [name, openedValue(type)] as const);
