@@ -23,6 +23,7 @@ import { liveVersion } from '../engine/postgres/live-version.ts';
 import type { ServedCell, ServedRow } from './compare.ts';
 import type { FlightsWorkspace } from './flights-workspace.ts';
 import { Latencies } from './latencies.ts';
+import { readDerived } from './read-derived.ts';
 import type { Replay } from './replay.ts';
 import type { Checkpoint, SampledFlight } from './samples.ts';
 
@@ -78,7 +79,8 @@ export async function liveReplay(options: LiveReplayOptions): Promise<{ figures:
       signal.throwIfAborted();
       await replay.until(atUs);
       await caughtUp(pool, reader, session.views, signal);
-      for (const row of await Promise.all(sampled.map((flight) => readFlight(reads, flight)))) served.push(row);
+      for (const row of await Promise.all(sampled.map((flight) => readFlight(reads, session.apiUrl, flight))))
+        served.push(row);
       output.progress(
         `replaying June: ${count(replay.sent)} of ${count(workspace.juneRows)} flights, checkpoint ${n + 1} of ${checkpoints.length}, ${count(latencies.count)} reads, p50 ${latencies.quantile(0.5).toFixed(2)} ms`,
       );
@@ -133,9 +135,9 @@ async function readLogged(
   return answers;
 }
 
-/** One model's look-up: all views of the service in all their roles, at the flight's own time. */
-async function readFlight(reads: LoggedReads, flight: SampledFlight): Promise<ServedRow> {
-  const cells = new Map<string, ServedCell>();
+/** One model's look-up: all views of the service in all their roles, and what is derived of them, at the flight's own time. */
+async function readFlight(reads: LoggedReads, apiUrl: string, flight: SampledFlight): Promise<ServedRow> {
+  const cells = new Map<string, ServedCell>(await readDerived(apiUrl, reads.service, flight));
   const requestId = randomUUID();
   for (const view of viewsOf(reads.service)) {
     for (const { block, read } of await readLogged(reads, requestId, view, flight, { atUs: flight.eventTimeUs })) {

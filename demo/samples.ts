@@ -7,6 +7,8 @@ export interface SampledFlight {
   readonly eventTimeUs: number;
   readonly origin: string;
   readonly destination: string;
+  /** Miles. */
+  readonly distance: number;
 }
 
 /** Sampled flights by the checkpoint (event time, µs) before which the stream must have caught up. */
@@ -37,9 +39,10 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
       t: bigint;
       origin: string;
       destination: string;
+      distance: number;
     }>(`
       WITH flight AS (
-        SELECT flight_id, epoch_us(date) AS t, origin, destination, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM ${quoteText(junePath)}
+        SELECT flight_id, epoch_us(date) AS t, origin, destination, distance, (epoch_us(date) - ${plan.fromUs}) // ${stepUs} AS step FROM ${quoteText(junePath)}
         WHERE epoch_us(date) >= ${plan.fromUs} AND epoch_us(date) < ${plan.untilUs}
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY step, origin, destination ORDER BY t, flight_id) AS of_route,
@@ -50,11 +53,11 @@ export async function chooseSamples(junePath: string, spillDir: string, plan: Sa
         LEFT JOIN ranked there ON there.step = r.step AND there.origin = r.destination AND there.of_origin = 1
         WHERE r.of_route = 1 AND r.of_origin = 1 AND (there.t IS NULL OR there.t >= r.t)
       )
-      SELECT step, flight_id, t, origin, destination FROM chosen WHERE pick <= ${plan.perCheckpoint} ORDER BY step, t, flight_id`);
+      SELECT step, flight_id, t, origin, destination, CAST(distance AS INTEGER) AS distance FROM chosen WHERE pick <= ${plan.perCheckpoint} ORDER BY step, t, flight_id`);
     const byStep = new Map<number, SampledFlight[]>();
-    for (const { step, flight_id: flightId, t, origin, destination } of rows) {
+    for (const { step, flight_id: flightId, t, ...flown } of rows) {
       const flights = byStep.get(Number(step)) ?? [];
-      flights.push({ flightId, eventTimeUs: Number(t), origin, destination });
+      flights.push({ flightId, eventTimeUs: Number(t), ...flown });
       byStep.set(Number(step), flights);
     }
     return Array.from({ length: plan.checkpoints }, (_, step) => ({
@@ -79,7 +82,7 @@ export async function writeSpine(
     await loadIds(duckdb, sampled);
     await duckdb.run(`
       COPY (
-        SELECT flight_id, date AS event_timestamp, origin, destination, delay > 15 AS is_late FROM (
+        SELECT flight_id, date AS event_timestamp, origin, destination, distance, delay > 15 AS is_late FROM (
           SELECT f.*, s.flight_id IS NOT NULL AS is_sampled FROM ${quoteText(junePath)} f LEFT JOIN sampled s USING (flight_id)
         ) ORDER BY is_sampled DESC, md5(flight_id) LIMIT ${rows}
       ) TO ${quoteText(path)} (FORMAT parquet)`);

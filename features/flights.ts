@@ -56,11 +56,24 @@ export const airportTraffic = featureView('airport_traffic', {
   }),
 });
 
-/** Of a flight that is about to leave: its route, and how busy the airports at both of its ends are. */
+/** Of a flight that is about to leave: its route, how busy the airports at both of its ends are, and what only who asks knows of it. */
 export const delayModel = featureService('delay_model', {
   views: [
     routeDelays,
     airportTraffic.as('from', { airport: 'origin' }),
     airportTraffic.as('to', { airport: 'destination' }),
   ],
+  request: z.object({ distance: z.int().positive() }),
+  derived: (d) => ({
+    hour: d.int((_, { at }) => Math.floor(at / 3_600_000_000) % 24),
+    busy_ratio: d.number(({ from, to }) => (to.departures_1h === 0 ? null : from.departures_1h / to.departures_1h)),
+    later_than_usual: d.number(({ from, route_delays }) =>
+      from.delay_avg_12h === null || route_delays.delay_avg_7d === null
+        ? null
+        : from.delay_avg_12h - route_delays.delay_avg_7d,
+    ),
+    distance_share: d.number(({ from }, { request }) =>
+      from.farthest_30d === null ? null : request.distance / from.farthest_30d,
+    ),
+  }),
 });

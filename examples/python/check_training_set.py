@@ -1,6 +1,8 @@
 """Holds the rows of a training set to what the server answers for the same entities and times: they are the same values.
 
-    MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_TOKEN=mr_… python check_training_set.py delay_model training.parquet origin,destination
+    MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_TOKEN=mr_… python check_training_set.py delay_model training.parquet origin,destination distance
+
+After the join keys come the fields of the request, where the service asks for any.
 
 Ends with 1 where one differs. A read is about now: rows at or before an entity's newest event are counted, and not compared.
 """
@@ -20,14 +22,16 @@ def same(wanted, found):
     return (pandas.isna(wanted) and pandas.isna(found)) or wanted == found
 
 
-service, path, keys = sys.argv[1:]
+service, path, keys, *asked = sys.argv[1:]
 keys = keys.split(",")
+asked = asked[0].split(",") if asked else None
 rows = training_set(path)
 features = [column for column in rows.columns if "__" in column]
 store = Millrace(os.environ["MILLRACE_URL"], os.environ.get("MILLRACE_TOKEN"))
 differing = ahead = 0
 for time, group in rows.groupby("event_timestamp"):
-    served = store.features(service, group[keys].to_dict("records"), at=time.to_pydatetime())
+    requests = None if asked is None else group[asked].to_dict("records")
+    served = store.features(service, group[keys].to_dict("records"), requests, at=time.to_pydatetime())
     for (_, row), (_, read), is_ahead in zip(group.iterrows(), served.iterrows(), served.attrs["ahead"]):
         if is_ahead:
             ahead += 1

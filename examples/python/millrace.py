@@ -26,7 +26,7 @@ class Millrace:
     """A server of features.
 
     >>> store = Millrace("https://features.example", token="mr_…")
-    >>> store.features("delay_model", [{"origin": "LAS", "destination": "PHL"}])
+    >>> store.features("delay_model", [{"origin": "LAS", "destination": "PHL"}], [{"distance": 2176}])
     """
 
     def __init__(self, url, token=None, timeout_s=5.0):
@@ -35,13 +35,16 @@ class Millrace:
         self._timeout_s = timeout_s
         self._types = None
 
-    def features(self, service, entities, at=None, on_error="fail"):
+    def features(self, service, entities, requests=None, at=None, on_error="fail"):
         """The features of entities (join key to value, as JSON has them), one row each, in their order.
 
-        Columns are the join keys, then `<view or role>__<feature>`, as in a training set. `at` is a datetime with a zone; default now.
+        `requests` has, per entity, what the service asks for beside its keys. Columns are the join keys, then `<view or role>__<feature>`, then what the
+        service derives, `<service>__<feature>`, as in a training set. `at` is a datetime with a zone; default now.
         A feature that has an error beside its null raises ValueError, unless `on_error` is "null". `frame.attrs["ahead"]` has, per row,
         whether a state holds events at or after `at`: then the row is not what was known at that time.
         """
+        if requests is not None:
+            entities = [{"keys": keys, "request": request} for keys, request in zip(entities, requests, strict=True)]
         request = {"service": service, "entities": entities}
         if at is not None:
             if at.tzinfo is None:
@@ -50,7 +53,8 @@ class Millrace:
         rows, types, ahead = [], {}, []
         for result in self._call("/v1/features", request)["results"]:
             row = dict(result["entity"])
-            for block, read in result["views"].items():
+            derived = {} if "derived" not in result else {service: result["derived"]}
+            for block, read in {**result["views"], **derived}.items():
                 if read["errors"] is not None and on_error != "null":
                     raise ValueError(f"{block} of {result['entity']}: {read['errors']}")
                 for feature, value in read["values"].items():
@@ -71,8 +75,11 @@ class Millrace:
         if self._types is None or (service, block, feature) not in self._types:
             views = {view["view"]: view["features"] for view in self._call("/v1/views")["views"]}
             # What a service answers under one name is a view, or a view in a role.
-            blocks = [(one["service"], block) for one in self._call("/v1/services")["services"] for block in one["blocks"]]
+            services = self._call("/v1/services")["services"]
+            blocks = [(one["service"], block) for one in services for block in one["blocks"]]
             self._types = {(of, b["name"], f["name"]): f["type"] for of, b in blocks for f in views.get(b["view"], [])}
+            # And what it derives of them stands under its own name.
+            self._types |= {(one["service"],) * 2 + (f["name"],): f["type"] for one in services for f in one["derived"]}
         return self._types[(service, block, feature)]
 
     def _call(self, path, body=None):

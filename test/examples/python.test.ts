@@ -17,6 +17,10 @@ export const buyers = featureView('buyers', { entity: buyer, source: orders, fea
 export const small = featureView('small', { entity: buyer, source: orders, features: (f) => ({ product: f.sum(() => Number.MAX_SAFE_INTEGER, { type: z.int() }) }) });
 export const model = featureService('model', [buyers]);
 export const pairs = featureService('pairs', [buyers, buyers.as('referrer', { buyer: 'referred_by' })]);
+export const loads = featureService('loads', {
+  views: [buyers], request: z.object({ seats: z.int64(), share: z.number().nullable() }),
+  derived: (d) => ({ seats_a_unit: d.number(({ buyers }, { request }) => (buyers.units === null ? null : Number(request.seats) / buyers.units)), seen: d.list(z.iso.datetime(), (_, { at }) => [at]), half: d.int((_, { request }) => (request.share === null ? null : request.share / 2)) }),
+});
 export const overflowing = featureService('overflowing', [small]);
 `;
 
@@ -119,6 +123,26 @@ describe.skipIf(version === null)('examples/python', { timeout: 300_000 }, () =>
       `f = store.features("pairs", [${entity}])\nprint(json.dumps([repr(f[c][0]) for c in ["buyers__spent", "referrer__spent", "referrer__n"]]))`,
     );
     expect(JSON.parse(values)).toEqual(["Decimal('10000000000.01')", 'None', 'np.int64(0)']);
+  });
+
+  it('gets what a service derives of a request for each entity', async () => {
+    const wide = (await world.json('token', 'create', 'derived', '--scope', 'read:loads')) as { token: string };
+    const code =
+      'f = store.features("loads", [{"buyer": "ann", "shop": "5"}, {"buyer": "nobody", "shop": "7"}], [{"seats": str(2**53 + 1), "share": 2}, {"seats": 1, "share": None}], at=pandas.Timestamp("2026-02-01T00:00Z"))\n' +
+      'print(json.dumps([[str(f[c].dtype), repr(f[c][0]), repr(f[c][1])] for c in f.columns if "loads__" in c]))';
+    const own = { ...variables };
+    variables = { ...variables, MILLRACE_TOKEN: wide.token };
+    await expect
+      .poll(() => evaluated(code).catch((error: unknown) => String(error)), { timeout: 15_000 })
+      .toMatch(/^\[\[/);
+    const values = await evaluated(code);
+    variables = own;
+    const seen = `[Timestamp('2026-02-01 00:00:00+0000', tz='UTC')]`;
+    expect(JSON.parse(values)).toEqual([
+      ['Float64', 'np.float64(4503599627370496.0)', '<NA>'],
+      ['object', seen, seen],
+      ['Int64', 'np.int64(1)', '<NA>'],
+    ]);
   });
 
   it('says what the server refuses, and what is an error beside a null', async () => {

@@ -111,12 +111,18 @@ test('a client is typed by the definitions', () => {
     await client.get(airportTraffic, { origin: 'LAS' });
     // @ts-expect-error no such feature
     void read.values.nope;
-    const both = await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
+    const both = await client.getService(
+      delayModel,
+      { origin: 'LAS', destination: 'PHL' },
+      { request: { distance: 2176 } },
+    );
     const { from: traffic } = both;
     expectTypeOf(traffic.values.departures).toEqualTypeOf<number | null>();
     if (traffic.errors === null) expectTypeOf(traffic.values.departures).toEqualTypeOf<number>();
     // @ts-expect-error a service takes the keys of all its views
-    await client.getService(delayModel, { origin: 'LAS' });
+    await client.getService(delayModel, { origin: 'LAS' }, { request: { distance: 2176 } });
+    // @ts-expect-error the service asks for the distance
+    await client.getService(delayModel, { origin: 'LAS', destination: 'PHL' });
   };
   expect(reads).toBeTypeOf('function');
 });
