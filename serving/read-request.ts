@@ -10,12 +10,13 @@ import { distinctKeys } from '../engine/online/distinct-keys.ts';
 import { placeOf } from '../engine/online/entity-key.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ServiceDerivedFailed, ViewRead } from '../engine/online/view-read.ts';
+import type { ServiceToLog } from '../engine/served/service-to-log.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { forbidden } from './access/gate.ts';
 import { readTagged, type TaggedOptions } from './read-tagged.ts';
 import type { FeaturesRequest, FeaturesResponse } from './api-schemas.ts';
 import { requestEntries, type RequestEntry } from './request-entries.ts';
-import { type DerivedJson, servedDerived, type ServedService } from './served-service.ts';
+import { type DerivedAnswer, type DerivedJson, servedDerived, type ServedService } from './served-service.ts';
 import type { RequestValues } from '../engine/derived/derive-service.ts';
 import type { DerivedFailure } from '../engine/derived/derive-step.ts';
 import { jsonTree } from '../engine/values/composite-text.ts';
@@ -176,12 +177,21 @@ async function readView(
   }));
 }
 
-/** What computes what a service derives, per entity of the request; null where it derives nothing. The requests are judged at once. */
-function deriving(
+/** What of a service is asked for beside the reads of its views. */
+interface AskedService {
+  readonly toLog: ServiceToLog;
+  /** Per entity of the request, judged. */
+  readonly requests: readonly RequestValues[];
+  /** What the service derives, per entity; null where it derives nothing. */
+  readonly derive: ((answers: readonly BlockAnswer[], atUs: number) => readonly DerivedAnswer[]) | null;
+}
+
+/** Null where features of views are asked for. The requests are judged at once. */
+function askedService(
   service: string | undefined,
   entries: readonly RequestEntry[],
   { services, onDerived, onDerivedFailed, requestId }: ReadDeps,
-): ((answers: readonly BlockAnswer[], atUs: number) => readonly DerivedJson[]) | null {
+): AskedService | null {
   const asked = service === undefined ? undefined : services.get(service);
   if (service === undefined || asked === undefined) {
     const at = entries.findIndex(({ request }) => request !== undefined);
@@ -192,23 +202,46 @@ function deriving(
       { remedy: 'Name the service that asks for it, or leave it out.' },
     );
   }
-  const { request, derive } = servedDerived(service, asked);
+  const { request, derive, toLog } = servedDerived(service, asked);
   const requests = entries.map((entry, index): RequestValues => request(entry.request, placeOf(index, entries.length)));
-  if (derive === null) return null;
+  if (derive === null) return { toLog, requests, derive };
   const onFailed =
     onDerivedFailed && ((failure: DerivedFailure): void => onDerivedFailed({ service, requestId, ...failure }));
-  return (answers, atUs) => {
-    const derived = requests.map((own, index) =>
-      derive(
-        answers.map(({ reads }) => reads[index]!),
-        own,
-        atUs,
-        onFailed,
-      ),
-    );
-    onDerived(service, derived);
-    return derived;
+  return {
+    toLog,
+    requests,
+    derive: (answers, atUs) => {
+      const derived = requests.map((own, index) => derive(readsAt(answers, index), own, atUs, onFailed));
+      onDerived(
+        service,
+        derived.map(({ json }) => json),
+      );
+      return derived;
+    },
   };
+}
+
+function readsAt(answers: readonly BlockAnswer[], index: number): ViewRead[] {
+  return answers.map(({ reads }) => reads[index]!);
+}
+
+/** Hands what was answered of a service to the serving log. */
+function logService(
+  log: ServingLog,
+  requestId: string,
+  { toLog, requests }: AskedService,
+  answers: readonly BlockAnswer[],
+  derived: readonly DerivedAnswer[] | null,
+  atUs: number,
+): void {
+  const entries = requests.map((request, index) => ({
+    reads: readsAt(answers, index),
+    keys: answers.map(({ keys }) => keys[index]!),
+    request,
+    derived: derived?.[index] ?? null,
+    atUs,
+  }));
+  log.offerService(requestId, toLog, entries);
 }
 
 /** Answers `POST /v1/features`: one query per view, whatever the number of entities and of the view's roles. */
@@ -219,7 +252,7 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
   deps.onLookUps(given.length * wanted.length);
   const atUs = requestTime(request.at, deps.nowUs);
   const entries = requestEntries(given);
-  const derive = deriving(request.service, entries, deps);
+  const service = askedService(request.service, entries, deps);
   const entities = entries.map(({ keys }) => keys);
   await refuseStrayKeys(store, wanted, entities);
   const { tags, accept } = request;
@@ -232,22 +265,18 @@ export async function readRequest(request: FeaturesRequest, deps: ReadDeps): Pro
   );
   const answered = new Map(perView.flat().map((answer) => [answer.block, answer]));
   const answers = wanted.map((block) => answered.get(block)!);
-  const derived = derive === null ? null : derive(answers, atUs);
+  const derived = service?.derive?.(answers, atUs) ?? null;
   if (servingLog !== undefined) {
     // Only now: where one view fails the caller is served nothing.
-    const service = request.service ?? null;
-    const sample = service === null ? undefined : deps.services.get(service)?.servingLog;
-    for (const { block, keys, reads } of answers) {
-      const role = block.name === block.view ? null : block.name;
-      servingLog.offer(requestId, service, reads, keys, sample, role);
-    }
+    if (service !== null) logService(servingLog, requestId, service, answers, derived, atUs);
+    else for (const { keys, reads } of answers) servingLog.offer(requestId, null, reads, keys);
   }
   return {
     request_id: requestId,
     results: entities.map((entity, index) => ({
       entity,
       views: Object.fromEntries(answers.map(({ block, shown }) => [block.name, shown[index]!])),
-      ...(derived === null ? {} : { derived: derived[index]! }),
+      ...(derived === null ? {} : { derived: derived[index]!.json }),
     })),
   };
 }

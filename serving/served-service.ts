@@ -8,6 +8,9 @@ import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { createDeriveReads } from '../engine/online/derive-reads.ts';
 import { UsedFeatures } from '../engine/online/used-features.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import { type ServiceToLog, serviceToLog } from '../engine/served/service-to-log.ts';
+import type { FeatureErrors } from '../engine/values/feature-errors.ts';
+import type { ScalarValue } from '../engine/values/field-type.ts';
 import { jsonTree } from '../engine/values/composite-text.ts';
 import type { FeaturesResponse } from './api-schemas.ts';
 
@@ -34,6 +37,13 @@ export interface ServedService {
 
 export type DerivedJson = NonNullable<FeaturesResponse['results'][number]['derived']>;
 
+/** What a service derived: as it is answered, and as the engine carries it, in the order of the service. */
+export interface DerivedAnswer {
+  readonly json: DerivedJson;
+  readonly values: readonly ScalarValue[];
+  readonly errors: FeatureErrors | null;
+}
+
 /** What a service asks of who reads it over HTTP, and what it derives. */
 export interface ServedDerived {
   /** @throws MillraceError `invalid-request`, whose message begins with `place` */
@@ -50,8 +60,9 @@ export interface ServedDerived {
         request: RequestValues,
         atUs: number,
         onFailed?: (failure: DerivedFailure) => void,
-      ) => DerivedJson)
+      ) => DerivedAnswer)
     | null;
+  readonly toLog: ServiceToLog;
 }
 
 const known = new WeakMap<ServedService, ServedDerived>();
@@ -64,6 +75,7 @@ export function servedDerived(name: string, service: ServedService): ServedDeriv
   const made: ServedDerived = {
     request: requestReader(name, request, 'json'),
     derive: derived.length === 0 ? null : deriveOf(name, service, derived),
+    toLog: serviceToLog({ name, ...service }),
   };
   known.set(service, made);
   return made;
@@ -83,10 +95,8 @@ function deriveOf(
   return (reads, request, atUs, onFailed) => {
     for (let at = 0; at < reads.length; at++) refusals[at]!(reads[at]!);
     const { values, errors } = derive(reads, request, atUs, onFailed);
-    return {
-      values: Object.fromEntries(plans.map((plan, index) => [plan.name, jsonTree(plan.type, values[index]!)])),
-      errors,
-    };
+    const shown = Object.fromEntries(plans.map((plan, index) => [plan.name, jsonTree(plan.type, values[index]!)]));
+    return { json: { values: shown, errors }, values, errors };
   };
 }
 

@@ -321,7 +321,7 @@ export function createClient(options: ClientOptions): FeatureClient {
     ) {
       const asked: GetOptions & { readonly request?: unknown } = options ?? {};
       const { at, requestId: given, accept } = asked;
-      const { request: requestOf, derive } = serviceDerived(service);
+      const { request: requestOf, derive, toLog } = serviceDerived(service);
       const request = requestOf(asked.request);
       const requestId = given === undefined ? newId() : checkRequestId(given);
       // One time for all views: without it each would be read as of its own arrival.
@@ -339,16 +339,25 @@ export function createClient(options: ClientOptions): FeatureClient {
       );
       const read = new Map(answers.flat().map((one) => [one.block.name, one]));
       const inOrder = order.map((name) => read.get(name)!);
-      // Only now: where one view fails the caller is served nothing.
-      for (const { block, read: one, key } of inOrder)
-        log?.offer(requestId, service.name, [one], [key], service.options.servingLog, block.role);
-      const named = inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)] as const);
-      if (derive === null) return Object.fromEntries(named) as ServiceRead<Service>;
       const tell =
         onDerivedFailed &&
         ((failure: DerivedFailure) => onDerivedFailed({ service: service.name, requestId, ...failure }));
       const reads = inOrder.map(({ read: one }) => one);
-      const own = { ...derive(reads, request, atUs, tell), asOfUs: atUs as Micros, requestId };
+      const derived = derive === null ? null : derive(reads, request, atUs, tell);
+      // Only now: where one view fails the caller is served nothing.
+      log?.offerService(requestId, toLog, [
+        {
+          reads,
+          keys: inOrder.map(({ key: own }) => own),
+          request,
+          derived: derived && { values: derived.carried, errors: derived.errors },
+          atUs,
+        },
+      ]);
+      const named = inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)] as const);
+      if (derived === null) return Object.fromEntries(named) as ServiceRead<Service>;
+      const { values, errors } = derived;
+      const own = { values, errors, asOfUs: atUs as Micros, requestId };
       return Object.fromEntries([...named, [service.name, own]]) as ServiceRead<Service>;
     },
     async close() {

@@ -2,10 +2,13 @@ import { type DefinitionFault, faultReporter, invalidDefinitions } from '../defi
 import type { FeatureService } from '../define/feature-service.ts';
 import { requestReader } from '../define/request-fields.ts';
 import { servicePartsOf, viewOf } from '../define/service-parts.ts';
+import { keyColumns } from '../define/view-role.ts';
 import type { RequestValues } from '../derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
 import { type OpenedValue, openedValue } from '../values/composite-text.ts';
 import type { FeatureErrors } from '../values/feature-errors.ts';
+import { type ServiceToLog, serviceToLog } from '../served/service-to-log.ts';
+import type { ScalarValue } from '../values/field-type.ts';
 import { createDeriveReads } from './derive-reads.ts';
 import { knownDefinition } from './known-definition.ts';
 import type { ViewRead } from './view-read.ts';
@@ -14,6 +17,8 @@ import type { ViewRead } from './view-read.ts';
 export interface DerivedValues {
   readonly values: Readonly<Record<string, OpenedValue>>;
   readonly errors: FeatureErrors | null;
+  /** As the engine carries them, in the order of the service. */
+  readonly carried: readonly ScalarValue[];
 }
 
 /** What a service asks of its callers, and what it derives. */
@@ -29,6 +34,7 @@ export interface ServiceDerived {
         onFailed: ((failure: DerivedFailure) => void) | undefined,
       ) => DerivedValues)
     | null;
+  readonly toLog: ServiceToLog;
 }
 
 const known = new WeakMap<FeatureService, ServiceDerived>();
@@ -41,9 +47,21 @@ export function serviceDerived(service: FeatureService): ServiceDerived {
   const report = faultReporter(faults, 'feature service', service.name);
   const { request, derived } = servicePartsOf(service, (view) => knownDefinition(view).layout.keys, report);
   if (faults.length > 0) throw invalidDefinitions(faults);
+  const blocks = service.views.map((member) => {
+    const { layout } = knownDefinition(viewOf(member));
+    const columns = keyColumns(layout.keys, member.kind === 'view-role' ? member.columns : {});
+    return { name: member.name, view: { name: layout.view, layout }, columns };
+  });
   const made: ServiceDerived = {
     request: requestReader(service.name, request, 'typescript'),
     derive: derived.length === 0 ? null : deriveOf(service, derived),
+    toLog: serviceToLog({
+      name: service.name,
+      blocks,
+      request,
+      derived,
+      servingLog: service.options.servingLog,
+    }),
   };
   known.set(service, made);
   return made;
@@ -60,6 +78,7 @@ function deriveOf(service: FeatureService, given: readonly DerivedPlan[]): NonNu
   const opens = given.map(({ name, type }) => [name, openedValue(type)] as const);
   return (reads, request, atUs, onFailed) => {
     const { values, errors } = derive(reads, request, atUs, onFailed);
-    return { values: Object.fromEntries(opens.map(([name, open], index) => [name, open(values[index]!)])), errors };
+    const opened = Object.fromEntries(opens.map(([name, open], index) => [name, open(values[index]!)]));
+    return { values: opened, errors, carried: values };
   };
 }

@@ -3,6 +3,7 @@ import type { FeatureErrors } from '../values/feature-errors.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
+import type { OwnToLog } from './service-to-log.ts';
 
 /** What of a read is logged; a `ViewRead` has it. */
 export interface ReadToLog {
@@ -34,6 +35,15 @@ export interface OfferedRead {
   readonly key: readonly ScalarValue[];
   readonly servedAtUs: number;
   readonly read: ReadToLog;
+  /** Of a service's own record: what the caller gave. */
+  readonly asked?: Asked | undefined;
+}
+
+/** What a service was asked with. */
+export interface Asked {
+  readonly request: Readonly<Record<string, unknown>>;
+  /** The same object for all reads of a service: its texts are made once. */
+  readonly of: Pick<OwnToLog, 'request' | 'types'>;
 }
 
 /** The text of a value inside a JSON text that stands inside a JSON string. */
@@ -46,6 +56,12 @@ interface Template {
   readonly keyValues: readonly WriteValue[];
   readonly featureNames: readonly string[];
   readonly featureValues: readonly WriteValue[];
+}
+
+interface AskedTemplate {
+  readonly names: readonly string[];
+  readonly values: readonly WriteValue[];
+  readonly tail: string;
 }
 
 /** JSON text of a string as it stands inside a JSON string, without the outer quotes. */
@@ -74,8 +90,19 @@ function writerOf(type: ResultType): WriteValue {
   }
 }
 
+function name(text: string, index: number): string {
+  return `${index === 0 ? '' : ','}${nested(text)}:`;
+}
+
+function askedTemplate({ request, types }: Asked['of']): AskedTemplate {
+  return {
+    names: request.map((field, index) => name(field.name, index)),
+    values: request.map(({ type }) => writerOf(type)),
+    tail: `}","types":${JSON.stringify(types)}`,
+  };
+}
+
 function templateOf(read: ReadToLog): Template {
-  const name = (text: string, index: number): string => `${index === 0 ? '' : ','}${nested(text)}:`;
   return {
     head: `,"view":${JSON.stringify(read.view)},"version":${read.version},"fingerprint":${JSON.stringify(read.fingerprint)},"entity":"{`,
     keyNames: read.keys.map((key, index) => name(key.name, index)),
@@ -91,11 +118,12 @@ function templateOf(read: ReadToLog): Template {
  */
 export class ReadEncoder {
   readonly #templates = new WeakMap<readonly FeatureLayout[], Template & { readonly of: ReadToLog }>();
+  readonly #asked = new WeakMap<Asked['of'], AskedTemplate>();
   #lastUs = Number.NaN;
   #lastText = '';
 
   /** The JSON text of one record. */
-  encode({ readId, requestId, service, role = null, key, servedAtUs, read }: OfferedRead): string {
+  encode({ readId, requestId, service, role = null, key, servedAtUs, read, asked }: OfferedRead): string {
     const template = this.#templateOf(read);
     const { keyNames, keyValues, featureNames, featureValues } = template;
     let text =
@@ -112,7 +140,17 @@ export class ReadEncoder {
     }
     // Mostly there are none: only then is anything spent on them.
     const errors = read.errors === null ? 'null' : JSON.stringify(JSON.stringify(read.errors));
-    return `${text}}","errors":${errors}}`;
+    return `${text}}","errors":${errors}${asked === undefined ? '' : this.#askedText(asked)}}`;
+  }
+
+  #askedText({ request, of }: Asked): string {
+    let template = this.#asked.get(of);
+    if (template === undefined) this.#asked.set(of, (template = askedTemplate(of)));
+    let text = ',"request":"{';
+    for (let index = 0; index < template.names.length; index++)
+      text +=
+        template.names[index]! + template.values[index]!((request[of.request[index]!.name] ?? null) as ScalarValue);
+    return text + template.tail;
   }
 
   #templateOf(read: ReadToLog): Template {

@@ -7,12 +7,16 @@ import { TopicScan } from '../topic/topic-scan.ts';
 import { LoggedRead, type ServedRead } from './served-read.ts';
 import { servedSource } from './served-source.ts';
 
+const NONE: ReadonlySet<string> = new Set();
+
 export interface ServedScanOptions {
   /** `withArchive(...)` for all that was ever logged, Kafka's own for what the topic still holds. */
   readonly reader: LogReader;
   readonly topic: string;
   /** Reads of these views only. */
   readonly views?: ReadonlySet<string> | undefined;
+  /** What these services were asked with, and derived, as well. Default: of none. */
+  readonly services?: ReadonlySet<string> | undefined;
   /** Reads of these requests only. */
   readonly requestIds?: ReadonlySet<string> | undefined;
   /** How far the log is read. Default: its present end. */
@@ -45,7 +49,7 @@ export function scanServedReads(options: ServedScanOptions): ServedScan {
 }
 
 async function* reads(options: ServedScanOptions, counts: LogCounts): AsyncGenerator<ServedRead[]> {
-  const { reader, topic, views, requestIds, signal, onWait, onProgress } = options;
+  const { reader, topic, views, services, requestIds, signal, onWait, onProgress } = options;
   Object.assign(counts, emptyCounts());
   const cut = options.until ?? (await takeCut(reader, topic, options.clock ?? systemClock));
   const onInvalid = options.onInvalid ?? (() => undefined);
@@ -53,7 +57,9 @@ async function* reads(options: ServedScanOptions, counts: LogCounts): AsyncGener
   const scan = new TopicScan({ source, topic, cut, reader, signal, onWait, onProgress, onInvalid }, null);
   let batch: ServedRead[] = [];
   const accept = ({ row }: { readonly row: Readonly<Record<string, unknown>> }): void => {
-    if (views !== undefined && !views.has(row['view'] as string)) return;
+    // A service's own record has its name where others have that of a view.
+    const wanted = (row['request'] ?? null) === null ? views : (services ?? NONE);
+    if (wanted !== undefined && !wanted.has(row['view'] as string)) return;
     if (requestIds !== undefined && !requestIds.has(row['request_id'] as string)) return;
     batch.push(new LoggedRead(row));
   };

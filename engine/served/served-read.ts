@@ -39,6 +39,10 @@ export interface ServedRead {
   readonly valuesJson: string;
   /** JSON text: feature -> code of the error in place of its value, `*`: of all; null where there was none, and in records from before there were errors. */
   readonly errorsJson: string | null;
+  /** JSON text: field -> value, of what a service was asked with; null of a view's read. Where it is set, `view` is the service, and `values` what it derived. */
+  readonly requestJson: string | null;
+  /** JSON text: the types of `request` and `values`, by name; null of a view's read. */
+  readonly typesJson: string | null;
   /** The features it has values of, in their order. Parsed when asked for; throws MillraceError `served-read-mismatch`. */
   readonly features: readonly string[];
 }
@@ -130,6 +134,8 @@ export class LoggedRead implements ServedRead {
   readonly commitId: bigint | null;
   readonly valuesJson: string;
   readonly errorsJson: string | null;
+  readonly requestJson: string | null;
+  readonly typesJson: string | null;
 
   /** @param row A row of the serving log's contract. */
   constructor(row: Readonly<Record<string, unknown>>) {
@@ -149,6 +155,8 @@ export class LoggedRead implements ServedRead {
     this.commitId = (row['commit_id'] ?? null) as bigint | null;
     this.valuesJson = row['values'] as string;
     this.errorsJson = (row['errors'] ?? null) as string | null;
+    this.requestJson = (row['request'] ?? null) as string | null;
+    this.typesJson = (row['types'] ?? null) as string | null;
   }
 
   get features(): readonly string[] {
@@ -156,7 +164,8 @@ export class LoggedRead implements ServedRead {
   }
 }
 
-function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonValue | undefined): CellError {
+/** The error that was logged in place of a value. Throws MillraceError `served-read-mismatch`. */
+export function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonValue | undefined): CellError {
   const error = CellError.of(String(code));
   if (error === undefined || raw !== null) {
     throw mismatch(
@@ -167,7 +176,8 @@ function servedError(read: ServedRead, name: string, code: JsonValue, raw: JsonV
   return error;
 }
 
-function objectOf(read: ServedRead, field: string, text: string): Readonly<Record<string, JsonValue>> {
+/** A logged JSON text as an object. Throws MillraceError `served-read-mismatch`. */
+export function objectOf(read: ServedRead, field: string, text: string): Readonly<Record<string, JsonValue>> {
   let value: unknown;
   try {
     value = parseJson(text);
@@ -180,7 +190,7 @@ function objectOf(read: ServedRead, field: string, text: string): Readonly<Recor
   return value as Readonly<Record<string, JsonValue>>;
 }
 
-function mismatch(read: ServedRead, message: string): MillraceError {
+export function mismatch(read: ServedRead, message: string): MillraceError {
   return new MillraceError(
     'served-read-mismatch',
     `read ${read.readId} of request "${read.requestId}", view "${read.view}" version ${read.version}: ${message}`,

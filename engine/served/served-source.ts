@@ -33,6 +33,13 @@ const servedSchema = z.object({
   values: z.string(),
   /** JSON text: feature -> code of the error that stands in place of its value, `*`: of all of them; null where there is none. Absent from older records. */
   errors: z.string().nullable().optional(),
+  /**
+   * JSON text: field -> value, of what a service was asked with, `{}` where it asks for nothing. It tells the record of a service from those of its views:
+   * `view` is the service's name then, `entity` all columns it was read by, `values` what it derived. Absent from records of views.
+   */
+  request: z.string().nullable().optional(),
+  /** JSON text, beside `request`: `{"request": {field: type}, "derived": {feature: type}}`. */
+  types: z.string().nullable().optional(),
 });
 
 /**

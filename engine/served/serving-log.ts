@@ -7,6 +7,7 @@ import type { LogWriter, RecordToWrite } from '../topic/log-writer.ts';
 import { MOST_RECORD_BYTES } from './record-size.ts';
 import { type OfferedRead, ReadEncoder, type ReadToLog } from './read-encoder.ts';
 import { isSampled, readKeyText } from './sampled.ts';
+import type { OwnToLog, ServiceRead, ServiceToLog } from './service-to-log.ts';
 
 /** Why a sampled read is not in the log: no room, larger than a record may be, refused or not taken by Kafka, or offered after the close. */
 export type DropReason = 'buffer-full' | 'too-large' | 'send-failed' | 'closed';
@@ -54,6 +55,14 @@ const REFUSED_PAUSE_MS = 1_000;
 
 interface Waiting extends OfferedRead {
   readonly readKey: string;
+}
+
+/** What a service derived, as a read is told of. */
+function ownRead(name: string, own: OwnToLog, derived: ServiceRead['derived'], asOfUs: number): ReadToLog {
+  const { keys, features, tag: fingerprint } = own;
+  const { values, errors } = derived ?? { values: [], errors: null };
+  const read = { view: name, version: 0, fingerprint, keys, features, values, errors };
+  return { ...read, found: true, asOfUs, ahead: false, seq: null, commitId: null };
 }
 
 /**
@@ -105,26 +114,57 @@ export class ServingLog {
     serviceSample?: number,
     role?: string | null,
   ): void {
-    const override = service === null ? undefined : this.#options.sampleOf?.(service);
-    const sample = override ?? serviceSample ?? this.#sample;
+    const sample = this.#sampleOf(service, serviceSample);
     if (!(sample > 0)) return;
     const servedAtUs = this.#options.clock.nowUs();
-    for (let index = 0; index < reads.length; index++) {
-      const read = reads[index]!;
-      const key = keys[index]!;
-      const readKey = readKeyText(read.view, keyText(key));
-      if (!isSampled(readKey, sample)) continue;
-      if (this.#closing !== null) this.#dropped.closed++;
-      else if (this.#buffered >= this.#maxBuffered) {
-        this.#dropped['buffer-full']++;
-        this.#untold++;
-      } else {
-        const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
-        this.#waiting.push({ readId, requestId, service, role, key, servedAtUs, read, readKey });
-        this.#buffered++;
+    for (let index = 0; index < reads.length; index++)
+      this.#offer(sample, { requestId, service, role, servedAtUs, read: reads[index]!, key: keys[index]! });
+    if (this.#running === null && this.#waiting.length > 0) this.#runSoon();
+  }
+
+  /**
+   * Puts what a request was answered of a service aside: the reads of its views whose entities are in the sample and, where any is, the record of what
+   * the service was asked with and derived. Never throws, never waits.
+   */
+  offerService(requestId: string, service: ServiceToLog, entries: readonly ServiceRead[]): void {
+    const { name, roles, own } = service;
+    const sample = this.#sampleOf(name, service.sample);
+    if (!(sample > 0)) return;
+    const servedAtUs = this.#options.clock.nowUs();
+    const offered = { requestId, service: name, servedAtUs };
+    for (const { reads, keys, request, derived, atUs } of entries) {
+      let isAny = false;
+      for (let index = 0; index < reads.length; index++) {
+        const one = { ...offered, role: roles[index]!, read: reads[index]!, key: keys[index]! };
+        if (this.#offer(sample, one)) isAny = true;
       }
+      if (own === null || !isAny) continue;
+      const key = own.places.map(([block, at]) => keys[block]![at]!);
+      const read = ownRead(name, own, derived, atUs);
+      this.#offer(1, { ...offered, role: null, read, key, asked: { request, of: own } });
     }
     if (this.#running === null && this.#waiting.length > 0) this.#runSoon();
+  }
+
+  #sampleOf(service: string | null, ofDefinition: number | undefined): number {
+    const override = service === null ? undefined : this.#options.sampleOf?.(service);
+    return override ?? ofDefinition ?? this.#sample;
+  }
+
+  /** Whether the read is in the sample: then it waits, or is counted as dropped. */
+  #offer(sample: number, offered: Omit<Waiting, 'readId' | 'readKey'>): boolean {
+    const readKey = readKeyText(offered.read.view, keyText(offered.key));
+    if (!isSampled(readKey, sample)) return false;
+    if (this.#closing !== null) this.#dropped.closed++;
+    else if (this.#buffered >= this.#maxBuffered) {
+      this.#dropped['buffer-full']++;
+      this.#untold++;
+    } else {
+      const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
+      this.#waiting.push({ readId, ...offered, readKey });
+      this.#buffered++;
+    }
+    return true;
   }
 
   get figures(): ServingLogFigures {

@@ -1,5 +1,6 @@
 import type { CompiledService, ServiceBlock } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
+import { derivedLayout } from '../served/service-to-log.ts';
 import { blockText } from '../define/service-blocks.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { TrainingOptions } from './training-types.ts';
@@ -48,17 +49,7 @@ export function derivedBlock(service: CompiledService): ServiceBlock {
   if (found !== undefined) return found;
   const [first] = service.blocks;
   invariant(first !== undefined, `service "${service.name}" has no views`);
-  const features = (service.derived ?? []).map(
-    ({ name, type }): FeatureLayout => ({
-      name,
-      aggregate: 'derived',
-      slot: -1,
-      windowUs: null,
-      hopUs: null,
-      result: type,
-      nullable: true,
-    }),
-  );
+  const features = (service.derived ?? []).map(derivedLayout);
   const layout = { ...first.view.layout, view: service.name, keys: [], features };
   const block: ServiceBlock = { name: service.name, view: { ...first.view, name: service.name, layout }, columns: [] };
   own.set(service, block);

@@ -130,6 +130,8 @@ test('what is known of a read beside its values survives, at any time', () => {
           commitId,
           valuesJson: '{}',
           errorsJson: null,
+          requestJson: null,
+          typesJson: null,
         });
       },
     ),

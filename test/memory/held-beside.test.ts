@@ -30,6 +30,8 @@ function read(customer: number, valuesJson = '{}'): ServedRead {
     commitId: null,
     valuesJson,
     errorsJson: null,
+    requestJson: null,
+    typesJson: null,
     features: [],
   };
 }
