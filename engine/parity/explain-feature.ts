@@ -1,6 +1,7 @@
 import { formatDateTime } from '../values/iso-time.ts';
-import { type Cell, isCellError, STATE_CORRUPT } from '../values/cell.ts';
+import { type Cell, STATE_CORRUPT } from '../values/cell.ts';
 import { cellJson } from '../values/cell-json.ts';
+import type { ScalarType } from '../values/field-type.ts';
 import { jsonValue } from '../values/json-values.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
 import { deriveOf } from '../state/derived-cells.ts';
@@ -12,7 +13,6 @@ import { StateInspector } from '../state/inspect-state.ts';
 import { CorruptState } from '../state/stored-state.ts';
 import type { EntityState, ViewReducer } from '../state/view-reducer.ts';
 import { firstTileSeen, lastTileSeen } from '../state/window-tiles.ts';
-import { sameCell } from './compare-values.ts';
 import type { EntityEvent } from './entity-events.ts';
 import { tileIn } from './evidence.ts';
 import type { ExplainedFeature, ExplainedRecord, ExplainedTile } from './explanation.ts';
@@ -40,7 +40,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
   const tiles = tilesOf(subject);
   const behind = listedOf(subject, recordsOf(subject));
   const shown = behind.slice(0, maxRecords).map((event) => record(subject, event));
-  const deciding = decidingRecord(subject, behind);
+  const one = result.kind === 'map' ? undefined : deciding(subject)?.(behind)[0];
   return {
     name,
     aggregate,
@@ -55,7 +55,7 @@ export function explainFeature(subject: FeatureSubject): ExplainedFeature {
     moreTiles: Math.max(0, tiles.length - maxTiles),
     records: shown,
     moreRecords: behind.length - shown.length,
-    deciding: deciding === null ? null : record(subject, deciding),
+    deciding: one === undefined ? null : record(subject, one),
   };
 }
 
@@ -153,17 +153,34 @@ function recordsOf(subject: FeatureSubject): EntityEvent[] {
     .toSorted((a, b) => compareOrder(view, b, a));
 }
 
-/** Of a list's, those that are in it; of other features', and of lists by category, all. They come newest first. */
-function listedOf({ view, feature }: FeatureSubject, behind: EntityEvent[]): EntityEvent[] {
+type Picked = (behind: readonly EntityEvent[]) => readonly EntityEvent[];
+
+/** Of a list, the records in it; of a map, those that its categories' values are of; of other features all. They come newest first. */
+function listedOf(subject: FeatureSubject, behind: readonly EntityEvent[]): readonly EntityEvent[] {
+  const { slots, features } = subject.view.layout;
+  const { slot } = features[subject.feature]!;
+  const pick = listing(subject);
+  if (slots[slot]!.by === undefined) return pick?.(behind) ?? behind;
+  const ofCategory = pick ?? deciding(subject);
+  if (ofCategory === null) return behind;
+  const at = indexBeside(slots, slot, 'category');
+  const kept = new Set([...Map.groupBy(behind, ({ inputs }) => inputs[at]).values()].flatMap(ofCategory));
+  return behind.filter((event) => kept.has(event));
+}
+
+/** What `firstN` and `lastN` list; null of other aggregates. */
+function listing({ view, feature }: FeatureSubject): Picked | null {
   const { slot } = view.layout.features[feature]!;
-  const { partial, size, distinct, by } = view.layout.slots[slot]!;
-  if ((partial !== 'firstN' && partial !== 'lastN') || by !== undefined) return behind;
+  const { partial, size, distinct } = view.layout.slots[slot]!;
+  if (partial !== 'firstN' && partial !== 'lastN') return null;
   const isLast = partial === 'lastN';
-  const values = new Set<unknown>();
-  const listed = (isLast ? behind : behind.toReversed()).filter(
-    ({ inputs }) => distinct !== true || values.size < values.add(inputs[slot]).size,
-  );
-  return isLast ? listed.slice(0, size) : listed.slice(0, size).toReversed();
+  return (behind) => {
+    const values = new Set<unknown>();
+    const listed = (isLast ? behind : behind.toReversed()).filter(
+      ({ inputs }) => distinct !== true || values.size < values.add(inputs[slot]).size,
+    );
+    return isLast ? listed.slice(0, size) : listed.slice(0, size).toReversed();
+  };
 }
 
 /** The order of `first` and `last`: event time, then event id or position. */
@@ -173,34 +190,24 @@ function compareOrder({ layout }: CompiledView, a: EntityEvent, b: EntityEvent):
   return a.partition - b.partition || a.offset - b.offset;
 }
 
-/** For min, max, first, last, minBy and maxBy, but of a map, the record whose value it is; of several with min's or max's value, the newest. */
-function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[]): EntityEvent | null {
-  const { view, feature, replayed } = subject;
-  const { aggregate, slot, result } = view.layout.features[feature]!;
-  if (result.kind === 'map') return null;
+/** Of first, last, min, max, minBy and maxBy the one record whose value it is; null of other aggregates. */
+function deciding({ view, feature }: FeatureSubject): Picked | null {
+  const { aggregate, slot } = view.layout.features[feature]!;
+  const { slots } = view.layout;
+  const { input, order } = slots[slot]!;
   switch (aggregate) {
     case 'last':
-      return behind[0] ?? null;
+      return (behind) => behind.slice(0, 1);
     case 'first':
-      return behind.at(-1) ?? null;
+      return (behind) => behind.slice(-1);
+    // Of several with the least or greatest value the newest.
     case 'min':
-    case 'max': {
-      const cell = cellOf(subject, replayed);
-      if (isCellError(cell)) return null;
-      return behind.find((event) => sameCell(event.inputs[slot]!, cell)) ?? null;
-    }
+    case 'max':
+      return greatest(slot, input!, aggregate === 'max' ? 1 : -1, 'newest');
     case 'minBy':
-    case 'maxBy': {
-      const { order } = view.layout.slots[slot]!;
-      const at = indexBeside(view.layout.slots, slot, 'order');
-      const compare = comparisonOf(order!);
-      const [sign, walked] = aggregate === 'maxBy' ? [1, behind.toReversed()] : [-1, behind];
-      // Of equal ones the last to come is kept: the latest of a maxBy, the earliest of a minBy.
-      return walked.reduce<EntityEvent | null>(
-        (best, event) => (best === null || sign * compare(event.inputs[at]!, best.inputs[at]!) >= 0 ? event : best),
-        null,
-      );
-    }
+      return greatest(indexBeside(slots, slot, 'order'), order!, -1, 'oldest');
+    case 'maxBy':
+      return greatest(indexBeside(slots, slot, 'order'), order!, 1, 'newest');
     case 'count':
     case 'sum':
     case 'avg':
@@ -217,6 +224,18 @@ function decidingRecord(subject: FeatureSubject, behind: readonly EntityEvent[])
     case 'histogram':
       return null;
   }
+}
+
+/** The event with the greatest (`sign` 1) or least (-1) of its inputs at an index. */
+function greatest(at: number, type: ScalarType, sign: 1 | -1, ofEqual: 'newest' | 'oldest'): Picked {
+  const compare = comparisonOf(type);
+  return (behind) => {
+    const [best, ...others] = ofEqual === 'newest' ? behind : behind.toReversed();
+    if (best === undefined) return [];
+    return [
+      others.reduce((most, event) => (sign * compare(event.inputs[at]!, most.inputs[at]!) > 0 ? event : most), best),
+    ];
+  };
 }
 
 function record({ view, feature }: FeatureSubject, event: EntityEvent): ExplainedRecord {
