@@ -115,7 +115,12 @@ export class ClicksWorld {
 
   /** Writes the definition; the worker has it after its next start. */
   define(extra: string, historyPath = 'data/*.jsonl'): void {
-    writeFileSync(join(this.folder, 'features', 'index.ts'), this.definition(extra, historyPath));
+    this.write(this.definition(extra, historyPath));
+  }
+
+  /** Writes other definitions, of its view and topic. */
+  write(text: string): void {
+    writeFileSync(join(this.folder, 'features', 'index.ts'), text);
   }
 
   /** The definition as code. */

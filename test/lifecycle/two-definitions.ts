@@ -44,9 +44,20 @@ export class TwoDefinitions {
     const world = await ClicksWorld.open(stack, harness.taskQueue);
     world.writeHistory(world.make(2_000));
     await world.send(world.make(500));
+    return TwoDefinitions.of(stack, harness, world, [world.definition(''), world.definition(extra)]);
+  }
+
+  /** Over what the world holds; `texts` are the code of the two. */
+  static async of(
+    stack: StackAddresses,
+    harness: LifecycleHarness,
+    world: ClicksWorld,
+    texts: readonly [string, string],
+  ): Promise<TwoDefinitions> {
     const folder = join(world.folder, 'features');
+    world.write(texts[0]);
     const first = await loadDefinitions(folder);
-    world.define(extra);
+    world.write(texts[1]);
     const second = await loadDefinitions(folder);
     const spillDir = await mkdtemp(join(tmpdir(), 'millrace-two-'));
     const two = new TwoDefinitions(harness, world, [first, second], spillDir);
