@@ -1,28 +1,9 @@
 import { expect, test } from 'vitest';
-import { z } from 'zod';
-import { decimal } from '../../engine/contract/decimal.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { entity, featureView, source } from '../../index.ts';
+import { featureView } from '../../index.ts';
 import { briefly, faultsOf } from './faults.ts';
-
-const shop = entity('shop', { shop: z.string() });
-const orders = source('orders', {
-  schema: z.object({
-    at: z.iso.datetime(),
-    id: z.int64(),
-    shop: z.string(),
-    price: decimal(10, 2),
-    units: z.int().nullable(),
-    weight: z.number().nullable(),
-    tags: z.array(z.string()),
-    day: z.iso.date(),
-    kind: z.enum(['a', 'b']),
-  }),
-  eventTime: 'at',
-  eventId: 'id',
-  topic: 'orders',
-});
+import { orders, shop } from './shop-orders.ts';
 
 test('lists have a length and may be distinct; both decide what is shared', async () => {
   const view = featureView('shop_orders', {
