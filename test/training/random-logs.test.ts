@@ -12,6 +12,7 @@ import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
+import { lawRuns } from '../laws/law-seed.ts';
 import type { OracleScalar, OracleType } from '../oracle/order.ts';
 import { trainingValues } from '../oracle/read.ts';
 import { type OracleLog, oracleLog, type OracleSource } from '../oracle/source-log.ts';
@@ -186,8 +187,6 @@ const scenario = fc.record({
 });
 
 test('random logs and spines read what the oracle says, in one pass or several, and the same bytes each time', async () => {
-  const seed = Date.now() % 2 ** 31;
-  process.stdout.write(`random-logs: seed ${seed}\n`);
   await fc.assert(
     fc.asyncProperty(scenario, async ({ history, topic, taps: tapped, after, spine, format }) => {
       const folder = await testFolder();
@@ -296,7 +295,7 @@ test('random logs and spines read what the oracle says, in one pass or several, 
         expect(bytes.equals(await readFile(join(folder, 'out', name)))).toBe(true);
       }
     }),
-    { numRuns: 25, seed },
+    lawRuns(25),
   );
 }, 300_000);
 
