@@ -148,45 +148,40 @@ interface MapReading {
   readonly text: (keys: readonly Category[], values: readonly ScalarValue[]) => string;
 }
 
-/** Reads each category over the tiles it is in, which are brought together in rows of their own. */
+/** Reads each category over the tiles it is in, whose partials are brought together in rows of their own. */
 function mapReader(
   heldAt: (rows: TileRows, row: number) => CategoryRows | null,
   read: RangeReader,
   { innerStride, refCount, limit, compare, text }: MapReading,
 ): RangeReader {
   return (rows, from, to): Cell => {
-    const places = new Map<Category, { readonly of: TileRows; readonly row: number }[]>();
+    const together = new Map<Category, TileRows>();
     for (let row = from; row < to; row++) {
       const held = heldAt(rows, row);
       if (held === null) continue;
       if (held.isExceeded) return TOO_MANY_DISTINCT;
-      for (let at = 0; at < held.keys.length; at++) {
-        const known = places.get(held.keys[at]!);
-        const place = { of: held.rows, row: at };
-        if (known !== undefined) known.push(place);
-        else if (places.size === limit) return TOO_MANY_DISTINCT;
-        else places.set(held.keys[at]!, [place]);
+      const { keys, rows: of } = held;
+      for (let at = 0; at < keys.length; at++) {
+        let own = together.get(keys[at]!);
+        if (own === undefined) {
+          if (together.size === limit) return TOO_MANY_DISTINCT;
+          own = { cells: [], refs: [], head: 0 };
+          together.set(keys[at]!, own);
+        }
+        for (let cell = at * innerStride, end = cell + innerStride; cell < end; cell++) own.cells.push(of.cells[cell]!);
+        // Only read, so they may be shared.
+        for (let ref = at * refCount, end = ref + refCount; ref < end; ref++) own.refs.push(of.refs[ref]!);
       }
     }
-    if (places.size === 0) return null;
-    const keys = [...places.keys()].toSorted(compare);
+    if (together.size === 0) return null;
+    const keys = [...together.keys()].sort(compare);
     const values: ScalarValue[] = [];
     for (const key of keys) {
-      const tiles = places.get(key)!;
-      const cell = tiles.length === 1 ? read(tiles[0]!.of, tiles[0]!.row, tiles[0]!.row + 1) : readAll(tiles);
+      const own = together.get(key)!;
+      const cell = read(own, 0, own.cells.length / innerStride);
       if (isCellError(cell)) return cell;
       values.push(cell);
     }
     return text(keys, values);
   };
-
-  function readAll(tiles: readonly { readonly of: TileRows; readonly row: number }[]): Cell {
-    const together: TileRows = { cells: [], refs: [], head: 0 };
-    for (const { of, row } of tiles) {
-      for (let at = 0; at < innerStride; at++) together.cells.push(of.cells[row * innerStride + at]!);
-      // Only read, so they may be shared.
-      for (let at = 0; at < refCount; at++) together.refs.push(of.refs[row * refCount + at]!);
-    }
-    return read(together, 0, tiles.length);
-  }
 }

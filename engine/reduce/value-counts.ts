@@ -1,7 +1,7 @@
 import type { FeatureLayout } from '../define/view-layout.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { type Cell, TOO_MANY_DISTINCT, VALUE_OUT_OF_RANGE } from '../values/cell.ts';
-import { comparisonOf } from '../values/compare.ts';
+import { type Comparison, comparisonOf } from '../values/compare.ts';
 import { listText, mapText } from '../values/composite-text.ts';
 import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import type { ByteReader } from './byte-reader.ts';
@@ -16,8 +16,11 @@ type Value = NonNullable<ScalarValue>;
 /** One ref: the tally; null: nothing yet. */
 export const valueCountsShape: PartialShape = { emptyCells: [], emptyRefs: [null], eventBytes: MOST_TALLIED_BYTES };
 
-/** Values by their counts, in the order of the type; null: they are more than the limit. */
-type Totals = readonly (readonly [value: Value, count: number])[] | null;
+/** Distinct values, in no order that matters, with how often each is there. */
+interface Totals {
+  readonly values: readonly Value[];
+  readonly counts: readonly number[];
+}
 
 /**
  * The distinct values, up to a limit, and how often each is there (`counts`) or not (`values`). Beyond the limit a row keeps that alone, and
@@ -72,7 +75,7 @@ export function createValueCounts(
       rows.refs[row * refStride + ref] = new ValueTally(head === 1 ? null : readItems(reader, head - 1));
     },
     reader(feature) {
-      const read = resultOf(feature);
+      const read = resultOf(feature, rule.compare);
       if (read !== null) {
         return (rows, from, to) => {
           const totals = totalsOf(rows, from, to);
@@ -117,53 +120,67 @@ export function createValueCounts(
     return seen.size;
   }
 
-  function totalsOf(rows: TileRows, from: number, to: number): Totals {
-    const totals = new Map<Value, number>();
+  /** Each distinct value with its count, in the order of the tiles; null beyond the limit. */
+  function totalsOf(rows: TileRows, from: number, to: number): Totals | null {
+    const places = new Map<Value, number>();
+    const counts: number[] = [];
     for (let row = from; row < to; row++) {
       const tally = tallyAt(rows, row);
       if (tally === null) continue;
       const { items } = tally;
       if (items === null) return null;
       for (let at = 0; at < items.length; at += 2) {
-        const value = items[at]!;
-        totals.set(value, (totals.get(value) ?? 0) + (items[at + 1] as number));
+        const place = places.get(items[at]!);
+        if (place !== undefined) counts[place]! += items[at + 1] as number;
+        else {
+          places.set(items[at]!, counts.length);
+          counts.push(items[at + 1] as number);
+        }
       }
-      if (totals.size > limit) return null;
+      if (counts.length > limit) return null;
     }
-    return [...totals].sort(([a], [b]) => rule.compare(a, b));
+    return { values: [...places.keys()], counts };
   }
 }
 
 /** What a feature makes of totals; null: it is how many distinct values there are. */
-function resultOf({ name, aggregate, result, top }: FeatureLayout): ((totals: NonNullable<Totals>) => Cell) | null {
+function resultOf(
+  { name, aggregate, result, top }: FeatureLayout,
+  compare: Comparison,
+): ((totals: Totals) => Cell) | null {
   if (aggregate === 'distinct') return null;
   const finish = finishOf();
   return (totals) => {
-    if (totals.length === 0) return null;
+    if (totals.counts.length === 0) return null;
     // Of a state that somebody made up.
-    return totals.some(([, count]) => count > Number.MAX_SAFE_INTEGER) ? VALUE_OUT_OF_RANGE : finish(totals);
+    return totals.counts.some((count) => count > Number.MAX_SAFE_INTEGER) ? VALUE_OUT_OF_RANGE : finish(totals);
   };
 
-  function finishOf(): (totals: NonNullable<Totals>) => string {
+  function finishOf(): (totals: Totals) => string {
     if (aggregate === 'topK' && result.kind === 'list' && top !== undefined) {
       const text = listText(result);
-      // Stable: of equal counts those stay first that are less.
-      return (totals) =>
-        text(
-          totals
-            .toSorted(([, a], [, b]) => b - a)
-            .slice(0, top)
-            .map(([value]) => value),
-        );
+      return (totals) => text(mostFrequent(totals, top, compare));
     }
     if (aggregate === 'histogram' && result.kind === 'map') {
       const text = mapText(result);
-      return (totals) =>
-        text(
-          totals.map(([value]) => value),
-          totals.map(([, count]) => count),
+      return ({ values, counts }) => {
+        const order = Array.from(values.keys()).sort((a, b) => compare(values[a]!, values[b]!));
+        return text(
+          order.map((at) => values[at]!),
+          order.map((at) => counts[at]!),
         );
+      };
     }
     throw internalBug(`feature "${name}" reads a ${aggregate} from counts of values`);
   }
+}
+
+/** The values with the greatest counts, of equal counts those that are less. Values are compared only where they may be among them. */
+function mostFrequent({ values, counts }: Totals, top: number, compare: Comparison): Value[] {
+  const least = counts.length <= top ? 0 : Float64Array.from(counts).sort()[counts.length - top]!;
+  return Array.from(counts.keys())
+    .filter((at) => counts[at]! >= least)
+    .sort((a, b) => counts[b]! - counts[a]! || compare(values[a]!, values[b]!))
+    .slice(0, top)
+    .map((at) => values[at]!);
 }
