@@ -1,163 +1,116 @@
-/** What each aggregate costs alone: an event, a read of seven days in tiles of an hour, a tile's bytes. `node bench/micro/aggregates.ts [events]` */
+/**
+ * What each aggregate costs alone: an event, a read of seven days in tiles of an hour, a tile's bytes. `node bench/micro/aggregates.ts [PART OF A NAME]`;
+ * `--write` keeps the figures in `aggregates.json`, of which docs/features.md is written (`node scripts/write-aggregates-table.ts`).
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
-import {
-  ENGINE_SEMANTICS,
-  type AggregateName,
-  type SlotLayout,
-  type ViewLayout,
-} from '../../engine/define/view-layout.ts';
+import type { SlotLayout } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
-import type { ResultType } from '../../engine/values/result-type.ts';
+import { AGGREGATE_CASES, type AggregateCase, HOUR_US, layoutOf, WINDOW_US } from './aggregate-cases.ts';
 
-const HOUR_US = 3_600_000_000;
-const WINDOW_US = 7 * 24 * HOUR_US;
-const int: ScalarType = { kind: 'int' };
-const double: ScalarType = { kind: 'double' };
-const text: ScalarType = { kind: 'string' };
-/** `category 0` to `category 19`. */
-const few = { type: text, limit: 1000 };
+const EVENTS = 300_000;
 const ENTITIES = 100;
 const TILES = 169;
-const ROUNDS = 200;
+/** The clock of CPU time may be as coarse as 10 ms: shorter than this nothing is measured. */
+const LEAST_NS = 300e6;
+/** The least of so many is what others on the machine disturbed least. */
+const TIMES = 3;
 
-const cases: readonly (readonly [name: string, AggregateName, Omit<SlotLayout, 'group'>])[] = [
-  ['count()', 'count', { partial: 'count', input: null }],
-  ['sum of int', 'sum', { partial: 'sum', input: int }],
-  ['sum of double', 'sum', { partial: 'sum', input: double }],
-  ['avg of double', 'avg', { partial: 'sum', input: double }],
-  ['min of int', 'min', { partial: 'min', input: int }],
-  ['max of string', 'max', { partial: 'max', input: text }],
-  ['first of int', 'first', { partial: 'first', input: int }],
-  ['last of string', 'last', { partial: 'last', input: text }],
-  ['minBy of string by double', 'minBy', { partial: 'minBy', input: text, order: double }],
-  ['maxBy of int by int', 'maxBy', { partial: 'maxBy', input: int, order: int }],
-  ['firstN of int, 10', 'firstN', { partial: 'firstN', input: int, size: 10 }],
-  ['lastN of int, 10', 'lastN', { partial: 'lastN', input: int, size: 10 }],
-  ['lastN of string, 10', 'lastN', { partial: 'lastN', input: text, size: 10 }],
-  ['lastN of string, 10 distinct', 'lastN', { partial: 'lastN', input: text, size: 10, distinct: true }],
-  ['distinct of int', 'distinct', { partial: 'values', input: int, limit: 1000 }],
-  ['distinct of string', 'distinct', { partial: 'values', input: text, limit: 1000 }],
-  ['topK of int, 5', 'topK', { partial: 'counts', input: int, limit: 1000 }],
-  ['topK of string, 5', 'topK', { partial: 'counts', input: text, limit: 1000 }],
-  ['histogram of string', 'histogram', { partial: 'counts', input: text, limit: 1000 }],
-  ['variance of int', 'variance', { partial: 'moments', input: int }],
-  ['variance of double', 'variance', { partial: 'moments', input: double }],
-  ['stddev of int', 'stddev', { partial: 'moments', input: int }],
-  ['stddev of double', 'stddev', { partial: 'moments', input: double }],
-  ['median of int', 'median', { partial: 'quantiles', input: int, octaveBits: 6 }],
-  ['median of double', 'median', { partial: 'quantiles', input: double, octaveBits: 6 }],
-  ['quantiles of double', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 6 }],
-  ['approxDistinct of int', 'approxDistinct', { partial: 'approxDistinct', input: int, hashes: 3127 }],
-  ['approxDistinct of string', 'approxDistinct', { partial: 'approxDistinct', input: text, hashes: 3127 }],
-  ['quantiles of double, 0.1 %', 'quantiles', { partial: 'quantiles', input: double, octaveBits: 9 }],
-  ['count() by 20 categories', 'count', { partial: 'count', input: null, by: few }],
-  ['sum of int by 20 categories', 'sum', { partial: 'sum', input: int, by: few }],
-  ['last of string by 20', 'last', { partial: 'last', input: text, by: few }],
-];
-
-function resultOf(aggregate: AggregateName, input: ScalarType): ResultType {
-  switch (aggregate) {
-    case 'firstN':
-    case 'lastN':
-    case 'topK':
-      return { kind: 'list', item: input };
-    case 'quantiles':
-      return { kind: 'list', item: double };
-    case 'histogram':
-      return { kind: 'map', key: input, value: int };
-    case 'count':
-    case 'distinct':
-    case 'approxDistinct':
-      return int;
-    case 'median':
-    case 'variance':
-    case 'stddev':
-    case 'avg':
-      return double;
-    default:
-      return input;
-  }
-}
-
-function layoutOf(aggregate: AggregateName, slot: Omit<SlotLayout, 'group'>): ViewLayout {
-  const whole = resultOf(aggregate, slot.input ?? int);
-  const result: ResultType = slot.by === undefined ? whole : { kind: 'map', key: slot.by.type, value: whole };
-  const more = {
-    ...(aggregate === 'quantiles' ? { quantiles: [0.5, 0.9, 0.99] } : {}),
-    ...(aggregate === 'topK' ? { top: 5 } : {}),
-  };
-  return {
-    semantics: ENGINE_SEMANTICS,
-    view: 'bench',
-    entity: 'e',
-    keys: [{ name: 'k', type: text }],
-    tieBreak: 'id',
-    groups: [{ hopUs: HOUR_US, spanUs: WINDOW_US }],
-    slots: [{ ...slot, group: 0 }],
-    features: [{ name: 'f', aggregate, slot: 0, windowUs: WINDOW_US, hopUs: HOUR_US, result, nullable: true, ...more }],
-  };
+interface Figures {
+  readonly eventNs: number;
+  readonly readNs: number;
+  readonly tileBytes: number;
 }
 
 /** A fixed pseudo-random sequence, so that two runs do the same work. */
-let seed = 42;
-const random = (below: number): number => {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-  return Math.floor((seed / 0x100000000) * below);
-};
+function sequence(): (below: number) => number {
+  let seed = 42;
+  return (below) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 0x100000000) * below);
+  };
+}
 
 /** Doubles as prices are: cents, which no power of two divides. */
-function valueOf(type: ScalarType | null | undefined): ScalarValue {
+function valueOf(type: ScalarType | null | undefined, random: (below: number) => number): ScalarValue {
   if (type === null) return true;
   if (type?.kind === 'string') return `city ${random(500)}`;
   return type?.kind === 'double' ? random(100_000) / 100 : random(3000) - 100;
 }
 
-function nsPer(operations: number, run: () => void): string {
-  const from = process.threadCpuUsage();
+/** CPU time of this thread for one operation, the least of some: `run` does `operations`, as often as the clock needs. */
+function nsPer(operations: number, run: () => void): number {
   run();
-  const { user, system } = process.threadCpuUsage(from);
-  return `${Math.round(((user + system) * 1000) / operations)}`;
+  let least = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < TIMES; time++) {
+    let rounds = 0;
+    let spentNs = 0;
+    const from = process.threadCpuUsage();
+    for (; spentNs < LEAST_NS; rounds++) {
+      run();
+      const { user, system } = process.threadCpuUsage(from);
+      spentNs = (user + system) * 1000;
+    }
+    least = Math.min(least, spentNs / (rounds * operations));
+  }
+  return least;
 }
 
-const total = Number(process.argv[2] ?? 300_000);
-console.log(`${'aggregate'.padEnd(28)} ns an event   ns a read   bytes a tile`);
-for (const [name, aggregate, slot] of cases) {
-  const reducer = createViewReducer(layoutOf(aggregate, slot));
-  const events = Array.from({ length: total }, (_, index) => {
-    const eventTimeUs = Math.floor((index * WINDOW_US) / total) + random(HOUR_US);
+function eventsOf(
+  slot: Omit<SlotLayout, 'group'>,
+): readonly { readonly entity: number; readonly event: PreparedEvent }[] {
+  const random = sequence();
+  return Array.from({ length: EVENTS }, (_, index) => {
+    const eventTimeUs = Math.floor((index * WINDOW_US) / EVENTS) + random(HOUR_US);
     const inputs = [
-      valueOf(slot.input),
-      ...(slot.order === undefined ? [] : [valueOf(slot.order)]),
+      valueOf(slot.input, random),
+      ...(slot.order === undefined ? [] : [valueOf(slot.order, random)]),
       ...(slot.by === undefined ? [] : [`category ${random(20)}`]),
     ];
-    const event: PreparedEvent = {
-      keyText: '',
-      key: [],
-      eventTimeUs,
-      id: `f${index}`,
-      partition: 0,
-      offset: index,
-      inputs,
-    };
+    const event = { keyText: '', key: [], eventTimeUs, id: `f${index}`, partition: 0, offset: index, inputs };
     return { entity: random(ENTITIES), event };
   });
-  const applied = (): EntityState[] => {
-    const made = Array.from({ length: ENTITIES }, () => reducer.empty());
-    for (const { entity, event } of events) reducer.apply(made[entity]!, event);
-    return made;
-  };
-  let states = applied();
-  const perEvent = nsPer(total, () => {
-    states = applied();
+}
+
+function measured(one: AggregateCase): Figures {
+  const reducer = createViewReducer(layoutOf(one));
+  const events = eventsOf(one[2]);
+  let states: EntityState[] = [];
+  const eventNs = nsPer(EVENTS, () => {
+    states = Array.from({ length: ENTITIES }, () => reducer.empty());
+    for (const { entity, event } of events) reducer.apply(states[entity]!, event);
   });
   const atUs = WINDOW_US + HOUR_US;
-  const readAll = (): void => {
-    for (let round = 0; round < ROUNDS; round++) for (const state of states) reducer.read(state, atUs);
-  };
-  readAll();
-  const perRead = nsPer(ROUNDS * ENTITIES, readAll);
-  const bytes = states.reduce((sum, state) => sum + reducer.encode(state).length, 0) / ENTITIES / TILES;
-  console.log(`${name.padEnd(28)} ${perEvent.padStart(11)} ${perRead.padStart(11)} ${bytes.toFixed(1).padStart(14)}`);
+  const readNs = nsPer(ENTITIES, () => {
+    for (const state of states) reducer.read(state, atUs);
+  });
+  const bytes = states.reduce((sum, state) => sum + reducer.encode(state).length, 0);
+  return { eventNs: rounded(eventNs), readNs: rounded(readNs), tileBytes: rounded(bytes / ENTITIES / TILES) };
 }
+
+/** Two digits, which is more than another run gives again. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(2));
+}
+
+const [asked = ''] = process.argv.slice(2).filter((argument) => argument !== '--write');
+const path = join(import.meta.dirname, 'aggregates.json');
+const known = JSON.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, Figures>>;
+const figures: Record<string, Figures> = {};
+console.log(`${'aggregate'.padEnd(28)} ns an event   ns a read   bytes a tile`);
+for (const one of AGGREGATE_CASES) {
+  const [name] = one;
+  const isAsked = name.includes(asked);
+  const found = isAsked ? measured(one) : known[name];
+  if (found === undefined) continue;
+  figures[name] = found;
+  if (!isAsked) continue;
+  const { eventNs, readNs, tileBytes } = found;
+  console.log(
+    `${name.padEnd(28)} ${String(eventNs).padStart(11)} ${String(readNs).padStart(11)} ${String(tileBytes).padStart(14)}`,
+  );
+}
+if (process.argv.includes('--write')) writeFileSync(path, `${JSON.stringify(figures, null, 2)}\n`);

@@ -73,7 +73,7 @@ export interface FeatureBuilder<Members extends Shape = Shape> {
   readonly lastN: ListInput<Members>;
   /**
    * Of the n values in their order, those at floor(q · (n - 1)), counted from 0, in the order asked: each within `accuracy` of the exact one,
-   * relative to it. `value-out-of-range` and `too-many-distinct` are its errors.
+   * relative to it. `too-many-distinct` is its error.
    *
    * @example
    * f.quantiles('delay', [0.5, 0.99], { accuracy: 0.005 }).over('7d')
