@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
@@ -8,7 +9,7 @@ import { canonicalJson } from '../../engine/values/canonical-json.ts';
 import type { ViewReducer } from '../../engine/state/view-reducer.ts';
 import { eventsOf, layoutOf, scalarTypes, tilings, typeName } from './arbitraries.ts';
 import { hex, stateOf } from './engine-reads.ts';
-import { goldenById, goldenByMoments, goldenByOffset, goldenBySketches } from './golden-states.ts';
+import { goldenByCollections, goldenById, goldenByMoments, goldenByOffset, goldenBySketches } from './golden-states.ts';
 import { lawRuns } from './law-seed.ts';
 
 /** The code a decode fails with; null where it accepts. Anything but a MillraceError is a fault. */
@@ -27,8 +28,19 @@ function outcome(reducer: ViewReducer, bytes: Uint8Array): string {
   return refusal(reducer, bytes) ?? hex(reducer.encode(reducer.decode(bytes)));
 }
 
+const goldenStates = [goldenById, goldenByOffset, goldenByMoments, goldenBySketches, goldenByCollections];
+
 describe('the worked examples of engine/state/README.md', () => {
-  for (const golden of [goldenById, goldenByOffset, goldenByMoments, goldenBySketches]) {
+  test('stand there byte by byte', () => {
+    const page = readFileSync('engine/state/README.md', 'utf8');
+    const shown = [...page.matchAll(/^`(golden\w+)`: .*\n.*\n```\n([\s\S]*?)^```$/gm)].map(([, , text]) =>
+      // What explains them stands two spaces off at least.
+      text!.replaceAll(/^ *((?:[\da-f]{2}| (?! ))*).*$/gm, '$1').replaceAll(/\s/g, ''),
+    );
+    expect(shown).toEqual(goldenStates.map(({ hex }) => hex));
+  });
+
+  for (const golden of goldenStates) {
     test(`view ${golden.layout.view}`, () => {
       const reducer = createViewReducer(golden.layout);
       const state = stateOf(reducer, golden.events);
@@ -127,6 +139,24 @@ describe('hand-made malformed states', () => {
     }
   });
 
+  test('collections that nobody writes', () => {
+    const { layout, hex: bytes } = goldenByCollections;
+    const collections = createViewReducer(layout);
+    for (const [sound, broken] of [
+      // Values out of order, and one that is there no time.
+      ['02780102790201', '02790202780101'],
+      ['02780102790201', '02780002790201'],
+      // A category out of order, and one without a value.
+      ['0302750105027602', '0302760105027502'],
+      ['0202750108', '02027500'],
+      // More events than the list holds.
+      ['2102060201', '2103060201'],
+    ] as const) {
+      expect(bytes).toContain(sound);
+      expect(refusal(collections, Buffer.from(bytes.replace(sound, broken), 'hex'))).toBe('state-corrupt');
+    }
+  });
+
   test('a list over all time has events further apart than numbers are safe', () => {
     const listed: ViewLayout = {
       ...goldenById.layout,
@@ -194,7 +224,7 @@ describe('semantics', () => {
     return null;
   };
 
-  for (const golden of [goldenById, goldenByOffset, goldenByMoments, goldenBySketches]) {
+  for (const golden of goldenStates) {
     test(`a state of view ${golden.layout.view} that the previous release wrote reads as it did`, () => {
       const before = { ...golden.layout, semantics: ENGINE_SEMANTICS - 1 };
       const reader = createStateReader(before);

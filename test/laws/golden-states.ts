@@ -1,6 +1,8 @@
 import type { PreparedEvent } from '../../engine/define/compiled-view.ts';
+import { type Cell, TOO_MANY_DISTINCT } from '../../engine/values/cell.ts';
 import type { ScalarValue } from '../../engine/values/field-type.ts';
-import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import type { ResultType } from '../../engine/values/result-type.ts';
+import type { AggregateName, FeatureLayout, ViewLayout } from '../../engine/define/view-layout.ts';
 
 const HOUR_US = 3_600_000_000;
 const DAY_US = 24 * HOUR_US;
@@ -10,7 +12,7 @@ export interface GoldenState {
   readonly layout: ViewLayout;
   readonly events: readonly PreparedEvent[];
   readonly readAtUs: number;
-  readonly values: readonly ScalarValue[];
+  readonly values: readonly Cell[];
   readonly hex: string;
   /** The tag of the same layout under the semantics before: how states of the previous release begin. */
   readonly tagBefore: string;
@@ -273,4 +275,47 @@ export const goldenBySketches: GoldenState = {
   values: ['[0.50390625,1.5078125]', 96, 2],
   hex: '01d74ffc2b8aa0d3a4b2f1bc0301909621030001c098040203eb1001ee100202d6d5aabca6d2bc0a839d93e8cce391030102c2b20801000198a8dab2d89f75',
   tagBefore: 'b8f08996',
+};
+
+const int = { kind: 'int' } as const;
+const text = { kind: 'string' } as const;
+
+function ofDay(name: string, aggregate: AggregateName, slot: number, result: ResultType): FeatureLayout {
+  return { name, aggregate, slot, windowUs: DAY_US, hopUs: HOUR_US, result, nullable: true };
+}
+
+/** A list, counts by value, more values than their limit, and a sum by category. */
+export const goldenByCollections: GoldenState = {
+  layout: {
+    semantics: 2,
+    view: 'c',
+    entity: 'e',
+    keys: [{ name: 'k', type: text }],
+    tieBreak: 'id',
+    groups: [{ hopUs: HOUR_US, spanUs: DAY_US }],
+    slots: [
+      { partial: 'lastN', input: int, size: 2, group: 0 },
+      { partial: 'counts', input: text, limit: 2, group: 0 },
+      { partial: 'values', input: int, limit: 1, group: 0 },
+      { partial: 'sum', input: int, by: { type: text, limit: 2 }, group: 0 },
+    ],
+    features: [
+      ofDay('last_2', 'lastN', 0, { kind: 'list', item: int }),
+      { ...ofDay('most_frequent', 'topK', 1, { kind: 'list', item: text }), top: 1 },
+      ofDay('counted', 'histogram', 1, { kind: 'map', key: text, value: int }),
+      ofDay('ints', 'distinct', 2, int),
+      ofDay('sums', 'sum', 3, { kind: 'map', key: text, value: int }),
+    ],
+  },
+  events: [
+    event(start + 1, 'a', 0, [7, 'y', 7, 7, 'v']),
+    event(start + 2, 'b', 1, [-3, 'x', -3, -3, 'u']),
+    event(start + 3, 'c', 2, [9, 'y', 9, 9, 'v']),
+    event(start + 2 * HOUR_US + 5, 'd', 3, [null, 'y', null, null, 'u']),
+    event(start + 2 * HOUR_US + 6, 'e', 4, [4, null, 4, 4, 'u']),
+  ],
+  readAtUs: start + 3 * HOUR_US,
+  values: ['[9,4]', '["y"]', '{"x":1,"y":3}', TOO_MANY_DISTINCT, '{"u":1,"v":16}'],
+  hex: '0195a7f7408ca0d3a4b2f1bc030190962102060201621301016303027801027902010302750105027602200101090601650202790102090202750108',
+  tagBefore: '1c1d9a0d',
 };
