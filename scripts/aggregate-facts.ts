@@ -20,7 +20,7 @@ export interface AggregateFacts {
   readonly errors: readonly ErrorCode[];
   /** What a tile keeps of its events, and what bounds it. */
   readonly keeps: string;
-  /** What was measured (`bench/micro/aggregate-cases.ts`), by what it was measured of. */
+  /** What was measured (`scripts/aggregate-cases.ts`), by what it was measured of. */
   readonly measured: Readonly<Record<string, string>>;
 }
 

@@ -9,7 +9,7 @@ import type { SlotLayout } from '../../engine/define/view-layout.ts';
 import { createViewReducer } from '../../engine/state/create-view-reducer.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 import type { ScalarType, ScalarValue } from '../../engine/values/field-type.ts';
-import { AGGREGATE_CASES, type AggregateCase, HOUR_US, layoutOf, WINDOW_US } from './aggregate-cases.ts';
+import { AGGREGATE_CASES, type AggregateCase, HOUR_US, layoutOf, WINDOW_US } from '../../scripts/aggregate-cases.ts';
 
 const EVENTS = 300_000;
 const ENTITIES = 100;

@@ -2,7 +2,6 @@ import type { SeenValue } from '../derived/observed-values.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import { carriedJson, openedValue } from '../values/composite-text.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import type { DeclaredFeature } from './declared-service.ts';
 import { type FeatureLayout, storedFeatures, type ViewLayout } from './view-layout.ts';
 
 /** The default of a feature as the engine carries it; null where it has none. */
@@ -14,7 +13,7 @@ export function fillOf({ name, result, default: fill }: FeatureLayout): ScalarVa
 }
 
 /** What the derived features of a service see of a read of a view: its defaults are in it. */
-export function seenOfAll({ features }: { readonly features: readonly DeclaredFeature[] }): SeenValue[] {
+export function seenOfAll({ features }: Pick<ViewLayout, 'features'>): SeenValue[] {
   return features.map(({ name, result }) => ({ name, open: openedValue(result) }));
 }
 

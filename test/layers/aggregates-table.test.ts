@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { AGGREGATE_CASES } from '../../bench/micro/aggregate-cases.ts';
+import { AGGREGATE_CASES } from '../../scripts/aggregate-cases.ts';
 import { canFail, type AggregateName } from '../../engine/define/view-layout.ts';
 import { testView } from '../../engine/testing/view-under-test.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';

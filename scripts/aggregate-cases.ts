@@ -3,9 +3,9 @@ import {
   type AggregateName,
   type SlotLayout,
   type ViewLayout,
-} from '../../engine/define/view-layout.ts';
-import type { ScalarType } from '../../engine/values/field-type.ts';
-import type { ResultType } from '../../engine/values/result-type.ts';
+} from '../engine/define/view-layout.ts';
+import type { ScalarType } from '../engine/values/field-type.ts';
+import type { ResultType } from '../engine/values/result-type.ts';
 
 export const HOUR_US = 3_600_000_000;
 /** What is read: 169 tiles of an hour. */
