@@ -8,7 +8,7 @@ import type {
   ScalarKind,
   Shape,
 } from '../contract/row-of.ts';
-import type { Built, NumberOf, OfSome, Read, Sure, ValueOf } from './feature.ts';
+import type { Built, MapOf, NumberOf, OfSome, Read, Sure, ValueOf } from './feature.ts';
 
 interface Distinct {
   readonly distinct?: boolean | undefined;
@@ -61,15 +61,18 @@ export interface TopInput<Members extends Shape> {
   ): Built<ListOf<FieldValue<T>>, Members>;
 }
 
-type CountsByValue = Readonly<Record<string, number>> | null;
+type CountsBy<T> = MapOf<NonNullable<T>, number> | null;
 
 /** What can be the key of a map. A function has to say its type: a plain number is a double. */
 export interface HistogramInput<Members extends Shape> {
-  (field: FieldOfKind<Members, CategoryKind>, options?: Limit): Built<CountsByValue, Members>;
+  <Name extends FieldOfKind<Members, CategoryKind>>(
+    field: Name,
+    options?: Limit,
+  ): Built<CountsBy<FieldValue<Members[Name]>>, Members>;
   <T extends z.core.$ZodType>(
     input: KindOf<T> extends CategoryKind ? ValueOf<Members, T> : never,
     options: Limit & { readonly type: T },
-  ): Built<CountsByValue, Members>;
+  ): Built<CountsBy<FieldValue<T>>, Members>;
 }
 
 /** What `minBy` and `maxBy` order events by where no type is given with it. */

@@ -122,7 +122,7 @@ test('limits and ranks are judged, and what can be the key of a map', async () =
       decimals: f.histogram('price' as never),
       doubles: f.histogram('weight' as never),
       times: f.histogram('at' as never),
-      filled: f.histogram('kind').default({ c: 1 }),
+      filled: f.histogram('kind').default({ c: 1 } as never),
       tags: f.distinct('tags' as never),
       nothing: f.distinct(undefined as never),
       fine: f.topK('price', 10_000, { limit: 10_000 }),

@@ -49,7 +49,7 @@ test('lists and counts have the types of their values', () => {
     readonly distinct_or: number | null;
     readonly top_kinds: readonly ('a' | 'b')[] | null;
     readonly top_times: readonly Micros[] | null;
-    readonly by_kind: Readonly<Record<string, number>> | null;
+    readonly by_kind: { readonly a?: number; readonly b?: number } | null;
     readonly by_length: Readonly<Record<string, number>> | null;
   }>();
   expect(view.name).toBe('v');
@@ -86,6 +86,8 @@ test('wrong lengths, limits, keys and defaults do not compile', () => {
       l: f.histogram((e) => e.at, { type: z.iso.datetime() }),
       // @ts-expect-error counts are numbers
       m: f.histogram('kind').default({ a: '1' }),
+      // @ts-expect-error of values that the enum has
+      n: f.histogram('kind').default({ c: 1 }),
     }),
   });
   expect(view.name).toBe('v');
