@@ -87,7 +87,9 @@ export async function collectionsOf(
       const parsed = JSON.parse(text) as object;
       const members = Array.isArray(parsed) ? parsed.map(elementText) : Object.keys(parsed);
       sizes[places[index]!] = members.length;
-      for (const member of new Set(members)) elements.set(member, (elements.get(member) ?? 0) + 1);
+      // Keys are there once as it is.
+      const distinct = members.length > 1 && Array.isArray(parsed) ? new Set(members) : members;
+      for (const member of distinct) elements.set(member, (elements.get(member) ?? 0) + 1);
     }
   return { kind: 'collection', sizes, elements };
 }
