@@ -36,7 +36,10 @@ export async function readLabel(
   // A NULL alone has a type that nothing is of.
   const form = type === '"NULL"' ? parseColumnType('VARCHAR') : parseColumnType(type);
   const numeric = numberSql(form, output);
-  if (numeric !== null) return numberLabel(name, await numbersOf(duckdb, SPINE_TABLE, numeric, rows, signal));
+  if (numeric !== null) {
+    await refuseInfinite(duckdb, { name, output, numeric }, signal);
+    return numberLabel(name, await numbersOf(duckdb, SPINE_TABLE, numeric, rows, signal));
+  }
   if (form.kind === 'text' || form.kind === 'boolean' || form.kind === 'json') {
     const text = `NULLIF(CAST(${output} AS VARCHAR), '')`;
     if (form.kind === 'text' && (await areNumbers(duckdb, text, signal)))
@@ -48,6 +51,26 @@ export async function readLabel(
     name,
     `is ${type}: expected numbers, texts, times, or yes and no`,
     'Name another column, or write what is to be predicted as one value.',
+  );
+}
+
+/** NaN stands for no label, as programs write it; an infinite number or time does not, and is no number to measure by. */
+async function refuseInfinite(
+  duckdb: DuckDb,
+  { name, output, numeric }: { readonly name: string; readonly output: string; readonly numeric: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const [counted] = await duckdb.query<{ n: bigint }>(
+    `SELECT count(*) AS n FROM ${SPINE_TABLE} JOIN ${ROWS_TABLE} USING (row_number)
+     WHERE ${output} IS NOT NULL AND coalesce(isinf(${numeric}), true)`,
+    [],
+    signal,
+  );
+  if (counted === undefined || counted.n === 0n) return;
+  throw unusableLabel(
+    name,
+    `is infinite in ${counted.n.toLocaleString('en-US')} rows: expected finite numbers and times`,
+    'Write null where there is no label, or leave these rows out.',
   );
 }
 

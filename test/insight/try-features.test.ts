@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { TriedFeature, TryReport } from '../../engine/insight/try-report.ts';
 import { blockOf } from '../../engine/define/service-blocks.ts';
+import { openDuckDb } from '../../engine/duckdb/duckdb.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { readParquet } from '../training/training-fixture.ts';
@@ -224,6 +225,26 @@ describe('a label', () => {
       code: 'label-unusable',
       message: expect.stringContaining('BIGINT[]'),
     });
+  });
+
+  test('that is infinite is refused, where it is not a number it is none', async () => {
+    const { run, folder } = await trial(HISTORY);
+    const path = join(folder, 'labels.parquet');
+    const duckdb = await openDuckDb({ memoryMb: 256, tempDir: folder });
+    await duckdb.run(
+      `COPY (SELECT 'north' AS shop, TIMESTAMPTZ '2026-03-02 00:00:00Z' + i * INTERVAL 1 HOUR AS event_timestamp,
+               CASE i WHEN 3 THEN 'nan' WHEN 4 THEN NULL ELSE i::VARCHAR END::DOUBLE AS some,
+               CASE i WHEN 3 THEN '-inf' ELSE i::VARCHAR END::DOUBLE AS endless,
+               CASE i WHEN 5 THEN 'infinity' ELSE '2026-01-01' END::TIMESTAMP AS never
+             FROM range(20) t(i)) TO '${path}'`,
+    );
+    await duckdb.close();
+    expect((await run('by_shop', { spine: path, label: 'some' })).label).toMatchObject({ rows: 18, nulls: 2 });
+    for (const label of ['endless', 'never'])
+      await expect(run('by_shop', { spine: path, label })).rejects.toMatchObject({
+        code: 'label-unusable',
+        message: expect.stringContaining('is infinite in 1 rows'),
+      });
   });
 
   test('that a feature is made of stands out, and is noted', async () => {
