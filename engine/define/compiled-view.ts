@@ -139,6 +139,8 @@ export interface ServiceBlock {
   readonly view: CompiledView;
   /** Per join key of the view, in layout order: the name it goes by. */
   readonly columns: readonly string[];
+  /** Of what a service has of its own, where that is read as one more of its blocks. */
+  readonly isService?: true | undefined;
 }
 
 /** A feature service: what one model reads, in order. A view may stand in several blocks. */

@@ -48,8 +48,17 @@ export function viewsOf({ blocks }: Pick<CompiledService, 'blocks'>): CompiledVi
   return [...new Set(blocks.map(({ view }) => view))];
 }
 
-/** A block as messages name it: `view "traffic"`, or `role "from" of view "traffic"`. */
-export function blockText({ name, view }: { readonly name: string; readonly view: { readonly name: string } }): string {
+/** A block as messages name it: `view "traffic"`, or `role "from" of view "traffic"`; what a service has of its own, `service "delay_model"`. */
+export function blockText({
+  name,
+  view,
+  isService,
+}: {
+  readonly name: string;
+  readonly view: { readonly name: string };
+  readonly isService?: true | undefined;
+}): string {
+  if (isService === true) return `service "${name}"`;
   return name === view.name ? `view "${name}"` : `role "${name}" of view "${view.name}"`;
 }
 

@@ -16,7 +16,7 @@ import { comparisonPlot } from './comparison-plot.ts';
 import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import { deriveRows } from './derive-rows.ts';
-import { derivedBlock, derivesRows } from './feature-columns.ts';
+import { derivedBlock, derivesRows, requestColumns } from './feature-columns.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
@@ -134,6 +134,8 @@ interface Read {
   readonly reading: Reading;
   readonly cuts: ReadonlyMap<string, Cut | null>;
   readonly comparison: ModeComparison | null;
+  /** Of requests, what of the service itself was logged. */
+  readonly own?: BlockReading | null;
 }
 
 /** One run of an export, from the spine to the manifest. */
@@ -168,11 +170,10 @@ class TrainingExport {
       : prepareSpine(this.#options, this.#duckdb, given, this.#places, this.#signal));
     if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode, splitOf(this.#options));
     this.#progress.phase('cut');
-    const { reading, cuts, comparison } = await (spine.requestColumn === null
-      ? this.#readTimes(spine)
-      : this.#readRequests(spine));
-
-    const own = derivesRows(this.#options) ? await this.#derived(spine, reading) : null;
+    const isOfRequests = spine.requestColumn !== null;
+    const found = await (isOfRequests ? this.#readRequests(spine) : this.#readTimes(spine));
+    const { reading, cuts, comparison } = found;
+    const own = found.own ?? (derivesRows(this.#options) ? await this.#derived(spine, reading) : null);
     const read: { reading: BlockReading; errors: CountedError[] }[] = [];
     for (const block of own === null ? reading.blocks : [...reading.blocks, own])
       read.push({ reading: block, errors: await countErrors(this.#duckdb, block.table, this.#signal) });
@@ -217,9 +218,12 @@ class TrainingExport {
         ? {}
         : {
             derived: {
-              tag: service.derivedTag ?? '',
-              request: spine.given.map(({ column }) => column.name),
+              ...(isOfRequests ? {} : { tag: service.derivedTag ?? '' }),
+              request: isOfRequests
+                ? requestColumns(service).map(({ column }) => column)
+                : spine.given.map(({ column }) => column.name),
               features: derived.features,
+              ...(derived.logged === undefined ? {} : { logged: derived.logged }),
             },
           }),
       sources: reading.sources,
@@ -320,8 +324,8 @@ class TrainingExport {
     this.#progress.expect([spine.rows]);
     this.#progress.phase('sweep');
     const log = { reader, topic: servedTopic, cut };
-    const reading = await readRequests(context, log, spine.keyed);
-    return { reading, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
+    const { own, ...reading } = await readRequests(context, log, spine.keyed);
+    return { reading, own, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
   }
 
   async #manifestView(

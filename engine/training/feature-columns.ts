@@ -1,6 +1,6 @@
 import type { CompiledService, ServiceBlock } from '../define/compiled-view.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
-import { derivedLayout } from '../served/service-to-log.ts';
+import { derivedLayout, ownToLog } from '../served/service-to-log.ts';
 import { blockText } from '../define/service-blocks.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { TrainingOptions } from './training-types.ts';
@@ -10,9 +10,9 @@ import type { SpineFault } from './spine-faults.ts';
 export interface FeatureColumn {
   readonly block: ServiceBlock;
   readonly feature: Pick<FeatureLayout, 'name' | 'result'>;
-  /** False for what a served read says beside its features: `seq`, `as_of`. */
+  /** False for what a served read says beside its features: `seq`, `as_of`, what a service was asked with. */
   readonly isFeature: boolean;
-  /** `<view or role>__<feature>`. */
+  /** `<view or role>__<feature>`; `request__<field>`. */
   readonly column: string;
 }
 
@@ -51,7 +51,8 @@ export function derivedBlock(service: CompiledService): ServiceBlock {
   invariant(first !== undefined, `service "${service.name}" has no views`);
   const features = (service.derived ?? []).map(derivedLayout);
   const layout = { ...first.view.layout, view: service.name, keys: [], features };
-  const block: ServiceBlock = { name: service.name, view: { ...first.view, name: service.name, layout }, columns: [] };
+  const view = { ...first.view, name: service.name, layout };
+  const block: ServiceBlock = { name: service.name, view, columns: [], isService: true };
   own.set(service, block);
   return block;
 }
@@ -67,6 +68,17 @@ export function derivedColumns(service: CompiledService): FeatureColumn[] {
   }));
 }
 
+/** What a service was asked with, by the log: `request__<field>`. They follow what it derived. */
+export function requestColumns(service: CompiledService): FeatureColumn[] {
+  const block = derivedBlock(service);
+  return (ownToLog(service)?.request ?? []).map(({ name, type }) => ({
+    block,
+    feature: { name, result: type },
+    isFeature: false,
+    column: `request__${name}`,
+  }));
+}
+
 /** Output names that would be written twice. Names are compared as Parquet readers do that ignore case. */
 export function columnClashes(spineColumns: readonly string[], features: readonly FeatureColumn[]): SpineFault[] {
   const taken = new Map<string, string>();
@@ -76,7 +88,7 @@ export function columnClashes(spineColumns: readonly string[], features: readonl
     const name = column.toLowerCase();
     const owner = isFeature
       ? `feature "${feature.name}" of ${blockText(block)}`
-      : `the ${feature.name} of the reads of ${blockText(block)}`;
+      : `${block.isService === true ? `the field "${feature.name}" of requests` : `the ${feature.name} of the reads`} of ${blockText(block)}`;
     const other = taken.get(name);
     if (other !== undefined) {
       faults.push({

@@ -4,7 +4,6 @@ import { createErrorsTable, errorsTable } from './feature-staging.ts';
 import { keyTextTable } from './request-labels.ts';
 import type { ReadShape } from './served-definitions.ts';
 import { LABELS_TABLE, type SpinePlace } from './spine-labels.ts';
-import type { StagedReads } from './staged-reads.ts';
 
 /** A spine row that stands for others like it in a message. */
 export interface RequestExample {
@@ -12,9 +11,29 @@ export interface RequestExample {
   readonly requestId: string;
 }
 
+/** Where the labels name an entity, and the column of a log's table that has its key as text. */
+export interface EntityText {
+  readonly place: SpinePlace;
+  readonly column: string;
+}
+
+/** What of the log is matched with labels: its values in one table, what they are of in another. */
+export interface StagedLog {
+  readonly block: ServiceBlock;
+  readonly values: { readonly table: string };
+  /** number, request_id, entity_text, shape, found, errors and more. */
+  readonly metaTable: string;
+  /** What of the values can be missing, as messages name it, in the order of `notServed` of a shape. */
+  readonly names: readonly string[];
+  /** How many columns of values there are. */
+  readonly width: number;
+  readonly shapes: readonly ReadShape[];
+}
+
 /** Label rows and the reads they are of. */
 export interface MatchedBlock {
   readonly block: ServiceBlock;
+  readonly names: readonly string[];
   /** `row_number`, `f0`, … per feature, then seq and as_of: nulls where a row has no read. The errors stand in `errorsTable(table)`. */
   readonly table: string;
   /** Each row with a read, and that read's number. */
@@ -42,22 +61,25 @@ const EXAMPLES = 3;
  */
 export async function matchReads(
   duckdb: DuckDb,
-  reads: StagedReads,
-  /** Where the labels name its entities; null: the spine lacks a column. */
-  place: SpinePlace | null,
+  reads: StagedLog,
+  /** What tells its entities apart; none: the spine lacks their columns. */
+  texts: readonly EntityText[],
+  isKeyed: boolean,
   signal: AbortSignal,
 ): Promise<MatchedBlock> {
-  const { block, values, metaTable } = reads;
-  const columns = Array.from({ length: block.view.layout.features.length + 2 }, (_, index) => `f${index}`);
+  const { block, values, metaTable, names, width } = reads;
+  const columns = Array.from({ length: width }, (_, index) => `f${index}`);
   const matches = duckdb.newName('served_matches');
   const table = duckdb.newName('training_read');
-  const text = place === null ? '' : `JOIN ${keyTextTable(place.entity)} k ON k.id = l.id${place.number}`;
-  const sameEntity = place === null ? '' : 'AND m.entity_text = k.text';
+  const text = texts.map(
+    ({ place }, k) => `JOIN ${keyTextTable(place.entity)} k${k} ON k${k}.id = l.id${place.number}`,
+  );
+  const sameEntity = texts.map(({ column }, k) => `AND m.${column} = k${k}.text`);
   // Only what was read more than once is compared value by value.
   await duckdb.run(
     `DELETE FROM ${metaTable} WHERE number IN (
        SELECT number FROM (
-         SELECT m.number, min(m.number) OVER (PARTITION BY m.request_id, m.entity_text, m.shape, m.errors, ${columns.map((column) => `v.${column}`).join(', ')}) AS first
+         SELECT m.number, min(m.number) OVER (PARTITION BY m.request_id, m.entity_text, m.shape, m.errors${columns.map((column) => `, v.${column}`).join('')}) AS first
          FROM ${metaTable} m JOIN ${values.table} v ON v.row_number = m.number
          SEMI JOIN (SELECT request_id, entity_text FROM ${metaTable} GROUP BY ALL HAVING count(*) > 1) d
            ON d.request_id = m.request_id AND d.entity_text = m.entity_text
@@ -70,14 +92,14 @@ export async function matchReads(
     `CREATE TABLE ${matches} AS
      SELECT l.row_number, l.request_id, min(m.number) AS number, count(*) AS reads, count(DISTINCT m.entity_text) AS entities,
        min(m.shape) AS shape, min(m.found) AS found
-     FROM ${LABELS_TABLE} l ${text} JOIN ${metaTable} m ON m.request_id = l.request_id ${sameEntity}
+     FROM ${LABELS_TABLE} l ${text.join(' ')} JOIN ${metaTable} m ON m.request_id = l.request_id ${sameEntity.join(' ')}
      GROUP BY l.row_number, l.request_id`,
     [],
     signal,
   );
   await duckdb.run(
     `CREATE TABLE ${table} AS
-     SELECT l.row_number, ${columns.map((column) => `v.${column}`).join(', ')}
+     SELECT l.row_number${columns.map((column) => `, v.${column}`).join('')}
      FROM ${LABELS_TABLE} l LEFT JOIN ${matches} m USING (row_number) LEFT JOIN ${values.table} v ON v.row_number = m.number`,
     [],
     signal,
@@ -102,13 +124,14 @@ export async function matchReads(
     `SELECT shape, count(*) AS n, count(*) FILTER (found = 0) AS not_found, min(row_number) AS row_number, arg_min(request_id, row_number) AS request_id
      FROM ${matches} GROUP BY shape ORDER BY shape`,
   );
-  const shapes = reads.definitions.shapes;
+  const { shapes } = reads;
   return {
     block,
+    names,
     table,
     matches,
     metaTable,
-    keyed: place !== null,
+    keyed: isKeyed,
     rowsNotLogged,
     notLogged: notLogged.map(exampleOf),
     rowsAmbiguous,

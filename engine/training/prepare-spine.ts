@@ -1,6 +1,13 @@
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
-import { columnClashes, derivedColumns, derivesRows, type FeatureColumn, featureColumns } from './feature-columns.ts';
+import {
+  columnClashes,
+  derivedColumns,
+  derivesRows,
+  type FeatureColumn,
+  featureColumns,
+  requestColumns,
+} from './feature-columns.ts';
 import { givenColumns } from './given-columns.ts';
 import { DEFAULT_REQUEST_COLUMN, keyedPlaces, requestLabels, requestReadings } from './request-labels.ts';
 import type { ManifestGrid } from './grid.ts';
@@ -165,7 +172,8 @@ export async function stageSpine(
   const readings: LabelReadings = { ...read, given };
   const features = [
     ...featureColumns(options.service, requestColumn !== null),
-    ...(derivesRows(options) ? derivedColumns(options.service) : []),
+    ...(derivesRows(options) || requestColumn !== null ? derivedColumns(options.service) : []),
+    ...(requestColumn === null ? [] : requestColumns(options.service)),
   ];
   const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
   const staged = await stageLabels(duckdb, readings, fraction, signal);

@@ -5,7 +5,7 @@ import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ManifestGrid } from './grid.ts';
 import { entitiesOfText } from './load-grid.ts';
-import { derivesRows } from './feature-columns.ts';
+import { derivedColumns, derivesRows, requestColumns } from './feature-columns.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import type { ManifestView, TrainingManifest, TrainingMode } from './training-types.ts';
 
@@ -16,7 +16,7 @@ import type { ManifestView, TrainingManifest, TrainingMode } from './training-ty
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
-  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'timeZone' | 'timeAt' | 'sample' | 'grid'>,
+  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'requestColumn' | 'timeZone' | 'timeAt' | 'sample' | 'grid'>,
   mode: TrainingMode,
   split: number | null,
 ): void {
@@ -40,9 +40,17 @@ export function checkRepeatable(
   }
   for (const text of before.keys()) changed.push(`${text}: no longer part of the service`);
   const tagThen = manifest.derived?.tag ?? null;
-  const tagNow = derivesRows({ mode, service }) ? (service.derivedTag ?? null) : null;
+  const isComputed = spine.requestColumn === null && derivesRows({ mode, service });
+  const tagNow = isComputed ? (service.derivedTag ?? null) : null;
   if (tagThen !== tagNow)
     changed.push(`what the service derives: then ${tagThen ?? 'nothing'}, now ${tagNow ?? 'nothing'}`);
+  if (spine.requestColumn !== null) {
+    const { features = [], request = [] } = manifest.derived ?? {};
+    const columnsThen = [...features.map(({ column }) => column), ...request].join(', ');
+    const columnsNow = [...derivedColumns(service), ...requestColumns(service)].map(({ column }) => column).join(', ');
+    if (columnsThen !== columnsNow)
+      changed.push(`columns of the service itself: then ${columnsThen || 'none'}, now ${columnsNow || 'none'}`);
+  }
   const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
   if (gridText(manifest.spine.grid) !== gridText(spine.grid))
     changed.push(`rows: then ${gridText(manifest.spine.grid)}, now ${gridText(spine.grid)}`);

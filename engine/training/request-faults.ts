@@ -1,6 +1,7 @@
 import { blockText } from '../define/service-blocks.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { MatchedBlock, RequestExample } from './match-reads.ts';
+import type { ReadShape } from './served-definitions.ts';
 
 /** Refuses rows that cannot be given what was served: always where several reads answer to one, else unless nulls are asked for. */
 export function checkMatches(matched: readonly MatchedBlock[], missing: 'error' | 'null', topic: string): void {
@@ -32,18 +33,18 @@ function refuseAmbiguous(matched: readonly MatchedBlock[]): void {
 function refuseOther(matched: readonly MatchedBlock[]): void {
   const other: string[] = [];
   const unasked: string[] = [];
-  for (const { block, shapes } of matched) {
+  for (const { block, names, shapes } of matched) {
     for (const { shape, rows, first } of shapes) {
       const named = (why: string): string =>
-        block.view.layout.features
+        names
           .filter((_, index) => shape.notServed[index] === why)
-          .map(({ name }) => `"${name}"`)
+          .map((name) => `"${name}"`)
           .join(', ');
       const where = `${example(first)}${more(rows)}`;
       const lacking = named('other-definition');
       if (lacking !== '') {
         other.push(
-          `${blockText(block)}: definition ${shape.fingerprint.slice(0, 12)} (version ${shape.version}), which served ${where}, has no such feature ${lacking}, or of another type`,
+          `${blockText(block)}: ${definitionText(block, shape)}, which served ${where}, has no such feature ${lacking}, or of another type`,
         );
       }
       const left = named('not-asked');
@@ -68,6 +69,11 @@ function refuseOther(matched: readonly MatchedBlock[]): void {
       },
     );
   }
+}
+
+function definitionText({ isService }: MatchedBlock['block'], { fingerprint, version }: ReadShape): string {
+  if (isService === undefined) return `definition ${fingerprint.slice(0, 12)} (version ${version})`;
+  return fingerprint === '' ? 'its definition then' : `its definition ${fingerprint.slice(0, 12)}`;
 }
 
 function refuseNotLogged(matched: readonly MatchedBlock[], topic: string): void {

@@ -3,12 +3,15 @@ import type { Cut } from '../topic/cut.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
+import { ownToLog } from '../served/service-to-log.ts';
 import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import { countLostReads, type LostReads } from './lost-reads.ts';
 import { type MatchedBlock, matchReads } from './match-reads.ts';
+import { derivedBlock } from './feature-columns.ts';
 import { checkMatches } from './request-faults.ts';
 import { LABELS_TABLE, placeOf, type SpinePlace } from './spine-labels.ts';
 import { StagedReads } from './staged-reads.ts';
+import { StagedServiceReads } from './staged-service-reads.ts';
 
 /** Beyond this many distinct request ids, they are told apart in DuckDB, which spills, instead of in memory. */
 const IDS_IN_MEMORY = 1_000_000;
@@ -31,10 +34,14 @@ export async function readRequests(
   log: ServedLog,
   /** The places that the labels have ids of. */
   keyed: ReadonlySet<SpinePlace>,
-): Promise<Reading> {
+): Promise<Reading & { readonly own: BlockReading | null }> {
   const { options, duckdb, signal, progress } = context;
   const staged: StagedReads[] = [];
+  const { service } = options;
+  const logged = ownToLog(service);
+  let own: StagedServiceReads | null = null;
   try {
+    if (logged !== null) own = await StagedServiceReads.open(duckdb, derivedBlock(service), logged, context.places);
     for (const block of options.service.blocks) staged.push(await StagedReads.open(context, block));
     const byBlock = new Map(staged.map((reads) => [blockId(reads.block.view.name, roleOf(reads.block)), reads]));
     let seen = 0;
@@ -43,6 +50,7 @@ export async function readRequests(
       reader: log.reader,
       topic: log.topic,
       views: new Set(staged.map(({ block }) => block.view.name)),
+      services: new Set(own === null ? [] : [service.name]),
       requestIds: await distinctRequests(context),
       until: log.cut,
       signal,
@@ -59,22 +67,28 @@ export async function readRequests(
     });
     for await (const reads of scan) {
       signal.throwIfAborted();
-      for (const read of reads) byBlock.get(blockId(read.view, read.role))?.add(read);
+      for (const read of reads)
+        (read.requestJson === null ? byBlock.get(blockId(read.view, read.role)) : own)?.add(read);
       seen += reads.length;
     }
   } finally {
     for (const reads of staged) reads.close();
+    own?.close();
   }
   progress.sweepDone();
   const matched: MatchedBlock[] = [];
   for (const reads of staged) {
     const place = placeOf(context.places, reads.block);
-    matched.push(await matchReads(duckdb, reads, keyed.has(place) ? place : null, signal));
+    const texts = keyed.has(place) ? [{ place, column: 'entity_text' }] : [];
+    matched.push(await matchReads(duckdb, reads, texts, texts.length > 0, signal));
   }
-  checkMatches(matched, options.missing ?? 'error', log.topic);
+  const isKeyed = context.places.every((place) => keyed.has(place));
+  const ofService = own && (await matchReads(duckdb, own, own.textsOf(keyed), isKeyed, signal));
+  checkMatches(ofService === null ? matched : [...matched, ofService], options.missing ?? 'error', log.topic);
   const blocks: BlockReading[] = [];
   for (const found of matched) blocks.push(blockReading(found, await countLostReads(context, found.block.view, found)));
-  return { blocks, sources: [] };
+  // Of no commit: what the reads of its views are of, is counted with them.
+  return { blocks, own: ofService && blockReading(ofService, null), sources: [] };
 }
 
 function blockId(view: string, role: string | null): string {
@@ -91,14 +105,17 @@ async function distinctRequests({ duckdb, signal }: ReadContext): Promise<Readon
   return ids;
 }
 
-function blockReading({ block, table, rowsNotLogged, shapes }: MatchedBlock, lost: LostReads): BlockReading {
+function blockReading(
+  { block, names, table, rowsNotLogged, shapes }: MatchedBlock,
+  lost: LostReads | null,
+): BlockReading {
   const definitions = new Map<string, { version: number; fingerprint: string; rows: number }>();
   for (const { shape, rows } of shapes) {
     const id = `${shape.version} ${shape.fingerprint}`;
     const known = definitions.get(id) ?? { version: shape.version, fingerprint: shape.fingerprint, rows: 0 };
     definitions.set(id, { ...known, rows: known.rows + rows });
   }
-  const notServed = block.view.layout.features.flatMap(({ name: feature }, index) => {
+  const notServed = names.flatMap((feature, index) => {
     const count = (why: string): number =>
       shapes.reduce((sum, { shape, rows }) => sum + (shape.notServed[index] === why ? rows : 0), 0);
     const otherDefinition = count('other-definition');

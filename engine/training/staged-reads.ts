@@ -3,18 +3,21 @@ import type { ServiceBlock } from '../define/compiled-view.ts';
 import { RowAppender } from '../duckdb/row-appender.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import { FeatureStaging } from './feature-staging.ts';
+import type { StagedLog } from './match-reads.ts';
 import type { ReadContext } from './reading.ts';
-import { ServedDefinitions } from './served-definitions.ts';
+import { type ReadShape, ServedDefinitions } from './served-definitions.ts';
 import { poolOf } from './served-plan.ts';
 
 /** The logged reads of one block, waiting to be matched: their values in one table, what they are of in another. */
-export class StagedReads {
+export class StagedReads implements StagedLog {
   readonly block: ServiceBlock;
   readonly definitions: ServedDefinitions;
   /** `row_number` (the read's number), `f0`, … per feature, then seq and as_of. */
   readonly values: FeatureStaging;
   /** number, request_id, entity_text, shape, found, the errors as they were logged, and the commit: version, fingerprint, seq, commit_id. */
   readonly metaTable: string;
+  readonly names: readonly string[];
+  readonly width: number;
   readonly #meta: RowAppender;
   #count = 0;
 
@@ -29,6 +32,8 @@ export class StagedReads {
     this.definitions = definitions;
     this.values = values;
     this.metaTable = metaTable;
+    this.names = block.view.layout.features.map(({ name }) => name);
+    this.width = this.names.length + 2;
     this.#meta = meta;
   }
 
@@ -59,6 +64,10 @@ export class StagedReads {
       BIGINT,
     ]);
     return new StagedReads(block, definitions, values, metaTable, meta);
+  }
+
+  get shapes(): readonly ReadShape[] {
+    return this.definitions.shapes;
   }
 
   add(read: ServedRead): void {

@@ -199,11 +199,13 @@ export interface ManifestLogged {
 
 /** What a service derived of what was read for its views, of the rows' requests and of their times. */
 export interface ManifestDerived {
-  /** Stands for the code of it. */
-  readonly tag: string;
-  /** The columns of the spine that were given with requests. */
+  /** Stands for the code of it. Left out where it is what the log has: `logged.definitions` says whose code that was. */
+  readonly tag?: string | undefined;
+  /** The columns of the spine that were given with requests; of logged requests, those that say what was (`request__<field>`). */
   readonly request: readonly string[];
   readonly features: readonly ManifestFeature[];
+  /** As served, by request id: what the serving log had. Its definitions have the tag as fingerprint (empty where it was not known), and 0 as version. */
+  readonly logged?: ManifestLogged | undefined;
 }
 
 /** The log one source was read from. */
@@ -254,7 +256,7 @@ export interface TrainingManifest {
   /** Which entities it is of, where not of all. */
   readonly sample?: ManifestSample | undefined;
   readonly views: readonly ManifestView[];
-  /** What the service derived of them, where it does and the mode is by event time. */
+  /** What the service derived of them, where it does and the mode is by event time, or what it logged of that and of its requests. */
   readonly derived?: ManifestDerived | undefined;
   readonly sources: readonly ManifestSource[];
   /** How the two modes differ over this spine, where that was asked for. */
