@@ -8,7 +8,9 @@ import { processMemory } from '../memory/process-memory.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
 import { readEventTime } from '../training/event-time-reading.ts';
 import { ExportProgress } from '../training/export-progress.ts';
-import { prepareSpine } from '../training/prepare-spine.ts';
+import { deriveRows } from '../training/derive-rows.ts';
+import { derivesRows } from '../training/feature-columns.ts';
+import { type PreparedSpine, prepareSpine } from '../training/prepare-spine.ts';
 import { openReadContext } from '../training/read-context.ts';
 import type { Reading } from '../training/reading.ts';
 import { checkShare } from '../training/sample.ts';
@@ -64,7 +66,13 @@ interface StagedRows {
   readonly rows: number;
   readonly of: TriedRows['of'];
   readonly label: SpineColumn | null;
+  /** Where the service derives something of them. */
+  readonly prepared: PreparedSpine | null;
+  /** What of requests they lack; null of rows that know none. */
+  readonly lacking: readonly string[] | null;
 }
+
+type HowMeasured = Parameters<typeof measureTable>[2];
 
 class Trial {
   readonly #options: TryOptions;
@@ -76,9 +84,7 @@ class Trial {
 
   constructor(options: TryOptions, duckdb: DuckDb, memory: SweepMemory, signal: AbortSignal) {
     const { timeColumn, timeZone, timeAt, spillDir, clock } = options;
-    // What a service derives takes requests, which labels need not have.
-    const given = { ...options.service, request: undefined, derived: undefined };
-    const service = options.spine === undefined ? plainViews(given) : given;
+    const service = options.spine === undefined ? plainViews(options.service) : options.service;
     this.#options = options;
     this.#reading = { service, timeColumn, timeZone, timeAt, mode: 'event-time', reader: null, spillDir, clock };
     this.#duckdb = duckdb;
@@ -119,6 +125,7 @@ class Trial {
       features.push(...measured.features);
       blocks.push({ block: name, view: view.name, rows: measured.rows, found: measured.rows - rowsWithoutState });
     }
+    if (staged.prepared !== null) features.push(...(await this.#derived(staged.prepared, reading, how)));
     const span = await this.#span();
     await refuseNothing({ context, logs, blocks, span });
     if (label !== null) features.sort((a, b) => (b.strength?.score ?? 0) - (a.strength?.score ?? 0));
@@ -130,7 +137,31 @@ class Trial {
       blocks,
       features,
     };
-    return { ...report, notes: notesOf(report) };
+    return { ...report, notes: [...notesOf(report), ...this.#untried(staged.lacking)] };
+  }
+
+  /** What the service derives of each row. */
+  async #derived(spine: PreparedSpine, reading: Reading, how: HowMeasured): Promise<readonly TriedFeature[]> {
+    const { service } = this.#reading;
+    const derived = service.derived ?? [];
+    const table = await deriveRows({ service, duckdb: this.#duckdb, signal: this.#signal }, spine, reading);
+    const features = derived.map(({ name, type }) => ({ name, result: type }));
+    const hushed = new Set(derived.flatMap(({ name, hushed: isHushed }) => (isHushed ? [name] : [])));
+    const read = { block: service.name, table, features, isSensitive: (feature: string) => hushed.has(feature) };
+    return (await measureTable(this.#duckdb, read, how)).features;
+  }
+
+  /** Names what the service derives where it was not tried, and why. */
+  #untried(lacking: StagedRows['lacking']): string[] {
+    const { service } = this.#options;
+    const derived = service.derived ?? [];
+    if (derived.length === 0 || lacking?.length === 0) return [];
+    const names = derived.map(({ name }) => `${service.name}__${name}`).join(', ');
+    const why =
+      lacking === null
+        ? 'rows made of events are of one view at a time, and have no request; give label rows (--spine)'
+        : `the spine lacks what the service asks for: ${lacking.join(', ')}`;
+    return [`not tried: ${names}, which the service derives: ${why}`];
   }
 
   async #stage(logs: readonly ViewsLog[]): Promise<StagedRows> {
@@ -146,14 +177,17 @@ class Trial {
         signal,
         onProgress: (rows, totalRows) => onProgress?.({ phase: 'events', rows, totalRows }),
       });
-      return { rows: of.rows, of: { kind: 'events', ...of }, label: null };
+      return { rows: of.rows, of: { kind: 'events', ...of }, label: null, prepared: null, lacking: null };
     }
     const size = sample ?? { rows: SPINE_ROWS };
     const taken = new LabelSample('rows' in size ? size.rows : Number.POSITIVE_INFINITY);
     const reading = 'share' in size && size.share < 1 ? { ...this.#reading, sample: size.share } : this.#reading;
     checkShare('sample', reading.sample);
     const file = await findSpineFile(spine);
-    const prepared = await prepareSpine(reading, duckdb, file, this.#places, signal, taken.keep);
+    const prepared = await prepareSpine(reading, duckdb, file, this.#places, signal, {
+      keep: taken.keep,
+      mayLackRequest: true,
+    });
     const { keys, ofKeys, ofRows } = taken.kept;
     const ofShare = prepared.sample;
     return {
@@ -167,6 +201,8 @@ class Trial {
         ofRows: ofShare?.ofRows ?? ofRows,
       },
       label: label === undefined ? null : labelColumn(spine, prepared.columns, label),
+      prepared: derivesRows(reading) && prepared.lacking.length === 0 ? prepared : null,
+      lacking: prepared.lacking,
     };
   }
 

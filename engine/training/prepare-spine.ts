@@ -53,6 +53,8 @@ export interface PreparedSpine {
   readonly sample: ManifestSample | null;
   /** What of the rows is given with their requests. */
   readonly given: readonly LabelColumn[];
+  /** What requests must have and the rows do not: nothing is derived of them then, where that was allowed. */
+  readonly lacking: readonly string[];
   /** The columns the service adds. */
   readonly features: readonly FeatureColumn[];
 }
@@ -64,8 +66,16 @@ export interface PreparedSpine {
  */
 export type KeepLabels = (duckdb: DuckDb, by: readonly string[], signal: AbortSignal) => Promise<void>;
 
+/** What is wanted of a spine of entities at times, where not all that an export wants. */
+export interface LabelsWanted {
+  readonly keep?: KeepLabels | undefined;
+  /** Whether its rows may be without what a service asks for. Default: that is a fault. */
+  readonly mayLackRequest?: boolean | undefined;
+}
+
 /** What loading and reading labels takes. */
-export type LabelContext = Pick<ReadContext, 'options' | 'duckdb' | 'places' | 'signal'>;
+export type LabelContext = Pick<ReadContext, 'options' | 'duckdb' | 'places' | 'signal'> &
+  Pick<LabelsWanted, 'mayLackRequest'>;
 
 /** What is in `SPINE_TABLE`: labels, or entities that have no times yet. */
 export interface LoadedSpine {
@@ -85,26 +95,23 @@ export interface StagedSpine extends LoadedSpine {
   readonly said: Pick<PreparedSpine, 'timeZone' | 'timeAt'>;
   readonly sample: ManifestSample | null;
   readonly features: readonly FeatureColumn[];
+  readonly lacking: readonly string[];
 }
 
-/**
- * Loads, checks and sorts the spine; every fault that can be told at once is told at once.
- *
- * @param keepLabels of a spine of entities at times, where not all of them are wanted
- */
+/** Loads, checks and sorts the spine; every fault that can be told at once is told at once. */
 export async function prepareSpine(
   options: ReadingOptions,
   duckdb: DuckDb,
   file: SpineFile,
   places: readonly SpinePlace[],
   signal: AbortSignal,
-  keepLabels?: KeepLabels,
+  { keep, mayLackRequest }: LabelsWanted = {},
 ): Promise<PreparedSpine> {
-  const context = { options, duckdb, places, signal };
+  const context = { options, duckdb, places, signal, mayLackRequest };
   const staged = await stageSpine(context, async (special) => {
     return { ...(await loadFile(context, file, special)), grid: null };
   });
-  await keepLabels?.(
+  await keep?.(
     duckdb,
     sampledBy(staged.readings).map(({ staged: name }) => name),
     signal,
@@ -115,7 +122,7 @@ export async function prepareSpine(
 /** Makes labels of what was staged. */
 export async function sortSpine(
   { duckdb, places, signal }: LabelContext,
-  { of, columns, readings, timeColumn, requestColumn, said, sample, features }: StagedSpine,
+  { of, columns, readings, timeColumn, requestColumn, said, sample, features, lacking }: StagedSpine,
   grid: ManifestGrid | null,
 ): Promise<PreparedSpine> {
   const rows =
@@ -136,6 +143,7 @@ export async function sortSpine(
     grid,
     sample,
     given,
+    lacking,
     keyed: new Set(requestColumn === null ? places : keyedPlaces(columns, places)),
     features,
   };
@@ -150,7 +158,7 @@ export async function stageSpine(
   context: LabelContext,
   load: (special: ReadonlySet<string>, timeZone: string | null) => Promise<LoadedSpine>,
 ): Promise<StagedSpine> {
-  const { options, duckdb, places, signal } = context;
+  const { options, duckdb, places, signal, mayLackRequest = false } = context;
   const pinned = options.repeatOf?.spine;
   const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
   const said = saidOfTimes(options);
@@ -166,13 +174,14 @@ export async function stageSpine(
     requestColumn === null
       ? await labelReadings(duckdb, columns, places, grid === null ? timeColumn : null, rule)
       : await requestReadings(duckdb, columns, places, requestColumn, rule);
-  // Rows that are made have no request: what one has to give is missing.
-  const asked = derivesRows(options) ? (options.service.request ?? []) : [];
-  const { given, faults: ofGiven } = await givenColumns(duckdb, grid === null ? columns : [], asked);
+  const fields = derivesRows(options) ? (options.service.request ?? []) : [];
+  const lacking = fields.flatMap(({ spec }) => (spec.optional || names.includes(spec.name) ? [] : [spec.name]));
+  const isDerived = derivesRows(options) && !(mayLackRequest && lacking.length > 0);
+  const { given, faults: ofGiven } = await givenColumns(duckdb, columns, isDerived ? fields : []);
   const readings: LabelReadings = { ...read, given };
   const features = [
     ...featureColumns(options.service, requestColumn !== null),
-    ...(derivesRows(options) || requestColumn !== null ? derivedColumns(options.service) : []),
+    ...(isDerived || requestColumn !== null ? derivedColumns(options.service) : []),
     ...(requestColumn === null ? [] : requestColumns(options.service)),
   ];
   const fraction = options.sample ?? options.repeatOf?.sample?.fraction ?? null;
@@ -190,7 +199,7 @@ export async function stageSpine(
   const sample = fraction === null ? null : { fraction, by, ofRows: staged.rows };
   if (sample?.by.length === 0) throw withoutKeys(path);
   if (staged.rows > 0 && staged.kept === 0) throw emptySample(path, staged.rows);
-  return { ...loaded, readings, timeColumn, requestColumn, said, sample, features };
+  return { ...loaded, readings, timeColumn, requestColumn, said, sample, features, lacking };
 }
 
 /** Loads a file into `SPINE_TABLE`. */

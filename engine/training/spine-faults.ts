@@ -21,6 +21,8 @@ export function spineError(path: string, faults: readonly SpineFault[]): Millrac
 const REMEDIES: Readonly<Record<string, string>> = {
   'the label': 'Name one of these columns with --label COLUMN.',
   'the label time': 'Name the column of label times with timeColumn (CLI: --time COLUMN).',
+  'a value of the request':
+    'Add a column of that name. Rows that are made of the entities of a view have none: give entities with it in a file (entities; CLI: --entities FILE), or labels (spine; CLI: --spine FILE).',
   'the request id': 'Name the column of request ids with requestColumn (CLI: --request-column COLUMN).',
 };
 

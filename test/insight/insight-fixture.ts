@@ -123,6 +123,24 @@ export async function trial(history: readonly Readonly<Record<string, unknown>>[
         open,
         derived,
         featureService('both', [byShop, byDay]),
+        featureService('load', {
+          views: [derived.as('seller', { shop: 'from' }), derived.as('buyer', { shop: 'to' })],
+          request: z.object({ seats: z.int().min(1), note: z.string().optional() }),
+          derived: [
+            (d) => ({
+              seats_a_sale: d.number(({ seller }, { request }) =>
+                seller.sales === 0 ? null : request.seats / seller.sales,
+              ),
+              hour: d.int(({ buyer }) => buyer.hour),
+              told: d.string((_, { request }) => request.note),
+            }),
+            (d) => ({ fails: d.number(({ load, buyer }) => (buyer.fails ?? 0) + (load.hour ?? 0)) }),
+          ],
+        }),
+        featureService('secret', {
+          views: [byShop],
+          derived: (d) => ({ twice: d.int(({ by_shop }) => by_shop.sales * 2) }),
+        }),
         featureService('deal', [byShop.as('seller', { shop: 'from' }), byShop.as('buyer', { shop: 'to' })]),
       ],
       folder,
