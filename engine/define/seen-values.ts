@@ -13,7 +13,11 @@ export function fillOf({ name, result, default: fill }: FeatureLayout): ScalarVa
 }
 
 /** What the derived features of a service see of a read of a view: its defaults are in it. */
-export function seenOfAll({ features }: Pick<ViewLayout, 'features'>): SeenValue[] {
+export function seenOfAll({
+  features,
+}: {
+  readonly features: readonly Pick<FeatureLayout, 'name' | 'result'>[];
+}): SeenValue[] {
   return features.map(({ name, result }) => ({ name, open: openedValue(result) }));
 }
 
