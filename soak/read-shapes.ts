@@ -1,3 +1,4 @@
+import type { CompiledView } from '../engine/define/compiled-view.ts';
 import type { FeatureView } from '../engine/define/feature-view.ts';
 import { customerLife, customerSpend } from './features/customers.ts';
 import { airportTraffic, arrivals, haulTraffic, routeDelays } from './features/flights.ts';
@@ -9,7 +10,7 @@ import type { Route } from './workspace.ts';
 /** How a view is read: which entities are asked for, as JSON has them. */
 export interface ReadShape {
   readonly view: FeatureView;
-  /** Features of a read: the cells it gives. */
+  /** Features of a read, derived ones among them: the cells it gives. */
   readonly cells: number;
   key(random: Random, nowMs: number): Readonly<Record<string, string | number | boolean>>;
 }
@@ -18,14 +19,17 @@ export interface ReadShape {
 const UNKNOWN_SHARE = 0.02;
 
 /** The ten views with their keys; frequent entities are asked for more often than rare ones. */
-export function readShapes(routes: readonly Route[]): readonly ReadShape[] {
+export function readShapes(
+  routes: readonly Route[],
+  compiled: ReadonlyMap<string, CompiledView>,
+): readonly ReadShape[] {
   const anyRoute = (random: Random): Route =>
     random.chance(UNKNOWN_SHARE)
       ? { origin: 'XXX', destination: random.pick(routes).destination }
       : routes[Math.floor(routes.length * random.real() ** 2)]!;
   const shape = (view: FeatureView, key: ReadShape['key']): ReadShape => ({
     view,
-    cells: Object.keys(view.build()).length,
+    cells: compiled.get(view.name)!.layout.features.length,
     key,
   });
   return [

@@ -28,6 +28,9 @@ export interface ReadersOptions {
   readonly signal: AbortSignal;
 }
 
+/** By view or role, and of what the service derives. */
+type ServiceAnswer = Readonly<Record<string, { readonly errors: Readonly<Record<string, string>> | null }>>;
+
 /** A way to ask: the cells it gave, or throws. */
 type Ask = (random: Random) => Promise<{ reads: number; cells: number }>;
 
@@ -127,18 +130,25 @@ export class Readers {
   }
 
   async #byService(random: Random): Promise<{ reads: number; cells: number }> {
-    const [service, key]: readonly [FeatureService, Readonly<Record<string, unknown>>] = random.chance(0.5)
-      ? [shopModel, { shop: anyShop(random), rival: anyShop(random) }]
-      : [customerModel, { customer: anyCustomer(random), giver: anyCustomer(random), taker: anyCustomer(random) }];
-    const cells = service.views.reduce(
-      (sum, member) => sum + Object.keys((member.kind === 'view-role' ? member.view : member).build()).length,
-      0,
-    );
+    const { client, shapes } = this.#options;
+    const ofShops = { shop: anyShop(random), rival: anyShop(random) };
+    const ofCustomers = { customer: anyCustomer(random), giver: anyCustomer(random), taker: anyCustomer(random) };
+    const request = { items: random.int(1, 9) };
+    const [service, entity, byClient]: readonly [FeatureService, object, () => Promise<ServiceAnswer>] = random.chance(
+      0.5,
+    )
+      ? [shopModel, ofShops, () => client.getService(shopModel, ofShops)]
+      : [
+          customerModel,
+          { keys: ofCustomers, request },
+          () => client.getService(customerModel, ofCustomers, { request }),
+        ];
     if (random.chance(0.5)) {
-      const answer = await this.#options.client.getService(service, key as never);
-      for (const [view, { errors }] of Object.entries(answer)) refuseErrors(view, errors);
-    } else await this.#post({ service: service.name, entity: key });
-    return { reads: service.views.length, cells };
+      for (const [block, { errors }] of Object.entries(await byClient())) refuseErrors(block, errors);
+    } else await this.#post({ service: service.name, entities: [entity] });
+    const names = service.views.map((member) => (member.kind === 'view-role' ? member.view : member).name);
+    const cells = names.reduce((sum, name) => sum + shapes.find(({ view }) => view.name === name)!.cells, 0);
+    return { reads: names.length, cells };
   }
 
   async #post(body: object): Promise<void> {
@@ -149,8 +159,10 @@ export class Readers {
     });
     const answer = (await response.json()) as Partial<FeaturesResponse> & { code?: string; message?: string };
     if (response.ok) {
-      for (const { views } of answer.results ?? [])
+      for (const { views, derived } of answer.results ?? []) {
         for (const [view, { errors }] of Object.entries(views)) refuseErrors(view, errors);
+        if (derived !== undefined) refuseErrors('what a service derives', derived.errors);
+      }
       return;
     }
     throw new MillraceError(

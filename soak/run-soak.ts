@@ -74,7 +74,7 @@ async function whole(options: WholeOptions, stops: (() => Promise<void>)[]): Pro
   await startArchives(temporal, sources);
   await startViews(temporal, views, onNote, signal);
 
-  const shapes = readShapes(workspace.routes);
+  const shapes = readShapes(workspace.routes, definitions.views);
   const audits = new Audits(temporal);
   const live = await livePhase(world, audits, shapes, { ...options, random });
   await archivesAreWell(temporal, sources);

@@ -19,7 +19,7 @@ export const shopPulse = featureView('shop_pulse', {
   }),
 });
 
-/** int64, text as minimum and maximum, a compound key with an enum. */
+/** int64, text as minimum and maximum, a compound key with an enum; sketches, counts by value and deviations. */
 export const shopCurrencies = featureView('shop_currencies', {
   entity: shopCurrency,
   source: payments,
@@ -32,6 +32,23 @@ export const shopCurrencies = featureView('shop_currencies', {
     greatest_note_3h: f.max('note').over('3h'),
     fee_sum: f.sum('fee'),
     notes: f.count('note'),
+    units_deviation_1h: f.stddev('units').over('1h'),
+    fee_variance: f.variance('fee'),
+    fee_quantiles_6h: f.quantiles('fee', [0.5, 0.99]).over('6h', { hop: '7m' }),
+    top_notes_3h: f.topK('note', 3).over('3h'),
+    ratings_6h: f.histogram('rating').over('6h', { hop: '7m' }),
+    customers_1h: f.approxDistinct('customer').over('1h'),
+    first_payments_1h: f.firstN('payment_id', 5).over('1h'),
+    payments_by_note_3h: f.count().by('note').over('3h').default({}),
+    express_units_1h: f
+      .sum('units')
+      .where((e) => e.express)
+      .over('1h')
+      .default(0n),
+  }),
+  derived: (d) => ({
+    top_note: d.string((v) => v.top_notes_3h?.[0] ?? null),
+    is_spread: d.boolean((v) => (v.units_deviation_1h ?? 0) > 100),
   }),
 });
 
@@ -76,4 +93,9 @@ export const customerModel = featureService('customer_model', {
     customerSpend.as('taker', { customer: 'taker' }),
     customerLife,
   ],
+  request: z.object({ items: z.int().min(1) }),
+  derived: (d) => ({
+    lead: d.number(({ giver, taker }) => (giver.shops_1d ?? 0) - (taker.shops_1d ?? 0)),
+    spent_an_item: d.number(({ giver }, { request }) => Number(giver.spent_15m ?? 0) / request.items),
+  }),
 });
