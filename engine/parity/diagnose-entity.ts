@@ -187,7 +187,8 @@ class Diagnosis {
 
   #explain(evidence: Seen, context: readonly Seen[]): Finding {
     const of = this.#case;
-    if (evidence instanceof ReadEvidence && evidence.isOfDerivedAlone) return otherDerivedCode();
+    const isOfDerived = evidence instanceof ReadEvidence && evidence.isOfDerivedAlone;
+    if (isOfDerived && evidence.isOfRightInputs) return otherDerivedCode();
     return (
       findForeignCode(of, evidence) ??
       findSingleRecord(of, 'missing-record', evidence, context) ??
@@ -199,6 +200,7 @@ class Diagnosis {
       findScatteredRecords(of, evidence) ??
       findSeveralRecords(of, 'duplicated-record', evidence, context) ??
       foreignCommitsBefore(of, evidence.seq) ??
+      (isOfDerived ? otherDerivedCode() : null) ??
       unexplained(
         of.budget.isSpent
           ? 'the search for a cause was ended: it took too long'
@@ -319,11 +321,11 @@ class Diagnosis {
   }
 }
 
-/** Derived features are a function of the stored ones and of the time. */
+/** Derived features are a function of the stored ones and of the time: where those are right, or no fault in them gives what was read. */
 function otherDerivedCode(): Finding {
   return {
     cause: 'definition-version',
-    detail: 'what the derived features are made of is right, and they are not: other code of them answered',
+    detail: 'derived features alone differ, and nothing that they are made of explains it: other code of them answered',
     records: [],
     explains: (evidence) => evidence instanceof ReadEvidence && evidence.isOfDerivedAlone,
   };

@@ -1,5 +1,5 @@
 import { STATE_CORRUPT } from '../values/cell.ts';
-import { isDerived, type SlotLayout } from '../define/view-layout.ts';
+import { isDerived, type SlotLayout, storedFeatures } from '../define/view-layout.ts';
 import type { EntityState } from '../state/view-reducer.ts';
 import { firstTileSeen, lastTileSeen } from '../state/window-tiles.ts';
 import type { ServedValue } from '../served/served-read.ts';
@@ -90,8 +90,10 @@ export class ReadEvidence implements Evidence {
   readonly served: readonly ServedValue[];
   /** Indexes of the stored features that differ; where none of those does, of the derived ones. */
   readonly features: readonly number[];
-  /** Whether what derived features are made of is as it should be, and they are not. */
+  /** Whether derived features alone differ. What they are made of may not have been asked for. */
   readonly isOfDerivedAlone: boolean;
+  /** Whether what derived features are made of was served, all of it, and as it should be. */
+  readonly isOfRightInputs: boolean;
   readonly missingRows: number | null;
   readonly #case: EntityCase;
 
@@ -106,6 +108,8 @@ export class ReadEvidence implements Evidence {
     const all = served.filter(({ index, value }) => !sameCell(cells[index]!, value));
     const stored = all.filter(({ index }) => !isDerived(features[index]!));
     this.isOfDerivedAlone = all.length > 0 && stored.length === 0;
+    const storedServed = served.filter(({ index }) => !isDerived(features[index]!)).length;
+    this.isOfRightInputs = stored.length === 0 && storedServed === storedFeatures(of.reducer.layout).length;
     const differing = this.isOfDerivedAlone ? all : stored;
     this.features = differing.map(({ index }) => index);
     const count = stored.find(({ index }) => countsRows(slots[features[index]!.slot]!));
@@ -142,9 +146,9 @@ export class ReadEvidence implements Evidence {
   }
 }
 
-/** Whether a slot counts every row: of those with a `where` nobody can say how many rows are missing. */
-function countsRows({ partial, input, conditional }: SlotLayout): boolean {
-  return partial === 'count' && input === null && conditional === undefined;
+/** Whether a slot counts every row: of those with a `where`, or a category, nobody can say how many rows are missing. */
+function countsRows({ partial, input, conditional, by }: SlotLayout): boolean {
+  return partial === 'count' && input === null && conditional === undefined && by === undefined;
 }
 
 /** The tile of an event; 0 in the lifetime group. */

@@ -66,8 +66,10 @@ function readOrder(of: EntityCase, evidence: ReadEvidence): Held[] | null {
   const pairs: Held[] = [];
   for (const index of evidence.features) {
     const { slot } = features[index]!;
-    const { partial } = slots[slot]!;
-    if (!isOfOneEvent(partial)) return null;
+    const layout = slots[slot];
+    // A derived feature has no slot: of what it is made nobody asked.
+    if (layout === undefined || !isOfOneEvent(layout.partial)) return null;
+    const { partial } = layout;
     const events = of
       .upTo(evidence.seq)
       .filter((event) => event.inputs[slot] !== null && evidence.isVisible(event, index));
@@ -240,9 +242,10 @@ function expired(
   };
 }
 
-/** The groups that the differing features stand on. */
+/** The groups that the differing features stand on; all, where those are derived ones. */
 function groupsOf(of: EntityCase, evidence: ReadEvidence): Set<number> {
-  const { features, slots } = of.reducer.layout;
+  const { features, slots, groups } = of.reducer.layout;
+  if (evidence.isOfDerivedAlone) return new Set(groups.keys());
   return new Set(evidence.features.map((feature) => slots[features[feature]!.slot]!.group));
 }
 

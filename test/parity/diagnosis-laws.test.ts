@@ -16,12 +16,13 @@ const CASES = [
   { name: 'doubles, one hop', type: { kind: 'double' }, tiled: [tilings[4]!], lifetime: false },
   { name: 'strings, days and a lifetime', type: { kind: 'string' }, tiled: [tilings[2]!], lifetime: true },
   { name: 'decimals, a lifetime only', type: { kind: 'decimal', precision: 12, scale: 2 }, tiled: [], lifetime: true },
+  { name: 'integers by category', type: { kind: 'int' }, tiled: [tilings[0]!], lifetime: true, isDivided: true },
 ] as const;
 
-for (const { name, type, tiled, lifetime } of CASES) {
+for (const { name, type, tiled, lifetime, ...more } of CASES) {
   for (const tieBreak of ['id', 'offset'] as const) {
     describe(`${name}, ties by ${tieBreak}`, () => {
-      const layout = layoutOf(type, tieBreak, tiled, lifetime);
+      const layout = layoutOf(type, tieBreak, tiled, lifetime, 'isDivided' in more);
       const plantings = eventsOf(layout, type, tiled, 40)
         .filter((events) => events.length > 0)
         .map((events) => new Planting(layout, events));

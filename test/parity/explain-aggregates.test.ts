@@ -41,7 +41,7 @@ const BEHIND: Readonly<Record<string, readonly [value: unknown, records: string,
   new_shops_by: [{ map: { web: ['x', 'z'], app: ['y', 'x'] } }, 'd c b a'],
   sales: [6, 'f e d c b a'],
   web_share: [0.5, ''],
-  newest_shop: ['x', ''],
+  newest_shops: [['x', 'z', 'x'], ''],
 };
 /** 0.5, 1.5, 2.5, 3.5, 4: within a hundredth of the one of the rank. */
 const PRICES = { records: 'f e c b a', median: 2.5, most: 3.5 };

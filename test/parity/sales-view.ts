@@ -66,7 +66,7 @@ const salesOf = featureView('sales_of', {
   }),
   derived: (d) => ({
     web_share: d.number((v) => (v.sales === 0 ? null : (v.sales_by?.web ?? 0) / v.sales)),
-    newest_shop: d.string((v) => v.last_shops?.at(-1) ?? null),
+    newest_shops: d.list(z.string(), (v) => v.last_shops?.toReversed() ?? null),
   }),
 });
 
