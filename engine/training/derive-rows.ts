@@ -12,11 +12,8 @@ import type { PreparedSpine } from './prepare-spine.ts';
 import { READ_TABLE } from './spine-columns.ts';
 import { LABELS_TABLE } from './spine-labels.ts';
 
-/** Rows in memory at a time. */
-const STEP = 10_000;
-
 /**
- * Computes what a service derives, row by row, of what was read for its blocks, of the request in the spine and of the label time.
+ * Computes what a service derives, row by row, in one pass over all of them, of what was read for its blocks, of the request in the spine and of the label time.
  *
  * @returns the table of it: `row_number`, `f0`, … per derived feature, errors in `errorsTable` of it
  */
@@ -41,43 +38,40 @@ export async function deriveRows(
     const at = spine.given.findIndex(({ column }) => column.name === spec.name);
     return { name: spec.name, at, read: at < 0 ? null : cellReader(spine.given[at]!.type) };
   });
+  const { blocks } = reading;
+  const errors = await Promise.all(blocks.map(({ table }) => hasErrors(duckdb, table)));
   const columns = [
-    ...types.flatMap((ofBlock, b) => ofBlock.map((type, f) => `${readable(type, `t${b}.f${f}`)} AS b${b}f${f}`)),
-    ...spine.given.map(({ staged }, index) => `r.${staged} AS g${index}`),
+    'l.row_number',
+    'l.time_us',
+    ...types.flatMap((ofBlock, b) => ofBlock.map((type, f) => readable(type, `t${b}.f${f}`))),
+    ...spine.given.map(({ staged }) => `r.${staged}`),
+    ...blocks.flatMap((_, b) => (errors[b]! ? [`x${b}.codes`] : [])),
   ];
-  const joins = reading.blocks.map(({ table }, b) => `JOIN ${table} t${b} ON t${b}.row_number = l.row_number`);
-  const read = spine.given.length === 0 ? '' : `JOIN ${READ_TABLE} r ON r.row_number = l.row_number`;
+  const joins = [
+    ...blocks.map(({ table }, b) => `JOIN ${table} t${b} ON t${b}.row_number = l.row_number`),
+    ...blocks.flatMap(({ table }, b) =>
+      errors[b]! ? [`LEFT JOIN ${errorsByRow(table)} x${b} ON x${b}.row_number = l.row_number`] : [],
+    ),
+    ...(spine.given.length === 0 ? [] : [`JOIN ${READ_TABLE} r ON r.row_number = l.row_number`]),
+  ];
   const staging = await FeatureStaging.create(
     duckdb,
     duckdb.newName('training_derived'),
     derived.map(({ type }) => type),
   );
   try {
-    const [bounds] = await duckdb.query<{ n: bigint | null }>(`SELECT max(row_number) AS n FROM ${LABELS_TABLE}`);
-    for (let from = 0; from <= Number(bounds?.n ?? -1); from += STEP) {
-      signal.throwIfAborted();
-      const within = `row_number >= ${from} AND row_number < ${from + STEP}`;
-      const errors = await Promise.all(
-        reading.blocks.map(async ({ table }) =>
-          errorsOf(await duckdb.query(`SELECT * FROM ${errorsTable(table)} WHERE ${within}`)),
-        ),
-      );
-      const rows = await duckdb.query<Record<string, unknown>>(
-        `SELECT l.row_number AS n, l.time_us AS at${columns.map((column) => `, ${column}`).join('')}
-         FROM ${LABELS_TABLE} l ${joins.join(' ')} ${read} WHERE l.${within.replace('AND ', 'AND l.')} ORDER BY l.row_number`,
-        [],
-        signal,
-      );
-      for (const row of rows) {
-        const number = Number(row['n']);
-        const blocks = opens.map((ofBlock, b) => {
-          const wrong = errors[b]!.get(number);
-          return ofBlock.map((open, f): Cell => wrong?.get(f) ?? open(row[`b${b}f${f}`]));
-        });
+    const rows = `SELECT ${columns.join(', ')} FROM ${LABELS_TABLE} l ${joins.join(' ')}`;
+    for await (const chunk of duckdb.chunks(rows, [], signal)) {
+      for (const row of chunk.getRows()) {
+        let at = 0;
+        const [number, atUs] = [Number(row[at++]), Number(row[at++])];
+        const cells = opens.map((ofBlock) => ofBlock.map((open): Cell => open(row[at++])));
+        const asked = row.slice(at, (at += spine.given.length));
+        for (let b = 0; b < blocks.length; b++) if (errors[b]!) putErrors(cells[b]!, row[at++]);
         const values = Object.fromEntries(
-          given.map(({ name, at, read: open }) => [name, open === null ? null : open(row[`g${at}`])]),
+          given.map(({ name, at: of, read: open }) => [name, open === null ? null : open(asked[of])]),
         );
-        staging.append(number, derive(blocks, Object.freeze(values), Number(row['at'])));
+        staging.append(number, derive(cells, Object.freeze(values), atUs));
       }
     }
   } finally {
@@ -86,19 +80,24 @@ export async function deriveRows(
   return staging.table;
 }
 
-/** The errors of some rows: by row, by feature. */
-function errorsOf(
-  rows: readonly { readonly row_number: bigint; readonly feature: number; readonly code: string }[],
-): ReadonlyMap<number, ReadonlyMap<number, CellError>> {
-  const found = new Map<number, Map<number, CellError>>();
-  for (const { row_number, feature, code } of rows) {
+async function hasErrors(duckdb: DuckDb, table: string): Promise<boolean> {
+  return (await duckdb.query(`SELECT 1 FROM ${errorsTable(table)} LIMIT 1`)).length > 0;
+}
+
+/** SQL: per row the errors of a staged table, as `putErrors` takes them. */
+function errorsByRow(table: string): string {
+  return `(SELECT row_number, string_agg(feature || ' ' || code, ',') AS codes FROM ${errorsTable(table)} GROUP BY row_number)`;
+}
+
+/** Puts errors in the place of the nulls that stand for them. */
+function putErrors(cells: Cell[], codes: unknown): void {
+  if (codes === null) return;
+  for (const each of (codes as string).split(',')) {
+    const [feature, code = ''] = each.split(' ');
     const error = CellError.of(code);
     if (error === undefined) throw internalBug(`no error is called ${code}`);
-    const row = Number(row_number);
-    const ofRow = found.get(row) ?? new Map<number, CellError>();
-    found.set(row, ofRow.set(feature, error));
+    cells[Number(feature)] = error;
   }
-  return found;
 }
 
 /** SQL of a staged value in a form that comes out exactly. */

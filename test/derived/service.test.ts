@@ -221,6 +221,30 @@ test('a training set derives the same of the same, with requests in columns of t
   });
 });
 
+test('each row of a long training set has what is derived of its own values, errors and request', async () => {
+  const pairs = ['LAS,PHL', 'BIG,LAS', 'nowhere,BIG', 'PHL,LAS'];
+  const count = 5_001;
+  await labels(
+    'origin,destination,event_timestamp,seats',
+    ...Array.from({ length: count }, (_, n) => `${pairs[n % 4]},${AT},${n + 1}`),
+  );
+  const { derived } = await exported();
+  const { rows } = await readParquet(join(world.folder, 'set.parquet'));
+  const flights = [2, 2, 0, 1];
+  const heavier = [true, null, null, false];
+  const differing = rows.filter(
+    (row, n) =>
+      row['model__seats_a_flight'] !== (n % 4 === 2 ? null : (n + 1) / flights[n % 4]!) ||
+      row['model__heavier'] !== heavier[n % 4],
+  );
+  expect([rows.length, differing]).toEqual([count, []]);
+  const ofEach = (rest: number): number => Math.ceil((count - rest) / 4);
+  expect(Object.fromEntries(derived!.features.map(({ name, errors }) => [name, errors]))).toMatchObject({
+    seats_a_flight: { 'derived-failed': ofEach(2) },
+    heavier: { 'input-error': ofEach(1) + ofEach(2) },
+  });
+});
+
 test('a request that a spine lacks or has wrong is named, and one that may be left out is not missed', async () => {
   await labels('origin,destination,event_timestamp', `LAS,PHL,${AT}`);
   await expect(exported()).rejects.toMatchObject({
