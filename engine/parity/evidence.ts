@@ -146,7 +146,7 @@ export class ReadEvidence implements Evidence {
   }
 }
 
-/** Whether a slot counts every row: of those with a `where`, or a category, nobody can say how many rows are missing. */
+/** Whether a slot counts every row, as one number: of those with a `where` or categories nobody can say how many rows are missing. */
 function countsRows({ partial, input, conditional, by }: SlotLayout): boolean {
   return partial === 'count' && input === null && conditional === undefined && by === undefined;
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ENGINE_SEMANTICS, type ViewLayout } from '../../engine/define/view-layout.ts';
 import type { EntityState } from '../../engine/state/view-reducer.ts';
 import { isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { eventsOf, layoutOf, tilings } from '../laws/arbitraries.ts';
@@ -134,3 +135,43 @@ function roundTrip(planting: Planting, state: EntityState): EntityState | null {
     throw error;
   }
 }
+
+test('a count that is divided by category says nothing of how many rows are missing, and what is missing is found', () => {
+  const string = { kind: 'string' } as const;
+  const hopUs = 3_600_000_000;
+  const by = { type: string, limit: 1000 };
+  const layout: ViewLayout = {
+    semantics: ENGINE_SEMANTICS,
+    view: 'v',
+    entity: 'e',
+    keys: [{ name: 'k', type: string }],
+    tieBreak: 'id',
+    groups: [{ hopUs, spanUs: 24 * hopUs }],
+    slots: [{ partial: 'count', input: null, by, group: 0 }],
+    features: [
+      {
+        name: 'n',
+        aggregate: 'count',
+        slot: 0,
+        windowUs: 24 * hopUs,
+        hopUs,
+        result: { kind: 'map', key: string, value: { kind: 'int' } },
+        nullable: true,
+      },
+    ],
+  };
+  const planting = new Planting(
+    layout,
+    Array.from({ length: 20 }, (_, n) => {
+      const inputs = [true, 'one kind'];
+      return { keyText: 'k', key: ['k'], id: 'i', partition: 0, offset: 0, eventTimeUs: n * 60_000_000, inputs };
+    }),
+  );
+  const ofPartition = planting.events.filter(({ partition }) => partition === 1);
+  for (const left of [ofPartition.slice(3, 4), ofPartition.slice(3, 5)]) {
+    const stored = planting.stateOf(planting.events.filter((event) => !left.includes(event)));
+    const difference = planting.diagnose(stored)!;
+    expect([difference.cause, difference.records.length]).toEqual(['missing-record', left.length]);
+    expectActedOut(planting, difference, stored);
+  }
+});
