@@ -7,16 +7,16 @@ import {
   type ExportMode,
   type ExportSize,
   type ExportSummary,
-  TIME_ATS,
 } from '../../workflows/export-training-set/contract.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { type LabelTimeOptions, withLabelTimes } from '../label-times.ts';
 import { followWorkflow } from '../follow-workflow.ts';
 import { printExport } from '../print-export.ts';
 import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 
-interface ExportOptions extends CommonOptions {
+interface ExportOptions extends CommonOptions, LabelTimeOptions {
   readonly service: string;
   readonly spine?: string | undefined;
   readonly out?: string | undefined;
@@ -27,9 +27,6 @@ interface ExportOptions extends CommonOptions {
   readonly to?: string | undefined;
   readonly maxRows?: number | undefined;
   readonly dryRun?: boolean | undefined;
-  readonly time?: string | undefined;
-  readonly timeZone?: string | undefined;
-  readonly timeAt?: ExportInput['timeAt'];
   readonly mode?: ExportMode | undefined;
   readonly requestColumn?: string | undefined;
   readonly missing?: 'error' | 'null' | undefined;
@@ -43,30 +40,21 @@ interface ExportOptions extends CommonOptions {
 
 /** `millrace export --service S --spine F --out F`, or with `--entities-of VIEW --every 1d --from T --to T` in place of the spine. */
 export function addExportCommand(program: Command): void {
-  const command = program
-    .command('export')
-    .description('write a training set: every spine row with what was known at its time')
-    .requiredOption('--service <name>', 'the feature service')
-    .option('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
-    .option('--out <file>', 'the Parquet file to write')
-    .option('--entities-of <view>', 'without labels: every entity of a view, from its first event on, at every step')
-    .option('--entities <file>', 'without labels: the entities of a file with join keys, at every step')
-    .option('--every <duration>', 'from one step to the next, e.g. 1d')
-    .option('--from <time>', 'the first step: an ISO time, or a date for its first instant')
-    .option('--to <time>', 'the end of the steps, which is none')
-    .option('--max-rows <n>', 'of entities: more rows than this are refused (default 10,000,000)', rowsOf)
-    .option('--dry-run', 'of entities: say how many rows there would be, and write nothing')
-    .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
-    .option(
-      '--time-zone <zone>',
-      'the zone of times that have none: UTC, or a name as Europe/Berlin (else they are refused)',
-    )
-    .addOption(
-      new Option(
-        '--time-at <end>',
-        'what a date as label time stands for: the start of its day, or its end, the midnight after (else dates are refused)',
-      ).choices(TIME_ATS),
-    )
+  const command = withLabelTimes(
+    program
+      .command('export')
+      .description('write a training set: every spine row with what was known at its time')
+      .requiredOption('--service <name>', 'the feature service')
+      .option('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
+      .option('--out <file>', 'the Parquet file to write')
+      .option('--entities-of <view>', 'without labels: every entity of a view, from its first event on, at every step')
+      .option('--entities <file>', 'without labels: the entities of a file with join keys, at every step')
+      .option('--every <duration>', 'from one step to the next, e.g. 1d')
+      .option('--from <time>', 'the first step: an ISO time, or a date for its first instant')
+      .option('--to <time>', 'the end of the steps, which is none')
+      .option('--max-rows <n>', 'of entities: more rows than this are refused (default 10,000,000)', rowsOf)
+      .option('--dry-run', 'of entities: say how many rows there would be, and write nothing'),
+  )
     .addOption(
       new Option(
         '--mode <mode>',

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { openSpillFolder } from '../../config/spill-folder.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
@@ -8,46 +8,36 @@ import { tryFeatures } from '../../engine/insight/try-features.ts';
 import type { TryProgress } from '../../engine/insight/try-options.ts';
 import { trySubject } from '../../engine/insight/try-subject.ts';
 import { setProcessMemory } from '../../engine/memory/process-memory.ts';
-import type { TimeAt } from '../../engine/training/label-time.ts';
 import { loadPlotting } from '../../engine/training/share-bars.ts';
 import { systemClock } from '../../engine/values/clock.ts';
-import { TIME_ATS } from '../../workflows/export-training-set/contract.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
+import { type LabelTimeOptions, withLabelTimes } from '../label-times.ts';
 import { count } from '../output.ts';
 import { printTry } from '../print-try.ts';
 import { checkWritable } from '../writable-file.ts';
 
-interface TryCommandOptions extends CommonOptions {
+interface TryCommandOptions extends CommonOptions, LabelTimeOptions {
   readonly spine?: string | undefined;
   readonly label?: string | undefined;
-  readonly time?: string | undefined;
-  readonly timeZone?: string | undefined;
-  readonly timeAt?: TimeAt | undefined;
   readonly sample?: SampleSize | undefined;
   readonly html?: string | undefined;
 }
 
 /** `millrace try VIEW|SERVICE [--spine labels.parquet --label late]`. */
 export function addTryCommand(program: Command): void {
-  const command = program
-    .command('try')
-    .argument('<name>', 'of a view or a service')
-    .description(
-      'what features are like over the files of a history, and what each tells of a label: without any service, before anything is deployed',
-    )
-    .option('--spine <file>', 'the label rows: Parquet, CSV or JSONL (default: rows at times of the events themselves)')
-    .option('--label <column>', 'a column of the spine that is to be told: yes or no, a number, or a category')
-    .option('--time <column>', "the spine's timestamp column (default event_timestamp)")
-    .option(
-      '--time-zone <zone>',
-      'the zone of times that have none: UTC, or a name as Europe/Berlin (else they are refused)',
-    )
-    .addOption(
-      new Option(
-        '--time-at <end>',
-        'what a date as label time stands for: the start of its day, or its end, the midnight after (else dates are refused)',
-      ).choices(TIME_ATS),
-    )
+  const command = withLabelTimes(
+    program
+      .command('try')
+      .argument('<name>', 'of a view or a service')
+      .description(
+        'what features are like over the files of a history, and what each tells of a label: without any service, before anything is deployed',
+      )
+      .option(
+        '--spine <file>',
+        'the label rows: Parquet, CSV or JSONL (default: rows at times of the events themselves)',
+      )
+      .option('--label <column>', 'a column of the spine that is to be told: yes or no, a number, or a category'),
+  )
     .option(
       '--sample <size>',
       'rows, as 5000, or the share of the entities, as 0.1 or 1 (default: 200,000 rows of a spine, 20,000 of events)',

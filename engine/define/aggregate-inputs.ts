@@ -8,7 +8,7 @@ import type {
   ScalarKind,
   Shape,
 } from '../contract/row-of.ts';
-import type { Built, MapOf, NumberOf, OfSome, Read, Sure, ValueOf } from './feature.ts';
+import type { Built, MapOf, ModifierName, NumberOf, OfSome, OpenFeature, Read, Sure, ValueOf } from './feature.ts';
 
 interface Distinct {
   readonly distinct?: boolean | undefined;
@@ -16,20 +16,30 @@ interface Distinct {
 
 type ListOf<T> = readonly NonNullable<T>[] | null;
 
-/** Any input, and how many of its values. */
-export interface ListInput<Members extends Shape> {
+/** Any input, and how many of its values. `Kept`: what a default does not take the place of. */
+interface Listing<Members extends Shape, Options, Kept extends null> {
   <Name extends FieldOfKind<Members, ScalarKind>>(
     field: Name,
     n: number,
-    options?: Distinct,
-  ): Sure<ListOf<FieldValue<Members[Name]>>, Members>;
-  (input: NumberOf<Members>, n: number, options?: Distinct): Sure<ListOf<number>, Members>;
+    options?: Options,
+  ): MadeList<FieldValue<Members[Name]>, Members, Kept>;
+  (input: NumberOf<Members>, n: number, options?: Options): MadeList<number, Members, Kept>;
   <T extends z.core.$ZodType>(
     input: ValueOf<Members, T>,
     n: number,
-    options: Distinct & { readonly type: T },
-  ): Sure<ListOf<FieldValue<T>>, Members>;
+    options: Options & { readonly type: T },
+  ): MadeList<FieldValue<T>, Members, Kept>;
 }
+
+type MadeList<T, Members extends Shape, Kept extends null> = OpenFeature<
+  ListOf<T>,
+  Members,
+  ModifierName,
+  NonNullable<ListOf<T>> | Kept
+>;
+
+/** Lists that cannot be in error: with a default they are never null. */
+export type ListInput<Members extends Shape> = Listing<Members, Distinct, never>;
 
 interface Limit {
   /** How many distinct values the window may have: default 1,000, at most 10,000. */
@@ -46,20 +56,8 @@ export interface DistinctInput<Members extends Shape> {
   ): Built<number | null, Members>;
 }
 
-/** Any input, and how many of its values. */
-export interface TopInput<Members extends Shape> {
-  <Name extends FieldOfKind<Members, ScalarKind>>(
-    field: Name,
-    k: number,
-    options?: Limit,
-  ): Built<ListOf<FieldValue<Members[Name]>>, Members>;
-  (input: NumberOf<Members>, k: number, options?: Limit): Built<ListOf<number>, Members>;
-  <T extends z.core.$ZodType>(
-    input: ValueOf<Members, T>,
-    k: number,
-    options: Limit & { readonly type: T },
-  ): Built<ListOf<FieldValue<T>>, Members>;
-}
+/** Lists that may be in error, of too many values. */
+export type TopInput<Members extends Shape> = Listing<Members, Limit, null>;
 
 type CountsBy<T> = MapOf<NonNullable<T>, number> | null;
 
