@@ -59,7 +59,10 @@ export function stateBytes(state: EntityState, keyText = ''): number {
   return bytes;
 }
 
-/** The most bytes that one event adds to a state, long texts aside: a row in every group, and to each collection what it says. */
+/**
+ * The most bytes that one event adds to a state: a row in every group, and to each collection what it says. Long texts aside, and sums of doubles whose
+ * exponents lie far apart (up to 275 bytes, their squares 540): those count once a state has them, so that a limit is passed by one block of events at most.
+ */
 export function eventBytes(layout: ViewLayout): number {
   return createTileGroups(layout).reduce(
     (sum, { cellStride, refStride, collectedBytes }) =>
