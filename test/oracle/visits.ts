@@ -1,7 +1,7 @@
 /** The source and the view that random logs are made of, as the oracle has them: decode and contract by hand. */
 import type { OracleScalar, OracleType } from './order.ts';
 import type { OracleLog, OracleSource } from './source-log.ts';
-import type { OracleView } from './view.ts';
+import type { OracleInput, OracleView } from './view.ts';
 
 /** A visit as a producer writes it; text is a payload that is no JSON object. */
 export type RawVisit =
@@ -103,6 +103,12 @@ const DOUBLE = { kind: 'double' } as const;
 const MONEY = { kind: 'decimal', scale: 2 } as const;
 const TEXT = { kind: 'string' } as const;
 
+/** The fields that features are over. */
+const OF_S: OracleInput<Visit> = { type: TEXT, of: ({ s }) => s };
+const OF_N: OracleInput<Visit> = { type: INT, of: ({ n }) => n };
+const OF_P: OracleInput<Visit> = { type: MONEY, of: ({ p }) => p };
+const OF_X: OracleInput<Visit> = { type: DOUBLE, of: ({ x }) => x };
+
 /** The number whose row function fails. */
 export const UNLUCKY = 13;
 
@@ -114,34 +120,34 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
     expireUs: 2 * 86_400_000_000,
     features: [
       { name: 'visits_2m', aggregate: 'count', input: null, over: { window: '2m', hop: '30s' } },
-      { name: 'numbers', aggregate: 'count', input: { type: INT, of: ({ n }) => n }, over: null },
+      { name: 'numbers', aggregate: 'count', input: OF_N, over: null },
       // Windows that are no multiple of their hop.
-      { name: 'n_90s', aggregate: 'sum', input: { type: INT, of: ({ n }) => n }, over: { window: '90s', hop: '1m' } },
+      { name: 'n_90s', aggregate: 'sum', input: OF_N, over: { window: '90s', hop: '1m' } },
       {
         name: 'x_50m',
         aggregate: 'sum',
-        input: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_X,
         over: { window: '50m', hop: '7m' },
       },
-      { name: 'p_1h', aggregate: 'avg', input: { type: MONEY, of: ({ p }) => p }, over: { window: '1h' } },
+      { name: 'p_1h', aggregate: 'avg', input: OF_P, over: { window: '1h' } },
       {
         name: 'p_2m_or_5',
         aggregate: 'sum',
-        input: { type: MONEY, of: ({ p }) => p },
+        input: OF_P,
         fill: '-5.10',
         over: { window: '2m' },
       },
       {
         name: 'last_s_or_none',
         aggregate: 'last',
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         fill: "n'one",
         over: { window: '2m' },
       },
       {
         name: 'x_max_before_or_0',
         aggregate: 'max',
-        input: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_X,
         fill: 0,
         over: { window: '1h', ago: '1h' },
       },
@@ -150,61 +156,61 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       {
         name: 'x_50m_before',
         aggregate: 'sum',
-        input: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_X,
         over: { window: '50m', hop: '7m', ago: '50m' },
       },
       {
         name: 'last_s_a_minute_ago',
         aggregate: 'last',
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         over: { window: '50m', hop: '7m', ago: '1m' },
       },
       {
         name: 'n_deviation_yesterday',
         aggregate: 'stddev',
-        input: { type: INT, of: ({ n }) => n },
+        input: OF_N,
         over: { window: '1d', ago: '1d' },
       },
-      { name: 'x_avg', aggregate: 'avg', input: { type: DOUBLE, of: ({ x }) => x }, over: null },
-      { name: 's_min_1d', aggregate: 'min', input: { type: TEXT, of: ({ s }) => s }, over: { window: '1d' } },
-      { name: 'x_max_13d', aggregate: 'max', input: { type: DOUBLE, of: ({ x }) => x }, over: { window: '13d' } },
-      { name: 'first_s', aggregate: 'first', input: { type: TEXT, of: ({ s }) => s }, over: null },
-      { name: 'last_n', aggregate: 'last', input: { type: INT, of: ({ n }) => n }, over: null },
-      { name: 'last_p_2h', aggregate: 'last', input: { type: MONEY, of: ({ p }) => p }, over: { window: '2h' } },
-      { name: 'first_n_1d', aggregate: 'first', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
+      { name: 'x_avg', aggregate: 'avg', input: OF_X, over: null },
+      { name: 's_min_1d', aggregate: 'min', input: OF_S, over: { window: '1d' } },
+      { name: 'x_max_13d', aggregate: 'max', input: OF_X, over: { window: '13d' } },
+      { name: 'first_s', aggregate: 'first', input: OF_S, over: null },
+      { name: 'last_n', aggregate: 'last', input: OF_N, over: null },
+      { name: 'last_p_2h', aggregate: 'last', input: OF_P, over: { window: '2h' } },
+      { name: 'first_n_1d', aggregate: 'first', input: OF_N, over: { window: '1d' } },
       {
         name: 'x_deviation',
         aggregate: 'stddev',
-        input: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_X,
         over: { window: '50m', hop: '7m' },
       },
-      { name: 'x_variance', aggregate: 'variance', input: { type: DOUBLE, of: ({ x }) => x }, over: null },
+      { name: 'x_variance', aggregate: 'variance', input: OF_X, over: null },
       {
         name: 'p_variance_1h',
         aggregate: 'variance',
         population: true,
-        input: { type: MONEY, of: ({ p }) => p },
+        input: OF_P,
         over: { window: '1h' },
       },
-      { name: 'n_deviation_1d', aggregate: 'stddev', input: { type: INT, of: ({ n }) => n }, over: { window: '1d' } },
+      { name: 'n_deviation_1d', aggregate: 'stddev', input: OF_N, over: { window: '1d' } },
       {
         name: 'x_quantiles_50m',
         aggregate: 'quantiles',
         quantiles: [0.9, 0.5, 0],
-        input: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_X,
         over: { window: '50m', hop: '7m' },
       },
       {
         name: 'p_median',
         aggregate: 'median',
         accuracy: 0.1,
-        input: { type: MONEY, of: ({ p }) => p },
+        input: OF_P,
         over: null,
       },
       {
         name: 'some_s_1d',
         aggregate: 'approxDistinct',
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         over: { window: '1d' },
       },
       {
@@ -217,14 +223,14 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
       {
         name: 'n_of_texts_50m',
         aggregate: 'sum',
-        input: { type: INT, of: ({ n }) => n },
+        input: OF_N,
         where: ({ s }) => s !== null,
         over: { window: '50m', hop: '7m' },
       },
       {
         name: 'last_s_with_p',
         aggregate: 'last',
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         where: ({ p }) => p !== null,
         over: null,
       },
@@ -239,28 +245,28 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
             return n;
           },
         },
-        order: { type: DOUBLE, of: ({ x }) => x },
+        order: OF_X,
         where: ({ n }) => n !== null,
         over: { window: '2h' },
       },
       {
         name: 's_of_most_x',
         aggregate: 'maxBy',
-        input: { type: TEXT, of: ({ s }) => s },
-        order: { type: DOUBLE, of: ({ x }) => x },
+        input: OF_S,
+        order: OF_X,
         over: { window: '50m', hop: '7m' },
       },
       {
         name: 'n_of_least_p',
         aggregate: 'minBy',
-        input: { type: INT, of: ({ n }) => n },
-        order: { type: MONEY, of: ({ p }) => p },
+        input: OF_N,
+        order: OF_P,
         over: null,
       },
       {
         name: 'p_by_rest_1d',
         aggregate: 'maxBy',
-        input: { type: MONEY, of: ({ p }) => p },
+        input: OF_P,
         order: { type: INT, of: ({ n }) => (n === null ? null : n % 2) },
         over: { window: '1d' },
       },
@@ -268,7 +274,7 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         name: 'last_3_s_50m',
         aggregate: 'lastN',
         size: 3,
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         over: { window: '50m', hop: '7m' },
       },
       {
@@ -276,14 +282,14 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         aggregate: 'lastN',
         size: 2,
         distinct: true,
-        input: { type: INT, of: ({ n }) => n },
+        input: OF_N,
         over: null,
       },
       {
         name: 'first_4_p_1d_before',
         aggregate: 'firstN',
         size: 4,
-        input: { type: MONEY, of: ({ p }) => p },
+        input: OF_P,
         where: ({ x }) => x !== null,
         over: { window: '1d', ago: '1d' },
       },
@@ -292,7 +298,7 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         aggregate: 'firstN',
         size: 2,
         distinct: true,
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         fill: '["none"]',
         over: { window: '2h' },
       },
@@ -300,21 +306,21 @@ export function visitView(idKind: IdKind): OracleView<Visit> {
         name: 'distinct_n_50m',
         aggregate: 'distinct',
         limit: 3,
-        input: { type: INT, of: ({ n }) => n },
+        input: OF_N,
         over: { window: '50m', hop: '7m' },
       },
       {
         name: 'top_2_s_50m',
         aggregate: 'topK',
         top: 2,
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         over: { window: '50m', hop: '7m' },
       },
-      { name: 'top_3_p', aggregate: 'topK', top: 3, limit: 4, input: { type: MONEY, of: ({ p }) => p }, over: null },
+      { name: 'top_3_p', aggregate: 'topK', top: 3, limit: 4, input: OF_P, over: null },
       {
         name: 'distinct_s_before',
         aggregate: 'distinct',
-        input: { type: TEXT, of: ({ s }) => s },
+        input: OF_S,
         where: ({ x }) => x !== null,
         over: { window: '1d', ago: '1d' },
       },
