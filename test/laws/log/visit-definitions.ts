@@ -103,6 +103,14 @@ const visits = featureView('visitor_visits', {
       .distinct('s')
       .where((e) => e.x !== null)
       .over('1d', { ago: '1d' }),
+    n_counted_50m: f.histogram('n', { limit: 4 }).over('50m', { hop: '7m' }),
+    p_by_s_1d: f.sum('p').by('s', { limit: 3 }).over('1d'),
+    rows_by_rest: f.count().by((e) => (e.n === null ? null : e.n % 2), { type: z.int() }),
+    x_median_by_s_before: f
+      .median('x')
+      .by('s')
+      .where((e) => e.p !== null)
+      .over('1d', { ago: '1d' }),
     odd: f.sum(
       (e) => {
         if (e.n === 13) throw new Error('unlucky');
