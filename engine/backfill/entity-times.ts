@@ -1,5 +1,5 @@
 import type { PreparedEvent } from '../define/compiled-view.ts';
-import type { GroupLayout, ViewLayout } from '../define/view-layout.ts';
+import { type GroupLayout, isLastEvent, type ViewLayout } from '../define/view-layout.ts';
 
 /** What is known of one entity: see `EntityTimes`. -Infinity where nothing is. */
 export interface EntityTimesSeen {
@@ -30,7 +30,7 @@ export class EntityTimes {
     this.#tileGroups = layout.groups.filter(({ hopUs }) => hopUs !== null);
     this.#hasLifetime = this.#tileGroups.length < layout.groups.length;
     const lifetime = [...layout.slots.entries()].filter(([, { group }]) => layout.groups[group]?.hopUs === null);
-    this.#lastSlots = lifetime.every(([, { partial }]) => partial === 'last') ? lifetime.map(([slot]) => slot) : null;
+    this.#lastSlots = lifetime.every(([, slot]) => isLastEvent(slot)) ? lifetime.map(([slot]) => slot) : null;
   }
 
   /** Whether an event, with all those taken so far, changes nothing: no window can see it, and it is no entity's last. */

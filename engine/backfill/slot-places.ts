@@ -1,7 +1,7 @@
 import type { ScalarValue } from '../values/field-type.ts';
 import type { PreparedEvent } from '../define/compiled-view.ts';
 import { slotInputs } from '../define/slot-inputs.ts';
-import { isOrdered, type ViewLayout } from '../define/view-layout.ts';
+import { isLastEvent, isOrdered, type ViewLayout } from '../define/view-layout.ts';
 
 /** Before the numbers of the slots: event time, partition, offset, and the row of the entity's event before this one. */
 const FIXED_NUMBERS = 4;
@@ -34,9 +34,7 @@ export class SlotPlaces {
     }
     const ordered = [...layout.slots.entries()].filter(([, { partial }]) => isOrdered(partial));
     this.hasIds = ordered.length > 0 && layout.tieBreak !== 'offset';
-    const isLast = ordered.every(
-      ([, slot]) => slot.partial === 'last' && slot.by === undefined && layout.groups[slot.group]?.hopUs === null,
-    );
+    const isLast = ordered.every(([, slot]) => isLastEvent(slot) && layout.groups[slot.group]?.hopUs === null);
     this.lastSlots = isLast ? ordered.map(([slot]) => slot) : null;
     this.numberWidth = FIXED_NUMBERS + this.#numbers.length + this.#booleans.length;
     this.refWidth = this.#refs.length;

@@ -73,6 +73,11 @@ export function isOrdered(partial: PartialKind): boolean {
   return isOfOneEvent(partial) || partial === 'firstN' || partial === 'lastN';
 }
 
+/** Whether one event says all that a slot holds over all time: the latest that has a value. By category there are as many as categories. */
+export function isLastEvent({ partial, by }: Pick<SlotLayout, 'partial' | 'by'>): boolean {
+  return partial === 'last' && by === undefined;
+}
+
 const failing: ReadonlySet<FeatureKind> = new Set([
   'sum',
   'avg',

@@ -31,6 +31,15 @@ const withLasts: ViewLayout = {
     { partial: 'last', input: { kind: 'int' }, group: 2 },
   ],
 };
+/** The newest value of each category may be as old as any. */
+const withLastsByCategory: ViewLayout = {
+  ...withLasts,
+  slots: [
+    ...layout.slots,
+    { partial: 'last', input: { kind: 'int' }, group: 2 },
+    { partial: 'last', input: { kind: 'int' }, by: { type: { kind: 'int' }, limit: 1000 }, group: 2 },
+  ],
+};
 const withLifetimeCount: ViewLayout = {
   ...withLasts,
   slots: [...withLasts.slots, { partial: 'count', input: null, group: 2 }],
@@ -51,7 +60,7 @@ describe('a history whose newest stretches come first', () => {
   it('gives the same states without the events that are outdated, and the same late ones', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(layout, withLasts, withLifetimeCount),
+        fc.constantFrom(layout, withLasts, withLastsByCategory, withLifetimeCount),
         stretches,
         fc.array(fc.nat(2500), { maxLength: 10 }),
         (used, parts, topic) => {
@@ -64,7 +73,10 @@ describe('a history whose newest stretches come first', () => {
             id: null,
             partition,
             offset: log.length,
-            inputs: used.slots.map(({ input }, slot) => (input === null ? true : inputs[slot % 2]!)),
+            inputs: [
+              ...used.slots.map(({ input }, slot) => (input === null ? true : inputs[slot % 2]!)),
+              ...used.slots.flatMap(({ by }) => (by === undefined ? [] : [Math.abs(time) % 3])),
+            ],
           });
           const history = parts.map((part) =>
             part.map(({ time, value, other }) => {
