@@ -19,6 +19,7 @@ import { createActivities } from './activities/create-activities.ts';
 import { BundleGauges } from './activities/bundle-gauges.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
 import { workerLooks } from './activities/worker-looks.ts';
+import { StoredServiceCode } from './engine/bundles/service-code.ts';
 import { StoredVersionCode } from './engine/bundles/version-code.ts';
 import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
@@ -173,6 +174,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const deps = {
     definitions,
     code,
+    serviceCode: new StoredServiceCode({ pool, services: definitions.services, keys: env.bundleKeys }),
     pool,
     reader,
     topicReader,

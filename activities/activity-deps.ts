@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
 import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
+import type { ServiceCode } from '../engine/define/derived-code.ts';
 import type { VersionCode } from '../engine/define/version-code.ts';
 import { ENGINE_SEMANTICS } from '../engine/define/view-layout.ts';
 import type { Clock } from '../engine/values/clock.ts';
@@ -15,6 +16,8 @@ export interface ActivityDeps {
   readonly definitions: Definitions;
   /** The code of versions, each its own. */
   readonly code: VersionCode;
+  /** The same of what services derive. Default: none is kept. */
+  readonly serviceCode?: ServiceCode | undefined;
   readonly pool: pg.Pool;
   /** Reads topics as far back as archive and topic reach without a gap. Null where the worker has no Kafka. */
   readonly reader: LogReader | null;

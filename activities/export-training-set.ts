@@ -72,6 +72,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
     return await runExport({
       ...common(pulse),
       code: deps.code,
+      serviceCode: deps.serviceCode,
       out,
       ...(workflowExecution === undefined
         ? {}

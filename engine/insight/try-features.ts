@@ -8,7 +8,7 @@ import { processMemory } from '../memory/process-memory.ts';
 import { listingsOfProcess } from '../history/history-listing.ts';
 import { readEventTime } from '../training/event-time-reading.ts';
 import { ExportProgress } from '../training/export-progress.ts';
-import { deriveRows } from '../training/derive-rows.ts';
+import { atAllTimes, deriveRows } from '../training/derive-rows.ts';
 import { derivesRows } from '../training/feature-columns.ts';
 import { type PreparedSpine, prepareSpine } from '../training/prepare-spine.ts';
 import { openReadContext } from '../training/read-context.ts';
@@ -144,7 +144,8 @@ class Trial {
   async #derived(spine: PreparedSpine, reading: Reading, how: HowMeasured): Promise<readonly TriedFeature[]> {
     const { service } = this.#reading;
     const derived = service.derived ?? [];
-    const table = await deriveRows({ service, duckdb: this.#duckdb, signal: this.#signal }, spine, reading);
+    const deriving = { service, duckdb: this.#duckdb, signal: this.#signal };
+    const table = await deriveRows(deriving, spine, reading, atAllTimes(service));
     const features = derived.map(({ name, type }) => ({ name, result: type }));
     const hushed = new Set(derived.flatMap(({ name, hushed: isHushed }) => (isHushed ? [name] : [])));
     const read = { block: service.name, table, features, isSensitive: (feature: string) => hushed.has(feature) };
@@ -201,7 +202,7 @@ class Trial {
         ofRows: ofShare?.ofRows ?? ofRows,
       },
       label: label === undefined ? null : labelColumn(spine, prepared.columns, label),
-      prepared: derivesRows(reading) && prepared.lacking.length === 0 ? prepared : null,
+      prepared: derivesRows(reading, null) && prepared.lacking.length === 0 ? prepared : null,
       lacking: prepared.lacking,
     };
   }

@@ -1,5 +1,5 @@
 import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
-import type { CompiledView, ServiceBlock } from '../define/compiled-view.ts';
+import type { ServiceBlock } from '../define/compiled-view.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { scanCommits } from '../replay/scan-commits.ts';
 import type { Cell } from '../values/cell.ts';
@@ -39,16 +39,16 @@ interface StagedBlock {
 }
 
 async function readView(context: ReadContext, plan: ServedPlan): Promise<BlockReading[]> {
-  const { view, versions } = plan;
+  const { view, layout, versions } = plan;
   const staged: StagedBlock[] = [];
   const counts = emptyCounts();
   try {
     for (const block of blocksOf(context, view)) {
-      const staging = await openStaging(context, view);
+      const staging = await openStaging(context, layout);
       const { number } = placeOf(context.places, block);
-      staged.push({ block, staging, reads: blockReads(number, staging, view.layout.features.length) });
+      staged.push({ block, staging, reads: blockReads(number, staging, layout.features.length) });
     }
-    for (const version of versions) addCounts(counts, await readVersion(context, version, staged, view));
+    for (const version of versions) addCounts(counts, await readVersion(context, version, staged, plan));
   } finally {
     for (const { staging } of staged) staging.close();
   }
@@ -58,7 +58,7 @@ async function readView(context: ReadContext, plan: ServedPlan): Promise<BlockRe
     await addNotServed(context, staging, versions);
     const { rowsWithoutState, defaulted } = reads;
     const served = { rowsNotServed, versions: versions.map(manifestVersion) };
-    readings.push({ block, table: staging.table, counts, rowsWithoutState, defaulted, served });
+    readings.push({ block, table: staging.table, layout, counts, rowsWithoutState, defaulted, served });
   }
   return readings;
 }
@@ -68,16 +68,16 @@ async function readVersion(
   context: ReadContext,
   version: ServedVersion,
   staged: readonly StagedBlock[],
-  view: CompiledView,
+  { view, layout }: ServedPlan,
 ): Promise<LogCounts> {
   const { code } = version;
   const then = staged.map(({ staging, reads: { place } }) => {
-    const sink = code === view ? staging : inPresentOrder(code.layout, view.layout, staging);
+    const sink = code.layout === layout ? staging : inPresentOrder(code.layout, layout, staging);
     return blockReads(place, sink, code.layout.features.length);
   });
   const sweep = new ViewSweep(code, indexOf(context, view), then);
   addCounts(sweep.counts, await sweepVersion(context, sweep, version));
-  const present = presentFeatures(code.layout, view.layout);
+  const present = presentFeatures(code.layout, layout);
   for (const [index, { reads }] of staged.entries()) {
     const { rowsWithoutState, defaulted } = then[index]!;
     reads.rowsWithoutState += rowsWithoutState;

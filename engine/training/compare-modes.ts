@@ -6,9 +6,9 @@ import type { ResultType } from '../values/result-type.ts';
 import { type ComparedFeature, LAG_KINDS, type LagKind, type ModeComparison } from './comparison-types.ts';
 import { LAG_CODES, type LagTarget, stageLags } from './lag-intervals.ts';
 import { errorsTable } from './feature-staging.ts';
-import type { ReadContext, Reading } from './reading.ts';
+import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import type { ServedPlan } from './served-plan.ts';
-import { inRange, LABELS_TABLE, placeOf } from './spine-labels.ts';
+import { inRange, LABELS_TABLE, placeOf, type TimeRange } from './spine-labels.ts';
 import type { ViewsLog } from './view-logs.ts';
 
 /** What was read of the same labels in both modes. */
@@ -18,6 +18,13 @@ export interface BothModes {
   readonly eventTime: Reading;
   /** Of the reading by event time. */
   readonly logs: readonly ViewsLog[];
+  /** What the service derived in both; null: it derives nothing. */
+  readonly own: {
+    readonly asServed: BlockReading;
+    readonly eventTime: BlockReading;
+    /** When a version of it was served. */
+    readonly times: readonly TimeRange[];
+  } | null;
 }
 
 /** The differing labels of a block, and why they differ. */
@@ -45,8 +52,25 @@ export async function compareModes(context: ReadContext, both: BothModes): Promi
     if (targets.length > 0) await stageLags(context, log, targets);
   }
   const features: ComparedFeature[] = [];
-  for (const block of compared) features.push(...(await featuresOf(context, block, both)));
-  const rows = compared.map(({ differingTable }) => `SELECT row_number FROM ${differingTable}`).join(' UNION ');
+  const kindTables: string[] = [];
+  for (const { block, target, differingTable } of compared) {
+    const kindTable = await stageKinds(context, target, differingTable);
+    kindTables.push(kindTable);
+    const of = { view: block.view.name, ...roleAt(block) };
+    const [served, timed] = [tableOf(both.asServed, block), tableOf(both.eventTime, block)];
+    features.push(...(await featuresOf(context, { of, block, served, timed, kindTable })));
+  }
+  const differing = compared.map(({ differingTable }) => differingTable);
+  if (both.own !== null) {
+    const { asServed, eventTime, times } = both.own;
+    const { block } = asServed;
+    const [served, timed] = [asServed.table, eventTime.table];
+    const differingTable = await stageDiffering(context, block, served, timed, '');
+    differing.push(differingTable);
+    const kindTable = await stageDerivedKinds(context, differingTable, kindTables, times);
+    features.push(...(await featuresOf(context, { of: { view: block.name }, block, served, timed, kindTable })));
+  }
+  const rows = differing.map((table) => `SELECT row_number FROM ${table}`).join(' UNION ');
   const [total] = await duckdb.query<{ n: bigint }>(`SELECT count(*) AS n FROM (${rows})`, [], signal);
   return { labels: context.rows, labelsDiffering: Number(total?.n), features };
 }
@@ -57,17 +81,35 @@ async function differingLabels(context: ReadContext, block: ServiceBlock, both: 
   const plan = both.plans.find((one) => one.view === view);
   invariant(plan !== undefined, `no plan of view "${view.name}"`);
   const { number, entity } = placeOf(context.places, block);
-  const differingTable = duckdb.newName('compare_rows');
   const entityTable = duckdb.newName('compare_entities');
   const lagTable = duckdb.newName('compare_lags');
   const [served, timed] = [tableOf(both.asServed, block), tableOf(both.eventTime, block)];
+  const differingTable = await stageDiffering(context, block, served, timed, `l.id${number} AS entity,`);
+  await duckdb.run(
+    `CREATE TABLE ${entityTable} AS SELECT * FROM ${entity.table} WHERE id IN (SELECT entity FROM ${differingTable})`,
+    [],
+    signal,
+  );
+  await duckdb.run(`CREATE TABLE ${lagTable} (entity BIGINT, kind TINYINT, from_us BIGINT, until_us BIGINT)`);
+  return { block, target: { plan, entity, entityTable, lagTable }, differingTable };
+}
+
+/** Makes the table of the labels of which a block has other cells in one mode than in the other. @param more columns of it, of `l`: SQL */
+async function stageDiffering(
+  { duckdb, signal }: ReadContext,
+  { view }: ServiceBlock,
+  served: string,
+  timed: string,
+  more: string,
+): Promise<string> {
+  const differingTable = duckdb.newName('compare_rows');
   // A cell is its bits, or its error.
   const flags = view.layout.features.map(
     (_, f) => `s.f${f} IS DISTINCT FROM e.f${f} OR coalesce(list_contains(x.features, ${f}), false)`,
   );
   await duckdb.run(
     `CREATE TABLE ${differingTable} AS
-     SELECT l.row_number, l.time_us, l.id${number} AS entity, ${flags.map((flag, f) => `${flag} AS d${f}`).join(', ')}
+     SELECT l.row_number, l.time_us, ${more} ${flags.map((flag, f) => `${flag} AS d${f}`).join(', ')}
      FROM ${LABELS_TABLE} l JOIN ${served} s USING (row_number) JOIN ${timed} e USING (row_number)
      LEFT JOIN (
        SELECT row_number, list(feature) AS features
@@ -78,13 +120,7 @@ async function differingLabels(context: ReadContext, block: ServiceBlock, both: 
     [],
     signal,
   );
-  await duckdb.run(
-    `CREATE TABLE ${entityTable} AS SELECT * FROM ${entity.table} WHERE id IN (SELECT entity FROM ${differingTable})`,
-    [],
-    signal,
-  );
-  await duckdb.run(`CREATE TABLE ${lagTable} (entity BIGINT, kind TINYINT, from_us BIGINT, until_us BIGINT)`);
-  return { block, target: { plan, entity, entityTable, lagTable }, differingTable };
+  return differingTable;
 }
 
 function tableOf({ blocks }: Reading, block: ServiceBlock): string {
@@ -98,14 +134,16 @@ function flagOf(kind: LagKind): string {
   return kind.replace('-', '_');
 }
 
-async function featuresOf(context: ReadContext, compared: ComparedBlock, both: BothModes): Promise<ComparedFeature[]> {
-  const { duckdb, signal, rows: labels } = context;
-  const { block, target, differingTable } = compared;
-  const { view, versions } = target.plan;
+/** Makes the table of differing labels with the kinds of lag that each has. */
+async function stageKinds(
+  { duckdb, signal }: ReadContext,
+  { plan: { versions }, lagTable }: LagTarget,
+  differingTable: string,
+): Promise<string> {
   const kindTable = duckdb.newName('compare_kinds');
   const served = versions.length === 0 ? 'false' : versions.map(inRange).join(' OR ');
   const found = Object.entries(LAG_CODES).map(([kind, code]) => ({ kind: kind as LagKind, code }));
-  const ends = found.map(({ code }) => endsOf(target.lagTable, code));
+  const ends = found.map(({ code }) => endsOf(lagTable, code));
   await duckdb.run(
     `CREATE TABLE ${kindTable} AS
      SELECT r.*, NOT (${served}) AS ${flagOf('not-published')},
@@ -115,6 +153,45 @@ async function featuresOf(context: ReadContext, compared: ComparedBlock, both: B
     [],
     signal,
   );
+  return kindTable;
+}
+
+/** The same of what a service derived: the kinds of what it derived of. */
+async function stageDerivedKinds(
+  { duckdb, signal }: ReadContext,
+  differingTable: string,
+  ofBlocks: readonly string[],
+  times: readonly TimeRange[],
+): Promise<string> {
+  const kindTable = duckdb.newName('compare_kinds');
+  const served = times.length === 0 ? 'false' : times.map(inRange).join(' OR ');
+  const flags = LAG_KINDS.map((kind) => {
+    const own = kind === 'not-published' ? [`NOT (${served.replaceAll('time_us', 'r.time_us')})`] : [];
+    const any = [...own, ...ofBlocks.map((_, b) => `coalesce(k${b}.${flagOf(kind)}, false)`)].join(' OR ');
+    return `(${any}) AS ${flagOf(kind)}`;
+  });
+  const joins = ofBlocks.map((table, b) => `LEFT JOIN ${table} k${b} ON k${b}.row_number = r.row_number`);
+  await duckdb.run(
+    `CREATE TABLE ${kindTable} AS SELECT r.*, ${flags.join(', ')} FROM ${differingTable} r ${joins.join(' ')}`,
+    [],
+    signal,
+  );
+  return kindTable;
+}
+
+/** What is told of a block's features, over the tables of what was read of it. */
+interface StagedComparison {
+  readonly of: Pick<ComparedFeature, 'view' | 'role'>;
+  readonly block: ServiceBlock;
+  readonly served: string;
+  readonly timed: string;
+  readonly kindTable: string;
+}
+
+async function featuresOf(context: ReadContext, compared: StagedComparison): Promise<ComparedFeature[]> {
+  const { duckdb, signal, rows: labels } = context;
+  const { of, block, served, timed, kindTable } = compared;
+  const { view } = block;
   const flags = LAG_KINDS.map(flagOf);
   const several = `(${flags.map((flag) => `${flag}::INT`).join(' + ')})`;
   const features: ComparedFeature[] = [];
@@ -131,7 +208,7 @@ async function featuresOf(context: ReadContext, compared: ComparedBlock, both: B
          ${flags.map((flag) => `count(*) FILTER (${flag}) AS ${flag}`).join(', ')},
          ${flags.map((flag) => `count(*) FILTER (${flag} AND ${several} = 1) AS only_${flag}`).join(', ')},
          count(*) FILTER (${several} > 1) AS several, count(*) FILTER (${several} = 0) AS other
-       FROM ${kindTable} k JOIN ${tableOf(both.asServed, block)} s USING (row_number) JOIN ${tableOf(both.eventTime, block)} e USING (row_number)
+       FROM ${kindTable} k JOIN ${served} s USING (row_number) JOIN ${timed} e USING (row_number)
        WHERE d${f}`,
       [],
       signal,
@@ -139,8 +216,7 @@ async function featuresOf(context: ReadContext, compared: ComparedBlock, both: B
     const count = (name: string): number => Number(row?.[name] ?? 0);
     const differing = count('differing');
     features.push({
-      view: view.name,
-      ...roleAt(block),
+      ...of,
       feature: feature.name,
       column: `${block.name}__${feature.name}`,
       labels,

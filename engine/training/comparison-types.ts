@@ -5,6 +5,8 @@
  * - `pipeline-lag`: they were in the log by the label's time and were committed after it.
  * - `ahead`: they were applied by the label's time, and their event time is not before it.
  * - `not-published`: the label is of a time at which the view was not served at all.
+ *
+ * What a service derived has the kinds of what it derived of; by other code than the present it may differ without any.
  */
 export type LagKind = 'producer-lag' | 'pipeline-lag' | 'ahead' | 'not-published';
 
@@ -12,6 +14,7 @@ export const LAG_KINDS: readonly LagKind[] = ['producer-lag', 'pipeline-lag', 'a
 
 /** How one feature differs between the modes. */
 export interface ComparedFeature {
+  /** Or the service, of what it derived. */
   readonly view: string;
   /** Of which it is a feature; left out: of the view itself. */
   readonly role?: string | undefined;

@@ -22,7 +22,7 @@ export async function readEventTime(context: ReadContext, logs: readonly ViewsLo
     for (const view of viewsOf(options.service)) {
       const reads: BlockReads[] = [];
       for (const block of blocksOf(context, view)) {
-        const staging = await openStaging(context, view);
+        const staging = await openStaging(context, view.layout);
         stagings.set(block, staging);
         reads.push(blockReads(placeOf(context.places, block).number, staging, view.layout.features.length));
       }

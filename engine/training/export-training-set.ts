@@ -15,7 +15,9 @@ import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
 import { comparisonPlot } from './comparison-plot.ts';
 import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
-import { deriveRows } from './derive-rows.ts';
+import { atAllTimes, deriveRows, type DerivingTime } from './derive-rows.ts';
+import { errorsTable } from './feature-staging.ts';
+import { planServedService } from './served-service.ts';
 import { derivedBlock, derivesRows, requestColumns } from './feature-columns.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { readEventTime } from './event-time-reading.ts';
@@ -37,7 +39,7 @@ import { entitiesOf, placesOf, type SpinePlace } from './spine-labels.ts';
 import { stagedStatistics } from './staged-statistics.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
 import { viewLogs } from './view-logs.ts';
-import type { ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
+import type { ManifestServedService, ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
 
 const MIB = 2 ** 20;
 
@@ -132,10 +134,12 @@ async function withExport<T>(
 /** What was read, and what the manifest says of how. */
 interface Read {
   readonly reading: Reading;
+  /** What the service derived, or what of it was logged, read as one more of its blocks; null: nothing. */
+  readonly own: BlockReading | null;
+  /** By which versions, where what was served was asked for. */
+  readonly servedService: ManifestServedService | null;
   readonly cuts: ReadonlyMap<string, Cut | null>;
   readonly comparison: ModeComparison | null;
-  /** Of requests, what of the service itself was logged. */
-  readonly own?: BlockReading | null;
 }
 
 /** One run of an export, from the spine to the manifest. */
@@ -172,8 +176,7 @@ class TrainingExport {
     this.#progress.phase('cut');
     const isOfRequests = spine.requestColumn !== null;
     const found = await (isOfRequests ? this.#readRequests(spine) : this.#readTimes(spine));
-    const { reading, cuts, comparison } = found;
-    const own = found.own ?? (derivesRows(this.#options) ? await this.#derived(spine, reading) : null);
+    const { reading, own, servedService, cuts, comparison } = found;
     const read: { reading: BlockReading; errors: CountedError[] }[] = [];
     for (const block of own === null ? reading.blocks : [...reading.blocks, own])
       read.push({ reading: block, errors: await countErrors(this.#duckdb, block.table, this.#signal) });
@@ -224,6 +227,7 @@ class TrainingExport {
                 : spine.given.map(({ column }) => column.name),
               features: derived.features,
               ...(derived.logged === undefined ? {} : { logged: derived.logged }),
+              ...(servedService === null ? {} : { served: servedService }),
             },
           }),
       sources: reading.sources,
@@ -268,12 +272,15 @@ class TrainingExport {
 
   /** Labels of entities at times, in one mode or, to compare them, in both. */
   async #readTimes(spine: PreparedSpine): Promise<Read> {
-    const { mode, compare = false } = this.#options;
+    const { mode, service, compare = false } = this.#options;
     // What is missing for the plot is told before the reading, not after it.
     if (compare) await loadPlotting();
     const context = await this.#context(spine);
     // What was committed is pinned before the cuts are taken: no commit is beyond them.
-    const plans = mode === 'as-served' || compare ? await planServed(context) : [];
+    const isServed = mode === 'as-served' || compare;
+    const derives = derivesRows(this.#options, null);
+    const servicePlan = isServed && derives ? await planServedService(context, spine.given) : null;
+    const plans = isServed ? await planServed(context, servicePlan?.alsoRead) : [];
     const logs = mode === 'event-time' || compare ? await viewLogs(context) : [];
     const cuts = new Map(logs.map(({ source, cut }) => [source.name, cut]));
     const byTime = logs.map(() => spine.rows);
@@ -282,20 +289,38 @@ class TrainingExport {
     this.#progress.phase('sweep');
     const asServed = plans.length === 0 ? null : await readAsServed(context, plans);
     const eventTime = byTime.length === 0 ? null : await readEventTime(context, logs);
+    const ownServed = asServed && servicePlan && (await this.#derived(spine, asServed, servicePlan.versions));
+    const ownTimed = eventTime && derives ? await this.#derived(spine, eventTime, atAllTimes(service)) : null;
     let comparison: ModeComparison | null = null;
     if (asServed !== null && eventTime !== null) {
       this.#progress.phase('compare');
-      comparison = await compareModes(context, { plans, asServed, eventTime, logs });
+      const own =
+        ownServed === null || ownTimed === null || servicePlan === null
+          ? null
+          : { asServed: ownServed, eventTime: ownTimed, times: servicePlan.versions };
+      comparison = await compareModes(context, { plans, asServed, eventTime, logs, own });
     }
     const reading = mode === 'event-time' ? eventTime : asServed;
     invariant(reading !== null, 'nothing was read');
-    return { reading: pinnedAs(reading, asServed), cuts, comparison };
+    return {
+      reading: pinnedAs(reading, asServed),
+      own: mode === 'event-time' ? ownTimed : ownServed,
+      servedService: servicePlan && {
+        rowsNotServed: spine.rows - servicePlan.versions.reduce((sum, { rows }) => sum + rows, 0),
+        versions: servicePlan.versions.map(({ code: _code, ...version }) => version),
+      },
+      cuts,
+      comparison,
+    };
   }
 
   /** What the service derives, read as one more of its blocks. */
-  async #derived(spine: PreparedSpine, reading: Reading): Promise<BlockReading> {
+  async #derived(spine: PreparedSpine, reading: Reading, times: readonly DerivingTime[]): Promise<BlockReading> {
     const { service } = this.#options;
-    const table = await deriveRows({ service, duckdb: this.#duckdb, signal: this.#signal }, spine, reading);
+    const table = await deriveRows({ service, duckdb: this.#duckdb, signal: this.#signal }, spine, reading, times);
+    // What was read for functions of then alone is no column: its errors are counted nowhere.
+    for (const { block, table: read } of reading.blocks)
+      await this.#duckdb.run(`DELETE FROM ${errorsTable(read)} WHERE feature >= ${block.view.layout.features.length}`);
     return { block: derivedBlock(service), table, counts: emptyCounts(), rowsWithoutState: 0 };
   }
 
@@ -325,7 +350,7 @@ class TrainingExport {
     this.#progress.phase('sweep');
     const log = { reader, topic: servedTopic, cut };
     const { own, ...reading } = await readRequests(context, log, spine.keyed);
-    return { reading, own, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
+    return { reading, own, servedService: null, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
   }
 
   async #manifestView(

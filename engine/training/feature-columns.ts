@@ -36,9 +36,9 @@ export function featureColumns(service: CompiledService, ofRequests = false): Fe
   });
 }
 
-/** Whether an export has what its service derives: it is computed of what was known, not of what was served. */
-export function derivesRows({ mode, service }: Pick<TrainingOptions, 'mode' | 'service'>): boolean {
-  return mode === 'event-time' && (service.derived ?? []).length > 0;
+/** Whether rows have what the service derives: where they name requests, it is computed of nothing. */
+export function derivesRows({ service }: Pick<TrainingOptions, 'service'>, requestColumn: string | null): boolean {
+  return requestColumn === null && (service.derived ?? []).length > 0;
 }
 
 const own = new WeakMap<CompiledService, ServiceBlock>();

@@ -164,7 +164,7 @@ export async function stageSpine(
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...places.flatMap((place) => place.columns)]);
-  if (derivesRows(options)) for (const { spec } of options.service.request ?? []) special.add(spec.name);
+  if (derivesRows(options, null)) for (const { spec } of options.service.request ?? []) special.add(spec.name);
   if (options.mode === 'as-served') special.add(options.requestColumn ?? DEFAULT_REQUEST_COLUMN);
   const loaded = await load(special, said.timeZone);
   const { path, columns, grid } = loaded;
@@ -174,9 +174,10 @@ export async function stageSpine(
     requestColumn === null
       ? await labelReadings(duckdb, columns, places, grid === null ? timeColumn : null, rule)
       : await requestReadings(duckdb, columns, places, requestColumn, rule);
-  const fields = derivesRows(options) ? (options.service.request ?? []) : [];
+  const derives = derivesRows(options, requestColumn);
+  const fields = derives ? (options.service.request ?? []) : [];
   const lacking = fields.flatMap(({ spec }) => (spec.optional || names.includes(spec.name) ? [] : [spec.name]));
-  const isDerived = derivesRows(options) && !(mayLackRequest && lacking.length > 0);
+  const isDerived = derives && !(mayLackRequest && lacking.length > 0);
   const { given, faults: ofGiven } = await givenColumns(duckdb, columns, isDerived ? fields : []);
   const readings: LabelReadings = { ...read, given };
   const features = [

@@ -4,6 +4,7 @@ import type { HistoryListings } from '../history/history-listing.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { invariant } from '../errors/millrace-error.ts';
 import type { CompiledView, ServiceBlock } from '../define/compiled-view.ts';
+import type { ViewLayout } from '../define/view-layout.ts';
 import type { EntityIndex } from './entity-index.ts';
 import type { ExportProgress } from './export-progress.ts';
 import { FeatureStaging } from './feature-staging.ts';
@@ -36,6 +37,8 @@ export type SpineContext = Omit<ReadContext, 'indexes' | 'rows'>;
 export interface BlockReading {
   readonly block: ServiceBlock;
   readonly table: string;
+  /** What stands in the table: the features of its view, and what else was read. Default: those of its view. */
+  readonly layout?: ViewLayout | undefined;
   /** Of its view. */
   readonly counts: LogCounts;
   readonly rowsWithoutState: number;
@@ -52,9 +55,12 @@ export interface Reading {
 }
 
 /** Makes the tables that a view's values wait in. */
-export async function openStaging(context: ReadContext, view: CompiledView): Promise<FeatureStaging> {
+export async function openStaging(
+  context: ReadContext,
+  { features }: Pick<ViewLayout, 'features'>,
+): Promise<FeatureStaging> {
   const { duckdb } = context;
-  const results = view.layout.features.map((feature) => feature.result);
+  const results = features.map((feature) => feature.result);
   return FeatureStaging.create(duckdb, duckdb.newName('training_read'), results);
 }
 

@@ -40,8 +40,7 @@ export function checkRepeatable(
   }
   for (const text of before.keys()) changed.push(`${text}: no longer part of the service`);
   const tagThen = manifest.derived?.tag ?? null;
-  const isComputed = spine.requestColumn === null && derivesRows({ mode, service });
-  const tagNow = isComputed ? (service.derivedTag ?? null) : null;
+  const tagNow = derivesRows({ service }, spine.requestColumn) ? (service.derivedTag ?? null) : null;
   if (tagThen !== tagNow)
     changed.push(`what the service derives: then ${tagThen ?? 'nothing'}, now ${tagNow ?? 'nothing'}`);
   if (spine.requestColumn !== null) {

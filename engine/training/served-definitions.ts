@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Cell } from '../values/cell.ts';
 import type { ResultType } from '../values/result-type.ts';
 import type { CompiledView } from '../define/compiled-view.ts';
-import type { ViewLayout } from '../define/view-layout.ts';
+import type { FeatureLayout, ViewLayout } from '../define/view-layout.ts';
 import { versions } from '../postgres/view-versions.ts';
 import { type ServedRead, ServedReadDecoder } from '../served/served-read.ts';
 import { requestKeyText } from './request-labels.ts';
@@ -114,14 +114,19 @@ function entityText(layout: ViewLayout, decoder: ServedReadDecoder, read: Served
   return layout.keys.length === 0 ? '' : requestKeyText(decoder.entity(read));
 }
 
+/** Features as they are told apart between definitions. */
+export interface NamedFeatures {
+  readonly features: readonly Pick<FeatureLayout, 'name' | 'result'>[];
+}
+
 /** Names of the present features that a definition did not have, by name and type. */
-export function lackingFeatures(then: ViewLayout, now: ViewLayout): string[] {
+export function lackingFeatures(then: NamedFeatures, now: NamedFeatures): string[] {
   const present = new Set(presentFeatures(then, now));
   return now.features.flatMap(({ name }, index) => (present.has(index) ? [] : [name]));
 }
 
 /** Per feature of a definition, which of the present one's it is, by name and type; undefined where the present one has no such. */
-export function presentFeatures(then: ViewLayout, now: ViewLayout): (number | undefined)[] {
+export function presentFeatures(then: NamedFeatures, now: NamedFeatures): (number | undefined)[] {
   return then.features.map(({ name, result }) => {
     const index = now.features.findIndex((feature) => feature.name === name && sameType(feature.result, result));
     return index < 0 ? undefined : index;

@@ -5,7 +5,7 @@ import type { CompiledView } from '../define/compiled-view.ts';
 import { isCodeNotAtHand } from '../define/known-code.ts';
 import { viewsOf } from '../define/service-blocks.ts';
 import { isRetired } from '../define/semantics.ts';
-import { ENGINE_SEMANTICS, type ViewLayout } from '../define/view-layout.ts';
+import { ENGINE_SEMANTICS, type FeatureLayout, type ViewLayout } from '../define/view-layout.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
@@ -13,15 +13,12 @@ import { lastProof, proofText } from '../postgres/last-proof.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { sqlText } from '../postgres/sql.ts';
-import { servedTimes } from '../postgres/served-times.ts';
 import { type ViewVersion, versions } from '../postgres/view-versions.ts';
+import { publishedTimes } from './published-times.ts';
 import type { ReadContext } from './reading.ts';
 import { lackingFeatures } from './served-definitions.ts';
 import { inRange, LABELS_TABLE, type TimeRange } from './spine-labels.ts';
 import type { ManifestVersion } from './training-types.ts';
-
-/** A flip ends one version and publishes the next in two statements of one transaction: nobody was without the view in between. */
-const FLIP_US = 1_000_000;
 
 /** One version of a view that label rows fall to. */
 export interface ServedVersion extends ManifestVersion {
@@ -34,6 +31,8 @@ export interface ServedVersion extends ManifestVersion {
 /** Which versions of a view the labels are to be read from. */
 export interface ServedPlan {
   readonly view: CompiledView;
+  /** The features that are read: those of the view, then what else functions of a service saw of it. */
+  readonly layout: ViewLayout;
   /** Oldest first; their times do not overlap. */
   readonly versions: readonly ServedVersion[];
 }
@@ -53,9 +52,14 @@ export function poolOf({ options }: Pick<ReadContext, 'options'>): pg.Pool {
 /**
  * Finds, for each view, which version readers got at the labels' times and how far its commits go.
  *
+ * @param alsoRead by view, features that its present definition has no more
+ *
  * Throws `view-not-published`, `semantics-retired`, `definition-changed`, `commits-missing`, `commits-merged`, `training-set-changed`.
  */
-export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
+export async function planServed(
+  context: ReadContext,
+  alsoRead: ReadonlyMap<string, readonly FeatureLayout[]> = new Map(),
+): Promise<ServedPlan[]> {
   const { options } = context;
   const pool = poolOf(context);
   const nowUs = await databaseNow(pool);
@@ -87,7 +91,13 @@ export async function planServed(context: ReadContext): Promise<ServedPlan[]> {
       const notServed = lacking.length === 0 ? {} : { notServed: lacking };
       found.push({ version, fingerprint, fromUs, untilUs, untilSeq, rows, ...notServed, stored, code, commits });
     }
-    plans.push({ view, versions: found });
+    const more = alsoRead.get(view.name) ?? [];
+    const { layout } = view;
+    plans.push({
+      view,
+      layout: more.length === 0 ? layout : { ...layout, features: [...layout.features, ...more] },
+      versions: found,
+    });
   }
   if (foreign.length > 0) throw notReplayable(foreign, await proofsOf(pool, foreign));
   return plans;
@@ -100,7 +110,8 @@ interface Span extends Omit<ManifestVersion, 'untilSeq'> {
   readonly newestLabelUs: number;
 }
 
-async function databaseNow(pool: pg.Pool): Promise<number> {
+/** The time by the database's clock, epoch µs. */
+export async function databaseNow(pool: pg.Pool): Promise<number> {
   const { rows } = await runSql<{ now_us: number }>(pool, sqlText`SELECT clock_timestamp() AS now_us`);
   return rows[0]!.now_us;
 }
@@ -112,9 +123,7 @@ async function servedSpans(
   stored: readonly ViewVersion[],
   nowUs: number,
 ): Promise<Span[]> {
-  const published = stored
-    .flatMap((version) => servedTimes(version).map((time) => ({ version, ...time })))
-    .sort((a, b) => a.fromUs - b.fromUs);
+  const published = publishedTimes(stored, nowUs);
   if (published.length === 0) {
     throw new MillraceError(
       'view-not-published',
@@ -126,14 +135,7 @@ async function servedSpans(
     );
   }
   const spans: Span[] = [];
-  for (const [index, { version, fromUs, untilUs }] of published.entries()) {
-    const nextUs = published[index + 1]?.fromUs ?? Number.POSITIVE_INFINITY;
-    const endedUs = untilUs ?? Number.POSITIVE_INFINITY;
-    const range: TimeRange = {
-      fromUs,
-      // A label of the present sees what is served now; one of the future cannot know.
-      untilUs: Math.min(nextUs - endedUs < FLIP_US ? nextUs : endedUs, nextUs, nowUs + 1),
-    };
+  for (const { version, ...range } of published) {
     const { rows, newestUs } = await labelsWithin(context.duckdb, range);
     if (rows === 0) continue;
     const { fingerprint } = version;
@@ -193,7 +195,8 @@ async function checkTold(
   }
 }
 
-async function labelsWithin(duckdb: DuckDb, range: TimeRange): Promise<{ rows: number; newestUs: number }> {
+/** How many labels are of a time, and the newest of them. */
+export async function labelsWithin(duckdb: DuckDb, range: TimeRange): Promise<{ rows: number; newestUs: number }> {
   const [row] = await duckdb.query<{ n: bigint; newest: bigint | null }>(
     `SELECT count(*) AS n, max(time_us) AS newest FROM ${LABELS_TABLE} WHERE ${inRange(range)}`,
   );

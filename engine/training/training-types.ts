@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { NamedFile } from '../history/history-files.ts';
 import type { ResultType } from '../values/result-type.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
+import type { ServiceCode } from '../define/derived-code.ts';
 import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
 import type { Cut } from '../topic/cut.ts';
@@ -29,6 +30,8 @@ export interface TrainingOptions {
   readonly service: CompiledService;
   /** As served, the code of versions that others than the service's built. Left out: there is none, and their times are refused. */
   readonly code?: VersionCode | undefined;
+  /** The same of what versions of the service derived. */
+  readonly serviceCode?: ServiceCode | undefined;
   /** The label rows: a .parquet, .csv, .tsv, .jsonl, .ndjson or .json file. Left out with `grid`. */
   readonly spine?: string | undefined;
   /** Without labels: entities, each at every step of a time. */
@@ -206,6 +209,28 @@ export interface ManifestDerived {
   readonly features: readonly ManifestFeature[];
   /** As served, by request id: what the serving log had. Its definitions have the tag as fingerprint (empty where it was not known), and 0 as version. */
   readonly logged?: ManifestLogged | undefined;
+  /** As served: by which versions of the service. */
+  readonly served?: ManifestServedService | undefined;
+}
+
+/** Which version of a service was served when: each row has what the one of its time derived. */
+export interface ManifestServedService {
+  /** Label rows at times at which no version was served (before the first, or while a view did not serve what any means): all derived features null. */
+  readonly rowsNotServed: number;
+  /** Those that label rows fall to, oldest first. */
+  readonly versions: readonly ManifestServiceVersion[];
+}
+
+export interface ManifestServiceVersion {
+  readonly version: number;
+  readonly tag: string;
+  /** Served in [fromUs, untilUs), epoch µs; the end is that of the export where it is served still. */
+  readonly fromUs: number;
+  readonly untilUs: number;
+  /** Label rows. */
+  readonly rows: number;
+  /** Derived features that it did not have, by name and type: they are null in its rows. Left out: it had all. */
+  readonly notServed?: readonly string[] | undefined;
 }
 
 /** The log one source was read from. */
@@ -256,7 +281,7 @@ export interface TrainingManifest {
   /** Which entities it is of, where not of all. */
   readonly sample?: ManifestSample | undefined;
   readonly views: readonly ManifestView[];
-  /** What the service derived of them, where it does and the mode is by event time, or what it logged of that and of its requests. */
+  /** What the service derived of them, where it does, or what it logged of that and of its requests. */
   readonly derived?: ManifestDerived | undefined;
   readonly sources: readonly ManifestSource[];
   /** How the two modes differ over this spine, where that was asked for. */

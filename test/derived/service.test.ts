@@ -262,12 +262,13 @@ test('a request that a spine lacks or has wrong is named, and one that may be le
   expect(rows[0]!['model__seats_a_flight']).toBe(1.5);
 });
 
-test('as it was served a training set has what the views answered', async () => {
-  await labels('origin,destination,event_timestamp', `LAS,PHL,${AT}`);
+test('as it was served a training set has nothing derived where no version of the service was ever applied, and counts it', async () => {
+  await labels('origin,destination,event_timestamp,seats', `LAS,PHL,${AT},3`);
   const manifest = await exported({ mode: 'as-served' });
-  expect(manifest.derived).toBeUndefined();
+  expect(manifest.derived).toMatchObject({ served: { rowsNotServed: 1, versions: [] } });
   const { rows } = await readParquet(join(world.folder, 'set.parquet'));
-  expect(Object.keys(rows[0]!).filter((name) => name.startsWith('model__'))).toEqual([]);
+  const own = Object.entries(rows[0]!).filter(([name]) => name.startsWith('model__'));
+  expect(own.map(([, value]) => value)).toEqual(service.derived!.map(() => null));
 });
 
 test('over HTTP the same, per entity with its own request; what is wrong of one is a named 400', async () => {
