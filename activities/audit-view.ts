@@ -50,6 +50,7 @@ async function audit(deps: ActivityDeps, view: string, kind: ParityKind, limits:
     return auditParity({
       view,
       code: deps.code,
+      serviceCode: deps.serviceCode,
       pool: deps.pool,
       reader: deps.reader,
       archiveDir: deps.archiveDir,

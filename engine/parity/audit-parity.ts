@@ -22,6 +22,7 @@ import { StateInspector } from '../state/inspect-state.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { AuditCodes } from './audit-codes.ts';
+import { auditDerived } from './audit-derived.ts';
 import { type AuditHeap, auditHeap, LEAST_AUDIT_MEMORY } from './audit-memory.ts';
 import type { AuditOptions, AuditOutcome, AuditProgress, AuditResult } from './audit-types.ts';
 import { type AuditedEntity, auditedEntity } from './audited-entity.ts';
@@ -112,6 +113,14 @@ class Audit {
     await this.#replay(snapshot, live, sampled.get(version.version) ?? new Map());
     const older = [...sampled].filter(([number]) => number !== version.version).sort(([a], [b]) => b - a);
     for (const [index, [number, entities]] of older.entries()) await this.#replayOlder(number, entities, index);
+    this.#notDiagnosed += await auditDerived(this.#options, {
+      figures: this.#figures,
+      skipped: this.#skipped,
+      differences: this.#differences,
+      maxDifferences: this.#maxDifferences,
+      maxBytes: this.#heap.reads,
+      onProgress: this.#report.bind(this, 'derived'),
+    });
     const result = await this.#concluded(version, startedMs);
     if (result.verdict === 'equal') await learnHashes(live.source, version, pool, this.#listings, signal);
     return { ...result, replayedBy: [live, ...this.#codes.all.filter((code) => code !== live)] };
@@ -192,6 +201,10 @@ class Audit {
     }
     for (const [reason, count] of Object.entries(sample.skipped)) skip(this.#skipped, reason, count);
     return sample.byVersion();
+  }
+
+  get #maxDifferences(): number {
+    return this.#options.limits?.differences ?? DEFAULT_DIFFERENCES;
   }
 
   async #snapshot(sampled: ReadonlyMap<number, ReadonlyMap<string, SampledEntity>>): Promise<LiveSnapshot> {
@@ -338,15 +351,14 @@ class Audit {
     commits: CommitTimeline,
     entities: readonly AuditedEntity[],
   ): Promise<void> {
-    const { limits, signal, clock } = this.#options;
+    const { signal, clock } = this.#options;
     const differing = entities.filter(
       ({ storedDifference, differingReads }) => storedDifference !== null || differingReads > 0,
     );
     if (differing.length === 0) return;
     // The same ones whatever order the log was read in.
     differing.sort((a, b) => (a.keyText < b.keyText ? -1 : 1));
-    const room = Math.max(0, (limits?.differences ?? DEFAULT_DIFFERENCES) - this.#differences.length);
-    const chosen = differing.slice(0, room);
+    const chosen = differing.slice(0, Math.max(0, this.#maxDifferences - this.#differences.length));
     this.#notDiagnosed += differing.length - chosen.length;
     if (chosen.length === 0) return;
     const events = await collectEvents(

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
+import type { ServiceCode } from '../define/derived-code.ts';
 import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
@@ -20,6 +21,8 @@ export interface AuditOptions {
   readonly view: string;
   /** Each version is replayed by its own. */
   readonly code: VersionCode;
+  /** The code of what services derive, whose logged values are derived once more with the first of their views. Left out: they are not compared. */
+  readonly serviceCode?: ServiceCode | undefined;
   readonly pool: pg.Pool;
   /** `withArchive(…)` for logs that reach back further than the topic; null for a view without a topic and no serving log. */
   readonly reader: LogReader | null;
@@ -42,7 +45,7 @@ export interface AuditOptions {
 }
 
 export interface AuditProgress {
-  readonly phase: 'served-reads' | 'snapshot' | 'replay' | 'diagnosis';
+  readonly phase: 'served-reads' | 'snapshot' | 'replay' | 'diagnosis' | 'derived';
   /** Records passed in this phase. */
   readonly done: number;
   /** Null while unknown. */

@@ -39,9 +39,11 @@ export function skip(skipped: Skipped, reason: string, reads = 1): void {
 const OBJECT_BYTES = 320;
 
 /** What a held read takes of the heap, bytes. A text of the log is of one byte per letter, or two. */
-function readBytes({ readId, requestId, entityJson, valuesJson, errorsJson, fingerprint }: ServedRead): number {
+export function readBytes(read: ServedRead): number {
+  const { readId, requestId, entityJson, valuesJson, errorsJson, fingerprint, requestJson, typesJson } = read;
   const letters = readId.length + requestId.length + entityJson.length + valuesJson.length + fingerprint.length;
-  return OBJECT_BYTES + 2 * (letters + (errorsJson?.length ?? 0));
+  const own = (requestJson?.length ?? 0) + (typesJson?.length ?? 0);
+  return OBJECT_BYTES + 2 * (letters + own + (errorsJson?.length ?? 0));
 }
 
 /**
@@ -168,7 +170,7 @@ function keyOf(decoder: ServedReadDecoder, read: ServedRead): ScalarValue[] | nu
 }
 
 /** FNV-1a with a final mix: 32 even bits. Only to sample by, never stored. */
-function hashOf(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

@@ -111,6 +111,15 @@ export async function serviceVersions(on: Queryable, service: string): Promise<S
   return await listed(on, sqlText`WHERE s.service = ${service}`);
 }
 
+/** The services that were ever applied, by name. */
+export async function serviceNames(on: Queryable): Promise<string[]> {
+  const { rows } = await runSql<{ readonly service: string }>(
+    on,
+    sqlText`SELECT DISTINCT service FROM ${CATALOG}.service_version ORDER BY service`,
+  );
+  return rows.map(({ service }) => service);
+}
+
 /** The version of a service that is served, of several the newest; null where none is. */
 export async function servedService(on: Queryable, service: string): Promise<ServiceVersion | null> {
   const [served] = await listed(
