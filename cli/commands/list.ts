@@ -74,11 +74,11 @@ function sourceList({ views, sources }: Definitions): List {
 
 function serviceList({ services }: Definitions): List {
   const json = listServices(services);
-  const rows = json.map(({ service, blocks }) => {
+  const rows = json.map(({ service, blocks, request, derived }) => {
     const named = Object.fromEntries(blocks.map(({ name, view, keys }) => [name, { view, columns: keys }]));
-    return [service, blockTexts(named).join(', ')];
+    return [service, blockTexts(named).join(', '), keysOf(request), keysOf(derived)];
   });
-  return { head: ['service', 'views'], rows, json };
+  return { head: ['service', 'views', 'request', 'derived'], rows, json };
 }
 
 function viewList(definitions: Definitions): List {

@@ -272,6 +272,16 @@ export const ALERT_CASES: readonly AlertCase[] = [
     value: '5%',
   },
   {
+    alert: 'MillraceDerivedFailing',
+    fires: [['millrace_derived_errors_total{service="m", code="derived-failed"}', '0+1x60']],
+    quiet: [
+      ['millrace_derived_errors_total{service="m", code="derived-failed"}', '7x60'],
+      ['millrace_derived_errors_total{service="m", code="input-error"}', '0+1x60'],
+    ],
+    at: '40m',
+    labels: { service: 'm' },
+  },
+  {
     alert: 'MillraceServedReadsDropped',
     fires: [['millrace_served_reads_dropped_total{reason="buffer-full"}', '0x10 7x60']],
     quiet: [['millrace_served_reads_dropped_total{reason="buffer-full"}', '7x60']],
