@@ -2,7 +2,7 @@ import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { systemClock } from '../../engine/values/clock.ts';
-import { spendingView } from '../stream/stream-view.ts';
+import { compositeView } from '../stream/composite-view.ts';
 
 /** What the parent passes as JSON. */
 export interface BackfillChildConfig {
@@ -19,7 +19,7 @@ export interface BackfillChildConfig {
 const config = JSON.parse(process.argv[2] ?? '') as BackfillChildConfig;
 const { topic, history, build, attemptMs } = config;
 const result = await runBackfill({
-  view: spendingView({ topic, source: { history: { path: history, untilUs: null, disjoint: true } } }),
+  view: await compositeView({ topic, history: { path: history, untilUs: null, disjoint: true } }),
   pool: createPool(config.databaseUrl, { max: 3, applicationName: 'backfill-child' }),
   reader: createKafkaLogReader({ brokers: config.brokers, clientId: 'child' }),
   spillDir: config.spillDir,

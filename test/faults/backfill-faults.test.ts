@@ -15,8 +15,9 @@ import { buildFacts, expectNothingSaved } from '../backfill/build-facts.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { ClicksWorld } from '../lifecycle/clicks-world.ts';
 import { eventually, LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
+import { compositeView } from '../stream/composite-view.ts';
 import { openStreamDatabase } from '../stream/stream-fixture.ts';
-import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { type Purchase, purchaseBytes } from '../stream/stream-view.ts';
 import type { BackfillChildConfig } from './backfill-child.ts';
 
 const PARTITIONS = 3;
@@ -79,7 +80,7 @@ describe('a process that backfills', () => {
     }
     const { kafkaBrokers: brokers } = inject('stack');
     const config = { databaseUrl: database.databaseUrl, brokers, topic, history, spillDir: join(folder, 'spill') };
-    const view = spendingView({ topic, source: { history: { path: history, untilUs: null, disjoint: true } } });
+    const view = await compositeView({ topic, history: { path: history, untilUs: null, disjoint: true } });
     const progress: BackfillProgress[] = [];
     const options = {
       view,

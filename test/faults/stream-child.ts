@@ -2,7 +2,7 @@ import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
-import { spendingView } from '../stream/stream-view.ts';
+import { compositeView } from '../stream/composite-view.ts';
 
 /** What the parent passes as JSON. */
 export interface ChildConfig {
@@ -16,7 +16,7 @@ export interface ChildConfig {
 // A process of its own that streams until it is killed: each line of its output is a progress, or the result.
 const config = JSON.parse(process.argv[2] ?? '') as ChildConfig;
 const result = await runStream({
-  view: spendingView({ topic: config.topic }),
+  view: await compositeView({ topic: config.topic }),
   version: config.version,
   pool: createPool(config.databaseUrl, { max: 3, applicationName: 'stream-child' }),
   reader: createKafkaLogReader({ brokers: config.brokers, clientId: 'child' }),

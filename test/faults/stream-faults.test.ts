@@ -13,9 +13,10 @@ import { type RunningKafka, startKafka } from '../../stack/kafka.ts';
 import { type RunningPostgres, startPostgres } from '../../stack/postgres.ts';
 import { temporaryDataDir } from '../../stack/test-stack.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
+import { compositeView } from '../stream/composite-view.ts';
 import { replayTopic } from '../stream/replay.ts';
 import { openStreamDatabase, publishEmptyVersion, stateBytes } from '../stream/stream-fixture.ts';
-import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { purchaseBytes } from '../stream/stream-view.ts';
 import type { ChildConfig } from './stream-child.ts';
 
 // Services of its own: these tests stop and start them under the stream.
@@ -40,7 +41,7 @@ afterAll(async () => {
 
 async function prepared(topic: string, partitions: number) {
   await kafka.createTopic(topic, partitions);
-  const view = spendingView({ topic });
+  const view = await compositeView({ topic });
   const version = await publishEmptyVersion(database.pool, view, await kafka.reader.bounds(topic));
   let produced = 0;
   const produce = async (count: number): Promise<void> => {
