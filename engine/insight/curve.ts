@@ -25,6 +25,8 @@ interface Tally {
   rows: number;
   at: number;
   sum: number;
+  /** Of the labels the mean, and the squares of how far they are from it: labels may be large and close together, as times are. */
+  mean: number;
   squares: number;
   from: number;
   until: number;
@@ -63,25 +65,36 @@ function add(tallies: Map<number, Tally>, key: number, number: number, label: nu
   if (Number.isNaN(label)) return;
   let tally = tallies.get(key);
   if (tally === undefined) {
-    tally = { rows: 0, at: 0, sum: 0, squares: 0, from: Number.POSITIVE_INFINITY, until: Number.NEGATIVE_INFINITY };
+    tally = {
+      rows: 0,
+      at: 0,
+      sum: 0,
+      mean: 0,
+      squares: 0,
+      from: Number.POSITIVE_INFINITY,
+      until: Number.NEGATIVE_INFINITY,
+    };
     tallies.set(key, tally);
   }
   tally.rows++;
   // The sum of the numbers may be more than any double.
   tally.at += number / tally.rows - tally.at / tally.rows;
   tally.sum += label;
-  tally.squares += label * label;
+  const off = label - tally.mean;
+  tally.mean += label / tally.rows - tally.mean / tally.rows;
+  tally.squares += off * (label - tally.mean);
   tally.from = Math.min(tally.from, number);
   tally.until = Math.max(tally.until, number);
 }
 
 function pointOf(
-  { rows, at, sum, squares, from, until }: Tally,
+  { rows, at, sum, mean: middle, squares, from, until }: Tally,
   kind: 'binary' | 'number',
   value: string | null,
 ): CurvePoint {
-  const mean = sum / rows;
-  const error = Math.sqrt(Math.max(0, squares / rows - mean * mean) / Math.max(1, rows - 1));
+  // A share is of whole numbers.
+  const mean = kind === 'binary' ? sum / rows : middle;
+  const error = Math.sqrt(Math.max(0, squares) / rows / Math.max(1, rows - 1));
   const { low, high } = kind === 'binary' ? wilson(sum, rows) : { low: mean - Z_95 * error, high: mean + Z_95 * error };
   const span = value === null ? { at, from, until } : { at: null, from: null, until: null };
   return { ...span, value, rows, mean, low, high };

@@ -48,6 +48,23 @@ test('a curve has every row with a value and a label in one point, in the order 
   );
 });
 
+test('a curve has the intervals of labels that are large and close together', () => {
+  const values = Float64Array.of(1, 1, 1, 1);
+  const halfWidth = (first: number): number => {
+    const label = {
+      kind: 'number',
+      column: 'y',
+      values: Float64Array.of(first, first + 2, first + 4, first + 6),
+    } as const;
+    const [point] = curveOf({ kind: 'number', values }, label, String)!;
+    expect(point!.mean).toBe(first + 3);
+    return point!.high - point!.mean;
+  };
+  // As epoch µs are, whose squares have no digit left of it.
+  expect(halfWidth(1_767_225_600_000_000)).toBeCloseTo(halfWidth(0), 0);
+  expect(halfWidth(0)).toBeCloseTo(1.96 * Math.sqrt(20 / 3 / 4), 2);
+});
+
 test('a curve over categories has the most frequent, and of a number the mean with its interval', () => {
   const values: RowValues = { kind: 'category', codes: Int32Array.of(0, 0, 1, 1, 1, -1), names: ['b', 'a'] };
   const label: Label = { kind: 'number', column: 'l', values: Float64Array.of(1, 3, 5, 5, Number.NaN, 9) };
