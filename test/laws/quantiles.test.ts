@@ -1,4 +1,5 @@
 /** What `quantiles` and `median` promise: how far from the exact answer they may be, and what becomes of too many buckets. */
+import { DDSketch } from '@datadog/sketches-js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readQuantiles } from '../../engine/define/read-quantiles.ts';
@@ -184,6 +185,41 @@ describe('1,000 random sets', () => {
       );
     });
   }
+});
+
+test('the published DDSketch, of the same accuracy and the same sets, is as near', () => {
+  const bits = 6;
+  const accuracy = 2 ** -(bits + 1);
+  // Ranks that are exact as its doubles have them: of others, as 0.29 · 100, it takes the one before.
+  const quantiles = [0, 0.25, 0.5, 0.75, 1];
+  const reducer = createViewReducer(layoutOf(bits, quantiles, null));
+  const value = fc
+    .tuple(fc.constantFrom(-1, 0, 1, 1), fc.double({ min: -12, max: 12, noNaN: true }))
+    .map(([sign, power]) => sign * Math.exp(power) + 0);
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1, maxLength: 80, size: 'max' }), (values) => {
+      const published = new DDSketch({ relativeAccuracy: accuracy });
+      for (const each of values) published.accept(each);
+      const read = reducer.read(
+        stateOf(
+          reducer,
+          values.map((each) => event(each)),
+        ),
+        1,
+      );
+      const got = JSON.parse(read[0] as string) as number[];
+      const sorted = values.toSorted((a, b) => a - b);
+      for (const [at, q] of quantiles.entries()) {
+        const exact = sorted[Math.floor(q * (values.length - 1))]!;
+        expect(isNear(got[at]!, exact, 2n ** BigInt(bits + 1))).toBe(true);
+        // It goes by logarithms, which are rounded.
+        const theirs = published.getValueAtQuantile(q);
+        expect(Math.abs(theirs - exact)).toBeLessThanOrEqual(Math.abs(exact) * accuracy * (1 + 1e-9));
+        expect(Math.abs(theirs - got[at]!)).toBeLessThanOrEqual(Math.abs(exact) * 2 * accuracy * (1 + 1e-9));
+      }
+    }),
+    lawRuns(1000),
+  );
 });
 
 describe('more buckets than there may be', () => {
