@@ -1,13 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
-import { blockText, roleAt, roleOf, viewsOf } from '../define/service-blocks.ts';
+import { viewsOf } from '../define/service-blocks.ts';
 import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import { type DuckDb, openDuckDb } from '../duckdb/duckdb.ts';
 import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { RELEASE } from '../installation/release.ts';
-import { isScalarType } from '../values/result-type.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
@@ -22,6 +21,7 @@ import { derivedBlock, derivesRows, requestColumns } from './feature-columns.ts'
 import { emptyCounts } from '../admission/log-counts.ts';
 import { readEventTime } from './event-time-reading.ts';
 import { ExportProgress } from './export-progress.ts';
+import { manifestView } from './manifest-view.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
@@ -36,7 +36,6 @@ import { checkShare } from './sample.ts';
 import { type GridOptions, type GridPlan, spineOrGrid } from './grid.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
 import { entitiesOf, placesOf, type SpinePlace } from './spine-labels.ts';
-import { stagedStatistics } from './staged-statistics.ts';
 import { LEAST_EXPORT_MEMORY, SweepMemory } from './sweep-memory.ts';
 import { viewLogs } from './view-logs.ts';
 import type { ManifestServedService, ManifestView, TrainingManifest, TrainingOptions } from './training-types.ts';
@@ -183,7 +182,7 @@ class TrainingExport {
     if (onError !== 'null') await refuseErrors(this.#duckdb, spine.columns, read);
     this.#progress.phase('write');
     const views: ManifestView[] = [];
-    for (const block of read) views.push(await this.#manifestView(block.reading, block.errors, spine));
+    for (const block of read) views.push(await manifestView(this.#duckdb, block.reading, block.errors, spine));
     const derived = own === null ? undefined : views.pop();
     const split = splitOf(this.#options);
     const written = await writeTrainingSet(
@@ -351,47 +350,6 @@ class TrainingExport {
     const log = { reader, topic: servedTopic, cut };
     const { own, ...reading } = await readRequests(context, log, spine.keyed);
     return { reading, own, servedService: null, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
-  }
-
-  async #manifestView(
-    read: BlockReading,
-    errors: readonly CountedError[],
-    { rows, features }: PreparedSpine,
-  ): Promise<ManifestView> {
-    const { block, served, logged } = read;
-    const { view } = block;
-    const columns = features.filter((column) => column.block === block && column.isFeature);
-    const staged = await stagedStatistics(
-      this.#duckdb,
-      read.table,
-      columns.map(({ feature }) => feature.result),
-    );
-    invariant(staged.rows === rows, `${blockText(block)} was read for ${staged.rows} of ${rows} rows`);
-    const nullsOf = (index: number): number => staged.features[index]!.nulls + (read.defaulted?.[index] ?? 0);
-    return {
-      view: view.name,
-      ...roleAt(block),
-      fingerprint: view.fingerprint,
-      entity: view.layout.entity,
-      keys: view.layout.keys.map((key) => key.name),
-      ...(roleOf(block) === null ? {} : { columns: block.columns }),
-      source: view.source.name,
-      counts: read.counts,
-      rowsWithoutState: read.rowsWithoutState,
-      features: columns.map(({ feature, column }, index) => ({
-        name: feature.name,
-        column,
-        type: feature.result,
-        nulls: nullsOf(index),
-        nullRate: nullsOf(index) / rows,
-        ...(isScalarType(feature.result) ? {} : { elements: staged.features[index]!.elements }),
-        errors: Object.fromEntries(
-          errors.filter((error) => error.feature === index).map(({ code, rows: count }) => [code, count]),
-        ),
-      })),
-      ...(served === undefined ? {} : { served }),
-      ...(logged === undefined ? {} : { logged }),
-    };
   }
 }
 

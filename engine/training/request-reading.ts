@@ -67,8 +67,12 @@ export async function readRequests(
     });
     for await (const reads of scan) {
       signal.throwIfAborted();
-      for (const read of reads)
-        (read.requestJson === null ? byBlock.get(blockId(read.view, read.role)) : own)?.add(read);
+      for (const read of reads) {
+        if (read.requestJson !== null) own?.add(read);
+        // A role of that name in another service may go by other columns.
+        else if (read.role === null || read.service === service.name)
+          byBlock.get(blockId(read.view, read.role))?.add(read);
+      }
       seen += reads.length;
     }
   } finally {

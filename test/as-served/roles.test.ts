@@ -54,7 +54,10 @@ async function openServed(partitions: number) {
   const read = (requestId: string, request: FeaturesRequest): Promise<FeaturesResponse> =>
     readRequest(request, {
       store,
-      services: new Map([['model', { blocks }]]),
+      services: new Map([
+        ['model', { blocks }],
+        ['other', { blocks: [blockOf(view, 'giver', { customer: 'buyer' })] }],
+      ]),
       mayRead: () => true,
       onLookUps: () => {},
       nowUs: () => testClock.nowUs(),
@@ -171,6 +174,9 @@ test('a role takes no reads of the view or of another role, and says so', async 
   await publish(world, view);
   await read('plain', { features: [view.name], entity: { customer: 'ana' } });
   await read('whole', { service: 'model', entity: { customer: 'ana', giver: 'bo', taker: 'ana' } });
+  await read('other', { service: 'other', entity: { buyer: 'ana' } });
+  await read('both', { service: 'other', entity: { buyer: 'ana' } });
+  await read('both', { service: 'model', entity: { customer: 'ana', giver: 'bo', taker: 'ana' } });
   const [plainBlock, giver, taker] = service.blocks;
   await servingLog.close();
   const exported = (requestId: string, blocks: readonly (typeof service.blocks)[number][], more: object = {}) =>
@@ -184,6 +190,9 @@ test('a role takes no reads of the view or of another role, and says so', async 
     code: 'request-not-logged',
     message: expect.stringContaining(`role "giver" of view "${view.name}": 1 row with no read by its request`),
   });
+  // A role of that name in another service goes by columns of its own.
+  await expect(exported('other', [giver!])).rejects.toMatchObject({ code: 'request-not-logged' });
+  await expect(exported('both', [giver!])).resolves.toMatchObject({ manifest: { rows: 1 } });
   const { manifest } = await exported('whole', [taker!, giver!]);
   // Another column, or a role that is not there any more, is another export.
   const renamed = blockOf(view, 'giver', { customer: 'sender' });
