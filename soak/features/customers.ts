@@ -2,10 +2,11 @@ import { featureView } from 'millrace';
 import { z } from 'zod';
 import { customer, payments } from './payments.ts';
 
-/** A long tail with one hot entity; decimals, doubles, hops of seconds; maps, lists and what is derived of them. Read in two roles. */
+/** A long tail with one hot entity; decimals, doubles, hops of seconds; maps, lists and what is derived of them. Read in two roles; rows of who pays no more go. */
 export const customerSpend = featureView('customer_spend', {
   entity: customer,
   source: payments,
+  expire: '6h',
   features: (f) => ({
     payments_1h: f.count().over('1h'),
     spent_15m: f.sum('amount').over('15m', { hop: '10s' }),
@@ -13,7 +14,7 @@ export const customerSpend = featureView('customer_spend', {
     fee_avg_1h: f.avg('fee').over('1h'),
     biggest_1d: f.max('amount').over('1d', { hop: '30m' }),
     smallest_1d: f.min('amount').over('1d', { hop: '30m' }),
-    last_shop: f.last('shop'),
+    last_shop_1d: f.last('shop').over('1d', { hop: '30m' }),
     payments_1h_before: f.count().over('1h', { ago: '1h' }),
     spent_by_currency_1d: f.sum('amount').by('currency').over('1d', { hop: '30m' }),
     dearest_shop_1d: f.maxBy('shop', 'amount').over('1d', { hop: '30m' }),
