@@ -16,7 +16,7 @@ import { loadPlotting } from './share-bars.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import { atAllTimes, deriveRows, type DerivingTime } from './derive-rows.ts';
 import { errorsTable } from './feature-staging.ts';
-import { planServedService } from './served-service.ts';
+import { manifestOf, planServedService } from './served-service.ts';
 import { derivedBlock, derivesRows, requestColumns } from './feature-columns.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { readEventTime } from './event-time-reading.ts';
@@ -28,7 +28,7 @@ import { namingOut } from './out-error.ts';
 import { prepareGrid, sizeOfGrid } from './prepare-grid.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
 import { openReadContext, spineContext } from './read-context.ts';
-import type { BlockReading, ReadContext, Reading, SpineContext } from './reading.ts';
+import { type BlockReading, pinnedAs, type ReadContext, type Reading, type SpineContext } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
 import { readRequests } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
@@ -293,10 +293,8 @@ class TrainingExport {
     let comparison: ModeComparison | null = null;
     if (asServed !== null && eventTime !== null) {
       this.#progress.phase('compare');
-      const own =
-        ownServed === null || ownTimed === null || servicePlan === null
-          ? null
-          : { asServed: ownServed, eventTime: ownTimed, times: servicePlan.versions };
+      const times = servicePlan?.versions ?? [];
+      const own = ownServed && ownTimed && { asServed: ownServed, eventTime: ownTimed, times };
       comparison = await compareModes(context, { plans, asServed, eventTime, logs, own });
     }
     const reading = mode === 'event-time' ? eventTime : asServed;
@@ -304,10 +302,7 @@ class TrainingExport {
     return {
       reading: pinnedAs(reading, asServed),
       own: mode === 'event-time' ? ownTimed : ownServed,
-      servedService: servicePlan && {
-        rowsNotServed: spine.rows - servicePlan.versions.reduce((sum, { rows }) => sum + rows, 0),
-        versions: servicePlan.versions.map(({ code: _code, ...version }) => version),
-      },
+      servedService: servicePlan && manifestOf(servicePlan, spine.rows),
       cuts,
       comparison,
     };
@@ -351,12 +346,6 @@ class TrainingExport {
     const { own, ...reading } = await readRequests(context, log, spine.keyed);
     return { reading, own, servedService: null, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
   }
-}
-
-/** Whichever mode is written: what the comparison saw of the other is pinned with it. */
-function pinnedAs(reading: Reading, asServed: Reading | null): Reading {
-  const served = new Map(asServed?.blocks.map(({ block, served: then }) => [block, then]));
-  return { ...reading, blocks: reading.blocks.map((read) => ({ ...read, served: served.get(read.block) })) };
 }
 
 async function writtenComparison(manifest: TrainingManifest, comparison: ModeComparison): Promise<WrittenComparison> {

@@ -75,3 +75,9 @@ export function indexOf({ indexes }: ReadContext, view: CompiledView): EntityInd
   invariant(found !== undefined, `no index for entity "${view.layout.entity}"`);
   return found;
 }
+
+/** Whichever mode is written: what the comparison saw of the other is pinned with it. */
+export function pinnedAs(reading: Reading, asServed: Reading | null): Reading {
+  const served = new Map(asServed?.blocks.map(({ block, served: then }) => [block, then]));
+  return { ...reading, blocks: reading.blocks.map((read) => ({ ...read, served: served.get(read.block) })) };
+}

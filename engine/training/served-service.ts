@@ -16,7 +16,7 @@ import type { ReadContext } from './reading.ts';
 import { lackingFeatures } from './served-definitions.ts';
 import { databaseNow, labelsWithin, poolOf } from './served-plan.ts';
 import { serviceTimes } from './service-times.ts';
-import type { ManifestServiceVersion } from './training-types.ts';
+import type { ManifestServedService, ManifestServiceVersion } from './training-types.ts';
 
 /** One version of a service that label rows fall to, with what it derived by; null: nothing. */
 export interface ServedServiceVersion extends ManifestServiceVersion {
@@ -69,6 +69,14 @@ export async function planServedService(
   }
   if (unrunnable.length > 0) throw notRunnable(service.name, unrunnable);
   return { versions: found, alsoRead };
+}
+
+/** What the manifest says of it. @param rows all label rows */
+export function manifestOf({ versions: served }: ServedServicePlan, rows: number): ManifestServedService {
+  return {
+    rowsNotServed: rows - served.reduce((sum, version) => sum + version.rows, 0),
+    versions: served.map(({ code: _code, ...version }) => version),
+  };
 }
 
 interface Time extends ManifestServiceVersion {
