@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { createTopics } from '../cli/create-topics.ts';
 import { WorkerProcess } from '../cli/worker-process.ts';
 import { withArchive } from '../engine/archive/archived-log-reader.ts';
+import { applyDefinitions } from '../engine/bundles/apply-definitions.ts';
 import type { Definitions } from '../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
 import type { MillraceError } from '../engine/errors/millrace-error.ts';
@@ -82,6 +83,8 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
 
   const pool = createPool(databaseUrl, { max: 12, applicationName: 'millrace-soak' });
   stops.push(() => pool.end());
+  // What services derive is derived once more by audits, which know of services by what was applied.
+  await applyDefinitions({ pool, definitions, actor: 'soak' });
   const reader = withArchive(createKafkaLogReader({ brokers, clientId: 'millrace-soak', clock: systemClock }), {
     pool,
     archiveDir,
