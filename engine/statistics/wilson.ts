@@ -1,4 +1,4 @@
-/** A share of all, from `low` to `high`. */
+/** From `low` to `high`: where what was estimated lies, with the certainty that is said. */
 export interface Interval {
   readonly low: number;
   readonly high: number;
