@@ -34,6 +34,7 @@ const pure = [
   'test/training/**/*.test.ts',
   'test/insight/**/*.test.ts',
   'test/statistics/**/*.test.ts',
+  'test/evidence/**/*.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

@@ -18,6 +18,7 @@ export const LAYERS: LayerRules = {
     ['engine/define'],
     ['engine/reduce'],
     ['engine/state'],
+    ['engine/evidence'],
     ['engine/duckdb'],
     ['engine/admission'],
     ['engine/history'],

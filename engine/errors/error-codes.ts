@@ -277,6 +277,9 @@ export const ERROR_CODES = {
     'served-by-other-definition': 'A request was answered by a definition that lacks what is asked for.',
     'request-feature-not-served': 'A request did not ask for a feature that is asked for now.',
   },
+  'Evidence: variants, policies and scores': {
+    'invalid-shares': 'The shares of variants are none: they are not one per variant, not negative, and 1 together.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

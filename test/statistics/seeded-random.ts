@@ -1,11 +1,11 @@
 /** Numbers by chance that are the same each time: sfc32 (PractRand), seeded by a whole number. */
 export interface SeededRandom {
   /** From 0, below 1. */
-  uniform(): number;
+  readonly uniform: () => number;
   /** Of mean 0 and deviation 1. */
-  normal(): number;
+  readonly normal: () => number;
   /** Of mean 1. */
-  exponential(): number;
+  readonly exponential: () => number;
 }
 
 export function seededRandom(seed: number): SeededRandom {

@@ -25,13 +25,15 @@ describe('special functions hold to values worked out with 320 digits', () => {
   ] as const)('%s', (name, of: (...of: [number, number, number]) => number, relative, absolute) => {
     const rows = vectors[name]!;
     expect(rows.length).toBeGreaterThan(12);
+    const wrong: string[] = [];
     for (const row of rows) {
       const wanted = row.at(-1)!;
       const [x, y, z] = row;
       const got = of(x!, y!, z!);
-      const message = `${name}(${row.slice(0, -1).join(', ')}) = ${got}, not ${wanted}`;
-      expect(Math.abs(got - wanted), message).toBeLessThanOrEqual(Math.abs(wanted) * relative + absolute);
+      if (!(Math.abs(got - wanted) <= Math.abs(wanted) * relative + absolute))
+        wrong.push(`${name}(${row.slice(0, -1).join(', ')}) = ${got}, not ${wanted}`);
     }
+    expect(wrong).toEqual([]);
   });
 
   test('where a and b are large, too', () => {
