@@ -279,6 +279,8 @@ export const ERROR_CODES = {
   },
   'Evidence: variants, policies and scores': {
     'invalid-shares': 'The shares of variants are none: they are not one per variant, not negative, and 1 together.',
+    'invalid-propensity': 'A decision has a propensity or probabilities that are none, or its reward is no number.',
+    'invalid-score': 'A score that is to be evaluated is no probability.',
   },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
