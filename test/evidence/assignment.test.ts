@@ -108,6 +108,9 @@ describe('variants', () => {
     checkShares(short);
     expect(variantAt(1 - 2 ** -53, short)).toBe('b');
     expect(variantAt(0, rollout(0))).toBe('against');
+    // Intervals are half open.
+    expect(variantAt(0.25, rollout(0.25))).toBe('against');
+    expect(variantAt(0.25 - 2 ** -53, rollout(0.25))).toBe('candidate');
   });
 
   test.each([

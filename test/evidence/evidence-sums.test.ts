@@ -87,6 +87,24 @@ describe('sums of evidence', () => {
     expect(new ExactMoments().sum()).toBe(0);
   });
 
+  test('stand in the order of the bytes of names, all before the segments', () => {
+    const of = (variant: string, segments: string[]): Observation => ({
+      metric: 'm',
+      stage: 0,
+      variant,
+      segments,
+      value: 1,
+    });
+    const sums = sumsOf([of('\u{1f600}', ['\u{1f600}', '\uff5e', '']), of('\uff5e', [])]);
+    expect(sums.cells().map(({ variant, segment }) => [variant, segment])).toEqual([
+      ['\uff5e', null],
+      ['\u{1f600}', null],
+      ['\u{1f600}', ''],
+      ['\u{1f600}', '\uff5e'],
+      ['\u{1f600}', '\u{1f600}'],
+    ]);
+  });
+
   test('are refused where they are none', () => {
     const moments = new ExactMoments();
     moments.add(0.25);

@@ -74,6 +74,13 @@ describe('a label', () => {
     );
   });
 
+  test('goes by the bytes of ids where times are equal', () => {
+    const values = ['\u{1f600}', '10', '\uff5e', '9'].map((id) => ({ id, timeUs: 1, knownAtUs: 1, value: id }));
+    const all = { matureAfterUs: 9, reduce: (each: readonly string[]) => each.join(), absent: 0 } as const;
+    expect(labelOf(0, values, all, 9)).toMatchObject({ value: '10,9,\uff5e,\u{1f600}' });
+    expect(labelOf(0, values, { ...all, reduce: 'last' }, 9)).toMatchObject({ value: '\u{1f600}' });
+  });
+
   test('sums exactly, and a function may say null', () => {
     const values = [1e100, 1, -1e100, 0.1].map((value, at) => ({ id: String(at), timeUs: at, knownAtUs: at, value }));
     const of = (reduce: LabelRule<number>['reduce']): unknown =>
