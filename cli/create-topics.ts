@@ -69,7 +69,11 @@ export async function existingTopics(kafka: KafkaSettings): Promise<Set<string>>
   return await withAdmin(kafka, async (admin) => new Set(await admin.listTopics()));
 }
 
-async function withAdmin<T>({ brokers, ssl, sasl }: KafkaSettings, work: (admin: Admin) => Promise<T>): Promise<T> {
+/** Runs `work` with an admin client of the cluster. */
+export async function withAdmin<T>(
+  { brokers, ssl, sasl }: KafkaSettings,
+  work: (admin: Admin) => Promise<T>,
+): Promise<T> {
   const admin = new Kafka({
     clientId: 'millrace-topics',
     brokers: [...brokers],

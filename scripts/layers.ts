@@ -30,6 +30,7 @@ export const LAYERS: LayerRules = {
     ['engine/postgres'],
     ['engine/bundles'],
     ['engine/archive', 'engine/served'],
+    ['engine/models'],
     ['engine/replay'],
     ['engine/backfill', 'engine/stream', 'engine/online', 'engine/training'],
     ['engine/parity', 'engine/testing'],
@@ -98,7 +99,7 @@ export const LAYERS: LayerRules = {
       packages: ['pg'],
       // biome-ignore format: in the order of the levels
       rooms: [
-        'engine/postgres', 'engine/bundles', 'engine/archive', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
+        'engine/postgres', 'engine/bundles', 'engine/archive', 'engine/models', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
         'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },

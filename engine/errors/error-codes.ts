@@ -282,6 +282,19 @@ export const ERROR_CODES = {
     'invalid-propensity': 'A decision has a propensity or probabilities that are none, or its reward is no number.',
     'invalid-score': 'A score that is to be evaluated is no probability.',
   },
+  Models: {
+    'unknown-model': 'There is no model of that name, or no such version or alias of it.',
+    'unfit-model-file': 'The file of a model cannot be read, is empty, or is larger than is taken.',
+    'invalid-manifest':
+      'What a model is said to be trained on is no manifest of a training set, or one of another service.',
+    'invalid-model-metrics': 'The metrics of a model are not one JSON object of numbers and texts.',
+    'model-topic-unfit': 'The topic of models has several partitions, or loses what is on it.',
+    'model-not-published': "A model's bytes did not come back from the topic as they were sent: nobody is given it.",
+    'model-features-changed': 'A model was trained on features that are not served, or are served as something else.',
+    'model-not-decoded': "The application's `decode` failed on a model: the one before stays.",
+    'model-lost': "A model's bytes are neither on the topic nor in the archive.",
+    'no-previous-model': 'An alias of a model is to go back, and never stood for anything else.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

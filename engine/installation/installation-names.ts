@@ -57,6 +57,8 @@ export interface InstallationNames {
   taskQueue(queue: string): string;
   /** Where reads are logged unless another topic is named. */
   readonly servedTopic: string;
+  /** Where models are published. */
+  readonly modelsTopic: string;
   /** The consumer group that shows lag tools how far a version of a view is. */
   consumerGroup(view: string, version: number): string;
   /** Its part of a folder that several may share. */
@@ -96,6 +98,7 @@ export function installationNames(name: string = DEFAULT_INSTALLATION): Installa
     searchValue: (value) => `${prefix}${value}`,
     taskQueue: (queue) => `${prefix}${queue}`,
     servedTopic: `${dotted}.served`,
+    modelsTopic: `${dotted}.models`,
     consumerGroup: (view, version) => `${dotted}.${view}.v${version}`,
     folder: (path) => (isDefault ? path : `${path.replace(/\/+$/, '')}/installation.${name}`),
   };

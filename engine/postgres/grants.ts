@@ -10,6 +10,9 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   // What is to be built: moved by who applies, the owner.
   view_desired: { worker: 'SELECT', server: 'SELECT' },
   service_version: { worker: 'SELECT', server: 'SELECT' },
+  // Published by who trains, and put back where the topic lost them.
+  model_version: { worker: KEEPS, server: 'SELECT' },
+  model_alias: { worker: KEEPS, server: 'SELECT' },
   // Its rows are code that runs: the owner alone adds any.
   view_bundle: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },

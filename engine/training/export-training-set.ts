@@ -224,6 +224,9 @@ class TrainingExport {
               request: isOfRequests
                 ? requestColumns(service).map(({ column }) => column)
                 : spine.given.map(({ column }) => column.name),
+              requestTypes: isOfRequests
+                ? requestColumns(service).map(({ feature }) => feature.result)
+                : spine.given.map(({ type }) => type),
               features: derived.features,
               ...(derived.logged === undefined ? {} : { logged: derived.logged }),
               ...(servedService === null ? {} : { served: servedService }),

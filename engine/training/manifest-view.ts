@@ -39,6 +39,7 @@ export async function manifestView(
       name: feature.name,
       column,
       type: feature.result,
+      ...tagOf(view.tags?.features[feature.name]),
       nulls: nullsOf(index),
       nullRate: nullsOf(index) / rows,
       ...(isScalarType(feature.result) ? {} : { elements: staged.features[index]!.elements }),
@@ -49,4 +50,8 @@ export async function manifestView(
     ...(served === undefined ? {} : { served }),
     ...(logged === undefined ? {} : { logged }),
   };
+}
+
+function tagOf(tag: string | undefined): { readonly tag?: string } {
+  return tag === undefined ? {} : { tag };
 }

@@ -129,6 +129,8 @@ export interface ManifestFeature {
   /** The output column, `<view>__<feature>`. */
   readonly column: string;
   readonly type: ResultType;
+  /** What it means (`millrace.lock.json`). Absent from older manifests, of definitions that have none, and of what a service derives. */
+  readonly tag?: string | undefined;
   /** Rows in which it was null, those that have its default in place of that among them (of logged requests nobody can tell). */
   readonly nulls: number;
   readonly nullRate: number;
@@ -206,6 +208,8 @@ export interface ManifestDerived {
   readonly tag?: string | undefined;
   /** The columns of the spine that were given with requests; of logged requests, those that say what was (`request__<field>`). */
   readonly request: readonly string[];
+  /** Their types, in that order. Absent from older manifests. */
+  readonly requestTypes?: readonly unknown[] | undefined;
   readonly features: readonly ManifestFeature[];
   /** As served, by request id: what the serving log had. Its definitions have the tag as fingerprint (empty where it was not known), and 0 as version. */
   readonly logged?: ManifestLogged | undefined;

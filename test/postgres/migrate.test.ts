@@ -68,6 +68,8 @@ describe('migrations', () => {
       'millrace_catalog.history_listing',
       'millrace_catalog.kept_size',
       'millrace_catalog.migration_note',
+      'millrace_catalog.model_alias',
+      'millrace_catalog.model_version',
       'millrace_catalog.parity_audit',
       'millrace_catalog.parity_difference',
       'millrace_catalog.service_version',
