@@ -14,6 +14,14 @@ export {
   type ServiceRead,
   type ViewGetOptions,
 } from './engine/online/client.ts';
+export type { ModelHandle, ModelsSettings } from './engine/models/client-models.ts';
+export type {
+  LoadedModel,
+  ModelAbout,
+  ModelOptions,
+  ModelStatus,
+  RefusedModel,
+} from './engine/models/model-follower.ts';
 export type { CorruptRead, DerivedFailed, ServiceDerivedFailed } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
 export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';

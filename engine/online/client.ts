@@ -16,6 +16,8 @@ import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
+import { ClientModels, type ModelHandle, type ModelsSettings } from '../models/client-models.ts';
+import type { ModelOptions } from '../models/model-follower.ts';
 import { createPool } from '../postgres/pool.ts';
 import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
@@ -130,6 +132,18 @@ export interface FeatureClient {
     key: ServiceKeyOf<Service>,
     ...options: ServiceGetArguments<Service>
   ): Promise<ServiceRead<Service>>;
+  /**
+   * Holds a model: the version that `champion` (or another alias) stands for, now and from then on. A version is taken once it is whole and decoded, where the
+   * features it was trained on are served as that; until then the one before stays. The program itself is told which features a model takes
+   * (`current.features`, by their tags).
+   *
+   * @throws MillraceError `models-not-configured`, `invalid-name`; and where there is no version it could hold `unknown-model`, `model-features-changed`,
+   * `model-not-decoded`, `model-lost`, `service-unreachable` (retryable)
+   * @example
+   * const late = await client.model('late_flights', { decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Weights });
+   * const { value, version } = late.current; // once per request
+   */
+  model<Value>(name: string, options: ModelOptions<Value>): Promise<ModelHandle<Value>>;
   /** Sends what the serving log still holds, and closes the connections, where the client opened them itself. */
   close(): Promise<void>;
 }
@@ -156,6 +170,8 @@ export type ClientOptions = (
   readonly lock?: FeatureLock | undefined;
   /** `'live'`: a feature that is another one now, of the same type, is served all the same, and named in `tags` of the answer. Default: refused. */
   readonly accept?: 'live' | undefined;
+  /** Where models are, for `model`. Default: it holds none. */
+  readonly models?: ModelsSettings | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
   /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
@@ -220,6 +236,7 @@ export function createClient(options: ClientOptions): FeatureClient {
       })
     : settledPool(options.pool, names);
   const { onCorrupt, onDerivedFailed } = options;
+  const models = new ClientModels(options.models, { pool, clock, topic: names.modelsTopic });
   const store = createOnlineStore({ pool, clock, onCorrupt, onDerivedFailed });
   const locked = options.lock === undefined ? null : lockedViews(options.lock);
   const used = new Map<FeatureView, { readonly all: UsedFeatures; readonly lists: Map<string, UsedFeatures> }>();
@@ -360,7 +377,9 @@ export function createClient(options: ClientOptions): FeatureClient {
       const own = { values, errors, asOfUs: atUs as Micros, requestId };
       return Object.fromEntries([...named, [service.name, own]]) as ServiceRead<Service>;
     },
+    model: (name, asked) => models.follow(name, asked),
     async close() {
+      await models.close();
       if (log !== given) await log?.close();
       if (own) await pool.end();
     },

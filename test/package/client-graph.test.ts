@@ -68,11 +68,27 @@ test('a bundled application says what it lacks when its serving log needs the Ka
       .send('t', [{ key: null, value: new Uint8Array(1), timestampMs: 0 }])
       .catch((error) => console.log(JSON.stringify({ code: error.code, remedy: error.remedy })));`,
   );
+  await saysWhatItLacks(entry, 'a `writer` of your own');
+});
+
+test('and when it is to hold a model', async () => {
+  const entry = join(folder, 'holder.ts');
+  writeFileSync(
+    entry,
+    `import { openKafkaReader } from '${ROOT}/engine/models/open-kafka-reader.ts';
+    openKafkaReader({ brokers: ['127.0.0.1:9'], clientId: 'x' })
+      .bounds('t')
+      .catch((error) => console.log(JSON.stringify({ code: error.code, remedy: error.remedy })));`,
+  );
+  await saysWhatItLacks(entry, 'a `reader` of your own');
+});
+
+async function saysWhatItLacks(entry: string, orElse: string): Promise<void> {
   const outfile = join(folder, 'app.cjs');
   await bundled(entry, outfile);
   const said = JSON.parse(execFileSync(process.execPath, [outfile], { encoding: 'utf8', cwd: folder })) as unknown;
   expect(said).toEqual({
     code: 'kafka-client-missing',
-    remedy: expect.stringContaining('Install the package `millrace`') as string,
+    remedy: expect.stringMatching(new RegExp(`Install the package .millrace.*${orElse}`)) as string,
   });
-});
+}

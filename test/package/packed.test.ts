@@ -120,7 +120,9 @@ describe('the packed file', () => {
       // @ts-expect-error no such key
       await client.get(customerOrders, { customer: 'c01' });
       const fed: number = testView(customerOrders).feed([]).applied;
-      console.log(fed);`,
+      const late = await client.model('late', { decode: (bytes, { metrics }) => ({ bytes, loss: metrics?.['logLoss'] }) });
+      const bytes: Uint8Array = late.current.value.bytes;
+      console.log(fed, bytes.length);`,
     );
     const compilerOptions = {
       target: 'es2024',
