@@ -44,7 +44,10 @@ export function addVersionSteerCommands(program: Command): void {
           '--lock <files...>',
           `locks of applications that read the view (default: the ${LOCK_FILE} beside the definitions)`,
         )
-        .option('--break', 'approve it although services are locked to features that it does not have as they are');
+        .option(
+          '--break',
+          'approve it although services are locked to, or models in use trained on, features that it does not have as they are',
+        );
     }
     if (name === 'rollback') command.option('--stale', 'however far behind it is: readers step back in time');
     const isAsked = name === 'discard';
@@ -67,6 +70,7 @@ export function addVersionSteerCommands(program: Command): void {
         const input = {
           ...(meant === undefined ? {} : { version: meant }),
           ...(options.stale === true ? { stale: true } : {}),
+          ...(options.break === true ? { break: true } : {}),
         };
         printStatus(output, await sendVersionCommand(client, view, name, input));
       });

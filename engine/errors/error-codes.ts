@@ -294,6 +294,8 @@ export const ERROR_CODES = {
     'model-not-decoded': "The application's `decode` failed on a model: the one before stays.",
     'model-lost': "A model's bytes are neither on the topic nor in the archive.",
     'no-previous-model': 'An alias of a model is to go back, and never stood for anything else.',
+    'would-strand-models':
+      'A version of a view lacks, or has with another meaning, what models in use were trained on.',
     'models-not-configured': 'A client is to hold a model, and was not told where models are.',
   },
   'Archive, replay and explanation': {

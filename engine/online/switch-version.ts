@@ -1,5 +1,7 @@
 import type pg from 'pg';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { strandedModels, wouldStrand } from '../models/stranded-models.ts';
+import type { Queryable } from '../postgres/queryable.ts';
 import { keepVersion, setVersionStatus, type ViewVersion } from '../postgres/view-versions.ts';
 import { type Behind, behind } from './behind.ts';
 import { betweenReaders, dropSuperseded, flipReaders, isKept, lockView, surfaceOf } from './flip-readers.ts';
@@ -19,6 +21,8 @@ export interface SwitchOptions {
   readonly keepMs: number;
   /** Null: however far behind. */
   readonly behindAtMost: BehindLimit | null;
+  /** What of models in use that could not go on with it: `keep` refuses, `strand` lets them be. Default `strand`. */
+  readonly models?: 'keep' | 'strand' | undefined;
 }
 
 /** What a flip came to. */
@@ -31,13 +35,13 @@ export interface Switched {
  * Flips readers to a built version, or back to the one that is kept, in one transaction: the live one becomes `superseded` and is kept for its time, the
  * SQL view and function read the other, and the one that was kept until now is not any more (`dropServed` drops it). Doing it again changes nothing.
  *
- * Throws MillraceError `unknown-view`, `version-not-built`, `candidate-behind`, `previous-behind`, `sql-view-in-use`, `transaction-conflict` (retryable).
+ * Throws MillraceError `unknown-view`, `version-not-built`, `candidate-behind`, `previous-behind`, `would-strand-models`, `sql-view-in-use`, `transaction-conflict` (retryable).
  *
  * @example
  * const { kept } = await switchVersion({ pool, view: 'route_delays', version: 2, keepMs: 86_400_000, behindAtMost: null });
  */
 export async function switchVersion(options: SwitchOptions): Promise<Switched> {
-  const { pool, view, version, keepMs, behindAtMost } = options;
+  const { pool, view, version, keepMs, behindAtMost, models = 'strand' } = options;
   return await betweenReaders(pool, async (client) => {
     const all = await lockView(client, view);
     const target = all.find((one) => one.version === version);
@@ -47,6 +51,7 @@ export async function switchVersion(options: SwitchOptions): Promise<Switched> {
     const live = surfaceOf(all);
     if (live !== null && behindAtMost !== null)
       refuseBehind(target, live.version, await behind(client, view, { version, of: live.version }), behindAtMost);
+    if (models === 'keep') await refuseStranding(client, target);
     await flipReaders(client, all, target);
     if (before !== undefined && before !== target)
       await setVersionStatus(client, view, before.version, ['superseded'], 'superseded');
@@ -74,6 +79,11 @@ export async function dropServed(options: {
     if (target?.status === 'superseded') await dropSuperseded(client, [target]);
     return target?.publishedAtUs != null;
   });
+}
+
+async function refuseStranding(client: Queryable, { view, version, tags }: ViewVersion): Promise<void> {
+  const stranded = await strandedModels(client, view, tags?.features ?? null);
+  if (stranded.length > 0) throw wouldStrand(view, version, stranded);
 }
 
 function keptOf(version: ViewVersion | undefined): Switched['kept'] {

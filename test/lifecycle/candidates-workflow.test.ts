@@ -186,6 +186,18 @@ describe('what was applied', () => {
 });
 
 describe('approve', () => {
+  it('is not approved over models in use unless it is said so; going back asks for none', async () => {
+    const started = await streaming('strands');
+    const { handle, script } = started;
+    await offered(started, 2);
+    await handle.executeUpdate(approveUpdate, { args: [{}] });
+    await handle.executeUpdate(rollbackUpdate, { args: [{}] });
+    await handle.executeUpdate(approveUpdate, { args: [{ break: true }] });
+    const manners = script.named('switchVersion').map(({ input }) => (input as SwitchInput).models);
+    expect(manners).toEqual(['keep', 'strand', 'strand']);
+    await retired(started);
+  });
+
   it('is refused of what has not caught up, of another version, and of nothing', async () => {
     const started = await streaming('refused');
     const { handle, script } = started;

@@ -3,7 +3,7 @@ import { Alarm } from '../alarm.ts';
 import { type Lane, openLane, runLane, stopLane } from '../lane.ts';
 import type { OtherReleases } from '../other-release.ts';
 import type { Until, WaitLane } from '../waits.ts';
-import { diff, drop } from './calls.ts';
+import { diff, drop, type FlipManner } from './calls.ts';
 import type { LifecycleOptions, VersionCommand } from './contract.ts';
 import { flipBeside } from './flip.ts';
 import { MOST_COMPARED, notJudged, verdictOf } from './judgement.ts';
@@ -50,7 +50,7 @@ export class BesideLanes {
   }
 
   /** Flips readers to a version beside the served one. What it is refused with is thrown, and nothing is done then. */
-  async flip(command: VersionCommand, side: SideVersion, isStale: boolean): Promise<void> {
+  async flip(command: VersionCommand, side: SideVersion, manner: FlipManner): Promise<void> {
     const { owner, options, others, meetThePresent } = this.#of;
     const { version, fingerprint } = side;
     owner.apply({ type: 'flip-started', command, version });
@@ -58,8 +58,9 @@ export class BesideLanes {
       const { kept } = await CancellationScope.nonCancellable(async () => {
         const { wants, plan, view } = owner.state;
         // What has no stream of its own was last looked at when it was built.
-        if (!wants.streaming && topicOf(side, plan) !== null && !isStale) await meetThePresent(version, fingerprint);
-        return await others.pass(() => flipBeside(view, version, options, isStale));
+        if (!wants.streaming && topicOf(side, plan) !== null && !manner.isStale)
+          await meetThePresent(version, fingerprint);
+        return await others.pass(() => flipBeside(view, version, options, manner));
       });
       owner.apply({ type: 'flipped', command, version, kept, atMs: Date.now() });
     } catch (error) {
@@ -104,7 +105,8 @@ export class BesideLanes {
         }
         await condition(() => owner.state.flipping === null);
         // A person may have been quicker.
-        if (owner.state.offered?.version === version) await this.flip('approve', offered, false);
+        if (owner.state.offered?.version === version)
+          await this.flip('approve', offered, { isStale: false, mayStrand: false });
       },
     );
     const failed = broken?.failure ?? null;

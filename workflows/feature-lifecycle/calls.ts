@@ -38,6 +38,14 @@ export async function publish(by: 'publishView' | 'flipView', view: string, vers
   await quick[by].executeWithOptions({ ...QUICK, summary: `publish ${view} v${version}` }, [{ view, version }]);
 }
 
+/** How readers are flipped. */
+export interface FlipManner {
+  /** However far behind the version is. */
+  readonly isStale: boolean;
+  /** Whether models in use may be left without their features. */
+  readonly mayStrand: boolean;
+}
+
 /** How far behind the served version one may be that takes over: beyond both, readers would step back in time. */
 const BEHIND_AT_MOST = { records: 1000, seconds: 60 };
 
@@ -47,13 +55,14 @@ export async function switchReaders(
   view: string,
   version: number,
   { keepPreviousHours }: Pick<LifecycleOptions, 'keepPreviousHours'>,
-  isStale: boolean,
+  { isStale, mayStrand }: FlipManner,
 ): Promise<SwitchSummary> {
   const input = {
     view,
     version,
     keepMs: Math.round(keepPreviousHours * HOUR_MS),
     behindAtMost: isStale ? null : BEHIND_AT_MOST,
+    models: mayStrand ? ('strand' as const) : ('keep' as const),
   };
   return await quick.switchVersion.executeWithOptions({ ...QUICK, summary: `serve ${view} v${version}` }, [input]);
 }

@@ -78,6 +78,8 @@ export interface VersionCommandInput {
   readonly version?: number | undefined;
   /** Of `rollback`: however far the version is behind. */
   readonly stale?: boolean | undefined;
+  /** Of `approve`: although models in use were trained on features that the version does not have as that. */
+  readonly break?: boolean | undefined;
   /** As the CLI sends it. */
   readonly actor?: string | undefined;
 }
@@ -134,6 +136,8 @@ export interface SwitchInput {
   readonly keepMs: number;
   /** How far behind the served version one may be that takes over; null: however far. */
   readonly behindAtMost: { readonly records: number; readonly seconds: number } | null;
+  /** What of models in use that could not go on with it; lifecycles of the release before do not say: nothing. */
+  readonly models?: 'keep' | 'strand' | undefined;
 }
 
 export interface SwitchSummary {

@@ -1,5 +1,5 @@
 import { CancellationScope, patched } from '@temporalio/workflow';
-import { lookUp, publish, switchReaders } from './calls.ts';
+import { type FlipManner, lookUp, publish, switchReaders } from './calls.ts';
 import type { LifecycleOptions, SwitchSummary, ViewPlan } from './contract.ts';
 
 /** Marks, in a run's history, where a flip that has begun is seen through. */
@@ -28,10 +28,10 @@ export async function flipBeside(
   view: string,
   version: number,
   options: Pick<LifecycleOptions, 'keepPreviousHours'>,
-  isStale: boolean,
+  manner: FlipManner,
 ): Promise<SwitchSummary> {
   try {
-    return await switchReaders(view, version, options, isStale);
+    return await switchReaders(view, version, options, manner);
   } catch (error) {
     const plan = await planOf(view);
     if (plan?.live?.version !== version) throw error;

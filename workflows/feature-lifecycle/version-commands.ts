@@ -20,10 +20,11 @@ const HOW_TO_LOOK = 'See with "millrace versions" what there is, and name the ve
 
 /** Checks what a command about a version was sent with: anything. Throws `invalid-input`. */
 export function checkVersionInput(command: VersionCommand, given: unknown): VersionCommandInput {
-  const input = objectOf(given ?? {}, ['version', 'stale', 'actor'], '{"version":2}');
+  const input = objectOf(given ?? {}, ['version', 'stale', 'break', 'actor'], '{"version":2}');
   return {
     version: optionalWholeOf(input, 'version', 1) ?? undefined,
     stale: command === 'rollback' ? optionalFlagOf(input, 'stale') : undefined,
+    break: command === 'approve' ? optionalFlagOf(input, 'break') : undefined,
     actor: optionalTextOf(input, 'actor'),
   };
 }

@@ -70,7 +70,9 @@ async function act(runner: LifecycleRunner, command: VersionCommand, input: Vers
     );
   }
   if (command === 'discard') return runner.apply({ type: 'discarded' });
-  await runner.beside.flip(command, side, input.stale === true);
+  // Going back is for when something is wrong: models do not stand in its way.
+  const mayStrand = command === 'rollback' || input.break === true;
+  await runner.beside.flip(command, side, { isStale: input.stale === true, mayStrand });
 }
 
 /** What broke off a flip, as the update's own failure. */
