@@ -30,7 +30,8 @@ export {
   type ServiceRead,
   type ViewGetOptions,
 } from './engine/online/client.ts';
-export type { ModelHandle, ModelsSettings } from './engine/models/client-models.ts';
+export type { ModelHandle } from './engine/models/client-models.ts';
+export type { ModelsSettings } from './engine/models/model-settings.ts';
 export type {
   LoadedModel,
   ModelAbout,

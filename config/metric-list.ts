@@ -60,6 +60,30 @@ export const METRICS = {
     labels: [],
     help: 'Reads that wait to be sent to the serving log.',
   },
+  millrace_model_versions: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Versions of a model that were published.',
+  },
+  millrace_model_age_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'alias'],
+    help: 'Since the version that an alias stands for was published.',
+  },
+  millrace_model_changed_features: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'alias'],
+    help: 'Features that the version an alias stands for was trained on and that are not served as that: where there are any, applications refuse it and keep the one before.',
+  },
+  millrace_model_files_refused_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['model', 'code'],
+    help: 'Files of models that were asked for and could not be given, by why.',
+  },
   millrace_database_up: {
     kind: 'gauge',
     from: 'serve',

@@ -52,6 +52,7 @@ export const LAYERS: LayerRules = {
     ['soak'],
     ['test', 'vitest.config.ts'],
     ['bench'],
+    ['examples'],
   ],
   // Workflow code is deterministic, and bundled: of these it takes types alone, wherever they stand.
   typesOnly: [
@@ -118,7 +119,7 @@ export const LAYERS: LayerRules = {
     { packages: ['cli-table3'], rooms: ['cli'] },
   ],
   // These try everything out, and nothing of ours imports them: any package is theirs, and no order within.
-  free: ['soak', 'test', 'vitest.config.ts', 'bench'],
+  free: ['examples', 'soak', 'test', 'vitest.config.ts', 'bench'],
   // What a deployment runs never loads the local services or what plays with them; `dev` and `demo` load them when they are called.
   deployed: {
     entries: ['index.ts', 'client.ts', 'testing.ts', 'worker.ts', 'serving/start-api.ts', 'cli/main.ts'],

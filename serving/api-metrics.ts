@@ -17,6 +17,7 @@ export class ApiMetrics {
   readonly #reads = counterOf(this.#registry, 'millrace_reads_total');
   readonly #readErrors = counterOf(this.#registry, 'millrace_read_errors_total');
   readonly #derivedErrors = counterOf(this.#registry, 'millrace_derived_errors_total');
+  readonly #modelsLost = counterOf(this.#registry, 'millrace_model_files_refused_total');
   readonly #catalog = new CatalogGauges(this.#registry);
 
   /**
@@ -55,6 +56,11 @@ export class ApiMetrics {
     for (const { errors } of derived) {
       if (errors !== null) for (const code of Object.values(errors)) this.#derivedErrors.inc({ service, code });
     }
+  }
+
+  /** A model's file that was asked for and could not be given. */
+  modelLost(model: string, code: string): void {
+    this.#modelsLost.inc({ model, code });
   }
 
   /** The text of a scrape; `views` is null where the database did not answer. */

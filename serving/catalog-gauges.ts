@@ -1,5 +1,6 @@
 import type { Gauge, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
+import type { ModelFigures } from '../engine/models/model-figures.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
 import { LOST_COMMIT, type StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ArchiveProgress } from './archive-progress.ts';
@@ -13,6 +14,7 @@ export interface ScrapedViews {
   readonly audits: readonly StoredAudit[];
   readonly kept: readonly KeptSize[];
   readonly archives: readonly ArchiveProgress[];
+  readonly models: readonly ModelFigures[];
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -56,6 +58,13 @@ export class CatalogGauges {
       all.archiveLost.set({ source }, lost);
       all.archiveAge.set({ source }, secondsSince(updatedAtUs));
     }
+    for (const { model, versions, aliases } of found?.models ?? []) {
+      all.modelVersions.set({ model }, versions);
+      for (const { alias, publishedAtUs, changedFeatures } of aliases) {
+        all.modelAge.set({ model, alias }, secondsSince(publishedAtUs));
+        all.modelChanged.set({ model, alias }, changedFeatures);
+      }
+    }
   }
 }
 
@@ -80,5 +89,8 @@ function gaugesOf(registry: Registry) {
     archiveHoles: gaugeOf(registry, 'millrace_archive_holes'),
     archiveLost: gaugeOf(registry, 'millrace_archive_lost_offsets'),
     archiveAge: gaugeOf(registry, 'millrace_archive_age_seconds'),
+    modelVersions: gaugeOf(registry, 'millrace_model_versions'),
+    modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
+    modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),
   };
 }

@@ -5,6 +5,8 @@ import { formatDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
+import { modelFigures } from '../engine/models/model-figures.ts';
+import type { ModelPlaces } from '../engine/models/fetch-model.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ServiceDerivedFailed } from '../engine/online/view-read.ts';
 import { auditEvents } from '../engine/postgres/audit-events.ts';
@@ -15,7 +17,7 @@ import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
-import { type KeptSize, keptSizes } from '../engine/postgres/kept-sizes.ts';
+import { keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { listEntities, listServices, listSources } from '../engine/define/list-definitions.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
@@ -39,6 +41,7 @@ import {
   viewsResponseSchema,
 } from './api-schemas.ts';
 import { errorResponse, invalidRequest } from './error-response.ts';
+import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
 import type { ServedService } from './served-service.ts';
 import { viewProgress } from './view-progress.ts';
@@ -60,6 +63,8 @@ export interface ApiDeps {
   readonly onDerivedFailed?: ((failed: ServiceDerivedFailed) => void) | undefined;
   /** Makes request ids. */
   readonly newId: () => string;
+  /** Where the bytes of models are. */
+  readonly models: ModelPlaces;
   /** Who may ask. */
   readonly gate: Gate;
   /** Told of faults of our own (answered with 500). */
@@ -171,9 +176,9 @@ const readyRoute = createRoute({
 });
 
 /** A reader is upgraded before the workers that migrate: until then nothing is counted. */
-async function keptSizesIfThere(pool: pg.Pool): Promise<KeptSize[]> {
+async function ifThere<T>(found: Promise<T[]>): Promise<T[]> {
   try {
-    return await keptSizes(pool);
+    return await found;
   } catch (error) {
     if (error instanceof Error && Reflect.get(error, 'code') === UNDEFINED_TABLE) return [];
     throw error;
@@ -236,8 +241,9 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const startMs = clock.monotonicMs();
     await next();
     // Only paths we know are labels: any other could be made up without end.
-    const known = app.routes.some((route) => route.path === c.req.path && route.method !== 'ALL');
-    metrics.request(known ? c.req.path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
+    const path = modelPath(c.req.path) ?? c.req.path;
+    const known = app.routes.some((route) => route.path === path && route.method !== 'ALL');
+    metrics.request(known ? path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
   const admission = admit(deps.gate);
   app.use('/v1/*', admission);
@@ -324,6 +330,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const events = await auditEvents(pool, { subject: view, sinceUs, limit });
     return c.json({ events: events.map(({ atUs, ...event }) => ({ ...event, at: formatDateTime(atUs) })) }, 200);
   });
+  app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');
@@ -336,10 +343,11 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const views = await Promise.all([
       viewProgress(pool),
       latestAudits(pool),
-      keptSizesIfThere(pool),
+      ifThere(keptSizes(pool)),
       archiveProgress(pool),
+      ifThere(modelFigures(pool)),
     ]).then(
-      ([progress, audits, kept, archives]) => ({ progress, audits, kept, archives }),
+      ([progress, audits, kept, archives, models]) => ({ progress, audits, kept, archives, models }),
       () => null,
     );
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });

@@ -13,6 +13,7 @@ import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
 import type { CompiledView } from '../engine/define/compiled-view.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
 import type { CorruptRead, DerivedCodeOf } from '../engine/online/view-read.ts';
+import { type ModelsSettings, openModelPlaces } from '../engine/models/model-settings.ts';
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
@@ -62,6 +63,8 @@ export type StartApiOptions = (
   readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
   /** Logs what is served, sampled by entity; a log made elsewhere stays its owner's to close. Default: nothing is logged. */
   readonly servingLog?: ServingLogSettings | ServingLog | undefined;
+  /** Where the bytes of models are. Default: nowhere; the rest is told of them. */
+  readonly models?: ModelsSettings | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
 };
@@ -128,7 +131,9 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     : options.pool;
   const onBug = options.onBug ?? bugLog(log);
   const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });
+  const places = openModelPlaces(options.models, clock);
   const closeAll = async (): Promise<void> => {
+    await places.close();
     await access.close();
     if (servingLog !== given) await servingLog?.close();
     if (own) await pool.end();
@@ -149,6 +154,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     servingLog,
     onDerivedFailed,
     newId,
+    models: places,
     gate: access.gate,
     onBug,
   });

@@ -1,22 +1,9 @@
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
-import type { KafkaAddress } from '../kafka/kafka-link.ts';
-import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
 import { type LoadedModel, ModelFollower, type ModelOptions, type ModelStatus } from './model-follower.ts';
 import { modelName } from './model-name.ts';
-import { openKafkaReader } from './open-kafka-reader.ts';
-
-/** Where a client finds models: a reader, which stays the caller's to close, or a Kafka to open one to. */
-export type ModelsSettings = (
-  | { readonly reader: LogReader }
-  | { readonly kafka: Omit<KafkaAddress, 'clientId'> & { readonly clientId?: string | undefined } }
-) & {
-  /** Default `millrace.models`, that of an installation `millrace.NAME.models`. */
-  readonly topic?: string | undefined;
-  /** The archive's folder, where this process has it: models that the topic lost are read from there. Default: it has not. */
-  readonly archiveDir?: string | undefined;
-};
+import { type ModelsSettings, openModelPlaces } from './model-settings.ts';
 
 /** A model as an application holds it. */
 export interface ModelHandle<Value> {
@@ -34,7 +21,7 @@ export class ClientModels {
   readonly #settings: ModelsSettings | undefined;
   readonly #on: { readonly pool: pg.Pool; readonly clock: Clock; readonly topic: string };
   readonly #followers = new Set<{ close(): Promise<void> }>();
-  #reader: LogReader | null = null;
+  readonly #places: ReturnType<typeof openModelPlaces>;
 
   /** @param on `topic`: that of the installation */
   constructor(
@@ -43,6 +30,7 @@ export class ClientModels {
   ) {
     this.#settings = settings;
     this.#on = on;
+    this.#places = openModelPlaces(settings, on.clock);
   }
 
   /** A handle on a model, once there is one to hold. Throws MillraceError `invalid-name`, `models-not-configured`, and what `ModelFollower.start` throws. */
@@ -55,7 +43,6 @@ export class ClientModels {
         httpStatus: 500,
       });
     }
-    const reader = 'reader' in settings ? settings.reader : (this.#reader ??= openOwn(settings.kafka, this.#on.clock));
     const { pool, clock } = this.#on;
     const follower = new ModelFollower({
       ...options,
@@ -63,7 +50,7 @@ export class ClientModels {
       pool,
       clock,
       topic: settings.topic ?? this.#on.topic,
-      places: { reader, archiveDir: settings.archiveDir ?? null },
+      places: this.#places,
     });
     this.#followers.add(follower);
     try {
@@ -77,10 +64,6 @@ export class ClientModels {
 
   async close(): Promise<void> {
     await Promise.all([...this.#followers].map((follower) => follower.close()));
-    await this.#reader?.close();
+    await this.#places.close();
   }
-}
-
-function openOwn(kafka: Extract<ModelsSettings, { readonly kafka: unknown }>['kafka'], clock: Clock): LogReader {
-  return openKafkaReader({ ...kafka, clientId: kafka.clientId ?? 'millrace-models', clock });
 }

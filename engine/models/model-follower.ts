@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { internalBug, isMillraceError, type MillraceError } from '../errors/millrace-error.ts';
 import type { FeatureTags } from '../define/feature-lock.ts';
-import { aliasVersions, type ModelAlias, type ModelMetrics, type ModelVersion } from '../postgres/model-versions.ts';
+import {
+  aliasVersions,
+  type ModelAlias,
+  type ModelMetrics,
+  type ModelSignature,
+  type ModelVersion,
+} from '../postgres/model-versions.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import type { LogReader } from '../topic/log-reader.ts';
@@ -21,6 +27,8 @@ export interface ModelAbout {
   readonly service: string;
   /** View to feature to tag: what it was trained on. */
   readonly features: Readonly<Record<string, FeatureTags>>;
+  /** What it takes: the columns of its training set, in order, each with its type. */
+  readonly signature: ModelSignature;
   readonly metrics: ModelMetrics | null;
   /** UTC epoch µs. */
   readonly publishedAtUs: number;
@@ -270,6 +278,15 @@ function namedError(error: unknown, pool: pg.Pool): MillraceError {
   return internalBug(`a model could not be looked at: ${named instanceof Error ? named.message : String(named)}`);
 }
 
-function aboutOf({ model, version, sha256, service, features, metrics, publishedAtUs }: ModelVersion): ModelAbout {
-  return { model, version, sha256, service, features, metrics, publishedAtUs };
+function aboutOf({
+  model,
+  version,
+  sha256,
+  service,
+  features,
+  signature,
+  metrics,
+  publishedAtUs,
+}: ModelVersion): ModelAbout {
+  return { model, version, sha256, service, features, signature, metrics, publishedAtUs };
 }

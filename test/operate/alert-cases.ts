@@ -310,4 +310,22 @@ export const ALERT_CASES: readonly AlertCase[] = [
     labels: { source: 's' },
     value: '200350',
   },
+  {
+    alert: 'MillraceModelStranded',
+    fires: [['millrace_model_changed_features{model="m",alias="champion"}', '2x60']],
+    quiet: [
+      ['millrace_model_changed_features{model="m",alias="champion"}', '0x60'],
+      ['millrace_model_changed_features{model="m",alias="challenger"}', '2x60'],
+    ],
+    at: '20m',
+    labels: { model: 'm' },
+    value: '2',
+  },
+  {
+    alert: 'MillraceModelFilesRefused',
+    fires: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '0x10 1x50']],
+    quiet: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '3x60']],
+    at: '15m',
+    labels: { model: 'm', code: 'model-lost' },
+  },
 ];
