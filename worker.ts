@@ -31,6 +31,7 @@ import { setSensitiveKey } from './engine/values/sensitive-hash.ts';
 import { openDuckDb } from './engine/duckdb/duckdb.ts';
 import { setProcessMemory } from './engine/memory/process-memory.ts';
 import { createKafkaLogReader } from './engine/kafka/kafkajs-log-reader.ts';
+import { createKafkaLogWriter } from './engine/kafka/kafkajs-log-writer.ts';
 import { renewSqlSurfaces } from './engine/online/publish-version.ts';
 import { appendEvent } from './engine/postgres/audit-events.ts';
 import { ensureMigrated } from './engine/postgres/migrate.ts';
@@ -242,12 +243,14 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     keepMs: CHECKS_KEPT_MS,
     timeoutMs: CHECK_WITHIN_MS,
   });
+  const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const looks = workerLooks({
     roles,
     client: new Client({ connection, namespace: temporal.namespace, identity }),
     installation: env.installation,
     pool,
     reader: topicReader,
+    models: writer === null ? null : { writer, archiveDir: env.archiveDir, actor: `worker ${identity}` },
     views: definitions.views,
     keys: env.bundleKeys,
     bounds: env.catalogBounds,
@@ -274,6 +277,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   } finally {
     clearInterval(showing);
     await Promise.all(looks.map((look) => look.stop()));
+    await writer?.close();
     await checkPool.end();
     await reader?.close();
     await duckdb.close();

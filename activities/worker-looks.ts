@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { MetricMeter } from '@temporalio/common';
 import type pg from 'pg';
@@ -7,12 +8,14 @@ import type { CompiledView } from '../engine/define/compiled-view.ts';
 import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import { Repeated } from '../engine/slice/repeated.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
+import type { LogWriter } from '../engine/topic/log-writer.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { FolderDifferences } from './folder-differences.ts';
 import { PhaseGauges } from './phase-gauges.ts';
 import { AppliedTeller } from './tell-applied.ts';
 import { LifecycleTeller, lifecyclesOver } from './tell-lifecycles.ts';
 import { tendCatalog } from './tend-catalog.ts';
+import { tendModels } from './tend-models.ts';
 import { gaugeOn } from './worker-metrics.ts';
 
 /** How often it is looked for what lifecycles are to be told. */
@@ -43,6 +46,8 @@ export interface WorkerLooksOptions {
   readonly pool: pg.Pool;
   /** Null where the worker has no Kafka. */
   readonly reader: LogReader | null;
+  /** What models are healed by, and in whose name; null where the worker has no Kafka. */
+  readonly models: { readonly writer: LogWriter; readonly archiveDir: string; readonly actor: string } | null;
   /** Of its folder. */
   readonly views: ReadonlyMap<string, CompiledView>;
   readonly keys: BundleKeys;
@@ -62,7 +67,7 @@ export function workerLooks(options: WorkerLooksOptions): WorkerLook[] {
   const { roles, shown } = options;
   return [
     ...(roles.includes('workflow') ? tellings(options) : []),
-    ...(roles.includes('stream') ? [tending(options)] : []),
+    ...(roles.includes('stream') ? [tending(options), ...tendingModels(options)] : []),
     differing(options),
     ...(shown === null ? [] : showings(options, shown)),
   ];
@@ -100,6 +105,22 @@ function tending({ pool, clock, bounds, log }: WorkerLooksOptions): WorkerLook {
       log.info({ bounded }, 'old commits were merged, or dead letters dropped, to stay within what is kept'),
     onError: (error) => log.warn({ err: error }, 'what grows with the log could not be held to its bounds'),
   });
+}
+
+function tendingModels({ pool, reader, models, clock, installation, log }: WorkerLooksOptions): WorkerLook[] {
+  if (reader === null || models === null) return [];
+  const tender = tendModels({
+    ...models,
+    pool,
+    reader,
+    clock,
+    topic: installation.modelsTopic,
+    newId: randomUUID,
+    everyMs: TEND_EVERY_MS,
+    onHealed: (healed) => log.warn({ healed }, 'the bytes of a model were missing from the topic or the archive'),
+    onError: (error) => log.warn({ err: error }, 'models could not be looked at, or healed'),
+  });
+  return [tender];
 }
 
 function differing({ pool, views, keys, log }: WorkerLooksOptions): WorkerLook {

@@ -3,10 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, truncate, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
+import { tendModels } from '../../activities/tend-models.ts';
 import { fetchModel } from '../../engine/models/fetch-model.ts';
-import { healModels, needsHealing } from '../../engine/models/heal-models.ts';
+import { type Healed, healModels, needsHealing } from '../../engine/models/heal-models.ts';
 import { modelFile } from '../../engine/models/model-archive.ts';
 import { CHUNK_BYTES, decodeModelRecord, encodeModelRecord } from '../../engine/models/model-record.ts';
 import { MOST_MODEL_BYTES } from '../../engine/models/model-source-file.ts';
@@ -256,6 +257,41 @@ describe('what topic or archive lost', () => {
     });
     log.clusterId = 'another';
     expect(await healing(log, model)).toMatchObject([{ outcome: 'lost' }]);
+  });
+
+  it('is put back by a worker, by itself, and once', async () => {
+    const model = newModel();
+    const log = new MemoryLog();
+    const { version } = await world.publish(log, randomBytes(50), { model });
+    const elsewhere = new MemoryLog();
+    elsewhere.clusterId = 'another';
+    elsewhere.put(Buffer.from('x'));
+    const healed: Healed[] = [];
+    const tenders = [1, 2].map(() =>
+      tendModels({
+        pool: world.pool,
+        reader: elsewhere,
+        writer: elsewhere,
+        topic: TOPIC,
+        archiveDir: world.archiveDir,
+        clock: systemClock,
+        newId: () => crypto.randomUUID(),
+        actor: 'worker w1',
+        everyMs: 5,
+        onHealed: (one) => one.model === model && healed.push(one),
+        onError: (error) => expect(error).toBeUndefined(),
+      }),
+    );
+    for (const tender of tenders) tender.start();
+    await vi.waitFor(() => expect(healed).not.toEqual([]), 60_000);
+    await Promise.all(tenders.map((tender) => tender.stop()));
+    expect(healed).toMatchObject([{ outcome: 'sent', why: 'the topic is on cluster another, and not on c' }]);
+    const [moved] = await modelVersions(world.pool, model);
+    expect(await fetchModel(fromTopic(elsewhere), moved!)).toEqual(await fetchModel(fromTopic(log), version));
+    expect((await auditEvents(world.pool, { subject: model, limit: 1 }))[0]).toMatchObject({
+      actor: 'worker w1',
+      action: 'model heal',
+    });
   });
 
   it('a topic that holds other records at its offsets gives nothing of them', async () => {

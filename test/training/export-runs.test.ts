@@ -13,6 +13,7 @@ import { featureView } from '../../engine/define/feature-view.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
 import { systemClock } from '../../engine/values/clock.ts';
+import { readManifest } from '../../engine/models/read-manifest.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingOptions, TrainingProgress } from '../../engine/training/training-types.ts';
 import { duckDbMemory } from '../../engine/memory/duckdb-memory.ts';
@@ -149,6 +150,13 @@ test('gives all of its memory back: done, refused, broken and told to end', asyn
 
 test('the manifest says what the file is made of', async () => {
   const manifest = await exportTo('a.parquet');
+  const tags = Object.fromEntries(manifest.views[0]!.features.map(({ name, tag }) => [name, tag]));
+  expect(tags).toEqual(service.blocks[0]!.view.tags?.features);
+  // As a model that is trained on it has it.
+  expect(await readManifest(join(folder, 'a.parquet.manifest.json'))).toMatchObject({
+    features: { [manifest.views[0]!.view]: tags },
+    lineage: { trainingSet: manifest.sha256, rows: manifest.rows },
+  });
   expect(JSON.parse(await readFile(join(folder, 'a.parquet.manifest.json'), 'utf8'))).toEqual(manifest);
   const bytes = await readFile(join(folder, 'a.parquet'));
   expect(manifest).toMatchObject({

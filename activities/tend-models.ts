@@ -1,0 +1,33 @@
+import { oneAtATime } from '../engine/archive/one-at-a-time.ts';
+import { type Healed, healModels, type HealOptions, needsHealing } from '../engine/models/heal-models.ts';
+import { Repeated } from '../engine/slice/repeated.ts';
+
+export interface TendModelsOptions extends Omit<HealOptions, 'signal' | 'model'> {
+  readonly everyMs: number;
+  /** Told of each version that topic or archive had lost, and what became of it. */
+  readonly onHealed: (healed: Healed) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Gives the topic of models and the archive's folder what either lost of the other, again and again, while a worker runs; of models in use, and by one
+ * worker at a time. Where nothing is missing it asks for bounds and sizes alone.
+ *
+ * @example
+ * const tender = tendModels({ ...places, everyMs: 60_000, onHealed, onError });
+ * tender.start();
+ */
+export function tendModels({ everyMs, onHealed, onError, ...options }: TendModelsOptions): Repeated {
+  const run = async (signal: AbortSignal): Promise<void> => {
+    const missing = await needsHealing(options);
+    if (missing.length === 0) return;
+    const models = new Set(missing.map(({ model }) => model));
+    await oneAtATime(options.pool, 'models', async () => {
+      for (const model of models) {
+        const healed = await healModels({ ...options, model, signal });
+        for (const one of healed) if (one.outcome !== 'whole') onHealed(one);
+      }
+    });
+  };
+  return new Repeated({ run, everyMs, onError });
+}
