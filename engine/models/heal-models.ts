@@ -44,7 +44,8 @@ export interface Healed {
  */
 export async function healModels(options: HealOptions): Promise<Healed[]> {
   const healed: Healed[] = [];
-  for (const version of await modelVersions(options.pool, options.model)) healed.push(await heal(options, version));
+  for (const version of await modelVersions(options.pool, options.model))
+    healed.push(await healModel(options, version));
   return healed;
 }
 
@@ -75,7 +76,8 @@ export async function needsHealing({
   return missing;
 }
 
-async function heal(options: HealOptions, version: ModelVersion): Promise<Healed> {
+/** The same of one version. */
+export async function healModel(options: Omit<HealOptions, 'model'>, version: ModelVersion): Promise<Healed> {
   const { reader, archiveDir, newId, signal } = options;
   const { model, version: number } = version;
   const read = await readChunks(reader, version, undefined, signal);
@@ -93,7 +95,7 @@ async function* oneOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-async function send(options: HealOptions, version: ModelVersion): Promise<void> {
+async function send(options: Omit<HealOptions, 'model'>, version: ModelVersion): Promise<void> {
   const { pool, reader, writer, topic, archiveDir, clock, newId, actor, signal } = options;
   const pages = filePages(modelFile(archiveDir, version));
   const place = await sendModel({ reader, writer, topic, clock, publishId: newId(), file: version, pages, signal });

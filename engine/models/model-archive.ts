@@ -3,7 +3,9 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { archiveWriteError, isNotFound } from '../archive/archive-errors.ts';
 import { syncFolder } from '../archive/sync.ts';
+import { MillraceError } from '../errors/millrace-error.ts';
 import type { ModelVersion } from '../postgres/model-versions.ts';
+import { filePages } from './model-source-file.ts';
 
 type Named = Pick<ModelVersion, 'model' | 'sha256'>;
 
@@ -25,9 +27,18 @@ export async function isArchived(
   }
 }
 
+/** Whether the archive's folder has a model's bytes, and they are those: read page by page. */
+async function isIntact(archiveDir: string, version: Named & { readonly sizeBytes: number }): Promise<boolean> {
+  if (!(await isArchived(archiveDir, version))) return false;
+  const hash = createHash('sha256');
+  for await (const page of filePages(modelFile(archiveDir, version))) hash.update(page);
+  return hash.digest('hex') === version.sha256;
+}
+
 /**
- * Puts a model's bytes into the archive's folder: written aside, synced, and renamed once they are whole. What stands there is left as it is.
- * Throws what the pages throw, and MillraceError `archive-full`, `archive-away`, `archive-not-writable`.
+ * Puts a model's bytes into the archive's folder: written aside, synced, and renamed once they are whole and held to their hash. What stands there
+ * intact is left as it is; what is damaged is replaced.
+ * Throws what the pages throw, and MillraceError `model-not-published` for pages of other bytes, `archive-full`, `archive-away`, `archive-not-writable`.
  *
  * @param own told apart from others that write the same file at once
  */
@@ -37,24 +48,37 @@ export async function archiveModel(
   pages: AsyncIterable<Uint8Array>,
   own: string,
 ): Promise<void> {
-  if (await isArchived(archiveDir, version)) return;
+  if (await isIntact(archiveDir, version)) return;
   const path = modelFile(archiveDir, version);
   const aside = `${path}.${own}.part`;
+  const hash = createHash('sha256');
   try {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(aside, 'w');
     try {
-      for await (const page of pages) await file.writeFile(page);
+      for await (const page of pages) {
+        hash.update(page);
+        await file.writeFile(page);
+      }
       await file.sync();
     } finally {
       await file.close();
     }
+    if (hash.digest('hex') !== version.sha256) throw notAsHashed(version.model);
     await rename(aside, path);
     await syncFolder(dirname(path));
   } catch (error) {
     await rm(aside, { force: true });
     throw archiveWriteError(error, path);
   }
+}
+
+function notAsHashed(model: string): MillraceError {
+  return new MillraceError('model-not-published', `model "${model}": its file was written while it was read`, {
+    remedy: 'Publish it again once it is whole: nobody was given anything of it.',
+    retryable: true,
+    httpStatus: 409,
+  });
 }
 
 /**

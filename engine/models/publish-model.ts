@@ -7,6 +7,7 @@ import {
   lockModel,
   type ModelAlias,
   modelAliases,
+  modelVersion,
   type ModelMetrics,
   modelVersions,
   type ModelVersion,
@@ -23,6 +24,7 @@ import type { LogReader } from '../topic/log-reader.ts';
 import type { LogWriter } from '../topic/log-writer.ts';
 import type { Clock } from '../values/clock.ts';
 import { announceModel } from './announce-model.ts';
+import { healModel } from './heal-models.ts';
 import { archiveModel } from './model-archive.ts';
 import { featuresOfModelChanged } from './model-errors.ts';
 import { type ModelChange, modelChanges } from './model-fit.ts';
@@ -128,8 +130,12 @@ export async function publishModel(options: PublishOptions): Promise<Published> 
   const about = { model, sha256, sizeBytes };
   let version: ModelVersion;
   let isNew = false;
-  if (same !== null) version = await named(options, same);
-  else {
+  if (same !== null) {
+    await archiveModel(archiveDir, about, filePages(file), newId());
+    // Its bytes may have been lost since.
+    await healModel(options, same);
+    version = await named(options, same);
+  } else {
     const publishId = newId();
     await archiveModel(archiveDir, about, filePages(file), publishId);
     tell('archived', 0);
@@ -176,7 +182,7 @@ async function named(options: PublishOptions, version: ModelVersion): Promise<Mo
   return await withTransaction(options.pool, async (client) => {
     await lockModel(client, options.model);
     await point(client, options, version, false);
-    return version;
+    return (await modelVersion(client, version.model, version.version)) ?? version;
   });
 }
 

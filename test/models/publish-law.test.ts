@@ -255,8 +255,17 @@ describe('what topic or archive lost', () => {
     await expect(fetchModel({ reader: null, archiveDir: world.archiveDir }, version)).rejects.toMatchObject({
       code: 'model-lost',
     });
+    // Damaged where it stands: it is another file, and is replaced by what the topic has.
+    expect(await healing(log, model)).toMatchObject([{ outcome: 'archived' }]);
+    expect(hashOf(await fetchModel({ reader: null, archiveDir: world.archiveDir }, version))).toBe(version.sha256);
+    await truncate(kept, 3);
     log.clusterId = 'another';
     expect(await healing(log, model)).toMatchObject([{ outcome: 'lost' }]);
+    // The file itself, published again, is the same version, and its bytes are there once more.
+    const again = await world.publish(log, bytes, { model });
+    expect(again).toMatchObject({ isNew: false, version: { version: 1, clusterId: 'another' } });
+    expect(hashOf(await fetchModel(fromTopic(log), again.version))).toBe(version.sha256);
+    expect(await healing(log, model)).toMatchObject([{ outcome: 'whole' }]);
   });
 
   it('is put back by a worker, by itself, and once', async () => {
