@@ -77,6 +77,8 @@ describe('the source of the serving log', () => {
       'commit_id',
       'values',
       'errors',
+      'request',
+      'types',
     ]);
     expect(() => servedSource('no topic')).toThrow(expect.objectContaining({ code: 'invalid-topic' }));
   });
