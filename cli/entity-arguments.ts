@@ -84,11 +84,11 @@ function fieldText({ name, type, optional }: AskedField): string {
 
 const timeReading = textReading({ kind: 'timestamp' });
 
-/** The time of `--at`, µs. Throws `invalid-time`. */
-export function timeOf(text: string): number {
+/** The time of an option, µs. Throws `invalid-time`. */
+export function timeOf(text: string, option = '--at'): number {
   const atUs = timeReading.convert(text);
   if (atUs === undefined) {
-    throw new MillraceError('invalid-time', `--at: ${refusal(timeReading, text)}`, {
+    throw new MillraceError('invalid-time', `${option}: ${refusal(timeReading, text)}`, {
       remedy: 'Give an ISO time with offset, e.g. 2026-06-01T12:00:00Z.',
     });
   }

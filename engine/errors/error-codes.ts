@@ -153,6 +153,9 @@ export const ERROR_CODES = {
     'unknown-view': 'There is no view of that name where it was looked for.',
     'unknown-source': 'There is no source of that name where it was looked for.',
     'unknown-service': 'There is no feature service of that name where it was looked for.',
+    'service-not-logged':
+      'The serving log has no request of a service in the time asked for: there is nothing to compare its versions over.',
+    'derives-nothing': 'A version of a service that is to be compared derives nothing.',
     'bad-options': 'Options of a command contradict each other, or one is missing.',
     'path-outside-roots': 'A workflow was told to read or write outside the folders that workflows may use.',
     'invalid-input': 'A workflow was started with an input it does not take.',

@@ -2,11 +2,8 @@ import type pg from 'pg';
 import type { DerivedCode, ServiceCode } from '../define/derived-code.ts';
 import { isCodeNotAtHand } from '../define/known-code.ts';
 import { shownIf } from '../define/sensitive-view.ts';
-import type { ViewLayout } from '../define/view-layout.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { isDerivedBy, serviceNames, type ServiceVersion, serviceVersions } from '../postgres/service-versions.ts';
-import { versions } from '../postgres/view-versions.ts';
-import { scanServedReads, type ServedScanOptions } from '../served/scan-served-reads.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import { cellJson } from '../values/cell-json.ts';
 import { formatDateTime } from '../values/iso-time.ts';
@@ -14,10 +11,9 @@ import { jsonEntity } from '../values/json-values.ts';
 import type { AuditOptions } from './audit-types.ts';
 import { DerivedRecords, type LayoutsOf, type RecomputedRecord } from './derived-records.ts';
 import type { UnnumberedDifference } from './diagnose-entity.ts';
-import { hashOf, OTHER_DEFINITION, readBytes, type Skipped, skip } from './served-sample.ts';
+import { layoutsOf, loggedService, type ServiceScan } from './logged-service.ts';
+import { OTHER_DEFINITION, type Skipped, skip } from './served-sample.ts';
 
-/** Records of services compared at most, a stable sample of their requests. */
-const MOST_RECORDS = 10_000;
 /** Versions of a service tried for what a client derived without saying by which code. */
 const MOST_VERSIONS = 5;
 
@@ -37,7 +33,7 @@ export interface DerivedAuditBounds {
 interface Run extends DerivedAuditBounds {
   readonly pool: pg.Pool;
   readonly code: ServiceCode;
-  readonly scan: Pick<ServedScanOptions, 'reader' | 'topic' | 'signal' | 'onWait' | 'clock' | 'onProgress'>;
+  readonly scan: ServiceScan;
   /** Beyond those that are told. */
   readonly beyond: { differences: number };
 }
@@ -69,28 +65,14 @@ export async function auditDerived(options: AuditOptions, bounds: DerivedAuditBo
 }
 
 async function auditService(run: Run, service: string, known: readonly ServiceVersion[]): Promise<void> {
-  const { pool, code, scan, skipped, maxDifferences, differences, figures, beyond } = run;
-  const records = await sampledRecords(run, service);
-  if (records.length === 0) return;
+  const { pool, code, scan, skipped, maxBytes, maxDifferences, differences, figures, beyond } = run;
   const views = new Set(known.flatMap((version) => Object.keys(version.views)));
-  const layouts = new Map<string, ReadonlyMap<string, ViewLayout>>();
-  for (const view of views) {
-    const all = await versions(pool, view);
-    layouts.set(view, new Map(all.map(({ fingerprint, layout }) => [fingerprint, layout])));
-  }
-  const reads = new Map<string, ServedRead[]>();
-  const requestIds = new Set(records.map(({ requestId }) => requestId));
-  for await (const batch of scanServedReads({ ...scan, views, requestIds })) {
-    for (const read of batch) {
-      if (read.service !== service) continue;
-      const own = reads.get(read.requestId);
-      if (own === undefined) reads.set(read.requestId, [read]);
-      else own.push(read);
-    }
-  }
-  const codes = new ServiceCodes(service, known, code, (view) => layouts.get(view) ?? new Map());
+  const { records, readsOf, leftOut } = await loggedService(scan, { service, views, maxBytes });
+  skip(skipped, 'beyond-the-sample', leftOut);
+  if (records.length === 0) return;
+  const codes = new ServiceCodes(service, known, code, await layoutsOf(pool, views));
   for (const record of records) {
-    const found = await recomputed(codes, record, reads.get(record.requestId) ?? []);
+    const found = await recomputed(codes, record, readsOf(record));
     if (typeof found === 'string') {
       skip(skipped, found);
       continue;
@@ -106,37 +88,6 @@ async function auditService(run: Run, service: string, known: readonly ServiceVe
   }
 }
 
-/** The records of a stable sample of a service's requests: what is too much is halved by the hash of the request's id. */
-async function sampledRecords({ scan, maxBytes, skipped }: Run, service: string): Promise<ServedRead[]> {
-  let records: ServedRead[] = [];
-  let below = 2 ** 32;
-  let bytes = 0;
-  const services = new Set([service]);
-  for await (const batch of scanServedReads({ ...scan, views: new Set(), services })) {
-    for (const record of batch) {
-      if (hashOf(record.requestId) >= below) {
-        skip(skipped, 'beyond-the-sample');
-        continue;
-      }
-      records.push(record);
-      bytes += heldBytes(record);
-      while (records.length > 1 && below > 1 && (records.length > MOST_RECORDS || bytes > maxBytes)) {
-        below /= 2;
-        const kept = records.filter(({ requestId }) => hashOf(requestId) < below);
-        skip(skipped, 'beyond-the-sample', records.length - kept.length);
-        records = kept;
-        bytes = kept.reduce((sum, one) => sum + heldBytes(one), 0);
-      }
-    }
-  }
-  return records;
-}
-
-/** With the reads that it is made of, each taken for as large. */
-function heldBytes(record: ServedRead): number {
-  return readBytes(record) * 4;
-}
-
 /** What the code gives that a record says; of one that says none, that of the newest version that gives the very same, else of the newest. */
 async function recomputed(
   codes: ServiceCodes,
@@ -145,22 +96,13 @@ async function recomputed(
 ): Promise<RecomputedRecord | string> {
   let closest: RecomputedRecord | string = OTHER_DEFINITION;
   for (const code of await codes.of(record.fingerprint)) {
-    const found = resultOf(code, record, reads);
+    const found = code.recompute(record, reads);
     const isEqual =
       typeof found !== 'string' && found.expected.every((cell, index) => Object.is(cell, found.received[index]));
     if (isEqual) return found;
     if (typeof closest === 'string') closest = found;
   }
   return closest;
-}
-
-function resultOf(code: DerivedRecords, record: ServedRead, reads: readonly ServedRead[]): RecomputedRecord | string {
-  try {
-    return code.recompute(record, reads);
-  } catch (error) {
-    if (isMillraceError(error) && error.code === 'served-read-mismatch') return 'unreadable';
-    throw error;
-  }
 }
 
 /** The code of a service's versions, each asked for once. */

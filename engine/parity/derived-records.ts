@@ -3,10 +3,10 @@ import { seenOfAll } from '../define/seen-values.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { keyColumns } from '../define/view-role.ts';
 import { createServiceDerive, type DeriveService } from '../derived/derive-service.ts';
-import { type ServedRead, ServedReadDecoder } from '../served/served-read.ts';
+import { objectOf, type ServedRead, ServedReadDecoder } from '../served/served-read.ts';
 import { ServiceReadDecoder } from '../served/service-read.ts';
 import { type OwnToLog, ownToLog } from '../served/service-to-log.ts';
-import { invariant } from '../errors/millrace-error.ts';
+import { invariant, isMillraceError } from '../errors/millrace-error.ts';
 import type { Cell } from '../values/cell.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import { nameOfType } from '../values/type-name.ts';
@@ -27,6 +27,13 @@ export interface RecomputedRecord {
   readonly isHushed: boolean;
 }
 
+/** What a code gives of a record. */
+export interface DerivedRecord {
+  /** Per column of the service. */
+  readonly key: readonly ScalarValue[];
+  readonly cells: readonly Cell[];
+}
+
 interface Block {
   readonly name: string;
   readonly view: string;
@@ -45,6 +52,7 @@ export class DerivedRecords {
   readonly #blocks: readonly Block[];
   readonly #derive: DeriveService;
   readonly #isHushed: boolean;
+  readonly #optional: ReadonlySet<string>;
   readonly #layoutsOf: LayoutsOf;
   readonly #decoders = new Map<ViewLayout, ServedReadDecoder>();
 
@@ -70,18 +78,62 @@ export class DerivedRecords {
       derived,
     );
     this.#layoutsOf = layoutsOf;
+    this.#optional = new Set(request.flatMap(({ spec }) => (spec.optional ? [spec.name] : [])));
     this.#isHushed = derived.some(({ hushed }) => hushed === true);
   }
 
+  /** What it derives, and by which columns it is read. */
+  get own(): OwnToLog {
+    return this.#own;
+  }
+
+  /** Whether what it derives may tell of sensitive fields. */
+  get isHushed(): boolean {
+    return this.#isHushed;
+  }
+
   /**
+   * What was derived, and what the code gives.
+   *
    * @param record of the service
    * @param reads of its views by the same request
    * @returns why it cannot be compared, or both
-   * @throws MillraceError `served-read-mismatch`
    */
   recompute(record: ServedRead, reads: readonly ServedRead[]): RecomputedRecord | string {
-    const { key, derived, request } = this.#decoder.read(record);
-    if (!isWhole(key) || !isWhole(derived) || !isWhole(request)) return OTHER_DEFINITION;
+    return readable(() => {
+      const { key, derived, request } = this.#decoder.read(record);
+      if (!isWhole(derived)) return OTHER_DEFINITION;
+      const found = this.#derived(record, reads, key, request);
+      if (typeof found === 'string') return found;
+      return { own: this.#own, key: found.key, received: derived, expected: found.cells, isHushed: this.#isHushed };
+    });
+  }
+
+  /**
+   * What the code gives, whichever code derived then: a field that the record does not know and that may be left out was not given.
+   *
+   * @param record of the service
+   * @param reads of its views by the same request
+   * @returns why it cannot be said, or the cells, in the service's order
+   */
+  derive(record: ServedRead, reads: readonly ServedRead[]): DerivedRecord | string {
+    return readable(() => {
+      const { key, request } = this.#decoder.read(record);
+      const asked = objectOf(record, 'request', record.requestJson ?? '{}');
+      const given = this.#own.request.map(({ name }, index) =>
+        request[index] === undefined && this.#optional.has(name) && !Object.hasOwn(asked, name) ? null : request[index],
+      );
+      return this.#derived(record, reads, key, given);
+    });
+  }
+
+  #derived(
+    record: ServedRead,
+    reads: readonly ServedRead[],
+    key: readonly (ScalarValue | undefined)[],
+    request: readonly (ScalarValue | undefined)[],
+  ): DerivedRecord | string {
+    if (!isWhole(key) || !isWhole(request)) return OTHER_DEFINITION;
     const blocks: (readonly Cell[])[] = [];
     for (const block of this.#blocks) {
       const cells = this.#cellsOf(block, key, record, reads);
@@ -89,8 +141,7 @@ export class DerivedRecords {
       blocks.push(cells);
     }
     const given = Object.fromEntries(this.#own.request.map(({ name }, index) => [name, request[index]]));
-    const expected = this.#derive(blocks, Object.freeze(given), record.asOfUs);
-    return { own: this.#own, key, received: derived, expected, isHushed: this.#isHushed };
+    return { key, cells: this.#derive(blocks, Object.freeze(given), record.asOfUs) };
   }
 
   /** What a block was read as, in the order that the functions see; or why that cannot be said. */
@@ -140,4 +191,14 @@ function isSame(one: ServedRead, other: ServedRead): boolean {
 
 function isWhole<T>(values: readonly (T | undefined)[]): values is readonly T[] {
   return values.every((value) => value !== undefined);
+}
+
+/** A record that is not what it says itself is none to compare. */
+function readable<Result>(read: () => Result | string): Result | string {
+  try {
+    return read();
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'served-read-mismatch') return 'unreadable';
+    throw error;
+  }
 }

@@ -71,7 +71,7 @@ export interface DiffExample {
 }
 
 /** How a feature that both have, of one type, differs. */
-export interface ComparedFeature {
+export interface ComparedFeature<Example extends DiffExample = DiffExample> {
   readonly feature: string;
   readonly type: string;
   readonly cells: number;
@@ -92,7 +92,7 @@ export interface ComparedFeature {
     /** The same, by the larger of both: from -2 to 2. */
     readonly relative: Quantiles;
   } | null;
-  readonly examples: readonly DiffExample[];
+  readonly examples: readonly Example[];
 }
 
 /** What two versions of a view say at one prefix of the log and at one time. */

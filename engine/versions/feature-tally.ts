@@ -17,14 +17,15 @@ export interface NumberDifference {
 }
 
 /** Counts how the cells of one feature differ. */
-export class FeatureTally {
+export class FeatureTally<Example extends DiffExample = DiffExample> {
   readonly before: number;
   readonly after: number;
   readonly spread = new NumberSpread();
   readonly #feature: FeatureLayout;
   readonly #relative = new NumberSpread();
   readonly #apart: ((before: ScalarValue, after: ScalarValue) => NumberDifference) | null;
-  readonly #examples: DiffExample[] = [];
+  readonly #isOfLargest: boolean;
+  readonly #examples: { readonly size: number; readonly example: Example }[] = [];
   #cells = 0;
   #differing = 0;
   #nullToValue = 0;
@@ -35,11 +36,18 @@ export class FeatureTally {
    * @param feature of the newer one
    * @param before its index among the older one's features
    * @param after its index among the newer one's
+   * @param examples which differing cells are told: those that come first, or the numbers that are furthest apart, before all others
    */
-  constructor(feature: FeatureLayout, before: number, after: number) {
+  constructor(
+    feature: FeatureLayout,
+    before: number,
+    after: number,
+    { examples = 'first' }: { readonly examples?: 'first' | 'largest' } = {},
+  ) {
     this.#feature = feature;
     this.before = before;
     this.after = after;
+    this.#isOfLargest = examples === 'largest';
     this.#apart = numberDifference(feature.result);
   }
 
@@ -59,11 +67,12 @@ export class FeatureTally {
     return this.#differing;
   }
 
-  /** Hot path. @param example made where it is among the first that differ */
-  add(before: Cell, after: Cell, example: () => DiffExample): void {
+  /** Hot path. @param example made where it is told */
+  add(before: Cell, after: Cell, example: () => Example): void {
     this.#cells++;
     if (sameCell(before, after)) return;
     this.#differing++;
+    let size = -1;
     if (isCellError(before) || isCellError(after)) this.#errors++;
     else if (before === null) this.#nullToValue++;
     else if (after === null) this.#valueToNull++;
@@ -71,12 +80,21 @@ export class FeatureTally {
       const { difference, relative } = this.#apart(before, after);
       this.spread.add(difference);
       this.#relative.add(relative);
+      size = Math.abs(difference);
     }
-    if (this.#examples.length < EXAMPLES) this.#examples.push(example());
+    this.#tell(size, example);
+  }
+
+  #tell(size: number, example: () => Example): void {
+    const told = this.#examples;
+    const at = this.#isOfLargest ? told.findLastIndex((one) => one.size >= size) + 1 : told.length;
+    if (at >= EXAMPLES) return;
+    told.splice(at, 0, { size, example: example() });
+    if (told.length > EXAMPLES) told.pop();
   }
 
   /** @param isWhole whether all entities were compared */
-  result(isWhole: boolean): ComparedFeature {
+  result(isWhole: boolean): ComparedFeature<Example> {
     const share = this.#cells === 0 ? 0 : this.#differing / this.#cells;
     const [difference, relative] = [this.spread.quantiles(), this.#relative.quantiles()];
     return {
@@ -90,7 +108,7 @@ export class FeatureTally {
       valueToNull: this.#valueToNull,
       errors: this.#errors,
       numbers: difference === null || relative === null ? null : { cells: this.spread.count, difference, relative },
-      examples: this.#examples,
+      examples: this.#examples.map(({ example }) => example),
     };
   }
 }

@@ -11,7 +11,10 @@ export interface SharedFeatures {
 }
 
 /** The features that both have, and the rest of them. */
-export function sharedFeatures(before: ViewLayout, after: ViewLayout): SharedFeatures {
+export function sharedFeatures(
+  before: Pick<ViewLayout, 'features'>,
+  after: Pick<ViewLayout, 'features'>,
+): SharedFeatures {
   const earlier = new Map(before.features.map((feature, index) => [feature.name, { feature, index }]));
   const both = after.features.flatMap((feature, index) => {
     const former = earlier.get(feature.name);
