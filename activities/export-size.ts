@@ -19,6 +19,8 @@ interface ExportedService {
       readonly layout: { readonly features: readonly { readonly name: string }[] };
     };
   }[];
+  /** What it derives. */
+  readonly derived?: readonly { readonly name: string }[] | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ interface ExportedService {
 export function refuseLargeExport(service: ExportedService, compare: boolean): void {
   const bytes = exportResultBytes(service, compare);
   if (bytes <= RESULT_MOST_BYTES) return;
-  const features = service.blocks.reduce((sum, { view }) => sum + view.layout.features.length, 0);
+  const features = columnsOf(service).reduce((sum, { view }) => sum + view.layout.features.length, 0);
   throw new MillraceError(
     'result-too-large',
     `feature service "${service.name}": what an export of its ${features} features${compare ? ', compared,' : ''} comes to is up to ${bytes} bytes; Temporal takes ${RESULT_MOST_BYTES}`,
@@ -49,13 +51,19 @@ export function refuseLargeExport(service: ExportedService, compare: boolean): v
  */
 export function exportResultBytes(service: ExportedService, compare: boolean): number {
   let bytes = REST_BYTES;
-  for (const block of service.blocks) {
+  for (const block of columnsOf(service)) {
+    bytes += 2 * written({ of: block.name, why: 'not-served', rows: ROWS });
     for (const { name: feature } of block.view.layout.features) {
       const column = `${block.name}__${feature}`;
       bytes += written(summaryOf(column)) + (compare ? written(comparedOf(block, feature, column)) : 0);
     }
   }
   return bytes;
+}
+
+/** What it derives is told as one more of its blocks is. */
+function columnsOf({ name, blocks, derived = [] }: ExportedService): ExportedService['blocks'] {
+  return derived.length === 0 ? blocks : [...blocks, { name, view: { name, layout: { features: derived } } }];
 }
 
 function written(entry: object): number {

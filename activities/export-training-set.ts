@@ -9,12 +9,10 @@ import type { ExportInput, ExportSize, ExportSummary } from '../workflows/export
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { serviceAsServed } from './service-as-served.ts';
 import { refuseLargeExport } from './export-size.ts';
+import { exportSummary } from './export-summary.ts';
 import { pathWithin } from './path-roots.ts';
 import { memoryWait, type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 import { exportSpine } from './export-spine.ts';
-
-/** What a workflow's history has room for: the whole stands in the manifest. A name of a column has 63 bytes at most. */
-const FEATURES_KEPT = 2_000;
 
 /** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
 export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary | ExportSize> {
@@ -88,37 +86,13 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       ...(input.overwrite === undefined ? {} : { overwrite: input.overwrite }),
     });
   });
-  const features = manifest.views.flatMap((view) =>
-    view.features.map(({ column, nullRate, errors }) => ({ column, nullRate, errors })),
-  );
-  const filesLeftOut = manifest.sources.reduce((sum, source) => sum + (source.filesLeftOut ?? 0), 0);
-  return {
-    service: service.name,
-    mode: manifest.mode,
-    out,
-    manifest: `${out}.manifest.json`,
-    rows: manifest.rows,
-    sizeBytes: manifest.sizeBytes,
-    sha256: manifest.sha256,
-    features: features.slice(0, FEATURES_KEPT),
-    ...(features.length > FEATURES_KEPT ? { featuresLeftOut: features.length - FEATURES_KEPT } : {}),
-    ...(filesLeftOut === 0 ? {} : { filesLeftOut }),
-    ...(manifest.split === undefined ? {} : { split: manifest.split }),
-    ...(manifest.sample === undefined ? {} : { sample: manifest.sample }),
-    comparison: comparisonOf(manifest, out),
-  };
+  return exportSummary(service.name, out, manifest);
 }
 
 function withoutOut(): MillraceError {
   return new MillraceError('invalid-input', 'an export that is no dry run needs "out", the file to write', {
     remedy: 'Name it.',
   });
-}
-
-function comparisonOf({ comparison }: TrainingManifest, out: string): ExportSummary['comparison'] {
-  if (comparison === undefined) return null;
-  const features = comparison.features.slice(0, FEATURES_KEPT);
-  return { ...comparison, features, json: `${out}.compare.json`, svg: `${out}.compare.svg` };
 }
 
 async function readManifest(path: string): Promise<TrainingManifest> {

@@ -20,6 +20,12 @@ export function printExport(output: Output, summary: ExportSummary | ExportSize)
     Object.entries(codes).map(([code, cells]) => [column, code, count(cells)]),
   );
   if (errors.length > 0) output.table(['null for an error', 'code', 'cells'], errors);
+  const { rowsNull = [] } = summary;
+  if (rowsNull.length > 0)
+    output.table(
+      ['all null, of', 'why', 'rows'],
+      rowsNull.map(({ of, why, rows }) => [of, why, count(rows)]),
+    );
   const { comparison, filesLeftOut = 0, sample, split } = summary;
   if (sample !== undefined) output.line(sampleText(sample));
   if (split !== undefined)

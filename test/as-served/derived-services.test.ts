@@ -1,6 +1,9 @@
 /** What a service derives in a training set as served: by the version of it that was served at each row's time, over what its views served then. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { exportSummary } from '../../activities/export-summary.ts';
+import { Output } from '../../cli/output.ts';
+import { printExport } from '../../cli/print-export.ts';
 import { applyDefinitions } from '../../engine/bundles/apply-definitions.ts';
 import { StoredServiceCode } from '../../engine/bundles/service-code.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
@@ -8,6 +11,7 @@ import type { Definitions } from '../../engine/define/compiled-view.ts';
 import { importDefinitions } from '../../engine/define/import-definitions.ts';
 import { codeOf } from '../../engine/define/known-code.ts';
 import type { TrainingOptions } from '../../engine/training/training-types.ts';
+import { renderExport } from '../../workflows/export-training-set/page.ts';
 import { writeProject } from '../define/code-of.ts';
 import { readParquet } from '../training/training-fixture.ts';
 import { exportSpine, HOUR, isoOf, openWorld, publish, retime, type ServedWorld, stream } from './served-fixture.ts';
@@ -170,6 +174,37 @@ test('each row has what the version of its time derived, of what was served then
     code: 'training-set-changed',
     message: expect.stringContaining('version 1 of service "model" is another one') as string,
   });
+});
+
+test('what an export comes to tells of derived columns as of others, and of the rows that nothing was served to', async () => {
+  const early = { sender: 'north', receiver: 'south', event_timestamp: isoOf(T0 - HOUR), seats: 1 };
+  const { manifest, out } = await exported('summed', {}, [...spine, early]);
+  const summary = exportSummary('model', out, manifest);
+  expect(summary.features.map(({ column }) => column)).toEqual([
+    'from__n',
+    'from__most',
+    'to__n',
+    'to__most',
+    'model__word',
+    'model__load',
+    'model__later',
+  ]);
+  expect(summary.features[5]).toEqual({ column: 'model__load', nullRate: 3 / 7, errors: { 'derived-failed': 1 } });
+  expect(summary.rowsNull).toEqual([
+    { of: 'from', why: 'not-served', rows: 1 },
+    { of: 'to', why: 'not-served', rows: 1 },
+    { of: 'model', why: 'not-served', rows: 2 },
+  ]);
+  expect(renderExport(summary)).toContain('| model | not-served | 2 |');
+  const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  printExport(new Output(), summary);
+  const text = written.mock.calls.map(([line]) => String(line)).join('');
+  written.mockRestore();
+  expect(text).toMatch(/│ model +│ not-served │ 2 +│/);
+  expect(text).toMatch(/│ model__later +│ 85\.71 % │/);
+  expect(
+    exportSummary('model', out, (await exported('timed-sum', { mode: 'event-time' })).manifest),
+  ).not.toHaveProperty('rowsNull');
 });
 
 test('an error in what was derived fails the export, unless it is taken as null', async () => {

@@ -50,8 +50,11 @@ test('an export that would have more to say than Temporal takes is refused befor
 });
 
 test('what an export comes to is no more than was reckoned', () => {
-  const service = serviceOf(2, 100);
-  const columns = service.blocks.flatMap(({ name, view }) =>
+  const of = serviceOf(3, 100);
+  const [own, ...blocks] = of.blocks;
+  // What it derives is told as one more of its blocks is.
+  const service = { ...of, name: own!.name, blocks, derived: own!.view.layout.features };
+  const columns = of.blocks.flatMap(({ name, view }) =>
     view.layout.features.map((feature) => ({ view: view.name, role: name, feature: feature.name })),
   );
   const [n, share] = [123_456_789_012_345, 0.000_123_456_789_012_345_6];
@@ -73,6 +76,9 @@ test('what an export comes to is no more than was reckoned', () => {
     sizeBytes: n,
     sha256: 'f'.repeat(64),
     features: columns.map((of) => ({ column: columnOf(of), nullRate: share, errors: { 'value-out-of-range': n } })),
+    rowsNull: of.blocks.flatMap(({ name }) =>
+      (['not-served', 'not-logged'] as const).map((why) => ({ of: name, why, rows: n })),
+    ),
     comparison: null,
   };
   expect(JSON.stringify(summary).length).toBeLessThan(exportResultBytes(service, false));

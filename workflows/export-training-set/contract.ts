@@ -79,6 +79,10 @@ export interface ExportSummary {
   }[];
   /** Those that the list above had no room for; the manifest has all. */
   readonly featuresLeftOut?: number | undefined;
+  /** Rows in which all of a view or role, or all that the service derives (`of` is its name), is null: at their times no version was served, or their requests are not in the log; missing: none. */
+  readonly rowsNull?:
+    | readonly { readonly of: string; readonly why: 'not-served' | 'not-logged'; readonly rows: number }[]
+    | undefined;
   /** Files of histories that the versions served now do not name, and the set was not made from; missing: none. */
   readonly filesLeftOut?: number | undefined;
   /** How it is divided; missing: it is not. */

@@ -3,7 +3,8 @@ import type { ExportSize, ExportSummary } from './contract.ts';
 
 /** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
 export function renderExport(summary: ExportSummary): string {
-  const { service, rows, features, featuresLeftOut = 0, out, manifest, sha256, comparison, sample, split } = summary;
+  const { service, rows, features, featuresLeftOut = 0, rowsNull = [], out, manifest, sha256 } = summary;
+  const { comparison, sample, split } = summary;
   const lines = [
     `### Training set of ${service}: done`,
     '',
@@ -24,6 +25,10 @@ export function renderExport(summary: ExportSummary): string {
   );
   if (errors.length > 0) {
     lines.push('', '**Cells that are null for an error**:', '', ...tableText(['column', 'error', 'cells'], errors));
+  }
+  if (rowsNull.length > 0) {
+    const rowsOf = rowsNull.map(({ of, why, rows: count }) => [of, why, grouped(count)]);
+    lines.push('', '**Rows that nothing was served to**:', '', ...tableText(['of', 'why', 'rows'], rowsOf));
   }
   // Of a run by a worker from before there were comparisons the field is missing.
   if (comparison == null) return lines.join('\n');
