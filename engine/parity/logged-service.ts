@@ -71,27 +71,29 @@ export async function layoutsOf(on: Queryable, views: Iterable<string>): Promise
   return (view) => layouts.get(view) ?? new Map();
 }
 
-/** What is too much is halved by the hash of the request's id. */
+/** What is too much is halved by the hash of the request's id; one request stays, however large. */
 async function sampledRecords(
   scan: ServiceScan,
   { service, maxRecords = MOST_RECORDS, maxBytes, sinceUs = -Infinity, untilUs = Infinity }: AskedRecords,
 ): Promise<{ readonly records: readonly ServedRead[]; readonly leftOut: number }> {
   let records: ServedRead[] = [];
-  let below = 2 ** 32;
+  let [smallest, below] = [2 ** 32, 2 ** 32];
   let bytes = 0;
   let leftOut = 0;
   const services = new Set([service]);
   for await (const batch of scanServedReads({ ...scan, views: new Set(), services })) {
     for (const record of batch) {
       if (record.servedAtUs < sinceUs || record.servedAtUs >= untilUs) continue;
-      if (hashOf(record.requestId) >= below) {
+      const hash = hashOf(record.requestId);
+      if (hash >= below) {
         leftOut++;
         continue;
       }
+      smallest = Math.min(smallest, hash);
       records.push(record);
       bytes += heldBytes(record);
-      while (records.length > 1 && below > 1 && (records.length > maxRecords || bytes > maxBytes)) {
-        below /= 2;
+      while (below > smallest + 1 && (records.length > maxRecords || bytes > maxBytes)) {
+        below = Math.max(below / 2, smallest + 1);
         const kept = records.filter(({ requestId }) => hashOf(requestId) < below);
         leftOut += records.length - kept.length;
         records = kept;

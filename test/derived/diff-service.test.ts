@@ -209,6 +209,9 @@ test('of a part of them: by when they were served, and by how many are to be', a
   // Requests are taken whole.
   expect([1, 4]).toContain(few.records);
   expect(few).toMatchObject({ requests: 1, isWhole: false, skipped: { 'beyond-the-sample': 5 - few.records } });
+  // One stays, however large: what was logged is not said not to be.
+  const one = await compared(second, undefined, { requests: 1, untilUs: AT_US + HOUR_US });
+  expect(one).toMatchObject({ requests: 1, records: 4, isWhole: true, differing: 3 });
   await refusal('service-not-logged', compared(second, undefined, { untilUs: AT_US }));
   const nowhere = { reader: kafka.reader, topic: `${TOPIC}-none` };
   await refusal('service-not-logged', compared(second, undefined, { scan: nowhere }));
