@@ -13,7 +13,15 @@ import {
   viewBundle,
 } from '../../engine/bundles/bundle-registry.ts';
 import { signBundle } from '../../engine/bundles/bundle-signature.ts';
-import { bundleHash } from '../../engine/bundles/view-bundle.ts';
+import { bundleHash, type ServiceBundle, type ViewBundle } from '../../engine/bundles/view-bundle.ts';
+import {
+  keepServiceBundle,
+  signedServiceBundle,
+  type SignedServiceBundle,
+  versionsLacking,
+} from '../../engine/bundles/service-bundles.ts';
+import { openServiceBundle } from '../../engine/bundles/open-service-bundle.ts';
+import { serviceVersions } from '../../engine/postgres/service-versions.ts';
 import { openBundle } from '../../engine/bundles/open-bundle.ts';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { appendEvent } from '../../engine/postgres/audit-events.ts';
@@ -100,8 +108,8 @@ function addExport(parent: Command): void {
   const command = parent
     .command('export')
     .argument(
-      '<view-or-fingerprint>',
-      'a view (what of it is served, else its newest), or a fingerprint or its beginning',
+      '<name-or-fingerprint>',
+      'a view or a service (what of it is served, else its newest), or a fingerprint of a view or its beginning',
     )
     .description('write a bundle to a file, to import it into another installation under the same fingerprint')
     .requiredOption('--out <file>', 'the file to write')
@@ -109,7 +117,7 @@ function addExport(parent: Command): void {
   withCommonOptions(command).action(
     async (named: string, options: CommonOptions & { out: string; force?: boolean }) => {
       const { env, output } = contextOf(options);
-      const { stored } = await withPool(env, (pool) => namedBundle(pool, named, env));
+      const stored = await withPool(env, (pool) => namedCode(pool, named, env));
       if (existsSync(options.out) && options.force !== true) {
         throw new MillraceError('out-exists', `${options.out} is there already`, {
           remedy: 'Name another file, or write over it: --force.',
@@ -118,7 +126,7 @@ function addExport(parent: Command): void {
       }
       writeFileSync(options.out, bundleFile(stored));
       if (output.isJson) return output.json({ out: options.out, ...contents(stored) });
-      output.line(`${options.out}: ${stored.bundle.view} ${stored.bundle.fingerprint}`);
+      output.line(`${options.out}: ${nameOf(stored.bundle)} ${stored.bundle.fingerprint}`);
     },
   );
 }
@@ -127,7 +135,9 @@ function addImport(parent: Command): void {
   const command = parent
     .command('import')
     .argument('<file>', 'as "bundle export" wrote it')
-    .description('store a bundle of another installation; what is in it is run once, to see whether it fits')
+    .description(
+      'store a bundle of another installation; what is in it is run once, to see whether it fits. Of a service it is kept with the versions of it that derive by it and have no code',
+    )
     .option('--dry-run', 'say what is in it, run nothing and store nothing');
   withCommonOptions(command).action(async (file: string, options: CommonOptions & { dryRun?: boolean }) => {
     const { env, output } = contextOf(options);
@@ -135,21 +145,24 @@ function addImport(parent: Command): void {
     if (size > MOST_FILE_BYTES) throw bundleTooLarge(file, size, MOST_FILE_BYTES);
     const received = readBundleFile(readFileSync(file, 'utf8'), env.bundleKeys);
     const key = bundleSignKey(env);
-    const stored = key === null ? received : { ...received, signature: signBundle(bundleHash(received.text), key) };
-    const { view, fingerprint } = stored.bundle;
-    const isDry = options.dryRun === true;
-    if (!isDry) await openBundle(stored.bundle, process.cwd());
+    const stored: typeof received =
+      key === null ? received : { ...received, signature: signBundle(bundleHash(received.text), key) };
+    const { bundle } = stored;
+    const [name, isDry] = [nameOf(bundle), options.dryRun === true];
+    if (!isDry) await ('service' in bundle ? openServiceBundle(bundle) : openBundle(bundle, process.cwd()));
     const isNew = await withPool(env, async (pool) => {
-      if (isDry) return !(await listBundles(pool, view)).some((row) => row.fingerprint === fingerprint);
+      if (isDry) return await isToStore(pool, bundle);
       return withTransaction(pool, async (client) => {
         const actor = actorName();
-        const stores = await storeBundle(client, stored, actor);
+        const stores = isOfService(stored)
+          ? (await keepServiceBundle(client, stored)).length > 0
+          : await storeBundle(client, stored, actor);
         const event = {
           actor,
           action: 'bundle import',
-          subject: view,
+          subject: name,
           input: { file },
-          result: { fingerprint, isNew: stores },
+          result: { fingerprint: bundle.fingerprint, isNew: stores },
         };
         if (stores) await appendEvent(client, event);
         return stores;
@@ -157,9 +170,9 @@ function addImport(parent: Command): void {
     });
     if (output.isJson) return output.json({ ...contents(stored), isNew, dryRun: isDry });
     const outcome = isNew ? (isDry ? 'would be stored' : 'stored') : 'is stored already';
-    output.line(`${view} ${fingerprint}: ${outcome}`);
-    for (const { path, text } of stored.bundle.modules) output.line(`${path}: ${count(Buffer.byteLength(text))} bytes`);
-    if (!isDry && isNew) output.note('Nothing runs by it yet.');
+    output.line(`${name} ${bundle.fingerprint}: ${outcome}`);
+    for (const { path, text } of bundle.modules) output.line(`${path}: ${count(Buffer.byteLength(text))} bytes`);
+    if (!isDry && isNew && !isOfService(stored)) output.note('Nothing runs by it yet.');
   });
 }
 
@@ -183,12 +196,41 @@ async function namedBundle(
   });
 }
 
-function contents({ bundle, signature }: SignedBundle): object {
+/** The same, of a service where no view is called so: the code that is served, else the newest. Throws MillraceError `unknown-bundle`. */
+async function namedCode(pool: pg.Pool, named: string, env: Environment): Promise<SignedBundle | SignedServiceBundle> {
+  const kept = (await serviceVersions(pool, named)).filter(({ hasCode }) => hasCode);
+  const version = kept.find(({ missing }) => missing.length === 0) ?? kept[0];
+  if (version === undefined || (await listBundles(pool, named)).length > 0)
+    return (await namedBundle(pool, named, env)).stored;
+  const code = await signedServiceBundle(pool, named, version.version, env.bundleKeys);
+  return code ?? (await namedBundle(pool, named, env)).stored;
+}
+
+async function isToStore(pool: pg.Pool, bundle: ViewBundle | ServiceBundle): Promise<boolean> {
+  if ('service' in bundle) return (await versionsLacking(pool, bundle)).length > 0;
+  return !(await listBundles(pool, bundle.view)).some(({ fingerprint }) => fingerprint === bundle.fingerprint);
+}
+
+function isOfService(stored: SignedBundle | SignedServiceBundle): stored is SignedServiceBundle {
+  return 'service' in stored.bundle;
+}
+
+function nameOf(bundle: ViewBundle | ServiceBundle): string {
+  return 'service' in bundle ? bundle.service : bundle.view;
+}
+
+function contents({ bundle, signature }: SignedBundle | SignedServiceBundle): object {
+  const own =
+    'service' in bundle
+      ? { service: bundle.service, derived: bundle.declared.derived.map(({ name }) => name) }
+      : {
+          view: bundle.view,
+          semantics: bundle.semantics,
+          features: bundle.declared.layout.features.map(({ name }) => name),
+        };
   return {
-    view: bundle.view,
+    ...own,
     fingerprint: bundle.fingerprint,
-    semantics: bundle.semantics,
-    features: bundle.declared.layout.features.map(({ name }) => name),
     packages: bundle.packages.names,
     modules: bundle.modules.map(({ path, text }) => ({ path, bytes: Buffer.byteLength(text) })),
     keyId: signature?.keyId ?? null,

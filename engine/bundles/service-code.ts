@@ -77,7 +77,7 @@ function codeNotKept(service: string, version: number): MillraceError {
     `service "${service}": the code of what its version ${version} derives was not kept`,
     {
       remedy:
-        'Apply the definitions it is of again ("millrace apply"): the newest version gets its code then. What its views serve can be read without.',
+        'Apply the definitions it is of again ("millrace apply"): the newest version gets its code then; or bring the code from where it was kept ("millrace bundle import"). What its views serve can be read without.',
       httpStatus: 409,
       details: { service, version },
     },

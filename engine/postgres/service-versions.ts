@@ -158,6 +158,22 @@ async function listed(on: Queryable, where: SqlText, limit: SqlText = sqlText``)
   }));
 }
 
+/** Keeps code with versions of a service that have none. Only the owner's role may. */
+export async function keepServiceCode(
+  on: Queryable,
+  service: string,
+  lacking: readonly number[],
+  kept: KeptCode,
+): Promise<void> {
+  const code = codeColumns(kept);
+  await runSql(
+    on,
+    sqlText`
+    UPDATE ${CATALOG}.service_version SET bundle = ${code.bundle}, sha256 = ${code.sha256}, key_id = ${code.keyId}, signature = ${code.signature}
+    WHERE service = ${service} AND version = ANY(${lacking}::int[]) AND bundle IS NULL`,
+  );
+}
+
 /** The code that is kept of a version; null where there is no such version, or none of it. Its hash and signature are the caller's to check. */
 export async function serviceCode(on: Queryable, service: string, version: number): Promise<KeptCode | null> {
   interface Row {

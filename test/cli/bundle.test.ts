@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { applyDefinitions } from '../../engine/bundles/apply-definitions.ts';
 import { storeBundle, unsigned } from '../../engine/bundles/bundle-registry.ts';
 import { bundleKeyId, signBundle } from '../../engine/bundles/bundle-signature.ts';
 import { makeBundle } from '../../engine/bundles/make-bundle.ts';
@@ -146,4 +147,46 @@ it('what was tampered with, is not signed by a key that is trusted, or is no bun
   const ownOnly = own.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   expect(await bundle(to, ['show', 'promoted'], { MILLRACE_BUNDLE_KEYS: ownOnly })).toMatchObject({ exitCode: 0 });
   expect(statSync(file).size).toBe(Buffer.byteLength(whole));
+});
+
+it('the code of what a service derives is taken to versions of it that have none, and to no others', async () => {
+  const model = (n: number): string =>
+    text.replaceAll('promoted', 'seen').replace("'zod'; import { entity,", "'zod'; import { entity, featureService,") +
+    `export const model = featureService('model', { views: [view], derived: (d) => ({ more: d.int(({ seen }) => (seen.total ?? 0) + ${n}) }) });`;
+  const applied = async (on: OwnDatabase, n: number): Promise<void> => {
+    const definitions = await compileDefinitions(await importDefinitions(writeProject({ 'index.ts': model(n) })));
+    await applyDefinitions({ pool: on.pool, definitions, actor: 'ana@laptop' });
+  };
+  const kept = async (on: OwnDatabase): Promise<(string | null)[]> => {
+    const { rows } = await on.pool.query<{ code: string | null }>(
+      `SELECT convert_from(bundle, 'UTF8') AS code FROM millrace_catalog.service_version ORDER BY version`,
+    );
+    return rows.map(({ code }) => code);
+  };
+  await applied(from, 1);
+  const [code] = await kept(from);
+  const out = join(folder, 'model.bundle');
+  const exported = await bundle(from, ['export', 'model', '--out', out, '--json']);
+  expect(JSON.parse(exported.stdout)).toMatchObject({ service: 'model', derived: ['more'] });
+  const unknown = await bundle(to, ['import', out, '--json']);
+  expect(unknown).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('unknown-version') });
+  // As versions from before code was kept are.
+  for (const n of [1, 2]) await applied(to, n);
+  await to.pool.query(
+    'UPDATE millrace_catalog.service_version SET bundle = NULL, sha256 = NULL, key_id = NULL, signature = NULL',
+  );
+  const dry = await bundle(to, ['import', out, '--dry-run', '--json']);
+  expect(JSON.parse(dry.stdout)).toMatchObject({ service: 'model', isNew: true, dryRun: true });
+  expect(await kept(to)).toEqual([null, null]);
+  expect(await bundle(to, ['import', out])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(': stored') });
+  expect(await kept(to)).toEqual([code, null]);
+  expect((await bundle(to, ['import', out])).stdout).toContain('is stored already');
+  expect(await auditEvents(to.pool, { subject: 'model', limit: 3 })).toMatchObject([
+    { actor: 'ben', action: 'bundle import', result: { isNew: true } },
+    { action: 'apply' },
+    { action: 'apply' },
+  ]);
+  writeFileSync(out, readFileSync(out, 'utf8').replace('+ 1', '+ 3'));
+  const torn = await bundle(to, ['import', out, '--json']);
+  expect(torn).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('bundle-tampered') });
 });
