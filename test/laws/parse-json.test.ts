@@ -8,17 +8,26 @@ it('keys that are an escape are not taken for one met before that ends with a ba
   expect(texts.map((text) => Object.keys(parseJson(text) as object)[1])).toEqual(['\\', '"', '\n', 'A']);
 });
 
+/** JSON has no negative zero. */
+function written(value: unknown): unknown {
+  if (Object.is(value, -0)) return 0;
+  if (Array.isArray(value)) return value.map(written);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, written(of)]));
+}
+
 it('reads what JSON.stringify wrote', () => {
+  const values = fc.jsonValue({ maxDepth: 4 }).map(written);
   const keys = fc.oneof(
     fc.string(),
     fc.constantFrom('\\', '"', '\n', 'a\\', 'a"', '__proto__', '[{,:}]', ' ', '\u{1F600}'),
   );
   fc.assert(
-    fc.property(fc.jsonValue({ maxDepth: 4 }), fc.array(fc.tuple(keys, fc.jsonValue())), (value, entries) => {
+    fc.property(values, fc.array(fc.tuple(keys, values)), (value, entries) => {
       const tree = [value, Object.fromEntries(entries)];
       for (const space of [0, 2]) {
         const parsed = parseJson(JSON.stringify(tree, null, space)) as typeof tree;
-        expect(parsed).toEqual(JSON.parse(JSON.stringify([value, null])).with(1, tree[1]));
+        expect(parsed).toEqual(tree);
         // One by one: what compares them may read no property called `__proto__`.
         expect(Object.entries(parsed[1]!)).toEqual(Object.entries(tree[1]!));
       }
