@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { announceModel } from '../../engine/models/announce-model.ts';
 import { healModels } from '../../engine/models/heal-models.ts';
-import { modelAlias, modelName } from '../../engine/models/model-name.ts';
+import { modelName } from '../../engine/models/model-name.ts';
 import { type AliasMoved, pointAlias, rollbackModel } from '../../engine/models/steer-models.ts';
 import { MODEL_ALIASES, type ModelAlias } from '../../engine/postgres/model-versions.ts';
 import { systemClock } from '../../engine/values/clock.ts';
@@ -23,16 +23,16 @@ function addAlias(parent: Command): void {
   const command = parent
     .command('alias')
     .argument('<name>')
-    .argument('<alias>', MODEL_ALIASES.join(' or '))
+    .addArgument(new Argument('<alias>', 'which').choices([...MODEL_ALIASES]))
     .argument('<version>', 'the version it is to stand for', versionOf)
     .description('let champion or challenger stand for another version; applications have it within a second')
     .option('--ahead', 'although its features are not served yet: applications keep what they have until they are');
   withCommonOptions(command).action(
-    async (name: string, alias: string, version: number, options: CommonOptions & { readonly ahead?: boolean }) => {
+    async (name: string, alias: ModelAlias, version: number, options: CommonOptions & { readonly ahead?: boolean }) => {
       const { env, output } = contextOf(options);
       const asked = {
         model: modelName(name),
-        alias: modelAlias(alias),
+        alias,
         version,
         ahead: options.ahead,
         actor: actorName(),

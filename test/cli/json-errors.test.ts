@@ -18,7 +18,7 @@ function commandLines(command: Command, path: readonly string[] = []): string[][
   if (command.commands.length > 0) return command.commands.flatMap((one) => commandLines(one, [...path, one.name()]));
   const given = command.registeredArguments
     .filter(({ required }) => required)
-    .map((argument) => argument.argChoices?.[0] ?? 'k=1');
+    .map((argument) => argument.argChoices?.[0] ?? (argument.name() === 'version' ? '1' : 'k=1'));
   const options = command.options
     .filter(({ mandatory }) => mandatory)
     .flatMap(({ long, argChoices }) => [long!, argChoices?.[0] ?? (long === '--scope' ? 'read:x' : '1')]);
