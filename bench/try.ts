@@ -1,5 +1,5 @@
 /**
- * `millrace try` on the flights of the example, as a whole process: 50,000 labels with plots, and a view without labels. No baseline: what it takes beside
+ * `millrace try` on the flights of the example, as a whole process: of 50,000 labels those that it takes, with plots, and a view without labels. No baseline: what it takes beside
  * the export's own reading is what it measures. Prints one JSON object. Usage: node bench/try.ts [rounds, default 3]
  */
 import { spawn } from 'node:child_process';

@@ -40,7 +40,7 @@ export function addTryCommand(program: Command): void {
   )
     .option(
       '--sample <size>',
-      'rows, as 5000, or the share of the entities, as 0.1 or 1 (default: 200,000 rows of a spine, 20,000 of events)',
+      'rows, as 5000, or the share of the entities, as 0.1 or 1 (default: 20,000 rows)',
       sampleSize,
     )
     .option('--html <file>', 'also write it as one page with plots');

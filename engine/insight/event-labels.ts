@@ -10,8 +10,6 @@ import type { ViewsLog } from '../training/view-logs.ts';
 import type { SampleSize } from './label-sample.ts';
 import { SampledTimes } from './sampled-times.ts';
 
-/** Where nothing is said. */
-export const EVENT_ROWS = 20_000;
 /** So many times each, where there are so many events. */
 const TIMES_EACH = 4;
 /** However much is asked for. */

@@ -21,7 +21,7 @@ import { LEAST_EXPORT_MEMORY, SweepMemory } from '../training/sweep-memory.ts';
 import type { ReadingOptions } from '../training/training-types.ts';
 import { type ViewsLog, viewLogs } from '../training/view-logs.ts';
 import { formatDateTime } from '../values/iso-time.ts';
-import { EVENT_ROWS, stageEventLabels } from './event-labels.ts';
+import { stageEventLabels } from './event-labels.ts';
 import { type Label, labelledRows } from './label-kind.ts';
 import { LabelSample } from './label-sample.ts';
 import { measureTable } from './measure-table.ts';
@@ -29,7 +29,7 @@ import { labelColumn, readLabel } from './read-label.ts';
 import { numberRows } from './row-columns.ts';
 import { refuseNothing, refuseWithoutHistory } from './try-faults.ts';
 import { notesOf } from './try-notes.ts';
-import { SPINE_ROWS, type TryOptions } from './try-options.ts';
+import { TRY_ROWS, type TryOptions } from './try-options.ts';
 import type { TriedFeature, TriedLabel, TriedRows, TriedBlock, TryReport } from './try-report.ts';
 
 /**
@@ -166,7 +166,7 @@ class Trial {
   }
 
   async #stage(logs: readonly ViewsLog[]): Promise<StagedRows> {
-    const { spine, label, sample, clock, onProgress } = this.#options;
+    const { spine, label, sample: size = { rows: TRY_ROWS }, clock, onProgress } = this.#options;
     const [duckdb, signal] = [this.#duckdb, this.#signal];
     if (spine === undefined) {
       const of = await stageEventLabels({
@@ -174,13 +174,12 @@ class Trial {
         logs,
         places: this.#places,
         listings: listingsOfProcess(clock),
-        size: sample ?? { rows: EVENT_ROWS },
+        size,
         signal,
         onProgress: (rows, totalRows) => onProgress?.({ phase: 'events', rows, totalRows }),
       });
       return { rows: of.rows, of: { kind: 'events', ...of }, label: null, prepared: null, lacking: null };
     }
-    const size = sample ?? { rows: SPINE_ROWS };
     const taken = new LabelSample('rows' in size ? size.rows : Number.POSITIVE_INFINITY);
     const reading = 'share' in size && size.share < 1 ? { ...this.#reading, sample: size.share } : this.#reading;
     checkShare('sample', reading.sample);
