@@ -1,8 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { tryLock } from '../../stack/pid-lock.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 const OURS =
@@ -146,10 +149,22 @@ export function temporaryFolder(): { readonly path: string; readonly remove: () 
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
-/** Builds and packs the clone as a release would be. */
+async function packing(): Promise<{ release(): void }> {
+  const path = join(tmpdir(), `millrace-pack-${createHash('sha256').update(ROOT).digest('hex').slice(0, 16)}.lock`);
+  for (;;) {
+    const lock = tryLock(path);
+    if (lock.acquired) return lock;
+    await delay(100);
+  }
+}
+
+/** Builds and packs the clone as a release would be. One at a time: each build begins with taking away what the one before made. */
 export async function pack(folder: string): Promise<Packed> {
   const clone = new UserFolder(ROOT);
-  const { status, stdout, stderr } = await clone.run('npm', ['pack', '--json', '--pack-destination', folder]);
+  const lock = await packing();
+  const { status, stdout, stderr } = await clone
+    .run('npm', ['pack', '--json', '--pack-destination', folder])
+    .finally(() => lock.release());
   if (status !== 0) throw new Error(`npm pack failed:\n${stdout}${stderr}`);
   // What the build says stands before it.
   const [told] = JSON.parse(stdout.slice(stdout.search(/^\[/m))) as [
