@@ -5,6 +5,7 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { type Reading, refusal } from '../values/convert.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
+import type { Spelling } from '../values/spelling.ts';
 import { textReading } from '../values/text-reading.ts';
 import { typedReading } from '../values/typed-reading.ts';
 import type { ReportFault } from './definition-fault.ts';
@@ -45,6 +46,12 @@ export function readRequestFields(
 /** How the values of a request come in: as TypeScript has them, as JSON does, or as text, where an empty one is null of a field that may be. */
 export type RequestDoor = 'typescript' | 'json' | 'text';
 
+const READING_AT: Readonly<Record<RequestDoor, (type: ScalarType, spelling: Spelling) => Reading>> = {
+  typescript: rowValueReading,
+  json: typedReading,
+  text: textReading,
+};
+
 type Refuse = (field: string, what: string) => MillraceError;
 type FieldRead = (given: Readonly<Record<string, unknown>>, refuse: Refuse) => unknown;
 
@@ -79,7 +86,7 @@ function fieldReader({ spec, accepts, expected, spelling }: FieldPlan, door: Req
   const { name, nullable, optional } = spec;
   const type = spec.type as ScalarType;
   const reading: Reading = {
-    ...(door === 'typescript' ? rowValueReading(type) : (door === 'text' ? textReading : typedReading)(type, spelling)),
+    ...READING_AT[door](type, spelling),
     expected: `${expected}${nullable ? ' or null' : ''}`,
   };
   const nothing = door === 'text' ? '' : null;
