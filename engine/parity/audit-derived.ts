@@ -14,8 +14,8 @@ import type { UnnumberedDifference } from './diagnose-entity.ts';
 import { layoutsOf, loggedService, type ServiceScan } from './logged-service.ts';
 import { OTHER_DEFINITION, type Skipped, skip } from './served-sample.ts';
 
-/** Versions of a service tried for what a client derived without saying by which code. */
-const MOST_VERSIONS = 5;
+/** Versions of a service tried for what a client derived without saying by which code: what was imported stays in memory. */
+const MOST_VERSIONS = 50;
 
 /** What bounds it, and who is told. */
 export interface DerivedAuditBounds {
@@ -88,30 +88,39 @@ async function auditService(run: Run, service: string, known: readonly ServiceVe
   }
 }
 
-/** What the code gives that a record says; of one that says none, that of the newest version that gives the very same, else of the newest. */
+/**
+ * What the code gives that a record says; of one that says none, that of the newest version that gives the very same. Where none does it is that of the newest,
+ * once all were tried.
+ */
 async function recomputed(
   codes: ServiceCodes,
   record: ServedRead,
   reads: readonly ServedRead[],
 ): Promise<RecomputedRecord | string> {
   let closest: RecomputedRecord | string = OTHER_DEFINITION;
-  for (const code of await codes.of(record.fingerprint)) {
+  let isAll = true;
+  for await (const code of codes.of(record.fingerprint)) {
+    if (code === null) {
+      isAll = false;
+      continue;
+    }
     const found = code.recompute(record, reads);
     const isEqual =
       typeof found !== 'string' && found.expected.every((cell, index) => Object.is(cell, found.received[index]));
     if (isEqual) return found;
     if (typeof closest === 'string') closest = found;
   }
-  return closest;
+  return isAll ? closest : OTHER_DEFINITION;
 }
 
-/** The code of a service's versions, each asked for once. */
+/** The code of a service's versions, each asked for once, and only where those before it do not do. */
 class ServiceCodes {
   readonly #service: string;
   readonly #versions: readonly ServiceVersion[];
   readonly #code: ServiceCode;
   readonly #layoutsOf: LayoutsOf;
-  readonly #known = new Map<string, Promise<readonly DerivedRecords[]>>();
+  readonly #asked = new Map<string, readonly ServiceVersion[]>();
+  readonly #known = new Map<number, DerivedRecords | null>();
 
   constructor(service: string, known: readonly ServiceVersion[], code: ServiceCode, layoutsOf: LayoutsOf) {
     this.#service = service;
@@ -120,24 +129,30 @@ class ServiceCodes {
     this.#layoutsOf = layoutsOf;
   }
 
-  /** By what a record says that it was derived by; empty: nothing. None where it is not kept. */
-  of(tag: string): Promise<readonly DerivedRecords[]> {
-    let found = this.#known.get(tag);
-    if (found === undefined) this.#known.set(tag, (found = this.#load(tag)));
-    return found;
+  /** By what a record says that it was derived by, newest first; empty: nothing. Null stands for what it may be and is not to be had. */
+  async *of(tag: string): AsyncGenerator<DerivedRecords | null> {
+    const asked = this.#versionsBy(tag);
+    for (const version of asked.slice(0, MOST_VERSIONS)) yield await this.#recordsOf(version);
+    if (asked.length > MOST_VERSIONS) yield null;
   }
 
-  async #load(tag: string): Promise<readonly DerivedRecords[]> {
-    const asked =
-      tag === ''
-        ? this.#versions.slice(0, MOST_VERSIONS)
-        : this.#versions.filter((version) => isDerivedBy(version, tag)).slice(0, 1);
-    const codes: DerivedRecords[] = [];
-    for (const version of asked) {
-      const code = await this.#atHand(version);
-      if (code !== null) codes.push(new DerivedRecords(this.#service, code, this.#layoutsOf));
+  #versionsBy(tag: string): readonly ServiceVersion[] {
+    let asked = this.#asked.get(tag);
+    if (asked === undefined) {
+      asked = tag === '' ? this.#versions : this.#versions.filter((version) => isDerivedBy(version, tag)).slice(0, 1);
+      this.#asked.set(tag, asked);
     }
-    return codes;
+    return asked;
+  }
+
+  async #recordsOf(version: ServiceVersion): Promise<DerivedRecords | null> {
+    let found = this.#known.get(version.version);
+    if (found === undefined) {
+      const code = await this.#atHand(version);
+      found = code && new DerivedRecords(this.#service, code, this.#layoutsOf);
+      this.#known.set(version.version, found);
+    }
+    return found;
   }
 
   async #atHand(version: ServiceVersion): Promise<DerivedCode | null> {

@@ -116,6 +116,14 @@ test('what a client derived names no code: any version of the service may have g
   expect(await audit()).toMatchObject({ verdict: 'equal', reads: before.reads + 3, skipped: {} });
 });
 
+test('what a client of long ago derived is right by the version it is of, however many came since', async () => {
+  const records = await served('old', [entry('LAS', 'LAS', 12)]);
+  for (let factor = 2; factor < 8; factor++) await apply(await definitionsOf(`({ from }) => from.n_1d * ${factor}`));
+  const before = await audit();
+  logged(records, () => ({ fingerprint: '' }));
+  expect(await audit()).toMatchObject({ verdict: 'equal', reads: before.reads + 3, skipped: {} });
+});
+
 test('a version of the service is held to its own code, whatever came after it', async () => {
   later = await definitionsOf('({ to }) => to.n_1d * 1000');
   await apply(later);
