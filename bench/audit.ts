@@ -128,6 +128,7 @@ function prepare(phase: Phase, events: number): Promise<void> {
         logId: 'bench',
         sample: 1,
         maxBuffered: READS,
+        maxBufferedBytes: Infinity,
       });
       const perStretch = Math.ceil(READS / (STRETCHES + 1));
       let served = 0;

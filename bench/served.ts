@@ -77,6 +77,7 @@ async function offerMicros(sample: number): Promise<number> {
     logId: 'log',
     sample,
     maxBuffered: 1_000_000,
+    maxBufferedBytes: Infinity,
   });
   const mean = micros(200_000, (n) => log.offer('request', null, [reads[n % 1_000]!], [keys[n % 1_000]!]));
   await log.close();

@@ -39,6 +39,7 @@ export async function startServing(options: ServingSideOptions): Promise<Serving
     logId: randomUUID(),
     sample: 1,
     maxBuffered: MOST_BUFFERED,
+    maxBufferedBytes: 1024 ** 3,
     retryForMs: 300_000,
     ownsWriter: true,
   });

@@ -20,7 +20,7 @@ export type ServingLogSettings = ServingLogPlace & {
   readonly clock?: Clock | undefined;
   /** Default: random. */
   readonly newId?: (() => string) | undefined;
-} & Pick<ServingLogOptions, 'maxBuffered' | 'flushMs' | 'retryForMs' | 'closeForMs' | 'onDrop'>;
+} & Pick<ServingLogOptions, 'maxBuffered' | 'maxBufferedBytes' | 'flushMs' | 'retryForMs' | 'closeForMs' | 'onDrop'>;
 
 /** A writer, which stays the caller's to close, or a Kafka to open one to. */
 export type ServingLogPlace =
@@ -49,7 +49,7 @@ export function createServingLog(settings: ServingLogSettings): ServingLog {
       remedy: 'Use letters, digits, ".", "_" and "-".',
     });
   }
-  const { maxBuffered, flushMs, retryForMs, closeForMs, onDrop } = settings;
+  const { maxBuffered, maxBufferedBytes, flushMs, retryForMs, closeForMs, onDrop } = settings;
   const bySample = new Map(Object.entries(services));
   const own = 'kafka' in settings;
   return new ServingLog({
@@ -63,6 +63,7 @@ export function createServingLog(settings: ServingLogSettings): ServingLog {
     sample,
     sampleOf: (service) => bySample.get(service),
     maxBuffered,
+    maxBufferedBytes,
     flushMs,
     retryForMs,
     closeForMs,

@@ -32,6 +32,8 @@ export interface ServingLogOptions {
   readonly sampleOf?: ((service: string) => number | undefined) | undefined;
   /** Reads held at most. Default 10,000. */
   readonly maxBuffered?: number | undefined;
+  /** What the reads held may take of the heap, bytes, about; one is held however large it is. Default 64 MiB. */
+  readonly maxBufferedBytes?: number | undefined;
   /** How long a read waits for others to be sent with. Default 250 ms. */
   readonly flushMs?: number | undefined;
   /** How long sending the same reads is tried again where Kafka is away. Default 60 s. */
@@ -46,6 +48,10 @@ export interface ServingLogOptions {
 
 export const DEFAULT_SAMPLE = 0.01;
 
+const MOST_HELD_BYTES = 64 * 1024 * 1024;
+/** A waiting read beside its texts. */
+const OBJECT_BYTES = 320;
+
 /** Reads per send; their bytes are those that one may have. */
 const SEND_READS = 1_000;
 const FIRST_PAUSE_MS = 100;
@@ -55,6 +61,25 @@ const REFUSED_PAUSE_MS = 1_000;
 
 interface Waiting extends OfferedRead {
   readonly readKey: string;
+  /** What it takes of the heap, about. */
+  readonly bytes: number;
+}
+
+/** Texts, lists and maps, and what a caller gave, have no bound. */
+function heldBytes({ read, asked }: Pick<OfferedRead, 'read' | 'asked'>, readKey: string): number {
+  let letters = readKey.length;
+  const { values } = read;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (typeof value === 'string') letters += value.length;
+  }
+  if (asked !== undefined) {
+    for (const { name } of asked.of.request) {
+      const value = asked.request[name];
+      if (typeof value === 'string') letters += value.length;
+    }
+  }
+  return OBJECT_BYTES + 2 * letters;
 }
 
 /** What a service derived, as a read is told of. */
@@ -78,11 +103,13 @@ export class ServingLog {
   readonly #options: ServingLogOptions;
   readonly #sample: number;
   readonly #maxBuffered: number;
+  readonly #maxBufferedBytes: number;
   readonly #encoder = new ReadEncoder();
   readonly #dropped: Record<DropReason, number> = { 'buffer-full': 0, 'too-large': 0, 'send-failed': 0, closed: 0 };
   #untold = 0;
   #waiting: Waiting[] = [];
   #buffered = 0;
+  #bufferedBytes = 0;
   #logged = 0;
   #offered = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -97,6 +124,7 @@ export class ServingLog {
     this.#options = options;
     this.#sample = options.sample ?? DEFAULT_SAMPLE;
     this.#maxBuffered = options.maxBuffered ?? 10_000;
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? MOST_HELD_BYTES;
   }
 
   /**
@@ -152,19 +180,29 @@ export class ServingLog {
   }
 
   /** Whether the read is in the sample: then it waits, or is counted as dropped. */
-  #offer(sample: number, offered: Omit<Waiting, 'readId' | 'readKey'>): boolean {
+  #offer(sample: number, offered: Omit<OfferedRead, 'readId'>): boolean {
     const readKey = readKeyText(offered.read.view, keyText(offered.key));
     if (!isSampled(readKey, sample)) return false;
-    if (this.#closing !== null) this.#dropped.closed++;
-    else if (this.#buffered >= this.#maxBuffered) {
+    if (this.#closing !== null) {
+      this.#dropped.closed++;
+      return true;
+    }
+    const bytes = heldBytes(offered, readKey);
+    if (!this.#hasRoom(bytes)) {
       this.#dropped['buffer-full']++;
       this.#untold++;
-    } else {
-      const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
-      this.#waiting.push({ readId, ...offered, readKey });
-      this.#buffered++;
+      return true;
     }
+    const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
+    this.#waiting.push({ readId, ...offered, readKey, bytes });
+    this.#buffered++;
+    this.#bufferedBytes += bytes;
     return true;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    if (this.#buffered >= this.#maxBuffered) return false;
+    return this.#buffered === 0 || this.#bufferedBytes + bytes <= this.#maxBufferedBytes;
   }
 
   get figures(): ServingLogFigures {
@@ -189,7 +227,7 @@ export class ServingLog {
   #abandon(): void {
     this.#abandoned = true;
     this.#waiting = [];
-    this.#drop('send-failed', this.#buffered, undefined);
+    this.#drop('send-failed', this.#buffered, this.#bufferedBytes, undefined);
     this.#stopWaiting?.();
     this.#endPause?.();
   }
@@ -219,15 +257,18 @@ export class ServingLog {
       while (from < reads.length && !this.#abandoned) {
         const records: RecordToWrite[] = [];
         let bytes = 0;
+        let heldOf = 0;
         for (; from < reads.length && records.length < SEND_READS; from++) {
-          const record = this.#record(reads[from]!);
+          const read = reads[from]!;
+          const record = this.#record(read);
           if (record === null) continue;
           const size = record.value.length + (record.key?.length ?? 0);
           if (bytes + size > MOST_RECORD_BYTES) break;
           bytes += size;
+          heldOf += read.bytes;
           records.push(record);
         }
-        if (records.length > 0) await this.#send(records);
+        if (records.length > 0) await this.#send(records, heldOf);
       }
       this.#tellFull();
     } while (this.#waiting.length >= SEND_READS || (this.#closing !== null && this.#waiting.length > 0));
@@ -241,19 +282,19 @@ export class ServingLog {
       const key = Buffer.from(waiting.readKey);
       const value = Buffer.from(this.#encoder.encode(waiting));
       if (key.length + value.length > MOST_RECORD_BYTES) {
-        this.#drop('too-large', 1, undefined);
+        this.#drop('too-large', 1, waiting.bytes, undefined);
         return null;
       }
       return { key, value, timestampMs: Math.floor(waiting.servedAtUs / 1000) };
     } catch (error) {
       // A fault of our own; serving goes on without its log.
-      this.#drop('send-failed', 1, error);
+      this.#drop('send-failed', 1, waiting.bytes, error);
       return null;
     }
   }
 
   /** Sends until it is acknowledged, trying again while Kafka is away; the same bytes each time, so that readers know a resent read. */
-  async #send(records: readonly RecordToWrite[]): Promise<void> {
+  async #send(records: readonly RecordToWrite[], heldOf: number): Promise<void> {
     const { clock, topic, writer, retryForMs = 60_000 } = this.#options;
     const startedMs = clock.monotonicMs();
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
@@ -263,6 +304,7 @@ export class ServingLog {
         if (this.#abandoned) return;
         this.#logged += records.length;
         this.#buffered -= records.length;
+        this.#bufferedBytes -= heldOf;
         return;
       } catch (error) {
         failure = error;
@@ -271,7 +313,7 @@ export class ServingLog {
       this.#tellFull();
       const mayHelp = isMillraceError(failure) && failure.retryable;
       const again = mayHelp && clock.monotonicMs() - startedMs < retryForMs;
-      if (!again) this.#drop('send-failed', records.length, failure);
+      if (!again) this.#drop('send-failed', records.length, heldOf, failure);
       // Also where it is of no use to try the same again: the next reads would only meet the same, at the cluster's expense.
       if (again || this.#closing === null) await this.#pause(again ? pauseMs : REFUSED_PAUSE_MS);
       if (!again || this.#abandoned) return;
@@ -299,10 +341,11 @@ export class ServingLog {
     this.#endPause = null;
   }
 
-  #drop(reason: DropReason, reads: number, cause: unknown): void {
+  #drop(reason: DropReason, reads: number, heldOf: number, cause: unknown): void {
     if (reads === 0) return;
     this.#dropped[reason] += reads;
     this.#buffered -= reads;
+    this.#bufferedBytes -= heldOf;
     this.#options.onDrop?.(reason, reads, cause);
   }
 

@@ -155,6 +155,18 @@ describe('the record of a service', () => {
     expect(reads.map(({ view }) => view)).toEqual(['traffic', 'traffic']);
     expect(log.figures).toMatchObject({ logged: 2, dropped: { 'too-large': 1 }, buffered: 0 });
   });
+
+  test('counts what the caller gave as what is held of the heap', async () => {
+    const { reads, log } = await written(
+      (to) => {
+        for (const id of ['one', 'two'])
+          to.offerService(id, serviceToLog(model), [entry(['a', 'b'], { note: 'x'.repeat(3_000) }, derived)]);
+      },
+      { maxBufferedBytes: 10_000 },
+    );
+    expect(reads.filter(({ view }) => view === 'model').map(({ requestId }) => requestId)).toEqual(['one']);
+    expect(log.figures).toMatchObject({ logged: 5, dropped: { 'buffer-full': 1 }, buffered: 0 });
+  });
 });
 
 describe('what is read of it', () => {

@@ -176,6 +176,29 @@ describe('offer', () => {
     expect(written()).toEqual([]);
   });
 
+  test('drops what would take more of the heap than it may, whatever the number of reads, and has room again for each that has gone', async () => {
+    const { log, offer, writer, written } = opened({ maxBufferedBytes: 20_000 });
+    const note = 'x'.repeat(4_000);
+    writer.script = ['taken', 'refused', 'taken'];
+    for (const round of [1, 2, 3]) {
+      for (let n = 0; n < 4; n++) offer(`e${round}-${n}`, note);
+      expect(log.figures).toMatchObject({ dropped: { 'buffer-full': 2 * round }, buffered: 2 });
+      await eventually(() => expect(log.figures.buffered).toBe(0));
+    }
+    // Alone any is held, until no record can hold it.
+    offer('alone', 'x'.repeat(1_000_000));
+    await eventually(() => expect(log.figures.dropped['too-large']).toBe(1));
+    offer('e4-0', note);
+    offer('e4-1', note);
+    await log.close();
+    expect(written().map(({ entity }) => entity)).toEqual(['e1-0', 'e1-1', 'e3-0', 'e3-1', 'e4-0', 'e4-1']);
+    expect(log.figures).toEqual({
+      logged: 6,
+      dropped: { ...nothingDropped, 'buffer-full': 6, 'send-failed': 2, 'too-large': 1 },
+      buffered: 0,
+    });
+  });
+
   test('drops a read that no record can hold', async () => {
     const { log, offer, drops, written } = opened();
     offer('a', 'short');
