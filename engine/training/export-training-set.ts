@@ -281,7 +281,7 @@ class TrainingExport {
     // What was committed is pinned before the cuts are taken: no commit is beyond them.
     const isServed = mode === 'as-served' || compare;
     const derives = derivesRows(this.#options, null);
-    const servicePlan = isServed && derives ? await planServedService(context, spine.given) : null;
+    const servicePlan = isServed && derives ? await planServedService(context, spine) : null;
     const plans = isServed ? await planServed(context, servicePlan?.alsoRead) : [];
     const logs = mode === 'event-time' || compare ? await viewLogs(context) : [];
     const cuts = new Map(logs.map(({ source, cut }) => [source.name, cut]));

@@ -3,7 +3,8 @@ import { type DerivedCode, derivedCodeOf } from '../define/derived-code.ts';
 import { isCodeNotAtHand } from '../define/known-code.ts';
 import { blockText, columnsByKey } from '../define/service-blocks.ts';
 import type { FeatureLayout } from '../define/view-layout.ts';
-import { MillraceError } from '../errors/millrace-error.ts';
+import type { DuckDb } from '../duckdb/duckdb.ts';
+import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { isDerivedBy, type ServiceVersion, serviceVersions } from '../postgres/service-versions.ts';
 import { versions } from '../postgres/view-versions.ts';
 import { canonicalJson } from '../values/canonical-json.ts';
@@ -11,11 +12,14 @@ import { formatDateTime } from '../values/iso-time.ts';
 import { derivedBlock } from './feature-columns.ts';
 import { derivedLayout } from '../served/service-to-log.ts';
 import type { LabelColumn } from './label-columns.ts';
+import type { PreparedSpine } from './prepare-spine.ts';
 import { type PublishedTime, publishedTimes } from './published-times.ts';
 import type { ReadContext } from './reading.ts';
 import { lackingFeatures } from './served-definitions.ts';
 import { databaseNow, labelsWithin, poolOf } from './served-plan.ts';
 import { serviceTimes } from './service-times.ts';
+import { READ_TABLE } from './spine-columns.ts';
+import { LABELS_TABLE, type TimeRange } from './spine-labels.ts';
 import type { ManifestServedService, ManifestServiceVersion } from './training-types.ts';
 
 /** One version of a service that label rows fall to, with what it derived by; null: nothing. */
@@ -40,12 +44,12 @@ interface Unrunnable {
 /**
  * Finds which version of the service was served at the labels' times, with its own code.
  *
- * @param given what the spine has of requests
+ * @param spine what it has of requests, and what else
  * @throws MillraceError `definition-changed` where a version's code is not to be had, or saw what is not there now; `training-set-changed`
  */
 export async function planServedService(
   context: ReadContext,
-  given: readonly LabelColumn[],
+  spine: Pick<PreparedSpine, 'given' | 'columns'>,
 ): Promise<ServedServicePlan> {
   const { options } = context;
   const { service } = options;
@@ -57,7 +61,10 @@ export async function planServedService(
   const unrunnable: Unrunnable[] = [];
   for (const { of, ...version } of times) {
     const code = await codeOf(context, of);
-    const reason = typeof code === 'string' ? code : code && misfit(service.blocks, code, given);
+    const reason =
+      typeof code === 'string'
+        ? code
+        : code && (blockMisfit(service.blocks, code) ?? (await requestMisfit(context, code, spine, version)));
     if (typeof code === 'string' || reason !== null) {
       unrunnable.push({ version, reason: String(reason) });
       continue;
@@ -129,19 +136,45 @@ async function codeOf({ options }: ReadContext, version: ServiceVersion): Promis
   return serviceCode === undefined ? 'its code is not at hand' : 'its code was not kept';
 }
 
-/** What of that which functions saw is not there now; null: all is. */
-function misfit(blocks: readonly ServiceBlock[], code: DerivedCode, given: readonly LabelColumn[]): string | null {
+/** Which block that functions saw is not there now; null: all are. */
+function blockMisfit(blocks: readonly ServiceBlock[], code: DerivedCode): string | null {
   for (const seen of code.blocks) {
     if (blockFor(blocks, seen) !== undefined) continue;
     const by = Object.values(seen.columns).join(', ');
     return `it derived of ${blockText({ name: seen.name, view: { name: seen.view } })} by ${by}, which the present definition does not have`;
   }
+  return null;
+}
+
+/** What of its request the rows of its time are not read for; null: all of it is. */
+async function requestMisfit(
+  { duckdb }: ReadContext,
+  code: DerivedCode,
+  { given, columns }: Pick<PreparedSpine, 'given' | 'columns'>,
+  time: TimeRange,
+): Promise<string | null> {
   for (const { spec } of code.request) {
-    const column = given.find((one) => one.column.name === spec.name);
-    if (column === undefined ? spec.optional : canonicalJson(column.type) === canonicalJson(spec.type)) continue;
-    return `it asked for "${spec.name}" (${spec.type.kind}), which the present definition does not ask for so`;
+    const { name, type, optional, nullable } = spec;
+    const column = given.find((one) => one.column.name === name);
+    const isRead =
+      column === undefined
+        ? optional && !columns.some((one) => one.name === name)
+        : canonicalJson(column.type) === canonicalJson(type);
+    if (!isRead) return `it asked for "${name}" (${type.kind}), which the present definition does not ask for so`;
+    if (column?.nullable === undefined || optional || nullable) continue;
+    const rows = await rowsWithout(duckdb, column, time);
+    if (rows > 0) return `it took no request without "${name}", which ${rows} of them lack`;
   }
   return null;
+}
+
+async function rowsWithout(duckdb: DuckDb, { staged }: LabelColumn, time: TimeRange): Promise<number> {
+  const [counted] = await duckdb.query<{ n: bigint }>(
+    `SELECT count(*) AS n FROM ${LABELS_TABLE} l JOIN ${READ_TABLE} r ON r.row_number = l.row_number
+     WHERE l.time_us >= ${time.fromUs} AND l.time_us < ${time.untilUs} AND r.${staged} IS NULL`,
+  );
+  invariant(counted !== undefined, 'an aggregate without a row');
+  return Number(counted.n);
 }
 
 /** The present block that functions of then saw as theirs. */

@@ -233,6 +233,41 @@ test('the modes are compared in what is derived, too, by the lags of what it is 
   expect(timed.manifest.derived).not.toHaveProperty('served');
 });
 
+test('a field that the version of then asked for otherwise is never taken as left out', async () => {
+  const refused = (what: RegExp) => ({ code: 'definition-changed', message: expect.stringMatching(what) as string });
+  // It may be left out now, and could not be then: a null is nothing that functions of then could get.
+  const lenient = await definitionsOf(
+    TWO,
+    'seats: z.int().optional()',
+    THIRD.replace('request.seats', '(request.seats ?? 0)'),
+  );
+  const service = lenient.services.get('model')!;
+  const rows = spine.map((row, index) => (index === 1 ? { ...row, seats: null } : row));
+  await expect(exported('lenient', { service }, rows)).rejects.toMatchObject(
+    refused(/version 1 \(.* 1 label rows\): it took no request without "seats", which 1 of them lack$/),
+  );
+  const whole = await exported('lenient', { service }, spine.with(0, { ...spine[0]!, seats: null as never }));
+  expect((await readParquet(whole.out)).rows.map((row) => row['model__load'])[1]).toBe(25 * 3 + 1 + 45);
+
+  // It could be left out then, and is asked for no more: the column of that name is none of a request to the present definition.
+  const apply = (definitions: Definitions) => applyDefinitions({ pool: world.pool, definitions, actor: 'ana@laptop' });
+  await apply(
+    await definitionsOf(
+      TWO,
+      `${SEATS}, tip: z.int().optional()`,
+      'load: d.number(({ to }, { request }) => to.n + (request.tip ?? 100))',
+    ),
+  );
+  await apply(third);
+  await applied([0.5, 1, 1.5, 3, 4]);
+  const late = { ...spine[0]!, event_timestamp: isoOf(T0 + 3.5 * HOUR) };
+  const { out } = await exported('without', {}, [late]);
+  expect((await readParquet(out)).rows.map((row) => row['model__load'])).toEqual([102]);
+  await expect(exported('with', {}, [{ ...late, tip: 1 }])).rejects.toMatchObject(
+    refused(/version 4 .*: it asked for "tip" \(int\), which the present definition does not ask for so$/),
+  );
+});
+
 test('a version whose code was not kept, or that saw what is not there now, is refused by name', async () => {
   const refused = (what: RegExp) => ({ code: 'definition-changed', message: expect.stringMatching(what) as string });
   await expect(exported('refused', { serviceCode: undefined })).rejects.toMatchObject(
