@@ -6,14 +6,11 @@ import {
   insertModelVersion,
   lockModel,
   type ModelAlias,
-  modelAliases,
   modelVersion,
   type ModelMetrics,
   modelVersions,
   type ModelVersion,
   type NewModel,
-  setModelAlias,
-  setModelState,
 } from '../postgres/model-versions.ts';
 import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -31,6 +28,7 @@ import { type ModelChange, modelChanges } from './model-fit.ts';
 import { filePages, hashedFile } from './model-source-file.ts';
 import type { TrainedOn } from './read-manifest.ts';
 import { sendModel } from './send-model.ts';
+import { moveAlias } from './steer-models.ts';
 
 export interface PublishOptions {
   readonly pool: pg.Pool;
@@ -189,15 +187,11 @@ async function named(options: PublishOptions, version: ModelVersion): Promise<Mo
 async function point(
   client: Queryable,
   { model, alias, actor }: PublishOptions,
-  { version, sha256, state }: ModelVersion,
+  published: ModelVersion,
   isNew: boolean,
 ): Promise<void> {
-  const before = (await modelAliases(client, model)).find((one) => one.alias === alias);
-  const isMoved = alias !== null && before?.version !== version;
-  if (alias !== null && isMoved) {
-    await setModelAlias(client, { model, alias, version, previous: before?.version ?? null, actor });
-    if (state === 'rolled-back') await setModelState(client, model, version, 'published');
-  }
+  const { version, sha256 } = published;
+  const isMoved = alias !== null && (await moveAlias(client, published, alias, actor)) !== version;
   if (!isNew && !isMoved) return;
   const result = { version, sha256, isNew };
   await appendEvent(client, { actor, action: 'model publish', subject: model, input: { as: alias }, result });

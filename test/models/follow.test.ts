@@ -210,6 +210,31 @@ describe('features', () => {
     ).rejects.toMatchObject({ code: 'model-features-changed' });
   });
 
+  it('that wait to be served are passed over by what an alias can go back to, however many are published ahead', async () => {
+    const steer = { pool: world.pool, model, actor: 'ana' };
+    const alias = 'champion';
+    const ahead = await trainedOn(other);
+    for (const [value, more] of [
+      ['one', {}],
+      ['two', { trainedOn: ahead, ahead: true }],
+    ] as const)
+      await world.publish(log, text(value), { model, ...more });
+    await world.publish(log, text('three'), { model, trainedOn: ahead, ahead: true });
+    // Who starts has what the others hold.
+    expect((await follow()).current.value).toBe('one');
+    await pointAlias({ ...steer, alias, version: 2, ahead: true });
+    expect((await follow()).current.value).toBe('one');
+    // Once they are served, there is no way back to what is not.
+    await serve(world.pool, other, 'route_delays', 4000 + models);
+    await expect(rollbackModel({ ...steer, alias })).rejects.toMatchObject({
+      code: 'model-features-changed',
+      message: expect.stringContaining('version 1') as string,
+    });
+    expect((await follow()).current.value).toBe('two');
+    await pointAlias({ ...steer, alias, version: 3 });
+    expect(await rollbackModel({ ...steer, alias })).toEqual({ alias, version: 2, before: 3 });
+  });
+
   it('of a view that is not served are none; of a version without tags nobody can tell', async () => {
     await expect(
       world.publish(log, text('x'), {
