@@ -296,6 +296,7 @@ export const ERROR_CODES = {
     'model-features-changed': 'A model was trained on features that are not served, or are served as something else.',
     'model-not-decoded': "The application's `decode` failed on a model: the one before stays.",
     'model-lost': "A model's bytes are neither on the topic nor in the archive.",
+    'model-closed': 'A model is asked for, and the client was closed before it was there.',
     'no-previous-model': 'An alias of a model is to go back, and never stood for anything else.',
     'would-strand-models':
       'A version of a view lacks, or has with another meaning, what models in use were trained on.',

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import { modelClosed } from './model-errors.ts';
 import { type LoadedModel, ModelFollower, type ModelOptions, type ModelStatus } from './model-follower.ts';
 import { modelName } from './model-name.ts';
 import { type ModelsSettings, openModelPlaces } from './model-settings.ts';
@@ -21,6 +22,7 @@ export class ClientModels {
   readonly #settings: ModelsSettings | undefined;
   readonly #on: { readonly pool: pg.Pool; readonly clock: Clock; readonly topic: string };
   readonly #followers = new Set<{ close(): Promise<void> }>();
+  #isClosed = false;
   readonly #places: ReturnType<typeof openModelPlaces>;
 
   /** @param on `topic`: that of the installation */
@@ -33,7 +35,7 @@ export class ClientModels {
     this.#places = openModelPlaces(settings, on.clock);
   }
 
-  /** A handle on a model, once there is one to hold. Throws MillraceError `invalid-name`, `models-not-configured`, and what `ModelFollower.start` throws. */
+  /** A handle on a model, once there is one to hold. Throws MillraceError `invalid-name`, `models-not-configured`, `model-closed`, and what `ModelFollower.start` throws. */
   async follow<Value>(name: string, options: ModelOptions<Value>): Promise<ModelHandle<Value>> {
     const model = modelName(name);
     const settings = this.#settings;
@@ -43,6 +45,7 @@ export class ClientModels {
         httpStatus: 500,
       });
     }
+    if (this.#isClosed) throw modelClosed(model);
     const { pool, clock } = this.#on;
     const follower = new ModelFollower({
       ...options,
@@ -59,10 +62,23 @@ export class ClientModels {
       this.#followers.delete(follower);
       throw error;
     }
-    return follower;
+    return {
+      get current() {
+        return follower.current;
+      },
+      get status() {
+        return follower.status;
+      },
+      look: () => follower.look(),
+      close: async () => {
+        await follower.close();
+        this.#followers.delete(follower);
+      },
+    };
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#followers].map((follower) => follower.close()));
     await this.#places.close();
   }

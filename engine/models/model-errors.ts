@@ -54,6 +54,14 @@ export function modelNotDecoded(model: Pick<ModelVersion, 'model' | 'version'>, 
   );
 }
 
+/** That a model is asked for where it, or its client, was closed. */
+export function modelClosed(model: string): MillraceError {
+  return new MillraceError('model-closed', `model "${model}" was asked for, and its client was closed`, {
+    remedy: 'Ask for models before the client is closed, and close it last.',
+    httpStatus: 409,
+  });
+}
+
 /** That a model's bytes are neither on the topic nor in the archive's folder. */
 export function modelLost(version: ModelVersion, why: string, archive: string): MillraceError {
   const { topic, fromOffset, untilOffset } = version;

@@ -14,7 +14,7 @@ import { namePostgresError } from '../postgres/postgres-error.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
 import { fetchModel, type ModelPlaces } from './fetch-model.ts';
-import { featuresOfModelChanged, modelNotDecoded, unknownModel } from './model-errors.ts';
+import { featuresOfModelChanged, modelClosed, modelNotDecoded, unknownModel } from './model-errors.ts';
 import { modelChanges } from './model-fit.ts';
 import { decodeModelRecord } from './model-record.ts';
 
@@ -93,13 +93,14 @@ export class ModelFollower<Value> {
   readonly #options: FollowerOptions<Value>;
   readonly #stop = new AbortController();
   #current: LoadedModel<Value> | null = null;
-  #refused: (RefusedModel & { readonly sha256: string }) | null = null;
+  #refused: RefusedModel | null = null;
   #unreachable: MillraceError | null = null;
   #checkedAtUs = 0;
   #loads = 0;
   readonly #refusals = new Map<string, number>();
   #looking: Promise<void> | null = null;
   #again: Promise<void> | null = null;
+  #starting: Promise<void> | null = null;
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(options: FollowerOptions<Value>) {
@@ -109,14 +110,21 @@ export class ModelFollower<Value> {
   /**
    * Takes the present version, and follows from then on.
    *
-   * @throws MillraceError `unknown-model`, `model-features-changed`, `model-not-decoded`, `model-lost`, and what database and Kafka throw while they are away
+   * @throws MillraceError `unknown-model`, `model-features-changed`, `model-not-decoded`, `model-lost`, `model-closed` where it was closed meanwhile, and what
+   * database and Kafka throw while they are away
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     // Before the row is read: what is announced after it is not missed.
     const from = await this.#topicEnd();
     await this.look();
+    if (this.#stop.signal.aborted) throw modelClosed(this.#options.model);
     if (this.#current === null) {
-      await this.close();
+      this.#stop.abort();
       throw this.#unreachable ?? this.#refused?.error ?? unknownModel(`model "${this.#options.model}"`);
     }
     this.#running = Promise.all([this.#lookAgainAndAgain(), this.#follow(from)]);
@@ -129,9 +137,8 @@ export class ModelFollower<Value> {
   }
 
   get status(): ModelStatus {
-    const refused = this.#refused === null ? null : { version: this.#refused.version, error: this.#refused.error };
     return {
-      refused,
+      refused: this.#refused,
       unreachable: this.#unreachable,
       checkedAtUs: this.#checkedAtUs,
       loads: this.#loads,
@@ -154,8 +161,10 @@ export class ModelFollower<Value> {
     return this.#again;
   }
 
+  /** Follows no more. Nothing of it is under way afterwards but a `decode` that does not end: nobody waits for that one. */
   async close(): Promise<void> {
     this.#stop.abort();
+    await this.#starting?.catch(() => undefined); // whoever started it is told
     await this.#running;
     await this.#looking;
   }
@@ -187,8 +196,8 @@ export class ModelFollower<Value> {
       if (isMeant) this.#refused = null;
       return true;
     }
-    // Its bytes are the same as they were then.
-    if (this.#refused?.sha256 === sha256 && this.#refused.error.code === 'model-not-decoded') return false;
+    // Its bytes, and what decode is told of them, are the same as they were then.
+    if (this.#refused?.version === version.version && this.#refused.error.code === 'model-not-decoded') return false;
     let bytes: Uint8Array;
     try {
       bytes = await fetchModel(places, version, this.#stop.signal);
@@ -199,8 +208,9 @@ export class ModelFollower<Value> {
     const about = aboutOf(version);
     let value: Value;
     try {
-      value = await decode(bytes, about);
+      value = await unlessAborted(async () => await decode(bytes, about), this.#stop.signal);
     } catch (cause) {
+      if (this.#stop.signal.aborted) return false;
       return isMeant && this.#refuse(version, modelNotDecoded(version, cause));
     }
     if (this.#stop.signal.aborted) return false;
@@ -215,10 +225,10 @@ export class ModelFollower<Value> {
   #refuse(version: ModelVersion, error: MillraceError): false {
     const known = this.#refused;
     const isKnown = known?.version === version.version && known.error.code === error.code;
-    this.#refused = { version: version.version, sha256: version.sha256, error };
+    this.#refused = { version: version.version, error };
     if (isKnown) return false;
     this.#refusals.set(error.code, (this.#refusals.get(error.code) ?? 0) + 1);
-    this.#options.onRefused?.({ version: version.version, error });
+    this.#options.onRefused?.(this.#refused);
     return false;
   }
 
@@ -262,6 +272,7 @@ export class ModelFollower<Value> {
   /** Where the topic ends now; null where that cannot be told. */
   async #topicEnd(): Promise<number | null> {
     const { topic, places } = this.#options;
+    if (this.#stop.signal.aborted) return null;
     try {
       const bounds = await places.reader?.bounds(topic);
       return bounds?.partitions[0]?.endOffset ?? null;
@@ -269,6 +280,18 @@ export class ModelFollower<Value> {
       return null;
     }
   }
+}
+
+/** What work gives; or what the signal says, whether the work ends or not. */
+function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return stop();
+    signal.addEventListener('abort', stop, { once: true });
+    void work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** An application is never ended by a look: what it met is told. */

@@ -97,6 +97,9 @@ describe('client.model', () => {
       code: 'model-not-decoded',
       message: expect.stringContaining('no opset') as string,
     });
+    const closed = createClient({ databaseUrl: world.database.url, models: { kafka: { brokers }, topic } });
+    await closed.close();
+    await expect(closed.model('late', { decode })).rejects.toMatchObject({ code: 'model-closed' });
     const away = opened({ kafka: { brokers: ['127.0.0.1:1'] }, topic });
     await expect(away.model('late', { decode })).rejects.toMatchObject({ code: 'service-unreachable' });
     // Kafka is away, and the archive is there.

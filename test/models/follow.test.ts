@@ -145,6 +145,70 @@ describe('a follower', () => {
     expect(late.status.refused).toBeNull();
   });
 
+  it('tries bytes again that another version has: decode is told what they were trained on', async () => {
+    await world.publish(log, text('one'), { model });
+    const late = await follow({
+      decode: (bytes, { signature }) => {
+        if (signature.features[0]?.column !== 'route_delays__flights_1d') throw new Error('not its columns');
+        return decode(bytes);
+      },
+    });
+    const trainedOn = await trainedOnTags(world, TAGS);
+    const without = { ...trainedOn, signature: { request: [], features: [] } };
+    await world.publish(log, text('two'), { model, trainedOn: without });
+    await eventually(() => expect(late.status.refused).toMatchObject({ version: 2 }));
+    const right = { ...trainedOn, lineage: { ...trainedOn.lineage, trainingSet: 'another' } };
+    await world.publish(log, text('two'), { model, trainedOn: right });
+    await eventually(() => expect(late.current).toMatchObject({ version: 3, value: 'two' }));
+    expect(late.status.refused).toBeNull();
+  });
+
+  it('that is closed waits for no decode, and takes nothing afterwards', async () => {
+    await world.publish(log, text('one'), { model });
+    let isAsked = false;
+    const stuck = (): Promise<string> => {
+      isAsked = true;
+      return new Promise(() => undefined);
+    };
+    const starting = follow({ decode: stuck });
+    await eventually(() => expect(isAsked).toBe(true));
+    await open[0]!.close();
+    await expect(starting).rejects.toMatchObject({ code: 'model-closed' });
+    // One that has a version, and is about to take the next.
+    const late = await follow({
+      decode: (bytes, { version }) => (version === 1 ? decode(bytes) : stuck()),
+    });
+    isAsked = false;
+    await world.publish(log, text('two'), { model });
+    await eventually(() => expect(isAsked).toBe(true));
+    await late.close();
+    expect(late.current.value).toBe('one');
+    expect(late.status).toMatchObject({ refused: null, unreachable: null, loads: 1 });
+  });
+
+  it('that is closed while it starts has asked the log for the last time', async () => {
+    await world.publish(log, text('one'), { model });
+    let answer: (() => void) | null = null;
+    let asked = 0;
+    const reader = Object.assign(Object.create(log) as MemoryLog, {
+      bounds: async (topic: string) => {
+        asked++;
+        await new Promise<void>((resolve) => (answer = resolve));
+        return await log.bounds(topic);
+      },
+    });
+    const starting = follow({ places: { reader, archiveDir: null } });
+    await eventually(() => expect(answer).not.toBeNull());
+    let isClosed = false;
+    const closing = open[0]!.close().then(() => (isClosed = true));
+    await new Promise(setImmediate);
+    expect(isClosed).toBe(false);
+    answer!();
+    await closing;
+    await expect(starting).rejects.toMatchObject({ code: 'model-closed' });
+    expect(asked).toBe(1);
+  });
+
   it('does not start where there is nothing that it could hold', async () => {
     await expect(follow()).rejects.toMatchObject({ code: 'unknown-model' });
     await world.publish(log, text('broken'), { model });
