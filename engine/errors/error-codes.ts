@@ -280,7 +280,8 @@ export const ERROR_CODES = {
     'served-by-other-definition': 'A request was answered by a definition that lacks what is asked for.',
     'request-feature-not-served': 'A request did not ask for a feature that is asked for now.',
   },
-  'Evidence: variants, policies and scores': {
+  'Evidence: labels, variants, policies and scores': {
+    'invalid-label': 'What a label is made into is no value: infinite, undefined or an object.',
     'invalid-shares': 'The shares of variants are none: they are not one per variant, not negative, and 1 together.',
     'invalid-propensity': 'A decision has a propensity or probabilities that are none, or its reward is no number.',
     'invalid-score': 'A score that is to be evaluated is no probability.',

@@ -21,7 +21,7 @@ export function banditShares(chances: readonly number[], least = LEAST_SHARE): n
   if (chances.length === 0 || floor * chances.length > UNIT)
     throw new MillraceError(
       'invalid-shares',
-      `a bandit of ${chances.length} variants, each of which is to keep ${least} of the units: expected 1 to ${Math.floor(1 / least)} variants`,
+      `a bandit of ${chances.length} variants, each of which is to keep ${least} of the units: expected 1 to ${Math.floor(UNIT / floor)} variants`,
       { remedy: 'Try fewer variants at once, or let each keep less.', details: { variants: chances.length, least } },
     );
   const floored = new Set<number>();

@@ -1,3 +1,4 @@
+import { MillraceError } from '../errors/millrace-error.ts';
 import { compareUtf8 } from '../values/compare.ts';
 import { ExactMoments } from './exact-moments.ts';
 
@@ -50,7 +51,8 @@ export function matureAtUs(decisionTimeUs: number, { matureAfterUs }: { readonly
 
 /**
  * The label of a decision, as known at `asOfUs`: of its outcomes that were known by `decision + matureAfter`, in the order of (time, id). It is the same
- * at every later `asOf`. No outcome that was known later is looked at, but counted.
+ * at every later `asOf`, but for how many came too late. Throws `invalid-label` where it is no finite number, text, boolean or null: a sum beyond all doubles,
+ * or what a function gave.
  *
  * @param outcomes of this decision alone, in any order; an id counts once, as it was known first
  * @param asOfUs at most `latestAsOfUs`: all that was known by then must be among `outcomes`
@@ -80,7 +82,9 @@ export function labelOf<Value extends LabelValue>(
       : { kind: 'label', value: rule.absent, outcomes: 0, afterMaturity };
   inTime.sort((a, b) => a.timeUs - b.timeUs || compareUtf8(a.id, b.id));
   const values = inTime.map(({ value }) => value);
-  return { kind: 'label', value: reduced(values, rule.reduce), outcomes: values.length, afterMaturity };
+  const value = reduced(values, rule.reduce);
+  if (!isLabelValue(value)) throw invalidLabel(value, decisionTimeUs, values.length);
+  return { kind: 'label', value: value === 0 ? 0 : value, outcomes: values.length, afterMaturity };
 }
 
 /** Of one id said twice the one known first; of two known at once the earlier, so that the order of the log does not matter. */
@@ -95,6 +99,22 @@ function reduced<Value extends LabelValue>(values: readonly Value[], reduce: Lab
   if (reduce === 'last') return values.at(-1)!;
   if (typeof reduce === 'function') return reduce(values);
   return exactSum(values as readonly number[]) as Value;
+}
+
+/** What a user's function gives may be of any type. */
+function isLabelValue(value: unknown): boolean {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+}
+
+function invalidLabel(value: unknown, decisionTimeUs: number, outcomes: number): MillraceError {
+  return new MillraceError(
+    'invalid-label',
+    `the label of a decision at ${decisionTimeUs} µs, of ${outcomes} outcomes: expected a finite number, a text, a boolean or null; received ${String(value)}`,
+    {
+      remedy: 'Let `reduce` give one of these for all outcomes there may be; a sum must fit a double.',
+      details: { decisionTimeUs, outcomes, received: String(value) },
+    },
+  );
 }
 
 function exactSum(values: readonly number[]): number {

@@ -87,6 +87,15 @@ describe('a label', () => {
       labelOf(0, values, { matureAfterUs: 9, reduce, absent: null }, 9);
     expect(of('sum')).toMatchObject({ value: 1.1 });
     expect(of(() => null)).toEqual({ kind: 'label', value: null, outcomes: 4, afterMaturity: 0 });
+    // -0 is 0.
+    expect(
+      labelOf(
+        0,
+        [{ id: 'a', timeUs: 0, knownAtUs: 0, value: -0 }],
+        { matureAfterUs: 9, reduce: 'first', absent: 0 },
+        9,
+      ),
+    ).toHaveProperty('value', 0);
     const texts = [
       { id: 'a', timeUs: 2, knownAtUs: 2, value: 'late' },
       { id: 'b', timeUs: 1, knownAtUs: 3, value: 'left' },
@@ -98,6 +107,19 @@ describe('a label', () => {
       outcomes: 1,
       afterMaturity: 1,
     });
+  });
+});
+
+describe('what is no label', () => {
+  const great = [1, 2].map((at) => ({ id: String(at), timeUs: at, knownAtUs: at, value: 1e308 }));
+  test.each<[string, LabelRule<number>['reduce'], string]>([
+    ['a sum beyond all doubles', 'sum', 'Infinity'],
+    ['what is not a number', () => Number.NaN, 'NaN'],
+    ['what a function without a result gives', () => ([] as null[])[0]!, 'undefined'],
+  ])('is refused by name: %s', (_, reduce, received) => {
+    expect(() => labelOf(0, great, { matureAfterUs: 9, reduce, absent: 0 }, 9)).toThrow(
+      expect.objectContaining({ code: 'invalid-label', details: { decisionTimeUs: 0, outcomes: 2, received } }),
+    );
   });
 });
 
