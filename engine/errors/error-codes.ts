@@ -284,6 +284,7 @@ export const ERROR_CODES = {
     'invalid-label': 'What a label is made into is no value: infinite, undefined or an object.',
     'invalid-shares': 'The shares of variants are none: they are not one per variant, not negative, and 1 together.',
     'invalid-propensity': 'A decision has a propensity or probabilities that are none, or its reward is no number.',
+    'invalid-expectation': 'What a model of rewards expects of an action is no number.',
     'invalid-score': 'A score that is to be evaluated is no probability.',
   },
   Models: {

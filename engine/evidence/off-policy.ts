@@ -58,7 +58,8 @@ const MOST_ERRORS = 3;
  * The mean reward that a candidate policy would have had in the places of logged decisions, each estimate with 95 %, by the delta method over units.
  * Refused where the effective sample is below 100 or the mean weight is off 1 by more than 3 standard errors.
  *
- * Throws `invalid-propensity` where a propensity is not above 0 and at most 1, the candidate's chances do not sum up to 1, or a reward is not finite.
+ * Throws `invalid-propensity` where a propensity is not above 0 and at most 1, the candidate's chances do not sum up to 1, or a reward is not finite;
+ * `invalid-expectation` where what `fit` learnt expects no finite reward.
  *
  * @param fit learns rewards for the doubly robust estimate (`rewardByAction`); a bad one widens it, and does not make it wrong
  * @param seed which units are in which half goes by it, not by order
@@ -125,6 +126,7 @@ function crossFitted<Context>(
     const expected = isFirst[row] ? models.ofSecond : models.ofFirst;
     let value = weights[row]! * (reward - expected(context, action));
     for (const [each, chance] of candidate) if (chance > 0) value += chance * expected(context, each);
+    if (!Number.isFinite(value)) throw invalidExpectation(row, value);
     return value;
   });
 }
@@ -142,5 +144,13 @@ function weightOf({ action, propensity, candidate, reward }: LoggedDecision<unkn
     'invalid-propensity',
     `logged decision ${row}: expected a propensity above 0 and at most 1, chances of the candidate that sum up to 1 and a finite reward; received propensity ${propensity}, chances of ${sum} together, reward ${reward}`,
     { remedy: 'Leave out decisions whose policy was not logged, and give all chances of a policy.', details: { row } },
+  );
+}
+
+function invalidExpectation(row: number, received: number): MillraceError {
+  return new MillraceError(
+    'invalid-expectation',
+    `logged decision ${row}: expected a finite reward of each action that the candidate may take and of the one taken; together they give ${received}`,
+    { remedy: 'Learn rewards of finite columns: put a number in place of what a context lacks.', details: { row } },
   );
 }

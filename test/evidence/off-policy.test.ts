@@ -189,6 +189,13 @@ describe('a candidate is refused', () => {
       expect.objectContaining({ code: 'invalid-propensity', details: { row: 17 } }),
     );
   });
+
+  test('with a model of rewards that expects no number, as of a context that lacks one', () => {
+    const lacking = rewardByAction(() => [Number.NaN]);
+    expect(() => offPolicyValue(logOf(gentle(costs), 4, 500), lacking, 's')).toThrow(
+      expect.objectContaining({ code: 'invalid-expectation', details: { row: 0 } }),
+    );
+  });
 });
 
 describe('estimates', () => {
