@@ -1,8 +1,6 @@
 import { afterEach, expect, inject, test } from 'vitest';
-import { codeOf } from '../../engine/define/known-code.ts';
-import { explainFeatures } from '../../engine/parity/explain-features.ts';
-import type { Explanation } from '../../engine/parity/explanation.ts';
 import { purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { explainEntity } from './explain-entity.ts';
 import { openWorld, type ParityWorld } from './parity-world.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -30,19 +28,6 @@ function buy(run: ParityWorld, customer: string, hour: number): void {
   const at = new Date(atUs / 1000).toISOString();
   const value = purchaseBytes({ id: `${customer}-${hour}`, at, customer, amount: 10 });
   run.append(0, [{ value, timestampUs: atUs }]);
-}
-
-function explain(run: ParityWorld, customer: string): Promise<Explanation> {
-  return explainFeatures({
-    view: run.view.name,
-    code: codeOf([run.view]),
-    pool: run.pool,
-    reader: run.reader,
-    archiveDir: null,
-    key: [customer],
-    spillDir: run.folder,
-    clock: run.clock,
-  });
 }
 
 test('reads of what had expired are right, before and after a later event', async () => {
@@ -107,7 +92,7 @@ test('an explanation says since when an entity reads as never seen', async () =>
   const run = await world();
   for (const hour of [1, 8]) buy(run, 'ana', hour);
   await run.backfill();
-  const expired = await explain(run, 'ana');
+  const expired = await explainEntity(run, 'ana');
   expect(expired).toMatchObject({
     found: false,
     expired: new Date((START_US + 20 * HOUR_US) / 1000).toISOString().replace('Z', '000Z'),
@@ -120,7 +105,7 @@ test('an explanation says since when an entity reads as never seen', async () =>
     [null, null, [], []],
   ]);
   run.clock.us = START_US + 20 * HOUR_US - 1;
-  const before = await explain(run, 'ana');
+  const before = await explainEntity(run, 'ana');
   expect(before).toMatchObject({ found: true, expired: null, seq: 0 });
   expect(before.features[0]).toMatchObject({ value: 2, records: [{}, {}] });
 });
@@ -139,7 +124,7 @@ test('rows that were removed are no difference, and rows that a read at the wate
   expect(rows.map(({ customer }) => customer).sort()).toEqual(['ana', 'expired']);
   const keys = [['ana'], ['bo'], ['expired'], ['nobody']];
   expect((await run.serve(keys)).map(({ found }) => found)).toEqual([true, false, false, false]);
-  expect(await explain(run, 'bo')).toMatchObject({
+  expect(await explainEntity(run, 'bo')).toMatchObject({
     found: false,
     seq: null,
     expired: new Date((START_US + (32 - 10 * days) * HOUR_US) / 1000).toISOString().replace('Z', '000Z'),

@@ -1,6 +1,5 @@
 import { afterEach, expect, inject, test } from 'vitest';
-import { codeOf } from '../../engine/define/known-code.ts';
-import { explainFeatures } from '../../engine/parity/explain-features.ts';
+import { explainEntity } from './explain-entity.ts';
 import { openWorld, type ParityWorld } from './parity-world.ts';
 import { type Sale, salesView } from './sales-view.ts';
 
@@ -63,16 +62,7 @@ test('of every aggregate the records behind its value, and no others', async () 
   sell('e', 21, 10, 0.5, null, 'web');
   sell('f', 22, 10, 4, 'x', null);
   await run.stream();
-  const { features } = await explainFeatures({
-    view: run.view.name,
-    code: codeOf([run.view]),
-    pool: run.pool,
-    reader: run.reader,
-    archiveDir: null,
-    key: ['ana'],
-    spillDir: run.folder,
-    clock: run.clock,
-  });
+  const { features } = await explainEntity(run, 'ana');
   const idsOf = (records: readonly { readonly eventId: string | null }[]): string =>
     records.map(({ eventId }) => eventId).join(' ');
   for (const { name, value, replayed, records, moreRecords, deciding } of features) {

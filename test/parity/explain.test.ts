@@ -1,9 +1,8 @@
 import { afterEach, expect, inject, test } from 'vitest';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
-import { codeOf } from '../../engine/define/known-code.ts';
-import { explainFeatures } from '../../engine/parity/explain-features.ts';
 import type { ExplainOptions, Explanation } from '../../engine/parity/explanation.ts';
 import { type Purchase, purchaseBytes, spendingView } from '../stream/stream-view.ts';
+import { explainEntity } from './explain-entity.ts';
 import { openWorld, type ParityWorld } from './parity-world.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -52,19 +51,8 @@ function withDayBefore(view: CompiledView): CompiledView {
   return { ...view, layout: { ...view.layout, features: [...view.layout.features, before] } };
 }
 
-function explain(run: ParityWorld, more: Partial<ExplainOptions> = {}): Promise<Explanation> {
-  return explainFeatures({
-    view: run.view.name,
-    code: codeOf([run.view]),
-    pool: run.pool,
-    reader: run.reader,
-    archiveDir: null,
-    key: ['ana'],
-    spillDir: run.folder,
-    clock: run.clock,
-    ...more,
-  });
-}
+const explain = (run: ParityWorld, more: Partial<ExplainOptions> = {}): Promise<Explanation> =>
+  explainEntity(run, 'ana', more);
 
 test('the present value of every feature, its tiles, its records and the lag', async () => {
   const { run, startUs, buy } = await world();
