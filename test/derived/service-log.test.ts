@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { entity, featureService, featureView, source } from 'millrace';
+import { featureService, featureView } from 'millrace';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { z } from 'zod';
 import { exportSummary } from '../../activities/export-summary.ts';
@@ -20,19 +20,12 @@ import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { openWorld, type ParityWorld } from '../parity/parity-world.ts';
 import { loggedReads } from '../served/logged-reads.ts';
 import { readParquet } from '../training/training-fixture.ts';
+import { airport, land, landings, NOW_US } from './landings.ts';
 
 const HOUR_US = 3_600_000_000;
-const NOW_US = Math.floor(Date.now() / 3_600_000) * HOUR_US;
 const TOPIC = 'service-log';
 const seed = Date.now() % 2 ** 31;
 
-const landings = source('landings', {
-  schema: z.object({ id: z.string(), at: z.iso.datetime(), airport: z.string(), weight: z.int64() }),
-  eventTime: 'at',
-  eventId: 'id',
-  topic: 'landings',
-});
-const airport = entity('airport', { airport: z.string() });
 const traffic = featureView('traffic', {
   entity: airport,
   source: landings,
@@ -79,13 +72,7 @@ beforeAll(async () => {
   definitions = await compileDefinitions(definitionsInMemory([traffic, model], '/'));
   service = definitions.services.get('model')!;
   world = await openWorld(inject('stack').databaseUrl, { view: definitions.views.get('traffic')!, nowUs: NOW_US });
-  const landed = { LAS: [100n, 200n], PHL: [50n], BIG: [2n ** 62n, 2n ** 62n] };
-  const all = Object.entries(landed).flatMap(([place, weights]) => weights.map((weight) => ({ place, weight })));
-  for (const [n, { place, weight }] of all.entries()) {
-    const record = { id: `landing-${n}`, at: formatDateTime(NOW_US - HOUR_US), airport: place, weight: String(weight) };
-    world.append(0, [{ value: Buffer.from(JSON.stringify(record)), timestampUs: NOW_US }]);
-  }
-  await world.backfill();
+  await land(world);
   const brokers = inject('stack').kafkaBrokers;
   kafka = await openKafka(brokers);
   await kafka.createTopic(TOPIC, 3);

@@ -1,4 +1,4 @@
-import { entity, featureService, featureView, source } from 'millrace';
+import { featureService, featureView } from 'millrace';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { writeFile } from 'node:fs/promises';
@@ -15,6 +15,7 @@ import type { DerivedFailed, ServiceDerivedFailed } from '../../engine/online/vi
 import type { FeaturesResponse } from '../../serving/api-schemas.ts';
 import { startApi } from '../../serving/start-api.ts';
 import { openWorld, type ParityWorld } from '../parity/parity-world.ts';
+import { airport, land, landings, NOW_US } from './landings.ts';
 
 interface ErrorBody {
   readonly code?: string;
@@ -22,16 +23,6 @@ interface ErrorBody {
   readonly remedy?: string;
 }
 
-const HOUR_US = 3_600_000_000;
-const NOW_US = Math.floor(Date.now() / 3_600_000) * HOUR_US;
-
-const landings = source('landings', {
-  schema: z.object({ id: z.string(), at: z.iso.datetime(), airport: z.string(), weight: z.int64() }),
-  eventTime: 'at',
-  eventId: 'id',
-  topic: 'landings',
-});
-const airport = entity('airport', { airport: z.string() });
 const traffic = featureView('traffic', {
   entity: airport,
   source: landings,
@@ -67,26 +58,7 @@ beforeAll(async () => {
   const { views, services } = await compileDefinitions(definitionsInMemory([traffic, model], '/'));
   service = services.get('model')!;
   world = await openWorld(inject('stack').databaseUrl, { view: views.get('traffic')!, nowUs: NOW_US });
-  const land = (id: string, at: string, weight: bigint): void =>
-    world.append(0, [
-      {
-        value: Buffer.from(
-          JSON.stringify({
-            id,
-            at: new Date(NOW_US / 1000 - 3_600_000).toISOString(),
-            airport: at,
-            weight: String(weight),
-          }),
-        ),
-        timestampUs: NOW_US,
-      },
-    ]);
-  land('a', 'LAS', 100n);
-  land('b', 'LAS', 200n);
-  land('c', 'PHL', 50n);
-  land('d', 'BIG', 2n ** 62n);
-  land('e', 'BIG', 2n ** 62n);
-  await world.backfill();
+  await land(world);
   client = createClient({ pool: world.pool, clock: world.clock, onDerivedFailed: (each) => failed.push(each) });
 });
 afterAll(async () => {
