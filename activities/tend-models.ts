@@ -1,5 +1,5 @@
 import { oneAtATime } from '../engine/archive/one-at-a-time.ts';
-import { type Healed, healModels, type HealOptions, needsHealing } from '../engine/models/heal-models.ts';
+import { healModel, type Healed, type HealOptions, needsHealing } from '../engine/models/heal-models.ts';
 import { Repeated } from '../engine/slice/repeated.ts';
 
 export interface TendModelsOptions extends Omit<HealOptions, 'signal' | 'model'> {
@@ -19,13 +19,17 @@ export interface TendModelsOptions extends Omit<HealOptions, 'signal' | 'model'>
  */
 export function tendModels({ everyMs, onHealed, onError, ...options }: TendModelsOptions): Repeated {
   const run = async (signal: AbortSignal): Promise<void> => {
-    const missing = await needsHealing(options);
-    if (missing.length === 0) return;
-    const models = new Set(missing.map(({ model }) => model));
+    if ((await needsHealing(options)).length === 0) return;
     await oneAtATime(options.pool, 'models', async () => {
-      for (const model of models) {
-        const healed = await healModels({ ...options, model, signal });
-        for (const one of healed) if (one.outcome !== 'whole') onHealed(one);
+      // Another worker may have healed some of them meanwhile.
+      for (const version of await needsHealing(options)) {
+        try {
+          const healed = await healModel({ ...options, signal }, version);
+          if (healed.outcome !== 'whole') onHealed(healed);
+        } catch (error) {
+          if (signal.aborted) throw error;
+          onError(error); // the others are healed all the same
+        }
       }
     });
   };

@@ -130,7 +130,7 @@ export function modelRoutes({ pool, places, services, onLost }: ModelRoutesDeps)
     if (c.req.header('if-none-match') === headers.etag) return c.body(null, 304, headers);
     try {
       const bytes = await inTurn(() => fetchModel(places, version));
-      return c.body(new Uint8Array(bytes), 200, { ...headers, 'content-type': 'application/octet-stream' });
+      return c.body(bytes, 200, { ...headers, 'content-type': 'application/octet-stream' });
     } catch (error) {
       onLost(version.model, isMillraceError(error) ? error.code : 'internal-bug');
       throw error;

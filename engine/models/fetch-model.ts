@@ -23,7 +23,7 @@ export async function fetchModel(
   { reader, archiveDir }: ModelPlaces,
   version: ModelVersion,
   signal?: AbortSignal,
-): Promise<Buffer> {
+): Promise<Buffer<ArrayBuffer>> {
   let why = 'there is no connection to Kafka here';
   let away: unknown = null;
   if (reader !== null) {

@@ -7,9 +7,9 @@ import type { LogWriter } from '../topic/log-writer.ts';
 import type { Clock } from '../values/clock.ts';
 import { announceModel } from './announce-model.ts';
 import { fetchModel } from './fetch-model.ts';
-import { archivedModel, archiveModel, isArchived, modelFile } from './model-archive.ts';
+import { archiveModel, isArchived, isIntact, modelFile } from './model-archive.ts';
 import { filePages } from './model-source-file.ts';
-import { readChunks } from './read-chunks.ts';
+import { notHeld, readChunks } from './read-chunks.ts';
 import { sendModel } from './send-model.ts';
 
 export interface HealOptions {
@@ -64,13 +64,7 @@ export async function needsHealing({
   const missing: ModelVersion[] = [];
   for (const one of await modelVersions(pool)) {
     if (!named.has(`${one.model} ${one.version}`)) continue;
-    const { clusterId, partitions } = await reader.bounds(one.topic);
-    const [held] = partitions;
-    const isHeld =
-      clusterId === one.clusterId &&
-      held !== undefined &&
-      held.lowOffset <= one.fromOffset &&
-      held.endOffset >= one.untilOffset;
+    const isHeld = (await notHeld(reader, one)) === null;
     if (!isHeld || !(await isArchived(archiveDir, one))) missing.push(one);
   }
   return missing;
@@ -82,10 +76,10 @@ export async function healModel(options: Omit<HealOptions, 'model'>, version: Mo
   const { model, version: number } = version;
   const read = await readChunks(reader, version, undefined, signal);
   const why = 'lost' in read ? read.lost : null;
-  const kept = await archivedModel(archiveDir, version);
+  const isKept = await isIntact(archiveDir, version);
   const told = (outcome: Healed['outcome']): Healed => ({ model, version: number, outcome, why });
-  if (why !== null) return kept === null ? told('lost') : (await send(options, version), told('sent'));
-  if (kept !== null) return told('whole');
+  if (why !== null) return isKept ? (await send(options, version), told('sent')) : told('lost');
+  if (isKept) return told('whole');
   const bytes = await fetchModel({ reader, archiveDir: null }, version, signal);
   await archiveModel(archiveDir, version, oneOf(bytes), newId());
   return told('archived');

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { archiveWriteError, isNotFound } from '../archive/archive-errors.ts';
+import { makeFolder } from '../archive/parquet-file.ts';
 import { syncFolder } from '../archive/sync.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ModelVersion } from '../postgres/model-versions.ts';
@@ -28,7 +29,7 @@ export async function isArchived(
 }
 
 /** Whether the archive's folder has a model's bytes, and they are those: read page by page. */
-async function isIntact(archiveDir: string, version: Named & { readonly sizeBytes: number }): Promise<boolean> {
+export async function isIntact(archiveDir: string, version: Named & { readonly sizeBytes: number }): Promise<boolean> {
   if (!(await isArchived(archiveDir, version))) return false;
   const hash = createHash('sha256');
   for await (const page of filePages(modelFile(archiveDir, version))) hash.update(page);
@@ -53,7 +54,7 @@ export async function archiveModel(
   const aside = `${path}.${own}.part`;
   const hash = createHash('sha256');
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const file = await open(aside, 'w');
     try {
       for await (const page of pages) {
@@ -87,15 +88,16 @@ function notAsHashed(model: string): MillraceError {
 export async function archivedModel(
   archiveDir: string,
   version: Named & { readonly sizeBytes: number },
-): Promise<Buffer | null> {
+): Promise<Buffer<ArrayBuffer> | null> {
   if (!(await isArchived(archiveDir, version))) return null;
-  const file = await open(modelFile(archiveDir, version), 'r');
-  try {
-    const bytes = Buffer.alloc(version.sizeBytes);
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-    const isWhole = bytesRead === bytes.length && createHash('sha256').update(bytes).digest('hex') === version.sha256;
-    return isWhole ? bytes : null;
-  } finally {
-    await file.close();
+  const bytes = Buffer.alloc(version.sizeBytes);
+  const hash = createHash('sha256');
+  let at = 0;
+  for await (const page of filePages(modelFile(archiveDir, version))) {
+    if (at + page.length > bytes.length) return null;
+    bytes.set(page, at);
+    hash.update(page);
+    at += page.length;
   }
+  return at === bytes.length && hash.digest('hex') === version.sha256 ? bytes : null;
 }

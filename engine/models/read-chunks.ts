@@ -61,10 +61,10 @@ export async function readChunks(
   return { fromOffset: first, untilOffset: last + 1 };
 }
 
-/** Why the topic cannot have them any more; null: it may. */
-async function notHeld(
+/** Why the topic cannot have the chunks of a publish any more, by its bounds alone; null: it may. */
+export async function notHeld(
   reader: LogReader,
-  { topic, clusterId, fromOffset, untilOffset }: Expected,
+  { topic, clusterId, fromOffset, untilOffset }: ModelPlace,
 ): Promise<string | null> {
   try {
     const bounds = await reader.bounds(topic);

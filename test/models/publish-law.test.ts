@@ -303,6 +303,42 @@ describe('what topic or archive lost', () => {
     });
   });
 
+  it('is put back by a worker of what aliases stand for alone, though one model cannot be and the topic of another is gone', async () => {
+    const [model, failing, gone] = [newModel(), newModel(), newModel()];
+    const log = new MemoryLog();
+    for (let n = 0; n < 3; n++) await world.publish(log, randomBytes(20 + n), { model });
+    await world.publish(log, randomBytes(30), { model: failing });
+    await world.publish(log, randomBytes(40), { model: gone, topic: 'gone' });
+    const elsewhere = new MemoryLog();
+    elsewhere.clusterId = 'third';
+    elsewhere.onBounds = (bounds) => {
+      if (bounds.topic === 'gone') throw new MillraceError('topic-not-found', 'it is gone', { remedy: 'None.' });
+      return bounds;
+    };
+    elsewhere.outcome = ({ key }) => (key !== null && Buffer.from(key).toString() === failing ? 'away' : 'taken');
+    const [healed, failures]: [Healed[], unknown[]] = [[], []];
+    const tender = tendModels({
+      pool: world.pool,
+      reader: elsewhere,
+      writer: elsewhere,
+      topic: TOPIC,
+      archiveDir: world.archiveDir,
+      clock: systemClock,
+      newId: () => crypto.randomUUID(),
+      actor: 'worker w1',
+      everyMs: 5,
+      onHealed: (one) => [model, failing, gone].includes(one.model) && healed.push(one),
+      onError: (error) => failures.push(error),
+    });
+    tender.start();
+    // Twice around: the second finds the rest as the first one left it.
+    await vi.waitFor(() => expect(failures.length).toBeGreaterThan(1), 60_000);
+    await tender.stop();
+    const places = healed.map((one) => `${one.model} ${one.version} ${one.outcome}`);
+    expect(places.sort()).toEqual([`${gone} 1 sent`, `${model} 2 sent`, `${model} 3 sent`].sort());
+    for (const error of failures) expect(error).toMatchObject({ code: 'service-unreachable' });
+  });
+
   it('a topic that holds other records at its offsets gives nothing of them', async () => {
     const model = newModel();
     const log = new MemoryLog();
