@@ -5,7 +5,7 @@ import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import type { LogWriter } from '../../engine/topic/log-writer.ts';
-import { neededServices } from '../services.ts';
+import { knownServices, neededServices } from '../services.ts';
 import { ensureModelTopic } from './model-topic.ts';
 
 /** Where a command finds models. */
@@ -25,6 +25,20 @@ export async function withCatalog<T>(env: Environment, work: (pool: pg.Pool) => 
     return await work(pool);
   } finally {
     await pool.end();
+  }
+}
+
+/** What a command that steers models has: the rows, and what tells of them; null where no Kafka is known. */
+export type Steering = Pick<OpenPlaces, 'pool' | 'topic'> & { readonly writer: LogWriter | null };
+
+/** Runs `work` with the catalog, which is the truth, and a writer to announce by: one can go back while Kafka is away. */
+export async function withSteering<T>(env: Environment, work: (steering: Steering) => Promise<T>): Promise<T> {
+  const { kafka } = knownServices(env);
+  const writer = kafka === null ? null : createKafkaLogWriter({ ...kafka, clientId: 'millrace-models' });
+  try {
+    return await withCatalog(env, (pool) => work({ pool, writer, topic: env.installation.modelsTopic }));
+  } finally {
+    await writer?.close();
   }
 }
 

@@ -5,6 +5,7 @@ import { modelName } from '../../engine/models/model-name.ts';
 import { planPublish, publishModel } from '../../engine/models/publish-model.ts';
 import { readManifest, readModelMetrics } from '../../engine/models/read-manifest.ts';
 import { MODEL_ALIASES, type ModelAlias } from '../../engine/postgres/model-versions.ts';
+import { canonicalJson } from '../../engine/values/canonical-json.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { actorName } from '../actor.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
@@ -78,6 +79,8 @@ export function addModelPublish(parent: Command): void {
     output.line(
       `${model}: version ${version.version}, ${count(version.sizeBytes)} bytes, sha256 ${version.sha256.slice(0, 12)}${isNew ? '' : ' (published before)'}`,
     );
+    if (!isNew && metrics !== null && canonicalJson(metrics) !== canonicalJson(version.metrics))
+      output.note('it was published before, and keeps the metrics it has');
     if (alias !== null) output.line(`${alias} is version ${version.version} now`);
     if (changes.length > 0)
       output.note(`not served as it was trained on: ${changesText(changes)}; applications take it once it is`);

@@ -6,11 +6,12 @@ import { healModels } from '../../engine/models/heal-models.ts';
 import { modelName } from '../../engine/models/model-name.ts';
 import { type AliasMoved, pointAlias, rollbackModel } from '../../engine/models/steer-models.ts';
 import { MODEL_ALIASES, type ModelAlias } from '../../engine/postgres/model-versions.ts';
+import { kafkaNotConfigured } from '../../engine/topic/topic-errors.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { actorName } from '../actor.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import type { Output } from '../output.ts';
-import { type OpenPlaces, withModels } from './model-places.ts';
+import { type Steering, withModels, withSteering } from './model-places.ts';
 
 /** `millrace model alias|rollback|heal` */
 export function addModelSteers(parent: Command): void {
@@ -37,8 +38,8 @@ function addAlias(parent: Command): void {
         ahead: options.ahead,
         actor: actorName(),
       };
-      await withModels(env, async (places) =>
-        told(output, places, asked.model, await pointAlias({ ...asked, pool: places.pool })),
+      await withSteering(env, async (steering) =>
+        told(output, steering, asked.model, await pointAlias({ ...asked, pool: steering.pool })),
       );
     },
   );
@@ -53,8 +54,8 @@ function addRollback(parent: Command): void {
   withCommonOptions(command).action(async (name: string, options: CommonOptions & { readonly alias: ModelAlias }) => {
     const { env, output } = contextOf(options);
     const asked = { model: modelName(name), alias: options.alias, actor: actorName() };
-    await withModels(env, async (places) =>
-      told(output, places, asked.model, await rollbackModel({ ...asked, pool: places.pool })),
+    await withSteering(env, async (steering) =>
+      told(output, steering, asked.model, await rollbackModel({ ...asked, pool: steering.pool })),
     );
   });
 }
@@ -96,8 +97,11 @@ function addHeal(parent: Command): void {
   });
 }
 
-async function told(output: Output, { writer, topic }: OpenPlaces, model: string, moved: AliasMoved): Promise<void> {
-  const unannounced = await announceModel({ writer, topic, clock: systemClock, model });
+async function told(output: Output, { writer, topic }: Steering, model: string, moved: AliasMoved): Promise<void> {
+  const unannounced =
+    writer === null
+      ? kafkaNotConfigured('applications are to be told')
+      : await announceModel({ writer, topic, clock: systemClock, model });
   const { alias, version, before } = moved;
   if (output.isJson) return output.json({ model, alias, version, before, announced: unannounced === null });
   output.line(

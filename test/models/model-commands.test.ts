@@ -142,6 +142,26 @@ it('publishes, lists, shows, compares, fetches, goes back and heals; application
   expect(await json('heal', 'late')).toMatchObject([{ outcome: 'whole' }, { outcome: 'whole' }]);
 });
 
+it('goes back while Kafka is away, and where none is known; says that metrics of a version stay', async () => {
+  const [one, two] = [await file(Buffer.from('one')), await file(Buffer.from('two'))];
+  for (const path of [one, two]) await json('publish', 'away', ...given(path));
+  const without = async (brokers: string | undefined, ...args: string[]): Promise<CliResult> =>
+    runCli(['model', ...args], { ...variables, KAFKA_BROKERS: brokers, MILLRACE_DATA_DIR: folder });
+  const back = await without('127.0.0.1:1', 'rollback', 'away', '--json');
+  expect({ ...back, stdout: JSON.parse(back.stdout) as unknown }).toMatchObject({
+    exitCode: 0,
+    stdout: { alias: 'champion', version: 1, before: 2, announced: false },
+  });
+  const moved = await without(undefined, 'alias', 'away', 'champion', '2');
+  expect(moved).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('find it within 15 s') as string });
+  expect(await json('list', 'away')).toMatchObject([{ version: 2, aliases: ['champion'] }, { version: 1 }]);
+  const others = join(folder, 'other-metrics.json');
+  await writeFile(others, JSON.stringify({ logLoss: 0.1 }));
+  const again = await run('publish', 'away', ...given(two).slice(0, -1), others);
+  expect(again).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('keeps the metrics') as string });
+  expect((await run('publish', 'away', ...given(two))).stderr).not.toContain('keeps the metrics');
+});
+
 it('refuses what it cannot publish, by name', async () => {
   const path = await file(Buffer.from('x'));
   const refused = async (code: string, ...args: string[]): Promise<void> => {
