@@ -93,7 +93,9 @@ export class ModelFollower<Value> {
   readonly #options: FollowerOptions<Value>;
   readonly #stop = new AbortController();
   #current: LoadedModel<Value> | null = null;
-  #refused: RefusedModel | null = null;
+  /** The one before: going back needs neither its bytes nor `decode`. */
+  #previous: LoadedModel<Value> | null = null;
+  #refused: (RefusedModel & Identity) | null = null;
   #unreachable: MillraceError | null = null;
   #checkedAtUs = 0;
   #loads = 0;
@@ -137,8 +139,9 @@ export class ModelFollower<Value> {
   }
 
   get status(): ModelStatus {
+    const refused = this.#refused === null ? null : { version: this.#refused.version, error: this.#refused.error };
     return {
-      refused: this.#refused,
+      refused,
       unreachable: this.#unreachable,
       checkedAtUs: this.#checkedAtUs,
       loads: this.#loads,
@@ -188,16 +191,15 @@ export class ModelFollower<Value> {
   /** Whether a version is what is held from now on. Throws what may be otherwise at the next look. */
   async #take(version: ModelVersion, isMeant = true): Promise<boolean> {
     const { pool, places, decode } = this.#options;
-    const { sha256 } = version;
-    const isHeld = this.#current?.version === version.version && this.#current.sha256 === sha256;
     const changes = await modelChanges(pool, version);
     if (changes.length > 0) return isMeant && this.#refuse(version, featuresOfModelChanged(version, changes));
-    if (isHeld) {
+    if (isSame(this.#current, version)) {
       if (isMeant) this.#refused = null;
       return true;
     }
+    if (this.#previous !== null && isSame(this.#previous, version)) return this.#hold(this.#previous, isMeant);
     // Its bytes, and what decode is told of them, are the same as they were then.
-    if (this.#refused?.version === version.version && this.#refused.error.code === 'model-not-decoded') return false;
+    if (isSame(this.#refused, version) && this.#refused?.error.code === 'model-not-decoded') return false;
     let bytes: Uint8Array;
     try {
       bytes = await fetchModel(places, version, this.#stop.signal);
@@ -214,21 +216,25 @@ export class ModelFollower<Value> {
       return isMeant && this.#refuse(version, modelNotDecoded(version, cause));
     }
     if (this.#stop.signal.aborted) return false;
-    const isFirst = this.#current === null;
-    this.#current = Object.freeze({ ...about, value });
+    return this.#hold(Object.freeze({ ...about, value }), isMeant);
+  }
+
+  #hold(model: LoadedModel<Value>, isMeant: boolean): true {
+    this.#previous = this.#current;
+    this.#current = model;
     this.#loads++;
     if (isMeant) this.#refused = null;
-    if (!isFirst) this.#options.onChange?.(this.#current);
+    if (this.#previous !== null) this.#options.onChange?.(model);
     return true;
   }
 
   #refuse(version: ModelVersion, error: MillraceError): false {
     const known = this.#refused;
     const isKnown = known?.version === version.version && known.error.code === error.code;
-    this.#refused = { version: version.version, error };
+    this.#refused = { version: version.version, sha256: version.sha256, error };
     if (isKnown) return false;
     this.#refusals.set(error.code, (this.#refusals.get(error.code) ?? 0) + 1);
-    this.#options.onRefused?.(this.#refused);
+    this.#options.onRefused?.({ version: version.version, error });
     return false;
   }
 
@@ -280,6 +286,13 @@ export class ModelFollower<Value> {
       return null;
     }
   }
+}
+
+type Identity = Pick<ModelVersion, 'version' | 'sha256'>;
+
+/** By its bytes too: in a database that was put back from a copy, a number may come to stand for others. */
+function isSame(known: Identity | null, { version, sha256 }: Identity): boolean {
+  return known?.version === version && known.sha256 === sha256;
 }
 
 /** What work gives; or what the signal says, whether the work ends or not. */

@@ -5,6 +5,9 @@ import { type FollowerOptions, ModelFollower, type RefusedModel } from '../../en
 import { CHUNK_BYTES, decodeModelRecord } from '../../engine/models/model-record.ts';
 import type { TrainedOn } from '../../engine/models/read-manifest.ts';
 import { pointAlias, rollbackModel } from '../../engine/models/steer-models.ts';
+import { runSql } from '../../engine/postgres/run-sql.ts';
+import { CATALOG } from '../../engine/postgres/schemas.ts';
+import { sqlText } from '../../engine/postgres/sql.ts';
 import { noteServices } from '../../engine/postgres/service-versions.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -143,6 +146,31 @@ describe('a follower', () => {
     await world.publish(log, text('three'), { model });
     await eventually(() => expect(late.current.value).toBe('three'));
     expect(late.status.refused).toBeNull();
+  });
+
+  it('goes back to the one before without its bytes: while Kafka is away, and once they are lost', async () => {
+    await world.publish(log, text('one'), { model });
+    let decoded = 0;
+    const late = await follow({ decode: (bytes) => (decoded++, decode(bytes)) });
+    const first = late.current;
+    await world.publish(log, text('two'), { model });
+    await eventually(() => expect(late.current.version).toBe(2));
+    log.loseHead(log.end);
+    log.onBounds = () => null;
+    await rollbackModel({ pool: world.pool, model, alias: 'champion', actor: 'ana' });
+    await late.look();
+    expect(late.current).toBe(first);
+    expect(late.status).toMatchObject({ refused: null, unreachable: null, loads: 3 });
+    expect(decoded).toBe(2);
+  });
+
+  it('takes what its number stands for after the database was put back from a copy', async () => {
+    await world.publish(log, text('one'), { model });
+    const late = await follow();
+    await runSql(world.pool, sqlText`DELETE FROM ${CATALOG}.model_alias WHERE model = ${model}`);
+    await runSql(world.pool, sqlText`DELETE FROM ${CATALOG}.model_version WHERE model = ${model}`);
+    await world.publish(log, text('another one'), { model });
+    await eventually(() => expect(late.current).toMatchObject({ version: 1, value: 'another one' }));
   });
 
   it('tries bytes again that another version has: decode is told what they were trained on', async () => {
