@@ -1,5 +1,6 @@
 import type { DerivedCode } from '../define/derived-code.ts';
 import { seenOfAll } from '../define/seen-values.ts';
+import { keyText } from '../define/key-text.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { keyColumns } from '../define/view-role.ts';
 import { createServiceDerive, type DeriveService } from '../derived/derive-service.ts';
@@ -42,6 +43,9 @@ interface Block {
   readonly places: readonly number[];
 }
 
+/** By the text of the entity's key: those that say different things. */
+type ReadsByEntity = ReadonlyMap<string, readonly ServedRead[]>;
+
 /** The layouts of a view's versions, by fingerprint. */
 export type LayoutsOf = (view: string) => ReadonlyMap<string, ViewLayout>;
 
@@ -54,6 +58,8 @@ export class DerivedRecords {
   readonly #isHushed: boolean;
   readonly #optional: ReadonlySet<string>;
   readonly #layoutsOf: LayoutsOf;
+  /** By all reads of a request. */
+  readonly #placed = new WeakMap<readonly ServedRead[], Map<string, ReadsByEntity | string>>();
   readonly #decoders = new Map<ViewLayout, ServedReadDecoder>();
 
   constructor(service: string, { blocks, request, derived, fingerprint }: DerivedCode, layoutsOf: LayoutsOf) {
@@ -151,17 +157,11 @@ export class DerivedRecords {
     record: ServedRead,
     reads: readonly ServedRead[],
   ): readonly Cell[] | string {
-    let found: ServedRead | null = null;
-    for (const read of reads) {
-      if (read.view !== view || (read.role ?? view) !== name || read.asOfUs !== record.asOfUs) continue;
-      const then = this.#layoutsOf(view).get(read.fingerprint);
-      if (then === undefined) return OTHER_DEFINITION;
-      const entity = this.#decoderOf(then).entity(read);
-      if (!entity.every((value, index) => Object.is(value, key[places[index]!]))) continue;
-      if (found !== null && !isSame(found, read)) return REQUEST_AMBIGUOUS;
-      found ??= read;
-    }
-    if (found === null) return VIEW_READ_NOT_LOGGED;
+    const byEntity = this.#byEntity(name, view, record.asOfUs, reads);
+    if (typeof byEntity === 'string') return byEntity;
+    const [found, other] = byEntity.get(keyText(places.map((place) => key[place]!))) ?? [];
+    if (found === undefined) return VIEW_READ_NOT_LOGGED;
+    if (other !== undefined) return REQUEST_AMBIGUOUS;
     const then = this.#layoutsOf(view).get(found.fingerprint)!;
     const served = new Map(
       this.#decoderOf(then)
@@ -176,6 +176,30 @@ export class DerivedRecords {
       cells.push(cell);
     }
     return cells;
+  }
+
+  /** The reads of a request for a block, by entity: found out once, for a request may be of a thousand. */
+  #byEntity(block: string, view: string, asOfUs: number, reads: readonly ServedRead[]): ReadsByEntity | string {
+    let known = this.#placed.get(reads);
+    if (known === undefined) this.#placed.set(reads, (known = new Map()));
+    const id = JSON.stringify([block, asOfUs]);
+    let found = known.get(id);
+    if (found === undefined) known.set(id, (found = this.#place(block, view, asOfUs, reads)));
+    return found;
+  }
+
+  #place(block: string, view: string, asOfUs: number, reads: readonly ServedRead[]): ReadsByEntity | string {
+    const placed = new Map<string, ServedRead[]>();
+    for (const read of reads) {
+      if (read.view !== view || (read.role ?? view) !== block || read.asOfUs !== asOfUs) continue;
+      const then = this.#layoutsOf(view).get(read.fingerprint);
+      if (then === undefined) return OTHER_DEFINITION;
+      const entity = keyText(this.#decoderOf(then).entity(read));
+      const own = placed.get(entity);
+      if (own === undefined) placed.set(entity, [read]);
+      else if (!isSame(own[0]!, read)) own.push(read);
+    }
+    return placed;
   }
 
   #decoderOf(layout: ViewLayout): ServedReadDecoder {
