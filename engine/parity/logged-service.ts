@@ -4,7 +4,7 @@ import { versions } from '../postgres/view-versions.ts';
 import { scanServedReads, type ServedScanOptions } from '../served/scan-served-reads.ts';
 import type { ServedRead } from '../served/served-read.ts';
 import type { LayoutsOf } from './derived-records.ts';
-import { hashOf, readBytes } from './served-sample.ts';
+import { HeldRequests } from './held-requests.ts';
 
 /** Records of a service read at most, where nobody says. */
 export const MOST_RECORDS = 10_000;
@@ -43,22 +43,21 @@ export interface LoggedService {
  *
  * @throws MillraceError `topic-not-found` where nothing was ever logged, and what `scanServedReads` does
  */
-export async function loggedService(scan: ServiceScan, asked: AskedRecords): Promise<LoggedService> {
-  const { service, views } = asked;
-  const { records, leftOut } = await sampledRecords(scan, asked);
-  const reads = new Map<string, ServedRead[]>();
-  const readsOf = ({ requestId }: ServedRead): readonly ServedRead[] => reads.get(requestId) ?? [];
-  if (records.length === 0) return { records, readsOf, leftOut };
-  const requestIds = new Set(records.map(({ requestId }) => requestId));
-  for await (const batch of scanServedReads({ ...scan, views, requestIds })) {
-    for (const read of batch) {
-      if (read.service !== service) continue;
-      const own = reads.get(read.requestId);
-      if (own === undefined) reads.set(read.requestId, [read]);
-      else own.push(read);
-    }
+export async function loggedService(
+  scan: ServiceScan,
+  { service, views, maxRecords = MOST_RECORDS, maxBytes, sinceUs = -Infinity, untilUs = Infinity }: AskedRecords,
+): Promise<LoggedService> {
+  const held = new HeldRequests({ maxRecords, maxBytes });
+  for await (const batch of scanServedReads({ ...scan, views: new Set(), services: new Set([service]) })) {
+    for (const record of batch) if (record.servedAtUs >= sinceUs && record.servedAtUs < untilUs) held.addRecord(record);
   }
-  return { records, readsOf, leftOut };
+  if (held.records.length > 0) {
+    const requestIds = new Set(held.records.map(({ requestId }) => requestId));
+    for await (const batch of scanServedReads({ ...scan, views, requestIds }))
+      for (const read of batch) if (read.service === service) held.addRead(read);
+  }
+  const { records, leftOut } = held;
+  return { records, readsOf: (record) => held.readsOf(record), leftOut };
 }
 
 /** The layouts of all versions of these views. */
@@ -69,42 +68,4 @@ export async function layoutsOf(on: Queryable, views: Iterable<string>): Promise
     layouts.set(view, new Map(all.map(({ fingerprint, layout }) => [fingerprint, layout])));
   }
   return (view) => layouts.get(view) ?? new Map();
-}
-
-/** What is too much is halved by the hash of the request's id; one request stays, however large. */
-async function sampledRecords(
-  scan: ServiceScan,
-  { service, maxRecords = MOST_RECORDS, maxBytes, sinceUs = -Infinity, untilUs = Infinity }: AskedRecords,
-): Promise<{ readonly records: readonly ServedRead[]; readonly leftOut: number }> {
-  let records: ServedRead[] = [];
-  let [smallest, below] = [2 ** 32, 2 ** 32];
-  let bytes = 0;
-  let leftOut = 0;
-  const services = new Set([service]);
-  for await (const batch of scanServedReads({ ...scan, views: new Set(), services })) {
-    for (const record of batch) {
-      if (record.servedAtUs < sinceUs || record.servedAtUs >= untilUs) continue;
-      const hash = hashOf(record.requestId);
-      if (hash >= below) {
-        leftOut++;
-        continue;
-      }
-      smallest = Math.min(smallest, hash);
-      records.push(record);
-      bytes += heldBytes(record);
-      while (below > smallest + 1 && (records.length > maxRecords || bytes > maxBytes)) {
-        below = Math.max(below / 2, smallest + 1);
-        const kept = records.filter(({ requestId }) => hashOf(requestId) < below);
-        leftOut += records.length - kept.length;
-        records = kept;
-        bytes = kept.reduce((sum, one) => sum + heldBytes(one), 0);
-      }
-    }
-  }
-  return { records, leftOut };
-}
-
-/** With the reads that it is made of, each taken for as large. */
-function heldBytes(record: ServedRead): number {
-  return readBytes(record) * 4;
 }
