@@ -221,6 +221,16 @@ async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => 
   };
 }
 
+/** A service as it is served; undefined where that cannot be said: a read of it is refused, and says why. */
+async function servedIfKept({ serviceOf }: ApiDeps, service: string): Promise<ServedService | undefined> {
+  try {
+    return await serviceOf?.(service);
+  } catch (error) {
+    if (isMillraceError(error) && !error.retryable) return undefined;
+    throw error;
+  }
+}
+
 /**
  * The HTTP API over an online store, without a socket: `app.request('/v1/views')` answers in a test.
  *
@@ -317,10 +327,13 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     return c.json({ entities: listEntities(shown.map(({ layout }) => layout)) }, 200);
   });
   app.openapi(sourcesRoute, async (c) => c.json({ sources: listSources(await shownVersions(c.get('admitted'))) }, 200));
-  app.openapi(servicesRoute, (c) => {
+  app.openapi(servicesRoute, async (c) => {
     const { scopes } = c.get('admitted').caller;
-    const shown = listServices(services).filter(({ service }) => mayReadService(scopes, service, services));
-    return c.json({ services: shown }, 200);
+    const known = [...services].filter(([service]) => mayReadService(scopes, service, services));
+    const served = await Promise.all(
+      known.map(async ([service, own]) => [service, (await servedIfKept(deps, service)) ?? own] as const),
+    );
+    return c.json({ services: listServices(new Map(served)) }, 200);
   });
   app.openapi(eventsRoute, async (c) => {
     const isAdmin = c.get('admitted').caller.scopes.some(({ kind }) => kind === 'admin');

@@ -102,7 +102,15 @@ function deriveOf(
 
 /** What refuses reads of features that a service's functions are not made for. */
 function refusalOf(service: string, { view, tags }: ServedService['blocks'][number]): (read: ViewRead) => void {
-  if (tags !== undefined) return (read) => refuseFlipped(service, tags, read);
+  if (tags !== undefined) {
+    // All reads of a version have the same object.
+    let passed: ViewRead['tags'] | undefined;
+    return (read) => {
+      if (read.tags === passed) return;
+      refuseFlipped(service, tags, read);
+      passed = read.tags;
+    };
+  }
   const used = new UsedFeatures({ layout: view.layout }, null);
   return (read) => refuseOthers(service, used, read);
 }

@@ -61,6 +61,13 @@ async function ask(api: RunningApi, request: object): Promise<object> {
   return { status: response.status, ...(body.results === undefined ? { code: body.code } : body.results[0].derived) };
 }
 
+/** The fields that the API says the service asks for. */
+async function fieldsOf(api: RunningApi): Promise<string[]> {
+  const response = await fetch(`${api.url}/v1/services`);
+  const { services } = (await response.json()) as { services: [{ request: { name: string }[] }] };
+  return services[0].request.map(({ name }) => name);
+}
+
 const load = (value: number) => ({ status: 200, values: { load: value }, errors: null });
 const apply = (definitions: Definitions) =>
   applyDefinitions({ pool: database.pool, definitions, actor: 'ana@laptop' }).then(({ services }) => services);
@@ -85,6 +92,7 @@ it('is derived by the version that is served, from the moment on in which it is'
   for (const api of [old, young]) {
     expect(await ask(api, { chairs: 10 })).toEqual(load(12));
     expect(await ask(api, { seats: 10 })).toEqual({ status: 400, code: 'invalid-request' });
+    expect(await fieldsOf(api)).toEqual(['chairs']);
   }
   // A version waits for what its views do not serve yet; until then the one before is served.
   const third = await definitionsOf('({ from }) => from.n * 1000', 'seats: z.int()', 'f.count().over("1d")');
@@ -106,6 +114,7 @@ it('a version whose code was not kept is served where its very code is at hand, 
   expect(await ask(await apiOf(fourth), { seats: 10 })).toEqual(load(-8));
   const other = await apiOf(others);
   expect(await ask(other, { seats: 10 })).toEqual({ status: 409, code: 'definition-changed' });
+  expect(await fieldsOf(other)).toEqual(['seats']);
   // The same again keeps it.
   expect(await apply(fourth)).toEqual([]);
   expect(await ask(other, { seats: 10 })).toEqual(load(-8));
@@ -113,4 +122,5 @@ it('a version whose code was not kept is served where its very code is at hand, 
   const without = await definitionsOf('', '', 'f.count().over("1d")');
   await apply(without);
   expect(await ask(other, {})).toEqual({ status: 200 });
+  expect(await fieldsOf(other)).toEqual([]);
 });
