@@ -157,12 +157,17 @@ function pinnedSpans(view: CompiledView, stored: readonly ViewVersion[], pinned:
     const found = stored.find((candidate) => candidate.version === version.version);
     if (found?.fingerprint === version.fingerprint)
       return { ...version, stored: found, newestLabelUs: version.untilUs };
-    throw new MillraceError(
-      'training-set-changed',
-      `the export cannot be repeated exactly: version ${version.version} of view "${view.name}" is ${found === undefined ? 'not in this database' : 'another one in this database'}`,
-      { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
-    );
+    throw otherVersion(`version ${version.version} of view "${view.name}"`, found);
   });
+}
+
+/** What an export is to be repeated of is not there, or another. @param found what is there in its place */
+export function otherVersion(what: string, found: object | undefined): MillraceError {
+  return new MillraceError(
+    'training-set-changed',
+    `the export cannot be repeated exactly: ${what} is ${found === undefined ? 'not in this database' : 'another one in this database'}`,
+    { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
+  );
 }
 
 function checkSeq(view: CompiledView, span: Span, commits: CommitTimeline, untilSeq: number): void {

@@ -16,7 +16,7 @@ import type { PreparedSpine } from './prepare-spine.ts';
 import { type PublishedTime, publishedTimes } from './published-times.ts';
 import type { ReadContext } from './reading.ts';
 import { lackingFeatures } from './served-definitions.ts';
-import { databaseNow, labelsWithin, poolOf } from './served-plan.ts';
+import { databaseNow, labelsWithin, otherVersion, poolOf } from './served-plan.ts';
 import { serviceTimes } from './service-times.ts';
 import { READ_TABLE } from './spine-columns.ts';
 import { LABELS_TABLE, type TimeRange } from './spine-labels.ts';
@@ -113,11 +113,7 @@ function pinnedTimes(
   return pinned.map(({ notServed: _notServed, ...version }) => {
     const of = stored.find((candidate) => candidate.version === version.version);
     if (of?.tag === version.tag) return { ...version, of };
-    throw new MillraceError(
-      'training-set-changed',
-      `the export cannot be repeated exactly: version ${version.version} of service "${service}" is ${of === undefined ? 'not in this database' : 'another one in this database'}`,
-      { remedy: 'Repeat it on the database it was made from, or export anew.', httpStatus: 409 },
-    );
+    throw otherVersion(`version ${version.version} of service "${service}"`, of);
   });
 }
 

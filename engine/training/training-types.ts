@@ -170,18 +170,22 @@ export interface ManifestServed {
   readonly versions: readonly ManifestVersion[];
 }
 
-export interface ManifestVersion {
+/** A version that label rows fall to, and when readers got it. */
+interface ManifestSpan {
   readonly version: number;
-  readonly fingerprint: string;
   /** Served in [fromUs, untilUs), epoch µs; the end is that of the export where it is served still. */
   readonly fromUs: number;
   readonly untilUs: number;
-  /** The newest commit that any label row sees. */
-  readonly untilSeq: number;
   /** Label rows. */
   readonly rows: number;
-  /** Features that its definition did not have, by name and type: they are null in its rows, as they were not served. Left out: it had all. */
+  /** Features (of a service, derived ones) that it did not have, by name and type: they are null in its rows, as they were not served. Left out: it had all. */
   readonly notServed?: readonly string[] | undefined;
+}
+
+export interface ManifestVersion extends ManifestSpan {
+  readonly fingerprint: string;
+  /** The newest commit that any label row sees. */
+  readonly untilSeq: number;
 }
 
 /** What of a view the requests of a spine were served. */
@@ -225,16 +229,8 @@ export interface ManifestServedService {
   readonly versions: readonly ManifestServiceVersion[];
 }
 
-export interface ManifestServiceVersion {
-  readonly version: number;
+export interface ManifestServiceVersion extends ManifestSpan {
   readonly tag: string;
-  /** Served in [fromUs, untilUs), epoch µs; the end is that of the export where it is served still. */
-  readonly fromUs: number;
-  readonly untilUs: number;
-  /** Label rows. */
-  readonly rows: number;
-  /** Derived features that it did not have, by name and type: they are null in its rows. Left out: it had all. */
-  readonly notServed?: readonly string[] | undefined;
 }
 
 /** The log one source was read from. */
