@@ -6,6 +6,8 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import type { ManifestGrid } from './grid.ts';
 import { entitiesOfText } from './load-grid.ts';
 import { derivedColumns, derivesRows, requestColumns } from './feature-columns.ts';
+import type { ResultType } from '../values/result-type.ts';
+import { nameOfType } from '../values/type-name.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import type { ManifestView, TrainingManifest, TrainingMode } from './training-types.ts';
 
@@ -44,9 +46,13 @@ export function checkRepeatable(
   if (tagThen !== tagNow)
     changed.push(`what the service derives: then ${tagThen ?? 'nothing'}, now ${tagNow ?? 'nothing'}`);
   if (spine.requestColumn !== null) {
-    const { features = [], request = [] } = manifest.derived ?? {};
-    const columnsThen = [...features.map(({ column }) => column), ...request].join(', ');
-    const columnsNow = [...derivedColumns(service), ...requestColumns(service)].map(({ column }) => column).join(', ');
+    const { features = [], request = [], requestTypes } = manifest.derived ?? {};
+    const asked = request.map((column, index) => columnText(column, requestTypes?.[index]));
+    const columnsThen = [...features.map(({ column, type }) => columnText(column, type)), ...asked].join(', ');
+    const columnsNow = [
+      ...derivedColumns(service).map(({ column, feature }) => columnText(column, feature.result)),
+      ...requestColumns(service).map(({ column, feature }) => columnText(column, requestTypes && feature.result)),
+    ].join(', ');
     if (columnsThen !== columnsNow)
       changed.push(`columns of the service itself: then ${columnsThen || 'none'}, now ${columnsNow || 'none'}`);
   }
@@ -66,6 +72,12 @@ export function checkRepeatable(
   const splitThen = manifest.split?.fraction ?? null;
   if (splitThen !== split) changed.push(`split: then ${splitThen ?? 'none'}, now ${split ?? 'none'}`);
   refuse(changed);
+}
+
+/** @param type left out of older manifests, of what was asked */
+function columnText(column: string, type: ResultType | undefined): string {
+  if (type === undefined) return column;
+  return `${column} (${type.kind === 'enum' ? `enum of ${type.values.join(', ')}` : nameOfType(type)})`;
 }
 
 function blockThen({ view, role }: Pick<ManifestView, 'view' | 'role'>): Parameters<typeof blockText>[0] {

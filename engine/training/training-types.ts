@@ -213,7 +213,7 @@ export interface ManifestDerived {
   /** The columns of the spine that were given with requests; of logged requests, those that say what was (`request__<field>`). */
   readonly request: readonly string[];
   /** Their types, in that order. Absent from older manifests. */
-  readonly requestTypes?: readonly unknown[] | undefined;
+  readonly requestTypes?: readonly ResultType[] | undefined;
   readonly features: readonly ManifestFeature[];
   /** As served, by request id: what the serving log had. Its definitions have the tag as fingerprint (empty where it was not known), and 0 as version. */
   readonly logged?: ManifestLogged | undefined;

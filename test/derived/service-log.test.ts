@@ -380,7 +380,23 @@ test('a column of that name is refused, and a set is made again as it was, or re
   await settled();
   const again = await exported([{ request_id: 'repeated' }], { repeatOf: first.manifest });
   expect(again.manifest.sha256).toBe(first.manifest.sha256);
-  await expect(
-    exported([{ request_id: 'repeated' }], { repeatOf: first.manifest, service: await compile(changed) }),
-  ).rejects.toMatchObject({ code: 'training-set-changed' });
+  const repeated = (of: CompiledService) =>
+    exported([{ request_id: 'repeated' }], { repeatOf: first.manifest, service: of, missing: 'null' });
+  const refused = (message: RegExp) => ({
+    code: 'training-set-changed',
+    message: expect.stringMatching(message) as unknown,
+  });
+  await expect(repeated(await compile(changed))).rejects.toMatchObject(
+    refused(/columns of the service itself: then .*model__told \(list of string\).*, now .*request__late \(boolean\)/),
+  );
+  // Columns of the same names, of which nothing that was logged is: they would be null.
+  const [seats, ...fields] = service.request!;
+  const asked = [{ ...seats!, spec: { ...seats!.spec, type: { kind: 'double' as const } } }, ...fields];
+  await expect(repeated({ ...service, request: asked })).rejects.toMatchObject(
+    refused(/request__seats \(int\), now .*request__seats \(double\)/),
+  );
+  const derived = service.derived!.map((plan) => ({ ...plan, type: { kind: 'string' as const } }));
+  await expect(repeated({ ...service, derived })).rejects.toMatchObject(
+    refused(/then model__seats_a_flight \(double\).*, now model__seats_a_flight \(string\)/),
+  );
 });
