@@ -203,9 +203,7 @@ describe('a follower', () => {
     await open[0]!.close();
     await expect(starting).rejects.toMatchObject({ code: 'model-closed' });
     // One that has a version, and is about to take the next.
-    const late = await follow({
-      decode: (bytes, { version }) => (version === 1 ? decode(bytes) : stuck()),
-    });
+    const late = await follow({ decode: (bytes, { version }) => (version === 1 ? decode(bytes) : stuck()) });
     isAsked = false;
     await world.publish(log, text('two'), { model });
     await eventually(() => expect(isAsked).toBe(true));
