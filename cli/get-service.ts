@@ -11,7 +11,7 @@ import { requestReader } from '../engine/define/request-fields.ts';
 import type { RequestValues } from '../engine/derived/derive-service.ts';
 import type { DerivedFailure } from '../engine/derived/derive-step.ts';
 import type { DerivedCode } from '../engine/define/derived-code.ts';
-import { createDeriveReads } from '../engine/online/derive-reads.ts';
+import { createDeriveReads, refuseFlipped } from '../engine/online/derive-reads.ts';
 import { jsonTree } from '../engine/values/composite-text.ts';
 import type { FeatureErrors } from '../engine/values/feature-errors.ts';
 import type { JsonTree } from '../engine/values/json-values.ts';
@@ -45,7 +45,7 @@ export type ServedCodeOf = (version: ServiceVersion) => Promise<DerivedCode | nu
  *
  * @param given arguments like `origin=LAS`, for the columns of all of them and the fields of the request
  * @param atUs UTC epoch µs, one for all
- * @throws MillraceError `invalid-key`, `invalid-request`, and what reading and `codeOf` do
+ * @throws MillraceError `invalid-key`, `invalid-request`, `view-changing`, and what reading and `codeOf` do
  */
 export async function getService(
   pool: pg.Pool,
@@ -80,6 +80,8 @@ export async function getService(
     for (const [at, { name }] of blocks.entries()) reads.set(name, read[own.places[at]![0]!]!);
   }
   const blocks = asked.map(({ name, layout }) => ({ name, layout, read: reads.get(name)! }));
+  if (code !== null)
+    for (const { layout, read } of blocks) refuseFlipped(service, served.views[layout.view] ?? {}, read);
   const derived = code === null ? null : deriveOf(service, code, blocks, request, atUs);
   return { service, version: served.version, blocks, derived };
 }

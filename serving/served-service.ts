@@ -5,7 +5,7 @@ import { requestReader } from '../engine/define/request-fields.ts';
 import type { RequestValues } from '../engine/derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../engine/derived/derive-step.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { createDeriveReads } from '../engine/online/derive-reads.ts';
+import { createDeriveReads, refuseFlipped } from '../engine/online/derive-reads.ts';
 import { UsedFeatures } from '../engine/online/used-features.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
 import { type ServiceToLog, serviceToLog } from '../engine/served/service-to-log.ts';
@@ -113,20 +113,6 @@ function refusalOf(service: string, { view, tags }: ServedService['blocks'][numb
   }
   const used = new UsedFeatures({ layout: view.layout }, null);
   return (read) => refuseOthers(service, used, read);
-}
-
-/** Another version of a view is read than is of the version of the service which was served when it was looked for. */
-function refuseFlipped(service: string, tags: FeatureTags, read: ViewRead): void {
-  if (Object.entries(tags).every(([feature, tag]) => read.tags?.[feature] === tag)) return;
-  throw new MillraceError(
-    'view-changing',
-    `view "${read.view}" changed its version while service "${service}" was read`,
-    {
-      remedy: 'Try again.',
-      retryable: true,
-      httpStatus: 503,
-    },
-  );
 }
 
 /** What is served in place of what a definition says is derived of, as it is answered; but not where it is gone, or of another type. */

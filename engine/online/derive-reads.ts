@@ -2,7 +2,8 @@ import type { DerivedCode } from '../define/derived-code.ts';
 import { seenOfAll } from '../define/seen-values.ts';
 import { createServiceDerive, type RequestValues } from '../derived/derive-service.ts';
 import type { DerivedFailure, DerivedPlan } from '../derived/derive-step.ts';
-import { internalBug } from '../errors/millrace-error.ts';
+import type { FeatureTags } from '../define/feature-lock.ts';
+import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { type Cell, CellError } from '../values/cell.ts';
 import { errorOf, splitCells } from '../values/feature-errors.ts';
 import type { ViewRead } from './view-read.ts';
@@ -68,4 +69,25 @@ function cellsBy({ view, features }: DerivedOver): (read: ViewRead) => readonly 
       const code = errorOf(errors, read[place]!.name);
       return code === undefined ? values[place]! : CellError.of(code);
     });
+}
+
+/**
+ * Refuses a read of another version of a view than is of the version of the service which was served when it was looked for.
+ *
+ * @param tags of the features that the service's version names
+ * @throws MillraceError `view-changing` (retryable)
+ * @example
+ * refuseFlipped('delay_model', served.views.airport_traffic, read);
+ */
+export function refuseFlipped(service: string, tags: FeatureTags, read: ViewRead): void {
+  if (Object.entries(tags).every(([feature, tag]) => read.tags?.[feature] === tag)) return;
+  throw new MillraceError(
+    'view-changing',
+    `view "${read.view}" changed its version while service "${service}" was read`,
+    {
+      remedy: 'Try again.',
+      retryable: true,
+      httpStatus: 503,
+    },
+  );
 }

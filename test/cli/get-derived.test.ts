@@ -2,20 +2,25 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { getService } from '../../cli/get-service.ts';
 import { applyDefinitions } from '../../engine/bundles/apply-definitions.ts';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
+import { derivedCodeOf } from '../../engine/define/derived-code.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { createOnlineStore } from '../../engine/online/online-store.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { publish } from '../online/online-fixture.ts';
+import { systemClock } from '../../engine/values/clock.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { type CliResult, runCli } from './run-cli.ts';
 
 const AT_US = Date.UTC(2001, 5, 10, 12) * 1000;
+const rows = ['LAS', 'LAS', 'PHL'].map((airport, n) => ({ at: AT_US - n - 1, airport }));
 const root = mkdtempSync(join(tmpdir(), 'millrace-get-derived-'));
 let database: OwnDatabase;
 
 /** Two blocks of derived features over two roles of a view; `load` of the second as it is told. */
-async function define(load: string): Promise<Definitions> {
+async function define(load: string, window = '1d'): Promise<Definitions> {
   const folder = join(root, 'features');
   mkdirSync(folder, { recursive: true });
   writeFileSync(
@@ -24,7 +29,7 @@ async function define(load: string): Promise<Definitions> {
      import { z } from 'zod';
      const airport = entity('airport', { airport: z.string() });
      const landings = source('landings', { schema: z.object({ at: z.iso.datetime(), airport: z.string() }), eventTime: 'at', topic: 'landings' });
-     export const traffic = featureView('traffic', { entity: airport, source: landings, features: (f) => ({ n_1d: f.count().over('1d') }) });
+     export const traffic = featureView('traffic', { entity: airport, source: landings, features: (f) => ({ n_1d: f.count().over('${window}') }) });
      export const model = featureService('model', {
        views: [traffic.as('from', { airport: 'origin' }), traffic.as('to', { airport: 'destination' })],
        request: z.object({ seats: z.int64().min(1n), share: z.number().nullable(), note: z.string().optional() }),
@@ -46,7 +51,6 @@ beforeAll(async () => {
   database = await createOwnDatabase(inject('stack').databaseUrl);
   await migrateToLatest(database.pool);
   const definitions = await define(LOAD);
-  const rows = ['LAS', 'LAS', 'PHL'].map((airport, n) => ({ at: AT_US - n - 1, airport }));
   await publish(database.pool, definitions.views.get('traffic')!, rows);
   await applyDefinitions({ pool: database.pool, definitions, actor: 'ana@laptop' });
 });
@@ -112,4 +116,17 @@ test('the code of the version that is served is run, whatever the folder says; w
   expect(stderr).toContain(
     'error definition-changed: service "model": the code of what its version 1 derives was not kept',
   );
+});
+
+test('what was flipped to after the version was looked up is not derived of by its code', async () => {
+  const { pool } = database;
+  const code = derivedCodeOf((await define(LOAD)).services.get('model')!);
+  const other = (await define(LOAD, '2d')).views.get('traffic')!;
+  const given = [...KEYS, 'seats=180', 'share='];
+  const store = createOnlineStore({ pool, clock: systemClock });
+  const got = getService(pool, store, 'model', given, AT_US, async () => {
+    await publish(pool, other, rows);
+    return code;
+  });
+  await expect(got).rejects.toMatchObject({ code: 'view-changing', retryable: true });
 });
