@@ -6,7 +6,7 @@ import { runSql } from '../postgres/run-sql.ts';
 import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { archiveWriteError, isNotFound } from './archive-errors.ts';
-import { makeFolder } from './parquet-file.ts';
+import { makeFolder } from './make-folder.ts';
 import { syncFile, syncFolder } from './sync.ts';
 
 /** The archive that the mark of the whole folder counts as: no source may have a name with a dot. */

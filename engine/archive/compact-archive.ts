@@ -17,7 +17,8 @@ import { insertArchiveFile } from './commit-archive.ts';
 import { MergedSize, unpackedSize } from './merge-bytes.ts';
 import { type HeldFile, inLogOrder, mergedRanges, mergeGroups } from './merge-plan.ts';
 import { oneAtATime } from './one-at-a-time.ts';
-import { makeFolder, publishDraft, removeFile, writeDraft } from './parquet-file.ts';
+import { makeFolder } from './make-folder.ts';
+import { publishDraft, removeFile, writeDraft } from './parquet-file.ts';
 import { sweepArchive } from './sweep-archive.ts';
 import { verifyFile } from './verify-file.ts';
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DuckDb, quoteText } from '../duckdb/duckdb.ts';
 import { archiveWriteError } from './archive-errors.ts';
+import { makeFolder } from './make-folder.ts';
 import { syncFile, syncFolder } from './sync.ts';
 
 export const ROW_GROUP_ROWS = 122_880;
@@ -63,29 +64,6 @@ export async function publishDraft({ archiveDir, path }: DraftFile): Promise<voi
 /** Removes a file that nothing names; one that is gone already is no failure. */
 export async function removeFile(archiveDir: string, path: string): Promise<void> {
   await rm(join(archiveDir, path), { force: true });
-}
-
-/** Makes a folder with what is above it, each entry synced. Throws `archive-full`, `archive-not-writable`. */
-export async function makeFolder(folder: string): Promise<void> {
-  try {
-    if (!(await isFolder(folder))) await makeWithParents(folder);
-  } catch (error) {
-    throw archiveWriteError(error, folder);
-  }
-}
-
-/** Node's own recursive mkdir never ends where a parent is there and takes no folders (such as /proc). */
-async function makeWithParents(folder: string): Promise<void> {
-  if (!(await isFolder(dirname(folder)))) await makeWithParents(dirname(folder));
-  await mkdir(folder).catch(async (error: unknown) => {
-    // Another worker may have been first.
-    if (!(await isFolder(folder))) throw error;
-  });
-  await syncFolder(dirname(folder));
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isDirectory() === true;
 }
 
 export async function sha256Of(file: string): Promise<Buffer> {

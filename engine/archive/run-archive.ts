@@ -23,7 +23,7 @@ import {
   type RunArchiveOptions,
 } from './archive-options.ts';
 import { type ArchiveHost, ArchiveSession } from './archive-session.ts';
-import { makeFolder } from './parquet-file.ts';
+import { makeFolder } from './make-folder.ts';
 
 /**
  * Copies a topic to Parquet, each offset exactly once: files of contiguous offset ranges, each counted in one transaction with the

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { archiveWriteError, isNotFound } from '../archive/archive-errors.ts';
-import { makeFolder } from '../archive/parquet-file.ts';
+import { makeFolder } from '../archive/make-folder.ts';
 import { syncFolder } from '../archive/sync.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ModelVersion } from '../postgres/model-versions.ts';
