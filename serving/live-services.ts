@@ -2,7 +2,12 @@ import type { DerivedCode, ServiceCode } from '../engine/define/derived-code.ts'
 import { keyColumns } from '../engine/define/view-role.ts';
 import { sqlState } from '../engine/postgres/postgres-error.ts';
 import type { Queryable } from '../engine/postgres/queryable.ts';
-import { isDerivedBy, servedService, type ServiceVersion } from '../engine/postgres/service-versions.ts';
+import {
+  isDerivedBy,
+  servedService,
+  servedVersionNumber,
+  type ServiceVersion,
+} from '../engine/postgres/service-versions.ts';
 import type { ServedService } from './served-service.ts';
 
 /** Of a catalog that the release before migrated: readers are upgraded first. */
@@ -44,18 +49,22 @@ export class LiveServices {
   async #find(name: string): Promise<ServedService | undefined> {
     const own = this.#options.services.get(name);
     if (own === undefined) return undefined;
-    const version = await this.#served(name);
-    if (version === null) return own;
+    const number = await this.#ofCatalog(servedVersionNumber, name);
     const known = this.#known.get(name);
-    if (known?.version === version.version) return known.service;
+    if (known !== undefined && known.version === number) return known.service;
+    const version = number === null ? null : await this.#ofCatalog(servedService, name);
+    if (version === null) return own;
     const service = await this.#asServed(own, version);
     this.#known.set(name, { version: version.version, service });
     return service;
   }
 
-  async #served(name: string): Promise<ServiceVersion | null> {
+  async #ofCatalog<Found>(
+    find: (on: Queryable, service: string) => Promise<Found | null>,
+    name: string,
+  ): Promise<Found | null> {
     try {
-      return await servedService(this.#options.pool, name);
+      return await find(this.#options.pool, name);
     } catch (error) {
       if (OLDER_CATALOG.has(sqlState(error))) return null;
       throw error;

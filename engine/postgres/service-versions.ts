@@ -122,13 +122,21 @@ export async function serviceNames(on: Queryable): Promise<string[]> {
 
 /** The version of a service that is served, of several the newest; null where none is. */
 export async function servedService(on: Queryable, service: string): Promise<ServiceVersion | null> {
-  const [served] = await listed(
-    on,
-    sqlText`
-    WHERE s.service = ${service} AND NOT EXISTS (SELECT ${NOT_SERVED})`,
-    sqlText`LIMIT 1`,
-  );
+  const [served] = await listed(on, servedOf(service), sqlText`LIMIT 1`);
   return served ?? null;
+}
+
+/** Which version that is, without what it is: for who knows it already. */
+export async function servedVersionNumber(on: Queryable, service: string): Promise<number | null> {
+  const { rows } = await runSql<{ readonly version: number }>(
+    on,
+    sqlText`SELECT s.version FROM ${CATALOG}.service_version s ${servedOf(service)} ORDER BY s.version DESC LIMIT 1`,
+  );
+  return rows[0]?.version ?? null;
+}
+
+function servedOf(service: string): SqlText {
+  return sqlText`WHERE s.service = ${service} AND NOT EXISTS (SELECT ${NOT_SERVED})`;
 }
 
 /** Whether a version is of what is told by this tag (`derivedTag`). */
