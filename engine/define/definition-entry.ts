@@ -2,7 +2,10 @@
 export { decimal } from '../contract/decimal.ts';
 export { epoch } from '../contract/epoch.ts';
 export { MillraceError } from '../errors/millrace-error.ts';
+export { decisions } from './decisions.ts';
 export { entity } from './entity.ts';
 export { featureService } from './feature-service.ts';
 export { featureView } from './feature-view.ts';
+export { labelSet } from './label-set.ts';
+export { outcomes } from './outcomes.ts';
 export { source } from './source.ts';

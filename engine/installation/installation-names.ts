@@ -59,6 +59,16 @@ export interface InstallationNames {
   readonly servedTopic: string;
   /** Where models are published. */
   readonly modelsTopic: string;
+  /** Where decisions are said unless another topic is named. */
+  readonly decisionsTopic: string;
+  /** Where outcomes are said unless another topic is named. */
+  readonly outcomesTopic: string;
+  /** Where the pairs of a label set, of decision and outcome, are written. */
+  pairsTopic(labelSet: string): string;
+  /** The id of a model's rollout: a model has one at a time. */
+  rolloutId(model: string): string;
+  /** The id of the training of a model: it has one at a time. */
+  trainingId(model: string): string;
   /** The consumer group that shows lag tools how far a version of a view is. */
   consumerGroup(view: string, version: number): string;
   /** Its part of a folder that several may share. */
@@ -99,6 +109,11 @@ export function installationNames(name: string = DEFAULT_INSTALLATION): Installa
     taskQueue: (queue) => `${prefix}${queue}`,
     servedTopic: `${dotted}.served`,
     modelsTopic: `${dotted}.models`,
+    decisionsTopic: `${dotted}.decisions`,
+    outcomesTopic: `${dotted}.outcomes`,
+    pairsTopic: (labelSet) => `${dotted}.pairs.${labelSet}`,
+    rolloutId: (model) => `${prefix}rollout:${model}`,
+    trainingId: (model) => `${prefix}train:${model}`,
     consumerGroup: (view, version) => `${dotted}.${view}.v${version}`,
     folder: (path) => (isDefault ? path : `${path.replace(/\/+$/, '')}/installation.${name}`),
   };
