@@ -33,6 +33,9 @@ import { type CommonOptions, contextOf, withCommonOptions } from '../command-con
 import { count, isoMicros } from '../output.ts';
 import { neededServices } from '../services.ts';
 
+const NAMED =
+  'a view or a service (what of it is served, else its newest), or a fingerprint of a view or its beginning';
+
 /** `millrace bundle list|show|export|import`: the code of versions. */
 export function addBundleCommand(program: Command): void {
   const command = program.command('bundle').description('the code of versions: listed, shown, and taken elsewhere');
@@ -79,26 +82,34 @@ function addList(parent: Command): void {
 function addShow(parent: Command): void {
   const command = parent
     .command('show')
-    .argument('<view-or-fingerprint>', 'a view, or a fingerprint or its beginning')
+    .argument('<name-or-fingerprint>', NAMED)
     .description('what is in a bundle')
     .option('--source', 'its files, as they are written');
   withCommonOptions(command).action(async (named: string, options: CommonOptions & { source?: boolean }) => {
     const { env, output } = contextOf(options);
-    const { row, stored } = await withPool(env, (pool) => namedBundle(pool, named, env));
-    const { bundle } = stored;
+    const { row, stored } = await withPool(env, (pool) => namedCode(pool, named, env));
+    const { bundle, text } = stored;
     if (output.isJson) {
-      const files = bundle.modules.map(({ path, text }) => ({ path, text }));
-      return output.json({ ...jsonOf(row), ...contents(stored), ...(options.source === true ? { files } : {}) });
+      const files = bundle.modules.map(({ path, text: written }) => ({ path, text: written }));
+      const kept = row === null ? { bytes: Buffer.byteLength(text) } : jsonOf(row);
+      return output.json({ ...kept, ...contents(stored), ...(options.source === true ? { files } : {}) });
     }
-    output.line(`${bundle.view} ${bundle.fingerprint}`);
+    output.line(`${nameOf(bundle)} ${bundle.fingerprint}`);
+    const bytes = `${count(Buffer.byteLength(text))} bytes`;
     output.line(
-      `stored ${isoMicros(row.storedAtUs)} by ${row.storedBy}, ${count(row.bytes)} bytes, semantics ${bundle.semantics}`,
+      row === null
+        ? `kept with the service's version, ${bytes}`
+        : `stored ${isoMicros(row.storedAtUs)} by ${row.storedBy}, ${bytes}, semantics ${row.semantics}`,
     );
-    output.line(`features: ${bundle.declared.layout.features.map(({ name }) => name).join(', ')}`);
+    output.line(
+      'service' in bundle
+        ? `derives: ${bundle.declared.derived.map(({ name }) => name).join(', ')}`
+        : `features: ${bundle.declared.layout.features.map(({ name }) => name).join(', ')}`,
+    );
     output.line(`packages: ${bundle.packages.names.join(', ') || 'none'}`);
-    for (const { path, text } of bundle.modules) {
+    for (const { path, text: written } of bundle.modules) {
       output.line(
-        options.source === true ? `\n──── ${path}\n${text}` : `${path}: ${count(Buffer.byteLength(text))} bytes`,
+        options.source === true ? `\n──── ${path}\n${written}` : `${path}: ${count(Buffer.byteLength(written))} bytes`,
       );
     }
   });
@@ -107,17 +118,14 @@ function addShow(parent: Command): void {
 function addExport(parent: Command): void {
   const command = parent
     .command('export')
-    .argument(
-      '<name-or-fingerprint>',
-      'a view or a service (what of it is served, else its newest), or a fingerprint of a view or its beginning',
-    )
+    .argument('<name-or-fingerprint>', NAMED)
     .description('write a bundle to a file, to import it into another installation under the same fingerprint')
     .requiredOption('--out <file>', 'the file to write')
     .option('--force', 'write over a file that is there');
   withCommonOptions(command).action(
     async (named: string, options: CommonOptions & { out: string; force?: boolean }) => {
       const { env, output } = contextOf(options);
-      const stored = await withPool(env, (pool) => namedCode(pool, named, env));
+      const { stored } = await withPool(env, (pool) => namedCode(pool, named, env));
       if (existsSync(options.out) && options.force !== true) {
         throw new MillraceError('out-exists', `${options.out} is there already`, {
           remedy: 'Name another file, or write over it: --force.',
@@ -197,13 +205,16 @@ async function namedBundle(
 }
 
 /** The same, of a service where no view is called so: the code that is served, else the newest. Throws MillraceError `unknown-bundle`. */
-async function namedCode(pool: pg.Pool, named: string, env: Environment): Promise<SignedBundle | SignedServiceBundle> {
+async function namedCode(
+  pool: pg.Pool,
+  named: string,
+  env: Environment,
+): Promise<{ readonly row: BundleRow | null; readonly stored: SignedBundle | SignedServiceBundle }> {
   const kept = (await serviceVersions(pool, named)).filter(({ hasCode }) => hasCode);
   const version = kept.find(({ missing }) => missing.length === 0) ?? kept[0];
-  if (version === undefined || (await listBundles(pool, named)).length > 0)
-    return (await namedBundle(pool, named, env)).stored;
+  if (version === undefined || (await listBundles(pool, named)).length > 0) return await namedBundle(pool, named, env);
   const code = await signedServiceBundle(pool, named, version.version, env.bundleKeys);
-  return code ?? (await namedBundle(pool, named, env)).stored;
+  return code === null ? await namedBundle(pool, named, env) : { row: null, stored: code };
 }
 
 async function isToStore(pool: pg.Pool, bundle: ViewBundle | ServiceBundle): Promise<boolean> {

@@ -166,6 +166,9 @@ it('the code of what a service derives is taken to versions of it that have none
   await applied(from, 1);
   const [code] = await kept(from);
   const out = join(folder, 'model.bundle');
+  const shown = await bundle(from, ['show', 'model', '--source']);
+  expect(shown).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('derives: ') });
+  expect(shown.stdout).toContain('kept with the service');
   const exported = await bundle(from, ['export', 'model', '--out', out, '--json']);
   expect(JSON.parse(exported.stdout)).toMatchObject({ service: 'model', derived: ['more'] });
   const unknown = await bundle(to, ['import', out, '--json']);
