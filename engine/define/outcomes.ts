@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
+import type { NoFields } from './feature-service.ts';
 import { installationNamed } from '../installation/installation-named.ts';
 import { type Source, source } from './source.ts';
 
@@ -45,11 +46,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  * @example
  * export const clicks = outcomes('clicks', { value: z.boolean() });
  */
-export function outcomes<
-  const Name extends string,
-  Value extends z.core.$ZodType,
-  Entity extends Shape = Record<never, never>,
->(
+export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
   { value, entity, topic = installationNamed(undefined).outcomesTopic }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
