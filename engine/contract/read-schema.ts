@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { DecimalDef } from './decimal.ts';
 import type { EpochDef } from './epoch.ts';
 import type { ContractFault, FieldPlan } from './field-plan.ts';
+import { describeReceived } from '../values/describe-received.ts';
 import { expectedOf } from '../values/expected-words.ts';
 import type { FieldType, ScalarType } from '../values/field-type.ts';
 import { PLAIN_SPELLING, type Spelling } from '../values/spelling.ts';
@@ -89,6 +90,8 @@ function readMembers(def: z.core.$ZodObjectDef, path: string, report: Report): F
     const fieldPath = path === '' ? name : `${path}.${name}`;
     if (name in Object.prototype || name === '') {
       report(fieldPath, `a field cannot be named ${JSON.stringify(name)}`, 'Rename it at the producer.');
+    } else if ((member as unknown) === null || (member as z.core.$ZodType | undefined)?._zod === undefined) {
+      report(fieldPath, `expected a zod schema, received ${describeReceived(member)}`, 'Give the schema of the field.');
     } else {
       plans.push(readField(member, name, fieldPath, report));
     }

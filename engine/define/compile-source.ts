@@ -1,11 +1,16 @@
 import { contractOf } from '../contract/compile-contract.ts';
+import type { CompiledContract } from '../contract/compiled-contract.ts';
+import { checkedContract } from '../contract/row-check.ts';
 import { hushedContract } from '../contract/hush-reasons.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
+import { installationNamed } from '../installation/installation-named.ts';
 import { readSchema } from '../contract/read-schema.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { eventTimePlan } from './event-time.ts';
 import type { CompiledSource } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
+import { reportSaid } from './decision-faults.ts';
+import { SAID_CHECKS } from './decision-rules.ts';
 import { durationMicros } from './duration.ts';
 import { compileHistory } from './compile-history.ts';
 import { reportLikeNames } from './like-names.ts';
@@ -60,25 +65,23 @@ export function compileSource(
   if (options.eventId !== undefined) {
     checkField(fields, 'eventId', options.eventId, idKinds, 'a string, enum, int or int64', report);
   }
-  if (options.topic === undefined && options.history === undefined) {
+  const topic = topicOf(definition);
+  if (topic === undefined && options.history === undefined) {
     report('no-log', '', 'has neither a topic nor a history', 'Give `topic`, `history: { path }`, or both.');
   }
-  if (options.topic !== undefined && !/^[a-zA-Z0-9._-]{1,249}$/.test(options.topic)) {
-    report(
-      'invalid-topic',
-      'topic',
-      `"${options.topic}" is no Kafka topic name`,
-      'Use letters, digits, ".", "_" and "-".',
-    );
+  if (topic !== undefined && !/^[a-zA-Z0-9._-]{1,249}$/.test(topic)) {
+    report('invalid-topic', 'topic', `"${topic}" is no Kafka topic name`, 'Use letters, digits, ".", "_" and "-".');
   }
+  reportSaid(definition, fields, report);
   const sensitive = readSensitive(options, fields, report);
   const source: CompiledSource = {
     name: definition.name,
-    contract: hushedContract(contractOf(plans), new Set(sensitive)),
+    ...(definition.says === undefined ? {} : { says: definition.says }),
+    contract: hushedContract(contractOfSource(definition, plans), new Set(sensitive)),
     eventTimeField: options.eventTime,
     eventTimeAt,
     eventIdField: options.eventId ?? null,
-    topic: options.topic ?? null,
+    topic: topic ?? null,
     headers: readHeaderNames(options, fields, report),
     history: compileHistory(options.history, baseFolder, fields, new Set(sensitive), report),
     ...(sensitive.length === 0 ? {} : { sensitive }),
@@ -92,6 +95,18 @@ export function compileSource(
     invalidLimit: readLimit(options.invalidLimit, report),
   };
   return { source, plans, fields, sound };
+}
+
+/** Decisions and outcomes have a topic of the installation. */
+function topicOf({ says, options }: Source): string | undefined {
+  if (options.topic !== undefined || says === undefined) return options.topic;
+  const { decisionsTopic, outcomesTopic } = installationNamed();
+  return says === 'decisions' ? decisionsTopic : outcomesTopic;
+}
+
+function contractOfSource({ says }: Source, plans: readonly FieldPlan[]): CompiledContract {
+  const contract = contractOf(plans);
+  return says === undefined ? contract : checkedContract(contract, SAID_CHECKS[says]);
 }
 
 function checkField(

@@ -71,6 +71,8 @@ export interface CompiledHistory {
 
 export interface CompiledSource {
   readonly name: string;
+  /** What its records are, where the contract holds them to rules of their own. */
+  readonly says?: 'decisions' | 'outcomes' | undefined;
   readonly contract: CompiledContract;
   readonly eventTimeField: string;
   /** Which midnight of the event time counts, where that is a date. */

@@ -1,14 +1,17 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
-import { installationNamed } from '../installation/installation-named.ts';
+import type { FeatureService } from './feature-service.ts';
 import { type Source, source } from './source.ts';
 
 /** Beyond so many, alternatives are a count. */
 export const MOST_ALTERNATIVES = 100;
 
+/** What names a request or a decision: as request ids are. */
+const idSchema = z.string().regex(/^[\x21-\x7e]{1,128}$/);
+
 /** A read that a decision rests on, as it was served. */
 export const decisionReadSchema = z.object({
-  request_id: z.string().min(1),
+  request_id: idSchema,
   /** A view, a role of one, or the service itself: what it derived. */
   block: z.string().min(1),
   view: z.string().min(1),
@@ -40,10 +43,10 @@ export const alternativeSchema = z.object({
 
 /** What every decision says. The user's context is beside it. */
 export const decisionShape = {
-  decision_id: z.string().min(1).max(128),
+  decision_id: idSchema,
   decided_at: z.iso.datetime(),
   /** By request id alone: of services that are logged whole. */
-  request_ids: z.array(z.string().min(1)),
+  request_ids: z.array(idSchema),
   reads: z.array(decisionReadSchema),
   service: z.string().nullish(),
   model: z.string().nullish(),
@@ -73,6 +76,10 @@ export const decisionShape = {
   latency_ms: z.number().nullish(),
   /** Why it could not be decided as it should have been; null: it was. */
   error: z.string().nullish(),
+  /** Which log of which process said it, where that has dropped any of this rollout, stage and variant. */
+  log_id: z.string().nullish(),
+  /** Beside it: how many of them it had dropped by then. The greatest per log, rollout, stage and variant counts. */
+  dropped_before: z.int().nullish(),
 } as const;
 
 type DecisionMembers<Context extends Shape> = typeof decisionShape & { readonly context: z.ZodObject<Context> };
@@ -81,6 +88,7 @@ type DecisionMembers<Context extends Shape> = typeof decisionShape & { readonly 
 export interface Decisions<Name extends string = string, Context extends Shape = Shape>
   extends Source<Name, DecisionMembers<Context>> {
   readonly says: 'decisions';
+  readonly byRequest?: readonly FeatureService[] | undefined;
 }
 
 /** How decisions are said. */
@@ -89,6 +97,8 @@ export interface DecisionsOptions<Context extends Shape> {
   readonly context: z.ZodObject<Context>;
   /** Default: `millrace.decisions` of the installation. A topic has decisions of one source. */
   readonly topic?: string | undefined;
+  /** Services whose features a decision may name by their request alone. They have to be logged whole (`servingLog: 1`). Default: none, decisions carry what they read. */
+  readonly byRequest?: readonly FeatureService[] | undefined;
 }
 
 /**
@@ -99,7 +109,7 @@ export interface DecisionsOptions<Context extends Shape> {
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic = installationNamed(undefined).decisionsTopic }: DecisionsOptions<Context>,
+  { context, topic, byRequest }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
@@ -107,5 +117,9 @@ export function decisions<const Name extends string, Context extends Shape>(
     eventId: 'decision_id' as never,
     topic,
   });
-  return Object.freeze({ ...declared, says: 'decisions' }) as Decisions<Name, Context>;
+  return Object.freeze({
+    ...declared,
+    says: 'decisions',
+    ...(byRequest === undefined ? {} : { byRequest }),
+  }) as Decisions<Name, Context>;
 }

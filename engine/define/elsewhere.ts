@@ -92,6 +92,7 @@ function startProcess(folder: string): ChildProcess {
   const { timeZone, locale } = otherPlace();
   const root = parse(folder).root;
   const script = fileURLToPath(ownModule('./elsewhere-process', import.meta.url));
+  const installation = process.env['MILLRACE_INSTALLATION'];
   return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, folder], {
     cwd: process.cwd() === root ? tmpdir() : root,
     env: {
@@ -99,6 +100,8 @@ function startProcess(folder: string): ChildProcess {
       LC_ALL: `${locale.replace('-', '_')}.UTF-8`,
       // Compiling takes two thirds of its time, and is the same every time.
       NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+      // The topics of decisions and outcomes are those of this installation there, too.
+      ...(installation === undefined ? {} : { MILLRACE_INSTALLATION: installation }),
     },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     timeout: PATIENCE_MS,

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
 import type { NoFields } from './feature-service.ts';
-import { installationNamed } from '../installation/installation-named.ts';
 import { type Source, source } from './source.ts';
 
 /** What every outcome says. Its value, and what it is about where no decision is named, are the user's. */
@@ -48,7 +47,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic = installationNamed(undefined).outcomesTopic }: OutcomesOptions<Value, Entity>,
+  { value, entity, topic }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {

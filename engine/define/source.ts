@@ -64,6 +64,8 @@ export interface Source<Name extends string = string, Members extends Shape = Sh
   readonly name: Name;
   readonly members?: Members;
   readonly options: SourceFacts;
+  /** Of `decisions()` and `outcomes()`: records are held to the rules of these, too. */
+  readonly says?: 'decisions' | 'outcomes' | undefined;
 }
 
 /** The options of a source of any contract. */

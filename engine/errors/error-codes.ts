@@ -53,6 +53,8 @@ export const ERROR_CODES = {
     'window-too-short': 'A window is shorter than its hop.',
     'too-many-tiles': 'A window consists of more tiles than one state may hold.',
     'invalid-sample': 'The share of entities whose reads are logged is none.',
+    'not-logged-whole':
+      'Decisions name the features of a service by their request alone, and not every read of it is logged.',
     'no-views': 'A feature service names no views.',
     'unknown-join-key': 'A role of a view gives a column to what is no join key of it.',
     'column-types-differ': 'Two views or roles of a service are read by one column, as different types.',
