@@ -25,4 +25,5 @@ export type {
 } from './engine/models/model-follower.ts';
 export type { CorruptRead, DerivedFailed, ServiceDerivedFailed } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
-export type { DropReason, ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';
+export type { ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';
+export type { DropReason } from './engine/topic/buffered-log.ts';

@@ -7,7 +7,8 @@ import { describePlan, type PlanRow, type RunningView } from '../../engine/defin
 import { isRetired } from '../../engine/define/semantics.ts';
 import type { MillraceError } from '../../engine/errors/millrace-error.ts';
 import type { StateCost } from '../../engine/state/state-cost.ts';
-import { MOST_RECORD_BYTES, type RecordSize, recordSize } from '../../engine/served/record-size.ts';
+import { type RecordSize, recordSize } from '../../engine/served/record-size.ts';
+import { MOST_RECORD_BYTES } from '../../engine/topic/buffered-log.ts';
 import { filesNotIn } from '../../engine/history/named-history.ts';
 import { unfitDatabase } from '../../engine/postgres/fit-database.ts';
 import { createPool } from '../../engine/postgres/pool.ts';

@@ -3,8 +3,9 @@ import { MillraceError } from '../errors/millrace-error.ts';
 import { installationNamed } from '../installation/installation-named.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import type { KafkaAddress } from '../kafka/kafka-link.ts';
+import { openKafkaWriter } from '../kafka/open-kafka-writer.ts';
 import type { LogWriter } from '../topic/log-writer.ts';
-import { openKafkaWriter } from './open-kafka-writer.ts';
+
 import { ServingLog, type ServingLogOptions } from './serving-log.ts';
 
 /** How to log what is served: where to, and how much of it. */
@@ -54,7 +55,10 @@ export function createServingLog(settings: ServingLogSettings): ServingLog {
   const own = 'kafka' in settings;
   return new ServingLog({
     writer: own
-      ? openKafkaWriter({ ...settings.kafka, clientId: settings.kafka.clientId ?? 'millrace-serving-log' })
+      ? openKafkaWriter(
+          { ...settings.kafka, clientId: settings.kafka.clientId ?? 'millrace-serving-log' },
+          'the serving log',
+        )
       : settings.writer,
     ownsWriter: own,
     topic,

@@ -6,9 +6,6 @@ import type { ScalarType, ScalarValue } from '../values/field-type.ts';
 import { ReadEncoder } from './read-encoder.ts';
 import { MAX_REQUEST_ID_CHARACTERS } from './request-id.ts';
 
-/** What the key and the record of a read may have together to be logged: a batch of it has to stay below what brokers take (1 MiB). */
-export const MOST_RECORD_BYTES = 900_000;
-
 /** How much of a record a read of all features of a view takes at most, but for what has no bound: texts, and lists and maps of them. */
 export interface RecordSize {
   readonly bytes: number;

@@ -1,16 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { keyText } from '../define/key-text.ts';
 import type { ScalarValue } from '../values/field-type.ts';
-import { isMillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
+import { BufferedLog, type BufferSettings, type DropReason } from '../topic/buffered-log.ts';
 import type { LogWriter, RecordToWrite } from '../topic/log-writer.ts';
-import { MOST_RECORD_BYTES } from './record-size.ts';
 import { type OfferedRead, ReadEncoder, type ReadToLog } from './read-encoder.ts';
 import { isSampled, readKeyText } from './sampled.ts';
 import type { OwnToLog, ServiceRead, ServiceToLog } from './service-to-log.ts';
-
-/** Why a sampled read is not in the log: no room, larger than a record may be, refused or not taken by Kafka, or offered after the close. */
-export type DropReason = 'buffer-full' | 'too-large' | 'send-failed' | 'closed';
 
 export interface ServingLogFigures {
   /** Reads acknowledged by the log. */
@@ -20,7 +15,7 @@ export interface ServingLogFigures {
   readonly buffered: number;
 }
 
-export interface ServingLogOptions {
+export interface ServingLogOptions extends BufferSettings {
   readonly writer: LogWriter;
   readonly topic: string;
   readonly clock: Clock;
@@ -30,16 +25,6 @@ export interface ServingLogOptions {
   readonly sample?: number | undefined;
   /** The share for a service, above what its definition says; undefined: that. */
   readonly sampleOf?: ((service: string) => number | undefined) | undefined;
-  /** Reads held at most. Default 10,000. */
-  readonly maxBuffered?: number | undefined;
-  /** What the reads held may take of the heap, bytes, about; one is held however large it is. Default 64 MiB. */
-  readonly maxBufferedBytes?: number | undefined;
-  /** How long a read waits for others to be sent with. Default 250 ms. */
-  readonly flushMs?: number | undefined;
-  /** How long sending the same reads is tried again where Kafka is away. Default 60 s. */
-  readonly retryForMs?: number | undefined;
-  /** How long a close may take to send what is left. Default 5 s. */
-  readonly closeForMs?: number | undefined;
   /** Told of drops, in the background, some time after them. Must not throw. */
   readonly onDrop?: ((reason: DropReason, reads: number, cause: unknown) => void) | undefined;
   /** Whether closing the log closes the writer. Default false. */
@@ -48,16 +33,8 @@ export interface ServingLogOptions {
 
 export const DEFAULT_SAMPLE = 0.01;
 
-const MOST_HELD_BYTES = 64 * 1024 * 1024;
 /** A waiting read beside its texts. */
 const OBJECT_BYTES = 320;
-
-/** Reads per send; their bytes are those that one may have. */
-const SEND_READS = 1_000;
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
-/** After a send that no repetition would help. */
-const REFUSED_PAUSE_MS = 1_000;
 
 interface Waiting extends OfferedRead {
   readonly readKey: string;
@@ -102,29 +79,15 @@ function ownRead(name: string, own: OwnToLog, derived: ServiceRead['derived'], a
 export class ServingLog {
   readonly #options: ServingLogOptions;
   readonly #sample: number;
-  readonly #maxBuffered: number;
-  readonly #maxBufferedBytes: number;
   readonly #encoder = new ReadEncoder();
-  readonly #dropped: Record<DropReason, number> = { 'buffer-full': 0, 'too-large': 0, 'send-failed': 0, closed: 0 };
-  #untold = 0;
-  #waiting: Waiting[] = [];
-  #buffered = 0;
-  #bufferedBytes = 0;
-  #logged = 0;
+  readonly #buffer: BufferedLog<Waiting>;
   #offered = 0;
-  #timer: NodeJS.Timeout | null = null;
-  #running: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
-  /** Set when the time of a close is over: whatever is under way is counted as dropped already. */
-  #abandoned = false;
-  #stopWaiting: (() => void) | null = null;
-  #endPause: (() => void) | null = null;
 
   constructor(options: ServingLogOptions) {
     this.#options = options;
     this.#sample = options.sample ?? DEFAULT_SAMPLE;
-    this.#maxBuffered = options.maxBuffered ?? 10_000;
-    this.#maxBufferedBytes = options.maxBufferedBytes ?? MOST_HELD_BYTES;
+    this.#buffer = new BufferedLog({ ...options, record: (waiting) => this.#record(waiting) });
   }
 
   /**
@@ -147,7 +110,7 @@ export class ServingLog {
     const servedAtUs = this.#options.clock.nowUs();
     for (let index = 0; index < reads.length; index++)
       this.#offer(sample, { requestId, service, role, servedAtUs, read: reads[index]!, key: keys[index]! });
-    if (this.#running === null && this.#waiting.length > 0) this.#runSoon();
+    this.#buffer.sendSoon();
   }
 
   /**
@@ -171,7 +134,7 @@ export class ServingLog {
       const read = ownRead(name, own, derived, atUs);
       this.#offer(1, { ...offered, role: null, read, key, asked: { request, of: own } });
     }
-    if (this.#running === null && this.#waiting.length > 0) this.#runSoon();
+    this.#buffer.sendSoon();
   }
 
   #sampleOf(service: string | null, ofDefinition: number | undefined): number {
@@ -183,30 +146,14 @@ export class ServingLog {
   #offer(sample: number, offered: Omit<OfferedRead, 'readId'>): boolean {
     const readKey = readKeyText(offered.read.view, keyText(offered.key));
     if (!isSampled(readKey, sample)) return false;
-    if (this.#closing !== null) {
-      this.#dropped.closed++;
-      return true;
-    }
-    const bytes = heldBytes(offered, readKey);
-    if (!this.#hasRoom(bytes)) {
-      this.#dropped['buffer-full']++;
-      this.#untold++;
-      return true;
-    }
     const readId = `${this.#options.logId}-${(this.#offered++).toString(36)}`;
-    this.#waiting.push({ readId, ...offered, readKey, bytes });
-    this.#buffered++;
-    this.#bufferedBytes += bytes;
+    this.#buffer.offer({ readId, ...offered, readKey, bytes: heldBytes(offered, readKey) });
     return true;
   }
 
-  #hasRoom(bytes: number): boolean {
-    if (this.#buffered >= this.#maxBuffered) return false;
-    return this.#buffered === 0 || this.#bufferedBytes + bytes <= this.#maxBufferedBytes;
-  }
-
   get figures(): ServingLogFigures {
-    return { logged: this.#logged, dropped: { ...this.#dropped }, buffered: this.#buffered };
+    const { sent, dropped, buffered } = this.#buffer.figures;
+    return { logged: sent, dropped, buffered };
   }
 
   /** Sends what is waiting, within a bound; what is left then is dropped and counted. Reads offered from now on are dropped. */
@@ -215,144 +162,13 @@ export class ServingLog {
   }
 
   async #close(): Promise<void> {
-    const { closeForMs = 5_000, ownsWriter = false, writer } = this.#options;
-    this.#run();
-    this.#endPause?.();
-    const cut = setTimeout(() => this.#abandon(), closeForMs);
-    await this.#running;
-    clearTimeout(cut);
+    const { ownsWriter = false, writer } = this.#options;
+    await this.#buffer.close();
     if (ownsWriter) await writer.close();
   }
 
-  #abandon(): void {
-    this.#abandoned = true;
-    this.#waiting = [];
-    this.#drop('send-failed', this.#buffered, this.#bufferedBytes, undefined);
-    this.#stopWaiting?.();
-    this.#endPause?.();
-  }
-
-  /** Starts sending when there is enough for a full send, or after a while: many small sends cost more than one. */
-  #runSoon(): void {
-    if (this.#waiting.length >= SEND_READS) this.#run();
-    // Unreferenced: a program that ends without closing its client is not kept up by what it did not ask for.
-    else this.#timer ??= setTimeout(() => this.#run(), this.#options.flushMs ?? 250).unref();
-  }
-
-  /** Starts sending, unless it is under way. */
-  #run(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#running ??= this.#sendAll();
-  }
-
-  /** Sends what is waiting, and goes on while there is enough for a full send; at the close, until nothing is waiting. */
-  async #sendAll(): Promise<void> {
-    // Control goes back to whoever offered: encoding is none of its time.
-    await nextTurn();
-    do {
-      const reads = this.#waiting;
-      this.#waiting = [];
-      let from = 0;
-      while (from < reads.length && !this.#abandoned) {
-        const records: RecordToWrite[] = [];
-        let bytes = 0;
-        let heldOf = 0;
-        for (; from < reads.length && records.length < SEND_READS; from++) {
-          const read = reads[from]!;
-          const record = this.#record(read);
-          if (record === null) continue;
-          const size = record.value.length + (record.key?.length ?? 0);
-          if (bytes + size > MOST_RECORD_BYTES) break;
-          bytes += size;
-          heldOf += read.bytes;
-          records.push(record);
-        }
-        if (records.length > 0) await this.#send(records, heldOf);
-      }
-      this.#tellFull();
-    } while (this.#waiting.length >= SEND_READS || (this.#closing !== null && this.#waiting.length > 0));
-    this.#running = null;
-    if (this.#waiting.length > 0) this.#runSoon();
-  }
-
-  /** The record of a read; null where it has none, which is counted. */
-  #record(waiting: Waiting): RecordToWrite | null {
-    try {
-      const key = Buffer.from(waiting.readKey);
-      const value = Buffer.from(this.#encoder.encode(waiting));
-      if (key.length + value.length > MOST_RECORD_BYTES) {
-        this.#drop('too-large', 1, waiting.bytes, undefined);
-        return null;
-      }
-      return { key, value, timestampMs: Math.floor(waiting.servedAtUs / 1000) };
-    } catch (error) {
-      // A fault of our own; serving goes on without its log.
-      this.#drop('send-failed', 1, waiting.bytes, error);
-      return null;
-    }
-  }
-
-  /** Sends until it is acknowledged, trying again while Kafka is away; the same bytes each time, so that readers know a resent read. */
-  async #send(records: readonly RecordToWrite[], heldOf: number): Promise<void> {
-    const { clock, topic, writer, retryForMs = 60_000 } = this.#options;
-    const startedMs = clock.monotonicMs();
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      let failure: unknown;
-      try {
-        await this.#whileWanted(writer.send(topic, records));
-        if (this.#abandoned) return;
-        this.#logged += records.length;
-        this.#buffered -= records.length;
-        this.#bufferedBytes -= heldOf;
-        return;
-      } catch (error) {
-        failure = error;
-      }
-      if (this.#abandoned) return;
-      this.#tellFull();
-      const mayHelp = isMillraceError(failure) && failure.retryable;
-      const again = mayHelp && clock.monotonicMs() - startedMs < retryForMs;
-      if (!again) this.#drop('send-failed', records.length, heldOf, failure);
-      // Also where it is of no use to try the same again: the next reads would only meet the same, at the cluster's expense.
-      if (again || this.#closing === null) await this.#pause(again ? pauseMs : REFUSED_PAUSE_MS);
-      if (!again || this.#abandoned) return;
-    }
-  }
-
-  /** Waits for a send, but no longer than its outcome matters. */
-  #whileWanted(sent: Promise<void>): Promise<void> {
-    sent.catch(() => undefined); // may fail when nobody waits any more
-    const unwanted = new Promise<void>((resolve) => {
-      this.#stopWaiting = resolve;
-    });
-    return Promise.race([sent, unwanted]);
-  }
-
-  /** Waits before the next attempt; a close ends it. */
-  async #pause(forMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, forMs).unref();
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#endPause = null;
-  }
-
-  #drop(reason: DropReason, reads: number, heldOf: number, cause: unknown): void {
-    if (reads === 0) return;
-    this.#dropped[reason] += reads;
-    this.#buffered -= reads;
-    this.#bufferedBytes -= heldOf;
-    this.#options.onDrop?.(reason, reads, cause);
-  }
-
-  /** Drops for want of room are counted where they happen and told here, in the background. */
-  #tellFull(): void {
-    const untold = this.#untold;
-    this.#untold = 0;
-    if (untold > 0) this.#options.onDrop?.('buffer-full', untold, undefined);
+  #record(waiting: Waiting): RecordToWrite {
+    const value = Buffer.from(this.#encoder.encode(waiting));
+    return { key: Buffer.from(waiting.readKey), value, timestampMs: Math.floor(waiting.servedAtUs / 1000) };
   }
 }

@@ -62,9 +62,9 @@ test('a bundled application says what it lacks when its serving log needs the Ka
   writeFileSync(
     entry,
     `import { createServingLog } from '${ROOT}/client.ts';
-    import { openKafkaWriter } from '${ROOT}/engine/served/open-kafka-writer.ts';
+    import { openKafkaWriter } from '${ROOT}/engine/kafka/open-kafka-writer.ts';
     createServingLog({ kafka: { brokers: ['127.0.0.1:9'] }, sample: 1 });
-    openKafkaWriter({ brokers: ['127.0.0.1:9'], clientId: 'x' })
+    openKafkaWriter({ brokers: ['127.0.0.1:9'], clientId: 'x' }, 'the serving log')
       .send('t', [{ key: null, value: new Uint8Array(1), timestampMs: 0 }])
       .catch((error) => console.log(JSON.stringify({ code: error.code, remedy: error.remedy })));`,
   );

@@ -5,7 +5,8 @@ import { systemClock } from '../../engine/values/clock.ts';
 import { createServingLog } from '../../engine/served/create-serving-log.ts';
 import type { ReadToLog } from '../../engine/served/read-encoder.ts';
 import { isSampled, readKeyText } from '../../engine/served/sampled.ts';
-import { type DropReason, ServingLog, type ServingLogOptions } from '../../engine/served/serving-log.ts';
+import { ServingLog, type ServingLogOptions } from '../../engine/served/serving-log.ts';
+import type { DropReason } from '../../engine/topic/buffered-log.ts';
 import { ScriptedWriter } from './scripted-writer.ts';
 
 /** Waits for a condition; the limit only ends a test that hangs. */
