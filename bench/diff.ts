@@ -88,6 +88,7 @@ try {
     views: new Map([[VIEW, after]]),
     services: new Map(),
     sources: new Map(),
+    labelSets: new Map(),
   };
   const context = { pool, reader: null, clock, code };
   const plan = await timed(() => planAgainstLive({ ...context, definitions, listings, spillDir }));

@@ -1,8 +1,9 @@
 import { Argument, type Command } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
-import { listEntities, listServices, listSources } from '../../engine/define/list-definitions.ts';
+import { listEntities, listLabelSets, listServices, listSources } from '../../engine/define/list-definitions.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { describePlan } from '../../engine/define/plan.ts';
+import { absenceText } from '../absence-text.ts';
 import { blockTexts } from '../block-text.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 
@@ -11,6 +12,7 @@ const LISTS = {
   sources: sourceList,
   services: serviceList,
   views: viewList,
+  'label-sets': labelSetList,
 } as const satisfies Record<string, (definitions: Definitions) => List>;
 
 type ListName = keyof typeof LISTS;
@@ -22,17 +24,19 @@ interface List {
   readonly json: readonly object[];
 }
 
-/** `millrace list entities|sources|services|views`: what the definitions define. */
+/** `millrace list entities|sources|services|views|label-sets`: what the definitions define. */
 export function addListCommand(program: Command): void {
   const command = program
     .command('list')
     .addArgument(new Argument('<what>').choices(Object.keys(LISTS)))
-    .description('the entities, sources, services or views that the definitions define; no service is needed');
+    .description(
+      'the entities, sources, services, views or label sets that the definitions define; no service is needed',
+    );
   withCommonOptions(command).action(async (what: ListName, options: CommonOptions) => {
     const { output, features } = contextOf(options);
     const { head, rows, json } = LISTS[what](await loadDefinitions(features));
     if (output.isJson) output.json(json);
-    else if (rows.length === 0) output.line(`no ${what} in ${features}`);
+    else if (rows.length === 0) output.line(`no ${what.replace('-', ' ')} in ${features}`);
     else output.table(head, rows);
   });
 }
@@ -102,6 +106,22 @@ function viewList(definitions: Definitions): List {
     row.fingerprint.slice(0, 12),
   ]);
   return { head: ['view', 'entity', 'source', 'features', 'services', 'fingerprint'], rows, json };
+}
+
+function labelSetList({ labelSets }: Definitions): List {
+  const json = listLabelSets(labelSets);
+  const rows = json.map((row) => [
+    row.labelSet,
+    row.decisions,
+    row.outcomes,
+    row.joinedBy,
+    row.matureAfter,
+    row.reduce,
+    absenceText(row.absent),
+    row.tag,
+  ]);
+  const head = ['label set', 'decisions', 'outcomes', 'joined by', 'mature after', 'reduce', 'absent', 'tag'];
+  return { head, rows, json };
 }
 
 function keysOf(keys: readonly { readonly name: string; readonly type: string }[]): string {

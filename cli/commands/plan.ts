@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import { lockState } from '../../engine/define/lock-file.ts';
+import { type LabelSetRow, listLabelSets } from '../../engine/define/list-definitions.ts';
 import { describePlan, type PlanRow, type RunningView } from '../../engine/define/plan.ts';
 import { isRetired } from '../../engine/define/semantics.ts';
 import type { MillraceError } from '../../engine/errors/millrace-error.ts';
@@ -16,6 +17,7 @@ import { liveVersions } from '../../engine/postgres/view-versions.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
+import { absenceText } from '../absence-text.ts';
 import { checkedDefinitions } from '../checked-definitions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS } from '../inspect-histories.ts';
@@ -71,6 +73,7 @@ export function addPlanCommand(program: Command): void {
     if (output.isJson) output.json(rows);
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
     for (const row of rows) print(output, row, env.installation.lifecycleId(row.view), unknown);
+    for (const labels of listLabelSets(definitions.labelSets)) printLabelSet(output, labels);
     if (asked.failure !== null) {
       output.failure(asked.failure);
       process.exitCode = 1;
@@ -194,6 +197,19 @@ function print(
       tag,
     ]),
   );
+}
+
+function printLabelSet(output: Output, labels: LabelSetRow): void {
+  const { labelSet, decisions, outcomes, joinedBy, matureAfter, horizon, reduce, absent, knownAt, tag } = labels;
+  output.line(`${labelSet}  (label set, tag ${tag})`);
+  output.line(
+    `  joins    ${decisions} with ${outcomes}, by ${joinedBy === 'key' ? 'a key' : 'the decision they name'}`,
+  );
+  output.line(`  label    ${reduce} of what outcomes say; of none: ${absenceText(absent)}`);
+  output.line(
+    `  mature   ${matureAfter} after the decision, of outcomes known by then (${knownAt ?? 'as their records came'})`,
+  );
+  output.line(`  pairs    of outcomes up to ${horizon} after the decision`);
 }
 
 /** Where texts, or very long names of an enum, may make a read larger than what is logged of it. */

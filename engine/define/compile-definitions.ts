@@ -14,6 +14,8 @@ import type { Entity } from './entity.ts';
 import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import { fingerprintView } from './fingerprint.ts';
+import type { AnyLabelSet } from './label-set.ts';
+import { compileLabelSets, labelSources } from './label-sets.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
 import { SERVED_SOURCE } from './names.ts';
 import { probeDerived } from './probe-derived.ts';
@@ -86,6 +88,7 @@ export async function compileDefinitions(
   if (elsewhere !== null) compareElsewhere(judged, elsewhere, loaded.folder, faults);
   const { globalsChanged } = elsewhere ?? { globalsChanged: true };
   const { codes, files } = await readDefinitionCode(coded(collected), loaded, { globalsChanged }, faults);
+  const labelSets = compileLabelSets(collected.labelSets.keys(), sources, codes, faults);
   reportUses(codes, loaded.folder, faults);
   if (faults.length > 0) throw invalidDefinitions(faults);
 
@@ -131,14 +134,15 @@ export async function compileDefinitions(
     views,
     services,
     sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),
+    labelSets,
     samples,
   };
 }
 
-/** Views, and the services that derive features: what has code of its own. */
-function coded({ views, services }: Collected): ReadonlyMap<Coded, LoadedDefinition> {
+/** Views, the services that derive features, and label sets: what has code of its own. */
+function coded({ views, services, labelSets }: Collected): ReadonlyMap<Coded, LoadedDefinition> {
   const deriving = [...services].filter(([{ derived }]) => (derived ?? []).length > 0);
-  return new Map<Coded, LoadedDefinition>([...views, ...deriving]);
+  return new Map<Coded, LoadedDefinition>([...views, ...deriving, ...labelSets]);
 }
 
 interface Collected {
@@ -146,6 +150,7 @@ interface Collected {
   readonly sources: ReadonlySet<Source>;
   readonly views: ReadonlyMap<FeatureView, LoadedDefinition>;
   readonly services: ReadonlyMap<FeatureService, LoadedDefinition>;
+  readonly labelSets: ReadonlyMap<AnyLabelSet, LoadedDefinition>;
 }
 
 /** Gathers what is exported and what views refer to, and reports names that two different definitions of a kind share. */
@@ -154,12 +159,15 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   const sources = new Set<Source>();
   const views = new Map<FeatureView, LoadedDefinition>();
   const services = new Map<FeatureService, LoadedDefinition>();
+  const labelSets = new Map<AnyLabelSet, LoadedDefinition>();
   for (const entry of definitions) {
     const { value } = entry;
     if (value.kind === 'entity') entities.add(value);
     else if (value.kind === 'source') sources.add(value);
     else if (value.kind === 'feature-service') {
       if (!services.has(value)) services.set(value, entry);
+    } else if (value.kind === 'label-set') {
+      if (!labelSets.has(value)) labelSets.set(value, entry);
     } else if (!views.has(value)) views.set(value, entry);
   }
   for (const view of views.keys()) {
@@ -177,11 +185,14 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
       else if (given.kind === 'source') sources.add(given);
     }
   }
+  for (const labels of labelSets.keys())
+    for (const source of labelSources(labels, faultReporter(faults, 'label set', labels.name))) sources.add(source);
   reportDuplicates('entity', entities, faults);
   reportDuplicates('source', sources, faults);
   reportDuplicates('feature view', views.keys(), faults);
   reportDuplicates('feature service', services.keys(), faults);
-  return { entities, sources, views, services };
+  reportDuplicates('label set', labelSets.keys(), faults);
+  return { entities, sources, views, services, labelSets };
 }
 
 function reportDuplicates(

@@ -2,6 +2,7 @@ import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode, CarriedService } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
+import type { CompiledLabelSet } from './compiled-label-set.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
@@ -169,6 +170,7 @@ export interface Definitions {
   readonly views: ReadonlyMap<string, CompiledView>;
   readonly services: ReadonlyMap<string, CompiledService>;
   readonly sources: ReadonlyMap<string, CompiledSource>;
+  readonly labelSets: ReadonlyMap<string, CompiledLabelSet>;
   /** What was sampled of histories, where they were looked at. */
   readonly samples?: readonly HistorySample[] | undefined;
 }

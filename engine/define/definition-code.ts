@@ -7,6 +7,7 @@ import { codeDigest } from './code-identity.ts';
 import { type DefinitionFault, faultReporter } from './definition-fault.ts';
 import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
+import type { AnyLabelSet } from './label-set.ts';
 import type { LoadedDefinition, LoadedDefinitions } from './loaded-definitions.ts';
 
 /** What a view consists of beside what its definition says as data. */
@@ -39,11 +40,11 @@ export interface OwnFiles {
   readonly texts: ReadonlyMap<string, string>;
 }
 
-/** What has code: a view, and a service that derives features. */
-export type Coded = FeatureView | FeatureService;
+/** What has code: a view, a service that derives features, a label set. */
+export type Coded = FeatureView | FeatureService | AnyLabelSet;
 
 function kindOf({ kind }: Coded): string {
-  return kind === 'feature-view' ? 'feature view' : 'feature service';
+  return kind.replace('-', ' ');
 }
 
 /** The code of views, and the files it is in. */

@@ -54,6 +54,23 @@ export interface LabelSet<
   readonly options: LabelSetOptions<D, O, Value>;
 }
 
+/** A label set whatever its types: what is compiled. */
+export interface AnyLabelSet {
+  readonly kind: 'label-set';
+  readonly name: string;
+  readonly options: {
+    readonly decisions: Source;
+    readonly outcomes: Source;
+    readonly on?: { readonly decision: unknown; readonly outcome: unknown } | undefined;
+    readonly value: unknown;
+    readonly reduce?: unknown;
+    readonly matureAfter: unknown;
+    readonly absent: 0 | null | 'leave-out';
+    readonly horizon?: unknown;
+    readonly knownAt?: string | undefined;
+  };
+}
+
 /**
  * Declares what became of decisions: which outcomes belong to which, what they say, and since when that is final.
  *

@@ -1,6 +1,8 @@
 import { nameOfType } from '../values/type-name.ts';
 import type { ScalarType } from '../values/field-type.ts';
+import type { CompiledLabelSet } from './compiled-label-set.ts';
 import type { CompiledService } from './compiled-view.ts';
+import { formatDuration } from './duration.ts';
 import { columnsByKey } from './service-blocks.ts';
 import type { ViewLayout } from './view-layout.ts';
 
@@ -28,6 +30,25 @@ export interface ServiceRow {
   readonly request: readonly RequestRow[];
   /** What it derives. */
   readonly derived: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** A label set, and how it makes labels. */
+export interface LabelSetRow {
+  readonly labelSet: string;
+  readonly decisions: string;
+  readonly outcomes: string;
+  /** `decision`: outcomes name the decision; `key`: both sides are joined by one. */
+  readonly joinedBy: 'decision' | 'key';
+  /** `3d`. */
+  readonly matureAfter: string;
+  readonly horizon: string;
+  /** `first`, `last`, `sum` or `function`. */
+  readonly reduce: string;
+  readonly absent: 0 | null | 'leave-out';
+  /** The outcomes' field with the time since when one could be known; null: that of its record counts. */
+  readonly knownAt: string | null;
+  /** Stands for all that decides its labels. */
+  readonly tag: string;
 }
 
 /** A field of a service's request. */
@@ -106,6 +127,24 @@ export function listServices(
       derived: derived.map(({ name, type }) => ({ name, type: nameOfType(type) })),
     }))
     .toSorted((a, b) => (a.service < b.service ? -1 : 1));
+}
+
+/** The label sets by name. */
+export function listLabelSets(labelSets: ReadonlyMap<string, CompiledLabelSet>): LabelSetRow[] {
+  return [...labelSets.values()]
+    .map((labels) => ({
+      labelSet: labels.name,
+      decisions: labels.decisions.name,
+      outcomes: labels.outcomes.name,
+      joinedBy: labels.isByDecision ? ('decision' as const) : ('key' as const),
+      matureAfter: formatDuration(labels.matureAfterUs),
+      horizon: formatDuration(labels.horizonUs),
+      reduce: typeof labels.reduce === 'function' ? 'function' : labels.reduce,
+      absent: labels.absent,
+      knownAt: labels.knownAtField,
+      tag: labels.tag,
+    }))
+    .toSorted((a, b) => (a.labelSet < b.labelSet ? -1 : 1));
 }
 
 /** In the order of the ids. */

@@ -9,7 +9,7 @@ import { sampleRows } from '../purity/sample-values.ts';
 import { canonical, resultText, rowSubjects, type RowSubject, shorten } from './row-results.ts';
 
 /** A row function under test. `read` is the one the engine runs, so that a probe refuses exactly what a record would die of. */
-interface Subject extends RowSubject {
+export interface ProbedFunction extends RowSubject {
   readonly read: (row: Row, reasons: string[]) => unknown;
   /** It runs on the rows alone that this is true of. */
   readonly under: ((row: Row, reasons: string[]) => boolean) | null;
@@ -27,11 +27,11 @@ export function probePurity(
 ): void {
   const { rows, unknown } = sampleRows(plans);
   const readers = readersOf(view, keys, functions);
-  const subjects = rowSubjects(view, keys, functions).map((subject): Subject => {
+  const subjects = rowSubjects(view, keys, functions).map((subject): ProbedFunction => {
     const under = functions.find(({ path }) => path === subject.path)?.under ?? null;
     return {
       ...subject,
-      read: readers.get(subject.path) as Subject['read'],
+      read: readers.get(subject.path) as ProbedFunction['read'],
       under: under === null ? null : whereReader(under, ''),
     };
   });
@@ -40,7 +40,7 @@ export function probePurity(
   const certain = unknown.length === 0;
   underTraps((traps) => {
     const kept =
-      where === null || !probe(where, rows, traps, report, certain)
+      where === null || !probeFunction(where, rows, traps, report, certain)
         ? rows
         : rows.filter((row) => where.read(row, []) === true);
     traps.take();
@@ -49,7 +49,7 @@ export function probePurity(
       const own = each.under === null ? kept : kept.filter((row) => each.under?.(structuredClone(row), []) === true);
       traps.take();
       const known = own.length > 0 ? own : kept.length > 0 ? kept : rows;
-      probe(each, known, traps, report, certain && own.length > 0);
+      probeFunction(each, known, traps, report, certain && own.length > 0);
     }
   });
 }
@@ -59,8 +59,8 @@ function readersOf(
   view: FeatureView,
   keys: readonly KeyPlan[],
   functions: readonly FunctionInput[],
-): ReadonlyMap<string, Subject['read']> {
-  const readers = new Map<string, Subject['read']>();
+): ReadonlyMap<string, ProbedFunction['read']> {
+  const readers = new Map<string, ProbedFunction['read']>();
   if (typeof view.where === 'function') readers.set('where', whereReader(view.where, 'where'));
   if (typeof view.key === 'function') readers.set('key', keyReader(keys, view.key));
   for (const { path, from, type } of functions)
@@ -68,8 +68,18 @@ function readersOf(
   return readers;
 }
 
-/** Reports the first thing wrong with a row function; true where there is none. */
-function probe(each: Subject, rows: readonly Row[], traps: Traps, report: ReportFault, certain: boolean): boolean {
+/**
+ * Reports the first thing wrong with a row function; true where there is none.
+ *
+ * @param certain whether the rows are valid for sure: what fails on another is no fault
+ */
+export function probeFunction(
+  each: ProbedFunction,
+  rows: readonly Row[],
+  traps: Traps,
+  report: ReportFault,
+  certain: boolean,
+): boolean {
   traps.take();
   const impure = (what: string, remedy = pureRemedy): false => {
     report('impure-function', each.path, `the row function is impure: ${what}`, remedy);
@@ -102,7 +112,7 @@ function probe(each: Subject, rows: readonly Row[], traps: Traps, report: Report
   return !certain || probeFailures(each, rows, traps, report);
 }
 
-function probeFailures(each: Subject, rows: readonly Row[], traps: Traps, report: ReportFault): boolean {
+function probeFailures(each: ProbedFunction, rows: readonly Row[], traps: Traps, report: ReportFault): boolean {
   for (const row of rows) {
     const reasons: string[] = [];
     each.read(row, reasons);

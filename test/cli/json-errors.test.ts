@@ -69,7 +69,7 @@ describe('errors are JSON on standard output with --json, and words on standard 
     [['start', '--json'], "missing required argument 'view'"],
     [['start', 'x', '--shards', '0', '--json'], 'expected a whole number of at least 1'],
     [['export', '--json'], "required option '--service <name>' not specified"],
-    [['list', 'everything', '--json'], 'entities, sources, services, views'],
+    [['list', 'everything', '--json'], 'entities, sources, services, views, label-sets'],
   ])('%j', async (args, message) => {
     expect(await told(args, {})).toMatchObject({ code: 'invalid-usage', message: expect.stringContaining(message) });
   });

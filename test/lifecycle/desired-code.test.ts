@@ -40,6 +40,7 @@ function depsOf(folder: readonly CompiledView[], stored: readonly CompiledView[]
       views: new Map(folder.map((view) => [view.name, view])),
       services: new Map(),
       sources: new Map(folder.map(({ source }) => [source.name, source])),
+      labelSets: new Map(),
     },
     code: codeOf([...folder, ...stored]),
     pool: database.pool,

@@ -31,6 +31,7 @@ beforeAll(async () => {
       views: new Map([[view.name, view]]),
       services: new Map(),
       sources: new Map(),
+      labelSets: new Map(),
     },
     code: codeOf([view]),
     pool: database.pool,

@@ -67,6 +67,7 @@ async function planned(
     views: new Map(views.map((view) => [view.name, view])),
     services: new Map(),
     sources: new Map(),
+    labelSets: new Map(),
   };
   const { pool, reader, clock, folder } = world;
   const listings = listingsOfProcess(clock);
@@ -173,6 +174,7 @@ test('views are new, unchanged, or defined no more', async () => {
     views: new Map([['sales', after]]),
     services: new Map(),
     sources: new Map(),
+    labelSets: new Map(),
   };
   const listings = listingsOfProcess(clock);
   expect(await planAgainstLive({ definitions, pool, reader, clock, listings, spillDir, code: stored })).toMatchObject([

@@ -194,7 +194,14 @@ test('the activity gives a summary that a workflow can decide by', async () => {
   await publish(before);
   await build(after);
   const deps: ActivityDeps = {
-    definitions: { folder: '/', baseFolder: '/', views: new Map(), services: new Map(), sources: new Map() },
+    definitions: {
+      folder: '/',
+      baseFolder: '/',
+      views: new Map(),
+      services: new Map(),
+      sources: new Map(),
+      labelSets: new Map(),
+    },
     code: context.code,
     pool: world.pool,
     reader: world.reader,
