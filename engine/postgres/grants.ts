@@ -13,6 +13,12 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   // Published by who trains, and put back where the topic lost them.
   model_version: { worker: KEEPS, server: 'SELECT' },
   model_alias: { worker: KEEPS, server: 'SELECT' },
+  // Records on their way, and somebody's.
+  outbox: { worker: KEEPS },
+  outbox_topic: { worker: KEEPS, server: 'SELECT' },
+  pair_join: { worker: KEEPS, server: 'SELECT' },
+  pair_offset: { worker: KEEPS, server: 'SELECT' },
+  pair_held: { worker: KEEPS },
   // Its rows are code that runs: the owner alone adds any.
   view_bundle: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },

@@ -19,7 +19,7 @@ import type { MicroBatch } from './micro-batch.ts';
 import { type LoadedSession, loadSession, type WaitTurn } from './load-session.ts';
 import type { PartitionRun } from './partition-run.ts';
 import type { SessionIds } from './session-ids.ts';
-import { RecordIntake, type TakenRecords } from './record-intake.ts';
+import { RecordIntake, type TakenRecords } from '../slice/record-intake.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { StateCache } from './state-cache.ts';
 import { StreamLimit } from './stream-limit.ts';
