@@ -35,6 +35,7 @@ const pure = [
   'test/insight/**/*.test.ts',
   'test/statistics/**/*.test.ts',
   'test/evidence/**/*.test.ts',
+  'test/rollouts/{fold-units,judge,decision-guards,rollout-input,rollout-decide,rollout-page,measured}.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

@@ -1,0 +1,14 @@
+/**
+ * The segments that a decision belongs to: per field of its context `field=value`. A value that is missing is a segment too.
+ *
+ * @example
+ * segmentsOf({ origin: 'LAS', hour: 7 }, ['origin']); // ['origin=LAS']
+ */
+export function segmentsOf(context: Readonly<Record<string, unknown>>, fields: readonly string[]): string[] {
+  return fields.map((field) => `${field}=${String(context[field] ?? 'null')}`);
+}
+
+/** The field of a segment. */
+export function fieldOf(segment: string): string {
+  return segment.slice(0, segment.indexOf('='));
+}
