@@ -28,6 +28,7 @@ const pure = [
   'test/contract/**/*.test.ts',
   'test/types/**/*.test.ts',
   'test/slice/**/*.test.ts',
+  'test/commands/**/*.test.ts',
   'test/layers/**/*.test.ts',
   'test/memory/**/*.test.ts',
   'test/readme/**/*.test.ts',

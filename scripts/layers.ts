@@ -11,6 +11,7 @@ export const LAYERS: LayerRules = {
     ['engine/values'],
     ['engine/statistics'],
     ['engine/memory'],
+    ['engine/commands'],
     ['engine/contract'],
     ['engine/code'],
     ['engine/purity'],

@@ -308,6 +308,20 @@ export const ERROR_CODES = {
       'A version of a view lacks, or has with another meaning, what models in use were trained on.',
     'models-not-configured': 'A client is to hold a model, and was not told where models are.',
   },
+  'Training of models: commands': {
+    'commands-not-allowed': 'A command is to run on a worker that runs none.',
+    'command-folder-outside':
+      'The folder of a command, or its program, lies in none of the folders that commands may run in.',
+    'command-folder-missing': 'The folder of a command is not there.',
+    'command-folder-too-large': 'The folder of a command has more than is copied for a run.',
+    'bad-command-variables': 'The environment that a command is to get has names that it cannot have, or is too large.',
+    'command-not-started': 'The program of a command is not there, or may not be run.',
+    'training-command-failed': 'The command that trains a model ended with an exit code other than 0, or by a signal.',
+    'training-silent': 'The command that trains a model said nothing for too long, and was ended.',
+    'training-too-long': 'The command that trains a model took longer than it may, and was ended.',
+    'training-over-memory': 'The command that trains a model took more memory than it may, and was ended.',
+    'training-left-no-model': 'The command that trains a model ended well and wrote no model.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',
