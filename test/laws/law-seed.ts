@@ -12,5 +12,10 @@ export function lawRuns(runs: number): { seed: number; numRuns: number } {
   return { seed: lawSeed, numRuns: Math.ceil(runs * factor) };
 }
 
+/** A limit of a law's own, for the long form too. @param ms for `LAW_RUNS` of 1 */
+export function lawTimeoutMs(ms: number): number {
+  return ms * Math.max(1, factor);
+}
+
 console.log(`LAW_SEED=${lawSeed}`);
 fc.configureGlobal({ seed: lawSeed });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { lawRuns, lawSeed } from '../laws/law-seed.ts';
+import { lawRuns, lawSeed, lawTimeoutMs } from '../laws/law-seed.ts';
 import { randomVisits } from '../oracle/random-visits.ts';
 import type { VisitLog } from '../oracle/visits.ts';
 import { type BuiltVisits, expectOutcomes, openVisitBuilder, oracleOf, type VisitBuilder } from './visit-versions.ts';
@@ -32,29 +32,37 @@ async function expectOracle(log: VisitLog, format: 'jsonl' | 'parquet', cutsOf: 
 
 const format = fc.constantFrom('jsonl' as const, 'parquet' as const);
 
-test(`every cut of small logs (seed ${lawSeed})`, async () => {
-  const logs = randomVisits({ historyRows: 6, topicRecords: 7, partitions: 3 });
-  await fc.assert(
-    fc.asyncProperty(logs, format, async (log, format) => {
-      const cuts = Array.from({ length: log.steps.length + 1 }, (_, cut) => [cut]);
-      await expectOracle(log, format, cuts.toReversed());
-    }),
-    { ...lawRuns(12), endOnFailure: true },
-  );
-}, 300_000);
+test(
+  `every cut of small logs (seed ${lawSeed})`,
+  async () => {
+    const logs = randomVisits({ historyRows: 6, topicRecords: 7, partitions: 3 });
+    await fc.assert(
+      fc.asyncProperty(logs, format, async (log, format) => {
+        const cuts = Array.from({ length: log.steps.length + 1 }, (_, cut) => [cut]);
+        await expectOracle(log, format, cuts.toReversed());
+      }),
+      { ...lawRuns(12), endOnFailure: true },
+    );
+  },
+  lawTimeoutMs(300_000),
+);
 
-test(`any cuts of longer logs (seed ${lawSeed})`, async () => {
-  const logs = randomVisits({ historyRows: 40, topicRecords: 120, partitions: 4 });
-  await fc.assert(
-    fc.asyncProperty(
-      logs,
-      format,
-      fc.array(fc.nat(1000), { minLength: 1, maxLength: 3 }),
-      async (log, format, shares) => {
-        const cuts = shares.map((share) => Math.round((share / 1000) * log.steps.length)).toSorted((a, b) => a - b);
-        await expectOracle(log, format, [[log.steps.length], cuts, [0]]);
-      },
-    ),
-    { ...lawRuns(10), endOnFailure: true },
-  );
-}, 300_000);
+test(
+  `any cuts of longer logs (seed ${lawSeed})`,
+  async () => {
+    const logs = randomVisits({ historyRows: 40, topicRecords: 120, partitions: 4 });
+    await fc.assert(
+      fc.asyncProperty(
+        logs,
+        format,
+        fc.array(fc.nat(1000), { minLength: 1, maxLength: 3 }),
+        async (log, format, shares) => {
+          const cuts = shares.map((share) => Math.round((share / 1000) * log.steps.length)).toSorted((a, b) => a - b);
+          await expectOracle(log, format, [[log.steps.length], cuts, [0]]);
+        },
+      ),
+      { ...lawRuns(10), endOnFailure: true },
+    );
+  },
+  lawTimeoutMs(300_000),
+);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { lawRuns, lawSeed } from '../laws/law-seed.ts';
+import { lawRuns, lawSeed, lawTimeoutMs } from '../laws/law-seed.ts';
 import { randomVisits } from '../oracle/random-visits.ts';
 import { isoOf, type RawVisit, type VisitLog } from '../oracle/visits.ts';
 import { type BuiltVisits, expectOutcomes, openVisitBuilder, oracleOf, type VisitBuilder } from './visit-versions.ts';
@@ -60,55 +60,63 @@ function splitLog(settings: VisitLog['settings'], rows: readonly Row[], { histor
 
 const splits = fc.record({ history: fc.nat(1000), perFile: fc.integer({ min: 1, max: 60 }), cut: fc.nat(1000) });
 
-test(`a log in event-time order is the same as files, as a topic, and as any split (seed ${lawSeed})`, async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      orderedRows,
-      fc.array(splits, { minLength: 2, maxLength: 2 }),
-      async ({ settings, rows }, drawn) => {
-        const share = (of: number, length: number) => Math.round((of / 1000) * length);
-        const variants: Split[] = [
-          { history: rows.length, perFile: 7, cut: 0 },
-          { history: 0, perFile: 1, cut: rows.length },
-          { history: 0, perFile: 1, cut: 0 },
-          ...drawn.map(({ history, perFile, cut }) => {
-            const first = share(history, rows.length);
-            return { history: first, perFile, cut: share(cut, rows.length - first) };
-          }),
-        ];
-        let first: BuiltVisits | null = null;
-        for (const [index, variant] of variants.entries()) {
-          const log = splitLog(settings, rows, variant);
-          const built = await builder.build(log, await builder.write(log, index % 2 === 0 ? 'parquet' : 'jsonl'), [
-            variant.cut,
-          ]);
-          first ??= built;
-          expectOutcomes(built, oracleOf(log));
-          expect({ states: built.states, counts: built.counts }).toEqual({
-            states: first.states,
-            counts: first.counts,
-          });
-        }
-      },
-    ),
-    { ...lawRuns(12), endOnFailure: true },
-  );
-}, 300_000);
+test(
+  `a log in event-time order is the same as files, as a topic, and as any split (seed ${lawSeed})`,
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        orderedRows,
+        fc.array(splits, { minLength: 2, maxLength: 2 }),
+        async ({ settings, rows }, drawn) => {
+          const share = (of: number, length: number) => Math.round((of / 1000) * length);
+          const variants: Split[] = [
+            { history: rows.length, perFile: 7, cut: 0 },
+            { history: 0, perFile: 1, cut: rows.length },
+            { history: 0, perFile: 1, cut: 0 },
+            ...drawn.map(({ history, perFile, cut }) => {
+              const first = share(history, rows.length);
+              return { history: first, perFile, cut: share(cut, rows.length - first) };
+            }),
+          ];
+          let first: BuiltVisits | null = null;
+          for (const [index, variant] of variants.entries()) {
+            const log = splitLog(settings, rows, variant);
+            const built = await builder.build(log, await builder.write(log, index % 2 === 0 ? 'parquet' : 'jsonl'), [
+              variant.cut,
+            ]);
+            first ??= built;
+            expectOutcomes(built, oracleOf(log));
+            expect({ states: built.states, counts: built.counts }).toEqual({
+              states: first.states,
+              counts: first.counts,
+            });
+          }
+        },
+      ),
+      { ...lawRuns(12), endOnFailure: true },
+    );
+  },
+  lawTimeoutMs(300_000),
+);
 
-test(`so it is where both hold all of it and until says what counts (seed ${lawSeed})`, async () => {
-  await fc.assert(
-    fc.asyncProperty(orderedRows, fc.nat(1000), async ({ settings, rows }, share) => {
-      const timed = rows.filter(({ at }) => at !== null);
-      const until = timed[Math.round((share / 1000) * timed.length)]?.at ?? isoOf(LATER_US);
-      const untilUs = Date.parse(`${until.slice(0, 19)}Z`) * 1000 + Number(until.slice(20, 26));
-      const whole = splitLog(settings, rows, { history: rows.length, perFile: 60, cut: 0 });
-      const files = await builder.build(whole, await builder.write(whole, 'jsonl'), [0]);
-      const { steps } = splitLog(settings, rows, { history: 0, perFile: 1, cut: 0 });
-      const both: VisitLog = { ...whole, settings: { ...settings, untilUs }, steps };
-      const built = await builder.build(both, await builder.write(both, 'parquet'), [Math.round(rows.length / 2)]);
-      expectOutcomes(built, oracleOf(both));
-      expect(built.states).toEqual(files.states);
-    }),
-    { ...lawRuns(8), endOnFailure: true },
-  );
-}, 300_000);
+test(
+  `so it is where both hold all of it and until says what counts (seed ${lawSeed})`,
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(orderedRows, fc.nat(1000), async ({ settings, rows }, share) => {
+        const timed = rows.filter(({ at }) => at !== null);
+        const until = timed[Math.round((share / 1000) * timed.length)]?.at ?? isoOf(LATER_US);
+        const untilUs = Date.parse(`${until.slice(0, 19)}Z`) * 1000 + Number(until.slice(20, 26));
+        const whole = splitLog(settings, rows, { history: rows.length, perFile: 60, cut: 0 });
+        const files = await builder.build(whole, await builder.write(whole, 'jsonl'), [0]);
+        const { steps } = splitLog(settings, rows, { history: 0, perFile: 1, cut: 0 });
+        const both: VisitLog = { ...whole, settings: { ...settings, untilUs }, steps };
+        const built = await builder.build(both, await builder.write(both, 'parquet'), [Math.round(rows.length / 2)]);
+        expectOutcomes(built, oracleOf(both));
+        expect(built.states).toEqual(files.states);
+      }),
+      { ...lawRuns(8), endOnFailure: true },
+    );
+  },
+  lawTimeoutMs(300_000),
+);

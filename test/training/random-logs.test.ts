@@ -12,7 +12,7 @@ import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
-import { lawRuns } from '../laws/law-seed.ts';
+import { lawRuns, lawTimeoutMs } from '../laws/law-seed.ts';
 import type { OracleScalar, OracleType } from '../oracle/order.ts';
 import { trainingValues } from '../oracle/read.ts';
 import { type OracleLog, oracleLog, type OracleSource } from '../oracle/source-log.ts';
@@ -186,118 +186,125 @@ const scenario = fc.record({
   format: fc.constantFrom('parquet' as const, 'jsonl' as const, 'csv' as const),
 });
 
-test('random logs and spines read what the oracle says, in one pass or several, and the same bytes each time', async () => {
-  await fc.assert(
-    fc.asyncProperty(scenario, async ({ history, topic, taps: tapped, after, spine, format }) => {
-      const folder = await testFolder();
-      await mkdir(join(folder, 'out'));
-      await writeFile(join(folder, 'clicks.jsonl'), history.map((row) => `${JSON.stringify(row)}\n`).join('') || '\n');
-      const broker = new MemoryBroker();
-      broker.createTopic('clicks', 2);
-      broker.createTopic('taps', 2);
-      const send = (name: string, partition: number, row: Click): void =>
-        broker.append(name, partition, [{ value: Buffer.from(JSON.stringify(row)), timestampUs: 1e12 }]);
-      for (const [partition, row] of topic) send('clicks', partition, row);
-      for (const [partition, row] of tapped) send('taps', partition, row);
+test(
+  'random logs and spines read what the oracle says, in one pass or several, and the same bytes each time',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ history, topic, taps: tapped, after, spine, format }) => {
+        const folder = await testFolder();
+        await mkdir(join(folder, 'out'));
+        await writeFile(
+          join(folder, 'clicks.jsonl'),
+          history.map((row) => `${JSON.stringify(row)}\n`).join('') || '\n',
+        );
+        const broker = new MemoryBroker();
+        broker.createTopic('clicks', 2);
+        broker.createTopic('taps', 2);
+        const send = (name: string, partition: number, row: Click): void =>
+          broker.append(name, partition, [{ value: Buffer.from(JSON.stringify(row)), timestampUs: 1e12 }]);
+        for (const [partition, row] of topic) send('clicks', partition, row);
+        for (const [partition, row] of tapped) send('taps', partition, row);
 
-      const spinePath = await writeSpine(folder, spine, format);
-      const definitions = await compileDefinitions(
-        definitionsInMemory(
-          [
-            user,
-            pair,
-            clicks,
-            taps,
-            userClicks,
-            pairClicks,
-            userTaps,
-            featureService('everything', [
+        const spinePath = await writeSpine(folder, spine, format);
+        const definitions = await compileDefinitions(
+          definitionsInMemory(
+            [
+              user,
+              pair,
+              clicks,
+              taps,
               userClicks,
               pairClicks,
               userTaps,
-              // Dense enough that most labels have one visitor in both, or one without any event in either.
-              userClicks.as('seller', { visitor: 'seller' }),
-              pairClicks.as('sold', { visitor: 'seller' }),
-            ]),
-          ],
-          folder,
-        ),
-      );
-      const run = (name: string, more: object) =>
-        exportTrainingSet({
-          service: definitions.services.get('everything')!,
-          spine: spinePath,
-          out: join(folder, 'out', name),
-          mode: 'event-time',
-          reader: createMemoryLogReader(broker),
-          spillDir: join(folder, 'spill'),
-          clock: systemClock,
-          ...more,
-        });
-      const manifest = await run('a.parquet', {});
+              featureService('everything', [
+                userClicks,
+                pairClicks,
+                userTaps,
+                // Dense enough that most labels have one visitor in both, or one without any event in either.
+                userClicks.as('seller', { visitor: 'seller' }),
+                pairClicks.as('sold', { visitor: 'seller' }),
+              ]),
+            ],
+            folder,
+          ),
+        );
+        const run = (name: string, more: object) =>
+          exportTrainingSet({
+            service: definitions.services.get('everything')!,
+            spine: spinePath,
+            out: join(folder, 'out', name),
+            mode: 'event-time',
+            reader: createMemoryLogReader(broker),
+            spillDir: join(folder, 'spill'),
+            clock: systemClock,
+            ...more,
+          });
+        const manifest = await run('a.parquet', {});
 
-      // Expectations, from the records alone.
-      const { steps } = oracleLog(oracleSource(120 * SECOND, true), logOf(history, topic));
-      const { steps: tapSteps } = oracleLog(oracleSource(86_400 * SECOND, false), logOf([], tapped));
-      const logs = {
-        user_clicks: oracleView(ORACLE.user_clicks, steps),
-        pair_clicks: oracleView(ORACLE.pair_clicks, steps),
-        user_taps: oracleView(ORACLE.user_taps, tapSteps),
-      };
-      const set = await readParquet(join(folder, 'out', 'a.parquet'));
-      expect(set.rows.length).toBe(spine.length);
-      const differences: unknown[] = [];
-      for (const [n, row] of set.rows.entries()) {
-        const label = spine[n]!;
-        expect([Number(row['label_id']), Number(row['visitor']), row['shop'], row['event_timestamp']]).toEqual([
-          n,
-          label.visitor,
-          label.shop,
-          label.t,
-        ]);
-        for (const [block, { view, visitor }] of Object.entries(BLOCKS)) {
-          const key = view === 'pair_clicks' ? `${label[visitor]}\0${label.shop}` : `${label[visitor]}`;
-          const values = trainingValues(ORACLE[view], logs[view].entities.get(key) ?? [], label.t);
-          for (const [index, { name, result }] of definitions.views.get(view)!.layout.features.entries()) {
-            const value = values[index]!;
-            if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
-            const cell = row[`${block}__${name}`];
-            if (!Object.is(cell, expectedCell(result, value))) differences.push({ block, name, row: n, cell, value });
+        // Expectations, from the records alone.
+        const { steps } = oracleLog(oracleSource(120 * SECOND, true), logOf(history, topic));
+        const { steps: tapSteps } = oracleLog(oracleSource(86_400 * SECOND, false), logOf([], tapped));
+        const logs = {
+          user_clicks: oracleView(ORACLE.user_clicks, steps),
+          pair_clicks: oracleView(ORACLE.pair_clicks, steps),
+          user_taps: oracleView(ORACLE.user_taps, tapSteps),
+        };
+        const set = await readParquet(join(folder, 'out', 'a.parquet'));
+        expect(set.rows.length).toBe(spine.length);
+        const differences: unknown[] = [];
+        for (const [n, row] of set.rows.entries()) {
+          const label = spine[n]!;
+          expect([Number(row['label_id']), Number(row['visitor']), row['shop'], row['event_timestamp']]).toEqual([
+            n,
+            label.visitor,
+            label.shop,
+            label.t,
+          ]);
+          for (const [block, { view, visitor }] of Object.entries(BLOCKS)) {
+            const key = view === 'pair_clicks' ? `${label[visitor]}\0${label.shop}` : `${label[visitor]}`;
+            const values = trainingValues(ORACLE[view], logs[view].entities.get(key) ?? [], label.t);
+            for (const [index, { name, result }] of definitions.views.get(view)!.layout.features.entries()) {
+              const value = values[index]!;
+              if (typeof value === 'symbol') throw new Error('no value of this test is out of range');
+              const cell = row[`${block}__${name}`];
+              if (!Object.is(cell, expectedCell(result, value))) differences.push({ block, name, row: n, cell, value });
+            }
           }
         }
-      }
-      expect(differences).toEqual([]);
-      expect(manifest.views.map(({ view, role, columns }) => [role ?? view, columns])).toEqual([
-        ['user_clicks', undefined],
-        ['pair_clicks', undefined],
-        ['user_taps', undefined],
-        ['seller', ['seller']],
-        ['sold', ['seller', 'shop']],
-      ]);
-      for (const view of manifest.views) {
-        const log = logs[view.view as keyof typeof logs];
-        expect([view.counts.filtered, view.counts.nullKey]).toEqual([log.filtered, log.nullKey]);
-        const counted = view.source === 'clicks' ? steps : tapSteps;
-        expect(view.counts.duplicates).toBe(counted.filter(({ outcome }) => outcome === 'duplicate').length);
-      }
+        expect(differences).toEqual([]);
+        expect(manifest.views.map(({ view, role, columns }) => [role ?? view, columns])).toEqual([
+          ['user_clicks', undefined],
+          ['pair_clicks', undefined],
+          ['user_taps', undefined],
+          ['seller', ['seller']],
+          ['sold', ['seller', 'shop']],
+        ]);
+        for (const view of manifest.views) {
+          const log = logs[view.view as keyof typeof logs];
+          expect([view.counts.filtered, view.counts.nullKey]).toEqual([log.filtered, log.nullKey]);
+          const counted = view.source === 'clicks' ? steps : tapSteps;
+          expect(view.counts.duplicates).toBe(counted.filter(({ outcome }) => outcome === 'duplicate').length);
+        }
 
-      // The log goes on; the export at the same cut does not, however many passes it takes.
-      for (const row of after) {
-        send('clicks', 0, row);
-        send('taps', 1, row);
-      }
-      const again = await run('b.parquet', { repeatOf: manifest });
-      const inPasses = await run('c.parquet', { cuts: manifest.cuts, statesMb: 0.0005 });
-      expect(again).toEqual(manifest);
-      expect(inPasses).toEqual(manifest);
-      const bytes = await readFile(join(folder, 'out', 'a.parquet'));
-      for (const name of ['b.parquet', 'c.parquet']) {
-        expect(bytes.equals(await readFile(join(folder, 'out', name)))).toBe(true);
-      }
-    }),
-    lawRuns(25),
-  );
-}, 300_000);
+        // The log goes on; the export at the same cut does not, however many passes it takes.
+        for (const row of after) {
+          send('clicks', 0, row);
+          send('taps', 1, row);
+        }
+        const again = await run('b.parquet', { repeatOf: manifest });
+        const inPasses = await run('c.parquet', { cuts: manifest.cuts, statesMb: 0.0005 });
+        expect(again).toEqual(manifest);
+        expect(inPasses).toEqual(manifest);
+        const bytes = await readFile(join(folder, 'out', 'a.parquet'));
+        for (const name of ['b.parquet', 'c.parquet']) {
+          expect(bytes.equals(await readFile(join(folder, 'out', name)))).toBe(true);
+        }
+      }),
+      lawRuns(25),
+    );
+  },
+  lawTimeoutMs(300_000),
+);
 
 function oracleSource(horizonUs: number, hasId: boolean): OracleSource<Click> {
   return {
