@@ -322,6 +322,13 @@ export const ERROR_CODES = {
     'training-over-memory': 'The command that trains a model took more memory than it may, and was ended.',
     'training-left-no-model': 'The command that trains a model ended well and wrote no model.',
   },
+  Rollouts: {
+    'invalid-rollout': 'The variants of a rollout, or what it is to be moved to, are none that a rollout can have.',
+    'rollout-open': 'A rollout of a model is to be started, and another of it is open.',
+    'rollout-moved': 'The state of a rollout is not the one that was to be changed: somebody else has moved it.',
+    'rollout-ended': 'A rollout is to be changed that has ended.',
+    'unknown-rollout': 'There is no rollout of that id, or no open one of that model.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

@@ -19,6 +19,9 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   pair_join: { worker: KEEPS, server: 'SELECT' },
   pair_offset: { worker: KEEPS, server: 'SELECT' },
   pair_held: { worker: KEEPS },
+  // Moved by whoever steers and watches; servers tell their callers of them.
+  rollout: { worker: KEEPS, server: 'SELECT' },
+  rollout_revision: { worker: 'SELECT, INSERT', server: 'SELECT' },
   // Its rows are code that runs: the owner alone adds any.
   view_bundle: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },

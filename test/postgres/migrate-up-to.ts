@@ -14,6 +14,9 @@ export async function migrationNames(): Promise<string[]> {
     .map((each) => basename(each, '.ts'));
 }
 
+/** The newest migration of the first ledger; the others are in the later one. */
+const NEWEST_OF_FIRST = '0004-archive-and-parity';
+
 /** Brings an empty database to an earlier schema: what a later migration finds on somebody's server. */
 export async function migrateUpTo(databaseUrl: string, name: string): Promise<void> {
   const migrations: Record<string, Migration> = {};
@@ -21,10 +24,21 @@ export async function migrateUpTo(databaseUrl: string, name: string): Promise<vo
     migrations[each] = (await import(new URL(`${each}.ts`, FOLDER).href)) as Migration;
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: createPool(databaseUrl, { max: 1 }) }) });
   try {
-    const provider = { getMigrations: () => Promise.resolve(migrations) };
-    const migrator = new Migrator({ db, provider, migrationTableSchema: 'millrace_catalog' });
-    const { error } = await migrator.migrateTo(name);
-    if (error !== undefined) throw error;
+    const upTo = async (last: string, table: string, isOf: (name: string) => boolean): Promise<void> => {
+      const own = Object.fromEntries(Object.entries(migrations).filter(([each]) => isOf(each)));
+      const migrator = new Migrator({
+        db,
+        provider: { getMigrations: () => Promise.resolve(own) },
+        migrationTableSchema: 'millrace_catalog',
+        migrationTableName: table,
+        migrationLockTableName: `${table}_lock`,
+      });
+      const { error } = await migrator.migrateTo(last);
+      if (error !== undefined) throw error;
+    };
+    const isFirst = (each: string): boolean => each <= NEWEST_OF_FIRST;
+    await upTo(isFirst(name) ? name : NEWEST_OF_FIRST, 'kysely_migration', isFirst);
+    if (!isFirst(name)) await upTo(name, 'kysely_later_migration', (each) => !isFirst(each));
   } finally {
     await db.destroy();
   }

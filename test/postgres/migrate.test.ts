@@ -77,6 +77,8 @@ describe('migrations', () => {
       'millrace_catalog.pair_offset',
       'millrace_catalog.parity_audit',
       'millrace_catalog.parity_difference',
+      'millrace_catalog.rollout',
+      'millrace_catalog.rollout_revision',
       'millrace_catalog.service_version',
       'millrace_catalog.stream_offset',
       'millrace_catalog.view_bundle',
