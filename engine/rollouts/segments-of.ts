@@ -12,3 +12,8 @@ export function segmentsOf(context: Readonly<Record<string, unknown>>, fields: r
 export function fieldOf(segment: string): string {
   return segment.slice(0, segment.indexOf('='));
 }
+
+/** Whether a decision of such a context belongs to a segment. */
+export function isInSegment(segment: string, context: Readonly<Record<string, unknown>>): boolean {
+  return segmentsOf(context, [fieldOf(segment)])[0] === segment;
+}
