@@ -37,6 +37,7 @@ const pure = [
   'test/statistics/**/*.test.ts',
   'test/evidence/**/*.test.ts',
   'test/rollouts/{fold-units,judge,decision-guards,rollout-input,rollout-decide,rollout-page,measured}.test.ts',
+  'test/evaluation/{scores-law,refusals,off-policy,files,shown}.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

@@ -1,6 +1,7 @@
 import type { Distribution } from '../engine/insight/distribution.ts';
 import type { TryReport } from '../engine/insight/try-report.ts';
-import { coverage, headLines, numberShower, percent, spreadText, strengthText } from '../engine/insight/try-words.ts';
+import { coverage, headLines, numberShower, spreadText, strengthText } from '../engine/insight/try-words.ts';
+import { percent } from '../engine/values/shown-number.ts';
 import type { Output } from './output.ts';
 
 const BLOCKS = ' ▁▂▃▄▅▆▇█';

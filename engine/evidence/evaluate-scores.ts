@@ -94,8 +94,8 @@ function measuresOf(rows: readonly ScoredRow[], known: number | undefined): Scor
   };
 }
 
-/** In nats: −ln of the chance that was given to what came. */
-function lossOf(score: number, label: number): number {
+/** The log loss of one score, in nats: −ln of the chance that was given to what came. */
+export function lossOf(score: number, label: number): number {
   const given = label === 1 ? score : 1 - score;
   return -Math.log(Math.min(1 - NEAREST, Math.max(NEAREST, given)));
 }

@@ -1,3 +1,4 @@
+import { percent, shortNumber } from '../values/shown-number.ts';
 import type { Distribution } from './distribution.ts';
 import type { Strength } from './strength.ts';
 import type { TriedFeature, TryReport } from './try-report.ts';
@@ -14,22 +15,6 @@ export function numberShower(type: string): ShowNumber {
 
 function isoText(timeUs: number): string {
   return new Date(timeUs / 1000).toISOString();
-}
-
-/** 1234.56 → "1,235"; 0.012345 → "0.0123". */
-export function shortNumber(value: number): string {
-  const size = Math.abs(value);
-  if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(2);
-  if (size >= 100) return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
-  return String(Number(value.toPrecision(3)));
-}
-
-/** 0.1234 → "12.3 %". */
-export function percent(share: number): string {
-  // What is not all must not look like all.
-  const shown = (100 * share).toFixed(1);
-  if (shown === '100.0' && share < 1) return '99.9 %';
-  return shown === '0.0' && share > 0 ? '0.1 %' : `${shown} %`;
 }
 
 /** Rows that have a value, of the feature's. */
