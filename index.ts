@@ -33,6 +33,17 @@ export {
   type ServiceRead,
   type ViewGetOptions,
 } from './engine/online/client.ts';
+export type { Assignment } from './engine/decisions/assignment-told.ts';
+export { createDecisionLog, type DecisionLogSettings } from './engine/decisions/create-decision-log.ts';
+export type {
+  DecisionLog,
+  DecisionLogFigures,
+  SaidDrop,
+  SaidDropReason,
+  SaidFigures,
+} from './engine/decisions/decision-log.ts';
+export type { AlternativeSaid, DecisionSaid, OutcomeSaid } from './engine/decisions/decision-said.ts';
+export type { VariantFigures } from './engine/decisions/variant-tallies.ts';
 export type { ModelHandle } from './engine/models/client-models.ts';
 export type { ModelsSettings } from './engine/models/model-settings.ts';
 export type {

@@ -342,6 +342,12 @@ export const ERROR_CODES = {
     'invalid-decisions-file': 'A file of scores, or of a policy, does not say for each decision what it should.',
     'evaluation-too-large': 'More decisions are asked about than are held at once.',
   },
+  'Decisions and outcomes': {
+    'decisions-not-configured': 'A client is to say decisions or outcomes, and was not told where to.',
+    'not-said': 'Records are to be written of a source that is none of decisions or outcomes.',
+    'invalid-decision':
+      'A decision or an outcome breaks its contract: it is dropped and counted, and answered by HTTP with its reasons.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { FeatureErrors } from '../values/feature-errors.ts';
-import type { Micros, ScalarValue } from '../values/field-type.ts';
+import type { Micros } from '../values/field-type.ts';
 import { rowValueReading } from '../values/row-value-conversions.ts';
-import { type FeatureLock, lockedViews } from '../define/feature-lock.ts';
+import type { FeatureLock } from '../define/feature-lock.ts';
+import type { DecisionLogSettings } from '../decisions/create-decision-log.ts';
+import type { DecisionLog } from '../decisions/decision-log.ts';
 import type { DerivedFailure } from '../derived/derive-step.ts';
 import type {
   DerivedValuesOf,
@@ -14,7 +16,6 @@ import type {
 } from '../define/feature-service.ts';
 import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
-import { isMillraceError } from '../errors/millrace-error.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
 import { ClientModels, type ModelHandle } from '../models/client-models.ts';
 import type { ModelsSettings } from '../models/model-settings.ts';
@@ -24,14 +25,13 @@ import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
 import { checkRequestId } from '../served/request-id.ts';
 import { ServingLog } from '../served/serving-log.ts';
+import { CheckedReads } from './checked-reads.ts';
+import { ClientDecisions, type SaysDecisions } from './client-decisions.ts';
 import { distinctKeys } from './distinct-keys.ts';
-import { knownDefinition } from './known-definition.ts';
 import { type NamedValues, namedValues } from './named-values.ts';
 import { createOnlineStore } from './online-store.ts';
 import { serviceBlocks } from './service-blocks.ts';
 import { serviceDerived } from './service-derived.ts';
-import { type ChangedFeature, featuresChanged, type ServedFeatures } from './served-features.ts';
-import { UsedFeatures } from './used-features.ts';
 import type { CorruptRead, DerivedFailed, ServiceDerivedFailed, ViewRead } from './view-read.ts';
 
 /** What a model needs to know about an entity's features beside them. */
@@ -108,7 +108,7 @@ type FeatureOf<View> = keyof ValuesOf<View> & string;
  * lock say is refused as `definition-changed`, naming them; features that are served beside those it reads are of no matter. All methods throw what `OnlineStore.get`
  * throws, and MillraceError `definition-changed`, `lock-outdated`, `invalid-request-id`.
  */
-export interface FeatureClient {
+export interface FeatureClient extends SaysDecisions {
   /** One entity. */
   get<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
     view: View,
@@ -145,7 +145,7 @@ export interface FeatureClient {
    * const { value, version } = late.current; // once per request
    */
   model<Value>(name: string, options: ModelOptions<Value>): Promise<ModelHandle<Value>>;
-  /** Sends what the serving log still holds, and closes the connections, where the client opened them itself. */
+  /** Sends what the serving log and that of decisions still hold, and closes the connections, where the client opened them itself. */
   close(): Promise<void>;
 }
 
@@ -173,6 +173,8 @@ export type ClientOptions = (
   readonly accept?: 'live' | undefined;
   /** Where models are, for `model`. Default: it holds none. */
   readonly models?: ModelsSettings | undefined;
+  /** Where decisions and outcomes go; a log made elsewhere is shared, and stays its owner's to close. Default: nowhere, and `decide` is refused. */
+  readonly decisions?: DecisionLogSettings | DecisionLog | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
   /** Told of each corrupt state that a read met, beside the `state-corrupt` of its answer. */
@@ -185,12 +187,6 @@ function microsOf(at: GetOptions['at']): number | undefined {
   return at instanceof Date ? at.getTime() * 1000 : at;
 }
 
-/** What a view answered to a call, before it is handed out and logged. */
-interface Answer {
-  readonly reads: readonly ViewRead[];
-  readonly tags: NamedRead['tags'];
-}
-
 type NamedRead = FeatureRead<NamedValues>;
 
 function namedRead(read: ViewRead, requestId: string, tags: NamedRead['tags']): NamedRead {
@@ -199,15 +195,6 @@ function namedRead(read: ViewRead, requestId: string, tags: NamedRead['tags']): 
   const asOfUs = read.asOfUs as Micros;
   return { values, errors, found, asOfUs, ahead, seq, freshnessUs, version, requestId, tags };
 }
-
-function isSome(changes: readonly ChangedFeature[]): changes is readonly [ChangedFeature, ...ChangedFeature[]] {
-  return changes.length > 0;
-}
-
-/** Lists of features per view whose check is kept: a program has a few. */
-const MOST_LISTS = 100;
-/** A read that meets a flip finds the present version the next time. */
-const MOST_TRIES = 3;
 
 /**
  * A client of the online store.
@@ -238,70 +225,9 @@ export function createClient(options: ClientOptions): FeatureClient {
     : settledPool(options.pool, names);
   const { onCorrupt, onDerivedFailed } = options;
   const models = new ClientModels(options.models, { pool, clock, topic: names.modelsTopic });
+  const said = new ClientDecisions(options.decisions, { clock, installation: names.name });
   const store = createOnlineStore({ pool, clock, onCorrupt, onDerivedFailed });
-  const locked = options.lock === undefined ? null : lockedViews(options.lock);
-  const used = new Map<FeatureView, { readonly all: UsedFeatures; readonly lists: Map<string, UsedFeatures> }>();
-
-  const usedOf = (view: FeatureView, features: readonly string[] | undefined): UsedFeatures => {
-    const tags = locked === null ? null : (locked.get(view.name) ?? {});
-    let known = used.get(view);
-    if (known === undefined) {
-      known = { all: new UsedFeatures(knownDefinition(view), tags), lists: new Map() };
-      used.set(view, known);
-    }
-    if (features === undefined) return known.all;
-    const id = features.join(',');
-    let list = known.lists.get(id);
-    if (list === undefined) {
-      list = new UsedFeatures(knownDefinition(view), tags, [...features]);
-      if (known.lists.size >= MOST_LISTS) known.lists.clear();
-      known.lists.set(id, list);
-    }
-    return list;
-  };
-
-  /** The tags of what is not as the program knows it, where that is accepted; else it is refused. */
-  const accepted = async (
-    uses: UsedFeatures,
-    served: Pick<ServedFeatures, 'view' | 'version'>,
-    changes: readonly [ChangedFeature, ...ChangedFeature[]],
-    accept: GetOptions['accept'],
-  ): Promise<NamedRead['tags']> => {
-    if ((accept ?? options.accept) === 'live' && changes.every(({ isReadable }) => isReadable))
-      return Object.fromEntries(changes.map(({ feature, tag }) => [feature, tag]));
-    const [{ feature }] = changes;
-    const tag = uses.tagOf(feature);
-    const knownAs = tag === null ? null : await store.versionWithTag(uses.view, feature, tag);
-    throw featuresChanged(served, changes, knownAs);
-  };
-
-  const answer = async (
-    uses: UsedFeatures,
-    keys: readonly (readonly ScalarValue[])[],
-    atUs: number | undefined,
-    accept: GetOptions['accept'],
-  ): Promise<Answer> => {
-    const { view } = uses;
-    for (let tries = 1; ; tries++) {
-      try {
-        const reads = await store.get(view, keys, { atUs, features: uses.names, derived: uses.derived });
-        // All of one call are of one version.
-        const [first] = reads;
-        const changes = first && uses.changesIn(first);
-        const tags = first && changes && isSome(changes) ? await accepted(uses, first, changes, accept) : null;
-        return { reads, tags };
-      } catch (error) {
-        // Keys and features are right for this definition: where the store refuses them, it serves another one.
-        const isOther = isMillraceError(error) && (error.code === 'invalid-key' || error.code === 'unknown-feature');
-        if (!isOther) throw error;
-        const { layout, ...served } = await store.describe(view);
-        const present = { ...served, view, keys: layout.keys, features: layout.features };
-        const changes = uses.changesIn(present);
-        if (isSome(changes)) await accepted(uses, present, changes, accept);
-        if (tries === MOST_TRIES) throw error;
-      }
-    }
-  };
+  const checked = new CheckedReads(store, options);
 
   const getMany = async (
     view: FeatureView,
@@ -309,11 +235,13 @@ export function createClient(options: ClientOptions): FeatureClient {
     asked: ViewGetOptions,
   ): Promise<NamedRead[]> => {
     const requestId = asked.requestId === undefined ? newId() : checkRequestId(asked.requestId);
-    const uses = usedOf(view, asked.features);
+    const uses = checked.usedOf(view, asked.features);
     const read = keys.map((key) => uses.keys.ofObject(key, rowValueReading));
-    const { reads, tags } = await answer(uses, read, microsOf(asked.at), asked.accept);
+    const { reads, tags } = await checked.answer(uses, read, microsOf(asked.at), asked.accept);
     log?.offer(requestId, null, reads, read);
-    return reads.map((each) => namedRead(each, requestId, tags));
+    const named = reads.map((each) => namedRead(each, requestId, tags));
+    said.noteReads(named, requestId, reads, read);
+    return named;
   };
 
   return {
@@ -348,10 +276,10 @@ export function createClient(options: ClientOptions): FeatureClient {
       const { order, views } = serviceBlocks(service);
       const answers = await Promise.all(
         views.map(async ({ view, blocks }) => {
-          const uses = usedOf(view, undefined);
+          const uses = checked.usedOf(view, undefined);
           const named = blocks.map((block) => [uses.keys.ofObject(columns, rowValueReading, true, '', block.columns)]);
           const { keys, places } = distinctKeys(named);
-          const { reads, tags } = await answer(uses, keys, atUs, accept);
+          const { reads, tags } = await checked.answer(uses, keys, atUs, accept);
           return blocks.map((block, at) => ({ block, tags, key: named[at]![0]!, read: reads[places[at]![0]!]! }));
         }),
       );
@@ -363,24 +291,29 @@ export function createClient(options: ClientOptions): FeatureClient {
       const reads = inOrder.map(({ read: one }) => one);
       const derived = derive === null ? null : derive(reads, request, atUs, tell);
       // Only now: where one view fails the caller is served nothing.
-      log?.offerService(requestId, toLog, [
-        {
-          reads,
-          keys: inOrder.map(({ key: own }) => own),
-          request,
-          derived: derived && { values: derived.carried, errors: derived.errors },
-          atUs,
-        },
-      ]);
-      const named = inOrder.map(({ block, read: one, tags }) => [block.name, namedRead(one, requestId, tags)] as const);
-      if (derived === null) return Object.fromEntries(named) as ServiceRead<Service>;
-      const { values, errors } = derived;
-      const own = { values, errors, asOfUs: atUs as Micros, requestId };
-      return Object.fromEntries([...named, [service.name, own]]) as ServiceRead<Service>;
+      const served = {
+        keys: inOrder.map(({ key: own }) => own),
+        request,
+        derived: derived && { values: derived.carried, errors: derived.errors },
+        atUs,
+      };
+      log?.offerService(requestId, toLog, [{ reads, ...served }]);
+      const named: Record<string, object> = {};
+      for (const { block, read: one, tags } of inOrder) named[block.name] = namedRead(one, requestId, tags);
+      if (derived !== null) {
+        const { values, errors } = derived;
+        named[service.name] = { values, errors, asOfUs: atUs as Micros, requestId };
+      }
+      said.noteService(named, requestId, toLog, order, reads, served);
+      return named as unknown as ServiceRead<Service>;
     },
+    decide: (source, decision) => said.decide(source, decision),
+    outcome: (source, outcome) => said.outcome(source, outcome),
+    decided: () => said.decided(),
     model: (name, asked) => models.follow(name, asked),
     async close() {
       await models.close();
+      await said.close();
       if (log !== given) await log?.close();
       if (own) await pool.end();
     },
