@@ -39,6 +39,7 @@ const pure = [
   'test/rollouts/{fold-units,judge,decision-guards,rollout-input,rollout-decide,rollout-page,measured}.test.ts',
   'test/evaluation/{scores-law,refusals,off-policy,files,shown}.test.ts',
   'test/decisions/decision-log.test.ts',
+  'test/labels/label-{law,scan}.test.ts',
   'test/oracle/**/*.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',

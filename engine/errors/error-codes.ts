@@ -58,7 +58,8 @@ export const ERROR_CODES = {
     'no-views': 'A feature service names no views.',
     'unknown-join-key': 'A role of a view gives a column to what is no join key of it.',
     'column-types-differ': 'Two views or roles of a service are read by one column, as different types.',
-    'invalid-label-rule': 'A label set does not say how outcomes become a label, or says it of values that cannot be so.',
+    'invalid-label-rule':
+      'A label set does not say how outcomes become a label, or says it of values that cannot be so.',
     'no-decisions': 'A label set is not over decisions and outcomes.',
     'impure-definition':
       'A definition is another one at another time or place: what it says depends on more than its code.',

@@ -29,21 +29,28 @@ export interface BatchWait {
   readonly onWait?: ((text: string | null) => void) | undefined;
 }
 
+/** The least memory of a batch, and its turn at DuckDB. */
+export interface HeldBatch {
+  readonly held: MemoryReservation;
+  /** Safe to call twice. */
+  release(): void;
+}
+
 /**
- * Runs `work` with the least memory of a batch reserved, and a turn at DuckDB: as many batches at once as its memory goes round, one at least. The turn
- * is waited for first, by all alike, so that none waits for another that waits for it. Not from within one.
+ * Reserves the least memory of a batch, and a turn at DuckDB: as many batches at once as its memory goes round, one at least. The turn is waited for
+ * first, by all alike, so that none waits for another that waits for it. Not from within one.
  *
- * @throws MillraceError `memory-limit-too-small`; the signal's reason; what `work` throws
+ * @throws MillraceError `memory-limit-too-small`; the signal's reason
  * @example
- * await withBatchMemory(memory, LEAST_BACKFILL_MEMORY, 'backfill of route_delays', { signal, onWait }, (held) => run(held));
+ * const batch = await holdBatchMemory(memory, LEAST_LABEL_MEMORY, 'labels of late', { signal, onWait });
+ * try { await run(batch.held); } finally { batch.release(); }
  */
-export async function withBatchMemory<T>(
+export async function holdBatchMemory(
   memory: MemoryBudget,
   least: MemoryAmount,
   what: string,
   { signal, onWait }: BatchWait,
-  work: (held: MemoryReservation) => Promise<T>,
-): Promise<T> {
+): Promise<HeldBatch> {
   let isTold = false;
   const options: ReserveOptions = {
     signal,
@@ -56,13 +63,38 @@ export async function withBatchMemory<T>(
   try {
     const held = await memory.reserve(least, what, options);
     if (isTold) onWait?.(null);
-    try {
-      return await work(held);
-    } finally {
-      held.release();
-    }
-  } finally {
+    return {
+      held,
+      release: () => {
+        held.release();
+        turn.release();
+      },
+    };
+  } catch (error) {
     turn.release();
+    throw error;
+  }
+}
+
+/**
+ * Runs `work` with what `holdBatchMemory` reserves. Not from within one.
+ *
+ * @throws MillraceError as `holdBatchMemory`, and what `work` throws
+ * @example
+ * await withBatchMemory(memory, LEAST_BACKFILL_MEMORY, 'backfill of route_delays', { signal, onWait }, (held) => run(held));
+ */
+export async function withBatchMemory<T>(
+  memory: MemoryBudget,
+  least: MemoryAmount,
+  what: string,
+  wait: BatchWait,
+  work: (held: MemoryReservation) => Promise<T>,
+): Promise<T> {
+  const batch = await holdBatchMemory(memory, least, what, wait);
+  try {
+    return await work(batch.held);
+  } finally {
+    batch.release();
   }
 }
 

@@ -42,6 +42,8 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   archive_file: { worker: KEEPS, server: 'SELECT' },
   archive_range: { worker: KEEPS, server: 'SELECT' },
   archive_hole: { worker: KEEPS, server: 'SELECT' },
+  // Up to when labels were told: whoever exports or watches them.
+  label_time: { worker: KEEPS },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.

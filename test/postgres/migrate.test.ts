@@ -67,6 +67,7 @@ describe('migrations', () => {
       'millrace_catalog.dedupe_ids',
       'millrace_catalog.history_listing',
       'millrace_catalog.kept_size',
+      'millrace_catalog.label_time',
       'millrace_catalog.migration_note',
       'millrace_catalog.model_alias',
       'millrace_catalog.model_version',
