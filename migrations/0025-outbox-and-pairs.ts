@@ -45,7 +45,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- held now, and given up since nothing may pair with them any more: paired with nothing
       held_decisions bigint NOT NULL DEFAULT 0,
       held_outcomes bigint NOT NULL DEFAULT 0,
-      held_bytes bigint NOT NULL DEFAULT 0,
+      held_decision_bytes bigint NOT NULL DEFAULT 0,
+      held_outcome_bytes bigint NOT NULL DEFAULT 0,
       unpaired_decisions bigint NOT NULL DEFAULT 0,
       unpaired_outcomes bigint NOT NULL DEFAULT 0
     ) WITH (fillfactor = 50)`.execute(db);

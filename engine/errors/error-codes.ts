@@ -349,6 +349,14 @@ export const ERROR_CODES = {
     'invalid-decision':
       'A decision or an outcome breaks its contract: it is dropped and counted, and answered by HTTP with its reasons.',
   },
+  'Pairs of decisions and outcomes, and what is derived onto topics': {
+    'pairs-changed': 'What decides the pairs of a label set has changed since they were first made.',
+    'pairs-held-full':
+      'So many records of a label set are held for what they may pair with that no more are read; they go as the other side is read.',
+    'outbox-full':
+      'So much waits to be sent to a topic that nothing more is derived onto it; it goes on as it is sent.',
+    'pair-too-large': 'A decision and an outcome are too large together to be one record; the pair is a dead letter.',
+  },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

@@ -43,11 +43,7 @@ const FULL_STATEMENT = 5_000;
  * @example
  * await withTransaction(pool, async (client) => { await advanceOffsets(client); await writeToOutbox(client, 'millrace.alerts', records); });
  */
-export async function writeToOutbox(
-  client: Queryable,
-  topic: string,
-  records: readonly OutboxRecord[],
-): Promise<void> {
+export async function writeToOutbox(client: Queryable, topic: string, records: readonly OutboxRecord[]): Promise<void> {
   for (let from = 0; from < records.length; from += FULL_STATEMENT) {
     const part = records.slice(from, from + FULL_STATEMENT);
     await runSql(
@@ -117,10 +113,7 @@ export async function takeOutbox(
   fence: Fence,
   renew: boolean,
 ): Promise<OutboxEnds | null | 'superseded'> {
-  await runSql(
-    client,
-    sqlText`INSERT INTO ${CATALOG}.outbox_topic (topic) VALUES (${topic}) ON CONFLICT DO NOTHING`,
-  );
+  await runSql(client, sqlText`INSERT INTO ${CATALOG}.outbox_topic (topic) VALUES (${topic}) ON CONFLICT DO NOTHING`);
   const { rows } = await runSql<TopicRow>(
     client,
     sqlText`
@@ -185,11 +178,7 @@ export function sentRecords(sent: readonly WaitingRecord[]): SentRecords {
  *
  * @param digests SHA-256 of values
  */
-export async function waitingAmong(
-  on: Queryable,
-  topic: string,
-  digests: readonly Uint8Array[],
-): Promise<SentRecords> {
+export async function waitingAmong(on: Queryable, topic: string, digests: readonly Uint8Array[]): Promise<SentRecords> {
   const { rows } = await runSql<{ seq: number; bytes: number }>(
     on,
     sqlText`

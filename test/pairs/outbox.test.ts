@@ -82,7 +82,11 @@ describe('the outbox', () => {
     const [told] = (await outboxTopics(pool)).filter((each) => each.topic === topic);
     expect(told?.oldestAgeS).toBeGreaterThanOrEqual(0);
     expect(await sendAll(topic, broker, 1)).toBe('empty');
-    expect(onTopic(broker, topic).map(({ index }) => index).toSorted()).toEqual([1, 2]);
+    expect(
+      onTopic(broker, topic)
+        .map(({ index }) => index)
+        .toSorted(),
+    ).toEqual([1, 2]);
     expect(await outboxFill(pool, topic)).toEqual({ rows: 0, bytes: 0, sent: 2 });
     expect((await outboxTopics(pool)).find((each) => each.topic === topic)?.oldestAgeS).toBeNull();
   });
@@ -132,7 +136,7 @@ describe('the outbox', () => {
     }
   });
 
-  it('is one sender\'s: an older token ends superseded, and marks nothing that it had sent', async () => {
+  it("is one sender's: an older token ends superseded, and marks nothing that it had sent", async () => {
     const { topic, broker } = newTopic();
     await withTransaction(pool, (client) => writeToOutbox(client, topic, [record('a', 0)]));
     const old = sendAll(topic, broker, 1, {
