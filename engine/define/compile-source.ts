@@ -97,8 +97,9 @@ export function compileSource(
   return { source, plans, fields, sound };
 }
 
-/** Decisions and outcomes have a topic of the installation. */
-function topicOf({ says, options }: Source): string | undefined {
+/** Decisions and outcomes have a topic of the installation, as have the pairs of a label set. */
+function topicOf({ says, pairsOf, options }: Source): string | undefined {
+  if (pairsOf !== undefined) return installationNamed().pairsTopic(pairsOf);
   if (options.topic !== undefined || says === undefined) return options.topic;
   const { decisionsTopic, outcomesTopic } = installationNamed();
   return says === 'decisions' ? decisionsTopic : outcomesTopic;

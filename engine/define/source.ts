@@ -66,6 +66,8 @@ export interface Source<Name extends string = string, Members extends Shape = Sh
   readonly options: SourceFacts;
   /** Of `decisions()` and `outcomes()`: records are held to the rules of these, too. */
   readonly says?: 'decisions' | 'outcomes' | undefined;
+  /** Of `pairs()`: the name of the label set. */
+  readonly pairsOf?: string | undefined;
 }
 
 /** The options of a source of any contract. */

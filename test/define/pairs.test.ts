@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { decisions, labelSet, outcomes, pairs, source } from '../../index.ts';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { adClicks, adModel, adShows, clicked } from '../pairs/ads.ts';
+
+const shown = decisions('shown', { context: z.object({ page: z.string() }) });
+
+describe('pairs of a label set', () => {
+  it('are one source, however often they are asked for, on a topic of the installation', async () => {
+    expect(pairs(clicked)).toBe(pairs(clicked));
+    const compiled = await compileDefinitions(
+      definitionsInMemory([adClicks, adShows, adModel, clicked], process.cwd()),
+    );
+    const { source: log } = compiled.views.get('ad_clicks')!;
+    expect(log).toMatchObject({
+      name: 'pairs_clicked',
+      topic: 'millrace.pairs.clicked',
+      eventTimeField: 'paired_at',
+      eventIdField: 'pair_id',
+      dedupeHorizonUs: 24 * 3_600_000_000,
+    });
+    expect(
+      log.contract.decodeJson('{"pair_id":"p","paired_at":"2026-01-01T00:00:00Z","decision":{},"outcome":{}}'),
+    ).toMatchObject({
+      ok: false,
+    });
+  });
+
+  it('are told from repeats as long as their records may be late, and hide what these hide', async () => {
+    const orders = source('orders', {
+      schema: z.object({ decision_id: z.string(), at: z.iso.datetime(), email: z.string() }),
+      eventTime: 'at',
+      topic: 'orders',
+      sensitive: ['email'],
+      maxAhead: '3h',
+    });
+    const bought = labelSet('bought', {
+      decisions: shown,
+      outcomes: orders,
+      value: () => 1,
+      matureAfter: '3d',
+      horizon: '5d',
+      absent: 0,
+    });
+    const { options } = pairs(bought);
+    expect(options).toMatchObject({ dedupeHorizon: '432000s', maxAhead: '3h', sensitive: ['outcome'] });
+    const late = source('late_orders', { ...orders.options, sensitive: [], brokerTime: 'none' } as never);
+    const set = { decisions: shown, outcomes: late, value: () => 1, matureAfter: '3d', absent: 0 } as const;
+    expect(pairs(labelSet('bought_late', set as never)).options).toMatchObject({
+      maxAhead: false,
+      dedupeHorizon: '259200s',
+    });
+  });
+
+  it('do not fail where the label set is none: the plan tells of it', () => {
+    const clicks = outcomes('clicks', { value: z.boolean() });
+    expect(() => pairs(labelSet('broken', { outcomes: clicks } as never))).not.toThrow();
+  });
+});
