@@ -1,6 +1,5 @@
 /** What one decision tells, with its label or by itself. */
-export const ROLLOUT_MEASURES = ['label', 'log-loss', 'brier', 'absolute-error', 'score'] as const;
-export type RolloutMeasure = (typeof ROLLOUT_MEASURES)[number];
+export type RolloutMeasure = 'label' | 'log-loss' | 'brier' | 'absolute-error' | 'score';
 
 /** What a rollout is judged by. */
 export interface RolloutMetric {
@@ -23,8 +22,7 @@ export interface StageRule {
 }
 
 /** What must not get worse. */
-export const GUARDRAIL_KINDS = ['latency', 'errors', 'coverage', 'score-shift', 'action-share', 'metric'] as const;
-export type GuardrailKind = (typeof GUARDRAIL_KINDS)[number];
+export type GuardrailKind = 'latency' | 'errors' | 'coverage' | 'score-shift' | 'action-share' | 'metric';
 
 export interface GuardrailRule {
   readonly kind: GuardrailKind;
@@ -54,9 +52,6 @@ export interface RolloutRule {
   readonly alpha: number;
   readonly mode: 'stages' | 'bandit';
 }
-
-/** Where `score-shift` compares distributions unless it is said: scores are chances as a rule. */
-export const SCORE_POINTS = [0.1, 0.25, 0.5, 0.75, 0.9] as const;
 
 /** How many intervals are read of a rollout: each has its part of `alpha`. */
 export function comparisonsOf({ guardrails }: Pick<RolloutRule, 'guardrails'>): number {
