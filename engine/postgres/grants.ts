@@ -22,6 +22,10 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   // Moved by whoever steers and watches; servers tell their callers of them.
   rollout: { worker: KEEPS, server: 'SELECT' },
   rollout_revision: { worker: 'SELECT, INSERT', server: 'SELECT' },
+  rollout_evidence: { worker: KEEPS, server: 'SELECT' },
+  rollout_look: { worker: KEEPS, server: 'SELECT' },
+  rollout_seen: { worker: KEEPS, server: 'SELECT' },
+  rollout_breach: { worker: 'SELECT, INSERT', server: 'SELECT' },
   // Its rows are code that runs: the owner alone adds any.
   view_bundle: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },

@@ -40,7 +40,7 @@ export function judge(input: JudgeInput): Omit<Judgement, 'evaluatedAtMs' | 'too
   const gain = rule.metric.better === 'higher' ? interval : flipped(interval);
   const margin = rule.stages[stage]?.smallestEffect ?? null;
   return {
-    asOfUs,
+    asOfUs: Number.isFinite(asOfUs) ? asOfUs : null,
     stages,
     combined: interval,
     isBetter: (gain?.low ?? 0) > 0,

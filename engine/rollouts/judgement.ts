@@ -49,8 +49,8 @@ export interface SegmentJudgement {
 
 /** What the evidence says of a rollout. Plain JSON: it goes through workflow histories. */
 export interface Judgement {
-  /** Labels are told as of this time, UTC epoch µs. */
-  readonly asOfUs: number;
+  /** Labels are told as of this time, UTC epoch µs; null: of none, since nothing of the outcomes is archived. */
+  readonly asOfUs: number | null;
   readonly evaluatedAtMs: number;
   readonly tookMs: number;
   readonly stages: readonly StageJudgement[];

@@ -82,8 +82,8 @@ function maturityText({ asked, plan, judgement }: RolloutState): string[] {
   ];
 }
 
-function asOfText(asOfUs: number): string {
-  return Number.isFinite(asOfUs) && asOfUs > -8e18 ? iso(asOfUs / 1000) : 'no time: no outcome is archived';
+function asOfText(asOfUs: number | null): string {
+  return asOfUs === null ? 'no time: of the outcomes nothing is archived' : iso(asOfUs / 1000);
 }
 
 function stagesText({ asked, stage }: RolloutState, stages: readonly StageJudgement[]): string[] {
