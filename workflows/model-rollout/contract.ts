@@ -1,5 +1,6 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
-import type { GuardrailJudgement, Judgement } from '../../engine/rollouts/judgement.ts';
+import type { Judgement } from '../../engine/rollouts/judgement.ts';
+import type { RolloutBreach } from '../../engine/rollouts/rollout-breach.ts';
 import type { GuardrailRule, RolloutRule, StageRule } from '../../engine/rollouts/rollout-rule.ts';
 import type { Failure } from '../failure.ts';
 import type { Waiting } from '../waits.ts';
@@ -108,22 +109,10 @@ export interface WatchRolloutInput {
   readonly budgetMs: number;
 }
 
-/** A guardrail that was breached: which, where, since when, by which evidence. */
-export interface Breach {
-  readonly rule: GuardrailRule;
-  readonly judgement: GuardrailJudgement;
-  readonly stage: number;
-  /** When it was found, by the watcher's clock. */
-  readonly foundAtMs: number;
-  /** The first decision of the candidate in that stage, and the last one before it was found, UTC epoch µs; null: not known. */
-  readonly firstDecidedUs: number | null;
-  readonly lastDecidedUs: number | null;
-}
-
 /** How a watch ended. Of `breached` and `gone` everyone was returned already. */
 export type WatchRolloutResult =
-  | { readonly ended: 'budget' | 'worker-shutdown' | 'over' }
-  | { readonly ended: 'breached'; readonly breach: Breach; readonly why: string }
+  | { readonly ended: 'budget' | 'worker-shutdown' | 'aborted' | 'over' }
+  | { readonly ended: 'breached'; readonly breach: RolloutBreach; readonly why: string }
   | { readonly ended: 'gone'; readonly why: string };
 
 export interface JudgeRolloutInput {
@@ -173,7 +162,7 @@ export interface RolloutStatus {
   /** Why it stays where it is, for people. */
   readonly because: string;
   readonly judgement: Judgement | null;
-  readonly breach: Breach | null;
+  readonly breach: RolloutBreach | null;
   readonly steps: readonly RolloutStep[];
   readonly waitingFor: Waiting | null;
   readonly error: Failure | null;

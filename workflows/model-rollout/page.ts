@@ -1,7 +1,8 @@
 import type { GuardrailJudgement, StageJudgement, TellableInterval } from '../../engine/rollouts/judgement.ts';
+import type { RolloutBreach } from '../../engine/rollouts/rollout-breach.ts';
 import type { GuardrailRule } from '../../engine/rollouts/rollout-rule.ts';
 import { failedText, grouped, iso, tableText, waitingText } from '../page-text.ts';
-import { type Breach, ROLLOUT_COMMAND_DESCRIPTIONS, type RolloutPhase } from './contract.ts';
+import { ROLLOUT_COMMAND_DESCRIPTIONS, type RolloutPhase } from './contract.ts';
 import { round } from './decide.ts';
 import type { RolloutState } from './state.ts';
 import { rolloutStatusOf } from './status.ts';
@@ -134,7 +135,7 @@ export function guardrailText({ kind, segment, action }: GuardrailRule): string 
   return segment === null ? what : `${what} on ${segment}`;
 }
 
-function breachText({ rule, judgement, stage, foundAtMs, firstDecidedUs, lastDecidedUs }: Breach): string[] {
+function breachText({ rule, judgement, stage, foundAtMs, firstDecidedUs, lastDecidedUs }: RolloutBreach): string[] {
   const when = (us: number | null): string => (us === null ? 'an unknown time' : iso(us / 1000));
   return [
     `**Breached**: ${guardrailText(rule)}, in stage ${stage + 1}, found ${iso(foundAtMs)}`,

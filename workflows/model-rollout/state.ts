@@ -2,7 +2,8 @@ import type { Judgement } from '../../engine/rollouts/judgement.ts';
 import type { Failure } from '../failure.ts';
 import type { Passed } from '../state-runner.ts';
 import { type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
-import type { Breach, RolloutAsked, RolloutCommand, RolloutPhase, RolloutPlan, RolloutStep } from './contract.ts';
+import type { RolloutBreach } from '../../engine/rollouts/rollout-breach.ts';
+import type { RolloutAsked, RolloutCommand, RolloutPhase, RolloutPlan, RolloutStep } from './contract.ts';
 
 /** So many steps a page and a history have room for; `millrace rollout report` tells all. */
 const STEPS_KEPT = 30;
@@ -39,7 +40,7 @@ export interface RolloutState {
   readonly wants: { readonly paused: boolean; readonly end: WantedEnd | null };
   /** The stage that somebody said may be followed by the next. */
   readonly approved: { readonly stage: number; readonly actor: string } | null;
-  readonly breach: Breach | null;
+  readonly breach: RolloutBreach | null;
   /** Why everyone was returned without anybody's word, by the watch itself. */
   readonly returned: string | null;
   readonly waiting: WaitingLanes;
@@ -62,7 +63,7 @@ export type RolloutEvent =
       readonly why: string;
       readonly atMs: number;
     }
-  | { readonly type: 'breached'; readonly breach: Breach; readonly why: string }
+  | { readonly type: 'breached'; readonly breach: RolloutBreach; readonly why: string }
   | { readonly type: 'gone'; readonly why: string }
   | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
   | { readonly type: 'failed'; readonly failure: Failure }
