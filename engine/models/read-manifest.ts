@@ -104,20 +104,34 @@ function derivedTag(derived: Place): string | null {
 }
 
 /**
- * Reads the metrics of a model: one JSON object of numbers, texts, true, false or null. Throws MillraceError `invalid-model-metrics`.
+ * Reads the metrics of a model: one JSON object of numbers, texts, true, false or null; or what `millrace evaluate --json` gives, which has them in it.
+ * Throws MillraceError `invalid-model-metrics`.
  */
 export async function readModelMetrics(path: string): Promise<ModelMetrics> {
-  const fail = (why: string, cause?: unknown): MillraceError =>
-    new MillraceError('invalid-model-metrics', `${path}: ${why}`, {
-      remedy: 'Give one JSON object of at most 16 kB, e.g. {"logLoss": 0.42, "rows": 120000}.',
-      cause,
-    });
-  const value = parsedJson(await readText(path, MOST_METRICS_BYTES, fail), fail);
-  if (!isObject(value)) throw fail('expected one JSON object');
-  for (const [name, metric] of Object.entries(value)) {
-    if (typeof metric === 'object' && metric !== null) throw fail(`"${name}" is neither a number nor a text`);
+  const fail = (why: string, cause?: unknown): MillraceError => invalidMetrics(path, why, cause);
+  return readMetricsIn(parsedJson(await readText(path, MOST_BYTES, fail), fail), path);
+}
+
+/** The metrics in what a file of them has. Throws as `readModelMetrics`. */
+export function readMetricsIn(value: unknown, path: string): ModelMetrics {
+  if (!isObject(value)) throw invalidMetrics(path, 'expected one JSON object');
+  const metrics = value['kind'] === 'evaluation' && isObject(value['metrics']) ? value['metrics'] : value;
+  for (const [name, metric] of Object.entries(metrics)) {
+    if (typeof metric === 'object' && metric !== null)
+      throw invalidMetrics(path, `"${name}" is neither a number nor a text`);
   }
-  return value as ModelMetrics;
+  const size = JSON.stringify(metrics).length;
+  if (size > MOST_METRICS_BYTES)
+    throw invalidMetrics(path, `its metrics have ${size} characters; at most ${MOST_METRICS_BYTES} are kept`);
+  return metrics as ModelMetrics;
+}
+
+function invalidMetrics(path: string, why: string, cause?: unknown): MillraceError {
+  return new MillraceError('invalid-model-metrics', `${path}: ${why}`, {
+    remedy:
+      'Give one JSON object of at most 16 kB, e.g. {"logLoss": 0.42, "rows": 120000}, or what "millrace evaluate --json" gave.',
+    cause,
+  });
 }
 
 function featuresAt(at: Place): (Omit<ModelInput, 'block'> & { readonly tag: string | null })[] {

@@ -89,8 +89,9 @@ describe('scores of a model that decided nothing', () => {
     ];
     for (const [name, text, words] of cases) {
       const path = await file(name, text);
-      const refusal = expect(evaluated(log, { model: eight, scores: path })).rejects;
-      await refusal.toMatchObject({ message: expect.stringMatching(words) as string });
+      await expect(evaluated(log, { model: eight, scores: path })).rejects.toMatchObject({
+        message: expect.stringMatching(words) as string,
+      });
     }
     await expect(evaluated(log, { model: eight, scores: join(folder, 'gone.csv') })).rejects.toMatchObject({
       code: 'invalid-decisions-file',
