@@ -1,0 +1,2 @@
+/** The definitions Millrace runs. */
+export * from './departures.ts';
