@@ -53,7 +53,7 @@ export async function prepareFlights(folder: string, nowUs: number): Promise<Fli
 }
 
 /** The flights, in the package that brings them. Throws MillraceError `package-missing`. */
-function flightsPath(): string {
+export function flightsPath(): string {
   try {
     // The package hides its data behind `exports`; its entry lies in <package>/build.
     const entry = createRequire(import.meta.url).resolve('vega-datasets');

@@ -372,6 +372,7 @@ export const ERROR_CODES = {
     'not-served-then': 'The view was not served at the time that is asked about.',
   },
   'The local stack of `millrace dev` and the demo': {
+    'program-failed': "A program that the demo runs as anybody's project would, or npm for it, ended with an error.",
     'missing-tools': 'The local services need tools that are not installed.',
     'no-temporal': 'There is no Temporal server to start, and none could be built or downloaded.',
     'no-postgres-binaries': 'The Postgres that npm installs is not there.',

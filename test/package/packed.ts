@@ -1,11 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { tryLock } from '../../stack/pid-lock.ts';
+import { lockPacking } from '../../demo/loop/packing-lock.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 const OURS =
@@ -149,19 +147,10 @@ export function temporaryFolder(): { readonly path: string; readonly remove: () 
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
-async function packing(): Promise<{ release(): void }> {
-  const path = join(tmpdir(), `millrace-pack-${createHash('sha256').update(ROOT).digest('hex').slice(0, 16)}.lock`);
-  for (;;) {
-    const lock = tryLock(path);
-    if (lock.acquired) return lock;
-    await delay(100);
-  }
-}
-
 /** Builds and packs the clone as a release would be. One at a time: each build begins with taking away what the one before made. */
 export async function pack(folder: string): Promise<Packed> {
   const clone = new UserFolder(ROOT);
-  const lock = await packing();
+  const lock = await lockPacking(ROOT);
   const { status, stdout, stderr } = await clone
     .run('npm', ['pack', '--json', '--pack-destination', folder])
     .finally(() => lock.release());
