@@ -90,13 +90,11 @@ export class JuneReplay {
   /** A record's time is when its flight left. */
   async #send(untilUs: number): Promise<void> {
     const { writer, topic } = this.#options;
-    const records = this.#departures
-      .before(untilUs)
-      .map(({ atUs, value: { key, value } }) => ({
-        key: Buffer.from(key),
-        value: Buffer.from(value),
-        timestampMs: Math.floor(atUs / 1000),
-      }));
+    const records = this.#departures.before(untilUs).map(({ atUs, value: { key, value } }) => ({
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+      timestampMs: Math.floor(atUs / 1000),
+    }));
     for (let at = 0; at < records.length; at += MOST_RECORDS)
       await writer.send(topic, records.slice(at, at + MOST_RECORDS));
   }

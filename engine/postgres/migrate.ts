@@ -27,8 +27,8 @@ import * as serviceCode from '../../migrations/0023-service-code.ts';
 import * as models from '../../migrations/0024-models.ts';
 import * as outboxAndPairs from '../../migrations/0025-outbox-and-pairs.ts';
 import * as rollouts from '../../migrations/0026-rollouts.ts';
-import * as labelTimes from '../../migrations/0028-label-times.ts';
 import * as rolloutEvidence from '../../migrations/0027-rollout-evidence.ts';
+import * as labelTimes from '../../migrations/0028-label-times.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -74,8 +74,8 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0024-models': models,
   '0025-outbox-and-pairs': outboxAndPairs,
   '0026-rollouts': rollouts,
-  '0028-label-times': labelTimes,
   '0027-rollout-evidence': rolloutEvidence,
+  '0028-label-times': labelTimes,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';
