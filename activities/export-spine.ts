@@ -2,6 +2,7 @@ import type { CompiledService, ServiceBlock } from '../engine/define/compiled-vi
 import { blockOf, viewsOf } from '../engine/define/service-blocks.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { GridOptions, ManifestEntities } from '../engine/training/grid.ts';
+import { type LabelOptions, labelsThen } from '../engine/training/label-spine.ts';
 import type { TrainingManifest } from '../engine/training/training-types.ts';
 import type { ExportInput } from '../workflows/export-training-set/contract.ts';
 import type { ActivityDeps } from './activity-deps.ts';
@@ -14,9 +15,11 @@ export async function exportSpine(
   service: CompiledService,
   repeatOf: TrainingManifest | undefined,
   pathOf: (path: string) => string,
-): Promise<{ readonly spine: string } | { readonly grid: GridOptions }> {
+): Promise<{ readonly spine: string } | { readonly grid: GridOptions } | { readonly labels: LabelOptions }> {
   const then = repeatOf?.spine;
   if (input.spine != null) return { spine: pathOf(input.spine) };
+  const labels = exportLabels(deps.definitions, input, repeatOf);
+  if (labels !== null) return { labels };
   const isGiven = input.entities != null || input.entitiesOf != null;
   const entitiesOf = isGiven ? input.entitiesOf : nameThen(then?.grid?.entitiesOf);
   const file = isGiven ? input.entities : then?.path;
@@ -29,6 +32,42 @@ export async function exportSpine(
       ? { entities: file == null ? undefined : pathOf(file) }
       : { entitiesOf: await blockNamed(deps, entitiesOf, service, then?.grid?.entitiesOf) };
   return { grid: { ...of, every, from, to, maxRows: maxRows ?? undefined } };
+}
+
+/** The decisions and labels that an export is over; null: it is over something else. */
+function exportLabels(
+  { labelSets }: ActivityDeps['definitions'],
+  input: ExportInput,
+  repeatOf: TrainingManifest | undefined,
+): LabelOptions | null {
+  const isOther = input.entities != null || input.entitiesOf != null;
+  const name = input.labels ?? (isOther ? undefined : repeatOf?.labels?.labelSet);
+  if (name == null) return null;
+  const labels = labelSets.get(name);
+  if (labels === undefined) throw unknownLabelSet(name, [...labelSets.keys()]);
+  const then = repeatOf?.labels;
+  if (input.labels == null && then !== undefined) return labelsThen(labels, then);
+  const { from = '', to = '', asOf, model, variant, shadows } = input;
+  return {
+    labels,
+    from,
+    to,
+    asOf: asOf ?? undefined,
+    model: model ?? undefined,
+    variant: variant ?? undefined,
+    shadows: shadows ?? undefined,
+  };
+}
+
+function unknownLabelSet(name: string, known: readonly string[]): MillraceError {
+  return new MillraceError(
+    'unknown-label-set',
+    `no label set "${name}"; known: ${known.length === 0 ? 'none' : known.join(', ')}`,
+    {
+      remedy: 'Correct the name, or restart the worker with the definitions that have it.',
+      httpStatus: 404,
+    },
+  );
 }
 
 function nameThen(then: ManifestEntities | undefined): string | undefined {

@@ -28,6 +28,7 @@ export function exportSummary(service: string, out: string, manifest: TrainingMa
     ...(rowsNull.length === 0 ? {} : { rowsNull }),
     ...(filesLeftOut === 0 ? {} : { filesLeftOut }),
     ...(manifest.split === undefined ? {} : { split: manifest.split }),
+    ...(manifest.labels === undefined ? {} : { labels: manifest.labels }),
     ...(manifest.sample === undefined ? {} : { sample: manifest.sample }),
     comparison: comparisonOf(manifest, out),
   };

@@ -3,9 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { viewsOf } from '../engine/define/service-blocks.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
-import { exportTrainingSet as runExport, sizeOfTrainingSet } from '../engine/training/export-training-set.ts';
+import {
+  exportTrainingSet as runExport,
+  sizeOfLabelSet,
+  sizeOfTrainingSet,
+} from '../engine/training/export-training-set.ts';
 import type { TrainingManifest, TrainingProgress } from '../engine/training/training-types.ts';
-import type { ExportInput, ExportSize, ExportSummary } from '../workflows/export-training-set/contract.ts';
+import type {
+  ExportInput,
+  ExportLabelSize,
+  ExportSize,
+  ExportSummary,
+} from '../workflows/export-training-set/contract.ts';
 import { type ActivityDeps, readerFor } from './activity-deps.ts';
 import { serviceAsServed } from './service-as-served.ts';
 import { refuseLargeExport } from './export-size.ts';
@@ -15,7 +24,10 @@ import { memoryWait, type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts'
 import { exportSpine } from './export-spine.ts';
 
 /** Writes a training set. Relative paths are taken from the folder that holds the definitions folder. */
-export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput): Promise<ExportSummary | ExportSize> {
+export async function exportTrainingSet(
+  deps: ActivityDeps,
+  input: ExportInput,
+): Promise<ExportSummary | ExportSize | ExportLabelSize> {
   const { definitions } = deps;
   const defined = definitions.services.get(input.service);
   if (defined === undefined) {
@@ -46,7 +58,7 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
       timeColumn: input.timeColumn ?? undefined,
       timeZone: input.timeZone ?? undefined,
       sample: input.sample ?? undefined,
-      mode: input.mode ?? ('event-time' as const),
+      mode: input.mode ?? ('labels' in spine ? (repeatOf?.mode ?? ('decided' as const)) : ('event-time' as const)),
       pool: deps.pool,
       ...(repeatOf === undefined ? {} : { repeatOf }),
       reader: withTopic === undefined ? deps.reader : readerFor(deps, withTopic),
@@ -59,6 +71,12 @@ export async function exportTrainingSet(deps: ActivityDeps, input: ExportInput):
         report({ phase, rows, totalRows, percent, events, rate: Math.round(eventsPerSecond) }),
     };
   };
+  if (input.dryRun === true && 'labels' in spine) {
+    const labels = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) =>
+      sizeOfLabelSet({ ...common(pulse), labels: spine.labels }),
+    );
+    return { service: service.name, isDryRun: true, rows: labels.counts.labelled, labels };
+  }
   if (input.dryRun === true) {
     const size = await withPulse({ stillForMs: STILL_FOR_MS }, (pulse) => sizeOfTrainingSet(common(pulse)));
     const { rows, entities, steps, sample } = size;

@@ -1,11 +1,16 @@
 import { COMPARISON_HEADER, comparisonRows } from '../engine/training/comparison-rows.ts';
+import type { ManifestLabels } from '../engine/training/label-spine.ts';
 import type { ManifestSample } from '../engine/training/sample.ts';
-import type { ExportSize, ExportSummary } from '../workflows/export-training-set/contract.ts';
+import type { ExportLabelSize, ExportSize, ExportSummary } from '../workflows/export-training-set/contract.ts';
 import { count, type Output } from './output.ts';
 
 /** Prints what an export, or its dry run, came to. */
-export function printExport(output: Output, summary: ExportSummary | ExportSize): void {
+export function printExport(output: Output, summary: ExportSummary | ExportSize | ExportLabelSize): void {
   if (output.isJson) return output.json(summary);
+  if ('isDryRun' in summary && 'labels' in summary) {
+    output.line(`${count(summary.rows)} rows; nothing was written`);
+    return printLabels(output, summary.labels);
+  }
   if ('isDryRun' in summary) {
     const { rows, entities, steps, sample } = summary;
     output.line(`${count(rows)} rows: ${count(entities)} entities at up to ${count(steps)} times; nothing was written`);
@@ -26,6 +31,7 @@ export function printExport(output: Output, summary: ExportSummary | ExportSize)
       ['all null, of', 'why', 'rows'],
       rowsNull.map(({ of, why, rows }) => [of, why, count(rows)]),
     );
+  if (summary.labels !== undefined) printLabels(output, summary.labels);
   const { comparison, filesLeftOut = 0, sample, split } = summary;
   if (sample !== undefined) output.line(sampleText(sample));
   if (split !== undefined)
@@ -45,6 +51,23 @@ export function printExport(output: Output, summary: ExportSummary | ExportSize)
   );
   if (split === undefined) output.line(summary.out);
   output.line(summary.manifest);
+}
+
+function printLabels(output: Output, { labelSet, asOf, counts }: ManifestLabels): void {
+  output.table(
+    [`labels of ${labelSet}`, 'count'],
+    [
+      ['decisions', count(counts.decisions)],
+      ['immature', count(counts.immature)],
+      ['left out: nothing came of them', count(counts.leftOut)],
+      ['labelled', count(counts.labelled)],
+      ['outcomes after maturity', count(counts.afterMaturity)],
+      ['outcomes in time whose records came late', count(counts.arrivedLate)],
+      ['duplicates', count(counts.duplicates)],
+      ['invalid', count(counts.invalid)],
+    ],
+  );
+  output.line(`labels as of ${asOf}`);
 }
 
 function sampleText({ fraction, by, ofRows }: ManifestSample): string {

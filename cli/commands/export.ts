@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   EXPORT_MODES,
   type ExportInput,
+  type ExportLabelSize,
   type ExportMode,
   type ExportSize,
   type ExportSummary,
@@ -19,6 +20,11 @@ import { withTemporal, workflowUrl } from '../with-temporal.ts';
 interface ExportOptions extends CommonOptions, LabelTimeOptions {
   readonly service: string;
   readonly spine?: string | undefined;
+  readonly labels?: string | undefined;
+  readonly asOf?: string | undefined;
+  readonly model?: string | undefined;
+  readonly variant?: string | undefined;
+  readonly shadows?: boolean | undefined;
   readonly out?: string | undefined;
   readonly entitiesOf?: string | undefined;
   readonly entities?: string | undefined;
@@ -38,7 +44,7 @@ interface ExportOptions extends CommonOptions, LabelTimeOptions {
   readonly repeat?: string | undefined;
 }
 
-/** `millrace export --service S --spine F --out F`, or with `--entities-of VIEW --every 1d --from T --to T` in place of the spine. */
+/** `millrace export --service S --spine F --out F`, or with `--labels SET --from T --to T`, or `--entities-of VIEW --every 1d --from T --to T` in place of the spine. */
 export function addExportCommand(program: Command): void {
   const command = withLabelTimes(
     program
@@ -46,19 +52,27 @@ export function addExportCommand(program: Command): void {
       .description('write a training set: every spine row with what was known at its time')
       .requiredOption('--service <name>', 'the feature service')
       .option('--spine <file>', 'the label rows: Parquet, CSV or JSONL')
+      .option('--labels <set>', 'in place of a spine: decisions of a time, with their labels by a label set')
+      .option('--as-of <time>', 'of labels: when they are asked for (default: the latest time they can be told of)')
+      .option('--model <name>', 'of labels: decisions of this model alone')
+      .option('--variant <name>', 'of labels: decisions of this variant alone')
+      .option('--shadows', 'of labels: decisions that were not acted on, too')
       .option('--out <file>', 'the Parquet file to write')
       .option('--entities-of <view>', 'without labels: every entity of a view, from its first event on, at every step')
       .option('--entities <file>', 'without labels: the entities of a file with join keys, at every step')
       .option('--every <duration>', 'from one step to the next, e.g. 1d')
-      .option('--from <time>', 'the first step: an ISO time, or a date for its first instant')
-      .option('--to <time>', 'the end of the steps, which is none')
+      .option(
+        '--from <time>',
+        'the first step, or of labels the first decisions: an ISO time, or a date for its first instant',
+      )
+      .option('--to <time>', 'the end of that time, which is not in it')
       .option('--max-rows <n>', 'of entities: more rows than this are refused (default 10,000,000)', rowsOf)
-      .option('--dry-run', 'of entities: say how many rows there would be, and write nothing'),
+      .option('--dry-run', 'of entities and labels: say how many rows there would be, and write nothing'),
   )
     .addOption(
       new Option(
         '--mode <mode>',
-        "event-time: events before the row's time; as-served: what serving would have answered then, or did",
+        "event-time: events before the row's time; as-served: what serving would have answered then, or did; decided: what a decision was made of, the default of labels",
       ).choices(EXPORT_MODES),
     )
     .option('--request-column <column>', 'as-served: the column of request ids, to get exactly what each was served')
@@ -95,15 +109,23 @@ export function addExportCommand(program: Command): void {
         args: [inputOf(options)],
       });
       output.note(`export of ${options.service}: ${workflowUrl(temporal, workflowId)}`);
-      printExport(output, await followWorkflow<ExportSummary | ExportSize>(client, handle, output, 'export'));
+      printExport(
+        output,
+        await followWorkflow<ExportSummary | ExportSize | ExportLabelSize>(client, handle, output, 'export'),
+      );
     });
   });
 }
 
 /** What the command line can tell before anything is started; the workflow checks the rest. */
-function checkNeeded(command: Command, { spine, entities, entitiesOf, repeat, out, dryRun }: ExportOptions): void {
-  if ([spine, entities, entitiesOf, repeat].every((one) => one === undefined))
-    command.error("error: one of '--spine <file>', '--entities-of <view>' and '--entities <file>' is needed");
+function checkNeeded(
+  command: Command,
+  { spine, labels, entities, entitiesOf, repeat, out, dryRun }: ExportOptions,
+): void {
+  if ([spine, labels, entities, entitiesOf, repeat].every((one) => one === undefined))
+    command.error(
+      "error: one of '--spine <file>', '--labels <set>', '--entities-of <view>' and '--entities <file>' is needed",
+    );
   if (out === undefined && dryRun !== true) command.error("error: required option '--out <file>' not specified");
 }
 
@@ -125,6 +147,11 @@ function inputOf(options: ExportOptions): ExportInput {
   const {
     service,
     spine,
+    labels,
+    asOf,
+    model,
+    variant,
+    shadows,
     out,
     entitiesOf,
     entities,
@@ -149,6 +176,11 @@ function inputOf(options: ExportOptions): ExportInput {
   return {
     service,
     ...(spine === undefined ? {} : { spine: resolve(spine) }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(asOf === undefined ? {} : { asOf }),
+    ...(model === undefined ? {} : { model }),
+    ...(variant === undefined ? {} : { variant }),
+    ...(shadows === undefined ? {} : { shadows }),
     ...(out === undefined ? {} : { out: resolve(out) }),
     ...(entitiesOf === undefined ? {} : { entitiesOf }),
     ...(entities === undefined ? {} : { entities: resolve(entities) }),

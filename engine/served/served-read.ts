@@ -45,6 +45,8 @@ export interface ServedRead {
   readonly typesJson: string | null;
   /** The features it has values of, in their order. Parsed when asked for; throws MillraceError `served-read-mismatch`. */
   readonly features: readonly string[];
+  /** Features that meant something else then, where that is known: by their tags. */
+  readonly otherFeatures?: ReadonlySet<string> | undefined;
 }
 
 /** A served feature: which of the layout's, and its value to the bit, or the error that was served in its place. */

@@ -1,3 +1,4 @@
+import type { LabelProgress } from '../labels/label-scan.ts';
 import type { Clock } from '../values/clock.ts';
 import type { SweepProgress } from './sweep-source.ts';
 import type { TrainingProgress } from './training-types.ts';
@@ -19,6 +20,7 @@ export class ExportProgress {
   #events = 0;
   #pass = 1;
   #percent = 0;
+  #labels: { readonly rows: number; readonly totalRows: number } | null = null;
 
   constructor(clock: Clock, report: ((progress: TrainingProgress) => void) | undefined) {
     this.#clock = clock;
@@ -28,8 +30,18 @@ export class ExportProgress {
 
   phase(phase: TrainingProgress['phase']): void {
     this.#phase = phase;
+    this.#labels = null;
     if (phase === 'write') this.#percent = 100;
     this.#send(this.#clock.monotonicMs());
+  }
+
+  /** The labels of decisions are found: records passed, of `labels` decisions. */
+  labels(phase: LabelProgress['phase'], done: number, total: number | null): void {
+    const isNew = phase !== this.#phase;
+    this.#phase = phase;
+    this.#labels = { rows: done, totalRows: total ?? 0 };
+    const nowMs = this.#clock.monotonicMs();
+    if (isNew || nowMs - this.#reportedMs >= REPORT_EVERY_MS) this.#send(nowMs);
   }
 
   /** Events were looked at before the sweeps. */
@@ -73,6 +85,7 @@ export class ExportProgress {
       phase: this.#phase,
       rows: this.#rowsDone + this.#rows,
       totalRows: this.#rowsOfSweeps.reduce((sum, rows) => sum + rows, 0),
+      ...this.#labels,
       events: this.#events,
       pass: this.#pass,
       percent: this.#percent,

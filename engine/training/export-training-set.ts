@@ -25,12 +25,15 @@ import { manifestView } from './manifest-view.ts';
 import { OutputFile, publishedBefore, type WrittenComparison } from './output-file.ts';
 import { writeTrainingSet } from './write-training-set.ts';
 import { namingOut } from './out-error.ts';
+import { decidedReads } from './decided-reads.ts';
+import type { LabelOptions, ManifestLabels } from './label-spine.ts';
+import { prepareLabelSpine, sizeOfLabels } from './prepare-label-spine.ts';
 import { prepareGrid, sizeOfGrid } from './prepare-grid.ts';
 import { type PreparedSpine, prepareSpine } from './prepare-spine.ts';
 import { openReadContext, spineContext } from './read-context.ts';
 import { type BlockReading, pinnedAs, type ReadContext, type Reading, type SpineContext } from './reading.ts';
 import { checkRepeatable } from './repeat-check.ts';
-import { readRequests } from './request-reading.ts';
+import { loggedReads, readRequests, type ServedLog } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
 import { checkShare } from './sample.ts';
 import { type GridOptions, type GridPlan, spineOrGrid } from './grid.ts';
@@ -49,7 +52,7 @@ const MIB = 2 ** 20;
  *
  * Throws MillraceError: `spine-not-found`, `spine-format-unknown`, `spine-unreadable`, `empty-spine`, `spine-column-missing`,
  * `spine-bad-name`, `spine-names-alike`, `spine-column-altered`, `spine-null-key`, `spine-bad-key`, `spine-bad-time`, `feature-column-clash`
- * (or `spine-invalid` for several of these), `bad-share`, `bad-grid`, `grid-too-large`, `requests-need-spine`, `sample-empty`, `sample-needs-keys`, `split-empty`, `split-needs-times`, `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, `too-many-invalid-records`, unless `onError` is `null` the code of an
+ * (or `spine-invalid` for several of these), `bad-share`, `bad-grid`, `grid-too-large`, `requests-need-spine`, `sample-empty`, `sample-needs-keys`, `split-empty`, `split-needs-times`, `unknown-time-zone`, `unknown-time-at`, `out-exists`, `out-busy` (retryable), `out-folder-missing`, `out-not-writable`, `out-full` and `out-away` (both are waited for), `training-set-changed`, of decisions `bad-label-times`, `no-mature-labels`, `labels-need-topics`, `too-many-invalid-records`, unless `onError` is `null` the code of an
  * error in a cell (`value-out-of-range`, `state-corrupt`), and those of the log. As served also `database-missing`, `view-not-published`,
  * `definition-changed`, `commits-missing`, `history-changed`; by request `serving-log-missing`, `spine-bad-request`, `request-not-logged`,
  * `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`.
@@ -63,13 +66,7 @@ const MIB = 2 ** 20;
 export async function exportTrainingSet(options: TrainingOptions): Promise<TrainingManifest> {
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  if (options.mode !== 'event-time' && options.mode !== 'as-served') {
-    throw new MillraceError(
-      'unknown-mode',
-      `training set mode ${JSON.stringify(options.mode)}; expected "event-time" or "as-served"`,
-      { remedy: 'Use one of these modes.' },
-    );
-  }
+  checkMode(options);
   checkShare('sample', options.sample);
   checkShare('split', options.split);
   const spine = spineOrGrid(options);
@@ -91,6 +88,17 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   }
 }
 
+/** Of rows that are decisions there is one mode more. */
+function checkMode({ mode, labels, repeatOf }: TrainingOptions): void {
+  const modes: readonly string[] = ['event-time', 'as-served', ...((labels ?? repeatOf?.labels) ? ['decided'] : [])];
+  if (modes.includes(mode)) return;
+  throw new MillraceError(
+    'unknown-mode',
+    `training set mode ${JSON.stringify(mode)}; expected ${modes.map((one) => `"${one}"`).join(' or ')}`,
+    { remedy: 'Use one of these modes.' },
+  );
+}
+
 /** The share to train on; null: the set is not divided. */
 function splitOf({ split, repeatOf }: TrainingOptions): number | null {
   return split ?? repeatOf?.split?.fraction ?? null;
@@ -107,9 +115,23 @@ export async function sizeOfTrainingSet(options: Omit<TrainingOptions, 'out' | '
   const signal = options.signal ?? new AbortController().signal;
   checkShare('sample', options.sample);
   const spine = spineOrGrid({ ...options, out: '' });
-  invariant(typeof spine !== 'string', 'a file of labels has the rows it has');
+  invariant(typeof spine !== 'string' && 'every' in spine, 'labels have the rows they have');
   await mkdir(options.spillDir, { recursive: true });
   return await withExport({ ...options, out: '' }, signal, (run) => run.size(spine));
+}
+
+/**
+ * What labels a training set of decisions would have: they are made, and nothing is written. Throws MillraceError as `exportTrainingSet` does of one.
+ *
+ * @example
+ * const { counts, asOf } = await sizeOfLabelSet({ service, labels: { labels, from: '2026-01-01', to: '2026-03-01' }, … });
+ */
+export async function sizeOfLabelSet(
+  options: Omit<TrainingOptions, 'out' | 'spine'> & { readonly labels: LabelOptions },
+): Promise<ManifestLabels> {
+  const signal = options.signal ?? new AbortController().signal;
+  await mkdir(options.spillDir, { recursive: true });
+  return await withExport({ ...options, out: '' }, signal, (run) => run.sizeOfLabels(options.labels));
 }
 
 async function withExport<T>(
@@ -164,13 +186,15 @@ class TrainingExport {
     return sizeOfGrid(this.#spineContext(), grid);
   }
 
-  async run(given: SpineFile | GridOptions, output: OutputFile): Promise<TrainingManifest> {
+  sizeOfLabels(labels: LabelOptions): Promise<ManifestLabels> {
+    return sizeOfLabels(this.#spineContext(), labels);
+  }
+
+  async run(given: SpineFile | GridOptions | LabelOptions, output: OutputFile): Promise<TrainingManifest> {
     const { service, mode, repeatOf, exportId } = this.#options;
     const onError = this.#options.onError ?? repeatOf?.onError ?? 'fail';
     this.#progress.phase('every' in given ? 'entities' : 'spine');
-    const spine = await ('every' in given
-      ? prepareGrid(this.#spineContext(), given)
-      : prepareSpine(this.#options, this.#duckdb, given, this.#places, this.#signal));
+    const spine = await this.#prepare(given);
     if (repeatOf !== undefined) checkRepeatable(repeatOf, service, spine, mode, splitOf(this.#options));
     this.#progress.phase('cut');
     const isOfRequests = spine.requestColumn !== null;
@@ -214,6 +238,7 @@ class TrainingExport {
         ...(spine.grid === null ? {} : { grid: spine.grid }),
         columns: spine.columns.map(({ name }) => name),
       },
+      ...(spine.labels === undefined ? {} : { labels: spine.labels }),
       ...(spine.sample === null ? {} : { sample: spine.sample }),
       views,
       ...(derived === undefined
@@ -240,6 +265,12 @@ class TrainingExport {
     this.#signal.throwIfAborted();
     await namingOut(output.path, () => output.publish(manifest, compared));
     return manifest;
+  }
+
+  #prepare(given: SpineFile | GridOptions | LabelOptions): Promise<PreparedSpine> {
+    if ('labels' in given) return prepareLabelSpine(this.#spineContext(), given);
+    if ('every' in given) return prepareGrid(this.#spineContext(), given);
+    return prepareSpine(this.#options, this.#duckdb, given, this.#places, this.#signal);
   }
 
   #spineContext(): SpineContext {
@@ -331,6 +362,7 @@ class TrainingExport {
         { remedy: 'Compare over a spine with the join keys and a label time, or leave the comparison out.' },
       );
     }
+    if (spine.labels !== undefined) return await this.#readDecided(spine);
     if (reader === null || servedTopic === undefined || servedTopic === null) {
       throw new MillraceError(
         'serving-log-missing',
@@ -346,8 +378,27 @@ class TrainingExport {
     this.#progress.expect([spine.rows]);
     this.#progress.phase('sweep');
     const log = { reader, topic: servedTopic, cut };
-    const { own, ...reading } = await readRequests(context, log, spine.keyed);
+    const { own, ...reading } = await readRequests(context, loggedReads(context, log), spine.keyed);
     return { reading, own, servedService: null, cuts: new Map([[SERVED_SOURCE, cut]]), comparison: null };
+  }
+
+  /** Decisions, from the reads they carry, and from the serving log where they name requests alone. */
+  async #readDecided(spine: PreparedSpine): Promise<Read> {
+    const { servedTopic, reader, repeatOf, cuts, clock } = this.#options;
+    const context = await this.#context(spine);
+    let log: ServedLog | null = null;
+    const openLog = async (): Promise<ServedLog | null> => {
+      if (reader === null || servedTopic == null) return null;
+      const given = cuts?.[SERVED_SOURCE] ?? repeatOf?.cuts[SERVED_SOURCE];
+      log ??= { reader, topic: servedTopic, cut: given ?? (await takeCut(reader, servedTopic, clock)) };
+      return log;
+    };
+    this.#progress.expect([spine.rows]);
+    this.#progress.phase('sweep');
+    const { own, ...reading } = await readRequests(context, decidedReads(context, openLog), spine.keyed);
+    const { cut = null } = (log as ServedLog | null) ?? {};
+    const read = cut === null ? [] : [[SERVED_SOURCE, cut] as const];
+    return { reading, own, servedService: null, cuts: new Map(read), comparison: null };
   }
 }
 

@@ -3,6 +3,7 @@ import type { ServiceBlock } from '../define/compiled-view.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Cut } from '../topic/cut.ts';
 import { refusal } from '../values/convert.ts';
+import type { LabelOptions } from './label-spine.ts';
 import { timeReading, timeRule } from './label-time.ts';
 import type { ManifestSample } from './sample.ts';
 import type { ManifestSource, TrainingOptions } from './training-types.ts';
@@ -104,13 +105,19 @@ function timeReader(timeZone: string | null, faults: string[]): (name: string, t
  * What an export is over: a file of labels, or a grid. Throws `bad-grid` where it is none of them, or several, and `requests-need-spine`
  * where rows that are made are to name requests.
  */
-export function spineOrGrid({ spine, grid, requestColumn }: TrainingOptions): string | GridOptions {
-  if (grid === undefined && spine !== undefined) return spine;
-  const given = [spine, grid?.entities, grid?.entitiesOf].filter((one) => one !== undefined);
+export function spineOrGrid({
+  spine,
+  grid,
+  labels,
+  requestColumn,
+}: TrainingOptions): string | GridOptions | LabelOptions {
+  if (labels !== undefined && spine === undefined && grid === undefined) return labels;
+  if (grid === undefined && labels === undefined && spine !== undefined) return spine;
+  const given = [spine, grid?.entities, grid?.entitiesOf, labels].filter((one) => one !== undefined);
   if (grid === undefined || given.length !== 1) {
     throw new MillraceError('bad-grid', `an export is over one spine, and ${given.length} were given`, {
       remedy:
-        'Give a file of labels (spine), a file of entities (entities), or a view whose entities are meant (entitiesOf).',
+        'Give a file of labels (spine), a label set (labels), a file of entities (entities), or a view whose entities are meant (entitiesOf).',
     });
   }
   if (requestColumn === undefined) return grid;

@@ -38,6 +38,8 @@ export interface LabelReadings {
   readonly time: LabelColumn | null;
   /** Where the rows name requests. */
   readonly request: LabelColumn | null;
+  /** Whether what stands as the request is the decision. */
+  readonly isDecided?: true | undefined;
   /** Per place, per key. */
   readonly keys: readonly (readonly (LabelColumn | null)[])[];
   /** What else a service is given with a request. Default: nothing. */

@@ -15,6 +15,7 @@ import { type LabelColumn, type LabelReadings, labelReadings, outputColumns } fr
 import { type TimeAt, timeRule } from './label-time.ts';
 import type { LoadedGrid } from './load-grid.ts';
 import { loadSpine } from './load-spine.ts';
+import { DECIDED_COLUMN, DECISION_COLUMN, type ManifestLabels } from './label-spine.ts';
 import type { ReadContext } from './reading.ts';
 import { type ManifestSample, sampledBy } from './sample.ts';
 import { READ_TABLE, type SpineColumn } from './spine-columns.ts';
@@ -49,6 +50,8 @@ export interface PreparedSpine {
   readonly keyed: ReadonlySet<SpinePlace>;
   /** Of what entities and times the rows were made; null: labels gave them. */
   readonly grid: ManifestGrid | null;
+  /** Of decisions that have their labels from the log, how. */
+  readonly labels?: ManifestLabels | undefined;
   /** Which entities it is of, where not of all. */
   readonly sample: ManifestSample | null;
   /** What of the rows is given with their requests. */
@@ -160,7 +163,8 @@ export async function stageSpine(
 ): Promise<StagedSpine> {
   const { options, duckdb, places, signal, mayLackRequest = false } = context;
   const pinned = options.repeatOf?.spine;
-  const timeColumn = options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN;
+  const isLabelled = options.labels !== undefined;
+  const timeColumn = isLabelled ? DECIDED_COLUMN : (options.timeColumn ?? pinned?.timeColumn ?? DEFAULT_TIME_COLUMN);
   const said = saidOfTimes(options);
   const rule = timeRule(said.timeZone, said.timeAt);
   const special = new Set([timeColumn, ...places.flatMap((place) => place.columns)]);
@@ -169,7 +173,8 @@ export async function stageSpine(
   const loaded = await load(special, said.timeZone);
   const { path, columns, grid } = loaded;
   const names = columns.map((column) => column.name);
-  const requestColumn = grid === null ? requestColumnOf(options, columns, places, timeColumn) : null;
+  const byRequest = grid === null && !(isLabelled && options.mode === 'as-served');
+  const requestColumn = byRequest ? requestColumnOf(options, columns, places, timeColumn) : null;
   const read =
     requestColumn === null
       ? await labelReadings(duckdb, columns, places, grid === null ? timeColumn : null, rule)
@@ -179,7 +184,11 @@ export async function stageSpine(
   const lacking = fields.flatMap(({ spec }) => (spec.optional || names.includes(spec.name) ? [] : [spec.name]));
   const isDerived = derives && !(mayLackRequest && lacking.length > 0);
   const { given, faults: ofGiven } = await givenColumns(duckdb, columns, isDerived ? fields : []);
-  const readings: LabelReadings = { ...read, given };
+  const readings: LabelReadings = {
+    ...read,
+    given,
+    ...(options.mode === 'decided' ? { isDecided: true as const } : {}),
+  };
   const features = [
     ...featureColumns(options.service, requestColumn !== null),
     ...(isDerived || requestColumn !== null ? derivedColumns(options.service) : []),
@@ -257,6 +266,7 @@ function requestColumnOf(
   places: readonly SpinePlace[],
   timeColumn: string,
 ): string | null {
+  if (mode === 'decided') return DECISION_COLUMN;
   if (mode !== 'as-served') return null;
   if (requestColumn !== undefined) return requestColumn;
   const names = new Set(columns.map((column) => column.name));

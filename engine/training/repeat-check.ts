@@ -4,6 +4,7 @@ import { blockText } from '../define/service-blocks.ts';
 import { ENGINE_SEMANTICS } from '../define/view-layout.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ManifestGrid } from './grid.ts';
+import { labelsText } from './label-spine.ts';
 import { entitiesOfText } from './load-grid.ts';
 import { derivedColumns, derivesRows, requestColumns } from './feature-columns.ts';
 import type { ResultType } from '../values/result-type.ts';
@@ -18,7 +19,10 @@ import type { ManifestView, TrainingManifest, TrainingMode } from './training-ty
 export function checkRepeatable(
   manifest: TrainingManifest,
   service: CompiledService,
-  spine: Pick<PreparedSpine, 'sha256' | 'timeColumn' | 'requestColumn' | 'timeZone' | 'timeAt' | 'sample' | 'grid'>,
+  spine: Pick<
+    PreparedSpine,
+    'sha256' | 'timeColumn' | 'requestColumn' | 'timeZone' | 'timeAt' | 'sample' | 'grid' | 'labels'
+  >,
   mode: TrainingMode,
   split: number | null,
 ): void {
@@ -57,6 +61,8 @@ export function checkRepeatable(
       changed.push(`columns of the service itself: then ${columnsThen || 'none'}, now ${columnsNow || 'none'}`);
   }
   const { sha256, timeColumn, timeZone = 'UTC', timeAt = 'start' } = manifest.spine;
+  if (labelsText(manifest.labels) !== labelsText(spine.labels))
+    changed.push(`rows: then ${labelsText(manifest.labels)}, now ${labelsText(spine.labels)}`);
   if (gridText(manifest.spine.grid) !== gridText(spine.grid))
     changed.push(`rows: then ${gridText(manifest.spine.grid)}, now ${gridText(spine.grid)}`);
   else if (sha256 !== spine.sha256) changed.push(`spine: then sha-256 ${sha256}, now ${spine.sha256}`);

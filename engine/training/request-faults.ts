@@ -4,11 +4,11 @@ import type { MatchedBlock, RequestExample } from './match-reads.ts';
 import type { ReadShape } from './served-definitions.ts';
 
 /** Refuses rows that cannot be given what was served: always where several reads answer to one, else unless nulls are asked for. */
-export function checkMatches(matched: readonly MatchedBlock[], missing: 'error' | 'null', topic: string): void {
+export function checkMatches(matched: readonly MatchedBlock[], missing: 'error' | 'null', from: string): void {
   refuseAmbiguous(matched);
   if (missing === 'null') return;
   refuseOther(matched);
-  refuseNotLogged(matched, topic);
+  refuseNotLogged(matched, from);
 }
 
 function refuseAmbiguous(matched: readonly MatchedBlock[]): void {
@@ -76,7 +76,7 @@ function definitionText({ isService }: MatchedBlock['block'], { fingerprint, ver
   return fingerprint === '' ? 'its definition then' : `its definition ${fingerprint.slice(0, 12)}`;
 }
 
-function refuseNotLogged(matched: readonly MatchedBlock[], topic: string): void {
+function refuseNotLogged(matched: readonly MatchedBlock[], from: string): void {
   const missing = matched.filter(({ rowsNotLogged }) => rowsNotLogged > 0);
   if (missing.length === 0) return;
   const lines = missing.map(({ block, keyed, rowsNotLogged, notLogged }) => {
@@ -84,7 +84,7 @@ function refuseNotLogged(matched: readonly MatchedBlock[], topic: string): void 
     const what = keyed ? 'no read of its entity by its request' : 'no read by its request';
     return `${blockText(block)}: ${rows} with ${what}: ${notLogged.map(example).join(', ')}${rowsNotLogged > notLogged.length ? ', …' : ''}`;
   });
-  throw new MillraceError('request-not-logged', `serving log "${topic}": ${lines.join('; ')}`, {
+  throw new MillraceError('request-not-logged', `${from}: ${lines.join('; ')}`, {
     remedy:
       'Check the ids (the response carries them); only sampled entities are logged, and only what the topic or its archive still holds. Take such rows as null with missing: "null" (CLI: --missing null).',
     httpStatus: 404,

@@ -3,6 +3,7 @@ import type { Cut } from '../topic/cut.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import { emptyCounts } from '../admission/log-counts.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
+import type { ServedRead } from '../served/served-read.ts';
 import { ownToLog } from '../served/service-to-log.ts';
 import type { BlockReading, ReadContext, Reading } from './reading.ts';
 import { countLostReads, type LostReads } from './lost-reads.ts';
@@ -23,15 +24,47 @@ export interface ServedLog {
   readonly cut: Cut;
 }
 
+/** Takes a read that was found; of what is not asked for, nothing is kept. */
+export type FoundReads = (read: ServedRead) => void;
+
+/** Where what requests were served is read from. */
+export interface ReadsFrom {
+  /** As messages name it. */
+  readonly name: string;
+  /** Hands on every read there is, once. */
+  read(found: FoundReads, onPassed: (records: number, total: number) => void): Promise<void>;
+}
+
+/** The reads that the serving log has of the rows' requests. */
+export function loggedReads(context: ReadContext, { reader, topic, cut }: ServedLog): ReadsFrom {
+  const { service } = context.options;
+  return {
+    name: `serving log "${topic}"`,
+    async read(found, onPassed) {
+      const scan = scanServedReads({
+        reader,
+        topic,
+        views: new Set(service.blocks.map(({ view }) => view.name)),
+        services: new Set(ownToLog(service) === null ? [] : [service.name]),
+        requestIds: await distinctRequests(context),
+        until: cut,
+        signal: context.signal,
+        onProgress: onPassed,
+      });
+      for await (const reads of scan) for (const read of reads) found(read);
+    },
+  };
+}
+
 /**
- * Gives every label row exactly what its request was served, from the serving log: the values' bits, the state's `seq` and the request time.
+ * Gives every label row exactly what its request was served: the values' bits, the state's `seq` and the request time.
  * Views are matched by request id, and by entity where the spine has its join keys; a role takes the reads of that role alone.
  *
  * Throws `request-not-logged`, `request-ambiguous`, `served-by-other-definition`, `request-feature-not-served`, `served-read-mismatch`.
  */
 export async function readRequests(
   context: ReadContext,
-  log: ServedLog,
+  from: ReadsFrom,
   /** The places that the labels have ids of. */
   keyed: ReadonlySet<SpinePlace>,
 ): Promise<Reading & { readonly own: BlockReading | null }> {
@@ -46,35 +79,24 @@ export async function readRequests(
     const byBlock = new Map(staged.map((reads) => [blockId(reads.block.view.name, roleOf(reads.block)), reads]));
     let seen = 0;
     let reported = 0;
-    const scan = scanServedReads({
-      reader: log.reader,
-      topic: log.topic,
-      views: new Set(staged.map(({ block }) => block.view.name)),
-      services: new Set(own === null ? [] : [service.name]),
-      requestIds: await distinctRequests(context),
-      until: log.cut,
-      signal,
-      onProgress: (records, total) => {
-        progress.sweep({
-          rows: Math.floor((context.rows * records) / Math.max(1, total)),
-          events: seen - reported,
-          pass: 1,
-          passes: 1,
-          fraction: total === 0 ? 1 : records / total,
-        });
-        reported = seen;
-      },
-    });
-    for await (const reads of scan) {
+    const take = (read: ServedRead): void => {
       signal.throwIfAborted();
-      for (const read of reads) {
-        if (read.requestJson !== null) own?.add(read);
-        // A role of that name in another service may go by other columns.
-        else if (read.role === null || read.service === service.name)
-          byBlock.get(blockId(read.view, read.role))?.add(read);
-      }
-      seen += reads.length;
-    }
+      seen++;
+      if (read.requestJson !== null) own?.add(read);
+      // A role of that name in another service may go by other columns.
+      else if (read.role === null || read.service === service.name)
+        byBlock.get(blockId(read.view, read.role))?.add(read);
+    };
+    await from.read(take, (records, total) => {
+      progress.sweep({
+        rows: Math.floor((context.rows * records) / Math.max(1, total)),
+        events: seen - reported,
+        pass: 1,
+        passes: 1,
+        fraction: total === 0 ? 1 : records / total,
+      });
+      reported = seen;
+    });
   } finally {
     for (const reads of staged) reads.close();
     own?.close();
@@ -88,7 +110,7 @@ export async function readRequests(
   }
   const isKeyed = context.places.every((place) => keyed.has(place));
   const ofService = own && (await matchReads(duckdb, own, own.textsOf(keyed), isKeyed, signal));
-  checkMatches(ofService === null ? matched : [...matched, ofService], options.missing ?? 'error', log.topic);
+  checkMatches(ofService === null ? matched : [...matched, ofService], options.missing ?? 'error', from.name);
   const blocks: BlockReading[] = [];
   for (const found of matched) blocks.push(blockReading(found, await countLostReads(context, found.block.view, found)));
   // Of no commit: what the reads of its views are of, is counted with them.

@@ -32,7 +32,13 @@ export function sampleHash(key: readonly ScalarValue[]): number {
 }
 
 /** The join keys that a sample of labels goes by: those of all the service's entities that the labels have, each column once. */
-export function sampledBy({ keys }: Pick<LabelReadings, 'keys'>): LabelColumn[] {
+export function sampledBy({
+  keys,
+  request,
+  isDecided,
+}: Pick<LabelReadings, 'keys' | 'request' | 'isDecided'>): LabelColumn[] {
+  // A decision by itself: what it was made of is not known yet.
+  if (isDecided === true && request !== null) return [request];
   const columns = new Map<string, LabelColumn>();
   for (const key of keys.flat()) if (key !== null && !columns.has(key.column.name)) columns.set(key.column.name, key);
   return [...columns.values()];

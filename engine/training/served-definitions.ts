@@ -69,16 +69,22 @@ export class ServedDefinitions {
     const { decoder, layout, present } = definition;
     let asked = '';
     const served = new Set<number>();
+    const other = new Set<number>();
+    const { otherFeatures } = read;
     for (const { index, value } of decoder.values(read)) {
-      asked += `,${index}`;
       const at = present[index];
-      if (at === undefined) continue;
+      const isOther = otherFeatures?.has(layout.features[index]!.name) === true;
+      asked += `,${index}${isOther ? '!' : ''}`;
+      if (at === undefined || isOther) {
+        if (at !== undefined) other.add(at);
+        continue;
+      }
       served.add(at);
       cells[at] = value;
     }
     const shape = this.#shape(read, asked, (index) => {
       if (served.has(index)) return null;
-      return present.includes(index) ? 'not-asked' : 'other-definition';
+      return present.includes(index) && !other.has(index) ? 'not-asked' : 'other-definition';
     });
     return { entityText: entityText(layout, decoder, read), cells, shape };
   }

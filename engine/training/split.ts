@@ -4,6 +4,7 @@ import { invariant, MillraceError } from '../errors/millrace-error.ts';
 import { formatDateTime } from '../values/iso-time.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import type { Reading } from './reading.ts';
+import { ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
 import { LABELS_TABLE } from './spine-labels.ts';
 
 /** A file of a training set that is divided. */
@@ -50,11 +51,14 @@ export function partCondition({ table, atUs }: FoundSplit, part: 'train' | 'test
 export async function findSplit(
   duckdb: DuckDb,
   fraction: number,
-  spine: Pick<PreparedSpine, 'requestColumn' | 'rows'>,
+  spine: Pick<PreparedSpine, 'requestColumn' | 'rows' | 'labels'>,
   reading: Reading,
   signal: AbortSignal,
 ): Promise<FoundSplit> {
-  const table = spine.requestColumn === null ? LABELS_TABLE : await requestTimes(duckdb, reading, signal);
+  const table =
+    spine.requestColumn === null
+      ? LABELS_TABLE
+      : await (spine.labels === undefined ? requestTimes(duckdb, reading, signal) : decidedTimes(duckdb, signal));
   // A billionth is what a share is given to: the rank is whole arithmetic.
   const before = (BigInt(Math.round(fraction * 1e9)) * BigInt(spine.rows)) / 1_000_000_000n;
   const [found] = await duckdb.query<{ at: bigint; earlier: bigint }>(
@@ -76,6 +80,18 @@ export async function findSplit(
         'Take a larger share (split; CLI: --split), or labels of more than one time: rows of one time are never divided.',
     },
   );
+}
+
+/** The times of the decisions, by row. */
+async function decidedTimes(duckdb: DuckDb, signal: AbortSignal): Promise<string> {
+  const table = 'training_times';
+  // The second column of a decision's row is its time (`loadDecisions`).
+  await duckdb.run(
+    `CREATE TABLE ${table} AS SELECT l.row_number, epoch_us(s.c1) AS time_us FROM ${LABELS_TABLE} l JOIN ${SPINE_TABLE} s ON s.${ROW_COLUMN} = l.row_number`,
+    [],
+    signal,
+  );
+  return table;
 }
 
 /** The times at which the requests were read, by row. Throws `split-needs-times` where a row was never served. */

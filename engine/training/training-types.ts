@@ -12,15 +12,17 @@ import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { ModeComparison } from './comparison-types.ts';
 import type { GridOptions, ManifestGrid } from './grid.ts';
+import type { LabelProgress } from '../labels/label-scan.ts';
+import type { LabelOptions, ManifestLabels } from './label-spine.ts';
 import type { TimeAt } from './label-time.ts';
 import type { ManifestSample } from './sample.ts';
 import type { ManifestSplit } from './split.ts';
 
 /**
  * `event-time`: every event before the label's time, whenever it came. `as-served`: what serving returned then, or would have: events that came or
- * were committed later are left out exactly as they were.
+ * were committed later are left out exactly as they were. `decided`, of rows that are decisions: what their own reads carry.
  */
-export type TrainingMode = 'event-time' | 'as-served';
+export type TrainingMode = 'event-time' | 'as-served' | 'decided';
 
 export type OnError = 'fail' | 'null';
 
@@ -36,6 +38,8 @@ export interface TrainingOptions {
   readonly spine?: string | undefined;
   /** Without labels: entities, each at every step of a time. */
   readonly grid?: GridOptions | undefined;
+  /** In place of labels: decisions, with what came of them. */
+  readonly labels?: LabelOptions | undefined;
   /** The Parquet file to write; its folder must exist. */
   readonly out: string;
   /** Keeps the rows of this share of the entities alone, by a hash of the join keys. Left out: all. With `repeatOf`: as there. */
@@ -109,7 +113,7 @@ export type ReadingOptions = Omit<
 
 /** Where an export stands. */
 export interface TrainingProgress {
-  readonly phase: 'spine' | 'entities' | 'cut' | 'sweep' | 'compare' | 'write';
+  readonly phase: 'spine' | 'entities' | LabelProgress['phase'] | 'cut' | 'sweep' | 'compare' | 'write';
   /** Label rows read, over the sweeps one after the other (a source each; as served, a version of a view each), in the pass at hand; of `totalRows`. */
   readonly rows: number;
   readonly totalRows: number;
@@ -278,6 +282,8 @@ export interface TrainingManifest {
     readonly grid?: ManifestGrid | undefined;
     readonly columns: readonly string[];
   };
+  /** Where the rows are decisions, how they have their labels. */
+  readonly labels?: ManifestLabels | undefined;
   /** Which entities it is of, where not of all. */
   readonly sample?: ManifestSample | undefined;
   readonly views: readonly ManifestView[];

@@ -1,8 +1,9 @@
 import type { ComparedFeature } from '../../engine/training/comparison-types.ts';
+import type { ManifestLabels } from '../../engine/training/label-spine.ts';
 import type { ManifestSample } from '../../engine/training/sample.ts';
 import type { ManifestSplit } from '../../engine/training/split.ts';
 
-export const EXPORT_MODES = ['event-time', 'as-served'] as const;
+export const EXPORT_MODES = ['event-time', 'as-served', 'decided'] as const;
 export const TIME_ATS = ['start', 'end'] as const;
 export type ExportMode = (typeof EXPORT_MODES)[number];
 
@@ -11,6 +12,15 @@ export interface ExportInput {
   readonly service: string;
   /** The label rows. In its place: `entities` or `entitiesOf`, with `every`, `from` and `to`; or nothing, with `repeatOf`. */
   readonly spine?: string | undefined;
+  /** In place of a spine: the label set that decisions have their labels by; with `from` and `to`, the time of the decisions. */
+  readonly labels?: string | undefined;
+  /** Of labels: when they are asked for, an ISO time; default the latest time for which they can be told. */
+  readonly asOf?: string | undefined;
+  /** Of labels: decisions of this model, of this variant alone. */
+  readonly model?: string | undefined;
+  readonly variant?: string | undefined;
+  /** Of labels: decisions that were not acted on are rows, too. */
+  readonly shadows?: boolean | undefined;
   /** Needed but for a dry run. */
   readonly out?: string | undefined;
   /** Without labels: the view whose entities are meant, each at every step from its first event on. */
@@ -19,12 +29,12 @@ export interface ExportInput {
   readonly entities?: string | undefined;
   /** From one step to the next, as `1d`. */
   readonly every?: string | undefined;
-  /** The first step, and the end, which is none: ISO times, or dates. */
+  /** The first step, and the end, which is none; of labels, the time of the decisions: ISO times, or dates. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   /** More rows than this are not made. Default 10,000,000. */
   readonly maxRows?: number | undefined;
-  /** Of entities: says how many rows there would be, and writes nothing. */
+  /** Of entities and of labels: says how many rows there would be, and writes nothing. */
   readonly dryRun?: boolean | undefined;
   /** The spine's timestamp column, or what that of rows made of entities is called. Default `event_timestamp`. */
   readonly timeColumn?: string | undefined;
@@ -32,7 +42,10 @@ export interface ExportInput {
   readonly timeZone?: string | undefined;
   /** What a date as label time stands for: the `start` of its day, or the `end`, the midnight after. Without it dates are refused. */
   readonly timeAt?: (typeof TIME_ATS)[number] | undefined;
-  /** `event-time`: what had happened by then · `as-served`: what serving would have answered then, or did. Default event-time. */
+  /**
+   * `event-time`: what had happened by then · `as-served`: what serving would have answered then, or did · `decided`, of labels alone: what the decision was
+   * made of. Default event-time, of labels decided.
+   */
   readonly mode?: ExportMode | undefined;
   /** as-served: the spine's column of request ids; its rows get exactly what those requests were served. */
   readonly requestColumn?: string | undefined;
@@ -62,6 +75,14 @@ export interface ExportSize {
   readonly sample?: ManifestSample | undefined;
 }
 
+/** What a dry run of labels came to. */
+export interface ExportLabelSize {
+  readonly service: string;
+  readonly isDryRun: true;
+  readonly rows: number;
+  readonly labels: ManifestLabels;
+}
+
 /** What an export came to; the whole manifest stands beside the Parquet file. */
 export interface ExportSummary {
   readonly service: string;
@@ -85,6 +106,8 @@ export interface ExportSummary {
     | undefined;
   /** Files of histories that the versions served now do not name, and the set was not made from; missing: none. */
   readonly filesLeftOut?: number | undefined;
+  /** Where the rows are decisions, how they have their labels. */
+  readonly labels?: ManifestLabels | undefined;
   /** How it is divided; missing: it is not. */
   readonly split?: ManifestSplit | undefined;
   /** Which entities it is of; missing: all. */

@@ -1,15 +1,16 @@
 import { grouped, tableText } from '../page-text.ts';
-import type { ExportSize, ExportSummary } from './contract.ts';
+import type { ExportLabelSize, ExportSize, ExportSummary } from './contract.ts';
 
 /** The page of an ended export in the Temporal UI ("current details"), in Markdown. */
 export function renderExport(summary: ExportSummary): string {
   const { service, rows, features, featuresLeftOut = 0, rowsNull = [], out, manifest, sha256 } = summary;
-  const { comparison, sample, split } = summary;
+  const { comparison, labels, sample, split } = summary;
   const lines = [
     `### Training set of ${service}: done`,
     '',
     `- Rows: **${rows}**`,
     `- Features: **${features.length + featuresLeftOut}**`,
+    ...(labels === undefined ? [] : labelLines(labels)),
     ...(sample === undefined ? [] : [`- Sample: **${sample.fraction}** of the entities, by ${sample.by.join(', ')}`]),
     ...(split === undefined
       ? [`- File: \`${out}\``]
@@ -64,4 +65,18 @@ export function renderSize({ service, rows, entities, steps }: ExportSize): stri
     `- Rows: **${grouped(rows)}**`,
     `- Entities: **${grouped(entities)}**, at up to **${grouped(steps)}** times`,
   ].join('\n');
+}
+
+/** The page of an ended dry run of labels. */
+export function renderLabelSize({ service, rows, labels }: ExportLabelSize): string {
+  return [`### Training set of ${service}: a dry run`, '', `- Rows: **${grouped(rows)}**`, ...labelLines(labels)].join(
+    '\n',
+  );
+}
+
+function labelLines({ labelSet, asOf, counts }: NonNullable<ExportSummary['labels']>): string[] {
+  return [
+    `- Labels: **${labelSet}**, as of **${asOf}**, of ${grouped(counts.decisions)} decisions`,
+    `- Immature: **${grouped(counts.immature)}**, left out without outcomes: **${grouped(counts.leftOut)}**, outcomes after maturity: **${grouped(counts.afterMaturity)}**`,
+  ];
 }
