@@ -170,6 +170,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     topicReader === null
       ? null
       : withArchive(topicReader, { pool, archiveDir: env.archiveDir, duckdbTempDir: spillDir });
+  const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const full = new AbortController();
   const code = new StoredVersionCode({ definitions, pool, keys: env.bundleKeys, onFull: () => full.abort() });
   const deps = {
@@ -179,6 +180,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     pool,
     reader,
     topicReader,
+    writer,
     archiveDir: env.archiveDir,
     servedTopic: env.servedTopic,
     clock: systemClock,
@@ -243,7 +245,6 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     keepMs: CHECKS_KEPT_MS,
     timeoutMs: CHECK_WITHIN_MS,
   });
-  const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const looks = workerLooks({
     roles,
     client: new Client({ connection, namespace: temporal.namespace, identity }),

@@ -9,6 +9,7 @@ import { versions } from '../engine/postgres/view-versions.ts';
 import { kafkaNotConfigured, viewNeedsKafka } from '../engine/topic/topic-errors.ts';
 import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
+import type { LogWriter } from '../engine/topic/log-writer.ts';
 
 /** What the worker gives its activities. */
 export interface ActivityDeps {
@@ -23,6 +24,8 @@ export interface ActivityDeps {
   readonly reader: LogReader | null;
   /** Reads what the topics hold, and nothing else: for the archive itself. Null where the worker has no Kafka. */
   readonly topicReader: LogReader | null;
+  /** Writes to topics what is derived of others. Default null: nothing can be. */
+  readonly writer?: LogWriter | null | undefined;
   /** The folder of archived topics that all workers share. */
   readonly archiveDir: string;
   /** The topic of the serving log. */

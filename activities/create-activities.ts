@@ -13,7 +13,9 @@ import { publishView } from './publish-view.ts';
 import { resolveSource } from './resolve-source.ts';
 import { resolveView } from './resolve-view.ts';
 import { retireView } from './retire-view.ts';
+import { resolvePairs } from './resolve-pairs.ts';
 import { runArchiveSlice } from './run-archive-slice.ts';
+import { fencePairs, runPairsSlice } from './run-pairs-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
 import { switchVersion } from './switch-version.ts';
 import { tendArchive } from './tend-archive.ts';
@@ -44,6 +46,9 @@ export interface Activities {
   readonly runArchiveSlice: Activity<typeof runArchiveSlice>;
   readonly tendArchive: Activity<typeof tendArchive>;
   readonly fenceArchive: Activity<typeof fenceArchive>;
+  readonly resolvePairs: Activity<typeof resolvePairs>;
+  readonly runPairsSlice: Activity<typeof runPairsSlice>;
+  readonly fencePairs: Activity<typeof fencePairs>;
   readonly noteEvent: Activity<typeof noteEvent>;
 }
 
@@ -73,6 +78,9 @@ export function createActivities(deps: ActivityDeps): Activities {
     runArchiveSlice: asActivity('by-error', (input) => runArchiveSlice(deps, input)),
     tendArchive: asActivity('by-error', (input) => tendArchive(deps, input)),
     fenceArchive: asActivity('always', (input) => fenceArchive(deps, input)),
+    resolvePairs: asActivity('by-error', (input) => resolvePairs(deps, input)),
+    runPairsSlice: asActivity('by-error', (input) => runPairsSlice(deps, input)),
+    fencePairs: asActivity('always', (input) => fencePairs(deps, input)),
     noteEvent: asActivity('always', (input) => noteEvent(deps, input)),
   };
 }

@@ -38,6 +38,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctorCommand },
   { names: ['get'], load: async () => (await import('./commands/get.ts')).addGetCommand },
   { names: ['export'], load: async () => (await import('./commands/export.ts')).addExportCommand },
+  { names: ['pairs'], load: async () => (await import('./commands/pairs.ts')).addPairsCommand },
   { names: ['archive'], load: async () => (await import('./commands/archive.ts')).addArchiveCommand },
   { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAuditCommand },
   { names: ['diff'], load: async () => (await import('./commands/diff.ts')).addDiffCommand },

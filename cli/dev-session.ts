@@ -17,6 +17,7 @@ import type { TemporalSettings } from '../config/temporal-settings.ts';
 import { taskQueueOf } from '../workflows/task-queues.ts';
 import { actorName } from './actor.ts';
 import { startArchive } from './archive-client.ts';
+import { startPairs } from './pairs-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
 import { createTopics, existingTopics } from './create-topics.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from './inspect-histories.ts';
@@ -138,6 +139,11 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       if (hasServedTopic) archived.push(SERVED_SOURCE);
       await startArchives(temporal, archived, taskQueue, onProgress);
     }
+    const joined = [...definitions.labelSets.keys()].filter((name) => {
+      const topic = env.installation.pairsTopic(name);
+      return present.has(topic) && sources.some((source) => source.topic === topic);
+    });
+    await startJoiners(temporal, joined, taskQueue, onProgress);
     if (isLocal) {
       const { address, namespace, uiUrl } = temporal;
       writeConnection(env.dataDir, {
@@ -209,6 +215,21 @@ async function startArchives(
     const started: string[] = [];
     for (const source of sources) if (await startArchive(client, source, taskQueue)) started.push(source);
     if (started.length > 0) onProgress(`archive: started for ${started.join(', ')}`);
+  });
+}
+
+/** Starts the joiners, of label sets whose pairs views are over, that do not run yet. */
+async function startJoiners(
+  temporal: TemporalSettings,
+  labelSets: readonly string[],
+  taskQueue: string,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  if (labelSets.length === 0) return;
+  await withTemporal(temporal, installationOfQueue(taskQueue), async (client) => {
+    const started: string[] = [];
+    for (const labelSet of labelSets) if (await startPairs(client, labelSet, taskQueue)) started.push(labelSet);
+    if (started.length > 0) onProgress(`pairs: started for ${started.join(', ')}`);
   });
 }
 

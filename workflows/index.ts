@@ -3,3 +3,4 @@ export { archiveSource } from './archive-source/workflow.ts';
 export { auditParity } from './audit-parity/workflow.ts';
 export { exportTrainingSet } from './export-training-set/workflow.ts';
 export { featureLifecycle } from './feature-lifecycle/workflow.ts';
+export { joinPairs } from './join-pairs/workflow.ts';

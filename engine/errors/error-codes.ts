@@ -354,6 +354,7 @@ export const ERROR_CODES = {
       'A decision or an outcome breaks its contract: it is dropped and counted, and answered by HTTP with its reasons.',
   },
   'Pairs of decisions and outcomes, and what is derived onto topics': {
+    'unknown-label-set': 'A label set is asked for that the definitions do not have.',
     'pairs-changed': 'What decides the pairs of a label set has changed since they were first made.',
     'pairs-held-full':
       'So many records of a label set are held for what they may pair with that no more are read; they go as the other side is read.',

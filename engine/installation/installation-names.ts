@@ -65,6 +65,8 @@ export interface InstallationNames {
   readonly outcomesTopic: string;
   /** Where the pairs of a label set, of decision and outcome, are written. */
   pairsTopic(labelSet: string): string;
+  /** The id of the joiner of a label set's pairs. */
+  pairsId(labelSet: string): string;
   /** The id of a model's rollout: a model has one at a time. */
   rolloutId(model: string): string;
   /** The id of the training of a model: it has one at a time. */
@@ -112,6 +114,7 @@ export function installationNames(name: string = DEFAULT_INSTALLATION): Installa
     decisionsTopic: `${dotted}.decisions`,
     outcomesTopic: `${dotted}.outcomes`,
     pairsTopic: (labelSet) => `${dotted}.pairs.${labelSet}`,
+    pairsId: (labelSet) => `${prefix}pairs:${labelSet}`,
     rolloutId: (model) => `${prefix}rollout:${model}`,
     trainingId: (model) => `${prefix}train:${model}`,
     consumerGroup: (view, version) => `${dotted}.${view}.v${version}`,

@@ -102,6 +102,9 @@ export class ScriptedActivities {
         this.#version += 1;
         return { version: this.#version, rows: 100, entities: 10, counts: {} };
       },
+      resolvePairs: async () => await Promise.reject(scriptedFailure('unknown-label-set')),
+      runPairsSlice: async () => await Promise.reject(scriptedFailure('unknown-label-set')),
+      fencePairs: async (input) => called('fencePairs', input),
       publishView: async (input) => called('publishView', input),
       flipView: async (input) => {
         called('flipView', input);
@@ -267,6 +270,9 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     runArchiveSlice: async (input) => await of(input.source).runArchiveSlice(input),
     tendArchive: async (input) => await of(input.source).tendArchive(input),
     fenceArchive: async (input) => await of(input.source).fenceArchive(input),
+    resolvePairs: async (input) => await of(input.labelSet).resolvePairs(input),
+    runPairsSlice: async (input) => await of(input.labelSet).runPairsSlice(input),
+    fencePairs: async (input) => await of(input.labelSet).fencePairs(input),
     exportTrainingSet: async (input) => await of(input.service).exportTrainingSet(input),
   };
 }
