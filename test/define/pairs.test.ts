@@ -3,16 +3,16 @@ import { z } from 'zod';
 import { decisions, labelSet, outcomes, pairs, source } from '../../index.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
-import { adClicks, adModel, adShows, clicked } from '../pairs/ads.ts';
+import { adsOf } from '../pairs/ads.ts';
 
 const shown = decisions('shown', { context: z.object({ page: z.string() }) });
+
+const { clicksOf, model, shows, clicked } = adsOf('');
 
 describe('pairs of a label set', () => {
   it('are one source, however often they are asked for, on a topic of the installation', async () => {
     expect(pairs(clicked)).toBe(pairs(clicked));
-    const compiled = await compileDefinitions(
-      definitionsInMemory([adClicks, adShows, adModel, clicked], process.cwd()),
-    );
+    const compiled = await compileDefinitions(definitionsInMemory([clicksOf, shows, model, clicked], process.cwd()));
     const { source: log } = compiled.views.get('ad_clicks')!;
     expect(log).toMatchObject({
       name: 'pairs_clicked',
