@@ -26,14 +26,17 @@ export type {
 export type { AlternativeSaid, DecisionSaid, OutcomeSaid } from './engine/decisions/decision-said.ts';
 export type { VariantFigures } from './engine/decisions/variant-tallies.ts';
 export type { ModelHandle } from './engine/models/client-models.ts';
-export type { ModelsSettings } from './engine/models/model-settings.ts';
 export type {
-  LoadedModel,
-  ModelAbout,
-  ModelOptions,
-  ModelStatus,
-  RefusedModel,
-} from './engine/models/model-follower.ts';
+  HeldVariant,
+  RolloutHandle,
+  RolloutModelOptions,
+  UnitVariant,
+} from './engine/rollouts/client-rollouts.ts';
+export type { FallbackReason } from './engine/rollouts/choose-variant.ts';
+export type { RolloutStatus } from './engine/rollouts/rollout-follower.ts';
+export type { ModelsSettings } from './engine/models/model-settings.ts';
+export type { LoadedModel, ModelAbout, RefusedModel } from './engine/models/loaded-model.ts';
+export type { ModelOptions, ModelStatus } from './engine/models/model-follower.ts';
 export type { CorruptRead, DerivedFailed, ServiceDerivedFailed } from './engine/online/view-read.ts';
 export { createServingLog, type ServingLogSettings } from './engine/served/create-serving-log.ts';
 export type { ServingLog, ServingLogFigures } from './engine/served/serving-log.ts';

@@ -332,6 +332,7 @@ export const ERROR_CODES = {
     'rollout-open': 'A rollout of a model is to be started, and another of it is open.',
     'rollout-moved': 'The state of a rollout is not the one that was to be changed: somebody else has moved it.',
     'rollout-ended': 'A rollout is to be changed that has ended.',
+    'rollout-not-held': 'A client is asked for a variant of a model whose rollout it does not hold.',
     'unknown-rollout': 'There is no rollout of that id, or no open one of that model.',
   },
   'Evaluation: what models are worth by their decisions': {

@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { Clock } from '../values/clock.ts';
 import { modelClosed } from './model-errors.ts';
-import { type LoadedModel, ModelFollower, type ModelOptions, type ModelStatus } from './model-follower.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { type FollowerOptions, ModelFollower, type ModelOptions, type ModelStatus } from './model-follower.ts';
 import { modelName } from './model-name.ts';
 import { type ModelsSettings, openModelPlaces } from './model-settings.ts';
 
@@ -37,6 +38,24 @@ export class ClientModels {
 
   /** A handle on a model, once there is one to hold. Throws MillraceError `invalid-name`, `models-not-configured`, `model-closed`, and what `ModelFollower.start` throws. */
   async follow<Value>(name: string, options: ModelOptions<Value>): Promise<ModelHandle<Value>> {
+    const follower = await this.hold(name, options);
+    return {
+      get current() {
+        return follower.current;
+      },
+      get status() {
+        return follower.status;
+      },
+      look: () => follower.look(),
+      close: () => this.release(follower),
+    };
+  }
+
+  /** As `follow`, for whoever makes another handle of it, and gives it back by `release`. */
+  async hold<Value>(
+    name: string,
+    options: ModelOptions<Value> & Pick<FollowerOptions<Value>, 'onHeard' | 'heldBeside'>,
+  ): Promise<ModelFollower<Value>> {
     const model = modelName(name);
     const settings = this.#settings;
     if (settings === undefined) {
@@ -62,19 +81,13 @@ export class ClientModels {
       this.#followers.delete(follower);
       throw error;
     }
-    return {
-      get current() {
-        return follower.current;
-      },
-      get status() {
-        return follower.status;
-      },
-      look: () => follower.look(),
-      close: async () => {
-        await follower.close();
-        this.#followers.delete(follower);
-      },
-    };
+    return follower;
+  }
+
+  /** Closes what `hold` gave. */
+  async release<Value>(follower: ModelFollower<Value>): Promise<void> {
+    await follower.close();
+    this.#followers.delete(follower);
   }
 
   async close(): Promise<void> {

@@ -1,50 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { internalBug, isMillraceError, type MillraceError } from '../errors/millrace-error.ts';
-import type { FeatureTags } from '../define/feature-lock.ts';
-import {
-  aliasVersions,
-  type ModelAlias,
-  type ModelMetrics,
-  type ModelSignature,
-  type ModelVersion,
-} from '../postgres/model-versions.ts';
+import { aliasVersions, type ModelAlias, type ModelVersion } from '../postgres/model-versions.ts';
 import { poolAddress } from '../postgres/pool.ts';
 import { namePostgresError } from '../postgres/postgres-error.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
-import { fetchModel, type ModelPlaces } from './fetch-model.ts';
-import { featuresOfModelChanged, modelClosed, modelNotDecoded, unknownModel } from './model-errors.ts';
+import type { ModelPlaces } from './fetch-model.ts';
+import {
+  type DecodeModel,
+  isSameModel,
+  type LoadedModel,
+  loadModel,
+  type ModelIdentity,
+  type RefusedModel,
+} from './loaded-model.ts';
+import { featuresOfModelChanged, modelClosed, unknownModel } from './model-errors.ts';
 import { modelChanges } from './model-fit.ts';
 import { decodeModelRecord } from './model-record.ts';
-
-/** What is told of a version beside its bytes. */
-export interface ModelAbout {
-  readonly model: string;
-  readonly version: number;
-  /** 64 hex digits. */
-  readonly sha256: string;
-  readonly service: string;
-  /** View to feature to tag: what it was trained on. */
-  readonly features: Readonly<Record<string, FeatureTags>>;
-  /** What it takes: the columns of its training set, in order, each with its type. */
-  readonly signature: ModelSignature;
-  readonly metrics: ModelMetrics | null;
-  /** UTC epoch µs. */
-  readonly publishedAtUs: number;
-}
-
-/** A model as an application holds it: one object, never changed. The next version is another one. */
-export interface LoadedModel<Value> extends ModelAbout {
-  /** What `decode` made of its bytes. */
-  readonly value: Value;
-}
-
-/** A version that is not taken, and why. */
-export interface RefusedModel {
-  readonly version: number;
-  readonly error: MillraceError;
-}
 
 /** How an application stands to a model. */
 export interface ModelStatus {
@@ -61,7 +34,7 @@ export interface ModelStatus {
 
 export interface ModelOptions<Value> {
   /** Makes of the bytes what the application calls. What it throws is told, and the model before stays. The bytes are its own to keep. */
-  readonly decode: (bytes: Uint8Array, about: ModelAbout) => Value | Promise<Value>;
+  readonly decode: DecodeModel<Value>;
   /** Default `champion`. */
   readonly alias?: ModelAlias | undefined;
   /** Told of each version that is taken after the first. */
@@ -76,12 +49,19 @@ export interface FollowerOptions<Value> extends ModelOptions<Value> {
   readonly places: ModelPlaces;
   readonly topic: string;
   readonly clock: Clock;
+  /** Told of each announcement of the model, before the rows are looked at. */
+  readonly onHeard?: (() => void) | undefined;
+  /** A version that is held elsewhere in the process already; null: it is not. */
+  readonly heldBeside?: ((version: ModelIdentity) => LoadedModel<Value> | null) | undefined;
   /** Waits between two looks at the rows. For tests; default 15 s by the machine's timers. */
   readonly untilNextLook?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** How often the rows are looked at without an announcement: one may be lost. */
 const LOOK_EVERY_MS = 15_000;
+
+/** Of bytes: what another look does not mend, as long as they are what they are. */
+const REFUSALS: readonly string[] = ['model-lost', 'model-not-decoded'];
 
 const nextLook = (signal: AbortSignal): Promise<void> => sleep(LOOK_EVERY_MS, undefined, { signal });
 
@@ -95,7 +75,7 @@ export class ModelFollower<Value> {
   #current: LoadedModel<Value> | null = null;
   /** The one before: going back needs neither its bytes nor `decode`. */
   #previous: LoadedModel<Value> | null = null;
-  #refused: (RefusedModel & Identity) | null = null;
+  #refused: (RefusedModel & ModelIdentity) | null = null;
   #unreachable: MillraceError | null = null;
   #checkedAtUs = 0;
   #loads = 0;
@@ -149,6 +129,17 @@ export class ModelFollower<Value> {
     };
   }
 
+  /** A version that is held, the present one or the one before; null: it is neither. */
+  held(version: ModelIdentity): LoadedModel<Value> | null {
+    return [this.#current, this.#previous].find((one) => isSameModel(one, version)) ?? null;
+  }
+
+  /** Any version, as this one's are loaded: whole and decoded. Throws what `loadModel` throws. */
+  load(version: ModelVersion, signal: AbortSignal): Promise<LoadedModel<Value>> {
+    const { places, decode } = this.#options;
+    return loadModel(places, version, decode, signal);
+  }
+
   /** Looks at the rows now, and takes what they mean. Never throws: `status` tells. What comes while one is under way is one more look after it. */
   look(): Promise<void> {
     if (this.#looking === null) {
@@ -184,39 +175,31 @@ export class ModelFollower<Value> {
       this.#unreachable = null;
       this.#checkedAtUs = clock.nowUs();
     } catch (error) {
-      if (!this.#stop.signal.aborted) this.#unreachable = namedError(error, pool);
+      if (!this.#stop.signal.aborted) this.#unreachable = lookFault(error, pool);
     }
   }
 
   /** Whether a version is what is held from now on. Throws what may be otherwise at the next look. */
   async #take(version: ModelVersion, isMeant = true): Promise<boolean> {
-    const { pool, places, decode } = this.#options;
+    const { pool, heldBeside } = this.#options;
     const changes = await modelChanges(pool, version);
     if (changes.length > 0) return isMeant && this.#refuse(version, featuresOfModelChanged(version, changes));
-    if (isSame(this.#current, version)) {
+    if (isSameModel(this.#current, version)) {
       if (isMeant) this.#refused = null;
       return true;
     }
-    if (this.#previous !== null && isSame(this.#previous, version)) return this.#hold(this.#previous, isMeant);
+    if (this.#previous !== null && isSameModel(this.#previous, version)) return this.#hold(this.#previous, isMeant);
     // Its bytes, and what decode is told of them, are the same as they were then.
-    if (isSame(this.#refused, version) && this.#refused?.error.code === 'model-not-decoded') return false;
-    let bytes: Uint8Array;
+    if (isSameModel(this.#refused, version) && this.#refused?.error.code === 'model-not-decoded') return false;
     try {
-      bytes = await fetchModel(places, version, this.#stop.signal);
+      const loaded = heldBeside?.(version) ?? (await this.load(version, this.#stop.signal));
+      return this.#hold(loaded, isMeant);
     } catch (error) {
-      if (!isMillraceError(error) || error.code !== 'model-lost') throw error;
+      if (this.#stop.signal.aborted) return false;
+      const isRefused = isMillraceError(error) && REFUSALS.includes(error.code);
+      if (!isRefused) throw error;
       return isMeant && this.#refuse(version, error);
     }
-    const about = aboutOf(version);
-    let value: Value;
-    try {
-      value = await unlessAborted(async () => await decode(bytes, about), this.#stop.signal);
-    } catch (cause) {
-      if (this.#stop.signal.aborted) return false;
-      return isMeant && this.#refuse(version, modelNotDecoded(version, cause));
-    }
-    if (this.#stop.signal.aborted) return false;
-    return this.#hold(Object.freeze({ ...about, value }), isMeant);
   }
 
   #hold(model: LoadedModel<Value>, isMeant: boolean): true {
@@ -271,7 +254,9 @@ export class ModelFollower<Value> {
         const record = decodeModelRecord(value);
         return record?.kind === 'announcement' && record.model === model;
       });
-      if (isTold) await this.look();
+      if (!isTold) continue;
+      this.#options.onHeard?.();
+      await this.look();
     }
   }
 
@@ -288,41 +273,9 @@ export class ModelFollower<Value> {
   }
 }
 
-type Identity = Pick<ModelVersion, 'version' | 'sha256'>;
-
-/** By its bytes too: in a database that was put back from a copy, a number may come to stand for others. */
-function isSame(known: Identity | null, { version, sha256 }: Identity): boolean {
-  return known?.version === version && known.sha256 === sha256;
-}
-
-/** What work gives; or what the signal says, whether the work ends or not. */
-function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return stop();
-    signal.addEventListener('abort', stop, { once: true });
-    void work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', stop));
-  });
-}
-
-/** An application is never ended by a look: what it met is told. */
-function namedError(error: unknown, pool: pg.Pool): MillraceError {
+/** What a look met, by its name: an application is never ended by one. */
+export function lookFault(error: unknown, pool: pg.Pool): MillraceError {
   const named = namePostgresError(error, poolAddress(pool));
   if (isMillraceError(named)) return named;
   return internalBug(`a model could not be looked at: ${named instanceof Error ? named.message : String(named)}`);
-}
-
-function aboutOf({
-  model,
-  version,
-  sha256,
-  service,
-  features,
-  signature,
-  metrics,
-  publishedAtUs,
-}: ModelVersion): ModelAbout {
-  return { model, version, sha256, service, features, signature, metrics, publishedAtUs };
 }

@@ -17,9 +17,9 @@ import type {
 import { installationNamed } from '../installation/installation-named.ts';
 import type { FeatureView, KeyOf, ValuesOf } from '../define/feature-view.ts';
 import { type Clock, systemClock } from '../values/clock.ts';
-import { ClientModels, type ModelHandle } from '../models/client-models.ts';
+import { ClientModels } from '../models/client-models.ts';
 import type { ModelsSettings } from '../models/model-settings.ts';
-import type { ModelOptions } from '../models/model-follower.ts';
+import { ClientRollouts, type HoldsModels } from '../rollouts/client-rollouts.ts';
 import { createPool } from '../postgres/pool.ts';
 import { settledPool } from '../postgres/settled-queries.ts';
 import { createServingLog, type ServingLogSettings } from '../served/create-serving-log.ts';
@@ -108,7 +108,7 @@ type FeatureOf<View> = keyof ValuesOf<View> & string;
  * lock say is refused as `definition-changed`, naming them; features that are served beside those it reads are of no matter. All methods throw what `OnlineStore.get`
  * throws, and MillraceError `definition-changed`, `lock-outdated`, `invalid-request-id`.
  */
-export interface FeatureClient extends SaysDecisions {
+export interface FeatureClient extends SaysDecisions, HoldsModels {
   /** One entity. */
   get<View extends FeatureView, Feature extends FeatureOf<View> = FeatureOf<View>>(
     view: View,
@@ -133,18 +133,6 @@ export interface FeatureClient extends SaysDecisions {
     key: ServiceKeyOf<Service>,
     ...options: ServiceGetArguments<Service>
   ): Promise<ServiceRead<Service>>;
-  /**
-   * Holds a model: the version that `champion` (or another alias) stands for, now and from then on. A version is taken once it is whole and decoded, where the
-   * features it was trained on are served as that; until then the one before stays. The program itself is told which features a model takes
-   * (`current.features`, by their tags).
-   *
-   * @throws MillraceError `models-not-configured`, `invalid-name`; and where there is no version it could hold `unknown-model`, `model-features-changed`,
-   * `model-not-decoded`, `model-lost`, `service-unreachable` (retryable)
-   * @example
-   * const late = await client.model('late_flights', { decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Weights });
-   * const { value, version } = late.current; // once per request
-   */
-  model<Value>(name: string, options: ModelOptions<Value>): Promise<ModelHandle<Value>>;
   /** Sends what the serving log and that of decisions still hold, and closes the connections, where the client opened them itself. */
   close(): Promise<void>;
 }
@@ -226,6 +214,7 @@ export function createClient(options: ClientOptions): FeatureClient {
   const { onCorrupt, onDerivedFailed } = options;
   const models = new ClientModels(options.models, { pool, clock, topic: names.modelsTopic });
   const said = new ClientDecisions(options.decisions, { clock, installation: names.name });
+  const rollouts = new ClientRollouts(models, { pool, clock });
   const store = createOnlineStore({ pool, clock, onCorrupt, onDerivedFailed });
   const checked = new CheckedReads(store, options);
 
@@ -310,8 +299,10 @@ export function createClient(options: ClientOptions): FeatureClient {
     decide: (source, decision) => said.decide(source, decision),
     outcome: (source, outcome) => said.outcome(source, outcome),
     decided: () => said.decided(),
-    model: (name, asked) => models.follow(name, asked),
+    model: rollouts.model.bind(rollouts) as HoldsModels['model'],
+    variant: (model, unit) => rollouts.variant(model, unit),
     async close() {
+      await rollouts.close();
       await models.close();
       await said.close();
       if (log !== given) await log?.close();

@@ -1,7 +1,8 @@
 /** What an application holds of a model: whole, of one version, trained on what is served; and the one before where the next is not so. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { type FollowerOptions, ModelFollower, type RefusedModel } from '../../engine/models/model-follower.ts';
+import type { RefusedModel } from '../../engine/models/loaded-model.ts';
+import { type FollowerOptions, ModelFollower } from '../../engine/models/model-follower.ts';
 import { CHUNK_BYTES, decodeModelRecord } from '../../engine/models/model-record.ts';
 import type { TrainedOn } from '../../engine/models/read-manifest.ts';
 import { pointAlias, rollbackModel } from '../../engine/models/steer-models.ts';
