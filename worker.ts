@@ -173,6 +173,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const full = new AbortController();
   const code = new StoredVersionCode({ definitions, pool, keys: env.bundleKeys, onFull: () => full.abort() });
+  const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const deps = {
     definitions,
     code,
@@ -187,6 +188,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     spillDir,
     roots: env.roots,
     memory,
+    models: writer === null ? null : { writer, topic: env.installation.modelsTopic },
     identity,
   };
   const activities = createActivities(deps);

@@ -11,6 +11,12 @@ import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { LogWriter } from '../engine/topic/log-writer.ts';
 
+/** Where models are told of. */
+export interface ModelOutlet {
+  readonly writer: LogWriter;
+  readonly topic: string;
+}
+
 /** What the worker gives its activities. */
 export interface ActivityDeps {
   /** What this worker was started with: of a version that exists, `code` decides. */
@@ -37,6 +43,8 @@ export interface ActivityDeps {
   readonly roots: readonly string[] | null;
   /** What all activities of this process share. */
   readonly memory: MemoryBudget;
+  /** What tells of models; left out or null where the worker has no Kafka. */
+  readonly models?: ModelOutlet | null | undefined;
   /** Who we are, for people: host and process. */
   readonly identity: string;
 }

@@ -5,10 +5,14 @@ import { backfillView } from './backfill-view.ts';
 import { diffVersions } from './diff-versions.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
 import { dropVersion } from './drop-version.ts';
+import { endModelRollout } from './end-model-rollout.ts';
 import { exportTrainingSet } from './export-training-set.ts';
 import { fenceArchive } from './fence-archive.ts';
 import { fenceStream } from './fence-stream.ts';
+import { judgeModelRollout } from './judge-model-rollout.ts';
+import { moveModelRollout } from './move-model-rollout.ts';
 import { noteEvent } from './note-event.ts';
+import { openModelRollout } from './open-model-rollout.ts';
 import { publishView } from './publish-view.ts';
 import { resolveSource } from './resolve-source.ts';
 import { resolveView } from './resolve-view.ts';
@@ -19,6 +23,7 @@ import { fencePairs, runPairsSlice } from './run-pairs-slice.ts';
 import { runStreamSlice } from './run-stream-slice.ts';
 import { switchVersion } from './switch-version.ts';
 import { tendArchive } from './tend-archive.ts';
+import { watchModelRollout } from './watch-model-rollout.ts';
 
 type FirstInput<A> = A extends (deps: ActivityDeps, input: infer Input) => unknown ? Input : never;
 type Activity<A> = A extends (deps: ActivityDeps, input: never) => Promise<infer Result>
@@ -50,6 +55,11 @@ export interface Activities {
   readonly runPairsSlice: Activity<typeof runPairsSlice>;
   readonly fencePairs: Activity<typeof fencePairs>;
   readonly noteEvent: Activity<typeof noteEvent>;
+  readonly openModelRollout: Activity<typeof openModelRollout>;
+  readonly watchModelRollout: Activity<typeof watchModelRollout>;
+  readonly judgeModelRollout: Activity<typeof judgeModelRollout>;
+  readonly moveModelRollout: Activity<typeof moveModelRollout>;
+  readonly endModelRollout: Activity<typeof endModelRollout>;
 }
 
 /**
@@ -82,5 +92,10 @@ export function createActivities(deps: ActivityDeps): Activities {
     runPairsSlice: asActivity('by-error', (input) => runPairsSlice(deps, input)),
     fencePairs: asActivity('always', (input) => fencePairs(deps, input)),
     noteEvent: asActivity('always', (input) => noteEvent(deps, input)),
+    openModelRollout: asActivity('by-error', (input) => openModelRollout(deps, input)),
+    watchModelRollout: asActivity('by-error', (input) => watchModelRollout(deps, input)),
+    judgeModelRollout: asActivity('by-error', (input) => judgeModelRollout(deps, input)),
+    moveModelRollout: asActivity('by-error', (input) => moveModelRollout(deps, input)),
+    endModelRollout: asActivity('by-error', (input) => endModelRollout(deps, input)),
   };
 }

@@ -17,6 +17,8 @@ const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   FeatureParity: KEYWORD,
   ArchiveSource: KEYWORD,
   ArchivePhase: KEYWORD,
+  RolloutModel: KEYWORD,
+  RolloutPhase: KEYWORD,
 };
 
 /** What a Temporal answers whose operator service is closed to this user, or not offered at all. */

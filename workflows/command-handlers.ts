@@ -1,7 +1,7 @@
 import type { UpdateDefinition } from '@temporalio/common';
 import { CancellationScope, CancelledFailure, setHandler } from '@temporalio/workflow';
 import { failure } from './failure.ts';
-import type { CommandOrigin, NotedCommands } from './noted-commands.ts';
+import { actorOf, type CommandOrigin, type NotedCommands } from './noted-commands.ts';
 
 /** The commands of a workflow: what each is to it, and what it answers. */
 export interface CommandDesk<Command extends string, Status> {
@@ -9,7 +9,7 @@ export interface CommandDesk<Command extends string, Status> {
   readonly descriptions: Readonly<Record<Command, string>>;
   /** Why a command cannot be accepted now, or null. */
   readonly refusal: (command: Command) => string | null;
-  readonly accept: (command: Command) => void;
+  readonly accept: (command: Command, actor: string) => void;
   readonly status: () => Status;
   readonly notes: NotedCommands;
 }
@@ -24,7 +24,7 @@ export function answerCommands<Command extends string, Status extends { readonly
       update,
       // The CLI says whom it is from, the Temporal UI says nothing.
       (origin?: CommandOrigin) => {
-        desk.accept(command);
+        desk.accept(command, actorOf(origin));
         const status = desk.status();
         desk.notes.note(command, origin, {}, { outcome: 'accepted', phase: status.phase });
         return status;

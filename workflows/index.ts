@@ -4,3 +4,4 @@ export { auditParity } from './audit-parity/workflow.ts';
 export { exportTrainingSet } from './export-training-set/workflow.ts';
 export { featureLifecycle } from './feature-lifecycle/workflow.ts';
 export { joinPairs } from './join-pairs/workflow.ts';
+export { modelRollout } from './model-rollout/workflow.ts';

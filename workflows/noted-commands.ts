@@ -85,7 +85,8 @@ export class NotedCommands {
   }
 }
 
-function actorOf(origin: unknown): string {
+/** Who is named for a command, whatever came as its origin. */
+export function actorOf(origin: unknown): string {
   const actor = typeof origin === 'object' && origin !== null && 'actor' in origin ? origin.actor : undefined;
   return typeof actor === 'string' && actor !== '' ? actor.slice(0, MOST_ACTOR_CHARS) : SOMEBODY;
 }

@@ -8,6 +8,8 @@ export const FEATURE_VERSION = defineSearchAttributeKey('FeatureVersion', 'INT')
 export const FEATURE_PARITY = defineSearchAttributeKey('FeatureParity', 'KEYWORD');
 export const ARCHIVE_SOURCE = defineSearchAttributeKey('ArchiveSource', 'KEYWORD');
 export const ARCHIVE_PHASE = defineSearchAttributeKey('ArchivePhase', 'KEYWORD');
+export const ROLLOUT_MODEL = defineSearchAttributeKey('RolloutModel', 'KEYWORD');
+export const ROLLOUT_PHASE = defineSearchAttributeKey('RolloutPhase', 'KEYWORD');
 
 /** The value of `FeatureParity`; null where nothing was compared yet. */
 export function parityAttribute(parity: Pick<ParityReport, 'verdict'> | null): 'PARITY_OK' | 'PARITY_BROKEN' | null {

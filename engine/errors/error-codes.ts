@@ -336,6 +336,7 @@ export const ERROR_CODES = {
     'unknown-rollout': 'There is no rollout of that id, or no open one of that model.',
   },
   'Evaluation: what models are worth by their decisions': {
+    'unknown-label-set': 'A label set is named that the definitions do not have, or none is where there are several.',
     'nothing-decided': 'In the days that are asked about nothing was decided.',
     'model-never-decided': 'The version of a model that is asked about decided nothing in these days.',
     'no-mature-labels': 'Decisions are there, and what came of none of them is final.',

@@ -1,3 +1,4 @@
+import { banditShares } from '../evidence/bandit-shares.ts';
 import { bestChances } from '../evidence/best-chances.ts';
 import { confidenceSequence } from '../evidence/confidence-sequence.ts';
 import { combinedDifference, type Difference, meanDifference, pairedDifference } from '../evidence/difference.ts';
@@ -38,6 +39,7 @@ export function judge(input: JudgeInput): Omit<Judgement, 'evaluatedAtMs' | 'too
   const combined = differenceOf(rule, evidence.sums, null);
   const interval = intervalOf(rule, combined);
   const gain = rule.metric.better === 'higher' ? interval : flipped(interval);
+  const chances = rule.mode === 'bandit' ? chancesOf(rule, evidence.sums) : null;
   const margin = rule.stages[stage]?.smallestEffect ?? null;
   return {
     asOfUs: Number.isFinite(asOfUs) ? asOfUs : null,
@@ -50,7 +52,8 @@ export function judge(input: JudgeInput): Omit<Judgement, 'evaluatedAtMs' | 'too
     segments: segmentsJudged(rule, evidence.sums),
     labels,
     lacks: whatLacks(input),
-    bestChances: rule.mode === 'bandit' ? chancesOf(rule, evidence.sums) : null,
+    bestChances: chances,
+    banditShare: chances === null ? null : banditShares(chances, rule.floor)[0]!,
   };
 }
 

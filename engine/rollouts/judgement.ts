@@ -71,4 +71,6 @@ export interface Judgement {
   readonly lacks: string | null;
   /** Of a bandit, the chance of each to be the best, candidate first; null: of none. */
   readonly bestChances: readonly number[] | null;
+  /** Of a bandit, the candidate's share by these chances. */
+  readonly banditShare: number | null;
 }

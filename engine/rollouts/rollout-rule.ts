@@ -51,6 +51,8 @@ export interface RolloutRule {
   /** The chance that any of the intervals ever misses the truth. */
   readonly alpha: number;
   readonly mode: 'stages' | 'bandit';
+  /** Of a bandit: what each variant keeps. */
+  readonly floor: number;
 }
 
 /** How many intervals are read of a rollout: each has its part of `alpha`. */

@@ -12,6 +12,7 @@ import type {
   SwitchSummary,
   ViewPlan,
 } from '../../workflows/feature-lifecycle/contract.ts';
+import { ScriptedRollout } from './scripted-rollout.ts';
 import type { DiffSummary } from '../../workflows/feature-lifecycle/version-diff.ts';
 
 /** What the scripted activities were asked, in order. */
@@ -43,6 +44,7 @@ export class ScriptedActivities {
   diff: Pick<DiffSummary, 'differing'> & Partial<DiffSummary> = { differing: 0 };
   /** Null: equal, of the version that is asked about. */
   proof: AuditSummary | null = null;
+  readonly rollout = new ScriptedRollout();
   archivePlan: ArchivePlan = { source: 'clicks', topic: 'clicks', generation: 0 };
   /** What an archive's slice answers; null: it runs until it is stopped. */
   archived: (input: ArchiveSliceInput) => ArchiveSliceSummary | null = () => null;
@@ -188,6 +190,7 @@ export class ScriptedActivities {
         return { partitions: [partition], mergedFiles: 2, rolledCommits: 3 };
       },
       fenceArchive: async (input) => called('fenceArchive', input),
+      ...this.rollout.activities(called),
     };
   }
 }
@@ -243,6 +246,9 @@ export function scriptedFailure(
   });
 }
 
+/** A rollout's id begins with its model. */
+const modelOf = (rollout: string): string => rollout.slice(0, rollout.indexOf(':'));
+
 /** One set of activities for many views, each under its own script: one worker serves a whole test file. */
 export function activitiesOf(scripts: { get(view: string): { activities(): Activities } | undefined }): Activities {
   const of = (view: string): Activities => {
@@ -273,6 +279,11 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     resolvePairs: async (input) => await of(input.labelSet).resolvePairs(input),
     runPairsSlice: async (input) => await of(input.labelSet).runPairsSlice(input),
     fencePairs: async (input) => await of(input.labelSet).fencePairs(input),
+    openModelRollout: async (input) => await of(input.asked.model).openModelRollout(input),
+    watchModelRollout: async (input) => await of(input.asked.model).watchModelRollout(input),
+    judgeModelRollout: async (input) => await of(input.asked.model).judgeModelRollout(input),
+    moveModelRollout: async (input) => await of(modelOf(input.plan.rollout)).moveModelRollout(input),
+    endModelRollout: async (input) => await of(modelOf(input.rollout)).endModelRollout(input),
     exportTrainingSet: async (input) => await of(input.service).exportTrainingSet(input),
   };
 }

@@ -24,6 +24,7 @@ const rule = (guardrails: readonly GuardrailRule[]): RolloutRule => ({
   observeUs: 0,
   alpha: 0.05,
   mode: 'stages',
+  floor: 0.05,
 });
 const decision = (of: Partial<WatchedDecision>): WatchedDecision => ({
   stage: 0,

@@ -31,6 +31,7 @@ const RULE: RolloutRule = {
   observeUs: 0,
   alpha: 0.05,
   mode: 'stages',
+  floor: 0.05,
 };
 const units = (exposed: number, observed = exposed) => ({ exposed, observed, waiting: exposed - observed, nothing: 0 });
 

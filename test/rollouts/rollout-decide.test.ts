@@ -78,6 +78,7 @@ const judged = (of: Partial<Judgement> = {}, stage: Partial<StageJudgement> = {}
     labels: { decisions: 1000, mature: 900, immature: 100 },
     lacks: null,
     bestChances: null,
+    banditShare: null,
     ...of,
   },
 });
@@ -93,9 +94,9 @@ describe('a rollout decides', () => {
     [
       'to go on where it is better',
       [opened, judged({ isBetter: true })],
-      { do: 'next', stage: 1, share: 0.1, actor: 'evidence' },
+      { do: 'move', stage: 1, share: 0.1, actor: 'evidence' },
     ],
-    ['to go on where it is not worse', [opened, judged({ isNotWorse: true })], { do: 'next', stage: 1 }],
+    ['to go on where it is not worse', [opened, judged({ isNotWorse: true })], { do: 'move', stage: 1 }],
     [
       'to stay with fewer units, better or not',
       [opened, judged({ isBetter: true }, { units: 99 })],
@@ -129,7 +130,7 @@ describe('a rollout decides', () => {
     [
       'to go on after the pause',
       [opened, command('pause'), judged({ isBetter: true }), command('resume')],
-      { do: 'next' },
+      { do: 'move' },
     ],
     [
       'to stay until its time is over',
@@ -190,16 +191,16 @@ describe('a rollout decides', () => {
 
   test('in shadow, of labels, by how many units both decided on', () => {
     const of = { metric: { measure: 'label', better: 'higher' } };
-    expect(decideRollout(after([opened, judged({}, { units: 100 })], of), T)).toMatchObject({ do: 'next', stage: 1 });
+    expect(decideRollout(after([opened, judged({}, { units: 100 })], of), T)).toMatchObject({ do: 'move', stage: 1 });
     expect(decideRollout(after([opened, judged({}, { units: 99 })], of), T)).toMatchObject({ do: 'stay' });
   });
 
   test('of a bandit, new shares each time that is over', () => {
     const of = { mode: 'bandit', stages: [{ share: 0.5, minUnits: 5000 }], every: '10m' };
-    const chances = judged({ bestChances: [0.8, 0.2] });
+    const chances = judged({ bestChances: [0.8, 0.2], banditShare: 0.8 });
     const at = (sinceMs: number) =>
       decideRollout(after([{ ...opened, atMs: T - sinceMs } as RolloutEvent, chances], of), T);
-    expect(at(600_000)).toMatchObject({ do: 'shares', chances: [0.8, 0.2] });
+    expect(at(600_000)).toMatchObject({ do: 'move', stage: 0, share: 0.8, actor: 'bandit' });
     expect(at(599_000)).toMatchObject({ do: 'stay', as: 'collecting' });
   });
 });

@@ -41,9 +41,9 @@ describe('the start form of a rollout', () => {
         observeUs: 86_400_000_000,
         alpha: 0.05,
         mode: 'stages',
+        floor: 0.05,
       },
       everyMs: 600_000,
-      floor: 0.05,
       options: { evaluateSeconds: 60, maxHistoryEvents: null },
     });
   });
@@ -73,10 +73,10 @@ describe('the start form of a rollout', () => {
       candidate: 3,
       against: 2,
       everyMs: 300_000,
-      floor: 0.1,
       options: { evaluateSeconds: 5 },
     });
     expect(asked.rule).toMatchObject({
+      floor: 0.1,
       observeUs: 0,
       segments: ['origin'],
       stages: [{ share: 0.1, minUnits: 50, minTimeMs: 3_600_000, smallestEffect: 0.01, approve: true }],

@@ -53,7 +53,6 @@ export interface RolloutAsked {
   readonly units: string;
   readonly rule: RolloutRule;
   readonly everyMs: number;
-  readonly floor: number;
   readonly options: RolloutOptions;
 }
 
@@ -133,7 +132,8 @@ export interface MoveRolloutInput {
 }
 
 export interface EndRolloutInput {
-  readonly plan: RolloutPlan;
+  /** Of its row; there may be none. */
+  readonly rollout: string;
   readonly how: 'promoted' | 'returned';
   readonly actor: string;
   readonly why: string;

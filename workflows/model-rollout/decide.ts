@@ -5,19 +5,21 @@ export type RolloutDecision =
   | { readonly do: 'open' }
   | { readonly do: 'judge' }
   | {
-      readonly do: 'next';
+      readonly do: 'move';
       readonly stage: number;
       readonly share: number;
       readonly actor: string;
       readonly why: string;
     }
-  | { readonly do: 'shares'; readonly chances: readonly number[]; readonly why: string }
   | { readonly do: 'end'; readonly how: 'promoted' | 'returned'; readonly actor: string; readonly why: string }
   | { readonly do: 'stay'; readonly as: Standing['as']; readonly why: string; readonly untilMs: number | null };
 
 /** Who goes on where nobody is asked. */
 export const BY_EVIDENCE = 'evidence';
 export const BY_GUARDRAIL = 'guardrail';
+
+/** Between two looks at the evidence there is so many times what one takes, at least. */
+const LOOK_PART = 3;
 
 /**
  * What the state asks for. Pure: the same state, the same decision.
@@ -30,7 +32,9 @@ export function decideRollout(state: RolloutState, nowMs: number): RolloutDecisi
   if (wants.end !== null) return { do: 'end', ...wants.end };
   if (failure !== null) return stay('failed', failure.message, null);
   if (plan === null) return { do: 'open' };
-  const dueMs = state.judgedAtMs === null ? nowMs : state.judgedAtMs + asked.options.evaluateSeconds * 1000;
+  // A look that takes long is taken less often: most of the time something else may have the machine.
+  const everyMs = Math.max(asked.options.evaluateSeconds * 1000, LOOK_PART * (state.judgement?.tookMs ?? 0));
+  const dueMs = state.judgedAtMs === null ? nowMs : state.judgedAtMs + everyMs;
   if (dueMs <= nowMs) return { do: 'judge' };
   return byEvidence(state, nowMs, dueMs);
 }
@@ -71,7 +75,7 @@ function byEvidence(state: RolloutState, nowMs: number, dueMs: number): RolloutD
   const actor = own.approve ? approved!.actor : BY_EVIDENCE;
   const next = rule.stages[stage + 1];
   if (next === undefined) return { do: 'end', how: 'promoted', actor, why };
-  return { do: 'next', stage: stage + 1, share: next.share, actor, why };
+  return { do: 'move', stage: stage + 1, share: next.share, actor, why };
 }
 
 /** Why the stage is over; null: it is not. */
@@ -100,15 +104,12 @@ function whatIsMissing(state: RolloutState): string {
 }
 
 /** A bandit draws its shares up anew, by the labels that are mature. */
-function sharesDue({ asked, judgement, sharedAtMs }: RolloutState, nowMs: number): RolloutDecision | null {
+function sharesDue({ asked, stage, judgement, sharedAtMs }: RolloutState, nowMs: number): RolloutDecision | null {
   if (asked.rule.mode !== 'bandit' || judgement?.bestChances == null) return null;
   if (sharedAtMs !== null && sharedAtMs + asked.everyMs > nowMs) return null;
-  const [candidate] = judgement.bestChances;
-  return {
-    do: 'shares',
-    chances: judgement.bestChances,
-    why: `the candidate is the best with a chance of ${round(candidate!)}`,
-  };
+  const [chance] = judgement.bestChances;
+  const why = `the candidate is the best with a chance of ${round(chance!)}`;
+  return { do: 'move', stage, share: judgement.banditShare!, actor: 'bandit', why };
 }
 
 /** `-0.021 (-0.035 to -0.008)`, of the candidate less the other. */

@@ -70,6 +70,8 @@ export function checkRolloutInput(input: unknown, workflowId: string, names: Ins
   if (mode === 'stages')
     for (const name of ['every', 'floor'])
       if (given[name] != null) throw invalid(`"${name}" is of a bandit: expected "mode": "bandit" beside it`);
+  const floor = optionalShareOf(given, 'floor') ?? FLOOR;
+  if (floor > 0.5) throw invalid(`"floor" must leave room for two variants, at most 0.5, received ${floor}`);
   const segments = textsOf(given, 'segments');
   const rule: RolloutRule = {
     metric: metricOf(given),
@@ -79,14 +81,13 @@ export function checkRolloutInput(input: unknown, workflowId: string, names: Ins
     observeUs: durationMs(given, 'observe', '1d') * 1000,
     alpha: optionalShareOf(given, 'alpha') ?? ALPHA,
     mode,
+    floor,
   };
   // In shadow nothing the candidate decides is done, and labels are those of the other's decisions.
   if (rule.metric.measure === 'label' && rule.stages.every(({ share }) => share === 0))
     throw invalid(
       '"label" tells nothing in shadow: expected a stage with a share above 0, or another "metric.measure"',
     );
-  const floor = optionalShareOf(given, 'floor') ?? FLOOR;
-  if (floor > 0.5) throw invalid(`"floor" must leave room for two variants, at most 0.5, received ${floor}`);
   return {
     model,
     candidate: versionOf(given, 'candidate', 'challenger'),
@@ -96,7 +97,6 @@ export function checkRolloutInput(input: unknown, workflowId: string, names: Ins
     units: optionalTextOf(given, 'units') ?? 'unit',
     rule,
     everyMs: durationMs(given, 'every', '10m'),
-    floor,
     options: optionsOf(given['options'] ?? {}),
   };
 }

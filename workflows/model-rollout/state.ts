@@ -67,6 +67,7 @@ export type RolloutEvent =
   | { readonly type: 'gone'; readonly why: string }
   | { readonly type: 'waiting'; readonly lane: string; readonly waiting: Waiting | null }
   | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'end-failed'; readonly failure: Failure }
   | { readonly type: 'stands'; readonly standing: Standing }
   | { readonly type: 'ended'; readonly how: 'promoted' | 'returned'; readonly why: string; readonly atMs: number };
 
@@ -124,6 +125,9 @@ export function rolloutTransition(state: RolloutState, event: RolloutEvent): Rol
       return { ...state, waiting: withWaiting(state.waiting, event.lane, event.waiting) };
     case 'failed':
       return { ...state, failure: event.failure };
+    // Whoever asked for the end may ask again.
+    case 'end-failed':
+      return { ...state, failure: event.failure, wants: { ...state.wants, end: null } };
     case 'stands':
       return { ...state, standing: event.standing };
     case 'ended': {
