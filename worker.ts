@@ -173,7 +173,6 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const full = new AbortController();
   const code = new StoredVersionCode({ definitions, pool, keys: env.bundleKeys, onFull: () => full.abort() });
-  const writer = env.kafka === null ? null : createKafkaLogWriter({ ...env.kafka, clientId: 'millrace-worker' });
   const deps = {
     definitions,
     code,

@@ -50,6 +50,7 @@ export function compileLabelSet(
     name,
     tag: tagOf({ code: code === null ? functionTexts(options) : codeDigest(code), rule, fields }),
     decisions: decisions.source,
+    context: decisions.fields.get('context')?.members.map(({ spec }) => spec) ?? [],
     outcomes: outcomes.source,
     ...joined,
     value: pairReader(value as (d: Row, o: Row) => unknown),

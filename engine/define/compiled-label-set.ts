@@ -1,3 +1,4 @@
+import type { FieldSpec } from '../values/field-type.ts';
 import type { CompiledSource, Row } from './compiled-view.ts';
 import type { LabelScalar } from './label-set.ts';
 
@@ -10,6 +11,8 @@ export interface CompiledLabelSet {
   /** Stands for all that decides its labels: its code, its rule, both contracts. */
   readonly tag: string;
   readonly decisions: CompiledSource;
+  /** The fields of the decisions' context. */
+  readonly context: readonly FieldSpec[];
   readonly outcomes: CompiledSource;
   /** Whether outcomes name the decision; else both sides are joined by a key, and an outcome that happened before a decision came of another. */
   readonly isByDecision: boolean;
