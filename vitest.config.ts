@@ -44,6 +44,7 @@ const pure = [
   'test/rollouts/choose-variant.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',
+  'test/log/cut-time.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
   'test/installation/{installation-names,installation-literals}.test.ts',

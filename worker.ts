@@ -27,6 +27,7 @@ import { isMillraceError, MillraceError } from './engine/errors/millrace-error.t
 import { DEFAULT_INSTALLATION, type InstallationNames } from './engine/installation/installation-names.ts';
 import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
+import { brokerClock } from './config/broker-clock.ts';
 import { setSensitiveKey } from './engine/values/sensitive-hash.ts';
 import { openDuckDb } from './engine/duckdb/duckdb.ts';
 import { setProcessMemory } from './engine/memory/process-memory.ts';
@@ -165,7 +166,9 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   for (const { view, error } of surfaces.kept)
     log.error({ view, err: error }, 'the SQL view stays of an older form until the next start of a worker');
   const topicReader =
-    env.kafka === null ? null : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: systemClock });
+    env.kafka === null
+      ? null
+      : createKafkaLogReader({ ...env.kafka, clientId: 'millrace-worker', clock: brokerClock(env.brokerClockFile) });
   const reader =
     topicReader === null
       ? null

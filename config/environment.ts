@@ -53,6 +53,8 @@ export interface Environment {
   readonly sensitiveKey: string | null;
   /** The folder of archived topics that all workers share. Absolute. */
   readonly archiveDir: string;
+  /** A file with the time of the brokers, where that is not this machine's: in a replay. Absolute. */
+  readonly brokerClockFile: string | null;
   /** The folder for what does not fit in memory; never one that is memory itself. Absolute. */
   readonly spillDir: string;
   /** The folders that workflows may be told to read and write in, absolute; null: all. */
@@ -148,6 +150,7 @@ const variablesSchema = z.object({
   MILLRACE_DATA_DIR: z.string().optional(),
   MILLRACE_ARCHIVE_DIR: z.string().optional(),
   MILLRACE_SPILL_DIR: z.string().optional(),
+  MILLRACE_BROKER_CLOCK: z.string().optional(),
   MILLRACE_ROOTS: z
     .string()
     .transform((value) => value.split(delimiter).map((root) => root.trim()))
@@ -240,6 +243,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     installation,
     archiveDir: installation.folder(resolve(values.MILLRACE_ARCHIVE_DIR ?? join(dataDir, 'archive'))),
     spillDir: installation.folder(resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill'))),
+    brokerClockFile: values.MILLRACE_BROKER_CLOCK === undefined ? null : resolve(values.MILLRACE_BROKER_CLOCK),
     roots: values.MILLRACE_ROOTS ?? null,
     bundleKeys: values.MILLRACE_BUNDLE_KEYS ?? null,
     bundleSignKey: values.MILLRACE_BUNDLE_SIGN_KEY ?? null,

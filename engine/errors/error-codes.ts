@@ -113,6 +113,7 @@ export const ERROR_CODES = {
     'folder-not-empty': '`millrace init` found something where the new project would be.',
     'package-missing': 'What was asked for needs a package that is installed only where it is wanted.',
     'bad-configuration': 'A variable of the environment has an impossible value.',
+    'broker-clock-unreadable': 'The file with the time of the brokers is not there, or has no time.',
     'not-configured': 'A variable that a worker or the API needs is not set.',
     'invalid-usage': 'A command line names what there is not, or leaves out what is needed.',
     'not-connected': 'A command needs services, and neither are they named nor does a `millrace dev` run.',

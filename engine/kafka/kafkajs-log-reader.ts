@@ -12,6 +12,7 @@ import { DEFAULT_READ_LIMITS, type ReadLimits, TopicRead } from './topic-read.ts
 import { TransactionHolders } from './transaction-holders.ts';
 
 export interface KafkaLogReaderOptions extends KafkaAddress {
+  /** That of the brokers: it is not ahead of the times of records that come. Default: the machine's. */
   readonly clock?: Clock | undefined;
   readonly limits?: Partial<ReadLimits> | undefined;
   /** What is reserved from while records are on their way in. Default that of the process. */
@@ -62,6 +63,7 @@ class KafkaLogReader implements LogReader {
     return this.#ask(topic, `topic ${topic}`, async (link) => {
       const { clusterId, leaders } = await link.topicLeaders(topic);
       await this.#refuseCompacted(link, topic);
+      const askedAtUs = this.#clock.nowUs();
       // The real end first: what the readable one, asked for later, is behind it is held back. The low one last: it can only have grown, so
       // `low <= position <= end` never passes by a race.
       const realEnds = await link.listOffsets(topic, leaders, 'real-end');
@@ -74,7 +76,7 @@ class KafkaLogReader implements LogReader {
         const highWatermark = realEnds.get(partition) ?? 0;
         partitions.push({ partition, lowOffset, endOffset, ...(highWatermark > endOffset ? { highWatermark } : {}) });
       }
-      return { topic, clusterId, partitions: await this.#holders.named(link, topic, leaders, partitions) };
+      return { topic, clusterId, askedAtUs, partitions: await this.#holders.named(link, topic, leaders, partitions) };
     });
   }
 

@@ -26,6 +26,8 @@ export interface Cut {
  * const cut = await takeCut(reader, 'flights', systemClock);
  */
 export async function takeCut(reader: Pick<LogReader, 'bounds'>, topic: string, clock: Clock): Promise<Cut> {
+  // Before the ends: what arrives while they are asked for has a later time, and may lie beyond them.
+  const beforeUs = clock.nowUs();
   const bounds = await reader.bounds(topic);
   const partitions = bounds.partitions
     .map(({ partition, lowOffset, endOffset }) => ({ partition, lowOffset, endOffset }))
@@ -38,5 +40,5 @@ export async function takeCut(reader: Pick<LogReader, 'bounds'>, topic: string, 
       { remedy: 'The topic is being created or changed: try again.', retryable: true, httpStatus: 503 },
     );
   }
-  return { clusterId: bounds.clusterId, takenAtUs: clock.nowUs(), partitions };
+  return { clusterId: bounds.clusterId, takenAtUs: bounds.askedAtUs ?? beforeUs, partitions };
 }

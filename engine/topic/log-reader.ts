@@ -66,6 +66,8 @@ export function realEnd({ endOffset, highWatermark }: PartitionEnds): number {
 export interface TopicBounds {
   readonly topic: string;
   readonly clusterId: string;
+  /** When the ends were asked for, by the clock of the brokers, UTC epoch µs. Left out: whoever takes the cut knows. */
+  readonly askedAtUs?: number | undefined;
   readonly partitions: readonly PartitionBounds[];
 }
 
