@@ -1,5 +1,4 @@
 /** Decides whether to warn of flights, and says so on the log. */
-import { randomUUID } from 'node:crypto';
 import { delayDecisions, flightDelay } from './features/departures.ts';
 import { decide } from './policy.mjs';
 
@@ -74,8 +73,7 @@ function logged(
   const id = client.decide(delayDecisions, {
     ...common,
     ...taken,
-    id: randomUUID(),
-    model: { name: late.name, version },
+    model: { name: late.current.model, version },
     ...(assigned === null ? {} : { assigned }),
   });
   if (shadow !== null) {
@@ -84,7 +82,7 @@ function logged(
     client.decide(delayDecisions, {
       ...common,
       ...would,
-      model: { name: late.name, version: shadow.version },
+      model: { name: late.current.model, version: shadow.version },
       ...(shadow.assigned === null ? {} : { assigned: shadow.assigned }),
       acted: false,
       shadowOf: id,

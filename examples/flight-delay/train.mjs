@@ -31,11 +31,11 @@ const paths = positionals.length > 0 ? positionals : [env.MILLRACE_TRAINING_SET]
 if (paths.length === 0 || given.out === undefined)
   throw new Error('a training set and --out are needed: node train.mjs --out late.json training.parquet');
 
-/** Reads a set; where the label's column is called otherwise, as by which label set it was exported, `LABEL=COLUMN` behind the path says so. */
+/** Reads a set; where its label has another name, `FILE:COLUMN` says so. */
 async function read(path) {
   const [, file, label] = /^(.*?)(?::([\w.]+))?$/.exec(path);
   const manifest = path === env.MILLRACE_TRAINING_SET ? env.MILLRACE_MANIFEST : undefined;
-  return await readTrainingSet(file, label ?? given.label, manifest);
+  return await readTrainingSet(file, label ?? given.label, { manifest });
 }
 
 /** Random numbers by their seed: xorshift32. */
