@@ -46,6 +46,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['log'], load: async () => (await import('./commands/log.ts')).addLogCommand },
   { names: ['dead-letters'], load: async () => (await import('./commands/dead-letters.ts')).addDeadLettersCommand },
   { names: ['model'], load: async () => (await import('./commands/model.ts')).addModelCommand },
+  { names: ['evaluate'], load: async () => (await import('./commands/evaluate.ts')).addEvaluateCommand },
   { names: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
   { names: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemoCommand },
 ];
