@@ -19,6 +19,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApplyCommand },
   { names: ['lock'], load: async () => (await import('./commands/lock.ts')).addLockCommand },
   { names: ['list'], load: async () => (await import('./commands/list.ts')).addListCommand },
+  { names: ['schema'], load: async () => (await import('./commands/schema.ts')).addSchemaCommand },
   { names: ['start'], load: async () => (await import('./commands/start.ts')).addStartCommand },
   {
     names: ['promote', 'pause', 'resume', 'refresh', 'rebackfill', 'retry', 'retire'],

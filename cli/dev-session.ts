@@ -130,6 +130,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       bundleKeys: env.bundleKeys,
       port: options.apiPort ?? env.apiPort ?? 0,
       ...(hasServedTopic ? { servingLog: { kafka, topic: env.servedTopic, sample: env.servedSample } } : {}),
+      decisions: { kafka, installation: env.installation.name },
       models: { kafka, archiveDir: env.archiveDir },
     });
     stops.push(() => api.close());

@@ -60,6 +60,24 @@ export const METRICS = {
     labels: [],
     help: 'Reads that wait to be sent to the serving log.',
   },
+  millrace_decisions_sent_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['source'],
+    help: 'Decisions and outcomes given by HTTP that their topic acknowledged, by source. What applications say by the client they count themselves (`client.decided()`).',
+  },
+  millrace_decisions_dropped_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['source', 'reason'],
+    help: 'Decisions and outcomes given by HTTP that are not on their topic, by source and reason; of `invalid` the caller was told.',
+  },
+  millrace_decisions_buffered: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['source'],
+    help: 'Decisions and outcomes that wait to be sent to their topic.',
+  },
   millrace_model_versions: {
     kind: 'gauge',
     from: 'serve',

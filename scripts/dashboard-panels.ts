@@ -160,6 +160,21 @@ export const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])
         width: 12,
       },
       {
+        title: 'Decisions and outcomes by HTTP',
+        description: 'Records sent, lost and waiting to be sent, by source.',
+        kind: 'timeseries',
+        unit: 'short',
+        queries: [
+          [`sum by (source) (rate(millrace_decisions_sent_total{${OURS}}[$__rate_interval]))`, '{{source}} a second'],
+          [
+            `sum by (source, reason) (rate(millrace_decisions_dropped_total{${OURS}}[$__rate_interval]))`,
+            '{{source}} lost: {{reason}}',
+          ],
+          [`sum by (source) (millrace_decisions_buffered{${OURS}})`, '{{source}} waiting'],
+        ],
+        width: 12,
+      },
+      {
         title: 'Database',
         description: '1 where the API reaches the catalog.',
         kind: 'stat',

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { DEFAULT_INSTALLATION, type InstallationNames } from '../engine/installation/installation-names.ts';
 import type { ViewRead } from '../engine/online/view-read.ts';
+import type { DecisionLog } from '../engine/decisions/decision-log.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import type { DerivedJson } from './served-service.ts';
 import { CatalogGauges, type ScrapedViews } from './catalog-gauges.ts';
@@ -23,9 +24,11 @@ export class ApiMetrics {
   /**
    * @param installation Stands on all of them, but for the default one.
    * @param servingLog Its figures are told where there is one.
+   * @param decisionLog The same.
    */
-  constructor({ name }: InstallationNames, servingLog?: ServingLog) {
+  constructor({ name }: InstallationNames, servingLog?: ServingLog, decisionLog?: DecisionLog) {
     if (name !== DEFAULT_INSTALLATION) this.#registry.setDefaultLabels({ installation: name });
+    if (decisionLog !== undefined) this.#tellDecisions(decisionLog);
     if (servingLog === undefined) return;
     counterOf(this.#registry, 'millrace_served_reads_logged_total', (logged) => {
       logged.reset();
@@ -36,6 +39,21 @@ export class ApiMetrics {
       for (const [reason, reads] of Object.entries(servingLog.figures.dropped)) dropped.inc({ reason }, reads);
     });
     gaugeOf(this.#registry, 'millrace_served_reads_buffered', (buffered) => buffered.set(servingLog.figures.buffered));
+  }
+
+  #tellDecisions(log: DecisionLog): void {
+    counterOf(this.#registry, 'millrace_decisions_sent_total', (sent) => {
+      sent.reset();
+      for (const [source, figures] of Object.entries(log.figures.sources)) sent.inc({ source }, figures.sent);
+    });
+    counterOf(this.#registry, 'millrace_decisions_dropped_total', (dropped) => {
+      dropped.reset();
+      for (const [source, figures] of Object.entries(log.figures.sources))
+        for (const [reason, records] of Object.entries(figures.dropped)) dropped.inc({ source, reason }, records);
+    });
+    gaugeOf(this.#registry, 'millrace_decisions_buffered', (buffered) => {
+      for (const [source, figures] of Object.entries(log.figures.sources)) buffered.set({ source }, figures.buffered);
+    });
   }
 
   request(route: string, status: number, seconds: number): void {

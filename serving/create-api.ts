@@ -40,6 +40,7 @@ import {
   type ViewsResponse,
   viewsResponseSchema,
 } from './api-schemas.ts';
+import { decisionRoutes, type DecisionRoutesDeps, saidPath } from './decision-routes.ts';
 import { errorResponse, invalidRequest } from './error-response.ts';
 import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
@@ -65,6 +66,8 @@ export interface ApiDeps {
   readonly newId: () => string;
   /** Where the bytes of models are. */
   readonly models: ModelPlaces;
+  /** Where decisions and outcomes go, and whose; undefined: nowhere. */
+  readonly decisions?: DecisionRoutesDeps | undefined;
   /** Who may ask. */
   readonly gate: Gate;
   /** Told of faults of our own (answered with 500). */
@@ -239,7 +242,7 @@ async function servedIfKept({ serviceOf }: ApiDeps, service: string): Promise<Se
  */
 export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   const { clock, pool, store, services, servingLog } = deps;
-  const metrics = new ApiMetrics(installationOf(pool), servingLog);
+  const metrics = new ApiMetrics(installationOf(pool), servingLog, deps.decisions?.log);
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (!result.success) throw invalidRequest(result.error.issues);
@@ -251,7 +254,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const startMs = clock.monotonicMs();
     await next();
     // Only paths we know are labels: any other could be made up without end.
-    const path = modelPath(c.req.path) ?? c.req.path;
+    const path = modelPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
     const known = app.routes.some((route) => route.path === path && route.method !== 'ALL');
     metrics.request(known ? path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
@@ -344,6 +347,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     return c.json({ events: events.map(({ atUs, ...event }) => ({ ...event, at: formatDateTime(atUs) })) }, 200);
   });
   app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
+  app.route('/', decisionRoutes(deps.decisions ?? { sources: new Map(), log: undefined }));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');

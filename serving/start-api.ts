@@ -10,7 +10,9 @@ import type { InstallationNames } from '../engine/installation/installation-name
 import { StoredServiceCode } from '../engine/bundles/service-code.ts';
 import { StoredVersionCode } from '../engine/bundles/version-code.ts';
 import type { BundleKeys } from '../engine/bundles/bundle-signature.ts';
-import type { CompiledView } from '../engine/define/compiled-view.ts';
+import { createDecisionLog, type DecisionLogSettings } from '../engine/decisions/create-decision-log.ts';
+import { DecisionLog } from '../engine/decisions/decision-log.ts';
+import type { CompiledSource, CompiledView } from '../engine/define/compiled-view.ts';
 import { createOnlineStore } from '../engine/online/online-store.ts';
 import type { CorruptRead, DerivedCodeOf } from '../engine/online/view-read.ts';
 import { type ModelsSettings, openModelPlaces } from '../engine/models/model-settings.ts';
@@ -43,6 +45,8 @@ export type StartApiOptions = (
     | {
         readonly services: ReadonlyMap<string, ServedService>;
         readonly views?: ReadonlyMap<string, CompiledView> | undefined;
+        /** Those of decisions and outcomes may be said. */
+        readonly sources?: ReadonlyMap<string, CompiledSource> | undefined;
       }
     | undefined;
   /** What bundles have to be signed with, whose code is run for derived features. Default: they need not be. */
@@ -63,6 +67,8 @@ export type StartApiOptions = (
   readonly onCorrupt?: ((found: CorruptRead) => void) | undefined;
   /** Logs what is served, sampled by entity; a log made elsewhere stays its owner's to close. Default: nothing is logged. */
   readonly servingLog?: ServingLogSettings | ServingLog | undefined;
+  /** Where decisions and outcomes go that are given by HTTP; a log made elsewhere stays its owner's to close. Default: none are taken. */
+  readonly decisions?: DecisionLogSettings | DecisionLog | undefined;
   /** Where the bytes of models are. Default: nowhere; the rest is told of them. */
   readonly models?: ModelsSettings | undefined;
   /** Makes request ids. Default: random UUIDs. */
@@ -72,7 +78,7 @@ export type StartApiOptions = (
 /** The running API. */
 export interface RunningApi {
   readonly url: string;
-  /** Stops listening, lets requests under way finish, sends what the serving log holds, and closes what was opened. */
+  /** Stops listening, lets requests under way finish, sends what the logs hold, and closes what was opened. */
   close(): Promise<void>;
 }
 
@@ -120,6 +126,11 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     given === undefined || given instanceof ServingLog
       ? given
       : createServingLog({ clock, newId, onDrop: dropLog(log), ...given });
+  const { decisions: toLog } = options;
+  const decisionLog =
+    toLog === undefined || toLog instanceof DecisionLog
+      ? toLog
+      : createDecisionLog({ clock, onDrop: lossLog(log), ...toLog });
   const own = 'databaseUrl' in options;
   const pool = own
     ? createPool(options.databaseUrl, {
@@ -136,6 +147,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     await places.close();
     await access.close();
     if (servingLog !== given) await servingLog?.close();
+    if (decisionLog !== toLog) await decisionLog?.close();
     if (own) await pool.end();
   };
   const onDerivedFailed = derivedLog(log);
@@ -155,6 +167,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     onDerivedFailed,
     newId,
     models: places,
+    decisions: { sources: options.definitions?.sources ?? new Map<string, CompiledSource>(), log: decisionLog },
     gate: access.gate,
     onBug,
   });
@@ -217,4 +230,11 @@ function bugLog(log: Log): (error: unknown) => void {
 
 function dropLog(log: Log): ServingLogSettings['onDrop'] {
   return (reason, reads, cause) => log.warn({ reason, reads, err: cause }, 'reads are missing from the serving log');
+}
+
+/** Of what breaks its contract the caller was told. */
+function lossLog(log: Log): DecisionLogSettings['onDrop'] {
+  return ({ source, reason, records, cause }) => {
+    if (reason !== 'invalid') log.warn({ source, reason, records, err: cause }, 'decisions or outcomes are lost');
+  };
 }

@@ -63,6 +63,7 @@ export function addServeCommand(program: Command): void {
       },
       tls: settings.tls ?? undefined,
       ...(isLogging ? { servingLog: { kafka, topic, sample } } : {}),
+      ...(kafka === null ? {} : { decisions: { kafka, installation: env.installation.name } }),
       ...(kafka === null ? {} : { models: { kafka, archiveDir: env.archiveDir } }),
     });
     const who = auth === 'tokens' ? 'those with a token' : 'everybody who reaches it';

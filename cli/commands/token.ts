@@ -40,7 +40,7 @@ function addCreate(parent: Command): void {
     .description('make a token; it is shown this once, and only its hash is kept')
     .requiredOption(
       '--scope <scope...>',
-      'what it may: read:NAME (a service or a view), read:* (all), log, alerts, admin',
+      'what it may: read:NAME (a service or a view), read:* (all), write:NAME (decisions or outcomes), write:*, log, alerts, admin',
     )
     .addOption(
       new Option('--expires <duration>', 'for how long it opens, e.g. 12h, 30d; or never')

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CompiledSource } from '../define/compiled-view.ts';
 import type { Decisions } from '../define/decisions.ts';
 import type { Outcomes } from '../define/outcomes.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
@@ -17,7 +18,7 @@ import {
   type OutcomeSaidOf,
 } from './decision-said.ts';
 import { decisionRead, type ReadFacts } from './read-facts.ts';
-import { type SaidSource, saidKey, saidSource } from './said-source.ts';
+import { saidKey, saidOfCompiled, type SaidSource, saidSource } from './said-source.ts';
 import { uuidV7 } from './uuid-v7.ts';
 import { type VariantFigures, VariantTallies, type VariantTally } from './variant-tallies.ts';
 
@@ -95,7 +96,7 @@ const OBJECT_BYTES = 240;
 export class DecisionLog {
   readonly #options: DecisionLogOptions;
   readonly #newId: () => string;
-  readonly #topics = new Map<Decisions | Outcomes, Topic>();
+  readonly #topics = new Map<Decisions | Outcomes | CompiledSource, Topic>();
   readonly #tallies = new VariantTallies();
   readonly #facts = new WeakMap<object, readonly ReadFacts[]>();
   #closing: Promise<void> | null = null;
@@ -152,14 +153,14 @@ export class DecisionLog {
    * Takes a record as its contract has it in JSON; without an id and a time it gets these. Gives its id.
    *
    * @param onEnd told what became of it: null where it was acknowledged
-   * @throws MillraceError `invalid-decision`, `invalid-definitions`, `not-said`
+   * @throws MillraceError `invalid-decision`, `not-said`
    */
   take(
-    definition: Decisions | Outcomes,
+    source: CompiledSource,
     record: Readonly<Record<string, unknown>>,
     onEnd?: (dropped: DropReason | null) => void,
   ): string {
-    const topic = this.#topicOf(definition, definition.says);
+    const topic = this.#topics.get(source) ?? this.#open(source, saidOfCompiled(source));
     const atUs = this.#options.clock.nowUs();
     const [id, time] =
       topic.source.says === 'decisions' ? ['decision_id', 'decided_at'] : ['outcome_id', 'occurred_at'];
@@ -202,6 +203,10 @@ export class DecisionLog {
       throw new MillraceError('not-said', `source "${source.name}" has ${source.says}, not ${says}`, {
         remedy: 'Give `decide` a source of decisions, and `outcome` one of outcomes.',
       });
+    return this.#open(definition, source);
+  }
+
+  #open(of: Decisions | Outcomes | CompiledSource, source: SaidSource): Topic {
     const { onDrop } = this.#options;
     const buffer = new BufferedLog<Waiting>({
       ...this.#options,
@@ -216,7 +221,7 @@ export class DecisionLog {
     // Whatever is said from now on is dropped as such.
     if (this.#closing !== null) void buffer.close();
     const made = { source, buffer, invalid: 0 };
-    this.#topics.set(definition, made);
+    this.#topics.set(of, made);
     return made;
   }
 

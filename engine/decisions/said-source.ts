@@ -1,6 +1,7 @@
 import { canonicalJson } from '../values/canonical-json.ts';
 import { jsonGiven } from '../contract/json-given.ts';
 import { compileSource } from '../define/compile-source.ts';
+import type { CompiledSource } from '../define/compiled-view.ts';
 import type { Decisions } from '../define/decisions.ts';
 import { type DefinitionFault, faultReporter, invalidDefinitions } from '../define/definition-fault.ts';
 import type { Outcomes } from '../define/outcomes.ts';
@@ -26,25 +27,41 @@ export interface SaidSource {
  */
 export function saidSource(definition: Decisions | Outcomes, installation: InstallationNames): SaidSource {
   const { name, says, options } = definition;
-  if (says !== 'decisions' && says !== 'outcomes')
-    throw new MillraceError('not-said', `source "${name}" is none of decisions or outcomes`, {
-      remedy: 'Declare it by decisions(…) or outcomes(…); write records of other sources with a producer of your own.',
-    });
+  if (says !== 'decisions' && says !== 'outcomes') throw notSaid(name);
   const faults: DefinitionFault[] = [];
   const { source, plans } = compileSource(definition, '/', faultReporter(faults, 'source', name));
   if (faults.length > 0) throw invalidDefinitions(faults);
   const { decisionsTopic, outcomesTopic } = installation;
-  const { decodeValue } = source.contract;
   return {
     name,
     says,
     topic: options.topic ?? (says === 'decisions' ? decisionsTopic : outcomesTopic),
     json: jsonGiven(plans) as SaidSource['json'],
-    check: (json) => {
-      const decoded = decodeValue(json);
-      return decoded.ok ? null : decoded.reasons;
-    },
+    check: checkOf(source.contract),
   };
+}
+
+/**
+ * The same of a source that was compiled before: records of it come as JSON.
+ *
+ * @throws MillraceError `not-said`
+ */
+export function saidOfCompiled({ name, says, topic, contract }: CompiledSource): SaidSource {
+  if (says === undefined || topic === null) throw notSaid(name);
+  return { name, says, topic, json: (values) => values, check: checkOf(contract) };
+}
+
+function checkOf({ decodeValue }: Pick<CompiledSource['contract'], 'decodeValue'>): SaidSource['check'] {
+  return (json) => {
+    const decoded = decodeValue(json);
+    return decoded.ok ? null : decoded.reasons;
+  };
+}
+
+function notSaid(name: string): MillraceError {
+  return new MillraceError('not-said', `source "${name}" is none of decisions or outcomes`, {
+    remedy: 'Declare it by decisions(…) or outcomes(…); write records of other sources with a producer of your own.',
+  });
 }
 
 /** The key of a record: the decision's id, of an outcome without one its entity. */

@@ -352,6 +352,8 @@ export const ERROR_CODES = {
   },
   'Decisions and outcomes': {
     'decisions-not-configured': 'A client is to say decisions or outcomes, and was not told where to.',
+    'decisions-dropped':
+      'Decisions or outcomes were given by HTTP, and none of them could be taken: the buffer is full, or the server is closing.',
     'not-said': 'Records are to be written of a source that is none of decisions or outcomes.',
     'invalid-decision':
       'A decision or an outcome breaks its contract: it is dropped and counted, and answered by HTTP with its reasons.',

@@ -4,23 +4,25 @@ import { MillraceError } from '../../engine/errors/millrace-error.ts';
 export type Scope =
   | { readonly kind: 'log' | 'alerts' | 'admin' }
   /** Of a feature service or a view of that name; `*`: of all. */
-  | { readonly kind: 'read'; readonly name: string };
+  | { readonly kind: 'read'; readonly name: string }
+  /** To say records of decisions or outcomes of that name; `*`: of all. */
+  | { readonly kind: 'write'; readonly name: string };
 
 const NAME = /^[A-Za-z_]\w{0,62}$/;
 
 /**
- * A scope as it is written: `read:*`, `read:NAME` (a service or a view), `log`, `alerts`, `admin`. Throws MillraceError `invalid-scope`.
+ * A scope as it is written: `read:*`, `read:NAME` (a service or a view), `write:*`, `write:NAME` (decisions or outcomes), `log`, `alerts`, `admin`. Throws MillraceError `invalid-scope`.
  *
  * @example
  * readScope('read:delay_model'); // { kind: 'read', name: 'delay_model' }
  */
 export function readScope(text: string): Scope {
   if (text === 'log' || text === 'alerts' || text === 'admin') return { kind: text };
-  const name = text.startsWith('read:') ? text.slice('read:'.length) : '';
-  if (name === '*' || NAME.test(name)) return { kind: 'read', name };
+  const [kind, name = ''] = text.split(/:(.*)/s);
+  if ((kind === 'read' || kind === 'write') && (name === '*' || NAME.test(name))) return { kind, name };
   throw new MillraceError(
     'invalid-scope',
-    `"${text}" is no scope; expected read:*, read:NAME of a service or a view, log, alerts or admin`,
+    `"${text}" is no scope; expected read:*, read:NAME of a service or a view, write:*, write:NAME of decisions or outcomes, log, alerts or admin`,
     { remedy: 'Correct it.' },
   );
 }
@@ -50,4 +52,11 @@ export function mayReadService(scopes: readonly Scope[], service: string, servic
   );
   const blocks = services.get(service)?.blocks ?? [];
   return named || (blocks.length > 0 && blocks.every(({ view }) => mayReadView(scopes, view.name, services)));
+}
+
+/** Whether scopes let somebody say records of a source. */
+export function mayWrite(scopes: readonly Scope[], source: string): boolean {
+  return scopes.some(
+    (scope) => scope.kind === 'admin' || (scope.kind === 'write' && (scope.name === '*' || scope.name === source)),
+  );
 }

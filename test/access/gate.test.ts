@@ -5,7 +5,7 @@ import type { Caller } from '../../serving/access/caller.ts';
 import { createGate } from '../../serving/access/gate.ts';
 import { checkExposure } from '../../serving/access/open-access.ts';
 import { CallerBudget, RateBudget } from '../../serving/access/rate-budget.ts';
-import { mayReadService, mayReadView, readScope } from '../../serving/access/scope.ts';
+import { mayReadService, mayReadView, mayWrite, readScope } from '../../serving/access/scope.ts';
 import { hashOf, idOf, isTokenLike, tokenOf } from '../../serving/access/token-text.ts';
 import { jwtVerifier } from '../../serving/access/verify-jwt.ts';
 
@@ -26,7 +26,7 @@ const NONE = { entitiesPerS: Number.POSITIVE_INFINITY, bytesPerS: Number.POSITIV
 const services = new Map([['delay_model', { blocks: ['routes', 'carriers'].map((name) => ({ view: { name } })) }]]);
 
 describe('a scope', () => {
-  it.each(['', 'read', 'read:', 'read:a b', 'read:a-b', 'READ:*', 'admin ', 'write:*', 'read:*,log'])(
+  it.each(['', 'read', 'read:', 'read:a b', 'read:a-b', 'READ:*', 'admin ', 'write:', 'write', 'read:*,log'])(
     'is not %j',
     (text) => {
       expect(() => readScope(text)).toThrow(expect.objectContaining({ code: 'invalid-scope' }));
@@ -51,6 +51,21 @@ describe('a scope', () => {
     expect(may('read:routes', 'read:carriers')).toBe(true);
     expect(may('read:routes')).toBe(false);
     expect(mayReadService([readScope('read:routes')], 'unknown', services)).toBe(false);
+  });
+
+  it('lets records be said by the name of their source, or all, and lets nobody read who may only write', () => {
+    const may = (scope: string, source: string): boolean => mayWrite([readScope(scope)], source);
+    expect([may('write:offers', 'offers'), may('write:*', 'offers'), may('admin', 'offers')]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([may('write:offers', 'clicks'), may('read:*', 'offers'), may('log', 'offers')]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(mayReadView([readScope('write:*')], 'routes', services)).toBe(false);
   });
 });
 
