@@ -58,10 +58,11 @@ export async function joinEvents(
   const other: Side = side === 'decisions' ? 'outcomes' : 'decisions';
   // What an event is of its pair, and what is held of the other side.
   const [d, o] = side === 'decisions' ? [FRESH, HELD] : [HELD, FRESH];
+  // As differences: by the index of times all that is held within the horizon would be gone through for each event.
   const within =
     side === 'decisions'
-      ? sqlText`h.time_us BETWEEN f.time_us AND f.time_us + ${horizonUs}::bigint`
-      : sqlText`h.time_us BETWEEN f.time_us - ${horizonUs}::bigint AND f.time_us`;
+      ? sqlText`h.time_us - f.time_us BETWEEN 0 AND ${horizonUs}::bigint`
+      : sqlText`f.time_us - h.time_us BETWEEN 0 AND ${horizonUs}::bigint`;
   const column = <Value>(pick: (event: PairEvent) => Value): Value[] => events.map(pick);
   const { rows } = await runSql<JoinedRow>(
     client,
@@ -96,7 +97,7 @@ export async function joinEvents(
     ), held AS (
       INSERT INTO ${CATALOG}.pair_held (label_set, side, key, time_us, id_hash, id, record_key, broker_us, paired, value)
       SELECT ${labelSet}::text, ${side}::text, key, time_us, id_hash, id, record_key, broker_us,
-        EXISTS (SELECT FROM joined j WHERE j.place = fresh.place), value
+        place IN (SELECT j.place FROM joined j), value
       FROM fresh
       RETURNING octet_length(value) AS bytes
     ), marked AS (
@@ -107,7 +108,7 @@ export async function joinEvents(
     )
     SELECT (SELECT count(*) FROM held) AS held, (SELECT coalesce(sum(bytes), 0) FROM held)::bigint AS held_bytes,
       (SELECT count(*) FROM sent) AS pairs, (SELECT coalesce(sum(bytes), 0) FROM sent)::bigint AS bytes,
-      (SELECT array_agg(DISTINCT place) FROM joined WHERE octet_length(value) > ${MAX_PAIR_BYTES}::int) AS too_large,
+      (SELECT jsonb_agg(DISTINCT place) FROM joined WHERE octet_length(value) > ${MAX_PAIR_BYTES}::int) AS too_large,
       (SELECT count(*) FROM joined WHERE octet_length(value) > ${MAX_PAIR_BYTES}::int) AS too_large_pairs`,
   );
   const row = rows[0]!;
@@ -116,7 +117,7 @@ export async function joinEvents(
     heldBytes: row.held_bytes,
     pairs: row.pairs,
     bytes: row.bytes,
-    tooLarge: (row.too_large ?? []).map((place) => Number(place) - 1),
+    tooLarge: (row.too_large ?? []).map((place) => place - 1),
     tooLargePairs: row.too_large_pairs,
   };
 }
