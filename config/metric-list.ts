@@ -102,6 +102,36 @@ export const METRICS = {
     labels: ['model', 'code'],
     help: 'Files of models that were asked for and could not be given, by why.',
   },
+  millrace_rollout_revision: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Revision of the open rollout of a model: applications hold it too, and tell which in `rollout` of what they hold.',
+  },
+  millrace_rollout_stage: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Stage of the open rollout of a model, from 0.',
+  },
+  millrace_rollout_share: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'variant'],
+    help: 'Share of the units that a variant of the open rollout of a model has.',
+  },
+  millrace_rollout_lease_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'What is left of the lease of the open rollout of a model; not above 0: nobody watches it, and everybody has the variant against.',
+  },
+  millrace_rollout_fallbacks_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['model', 'reason'],
+    help: 'Units that the API gave the variant against although theirs may be another, by why.',
+  },
   millrace_database_up: {
     kind: 'gauge',
     from: 'serve',

@@ -19,6 +19,7 @@ export class ApiMetrics {
   readonly #readErrors = counterOf(this.#registry, 'millrace_read_errors_total');
   readonly #derivedErrors = counterOf(this.#registry, 'millrace_derived_errors_total');
   readonly #modelsLost = counterOf(this.#registry, 'millrace_model_files_refused_total');
+  readonly #fallbacks = counterOf(this.#registry, 'millrace_rollout_fallbacks_total');
   readonly #catalog = new CatalogGauges(this.#registry);
 
   /**
@@ -79,6 +80,11 @@ export class ApiMetrics {
   /** A model's file that was asked for and could not be given. */
   modelLost(model: string, code: string): void {
     this.#modelsLost.inc({ model, code });
+  }
+
+  /** A unit that was decided for by what is there although its variant may be another. */
+  rolloutFallback(model: string, reason: string): void {
+    this.#fallbacks.inc({ model, reason });
   }
 
   /** The text of a scrape; `views` is null where the database did not answer. */

@@ -2,6 +2,7 @@ import type { Gauge, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
 import type { ModelFigures } from '../engine/models/model-figures.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
+import type { Rollout } from '../engine/postgres/rollouts.ts';
 import { LOST_COMMIT, type StoredAudit } from '../engine/postgres/parity-audits.ts';
 import type { ArchiveProgress } from './archive-progress.ts';
 import { gaugeOf } from './registered-metrics.ts';
@@ -15,6 +16,8 @@ export interface ScrapedViews {
   readonly kept: readonly KeptSize[];
   readonly archives: readonly ArchiveProgress[];
   readonly models: readonly ModelFigures[];
+  /** The open ones. */
+  readonly rollouts: readonly Rollout[];
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -65,6 +68,12 @@ export class CatalogGauges {
         all.modelChanged.set({ model, alias }, changedFeatures);
       }
     }
+    for (const { model, revision, stage, variants, leaseLeftMs } of found?.rollouts ?? []) {
+      all.rolloutRevision.set({ model }, revision);
+      all.rolloutStage.set({ model }, stage);
+      all.rolloutLease.set({ model }, leaseLeftMs / 1000);
+      for (const { variant, share } of variants) all.rolloutShare.set({ model, variant }, share);
+    }
   }
 }
 
@@ -92,5 +101,9 @@ function gaugesOf(registry: Registry) {
     modelVersions: gaugeOf(registry, 'millrace_model_versions'),
     modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
     modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),
+    rolloutRevision: gaugeOf(registry, 'millrace_rollout_revision'),
+    rolloutStage: gaugeOf(registry, 'millrace_rollout_stage'),
+    rolloutShare: gaugeOf(registry, 'millrace_rollout_share'),
+    rolloutLease: gaugeOf(registry, 'millrace_rollout_lease_seconds'),
   };
 }

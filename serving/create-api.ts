@@ -12,6 +12,7 @@ import type { ServiceDerivedFailed } from '../engine/online/view-read.ts';
 import { auditEvents } from '../engine/postgres/audit-events.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
+import { openRollouts } from '../engine/postgres/rollouts.ts';
 import { unfitDatabase } from '../engine/postgres/fit-database.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
@@ -44,6 +45,7 @@ import { decisionRoutes, type DecisionRoutesDeps, saidPath } from './decision-ro
 import { errorResponse, invalidRequest } from './error-response.ts';
 import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
+import { rolloutPath, rolloutRoutes } from './rollout-routes.ts';
 import type { ServedService } from './served-service.ts';
 import { viewProgress } from './view-progress.ts';
 
@@ -254,7 +256,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const startMs = clock.monotonicMs();
     await next();
     // Only paths we know are labels: any other could be made up without end.
-    const path = modelPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
+    const path = modelPath(c.req.path) ?? rolloutPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
     const known = app.routes.some((route) => route.path === path && route.method !== 'ALL');
     metrics.request(known ? path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
@@ -348,6 +350,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   });
   app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
   app.route('/', decisionRoutes(deps.decisions ?? { sources: new Map(), log: undefined }));
+  app.route('/', rolloutRoutes({ pool, clock, services, onFallback: metrics.rolloutFallback.bind(metrics) }));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');
@@ -363,8 +366,16 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
       ifThere(keptSizes(pool)),
       archiveProgress(pool),
       ifThere(modelFigures(pool)),
+      ifThere(openRollouts(pool)),
     ]).then(
-      ([progress, audits, kept, archives, models]) => ({ progress, audits, kept, archives, models }),
+      ([progress, audits, kept, archives, models, rollouts]) => ({
+        progress,
+        audits,
+        kept,
+        archives,
+        models,
+        rollouts,
+      }),
       () => null,
     );
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });

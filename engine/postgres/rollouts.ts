@@ -59,6 +59,15 @@ export async function rolloutOf(on: Queryable, model: string): Promise<Rollout |
   return rows[0] ?? null;
 }
 
+/** The open rollouts of all models, by name. */
+export async function openRollouts(on: Queryable): Promise<Rollout[]> {
+  const { rows } = await runSql<Rollout>(
+    on,
+    sqlText`SELECT ${COLUMNS} FROM ${CATALOG}.rollout WHERE phase = 'open' ORDER BY model`,
+  );
+  return rows;
+}
+
 /** A rollout, open or not; null where there is none. */
 export async function rolloutById(on: Queryable, id: string): Promise<Rollout | null> {
   const { rows } = await runSql<Rollout>(on, sqlText`SELECT ${COLUMNS} FROM ${CATALOG}.rollout WHERE id = ${id}`);

@@ -86,7 +86,8 @@ export class HeldVersions<Value> {
 
   /** Waits for the loads that are under way. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(({ loading }) => loading));
+    const loads = [...this.#entries.values()].flatMap(({ loading }) => (loading === null ? [] : [loading]));
+    await Promise.all(loads);
   }
 
   /** Holds nothing any more, and loads nothing. */

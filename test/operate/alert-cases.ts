@@ -328,4 +328,21 @@ export const ALERT_CASES: readonly AlertCase[] = [
     at: '15m',
     labels: { model: 'm', code: 'model-lost' },
   },
+  {
+    alert: 'MillraceRolloutUnwatched',
+    fires: [['millrace_rollout_lease_seconds{model="m"}', '60-60x60']],
+    quiet: [['millrace_rollout_lease_seconds{model="m"}', '120x60']],
+    at: '5m',
+    labels: { model: 'm' },
+  },
+  {
+    alert: 'MillraceRolloutFallbacks',
+    fires: [['millrace_rollout_fallbacks_total{model="m",reason="not-held"}', '0x10 1x50']],
+    quiet: [
+      ['millrace_rollout_fallbacks_total{model="m",reason="not-held"}', '3x60'],
+      ['millrace_rollout_fallbacks_total{model="m",reason="lease-lapsed"}', '0+1x60'],
+    ],
+    at: '15m',
+    labels: { model: 'm', reason: 'not-held' },
+  },
 ];

@@ -11,7 +11,7 @@ export interface OracleState {
 export function oracleVariant({ mode, salt, revision, variants }: OracleState, unit: string): string {
   const text = mode === 'bandit' ? `${salt}\0${revision}\0${unit}` : `${salt}\0${unit}`;
   const digest = createHash('sha256').update(text, 'utf8').digest('hex');
-  const bits = [...digest].map((digit) => Number.parseInt(digit, 16).toString(2).padStart(4, '0')).join('');
+  const bits = Array.from(digest, (digit) => Number.parseInt(digit, 16).toString(2).padStart(4, '0')).join('');
   const place = Number(BigInt(`0b${bits.slice(0, 53)}`)) / 2 ** 53;
   let bound = 0;
   for (const { variant, share } of variants) {
