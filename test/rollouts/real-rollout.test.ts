@@ -121,7 +121,7 @@ describe('a rollout on evidence', () => {
       breach: { rule: { kind: 'errors', segment: 'origin=LAS' }, stage: 0 },
     });
     expect(status.because).toMatch(
-      /^guardrail errors on origin=LAS: worse by 1, at least 0\.\d+, of \d+ units; borne is 0.05; candidate since 20/,
+      /^guardrail errors on origin=LAS: worse by 1, at least \d\S*, of \d+ units; borne is 0.05; candidate since 20/,
     );
     expect(await rolloutById(world.pool, rollout.id)).toMatchObject({
       phase: 'returned',
