@@ -282,7 +282,7 @@ export const ERROR_CODES = {
     'compare-needs-times': 'The modes can be compared over times only, and the labels name requests.',
     'serving-log-missing': 'The labels name requests, and there is no serving log to find them in.',
     'request-ambiguous': 'A label names a request by which several reads could be meant.',
-    'unknown-label-set': 'No label set of that name is defined where the work runs.',
+    'unknown-label-set': 'A label set is asked for that the definitions do not have.',
     'bad-label-times': 'The times of decisions that a training set is made of are none, or have nothing between them.',
     'no-mature-labels': 'No decision of the time asked for has a label yet.',
     'labels-need-topics': 'Decisions are to be read, and there is no connection to Kafka.',
@@ -337,10 +337,8 @@ export const ERROR_CODES = {
     'unknown-rollout': 'There is no rollout of that id, or no open one of that model.',
   },
   'Evaluation: what models are worth by their decisions': {
-    'unknown-label-set': 'A label set is named that the definitions do not have, or none is where there are several.',
     'nothing-decided': 'In the days that are asked about nothing was decided.',
     'model-never-decided': 'The version of a model that is asked about decided nothing in these days.',
-    'no-mature-labels': 'Decisions are there, and what came of none of them is final.',
     'no-scores': 'Decisions have labels, and none has a score.',
     'label-not-scored': 'Labels are texts, which no score can be held to.',
     'unknown-segment': 'A segment names no field of the context of decisions.',
@@ -359,7 +357,6 @@ export const ERROR_CODES = {
       'A decision or an outcome breaks its contract: it is dropped and counted, and answered by HTTP with its reasons.',
   },
   'Pairs of decisions and outcomes, and what is derived onto topics': {
-    'unknown-label-set': 'A label set is asked for that the definitions do not have.',
     'pairs-changed': 'What decides the pairs of a label set has changed since they were first made.',
     'pairs-held-full':
       'So many records of a label set are held for what they may pair with that no more are read; they go as the other side is read.',
