@@ -15,6 +15,7 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { pino } from 'pino';
+import type { ModelOutlet } from './activities/activity-deps.ts';
 import { createActivities } from './activities/create-activities.ts';
 import { BundleGauges } from './activities/bundle-gauges.ts';
 import { MemoryGauges } from './activities/memory-gauges.ts';
@@ -37,7 +38,9 @@ import { renewSqlSurfaces } from './engine/online/publish-version.ts';
 import { appendEvent } from './engine/postgres/audit-events.ts';
 import { ensureMigrated } from './engine/postgres/migrate.ts';
 import { createPool } from './engine/postgres/pool.ts';
+import type { LogWriter } from './engine/topic/log-writer.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
+import { ensureModelTopic } from './config/model-topic.ts';
 import { checkReachable } from './config/reachability.ts';
 import { memoryFigures, streamSlots } from './config/worker-memory.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
@@ -48,17 +51,24 @@ import { ServiceChecks } from './operate/service-checks.ts';
 import { WorkerHealth } from './operate/worker-health.ts';
 import { WorkerListener } from './operate/worker-listener.ts';
 import { bounded } from './workflows/bounded.ts';
-import { batchQueueOf, streamQueueOf, taskQueueOf } from './workflows/task-queues.ts';
+import { batchQueueOf, streamQueueOf, taskQueueOf, trainQueueOf } from './workflows/task-queues.ts';
 
 /** Backfills and exports at once in this process; they share its memory, or one waits for it. */
 const BATCHES_AT_ONCE = 2;
+/** Commands at once beside this process; each has what its own limits leave it. */
+const TRAININGS_AT_ONCE = 2;
 const SHOW_MEMORY_EVERY_MS = 5_000;
 
 /** How old an answer to `/readyz` may be. */
 const CHECKS_KEPT_MS = 5_000;
 const CHECK_WITHIN_MS = 4_000;
 
-const QUEUE_OF = { workflow: (queue: string) => queue, batch: batchQueueOf, stream: streamQueueOf } as const;
+const QUEUE_OF = {
+  workflow: (queue: string) => queue,
+  batch: batchQueueOf,
+  stream: streamQueueOf,
+  train: trainQueueOf,
+} as const;
 type Role = keyof typeof QUEUE_OF;
 
 function rolesOf(variables: NodeJS.ProcessEnv): Role[] {
@@ -128,6 +138,13 @@ function bridgeLogs(log: pino.Logger, metricsAddress: string | null, { name }: I
   });
 }
 
+/** Null where there is no Kafka to publish over. */
+function modelOutlet({ kafka, installation }: Environment, writer: LogWriter | null): ModelOutlet | null {
+  if (kafka === null || writer === null) return null;
+  const { modelsTopic: topic } = installation;
+  return { writer, topic, ensureTopic: () => ensureModelTopic(kafka, topic) };
+}
+
 /** The package brings the workflows as one file; the clone bundles them as it starts. */
 function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
   const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
@@ -190,7 +207,8 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     spillDir,
     roots: env.roots,
     memory,
-    models: writer === null ? null : { writer, topic: env.installation.modelsTopic },
+    models: modelOutlet(env, writer),
+    commands: { roots: env.trainingDirs, passed: env.trainingVariables },
     identity,
   };
   const activities = createActivities(deps);
@@ -207,6 +225,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     },
     batch: { maxConcurrentActivityTaskExecutions: BATCHES_AT_ONCE },
     stream: { maxConcurrentActivityTaskExecutions: streams },
+    train: { maxConcurrentActivityTaskExecutions: TRAININGS_AT_ONCE },
   };
   const workers = await Promise.all(
     roles.map((role) =>

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { CommandRules } from '../engine/commands/run-training.ts';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
 import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
 import type { ServiceCode } from '../engine/define/derived-code.ts';
@@ -11,10 +12,12 @@ import type { MemoryBudget } from '../engine/memory/memory-budget.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import type { LogWriter } from '../engine/topic/log-writer.ts';
 
-/** Where models are told of. */
+/** Where models are published, and told of. */
 export interface ModelOutlet {
   readonly writer: LogWriter;
   readonly topic: string;
+  /** Makes the topic where it is not there. Throws MillraceError `model-topic-unfit`, `topics-not-created`. */
+  ensureTopic(): Promise<void>;
 }
 
 /** What the worker gives its activities. */
@@ -43,8 +46,10 @@ export interface ActivityDeps {
   readonly roots: readonly string[] | null;
   /** What all activities of this process share. */
   readonly memory: MemoryBudget;
-  /** What tells of models; left out or null where the worker has no Kafka. */
+  /** What publishes models and tells of them; left out or null where the worker has no Kafka. */
   readonly models?: ModelOutlet | null | undefined;
+  /** Which commands this worker runs. Default: none. */
+  readonly commands?: CommandRules | undefined;
   /** Who we are, for people: host and process. */
   readonly identity: string;
 }

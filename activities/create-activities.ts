@@ -2,6 +2,12 @@ import { asActivity } from './activity-error.ts';
 import type { ActivityDeps } from './activity-deps.ts';
 import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
+import { checkTraining } from './check-training.ts';
+import { endTraining } from './end-training.ts';
+import { exportForTraining } from './export-for-training.ts';
+import { judgeTraining } from './judge-training.ts';
+import { publishTrained } from './publish-trained.ts';
+import { runTrainingCommand } from './run-training-command.ts';
 import { diffVersions } from './diff-versions.ts';
 import { discardUnfinished } from './discard-unfinished.ts';
 import { dropVersion } from './drop-version.ts';
@@ -60,6 +66,12 @@ export interface Activities {
   readonly judgeModelRollout: Activity<typeof judgeModelRollout>;
   readonly moveModelRollout: Activity<typeof moveModelRollout>;
   readonly endModelRollout: Activity<typeof endModelRollout>;
+  readonly checkTraining: Activity<typeof checkTraining>;
+  readonly exportForTraining: Activity<typeof exportForTraining>;
+  readonly runTrainingCommand: Activity<typeof runTrainingCommand>;
+  readonly judgeTraining: Activity<typeof judgeTraining>;
+  readonly publishTrained: Activity<typeof publishTrained>;
+  readonly endTraining: Activity<typeof endTraining>;
 }
 
 /**
@@ -97,5 +109,11 @@ export function createActivities(deps: ActivityDeps): Activities {
     judgeModelRollout: asActivity('by-error', (input) => judgeModelRollout(deps, input)),
     moveModelRollout: asActivity('by-error', (input) => moveModelRollout(deps, input)),
     endModelRollout: asActivity('by-error', (input) => endModelRollout(deps, input)),
+    checkTraining: asActivity('by-error', (input) => checkTraining(deps, input)),
+    exportForTraining: asActivity('by-error', (input) => exportForTraining(deps, input)),
+    runTrainingCommand: asActivity('by-error', (input) => runTrainingCommand(deps, input)),
+    judgeTraining: asActivity('by-error', (input) => judgeTraining(deps, input)),
+    publishTrained: asActivity('by-error', (input) => publishTrained(deps, input)),
+    endTraining: asActivity('always', (input) => endTraining(deps, input)),
   };
 }

@@ -1,5 +1,6 @@
-import { type Admin, Kafka, type KafkaJSAggregateError, logLevel } from 'kafkajs';
+import type { KafkaJSAggregateError } from 'kafkajs';
 import type { KafkaSettings } from '../config/environment.ts';
+import { createTopicCommand, withAdmin } from '../config/kafka-admin.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
 /**
@@ -55,36 +56,7 @@ function notCreated(error: unknown, { brokers }: KafkaSettings, partitions: numb
   });
 }
 
-/**
- * The command that makes a topic, for who may.
- *
- * @param brokers `host:port`, with commas between
- */
-export function createTopicCommand(brokers: string, topic: string, partitions: number): string {
-  return `kafka-topics.sh --bootstrap-server ${brokers} --create --if-not-exists --topic ${topic} --partitions ${partitions}`;
-}
-
 /** The topics there are. */
 export async function existingTopics(kafka: KafkaSettings): Promise<Set<string>> {
   return await withAdmin(kafka, async (admin) => new Set(await admin.listTopics()));
-}
-
-/** Runs `work` with an admin client of the cluster. */
-export async function withAdmin<T>(
-  { brokers, ssl, sasl }: KafkaSettings,
-  work: (admin: Admin) => Promise<T>,
-): Promise<T> {
-  const admin = new Kafka({
-    clientId: 'millrace-topics',
-    brokers: [...brokers],
-    ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl }),
-    logLevel: logLevel.NOTHING,
-  }).admin();
-  await admin.connect();
-  try {
-    return await work(admin);
-  } finally {
-    await admin.disconnect();
-  }
 }

@@ -59,6 +59,10 @@ export interface Environment {
   readonly spillDir: string;
   /** The folders that workflows may be told to read and write in, absolute; null: all. */
   readonly roots: readonly string[] | null;
+  /** The folders that trainings may run commands in, absolute; none: they may run none. */
+  readonly trainingDirs: readonly string[];
+  /** Names of variables that those commands get beside PATH and the like. */
+  readonly trainingVariables: readonly string[];
   /** The keys that bundles must be signed with, by id; null: no signature is asked for. */
   readonly bundleKeys: BundleKeys;
   /** The file of the private key that bundles are signed with here; null: they are not. */
@@ -117,6 +121,13 @@ function wholeOf(unit: string) {
 const MB = 2 ** 20;
 
 const MEMORY = `a whole number of MB, at least ${LEAST_MEMORY_MB}`;
+const folders = z
+  .string()
+  .transform((value) => value.split(delimiter).map((root) => root.trim()))
+  .refine((roots) => roots.every((root) => isAbsolute(root)), {
+    error: `absolute folders, with "${delimiter}" between`,
+  });
+
 const variablesSchema = z.object({
   MILLRACE_INSTALLATION: z
     .string()
@@ -152,10 +163,13 @@ const variablesSchema = z.object({
   MILLRACE_SPILL_DIR: z.string().optional(),
   MILLRACE_BROKER_CLOCK: z.string().optional(),
   MILLRACE_ROOTS: z
+  MILLRACE_ROOTS: folders.optional(),
+  MILLRACE_TRAINING_DIR: folders.optional(),
+  MILLRACE_TRAINING_ENV: z
     .string()
-    .transform((value) => value.split(delimiter).map((root) => root.trim()))
-    .refine((roots) => roots.every((root) => isAbsolute(root)), {
-      error: `absolute folders, with "${delimiter}" between`,
+    .transform((value) => value.split(',').map((name) => name.trim()))
+    .refine((names) => names.every((name) => /^[A-Za-z_]\w{0,99}$/.test(name)), {
+      error: 'names of variables, with commas between',
     })
     .optional(),
   MILLRACE_SENSITIVE_KEY: z.string().min(16, { error: 'a secret of at least 16 characters' }).optional(),
@@ -245,6 +259,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     spillDir: installation.folder(resolve(values.MILLRACE_SPILL_DIR ?? join(dataDir, 'spill'))),
     brokerClockFile: values.MILLRACE_BROKER_CLOCK === undefined ? null : resolve(values.MILLRACE_BROKER_CLOCK),
     roots: values.MILLRACE_ROOTS ?? null,
+    trainingDirs: values.MILLRACE_TRAINING_DIR ?? [],
+    trainingVariables: values.MILLRACE_TRAINING_ENV ?? [],
     bundleKeys: values.MILLRACE_BUNDLE_KEYS ?? null,
     bundleSignKey: values.MILLRACE_BUNDLE_SIGN_KEY ?? null,
     sensitiveKey: values.MILLRACE_SENSITIVE_KEY ?? null,

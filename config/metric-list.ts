@@ -258,6 +258,18 @@ export const METRICS = {
     labels: ['source', 'phase'],
     help: 'The same of the archives.',
   },
+  millrace_trainings_total: {
+    kind: 'counter',
+    from: 'worker',
+    labels: ['model', 'outcome', 'code'],
+    help: 'Trainings that ended, by what they came to, and of those that failed by the code of the error.',
+  },
+  millrace_training_step_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model', 'step'],
+    help: 'How long the steps of the last training took that this worker saw the end of.',
+  },
   millrace_service_reachable: {
     kind: 'gauge',
     from: 'worker',

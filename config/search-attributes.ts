@@ -19,6 +19,8 @@ const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   ArchivePhase: KEYWORD,
   RolloutModel: KEYWORD,
   RolloutPhase: KEYWORD,
+  TrainingModel: KEYWORD,
+  TrainingPhase: KEYWORD,
 };
 
 /** What a Temporal answers whose operator service is closed to this user, or not offered at all. */

@@ -1,7 +1,7 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
 import { WAITED_BY_WORKFLOW } from './waits-mark.ts';
-import { batchQueueOf, streamQueueOf } from './task-queues.ts';
+import { batchQueueOf, streamQueueOf, trainQueueOf } from './task-queues.ts';
 
 /** What passes, the workflow waits for by itself (`waits.ts`), and says so. */
 const nonRetryableErrorTypes = [WAITED_BY_WORKFLOW];
@@ -67,6 +67,19 @@ export function batchOptions(summary: string): ActivityOptions {
  */
 export function resumableOptions(summary: string): ActivityOptions {
   return { ...batchOptions(summary), retry: BATCH_RETRY };
+}
+
+/** A command's own limit is told by its name: this one is for what stands around it. */
+const AROUND_A_COMMAND_MS = 3_600_000;
+
+/** The options of a command that runs `timeoutMs` at most: as a batch activity, on workers that run commands. A worker that dies has it begun anew. */
+export function trainOptions(timeoutMs: number, summary: string): ActivityOptions {
+  return {
+    ...BATCH,
+    taskQueue: trainQueueOf(workflowInfo().taskQueue),
+    startToCloseTimeout: timeoutMs + AROUND_A_COMMAND_MS,
+    summary,
+  };
 }
 
 /**

@@ -5,3 +5,4 @@ export { exportTrainingSet } from './export-training-set/workflow.ts';
 export { featureLifecycle } from './feature-lifecycle/workflow.ts';
 export { joinPairs } from './join-pairs/workflow.ts';
 export { modelRollout } from './model-rollout/workflow.ts';
+export { trainModel } from './train-model/workflow.ts';

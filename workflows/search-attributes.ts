@@ -10,6 +10,8 @@ export const ARCHIVE_SOURCE = defineSearchAttributeKey('ArchiveSource', 'KEYWORD
 export const ARCHIVE_PHASE = defineSearchAttributeKey('ArchivePhase', 'KEYWORD');
 export const ROLLOUT_MODEL = defineSearchAttributeKey('RolloutModel', 'KEYWORD');
 export const ROLLOUT_PHASE = defineSearchAttributeKey('RolloutPhase', 'KEYWORD');
+export const TRAINING_MODEL = defineSearchAttributeKey('TrainingModel', 'KEYWORD');
+export const TRAINING_PHASE = defineSearchAttributeKey('TrainingPhase', 'KEYWORD');
 
 /** The value of `FeatureParity`; null where nothing was compared yet. */
 export function parityAttribute(parity: Pick<ParityReport, 'verdict'> | null): 'PARITY_OK' | 'PARITY_BROKEN' | null {

@@ -14,6 +14,11 @@ export function batchQueueOf(taskQueue: string): string {
   return `${taskQueue}-batch`;
 }
 
+/** Where commands that train models run: on workers that may run them, one at a time each. */
+export function trainQueueOf(taskQueue: string): string {
+  return `${taskQueue}-train`;
+}
+
 /** Where stream slices run: each holds a slot for as long as its view streams. */
 export function streamQueueOf(taskQueue: string): string {
   return `${taskQueue}-stream`;

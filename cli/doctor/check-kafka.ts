@@ -1,6 +1,6 @@
 import kafkajs, { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../../config/environment.ts';
-import { createTopicCommand } from '../create-topics.ts';
+import { createTopicCommand } from '../../config/kafka-admin.ts';
 import { failed, fine, type Finding, findingsOf, warned } from './finding.ts';
 
 const AREA = 'kafka';

@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import type { Environment } from '../../config/environment.ts';
+import { ensureModelTopic } from '../../config/model-topic.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import type { LogWriter } from '../../engine/topic/log-writer.ts';
 import { knownServices, neededServices } from '../services.ts';
-import { ensureModelTopic } from './model-topic.ts';
 
 /** Where a command finds models. */
 export interface OpenPlaces {

@@ -1,6 +1,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
+import { stripVTControlCharacters } from 'node:util';
 
 /** So many lines are at hand for messages. */
 const LINES_KEPT = 40;
@@ -87,7 +88,6 @@ function shownLine(line: string): string {
       .replace(/\r+$/, '')
       .split('\r')
       .findLast((part) => part !== '') ?? '';
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is taken out
-  const plain = last.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+  const plain = stripVTControlCharacters(last).replace(/(?!\t)\p{Cc}/gu, '');
   return plain.length <= LINE_MOST ? plain : `${plain.slice(0, LINE_MOST - 1)}…`;
 }

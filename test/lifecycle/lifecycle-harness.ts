@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/create-activities.ts';
-import { batchQueueOf, streamQueueOf } from '../../workflows/task-queues.ts';
+import { batchQueueOf, streamQueueOf, trainQueueOf } from '../../workflows/task-queues.ts';
 import { type LifecycleStatus, type Phase, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
 import type { StackAddresses } from '../global-setup.ts';
 
@@ -66,6 +66,7 @@ export class LifecycleHarness {
       }),
       Worker.create({ ...common, taskQueue: batchQueueOf(this.taskQueue) }),
       Worker.create({ ...common, taskQueue: streamQueueOf(this.taskQueue) }),
+      Worker.create({ ...common, taskQueue: trainQueueOf(this.taskQueue) }),
     ]);
     this.#running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
   }

@@ -13,6 +13,7 @@ import type {
   ViewPlan,
 } from '../../workflows/feature-lifecycle/contract.ts';
 import { ScriptedRollout } from './scripted-rollout.ts';
+import type { TrainJudgement } from '../../workflows/train-model/contract.ts';
 import type { DiffSummary } from '../../workflows/feature-lifecycle/version-diff.ts';
 
 /** What the scripted activities were asked, in order. */
@@ -46,6 +47,10 @@ export class ScriptedActivities {
   proof: AuditSummary | null = null;
   readonly rollout = new ScriptedRollout();
   archivePlan: ArchivePlan = { source: 'clicks', topic: 'clicks', generation: 0 };
+  /** What a command that trains does first. */
+  training: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  /** What a trained model is held to be. */
+  judgement: TrainJudgement = { metrics: { logLoss: 0.4 }, isMet: null, why: 'nothing is asked of it' };
   /** What an archive's slice answers; null: it runs until it is stopped. */
   archived: (input: ArchiveSliceInput) => ArchiveSliceSummary | null = () => null;
   #version = 0;
@@ -191,6 +196,25 @@ export class ScriptedActivities {
       },
       fenceArchive: async (input) => called('fenceArchive', input),
       ...this.rollout.activities(called),
+      checkTraining: async (input) => called('checkTraining', input),
+      exportForTraining: async (input) => {
+        called('exportForTraining', input);
+        return { rows: 100, sizeBytes: 1_000, sha256: 'set', features: 2, split: null, immature: null };
+      },
+      runTrainingCommand: async (input) => {
+        called('runTrainingCommand', input);
+        await beating(this.training);
+        return { modelBytes: 10, hasMetrics: true, codeSha256: 'code', seconds: 1, lines: 1, tail: ['done'] };
+      },
+      judgeTraining: async (input) => {
+        called('judgeTraining', input);
+        return this.judgement;
+      },
+      publishTrained: async (input) => {
+        called('publishTrained', input);
+        return { version: 7, isNew: true, sha256: 'model', alias: input.alias, unannounced: null };
+      },
+      endTraining: async (input) => called('endTraining', input),
     };
   }
 }
@@ -231,6 +255,17 @@ async function untilStopped({ budgetMs }: { readonly budgetMs: number }): Promis
   });
   clearInterval(beating);
   return { ended, records: 1, lag: 0, watermarkUs: 2_000_000 };
+}
+
+/** Runs `work` with heartbeats, by which it hears of its cancellation. */
+async function beating(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const { cancellationSignal, heartbeat, cancelled } = Context.current();
+  const timer = setInterval(() => heartbeat({}), 50);
+  try {
+    await Promise.race([work(cancellationSignal), cancelled]);
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** A failure as the real activities give it. */
@@ -285,5 +320,11 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     moveModelRollout: async (input) => await of(modelOf(input.plan.rollout)).moveModelRollout(input),
     endModelRollout: async (input) => await of(modelOf(input.rollout)).endModelRollout(input),
     exportTrainingSet: async (input) => await of(input.service).exportTrainingSet(input),
+    checkTraining: async (input) => await of(input.model).checkTraining(input),
+    exportForTraining: async (input) => await of(input.model).exportForTraining(input),
+    runTrainingCommand: async (input) => await of(input.model).runTrainingCommand(input),
+    judgeTraining: async (input) => await of(input.model).judgeTraining(input),
+    publishTrained: async (input) => await of(input.model).publishTrained(input),
+    endTraining: async (input) => await of(input.model).endTraining(input),
   };
 }

@@ -1,6 +1,6 @@
-import type { KafkaSettings } from '../../config/environment.ts';
-import { MillraceError } from '../../engine/errors/millrace-error.ts';
-import { createTopicCommand, withAdmin } from '../create-topics.ts';
+import { MillraceError } from '../engine/errors/millrace-error.ts';
+import type { KafkaSettings } from './environment.ts';
+import { createTopicCommand, withAdmin } from './kafka-admin.ts';
 
 /** Models are found by their offsets: nothing of the topic may go by itself. */
 const SETTINGS: Readonly<Record<string, string>> = {
