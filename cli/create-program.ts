@@ -48,6 +48,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['dead-letters'], load: async () => (await import('./commands/dead-letters.ts')).addDeadLettersCommand },
   { names: ['model'], load: async () => (await import('./commands/model.ts')).addModelCommand },
   { names: ['evaluate'], load: async () => (await import('./commands/evaluate.ts')).addEvaluateCommand },
+  { names: ['train'], load: async () => (await import('./commands/train.ts')).addTrainCommand },
   { names: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
   { names: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemoCommand },
 ];

@@ -37,7 +37,7 @@ export interface TrainingRunOptions extends TrainingCommand {
   readonly model: string;
   /** What it is to be trained on. */
   readonly set: { readonly trainFile: string; readonly testFile: string | null; readonly manifest: string };
-  /** What the run says beside: as `MILLRACE_LABEL`. */
+  /** What the run says beside: as `MILLRACE_MODEL`. */
   readonly said?: Readonly<Record<string, string>> | undefined;
   /** Where what it left goes; `log` has its output while it runs. */
   readonly left: { readonly model: string; readonly metrics: string; readonly log: string };

@@ -326,6 +326,9 @@ export const ERROR_CODES = {
     'training-silent': 'The command that trains a model said nothing for too long, and was ended.',
     'training-too-long': 'The command that trains a model took longer than it may, and was ended.',
     'training-over-memory': 'The command that trains a model took more memory than it may, and was ended.',
+    'training-under-way': 'A model is to be trained, and a training of it goes on.',
+    'training-not-started': 'No training of a model is there to be asked or told.',
+    'training-file-unreadable': 'The JSON file of a training, or of its rollout, cannot be read.',
     'training-left-no-model': 'The command that trains a model ended well and wrote no model.',
   },
   Rollouts: {

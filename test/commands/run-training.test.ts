@@ -37,7 +37,7 @@ writeFileSync(env.MILLRACE_MODEL_OUT, JSON.stringify({ env, cwd: cwd() }));
 writeFileSync(env.MILLRACE_METRICS_OUT, '{"logLoss": 0.25}');
 writeFileSync('left-in-the-folder', 'x');
 console.log('epoch 1');`,
-      { environment: { SEED: '7' }, said: { MILLRACE_LABEL: 'late' } },
+      { environment: { SEED: '7' }, said: { OWN_LABEL: 'late' } },
     );
     const run = await runTraining({
       ...asked,
@@ -53,7 +53,7 @@ console.log('epoch 1');`,
     const { env, cwd } = JSON.parse(text) as { env: Record<string, string>; cwd: string };
     expect(env).toMatchObject({
       SEED: '7',
-      MILLRACE_LABEL: 'late',
+      OWN_LABEL: 'late',
       MILLRACE_TEST_PASSED: 'seven',
       MILLRACE_MODEL: 'late',
       MILLRACE_TRAINING_SET: asked.set.trainFile,
