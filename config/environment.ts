@@ -162,7 +162,6 @@ const variablesSchema = z.object({
   MILLRACE_ARCHIVE_DIR: z.string().optional(),
   MILLRACE_SPILL_DIR: z.string().optional(),
   MILLRACE_BROKER_CLOCK: z.string().optional(),
-  MILLRACE_ROOTS: z
   MILLRACE_ROOTS: folders.optional(),
   MILLRACE_TRAINING_DIR: folders.optional(),
   MILLRACE_TRAINING_ENV: z
