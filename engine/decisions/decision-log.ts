@@ -165,7 +165,7 @@ export class DecisionLog {
     const [id, time] =
       topic.source.says === 'decisions' ? ['decision_id', 'decided_at'] : ['outcome_id', 'occurred_at'];
     const now = new Date(atUs / 1000).toISOString();
-    const json = { ...record, [id!]: record[id!] ?? this.#newId(), [time!]: record[time!] ?? now };
+    const json = { ...record, [id]: record[id] ?? this.#newId(), [time]: record[time] ?? now };
     const tally = this.#tallies.of(assignedIn(json));
     try {
       this.#offer(topic, json, atUs, tally, onEnd);
@@ -173,7 +173,7 @@ export class DecisionLog {
       this.#dropInvalid(topic, tally, cause);
       throw cause;
     }
-    return json[id!] as string;
+    return json[id] as string;
   }
 
   get figures(): DecisionLogFigures {

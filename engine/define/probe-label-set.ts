@@ -36,7 +36,7 @@ export function probeLabelSet(
       probeFunction({ path, call: call as ProbedFunction['call'], read, under: null }, rows, traps, report, certain);
     probe('on.decision', options.on?.decision, labels.decisionKey, decisions.rows);
     probe('on.outcome', options.on?.outcome, labels.outcomeKey, outcomes.rows);
-    const value = options.value as unknown;
+    const value = options.value;
     if (typeof value !== 'function') return;
     const read: ProbedFunction['read'] = ({ decision, outcome }, reasons) =>
       labels.value(decision as Row, outcome as Row, reasons);

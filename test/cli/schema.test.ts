@@ -37,7 +37,7 @@ test('millrace schema tells producers in other languages what a decision is', as
     'more_alternatives',
     'context',
   ]);
-  const validator = z.fromJSONSchema(told as Parameters<typeof z.fromJSONSchema>[0]);
+  const validator = z.fromJSONSchema(told);
   const offer = {
     decision_id: 'd-1',
     decided_at: '2001-06-01T00:00:00Z',

@@ -34,7 +34,7 @@ const contract = compileContract(
 );
 const schema = jsonSchema(contract, { title: 'all' });
 /** zod reads JSON Schema itself: a validator that knows nothing of contracts. */
-const oracle = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+const oracle = z.fromJSONSchema(schema);
 
 const sound = {
   name: 'a.b',

@@ -24,7 +24,7 @@ function logOf(name: string, topic: string, dedupeHorizon: '5s' | '20s'): Compil
     dedupeHorizon,
     invalidLimit: { rate: 1, window: 1000 },
   });
-  const compiled = compileSource(declared as never, '/', (code, path, message) => {
+  const compiled = compileSource(declared, '/', (code, path, message) => {
     throw new Error(`${code} at ${path}: ${message}`);
   });
   return compiled.source;

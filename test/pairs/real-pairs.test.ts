@@ -56,7 +56,7 @@ beforeAll(async () => {
   };
   const deps: ActivityDeps = {
     definitions,
-    code: { viewOf: async () => await Promise.reject(new Error('no code is stored here')) } as never,
+    code: { viewOf: async () => await Promise.reject(new Error('no code is stored here')) },
     pool: database.pool,
     reader: kafka.reader,
     topicReader: kafka.reader,

@@ -72,9 +72,10 @@ export async function openFleet(stack: StackAddresses, world: ModelWorld, name: 
       spillDir,
       roots: null,
       memory: processMemory(),
-      models: { writer, topic: topics.models },
+      // It was made above.
+      models: { writer, topic: topics.models, ensureTopic: () => Promise.resolve() },
       identity: 'test',
-    } as ActivityDeps,
+    },
     async decide(rollout, policies, units, loses = () => false) {
       const decided: { key: Buffer; value: Buffer; timestampMs: number }[] = [];
       const heard: typeof decided = [];
