@@ -41,7 +41,7 @@ const pure = [
   'test/decisions/decision-log.test.ts',
   'test/labels/label-{law,scan}.test.ts',
   'test/oracle/**/*.test.ts',
-  'test/rollouts/choose-variant.test.ts',
+  'test/rollouts/{choose-variant,rollouts-page}.test.ts',
   'test/versions/*-{oracle,laws}.test.ts',
   'test/history/**/*.test.ts',
   'test/log/cut-time.test.ts',
