@@ -54,9 +54,12 @@ export function mayReadService(scopes: readonly Scope[], service: string, servic
   return named || (blocks.length > 0 && blocks.every(({ view }) => mayReadView(scopes, view.name, services)));
 }
 
-/** Whether scopes let somebody say records of a source. */
+/** Whether scopes let somebody say records of a source: by its name, or of all (`log` too). */
 export function mayWrite(scopes: readonly Scope[], source: string): boolean {
   return scopes.some(
-    (scope) => scope.kind === 'admin' || (scope.kind === 'write' && (scope.name === '*' || scope.name === source)),
+    (scope) =>
+      scope.kind === 'admin' ||
+      scope.kind === 'log' ||
+      (scope.kind === 'write' && (scope.name === '*' || scope.name === source)),
   );
 }
