@@ -112,7 +112,7 @@ export function decisionRoutes({ sources, log }: DecisionRoutesDeps): OpenAPIHon
     if (log === undefined) throw notConfigured();
     admitted.spend(records.length, bytes);
     const taken = records.map((record) => take(log, source, record));
-    const results = await Promise.all(taken.map(({ now, end }) => (isAwaited ? end : now)));
+    const results = isAwaited ? await Promise.all(taken.map(({ end }) => end)) : taken.map(({ now }) => now);
     if (results.every(({ reasons }) => reasons !== undefined)) throw allInvalid(name, results);
     if (!isAwaited && results.every(({ dropped, reasons }) => dropped !== undefined || reasons !== undefined))
       throw noneTaken(name);

@@ -163,7 +163,9 @@ export class DecisionLog {
     const topic = this.#topics.get(source) ?? this.#open(source, saidOfCompiled(source));
     const atUs = this.#options.clock.nowUs();
     const [id, time] =
-      topic.source.says === 'decisions' ? ['decision_id', 'decided_at'] : ['outcome_id', 'occurred_at'];
+      topic.source.says === 'decisions'
+        ? (['decision_id', 'decided_at'] as const)
+        : (['outcome_id', 'occurred_at'] as const);
     const now = new Date(atUs / 1000).toISOString();
     const json = { ...record, [id]: record[id] ?? this.#newId(), [time]: record[time] ?? now };
     const tally = this.#tallies.of(assignedIn(json));

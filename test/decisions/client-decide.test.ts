@@ -110,7 +110,11 @@ test('a decision carries what was served, to the letter of the serving log, and 
     reads.map((read) => JSON.stringify(Object.entries(read).toSorted())).toSorted();
   const readsOf = (decision: string): object[] => {
     const row = said.rows.find((each) => each['decision_id'] === decision) as Row;
-    return (row['reads'] as Row[]).map(({ tags: _, ...read }) => read);
+    return (row['reads'] as Row[]).map((read) => {
+      const { tags, ...rest } = read;
+      expect(tags).toMatch(/^\{/);
+      return rest;
+    });
   };
   expect(byBlock(readsOf(id))).toEqual(byBlock([...logged('many'), ...logged('some')]));
   expect(logged('whole')).toHaveLength(3);

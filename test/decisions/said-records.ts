@@ -26,7 +26,7 @@ export async function saidRecords(
   const scan = new TopicScan({ source, topic, cut, reader, onInvalid: (record) => invalid.push(record) }, null);
   const rows: Row[] = [];
   try {
-    for await (const _ of scan.batches(({ row }) => rows.push(structuredClone(row) as Row)));
+    for await (const _ of scan.batches(({ row }) => rows.push(structuredClone<Row>(row))));
   } finally {
     scan.release();
   }

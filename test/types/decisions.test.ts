@@ -1,4 +1,4 @@
-import { decisions, entity, featureView, type Micros, outcomes } from 'millrace';
+import { decisions, entity, type FeatureClient, featureView, type Micros, outcomes } from 'millrace';
 import { expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 
@@ -54,4 +54,27 @@ test('an outcome has its value, and what it is about where it may name no decisi
     },
     features: (f) => ({ delay_avg: f.avg('value') }),
   });
+});
+
+test('a client takes the context, the value and the entity that were declared, and no others', () => {
+  const say = (client: FeatureClient, at: Micros): void => {
+    const id = client.decide(offers, { action: 'a', context: { shop: 'north', seen_at: at, total: 5n } });
+    expectTypeOf(id).toEqualTypeOf<string>();
+    client.decide(offers, { action: 'a', context: { shop: 'north', seen_at: new Date(0) } });
+    // @ts-expect-error the shop is missing
+    client.decide(offers, { action: 'a', context: { seen_at: at } });
+    // @ts-expect-error an int64 is a bigint
+    client.decide(offers, { action: 'a', context: { shop: 'north', seen_at: at, total: 5 } });
+    // @ts-expect-error no action
+    client.decide(offers, { context: { shop: 'north', seen_at: at } });
+    // @ts-expect-error outcomes are no decisions
+    client.decide(clicks, { action: 'a', context: {} });
+    client.outcome(clicks, { decision: id, name: 'click', value: true });
+    // @ts-expect-error a click is true or false
+    client.outcome(clicks, { decision: id, name: 'click', value: 1 });
+    client.outcome(departures, { entity: { flight: 'A1' }, name: 'delay', value: null });
+    // @ts-expect-error no such entity
+    client.outcome(departures, { entity: { plane: 'A1' }, name: 'delay', value: 3 });
+  };
+  expectTypeOf(say).returns.toBeVoid();
 });
