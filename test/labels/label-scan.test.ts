@@ -144,7 +144,7 @@ test('a record that breaks its contract is counted and told, and outcomes of not
     [
       { partition: 0, arrivedUs: 0, json: 'no JSON' },
       heard({ id: '1', decision: 'unknown', atUs: 0, value: 1 }),
-      heard({ id: '2', decision: null, atUs: 0, value: 1 }),
+      heard({ id: '2', decision: null, flight: 'f', atUs: 0, value: 1 }),
       heard({ id: '3', decision: 'a', atUs: 0, value: null }),
     ],
   );

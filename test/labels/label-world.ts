@@ -16,8 +16,15 @@ import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
 export const T0_US = 1_767_225_600_000_000;
 export const MATURE_US = 10_000;
 
-export const choices = decisions('choices', { context: z.object({ flight: z.string().nullable() }) });
-export const clicks = outcomes('clicks', { value: z.number().nullable(), entity: z.object({ flight: z.string() }) });
+export const choices = decisions('choices', {
+  context: z.object({ flight: z.string().nullable() }),
+  topic: 'millrace.decisions',
+});
+export const clicks = outcomes('clicks', {
+  value: z.number().nullable(),
+  entity: z.object({ flight: z.string() }),
+  topic: 'millrace.outcomes',
+});
 
 export const spillDir = mkdtempSync(join(tmpdir(), 'millrace-labels-'));
 afterAll(() => rmSync(spillDir, { recursive: true, force: true }));
