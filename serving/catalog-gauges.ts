@@ -1,5 +1,7 @@
 import type { Gauge, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
+import type { allPairs } from '../engine/pairs/pairs-status.ts';
+import type { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelFigures } from '../engine/models/model-figures.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
 import type { Rollout } from '../engine/postgres/rollouts.ts';
@@ -18,6 +20,8 @@ export interface ScrapedViews {
   readonly models: readonly ModelFigures[];
   /** The open ones. */
   readonly rollouts: readonly Rollout[];
+  readonly outbox: Awaited<ReturnType<typeof outboxTopics>>;
+  readonly pairs: Awaited<ReturnType<typeof allPairs>>;
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -61,6 +65,21 @@ export class CatalogGauges {
       all.archiveLost.set({ source }, lost);
       all.archiveAge.set({ source }, secondsSince(updatedAtUs));
     }
+    for (const { topic, rows, sent, oldestAgeS } of found?.outbox ?? []) {
+      all.outbox.set({ topic }, rows);
+      all.outboxSent.set({ topic }, sent);
+      all.outboxOldest.set({ topic }, oldestAgeS ?? 0);
+    }
+    for (const { labelSet: label_set, figures } of found?.pairs ?? []) {
+      all.pairs.set({ label_set }, figures.pairs);
+      all.pairsTooLarge.set({ label_set }, figures.tooLarge);
+      for (const side of ['decisions', 'outcomes'] as const) {
+        all.pairsLag.set({ label_set, side }, figures.lag[side]);
+        all.pairsHeld.set({ label_set, side }, figures.held[side]);
+        all.pairsUnpaired.set({ label_set, side }, figures.unpaired[side]);
+        all.pairsLate.set({ label_set, side }, figures.late[side]);
+      }
+    }
     for (const { model, versions, aliases } of found?.models ?? []) {
       all.modelVersions.set({ model }, versions);
       for (const { alias, publishedAtUs, changedFeatures } of aliases) {
@@ -98,6 +117,15 @@ function gaugesOf(registry: Registry) {
     archiveHoles: gaugeOf(registry, 'millrace_archive_holes'),
     archiveLost: gaugeOf(registry, 'millrace_archive_lost_offsets'),
     archiveAge: gaugeOf(registry, 'millrace_archive_age_seconds'),
+    outbox: gaugeOf(registry, 'millrace_outbox_records'),
+    outboxSent: gaugeOf(registry, 'millrace_outbox_sent_records'),
+    outboxOldest: gaugeOf(registry, 'millrace_outbox_oldest_seconds'),
+    pairs: gaugeOf(registry, 'millrace_pairs_made'),
+    pairsTooLarge: gaugeOf(registry, 'millrace_pairs_too_large'),
+    pairsLag: gaugeOf(registry, 'millrace_pairs_lag_records'),
+    pairsHeld: gaugeOf(registry, 'millrace_pairs_held_records'),
+    pairsUnpaired: gaugeOf(registry, 'millrace_pairs_unpaired_records'),
+    pairsLate: gaugeOf(registry, 'millrace_pairs_late_records'),
     modelVersions: gaugeOf(registry, 'millrace_model_versions'),
     modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
     modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),

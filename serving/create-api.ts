@@ -6,6 +6,8 @@ import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { modelFigures } from '../engine/models/model-figures.ts';
+import { allPairs } from '../engine/pairs/pairs-status.ts';
+import { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelPlaces } from '../engine/models/fetch-model.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ServiceDerivedFailed } from '../engine/online/view-read.ts';
@@ -367,14 +369,18 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
       archiveProgress(pool),
       ifThere(modelFigures(pool)),
       ifThere(openRollouts(pool)),
+      ifThere(outboxTopics(pool)),
+      ifThere(allPairs(pool)),
     ]).then(
-      ([progress, audits, kept, archives, models, rollouts]) => ({
+      ([progress, audits, kept, archives, models, rollouts, outbox, pairs]) => ({
         progress,
         audits,
         kept,
         archives,
         models,
         rollouts,
+        outbox,
+        pairs,
       }),
       () => null,
     );

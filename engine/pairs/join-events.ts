@@ -36,6 +36,8 @@ interface JoinedRow {
  * Joins events of one side to what is held of the other, holds them, and writes their pairs to the outbox: one statement, so that no pair comes through
  * this process. Within a transaction that has locked the label set's join, so that of two sides the later one sees the earlier one's events.
  *
+ * What is held is looked for event by event (OFFSET 0): of a table that was empty a moment ago the planner knows nothing, and would go through all of it.
+ *
  * A pair's id stands for both ids and both times: an id that a log has anew, long after, makes pairs of its own. Both records are in it as they lay on their
  * topics, letter by letter.
  */
@@ -58,7 +60,6 @@ export async function joinEvents(
   const other: Side = side === 'decisions' ? 'outcomes' : 'decisions';
   // What an event is of its pair, and what is held of the other side.
   const [d, o] = side === 'decisions' ? [FRESH, HELD] : [HELD, FRESH];
-  // As differences: by the index of times all that is held within the horizon would be gone through for each event.
   const within =
     side === 'decisions'
       ? sqlText`h.time_us - f.time_us BETWEEN 0 AND ${horizonUs}::bigint`
@@ -73,18 +74,21 @@ export async function joinEvents(
         WITH ORDINALITY AS g(key, time_us, id_hash, id, record_key, broker_us, value, place)
     ), fresh AS MATERIALIZED (
       SELECT DISTINCT ON (g.key, g.time_us, g.id_hash) g.* FROM given g
-      WHERE NOT EXISTS (
-        SELECT FROM ${CATALOG}.pair_held h
-        WHERE h.label_set = ${labelSet} AND h.side = ${side} AND h.key = g.key AND h.time_us = g.time_us AND h.id_hash = g.id_hash)
+      LEFT JOIN LATERAL (
+        SELECT true AS is_held FROM ${CATALOG}.pair_held
+        WHERE label_set = ${labelSet} AND side = ${side} AND key = g.key AND time_us = g.time_us AND id_hash = g.id_hash OFFSET 0) AS known ON true
+      WHERE known.is_held IS NULL
       ORDER BY g.key, g.time_us, g.id_hash, g.place
     ), joined AS MATERIALIZED (
-      SELECT f.place, h.key AS held_key, h.time_us AS held_us, h.id_hash AS held_hash, ${d}.record_key, o_time.us AS time_us, made.id,
+      SELECT f.place, h.place AS held_place, h.time_us AS held_us, h.id_hash AS held_hash, ${d}.record_key, o_time.us AS time_us, made.id,
         coalesce(greatest(f.broker_us, h.broker_us), o_time.us) AS broker_us,
         convert_to('{"pair_id":"' || made.id || '","paired_at":"' ||
           to_char((timestamptz 'epoch' + o_time.us * interval '1 microsecond') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ||
           '","decision":', 'UTF8') || ${d}.value || convert_to(',"outcome":', 'UTF8') || ${o}.value || convert_to('}', 'UTF8') AS value
       FROM fresh f
-      JOIN ${CATALOG}.pair_held h ON h.label_set = ${labelSet} AND h.side = ${other} AND h.key = f.key AND ${within}
+      JOIN LATERAL (
+        SELECT ctid AS place, * FROM ${CATALOG}.pair_held
+        WHERE label_set = ${labelSet} AND side = ${other} AND key = f.key OFFSET 0) AS h ON ${within}
       CROSS JOIN LATERAL (SELECT ${o}.time_us AS us) AS o_time
       CROSS JOIN LATERAL (
         SELECT left(encode(sha256(convert_to(
@@ -101,10 +105,8 @@ export async function joinEvents(
       FROM fresh
       RETURNING octet_length(value) AS bytes
     ), marked AS (
-      UPDATE ${CATALOG}.pair_held h SET paired = true
-      FROM (SELECT DISTINCT held_key, held_us, held_hash FROM joined) AS j
-      WHERE h.label_set = ${labelSet} AND h.side = ${other} AND h.key = j.held_key AND h.time_us = j.held_us AND h.id_hash = j.held_hash
-        AND NOT h.paired
+      UPDATE ${CATALOG}.pair_held SET paired = true
+      WHERE ctid = ANY(ARRAY(SELECT DISTINCT held_place FROM joined)) AND NOT paired
     )
     SELECT (SELECT count(*) FROM held) AS held, (SELECT coalesce(sum(bytes), 0) FROM held)::bigint AS held_bytes,
       (SELECT count(*) FROM sent) AS pairs, (SELECT coalesce(sum(bytes), 0) FROM sent)::bigint AS bytes,

@@ -94,3 +94,24 @@ export async function pairsStatus(
     },
   };
 }
+
+/** The label sets that were ever joined, with the topic of their pairs. */
+async function joinedLabelSets(
+  on: Queryable,
+): Promise<readonly { readonly labelSet: string; readonly topic: string }[]> {
+  const { rows } = await runSql<{ label_set: string; topic: string }>(
+    on,
+    sqlText`SELECT label_set, topic FROM ${CATALOG}.pair_join ORDER BY label_set`,
+  );
+  return rows.map(({ label_set, topic }) => ({ labelSet: label_set, topic }));
+}
+
+/** How the pairs of every label set stand. */
+export async function allPairs(
+  on: Queryable,
+): Promise<{ readonly labelSet: string; readonly figures: PairsFigures }[]> {
+  const found: { readonly labelSet: string; readonly figures: PairsFigures }[] = [];
+  for (const { labelSet, topic } of await joinedLabelSets(on))
+    found.push({ labelSet, figures: (await pairsStatus(on, labelSet, topic)).figures });
+  return found;
+}

@@ -40,12 +40,11 @@ export async function sweepHeld(options: {
         SELECT min(watermark_us) - ${latenessUs(rule, side)}::bigint - ${reachUs}::bigint AS us FROM ${CATALOG}.pair_offset
         WHERE label_set = ${rule.name} AND side = ${side} HAVING bool_and(watermark_us IS NOT NULL)
       ), due AS (
-        SELECT key, time_us, id_hash FROM ${CATALOG}.pair_held
-        WHERE label_set = ${rule.name} AND side = ${other} AND time_us < (SELECT us FROM floor)
+        SELECT ctid AS place, time_us FROM ${CATALOG}.pair_held
+        WHERE label_set || '/' || side = ${`${rule.name}/${other}`} AND time_us < (SELECT us FROM floor)
         ORDER BY time_us LIMIT ${options.rows}
       ), gone AS (
-        DELETE FROM ${CATALOG}.pair_held h USING due
-        WHERE h.label_set = ${rule.name} AND h.side = ${other} AND h.key = due.key AND h.time_us = due.time_us AND h.id_hash = due.id_hash
+        DELETE FROM ${CATALOG}.pair_held WHERE ctid = ANY(ARRAY(SELECT place FROM due))
         RETURNING paired, octet_length(value) AS bytes
       )
       SELECT paired, count(*) AS rows, sum(bytes)::bigint AS bytes FROM gone GROUP BY paired`,

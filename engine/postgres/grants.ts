@@ -14,7 +14,7 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   model_version: { worker: KEEPS, server: 'SELECT' },
   model_alias: { worker: KEEPS, server: 'SELECT' },
   // Records on their way, and somebody's.
-  outbox: { worker: KEEPS },
+  outbox: { worker: KEEPS, server: 'SELECT (topic, seq, written_at)' },
   outbox_topic: { worker: KEEPS, server: 'SELECT' },
   pair_join: { worker: KEEPS, server: 'SELECT' },
   pair_offset: { worker: KEEPS, server: 'SELECT' },

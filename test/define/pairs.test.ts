@@ -1,7 +1,11 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { decisions, labelSet, outcomes, pairs, source } from '../../index.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { adsOf } from '../pairs/ads.ts';
 
@@ -57,5 +61,20 @@ describe('pairs of a label set', () => {
   it('do not fail where the label set is none: the plan tells of it', () => {
     const clicks = outcomes('clicks', { value: z.boolean() });
     expect(() => pairs(labelSet('broken', { outcomes: clicks } as never))).not.toThrow();
+  });
+
+  it('are what docs/pairs.md shows', async () => {
+    const page = await readFile(new URL('../../docs/pairs.md', import.meta.url), 'utf8');
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(page)!;
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-pairs-'));
+    try {
+      await writeFile(join(folder, 'ads.ts'), code!);
+      const definitions = await loadDefinitions(folder);
+      expect([...definitions.views.keys()]).toEqual(['ad_shows', 'ad_clicks']);
+      expect(definitions.views.get('ad_clicks')!.source.topic).toBe('millrace.pairs.clicked');
+      expect(definitions.labelSets.get('clicked')).toMatchObject({ isByDecision: true, horizonUs: 3_600_000_000 });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -311,6 +311,22 @@ export const ALERT_CASES: readonly AlertCase[] = [
     value: '200350',
   },
   {
+    alert: 'MillraceOutboxStuck',
+    fires: [['millrace_outbox_oldest_seconds{topic="millrace.pairs.late"}', '600x20']],
+    quiet: [['millrace_outbox_oldest_seconds{topic="millrace.pairs.late"}', '600x3 0x20']],
+    at: '10m',
+    labels: { topic: 'millrace.pairs.late' },
+    value: '10m 0s',
+  },
+  {
+    alert: 'MillracePairsLagging',
+    fires: [['millrace_pairs_lag_records{label_set="late", side="outcomes"}', '200000+100x70']],
+    quiet: [['millrace_pairs_lag_records{label_set="late", side="outcomes"}', '200000-100x70']],
+    at: '1h',
+    labels: { label_set: 'late', side: 'outcomes' },
+    value: '206000',
+  },
+  {
     alert: 'MillraceModelStranded',
     fires: [['millrace_model_changed_features{model="m",alias="champion"}', '2x60']],
     quiet: [
