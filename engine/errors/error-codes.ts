@@ -365,7 +365,6 @@ export const ERROR_CODES = {
       'So many records of a label set are held for what they may pair with that no more are read; they go as the other side is read.',
     'outbox-full':
       'So much waits to be sent to a topic that nothing more is derived onto it; it goes on as it is sent.',
-    'pair-too-large': 'A decision and an outcome are too large together to be one record; the pair is a dead letter.',
   },
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',

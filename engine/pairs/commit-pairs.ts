@@ -146,7 +146,7 @@ export function heldColumn(side: Side, of: 'rows' | 'bytes'): SqlText {
 function tooLarge({ events }: SideBatch, made: Joined, labelSet: string): readonly SideBatch['deadLetters'][number][] {
   return made.tooLarge.map((place) => {
     const { partition, offset, value, brokerUs } = events[place]!;
-    const reason = `pair-too-large: a pair of label set "${labelSet}" with this record: expected at most ${MAX_PAIR_BYTES} bytes`;
+    const reason = `a pair of label set "${labelSet}" with this record is too large: expected at most ${MAX_PAIR_BYTES} bytes`;
     return { partition, offset, payload: value, reasons: [reason], brokerTimestampUs: brokerUs };
   });
 }

@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import type { LogCounts } from '../admission/log-counts.ts';
 import type { CompiledSource, Row } from '../define/compiled-view.ts';
 import type { MemoryBudget } from '../memory/memory-budget.ts';
 import {
@@ -120,5 +119,3 @@ export function pairsOwner(labelSet: string): string {
 
 /** Of the two that rows are kept for, there is one version. */
 export const PAIRS_VERSION = 1;
-
-export type PairCounts = LogCounts;

@@ -70,7 +70,7 @@ describe('pairs of a label set', () => {
     try {
       await writeFile(join(folder, 'ads.ts'), code!);
       const definitions = await loadDefinitions(folder);
-      expect([...definitions.views.keys()]).toEqual(['ad_shows', 'ad_clicks']);
+      expect([...definitions.views.keys()].toSorted()).toEqual(['ad_clicks', 'ad_shows']);
       expect(definitions.views.get('ad_clicks')!.source.topic).toBe('millrace.pairs.clicked');
       expect(definitions.labelSets.get('clicked')).toMatchObject({ isByDecision: true, horizonUs: 3_600_000_000 });
     } finally {

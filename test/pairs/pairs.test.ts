@@ -124,7 +124,9 @@ describe('the pairs of a label set', () => {
     expect(texts(world)).toEqual(['e p']);
     expect(await figures(world)).toMatchObject({ pairs: 1, tooLarge: 1 });
     const [letter] = await deadLetters(pool, `pairs:${world.rule.name}`, 1);
-    expect(letter!.reasons[0]).toMatch(/^pair-too-large: /);
+    expect(letter!.reasons[0]).toMatch(
+      /^a pair of label set ".*" with this record is too large: expected at most 900000 bytes/,
+    );
   });
 
   it('keep so many dead letters, the newest', async () => {
