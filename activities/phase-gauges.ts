@@ -1,17 +1,28 @@
 import type { Client } from '@temporalio/client';
-import type { MetricMeter } from '@temporalio/common';
+import type { MetricGauge, MetricMeter } from '@temporalio/common';
 import type pg from 'pg';
 import { installationOfQueue } from '../engine/installation/installation-names.ts';
+import { rollouts } from '../engine/postgres/rollouts.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { liveIdentities } from '../engine/postgres/view-versions.ts';
 import type { ArchivePhase } from '../workflows/archive-source/contract.ts';
 import type { Phase } from '../workflows/feature-lifecycle/contract.ts';
-import { ARCHIVE_PHASE, ARCHIVE_SOURCE, FEATURE_PHASE } from '../workflows/search-attributes.ts';
+import type { RolloutPhase } from '../workflows/model-rollout/contract.ts';
+import {
+  ARCHIVE_PHASE,
+  ARCHIVE_SOURCE,
+  FEATURE_PHASE,
+  ROLLOUT_MODEL,
+  ROLLOUT_PHASE,
+} from '../workflows/search-attributes.ts';
 import { gaugeOn, OneOfGauge } from './worker-metrics.ts';
 
 /** Started, and has not said yet. */
 const FIRST_OF_VIEW: Phase = 'validating';
 const FIRST_OF_ARCHIVE: ArchivePhase = 'starting';
+const FIRST_OF_ROLLOUT: RolloutPhase = 'starting';
+/** Of which phases are told. */
+const TYPES = ['featureLifecycle', 'archiveSource', 'modelRollout'] as const;
 const NO_LIFECYCLE = 'no-lifecycle';
 
 export interface PhaseGaugesOptions {
@@ -21,18 +32,23 @@ export interface PhaseGaugesOptions {
 }
 
 /**
- * The phases of all lifecycles and archives, as metrics of this worker: one question of Temporal's list a look, whoever runs them. A gauge set
+ * The phases of all lifecycles, archives and rollouts, as metrics of this worker: one question of Temporal's list a look, whoever runs them. A gauge set
  * by the workflow itself would stay behind in the worker it has left.
  */
 export class PhaseGauges {
   readonly #options: PhaseGaugesOptions;
   readonly #views: OneOfGauge;
   readonly #archives: OneOfGauge;
+  readonly #rollouts: OneOfGauge;
+  readonly #leases: MetricGauge;
+  #leased = new Set<string>();
 
   constructor(options: PhaseGaugesOptions) {
     this.#options = options;
     this.#views = new OneOfGauge(gaugeOn(options.meter, 'millrace_view_phase'));
     this.#archives = new OneOfGauge(gaugeOn(options.meter, 'millrace_archive_phase'));
+    this.#rollouts = new OneOfGauge(gaugeOn(options.meter, 'millrace_rollout_phase'));
+    this.#leases = gaugeOn(options.meter, 'millrace_rollout_lease_seconds', 'float');
   }
 
   /** One look at the list, shown. */
@@ -40,21 +56,34 @@ export class PhaseGauges {
     const { client, pool } = this.#options;
     const names = installationOf(pool);
     const views = new Map<string, string>();
+    const rolling: { readonly model: string; readonly phase: string }[] = [];
     const archives: { readonly source: string; readonly phase: string }[] = [];
     for await (const run of client.workflow.list({
-      query: "(WorkflowType = 'featureLifecycle' OR WorkflowType = 'archiveSource') AND ExecutionStatus = 'Running'",
+      query: `(${TYPES.map((type) => `WorkflowType = '${type}'`).join(' OR ')}) AND ExecutionStatus = 'Running'`,
     })) {
       // Other installations may share the namespace.
       if (installationOfQueue(run.taskQueue).name !== names.name) continue;
       const { typedSearchAttributes: attributes } = run;
       const view = names.viewOfLifecycle(run.workflowId);
       const source = attributes.get(ARCHIVE_SOURCE)?.slice(names.searchValue('').length);
+      const model = attributes.get(ROLLOUT_MODEL)?.slice(names.searchValue('').length);
       if (view !== null) views.set(view, attributes.get(FEATURE_PHASE) ?? FIRST_OF_VIEW);
       else if (source !== undefined)
         archives.push({ source, phase: attributes.get(ARCHIVE_PHASE) ?? FIRST_OF_ARCHIVE });
+      else if (model !== undefined) rolling.push({ model, phase: attributes.get(ROLLOUT_PHASE) ?? FIRST_OF_ROLLOUT });
     }
     for (const { view } of await liveIdentities(pool)) if (!views.has(view)) views.set(view, NO_LIFECYCLE);
     this.#views.show([...views].map(([view, phase]) => ({ view, phase })));
     this.#archives.show(archives);
+    this.#rollouts.show(rolling);
+    await this.#showLeases();
+  }
+
+  async #showLeases(): Promise<void> {
+    const open = (await rollouts(this.#options.pool)).filter(({ phase }) => phase === 'open');
+    for (const model of this.#leased.keys())
+      if (open.every((one) => one.model !== model)) this.#leases.set(0, { model });
+    this.#leased = new Set(open.map(({ model }) => model));
+    for (const { model, leaseLeftMs } of open) this.#leases.set(leaseLeftMs / 1000, { model });
   }
 }

@@ -49,6 +49,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['model'], load: async () => (await import('./commands/model.ts')).addModelCommand },
   { names: ['evaluate'], load: async () => (await import('./commands/evaluate.ts')).addEvaluateCommand },
   { names: ['train'], load: async () => (await import('./commands/train.ts')).addTrainCommand },
+  { names: ['rollout'], load: async () => (await import('./commands/rollout.ts')).addRolloutCommand },
   { names: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
   { names: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemoCommand },
 ];

@@ -324,6 +324,24 @@ export const METRICS = {
     labels: ['model', 'step'],
     help: 'How long the steps of the last training took that this worker saw the end of.',
   },
+  millrace_rollout_phase: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model', 'phase'],
+    help: 'The same of the rollouts of models.',
+  },
+  millrace_rollout_lease_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'For how long an open rollout goes on without being watched; at 0 and below its applications decide by what was there before. 0 where none is open.',
+  },
+  millrace_rollouts_ended_total: {
+    kind: 'counter',
+    from: 'worker',
+    labels: ['model', 'how', 'by'],
+    help: 'Rollouts that ended, `promoted` or `returned`; `by`: `evidence`, `guardrail` or `person`.',
+  },
   millrace_service_reachable: {
     kind: 'gauge',
     from: 'worker',

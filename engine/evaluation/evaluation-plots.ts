@@ -9,7 +9,7 @@ const GREY = '#9ca3af';
 const SIZE = 260;
 
 /** A value with its interval, under a name. */
-interface Ranged {
+export interface Ranged {
   readonly name: string;
   readonly value: number;
   readonly low: number;
@@ -119,7 +119,8 @@ function framed(width: number, height: number | { readonly step: number }) {
   return { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white', padding: 4, width, height };
 }
 
-async function rangePlot(rows: readonly Ranged[], title: string, mark: number | null): Promise<string> {
+/** Values with their intervals, one below the other, as SVG; `mark`: a line that they are held to. Throws MillraceError `package-missing`. */
+export async function rangePlot(rows: readonly Ranged[], title: string, mark: number | null): Promise<string> {
   const y = {
     field: 'name',
     type: 'nominal' as const,

@@ -84,7 +84,7 @@ export class UnitMeans {
 
   #thin(): void {
     this.#level++;
-    for (const unit of [...this.#units.values()]) {
+    for (const unit of this.#units.values()) {
       if (this.#isSampled(unit.key)) continue;
       for (let measure = 0; measure < this.#measures; measure++) this.#leave(unit, measure);
       this.#units.delete(unit.key);

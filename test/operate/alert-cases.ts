@@ -338,6 +338,27 @@ export const ALERT_CASES: readonly AlertCase[] = [
     value: '2',
   },
   {
+    alert: 'MillraceRolloutReturned',
+    fires: [['millrace_rollouts_ended_total{model="m",how="returned",by="guardrail"}', '0x10 1x50']],
+    quiet: [['millrace_rollouts_ended_total{model="m",how="returned",by="person"}', '0x10 1x50']],
+    at: '15m',
+    labels: { model: 'm' },
+  },
+  {
+    alert: 'MillraceRolloutStuck',
+    fires: [['millrace_rollout_phase{model="m", phase="blocked"}', '1x30']],
+    quiet: [['millrace_rollout_phase{model="m", phase="approval"}', '1x30']],
+    at: '16m',
+    labels: { model: 'm', phase: 'blocked' },
+  },
+  {
+    alert: 'MillraceRolloutUnwatched',
+    fires: [['millrace_rollout_lease_seconds{model="m"}', '300-60x30']],
+    quiet: [['millrace_rollout_lease_seconds{model="m"}', '0x30']],
+    at: '10m',
+    labels: { model: 'm' },
+  },
+  {
     alert: 'MillraceModelFilesRefused',
     fires: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '0x10 1x50']],
     quiet: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '3x60']],

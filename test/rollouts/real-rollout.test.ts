@@ -1,12 +1,16 @@
 /** Whole rollouts over a real Kafka, Postgres and Temporal: synthetic services that go by the row, and nothing else. */
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createActivities } from '../../activities/create-activities.ts';
+import type { RolloutReport } from '../../engine/evaluation/rollout-report.ts';
 import { modelAliases } from '../../engine/postgres/model-versions.ts';
 import { rolloutBreach, rolloutEvidence, rolloutLook } from '../../engine/postgres/rollout-evidence.ts';
 import { type Rollout, rolloutById, rolloutOf, rolloutRevisions } from '../../engine/postgres/rollouts.ts';
 import { returnRolloutUpdate, type RolloutStatus, rolloutStatusQuery } from '../../workflows/model-rollout/contract.ts';
+import { runCli } from '../cli/run-cli.ts';
 import { eventually, LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { MemoryLog } from '../models/memory-log.ts';
 import { type ModelWorld, openModelWorld } from '../models/model-world.ts';
@@ -63,10 +67,9 @@ async function decideOn(
   { model, handle }: { readonly model: string; readonly handle: WorkflowHandle },
   policies: Readonly<Record<string, Policy>>,
 ): Promise<RolloutStatus> {
-  let isOver = false;
-  const ended = handle.result().finally(() => (isOver = true)) as Promise<RolloutStatus>;
+  const ended = handle.result() as Promise<RolloutStatus>;
   await opened(model);
-  while (!isOver) {
+  for (;;) {
     const rollout = await rolloutOf(world.pool, model);
     if (rollout === null) break;
     await fleet.decide(rollout, policies, 300);
@@ -78,6 +81,33 @@ async function decideOn(
     ]);
   }
   return await ended;
+}
+
+/** What commands say of the rollout that was promoted. */
+async function isReported(model: string): Promise<void> {
+  const html = join(world.folder, 'rollout.html');
+  const variables = { DATABASE_URL: world.database.url, TEMPORAL_ADDRESS: inject('stack').temporalAddress };
+  const namespaced = { ...variables, TEMPORAL_NAMESPACE: inject('stack').temporalNamespace };
+  const run = async (...args: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await runCli(['rollout', ...args], namespaced);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    return stdout;
+  };
+  const report = JSON.parse(await run('report', model, '--html', html, '--json')) as RolloutReport;
+  expect(report).toMatchObject({
+    rollout: { model, phase: 'promoted' },
+    judgement: { isBetter: true },
+    breach: null,
+    course: [{ stage: 0, shadow: true }, { stage: 1 }, { phase: 'promoted', actor: 'evidence' }],
+  });
+  const page = await readFile(html, 'utf8');
+  expect(page).toContain(`<h1>rollout of ${model}</h1>`);
+  expect(page).toContain('<h2>stages</h2>');
+  expect(page).toContain('<svg');
+  expect(await run('list', model)).toContain('promoted');
+  const shown = await run('show', model);
+  expect(shown).toContain(`rollout of ${model}: promoted, stage 2 of 2: `);
+  expect(shown).toContain('all stages together');
 }
 
 describe('a rollout on evidence', () => {
@@ -106,6 +136,7 @@ describe('a rollout on evidence', () => {
     ]);
     expect((await rolloutEvidence(world.pool, status.rollout!)).length).toBeGreaterThan(5);
     expect(await rolloutLook(world.pool, status.rollout!)).toMatchObject({ judgement: { isBetter: true } });
+    await isReported(started.model);
   });
 
   it('returns a broken candidate by a guardrail before any label is looked at', { timeout: TIMEOUT_MS }, async () => {

@@ -199,7 +199,7 @@ describe('a rollout decides', () => {
     const of = { mode: 'bandit', stages: [{ share: 0.5, minUnits: 5000 }], every: '10m' };
     const chances = judged({ bestChances: [0.8, 0.2], banditShare: 0.8 });
     const at = (sinceMs: number) =>
-      decideRollout(after([{ ...opened, atMs: T - sinceMs }, chances], of), T);
+      decideRollout(after([{ type: 'opened', plan: PLAN, atMs: T - sinceMs }, chances], of), T);
     expect(at(600_000)).toMatchObject({ do: 'move', stage: 0, share: 0.8, actor: 'bandit' });
     expect(at(599_000)).toMatchObject({ do: 'stay', as: 'collecting' });
   });
