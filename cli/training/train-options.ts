@@ -51,7 +51,9 @@ export function withTrainOptions(command: Command): Command {
       .option('--from <time>', 'an ISO time or a date, or counted from the start: now, -90d')
       .option('--to <time>', 'the same of the end, which is not in it'),
   )
-    .addOption(new Option('--mode <mode>', 'as of export: event-time, or as-served').choices(EXPORT_MODES))
+    .addOption(
+      new Option('--mode <mode>', 'as of export: event-time, as-served or, of labels, decided').choices(EXPORT_MODES),
+    )
     .option('--sample <share>', 'the rows of this share of the entities, as 0.1', shareOf)
     .option(
       '--split <share>',

@@ -24,7 +24,15 @@ export interface TrainMinimum {
 
 /** The rows of the training set: of a label set, of a file of labels, or of entities at times. As `exportTrainingSet` takes them. */
 export interface TrainRows {
+  /** Decisions by this label set, of [from, to): each with what came of it, where that is final. */
   readonly labels?: string | undefined;
+  /** Of labels: when they are asked for; default the latest time for which they can be told. */
+  readonly asOf?: string | undefined;
+  /** Of labels: decisions of this model alone, of this variant alone. */
+  readonly decidedBy?: string | undefined;
+  readonly variant?: string | undefined;
+  /** Of labels: decisions that were not acted on are rows, too. */
+  readonly shadows?: boolean | undefined;
   readonly spine?: string | undefined;
   readonly entities?: string | undefined;
   readonly entitiesOf?: string | undefined;

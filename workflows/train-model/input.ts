@@ -4,6 +4,7 @@ import {
   invalid,
   isRecord,
   objectOf,
+  optionalFlagOf,
   optionalShareOf,
   optionalTextOf,
   optionalWholeOf,
@@ -20,12 +21,17 @@ import {
   type TrainMinimum,
   type TrainRows,
 } from './contract.ts';
+import { EXPORT_MODES } from '../export-training-set/contract.ts';
 import { directionOf } from './minimum.ts';
 import { durationMsOf, timeOf } from './times.ts';
 
 const OF = ['labels', 'spine', 'entities', 'entitiesOf'] as const;
 const ROWS: readonly (keyof TrainRows)[] = [
   ...OF,
+  'asOf',
+  'decidedBy',
+  'variant',
+  'shadows',
   'every',
   'from',
   'to',
@@ -140,23 +146,42 @@ function rowsOf(given: Given, startMs: number): TrainRows {
   if (isGrid && !has('every')) throw invalid(`"${kind}" needs "every": from one step to the next, as "1d"`);
   for (const name of ['every', 'maxRows'])
     if (!isGrid && has(name)) throw invalid(`"${name}" belongs to "entities" or "entitiesOf"`);
+  checkLabels(given, has, kind === 'labels');
   for (const name of ['timeColumn', 'timeZone', 'timeAt', 'requestColumn', 'missing', 'mode', 'onError', 'every'])
     optionalTextOf(given, name);
   optionalWholeOf(given, 'maxRows', 1);
   for (const name of ['sample', 'split']) optionalShareOf(given, name);
-  choiceOf(given, 'mode', ['event-time', 'as-served']);
+  choiceOf(given, 'mode', EXPORT_MODES);
   choiceOf(given, 'timeAt', ['start', 'end']);
   choiceOf(given, 'missing', ['error', 'null']);
   choiceOf(given, 'onError', ['fail', 'null']);
   const rows = Object.fromEntries(
     ROWS.filter(has).map((name) => {
       const value = given[name];
-      const isTime = (name === 'from' || name === 'to') && typeof value === 'string';
+      const isTime = (name === 'from' || name === 'to' || name === 'asOf') && typeof value === 'string';
       return [name, isTime ? timeOf(name, value, startMs) : value];
     }),
   );
   for (const name of [...OF, 'from', 'to']) optionalTextOf(rows, name);
   return rows;
+}
+
+/** What belongs to labels, and what does not. */
+const OF_LABELS = ['asOf', 'decidedBy', 'variant', 'shadows'] as const;
+const NOT_OF_LABELS = ['requestColumn', 'timeColumn', 'timeZone', 'timeAt'] as const;
+
+function checkLabels(given: Given, has: (name: string) => boolean, isLabelled: boolean): void {
+  for (const name of ['asOf', 'decidedBy', 'variant']) optionalTextOf(given, name);
+  optionalFlagOf(given, 'shadows');
+  for (const name of isLabelled ? NOT_OF_LABELS : OF_LABELS)
+    if (has(name))
+      throw invalid(
+        isLabelled
+          ? `"${name}" does not belong to "labels": rows are decisions`
+          : `"${name}" belongs to "labels": other rows are no decisions`,
+      );
+  if (!isLabelled && given['mode'] === 'decided')
+    throw invalid('"mode": "decided" belongs to "labels": other rows are no decisions');
 }
 
 function commandOf(given: Given): TrainInput['command'] {
