@@ -16,6 +16,7 @@ import { AppliedTeller } from './tell-applied.ts';
 import { LifecycleTeller, lifecyclesOver } from './tell-lifecycles.ts';
 import { tendCatalog } from './tend-catalog.ts';
 import { tendModels } from './tend-models.ts';
+import { TrainingGauges } from './training-gauges.ts';
 import { gaugeOn } from './worker-metrics.ts';
 
 /** How often it is looked for what lifecycles are to be told. */
@@ -139,7 +140,7 @@ function differing({ pool, views, keys, log }: WorkerLooksOptions): WorkerLook {
 }
 
 function showings(
-  { roles, client, pool, log }: WorkerLooksOptions,
+  { roles, client, installation, pool, log }: WorkerLooksOptions,
   { meter, checks }: NonNullable<WorkerLooksOptions['shown']>,
 ): WorkerLook[] {
   const reachable = gaugeOn(meter, 'millrace_service_reachable');
@@ -157,5 +158,11 @@ function showings(
     everyMs: LOOK_EVERY_MS,
     onError: (error) => log.warn({ err: error }, 'the phases of the lifecycles could not be looked at'),
   });
-  return [services, shown];
+  const trainings = new TrainingGauges({ client, installation, meter });
+  const trained = new Repeated({
+    run: () => trainings.look(),
+    everyMs: TEND_EVERY_MS,
+    onError: (error) => log.warn({ err: error }, 'the trainings of models could not be looked at'),
+  });
+  return [services, shown, trained];
 }

@@ -312,6 +312,24 @@ export const METRICS = {
     labels: ['source', 'phase'],
     help: 'The same of the archives.',
   },
+  millrace_training_failures: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'How many of the newest trainings of a model failed, one after the other.',
+  },
+  millrace_training_age_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'Since the newest training of a model ended that published one.',
+  },
+  millrace_training_interval_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'From one scheduled training of a model to the next; 0: none is scheduled any more.',
+  },
   millrace_trainings_total: {
     kind: 'counter',
     from: 'worker',

@@ -1,6 +1,10 @@
 /** `trainModel` on a real Temporal, over scripted activities: its order, its gates, its ends. */
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { type MetricMeter, noopMetricMeter } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { TrainingGauges } from '../../activities/training-gauges.ts';
+import { scheduleTraining, unscheduleTraining } from '../../cli/training/train-schedule.ts';
+import { installationOfQueue } from '../../engine/installation/installation-names.ts';
 import type { TrainInput, TrainStatus } from '../../workflows/train-model/contract.ts';
 import { eventually, LifecycleHarness, pageOf, uniqueView } from './lifecycle-harness.ts';
 import { activitiesOf, ScriptedActivities, scriptedFailure } from './scripted-activities.ts';
@@ -219,4 +223,48 @@ describe('trainModel', { timeout: 120_000 }, () => {
     await expect(third.result()).rejects.toThrow(WorkflowFailedError);
     expect((await own.describe()).status.name).toBe('CANCELLED');
   });
+
+  it('is told as metrics: how many failed in a row, how old the newest model is, how often there is to be one', async () => {
+    const { model, script } = scripted('measured');
+    const shown = new Map<string, number>();
+    const meter = meterTo((name, value, labels) => labels['model'] === model && shown.set(name, value));
+    const gauges = new TrainingGauges({
+      client: harness.client,
+      installation: installationOfQueue(harness.taskQueue),
+      meter,
+    });
+    const looked = async (wanted: Readonly<Record<string, unknown>>): Promise<void> => {
+      await eventually(async () => {
+        await gauges.look();
+        return Object.entries(wanted).every(([name, value]) => shown.get(name) === value);
+      });
+    };
+    await (await started(model)).result();
+    await looked({ millrace_training_failures: 0 });
+    expect(shown.get('millrace_training_age_seconds')).toBeGreaterThan(0);
+    expect(shown.has('millrace_training_interval_seconds')).toBe(false);
+    script.failing = { exportForTraining: scriptedFailure('unknown-view') };
+    for (const _ of [1, 2]) await failed(await started(model));
+    await looked({ millrace_training_failures: 2 });
+    const input = { model, service: 's', spine: 'l.csv', command: 'make' };
+    await scheduleTraining(harness.client, input, { everyMs: 7_200_000 }, harness.taskQueue);
+    await looked({ millrace_training_interval_seconds: 7_200 });
+    await unscheduleTraining(harness.client, model);
+    await looked({ millrace_training_interval_seconds: 0 });
+    script.failing = {};
+    await (await started(model)).result();
+    await looked({ millrace_training_failures: 0 });
+  });
 });
+
+/** A meter whose gauges tell `set`. */
+function meterTo(set: (name: string, value: number, labels: Readonly<Record<string, unknown>>) => void): MetricMeter {
+  return Object.create(noopMetricMeter, {
+    createGauge: {
+      value: (name: string) => ({
+        ...noopMetricMeter.createGauge(name),
+        set: (value: number, labels = {}) => set(name, value, labels),
+      }),
+    },
+  }) as MetricMeter;
+}

@@ -382,4 +382,26 @@ export const ALERT_CASES: readonly AlertCase[] = [
     at: '15m',
     labels: { model: 'm', reason: 'not-held' },
   },
+  {
+    alert: 'MillraceTrainingFailing',
+    fires: [['millrace_training_failures{model="m"}', '0x10 2x50']],
+    quiet: [['millrace_training_failures{model="m"}', '1x60']],
+    at: '15m',
+    labels: { model: 'm' },
+    value: '2',
+  },
+  {
+    alert: 'MillraceTrainingOverdue',
+    fires: [
+      ['millrace_training_age_seconds{model="m"}', '0+60x300'],
+      ['millrace_training_interval_seconds{model="m"}', '3600x300'],
+    ],
+    quiet: [
+      ['millrace_training_age_seconds{model="m"}', '0+60x300'],
+      ['millrace_training_interval_seconds{model="m"}', '0x300'],
+    ],
+    at: '160m',
+    labels: { model: 'm' },
+    value: '2h 40m 0s',
+  },
 ];

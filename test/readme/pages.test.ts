@@ -105,7 +105,9 @@ function anchorOf(heading: string): string {
 
 /** What is wrong with a command line, as its command, the commands below it and its options go; null: nothing. */
 function faultOf(program: Command, [name, ...rest]: readonly string[]): string | null {
-  const command = program.commands.find((each) => each.name() === name);
+  const named = (wanted: string | undefined) => program.commands.find((each) => each.name() === wanted);
+  // `train MODEL` is `train run MODEL`.
+  const command = named(name) ?? named('run');
   if (command === undefined) return `no command ${name}`;
   if (command.commands.length > 0 && rest.length > 0 && !rest[0]!.startsWith('-')) return faultOf(command, rest);
   const known = command.options.flatMap(({ long, short }) => [long, short]);
