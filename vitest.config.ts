@@ -34,6 +34,7 @@ const pure = [
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
   'test/insight/**/*.test.ts',
+  'test/examples/loop-arithmetic.test.ts',
   'test/statistics/**/*.test.ts',
   'test/evidence/**/*.test.ts',
   'test/rollouts/{fold-units,judge,decision-guards,rollout-input,rollout-decide,measured}.test.ts',

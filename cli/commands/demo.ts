@@ -1,8 +1,9 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 
-/** `millrace demo`. */
+/** `millrace demo`, `millrace demo loop`. */
 export function addDemoCommand(program: Command): void {
-  program
+  const demo = program
     .command('demo')
     .description('the whole path on three million real flights: define, backfill, promote, serve, export, compare')
     .option('--stay', 'keep everything running afterwards')
@@ -10,5 +11,16 @@ export function addDemoCommand(program: Command): void {
     .action(async (options: { stay?: boolean; json?: boolean }) => {
       const { runDemo } = await import('../../demo/run-demo.ts');
       process.exitCode = await runDemo({ stay: options.stay === true, json: options.json === true });
+    });
+  demo
+    .command('loop')
+    .description(
+      'will this flight be late? Train, decide, learn from what came of it, roll out on evidence, return what is broken: June 2001',
+    )
+    .option('--json', 'print the figures as one JSON object in the last line')
+    .option('--html <file>', 'where the report is written', 'demo-loop.html')
+    .action(async (options: { json?: boolean; html: string }) => {
+      const { runLoop } = await import('../../demo/loop/run-loop.ts');
+      process.exitCode = await runLoop({ json: options.json === true, html: resolve(options.html) });
     });
 }

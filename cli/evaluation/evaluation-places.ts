@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { brokerClock } from '../../config/broker-clock.ts';
 import type { Environment } from '../../config/environment.ts';
 import { openSpillFolder } from '../../config/spill-folder.ts';
 import { withArchive } from '../../engine/archive/archived-log-reader.ts';
@@ -7,7 +8,6 @@ import type { MemoryBudget } from '../../engine/memory/memory-budget.ts';
 import { setProcessMemory } from '../../engine/memory/process-memory.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
-import { systemClock } from '../../engine/values/clock.ts';
 import { neededServices } from '../services.ts';
 
 /** Where decisions, outcomes and models are. */
@@ -32,7 +32,11 @@ export async function withEvaluationPlaces<T>(
     installation: env.installation,
   });
   const memory = setProcessMemory(env.memoryMb);
-  const topics = createKafkaLogReader({ ...kafka, clientId: 'millrace-evaluate', clock: systemClock });
+  const topics = createKafkaLogReader({
+    ...kafka,
+    clientId: 'millrace-evaluate',
+    clock: brokerClock(env.brokerClockFile),
+  });
   const reader = withArchive(topics, { pool, archiveDir: env.archiveDir, duckdbTempDir: spill.path });
   try {
     return await work({ pool, reader, spillDir: spill.path, memory });

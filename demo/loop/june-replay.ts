@@ -1,3 +1,4 @@
+import { rename, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
@@ -21,6 +22,8 @@ export interface JuneReplayOptions {
   readonly reader: LogReader;
   readonly pool: pg.Pool;
   readonly topic: string;
+  /** MILLRACE_BROKER_CLOCK of whoever takes cuts: moved on once what has left is on the topic. */
+  readonly clockFile: string;
   readonly views: readonly string[];
   readonly signal: AbortSignal;
   /** Told after each step. */
@@ -67,6 +70,7 @@ export class JuneReplay {
     signal.throwIfAborted();
     const untilUs = this.#nowUs + STEP_US;
     await this.#send(untilUs);
+    await writeClock(this.#options.clockFile, untilUs);
     await this.#caughtUp();
     const flights = this.#requests.before(untilUs).map(({ value }) => value);
     this.#nowUs = untilUs;
@@ -128,4 +132,10 @@ export class JuneReplay {
       }
     }
   }
+}
+
+/** Tells the brokers' time: in one step, for whoever reads it reads it whole. */
+export async function writeClock(file: string, nowUs: number): Promise<void> {
+  await writeFile(`${file}.next`, String(nowUs));
+  await rename(`${file}.next`, file);
 }

@@ -28,6 +28,8 @@ export interface LoopWorkspace {
   readonly requestsPath: string;
   /** Label rows of January to May: what the first model is trained on, what it is evaluated on, and what the second is trained on. */
   readonly spines: { readonly januaryToApril: string; readonly may: string; readonly januaryToMay: string };
+  readonly airports: number;
+  readonly decidedOf: number;
   readonly historyRows: number;
   readonly juneRows: number;
   readonly requests: number;
@@ -109,6 +111,8 @@ async function writeLoop(
     junePath,
     requestsPath,
     spines,
+    airports: AIRPORTS,
+    decidedOf: DECIDED_OF,
     historyRows: Number(counts?.history),
     juneRows: Number(counts?.june),
     requests: Number(counts?.requests),

@@ -58,7 +58,14 @@ describe('examples/flight-delay, installed from the packed file', () => {
       project.done(
         'node',
         'train.mjs',
-        '--out', out, '--metrics', 'metrics.json', '--test', 'test.parquet', '--epochs', '12',
+        '--out',
+        out,
+        '--metrics',
+        'metrics.json',
+        '--test',
+        'test.parquet',
+        '--epochs',
+        '12',
         'train.parquet',
       );
     await train('late.json');
