@@ -40,6 +40,12 @@ interface ReadOutcome {
   readonly bytes: Uint8Array;
 }
 
+/** The row of a decision that the one of that number shadows. */
+interface ReadShadowed {
+  readonly number: number;
+  readonly bytes: Uint8Array;
+}
+
 interface ReadDecision {
   readonly number: number;
   readonly id: string;
@@ -47,8 +53,6 @@ interface ReadDecision {
   /** Of the decision its label is of. */
   readonly ofTimeUs: number;
   readonly bytes: Uint8Array;
-  /** Of a shadow, the row of the decision it shadows; null: its own. */
-  readonly ofBytes: Uint8Array | null;
 }
 
 /**
@@ -58,7 +62,8 @@ interface ReadDecision {
  */
 export async function* readLabels(reading: LabelReading): AsyncGenerator<LabelledDecision[]> {
   const { labels, counts, asOfUs, signal, onDecisions } = reading;
-  const outcomes = new OutcomeCursor(readOutcomes(reading));
+  const outcomes = new Cursor(readOutcomes(reading));
+  const shadowed = new Cursor(readShadowed(reading));
   const values = new PairValues(reading);
   let batch: LabelledDecision[] = [];
   let [bytes, done] = [0, 0];
@@ -66,9 +71,10 @@ export async function* readLabels(reading: LabelReading): AsyncGenerator<Labelle
     for await (const decision of readDecisions(reading)) {
       signal?.throwIfAborted();
       const row = unpackRow(decision.bytes);
-      const ofRow = decision.ofBytes === null ? row : unpackRow(decision.ofBytes);
+      let ofRow = row;
+      while (await shadowed.isAt(decision.number)) ofRow = unpackRow(shadowed.take().bytes);
       const heard: HeardOutcome<LabelScalar>[] = [];
-      for await (const outcome of outcomes.of(decision.number)) values.add(heard, decision.ofTimeUs, ofRow, outcome);
+      while (await outcomes.isAt(decision.number)) values.add(heard, decision.ofTimeUs, ofRow, outcomes.take());
       const label = labelOf(decision.ofTimeUs, heard, labels, asOfUs);
       invariant(label.kind !== 'immature', 'an immature decision was joined');
       counts[label.kind === 'label' ? 'labelled' : 'leftOut']++;
@@ -84,6 +90,7 @@ export async function* readLabels(reading: LabelReading): AsyncGenerator<Labelle
     }
   } finally {
     await outcomes.close();
+    await shadowed.close();
   }
   values.judge();
   if (batch.length > 0) yield batch;
@@ -131,27 +138,32 @@ class PairValues {
   }
 }
 
-/** The outcomes of one decision after the other, of a stream in the order of decisions. */
-class OutcomeCursor {
-  readonly #stream: AsyncGenerator<ReadOutcome>;
-  #next: ReadOutcome | null | undefined;
+/** What belongs to one decision after the other, of a stream in their order. */
+class Cursor<Item extends { readonly number: number }> {
+  readonly #stream: AsyncGenerator<Item[]>;
+  #items: readonly Item[] = [];
+  #at = 0;
+  #isEnded = false;
 
-  constructor(stream: AsyncGenerator<ReadOutcome>) {
+  constructor(stream: AsyncGenerator<Item[]>) {
     this.#stream = stream;
   }
 
-  async *of(number: number): AsyncGenerator<ReadOutcome> {
-    if (this.#next === undefined) await this.#move();
-    while (this.#next != null && this.#next.number <= number) {
-      invariant(this.#next.number === number, 'outcomes are not in the order of their decisions');
-      yield this.#next;
-      await this.#move();
+  /** Whether the next one belongs to the decision of that number. */
+  async isAt(number: number): Promise<boolean> {
+    while (this.#at >= this.#items.length && !this.#isEnded) {
+      const { done, value } = await this.#stream.next();
+      this.#isEnded = done === true;
+      this.#items = value ?? [];
+      this.#at = 0;
     }
+    const next = this.#items[this.#at];
+    invariant(next === undefined || next.number >= number, 'what belongs to decisions is not in their order');
+    return next?.number === number;
   }
 
-  async #move(): Promise<void> {
-    const { done, value } = await this.#stream.next();
-    this.#next = done === true ? null : value;
+  take(): Item {
+    return this.#items[this.#at++]!;
   }
 
   async close(): Promise<void> {
@@ -162,7 +174,7 @@ class OutcomeCursor {
 async function* readDecisions({ duckdb, sorted, signal }: LabelReading): AsyncGenerator<ReadDecision> {
   let expected = 0;
   for await (const chunk of duckdb.chunks(`SELECT * FROM ${sorted.decisions}`, [], signal)) {
-    for (const [number, id, timeUs, ofTimeUs, row, ofRow] of chunk.getRows()) {
+    for (const [number, id, timeUs, ofTimeUs, row] of chunk.getRows()) {
       invariant(Number(number) === expected++, 'decisions are not in their order');
       yield {
         number: Number(number),
@@ -170,25 +182,26 @@ async function* readDecisions({ duckdb, sorted, signal }: LabelReading): AsyncGe
         timeUs: Number(timeUs),
         ofTimeUs: Number(ofTimeUs),
         bytes: (row as DuckDBBlobValue).bytes,
-        ofBytes: ofRow === null ? null : (ofRow as DuckDBBlobValue).bytes,
       };
     }
   }
 }
 
-async function* readOutcomes({ duckdb, sorted, signal }: LabelReading): AsyncGenerator<ReadOutcome> {
-  for await (const chunk of duckdb.chunks(`SELECT * FROM ${sorted.outcomes}`, [], signal)) {
-    for (const [number, id, timeUs, knownUs, arrivedUs, partition, pos, row] of chunk.getRows()) {
-      yield {
-        number: Number(number),
-        id: id as string,
-        timeUs: Number(timeUs),
-        knownAtUs: Number(knownUs),
-        arrivedUs: Number(arrivedUs),
-        partition: Number(partition),
-        offset: Number(pos),
-        bytes: (row as DuckDBBlobValue).bytes,
-      };
-    }
-  }
+async function* readShadowed({ duckdb, sorted, signal }: LabelReading): AsyncGenerator<ReadShadowed[]> {
+  for await (const chunk of duckdb.chunks(`SELECT * FROM ${sorted.shadowed}`, [], signal))
+    yield chunk.getRows().map(([number, row]) => ({ number: Number(number), bytes: (row as DuckDBBlobValue).bytes }));
+}
+
+async function* readOutcomes({ duckdb, sorted, signal }: LabelReading): AsyncGenerator<ReadOutcome[]> {
+  for await (const chunk of duckdb.chunks(`SELECT * FROM ${sorted.outcomes}`, [], signal))
+    yield chunk.getRows().map(([number, id, timeUs, knownUs, arrivedUs, partition, pos, row]) => ({
+      number: Number(number),
+      id: id as string,
+      timeUs: Number(timeUs),
+      knownAtUs: Number(knownUs),
+      arrivedUs: Number(arrivedUs),
+      partition: Number(partition),
+      offset: Number(pos),
+      bytes: (row as DuckDBBlobValue).bytes,
+    }));
 }

@@ -58,7 +58,7 @@ async function scanOver(options: LabelScanOptions, duckdb: DuckDb, release: () =
   const close = async (): Promise<void> => {
     if (isClosed) return;
     isClosed = true;
-    await duckdb.run(`DROP TABLE ${sorted.decisions}; DROP TABLE ${sorted.outcomes}`);
+    await duckdb.run(`DROP TABLE ${sorted.decisions}; DROP TABLE ${sorted.shadowed}; DROP TABLE ${sorted.outcomes}`);
     await release();
   };
   const { labels, signal, onInvalid, onProgress } = options;

@@ -8,6 +8,7 @@ import { withBatchMemory } from '../memory/duckdb-memory.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { RELEASE } from '../installation/release.ts';
 import { SERVED_SOURCE } from '../served/served-source.ts';
+import { checkMode } from './check-mode.ts';
 import { readAsServed } from './as-served-reading.ts';
 import { compareModes } from './compare-modes.ts';
 import { type CountedError, countErrors, refuseErrors } from './cell-errors.ts';
@@ -86,17 +87,6 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   } finally {
     await output.dispose();
   }
-}
-
-/** Of rows that are decisions there is one mode more. */
-function checkMode({ mode, labels, repeatOf }: TrainingOptions): void {
-  const modes: readonly string[] = ['event-time', 'as-served', ...((labels ?? repeatOf?.labels) ? ['decided'] : [])];
-  if (modes.includes(mode)) return;
-  throw new MillraceError(
-    'unknown-mode',
-    `training set mode ${JSON.stringify(mode)}; expected ${modes.map((one) => `"${one}"`).join(' or ')}`,
-    { remedy: 'Use one of these modes.' },
-  );
 }
 
 /** The share to train on; null: the set is not divided. */
