@@ -63,7 +63,7 @@ describe('pairs of a label set', () => {
     expect(() => pairs(labelSet('broken', { outcomes: clicks } as never))).not.toThrow();
   });
 
-  it('are what docs/pairs.md shows', async () => {
+  it('are what docs/pairs.md shows', { timeout: 120_000 }, async () => {
     const page = await readFile(new URL('../../docs/pairs.md', import.meta.url), 'utf8');
     const [, code] = /```ts\n([\s\S]*?)```/.exec(page)!;
     const folder = await mkdtemp(join(tmpdir(), 'millrace-pairs-'));

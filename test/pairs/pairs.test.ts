@@ -37,7 +37,7 @@ const figures = async ({ rule, topic }: PairsWorld) => (await pairsStatus(pool, 
 
 const texts = (world: PairsWorld): string[] => world.pairs().map(({ text }) => text.replaceAll(/@\d+/g, ''));
 
-describe('the pairs of a label set', () => {
+describe('the pairs of a label set', { timeout: 60_000 }, () => {
   it('are of outcomes up to the horizon after the decision, both ends included', async () => {
     const world = open();
     const horizonS = HORIZON_US / 1_000_000;
