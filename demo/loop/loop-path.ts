@@ -106,22 +106,25 @@ export async function closeLoop(context: LoopContext): Promise<Omit<LoopFigures,
     const { second, versionB } = await secondModel(context, project, sets);
     return await withTemporal(session.temporal, session.installation, async (client) => {
       const place = { names: session.installation, taskQueue: session.taskQueue };
-      const follow = async (input: Parameters<typeof FollowedRollout.start>[2]): Promise<RolloutCourse> => {
+      const follow = async (
+        input: Parameters<typeof FollowedRollout.start>[2],
+        everyUs: number,
+      ): Promise<RolloutCourse> => {
         const followed = await FollowedRollout.start(client, place, input, replay.nowUs);
         rollout = followed;
-        await replay.until(JULY_US, service, () => followed.isOver(replay.nowUs));
+        await replay.until(JULY_US, service, () => followed.isOver(replay.nowUs, everyUs, signal));
         rollout = null;
         const { course } = followed;
         output.note(`rollout of version ${course.candidate}: ${course.end}: ${course.why}`);
         return course;
       };
-      const promoted = await follow(promotingRollout(versionB));
+      const promoted = await follow(promotingRollout(versionB), DAY_US);
       const third = await broken;
       const versionC = await publishLoopModel(context.env, third, {
         trainedOn: manifestOf(sets.januaryToApril),
         alias: 'challenger',
       });
-      const returned = promoted.endedUs === null ? null : await follow(guardedRollout(versionC));
+      const returned = promoted.endedUs === null ? null : await follow(guardedRollout(versionC), DAY_US / 4);
       await replay.until(JULY_US, service);
       await service.stop();
       return await loopReport(context, project, {

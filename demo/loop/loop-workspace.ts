@@ -5,12 +5,12 @@ import { RELEASE } from '../../engine/installation/release.ts';
 import { flightsPath } from '../flights-workspace.ts';
 
 /** Flights between so many of the busiest airports. */
-const AIRPORTS = 30;
+const AIRPORTS = 20;
 /** Rows of January to April that are trained on, and of May that are evaluated on. */
 const TRAINING_ROWS = 150_000;
 const EVALUATION_ROWS = 40_000;
 /** Of June's flights, one in so many is decided on. */
-const DECIDED_OF = 4;
+const DECIDED_OF = 3;
 
 export const HOUR_US = 3_600_000_000;
 export const DAY_US = 24 * HOUR_US;
@@ -38,7 +38,7 @@ export interface LoopWorkspace {
 }
 
 /**
- * Lays the folder out, of the flights between the 30 busiest airports. The one time that the data set has of a flight is taken for the scheduled one; it left
+ * Lays the folder out, of the flights between the 20 busiest airports. The one time that the data set has of a flight is taken for the scheduled one; it left
  * by its delay later.
  *
  * @throws MillraceError `package-missing` without the package that brings the flights

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { actorName } from '../../cli/actor.ts';
 import { count } from '../../cli/output.ts';
 import type { withTemporal } from '../../cli/with-temporal.ts';
@@ -76,8 +77,21 @@ export class FollowedRollout {
     return this.#status;
   }
 
-  /** Looks at it, now and then; whether it has ended. */
-  async isOver(nowUs: number): Promise<boolean> {
+  /**
+   * Looks at it, now and then; whether it has ended. Where June has gone further than `everyUs` beyond the last evidence it waits for what is newer: time that
+   * passes ten thousand times as fast leaves nobody behind.
+   */
+  async isOver(nowUs: number, everyUs: number, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (await this.#look(nowUs)) return true;
+      const { asOfUs } = this.#status?.judgement ?? {};
+      if (nowUs - Math.max(asOfUs ?? 0, this.#startedUs) < everyUs) return false;
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+
+  async #look(nowUs: number): Promise<boolean> {
     if (this.#endedUs !== null) return true;
     if (performance.now() - this.#lookedMs < LOOK_EVERY_MS) return false;
     const status = await this.#handle.query(rolloutStatusQuery);
