@@ -5,7 +5,7 @@ import { isMillraceError } from '../errors/millrace-error.ts';
 import { changesText } from '../models/model-errors.ts';
 import { modelChanges } from '../models/model-fit.ts';
 import { modelVersion } from '../postgres/model-versions.ts';
-import { noteBreach, noteSeen } from '../postgres/rollout-evidence.ts';
+import { noteBreach, noteSeen, rolloutBreach } from '../postgres/rollout-evidence.ts';
 import { renewLease, rolloutById } from '../postgres/rollouts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
@@ -171,9 +171,10 @@ class Watch {
       lastDecidedUs: Number.isFinite(this.#last) ? this.#last : null,
     };
     const why = breachText(breach);
+    // First why, then the end: whoever comes after one that died in between can say it.
+    await noteBreach(pool, rollout, breach, why);
     const ended = await endRollout({ pool, id: rollout, phase: 'returned', actor: 'guardrail', why });
     await announce(ended.model);
-    await noteBreach(pool, rollout, breach, why);
     this.#tell(1);
     return { ended: 'breached', breach, why };
   }
@@ -181,7 +182,7 @@ class Watch {
   /** Renews the lease, and looks whether the rollout is open and its candidate there. */
   async #look(): Promise<WatchEnd | null> {
     const { pool, rollout, announce } = this.#options;
-    if (!(await renewLease(pool, rollout, LEASE_MS))) return { ended: 'over' };
+    if (!(await renewLease(pool, rollout, LEASE_MS))) return await this.#over();
     if (this.#decisions > 0) {
       const seen = { firstDecidedUs: this.#first, lastDecidedUs: this.#last, decisions: this.#decisions };
       await noteSeen(pool, rollout, seen);
@@ -192,6 +193,16 @@ class Watch {
     const ended = await endRollout({ pool, id: rollout, phase: 'returned', actor: 'guardrail', why });
     await announce(ended.model);
     return { ended: 'gone', why };
+  }
+
+  /** By whom it was ended: by a guardrail where a watch before this one died before it could say so. */
+  async #over(): Promise<WatchEnd> {
+    const { pool, rollout, announce } = this.#options;
+    const row = await rolloutById(pool, rollout);
+    const known = row?.phase === 'returned' ? await rolloutBreach<RolloutBreach>(pool, rollout) : null;
+    if (row === null || known === null) return { ended: 'over' };
+    await announce(row.model);
+    return { ended: 'breached', ...known };
   }
 
   /** Why applications cannot hold the candidate any more; null: they can. */

@@ -40,7 +40,11 @@ export interface Fleet {
 const AGO_MS = 60_000;
 
 /** Topics of its own, and the definitions `choices` and `late` on them; labels are mature after a second. */
-export async function openFleet(stack: StackAddresses, world: ModelWorld, name: string): Promise<Fleet> {
+export async function openFleet(
+  stack: StackAddresses,
+  world: Pick<ModelWorld, 'pool' | 'archiveDir'>,
+  name: string,
+): Promise<Fleet> {
   const topics = { decisions: `decisions-${name}`, outcomes: `outcomes-${name}`, models: `models-${name}` };
   const kafka = await openKafka(stack.kafkaBrokers);
   for (const topic of Object.values(topics)) await kafka.createTopic(topic, topic === topics.models ? 1 : 2);
