@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/create-activities.ts';
+import type { PairsFigures } from '../../engine/pairs/pairs-status.ts';
 import type { ArchivePlan, ArchiveSliceInput, ArchiveSliceSummary } from '../../workflows/archive-source/contract.ts';
 import type { AuditResultSummary, AuditSummary } from '../../workflows/audit-parity/contract.ts';
 import type { NotedCommand } from '../../workflows/noted-commands.ts';
@@ -109,8 +110,29 @@ export class ScriptedActivities {
         this.#version += 1;
         return { version: this.#version, rows: 100, entities: 10, counts: {} };
       },
-      resolvePairs: async () => await Promise.reject(scriptedFailure('unknown-label-set')),
-      runPairsSlice: async () => await Promise.reject(scriptedFailure('unknown-label-set')),
+      resolvePairs: async (input) => {
+        called('resolvePairs', input);
+        return {
+          ...input,
+          decisionsTopic: 'decisions',
+          outcomesTopic: 'outcomes',
+          topic: `pairs.${input.labelSet}`,
+          generation: 0,
+        };
+      },
+      runPairsSlice: async (input) => {
+        called('runPairsSlice', input);
+        const { ended, records } = await untilStopped(input);
+        const { length } = this.named('runPairsSlice');
+        return {
+          ended: ended === 'deadline' ? ended : 'aborted',
+          records,
+          pairs: 1,
+          lag: 0,
+          figures: pairsFigures(length),
+          waiting: null,
+        };
+      },
       fencePairs: async (input) => called('fencePairs', input),
       publishView: async (input) => called('publishView', input),
       flipView: async (input) => {
@@ -217,6 +239,22 @@ export class ScriptedActivities {
       endTraining: async (input) => called('endTraining', input),
     };
   }
+}
+
+/** Of a label set of which so many pairs were made, and nothing else is to be told. */
+function pairsFigures(pairs: number): PairsFigures {
+  const none = { decisions: 0, outcomes: 0 };
+  return {
+    pairs,
+    tooLarge: 0,
+    held: none,
+    unpaired: none,
+    late: none,
+    invalid: none,
+    nullKey: none,
+    lag: none,
+    outbox: 0,
+  };
 }
 
 /** A comparison as the engine gives it. */

@@ -12,6 +12,7 @@ import { UPGRADES } from '../../workflows/other-release.ts';
 import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
+import { recordPairs, recordRollouts, recordTrainings } from './record-loop-workflows.ts';
 import { recordArchive, recordAudit, recordExport } from './record-other-workflows.ts';
 import { isWanted, retired, save, scripts, send } from './recording.ts';
 import { walkCandidates } from './walk-candidates.ts';
@@ -320,6 +321,9 @@ try {
     if (isWanted('export-training-set')) await recordExport(harness);
     if (isWanted('archive')) await recordArchive(harness);
     if (isWanted('audit')) await recordAudit(harness);
+    if (isWanted('pairs')) await recordPairs(harness);
+    if (isWanted('rollouts')) await recordRollouts(harness);
+    if (isWanted('trainings')) await recordTrainings(harness);
   } finally {
     await harness.close();
   }
