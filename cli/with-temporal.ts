@@ -33,8 +33,12 @@ export async function withTemporal<T>(
 }
 
 /** The Web UI's start form with type and task queue filled in. */
-export function startFormUrl({ uiUrl, namespace }: TemporalSettings, taskQueue = TASK_QUEUE): string {
-  return `${uiUrl}/namespaces/${namespace}/workflows/start-workflow?workflowType=featureLifecycle&taskQueue=${encodeURIComponent(taskQueue)}`;
+export function startFormUrl(
+  { uiUrl, namespace }: TemporalSettings,
+  taskQueue = TASK_QUEUE,
+  workflowType = 'featureLifecycle',
+): string {
+  return `${uiUrl}/namespaces/${namespace}/workflows/start-workflow?workflowType=${workflowType}&taskQueue=${encodeURIComponent(taskQueue)}`;
 }
 
 /** The Web UI's page of a workflow. */

@@ -35,11 +35,11 @@ export async function newPage(browser: Browser): Promise<Page> {
 export async function startByForm(
   page: Page,
   formUrl: string,
-  workflow: { readonly id: string; readonly input: object; readonly taskQueue: string },
+  workflow: { readonly id: string; readonly input: object; readonly taskQueue: string; readonly type?: string },
 ): Promise<void> {
   await page.goto(formUrl);
   await page.getByText('Task Queue is Active').waitFor();
-  expect(await page.locator('#workflowType').inputValue()).toBe('featureLifecycle');
+  expect(await page.locator('#workflowType').inputValue()).toBe(workflow.type ?? 'featureLifecycle');
   expect(await page.locator('#taskQueue').inputValue()).toBe(workflow.taskQueue);
   await page.fill('#workflowId', workflow.id);
   await page.locator('.cm-content').first().click();
