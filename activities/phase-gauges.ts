@@ -1,8 +1,7 @@
 import type { Client } from '@temporalio/client';
-import type { MetricGauge, MetricMeter } from '@temporalio/common';
+import type { MetricMeter } from '@temporalio/common';
 import type pg from 'pg';
 import { installationOfQueue } from '../engine/installation/installation-names.ts';
-import { rollouts } from '../engine/postgres/rollouts.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { liveIdentities } from '../engine/postgres/view-versions.ts';
 import type { ArchivePhase } from '../workflows/archive-source/contract.ts';
@@ -40,15 +39,12 @@ export class PhaseGauges {
   readonly #views: OneOfGauge;
   readonly #archives: OneOfGauge;
   readonly #rollouts: OneOfGauge;
-  readonly #leases: MetricGauge;
-  #leased = new Set<string>();
 
   constructor(options: PhaseGaugesOptions) {
     this.#options = options;
     this.#views = new OneOfGauge(gaugeOn(options.meter, 'millrace_view_phase'));
     this.#archives = new OneOfGauge(gaugeOn(options.meter, 'millrace_archive_phase'));
     this.#rollouts = new OneOfGauge(gaugeOn(options.meter, 'millrace_rollout_phase'));
-    this.#leases = gaugeOn(options.meter, 'millrace_rollout_lease_seconds', 'float');
   }
 
   /** One look at the list, shown. */
@@ -76,14 +72,5 @@ export class PhaseGauges {
     this.#views.show([...views].map(([view, phase]) => ({ view, phase })));
     this.#archives.show(archives);
     this.#rollouts.show(rolling);
-    await this.#showLeases();
-  }
-
-  async #showLeases(): Promise<void> {
-    const open = (await rollouts(this.#options.pool)).filter(({ phase }) => phase === 'open');
-    for (const model of this.#leased.keys())
-      if (open.every((one) => one.model !== model)) this.#leases.set(0, { model });
-    this.#leased = new Set(open.map(({ model }) => model));
-    for (const { model, leaseLeftMs } of open) this.#leases.set(leaseLeftMs / 1000, { model });
   }
 }

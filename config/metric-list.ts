@@ -348,12 +348,6 @@ export const METRICS = {
     labels: ['model', 'phase'],
     help: 'The same of the rollouts of models.',
   },
-  millrace_rollout_lease_seconds: {
-    kind: 'gauge',
-    from: 'worker',
-    labels: ['model'],
-    help: 'For how long an open rollout goes on without being watched; at 0 and below its applications decide by what was there before. 0 where none is open.',
-  },
   millrace_rollouts_ended_total: {
     kind: 'counter',
     from: 'worker',

@@ -352,13 +352,6 @@ export const ALERT_CASES: readonly AlertCase[] = [
     labels: { model: 'm', phase: 'blocked' },
   },
   {
-    alert: 'MillraceRolloutUnwatched',
-    fires: [['millrace_rollout_lease_seconds{model="m"}', '300-60x30']],
-    quiet: [['millrace_rollout_lease_seconds{model="m"}', '0x30']],
-    at: '10m',
-    labels: { model: 'm' },
-  },
-  {
     alert: 'MillraceModelFilesRefused',
     fires: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '0x10 1x50']],
     quiet: [['millrace_model_files_refused_total{model="m",code="model-lost"}', '3x60']],
