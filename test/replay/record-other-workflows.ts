@@ -74,3 +74,68 @@ export async function recordExport(harness: LifecycleHarness): Promise<void> {
   await handle.result();
   await save(harness, workflowId, undefined, 'export-training-set');
 }
+
+/** One that is approved and promoted over a run carried on, with a failure and a pause; one that a guardrail returns; one that is cancelled; a bandit. */
+export async function recordRollouts(harness: LifecycleHarness): Promise<void> {
+  const started = async (model: string, of: object, prepare: (script: ScriptedActivities) => void) => {
+    const script = new ScriptedActivities(model);
+    prepare(script);
+    scripts.set(model, script);
+    const workflowId = `rollout:${model}`;
+    const form = { model, decisions: 'd', labels: 'l', metric: { measure: 'brier' }, options: { evaluateSeconds: 1 } };
+    await harness.client.workflow.start('modelRollout', {
+      workflowId,
+      taskQueue: harness.taskQueue,
+      args: [{ ...form, ...of }],
+    });
+    const latest = harness.client.workflow.getHandle(workflowId);
+    const reached = async (wanted: string): Promise<void> => {
+      while ((await latest.query<{ phase: string }>('status')).phase !== wanted) await delay(50);
+    };
+    return { script, latest, reached, workflowId, runId: (await latest.describe()).runId };
+  };
+  const stages = [{ share: 0 }, { share: 0.1, approve: true }];
+  const options = { evaluateSeconds: 1, maxHistoryEvents: 80 };
+  const one = await started('rolled_out', { stages, options }, (script) => {
+    script.failing = { judgeModelRollout: scriptedFailure('invalid-label') };
+  });
+  await one.reached('failed');
+  one.script.failing = {};
+  await one.latest.executeUpdate('retry');
+  await one.reached('collecting');
+  await one.latest.executeUpdate('pause');
+  await one.latest.executeUpdate('resume');
+  while ((await one.latest.describe()).runId === one.runId) await delay(50);
+  one.script.rollout.judgement = () => ({ isBetter: true });
+  await one.reached('approval');
+  await one.latest.executeUpdate('approve');
+  await one.latest.result();
+  await save(harness, one.workflowId, one.runId, 'rollout-carried-on');
+  await save(harness, one.workflowId, (await one.latest.describe()).runId, 'rollout-promoted');
+
+  const two = await started('breached', {}, () => undefined);
+  await two.reached('collecting');
+  two.script.rollout.watch.resolve({
+    ended: 'breached',
+    breach: {
+      rule: { kind: 'errors', limit: 0.01, segment: null, action: null, points: [] },
+      judgement: { guardrail: 0, worse: { value: 0.3, low: 0.2, high: 0.4, units: 90 }, isBreached: true },
+      stage: 0,
+      foundAtMs: 5,
+      firstDecidedUs: 1,
+      lastDecidedUs: 2,
+    },
+    why: 'guardrail errors',
+  });
+  await two.latest.result();
+  await save(harness, two.workflowId, undefined, 'rollout-breached');
+
+  const bandit = { mode: 'bandit', stages: [{ share: 0.5 }], every: '1s' };
+  const three = await started('bandit', bandit, ({ rollout }) => {
+    rollout.judgement = () => ({ bestChances: [0.9, 0.1], banditShare: 0.9 });
+  });
+  while (three.script.named('moveModelRollout').length < 2) await delay(50);
+  await three.latest.cancel();
+  await three.latest.result().catch(() => undefined); // as cancelled workflows end
+  await save(harness, three.workflowId, undefined, 'rollout-bandit-cancelled');
+}
