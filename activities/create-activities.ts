@@ -4,6 +4,7 @@ import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
 import { checkTraining } from './check-training.ts';
 import { endTraining } from './end-training.ts';
+import { evaluateTrained } from './evaluate-trained.ts';
 import { exportForTraining } from './export-for-training.ts';
 import { judgeTraining } from './judge-training.ts';
 import { publishTrained } from './publish-trained.ts';
@@ -71,6 +72,7 @@ export interface Activities {
   readonly runTrainingCommand: Activity<typeof runTrainingCommand>;
   readonly judgeTraining: Activity<typeof judgeTraining>;
   readonly publishTrained: Activity<typeof publishTrained>;
+  readonly evaluateTrained: Activity<typeof evaluateTrained>;
   readonly endTraining: Activity<typeof endTraining>;
 }
 
@@ -114,6 +116,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     runTrainingCommand: asActivity('by-error', (input) => runTrainingCommand(deps, input)),
     judgeTraining: asActivity('by-error', (input) => judgeTraining(deps, input)),
     publishTrained: asActivity('by-error', (input) => publishTrained(deps, input)),
+    evaluateTrained: asActivity('by-error', (input) => evaluateTrained(deps, input)),
     endTraining: asActivity('always', (input) => endTraining(deps, input)),
   };
 }

@@ -46,9 +46,17 @@ export async function runTrainingCommand(deps: ActivityDeps, input: TrainingComm
       signal: pulse.signal,
     });
   });
-  const { modelBytes, hasMetrics, codeSha256, seconds, tail, logFault } = run;
+  const { modelBytes, hasMetrics, hasScores, codeSha256, seconds, tail, logFault } = run;
   if (logFault !== null) log.warn('not all that the command said is in its log', { model, file: files.log, logFault });
-  return { modelBytes, hasMetrics, codeSha256, seconds, lines: tail.lineCount, tail: tail.lines.slice(-LINES_KEPT) };
+  return {
+    modelBytes,
+    hasMetrics,
+    hasScores,
+    codeSha256,
+    seconds,
+    lines: tail.lineCount,
+    tail: tail.lines.slice(-LINES_KEPT),
+  };
 }
 
 function figuresOf({ lines, lineCount }: OutputTail, startedMs: number): HeartbeatFigures {

@@ -15,6 +15,8 @@ export interface TrainingFiles {
   readonly manifest: string;
   readonly model: string;
   readonly metrics: string;
+  readonly scores: string;
+  readonly evaluation: string;
   readonly log: string;
 }
 
@@ -22,6 +24,7 @@ export interface TrainingFiles {
 export const KEPT_FILES: ReadonlySet<string> = new Set([
   'training.parquet.manifest.json',
   'metrics.json',
+  'evaluation.json',
   'command.log',
 ]);
 
@@ -45,6 +48,8 @@ export function trainingFiles(archiveDir: string, { model, run }: TrainingOf): T
     manifest: `${set}.manifest.json`,
     model: join(folder, 'model'),
     metrics: join(folder, 'metrics.json'),
+    scores: join(folder, 'scores.csv'),
+    evaluation: join(folder, 'evaluation.json'),
     log: join(folder, 'command.log'),
   };
 }

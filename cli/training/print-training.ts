@@ -5,7 +5,7 @@ import { count, type Output } from '../output.ts';
 export function printTraining(output: Output, status: TrainStatus): void {
   output.end();
   if (output.isJson) return output.json(status);
-  const { model, phase, set, command, judgement, published, rollout, error, accepts, from, to } = status;
+  const { model, phase, set, command, judgement, published, evaluated, rollout, error, accepts, from, to } = status;
   const facts: [string, string][] = [['phase', phase]];
   if (from !== null) facts.push(['rows of', `${from} to ${to ?? ''}`]);
   if (set !== null) {
@@ -27,6 +27,12 @@ export function printTraining(output: Output, status: TrainStatus): void {
   if (published !== null) {
     const { version, alias, isNew } = published;
     facts.push(['version', `${version}${alias === 'none' ? '' : `, ${alias}`}${isNew ? '' : ' (published before)'}`]);
+  }
+  if (evaluated !== null) {
+    facts.push(['evaluated on', `${count(evaluated.rows)} decisions`]);
+    for (const name of ['logLoss', 'logLossBase', 'auc', 'calibrationError', 'squaredError', 'squaredErrorBase'])
+      if (evaluated.metrics[name] !== undefined) facts.push([`evaluated ${name}`, String(evaluated.metrics[name])]);
+    if (evaluated.isMet !== null) facts.push([evaluated.isMet ? 'minimum met' : 'minimum not met', evaluated.why]);
   }
   if (rollout !== null) facts.push(['rollout', rollout]);
   if (error !== null) facts.push([`error ${error.code}`, error.message], ['way out', error.remedy]);

@@ -13,6 +13,9 @@ const LOG_MOST_BYTES = 64 * 2 ** 20;
 /** As much as is read of it as metrics, and some: what is larger is refused there, by name. */
 const METRICS_MOST_BYTES = 2 ** 20;
 
+/** Ten million decisions and more. */
+const SCORES_MOST_BYTES = 2 ** 30;
+
 /** What may run here, as the operator says. */
 export interface CommandRules {
   /** The folders that commands may run in, absolute; none: nothing may. */
@@ -40,7 +43,12 @@ export interface TrainingRunOptions extends TrainingCommand {
   /** What the run says beside: as `MILLRACE_MODEL`. */
   readonly said?: Readonly<Record<string, string>> | undefined;
   /** Where what it left goes; `log` has its output while it runs. */
-  readonly left: { readonly model: string; readonly metrics: string; readonly log: string };
+  readonly left: {
+    readonly model: string;
+    readonly metrics: string;
+    readonly scores: string;
+    readonly log: string;
+  };
   readonly mostModelBytes: number;
   readonly silenceMs: number;
   readonly timeoutMs: number;
@@ -54,6 +62,8 @@ export interface TrainingRun {
   readonly modelBytes: number;
   /** Whether it left metrics. */
   readonly hasMetrics: boolean;
+  /** Whether it left scores of decisions. */
+  readonly hasScores: boolean;
   readonly codeSha256: string;
   readonly seconds: number;
   readonly tail: OutputTail;
@@ -81,9 +91,9 @@ export async function runTraining(options: TrainingRunOptions): Promise<Training
   try {
     const end = await run(options, work);
     if (end.by !== 'itself' || end.exitCode !== 0) throw commandFailed(end, options);
-    const { modelBytes, hasMetrics } = await take(options, work, end);
+    const taken = await take(options, work, end);
     const { seconds, tail, logFault } = end;
-    return { modelBytes, hasMetrics, codeSha256: work.codeSha256, seconds, tail, logFault };
+    return { ...taken, codeSha256: work.codeSha256, seconds, tail, logFault };
   } finally {
     await work.remove();
   }
@@ -111,6 +121,7 @@ async function run(options: TrainingRunOptions, work: WorkFolder): Promise<Comma
       MILLRACE_MANIFEST: set.manifest,
       MILLRACE_MODEL_OUT: join(work.out, 'model'),
       MILLRACE_METRICS_OUT: join(work.out, 'metrics.json'),
+      MILLRACE_SCORES_OUT: join(work.out, 'scores.csv'),
     }),
     mark: randomUUID(),
     silenceMs: options.silenceMs,
@@ -127,18 +138,21 @@ async function take(
   { left, mostModelBytes, command }: TrainingRunOptions,
   work: WorkFolder,
   { tail }: CommandEnd,
-): Promise<{ readonly modelBytes: number; readonly hasMetrics: boolean }> {
+): Promise<Pick<TrainingRun, 'modelBytes' | 'hasMetrics' | 'hasScores'>> {
   const model = join(work.out, 'model');
   const modelBytes = await sizeOf('model', model, mostModelBytes, tail);
   if (modelBytes === null) throw noModel(command, tail);
   if (modelBytes === 0) throw unfitLeft('model', 'is empty', tail);
   const metrics = join(work.out, 'metrics.json');
   const hasMetrics = (await sizeOf('metrics', metrics, METRICS_MOST_BYTES, tail)) !== null;
+  const scores = join(work.out, 'scores.csv');
+  const hasScores = (await sizeOf('scores', scores, SCORES_MOST_BYTES, tail)) !== null;
   // Of an attempt before.
-  await rm(left.metrics, { force: true });
+  for (const file of [left.metrics, left.scores]) await rm(file, { force: true });
   if (hasMetrics) await put(metrics, left.metrics);
+  if (hasScores) await put(scores, left.scores);
   await put(model, left.model);
-  return { modelBytes, hasMetrics };
+  return { modelBytes, hasMetrics, hasScores };
 }
 
 /** Null where nothing is there. A link would give out what it points to. */

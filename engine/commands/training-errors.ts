@@ -67,7 +67,7 @@ export function noModel(command: Limits['command'], tail: OutputTail): MillraceE
 /** The error for what a command left and cannot be taken. */
 export function unfitLeft(what: string, why: string, tail: OutputTail): MillraceError {
   return new MillraceError('unfit-model-file', `the ${what} that the command left ${why}${said(tail)}`, {
-    remedy: `Let it write ${what === 'model' ? 'the parameters' : 'one JSON object of numbers and texts'} to the file that ${what === 'model' ? 'MILLRACE_MODEL_OUT' : 'MILLRACE_METRICS_OUT'} names; of what is larger, what names it.`,
+    remedy: `Let it write ${what === 'model' ? 'the parameters' : what === 'metrics' ? 'one JSON object of numbers and texts' : 'CSV of decision_id and score'} to the file that MILLRACE_${what.toUpperCase()}_OUT names; of what is larger, what names it.`,
   });
 }
 

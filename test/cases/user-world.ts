@@ -82,10 +82,10 @@ export class UserWorld {
   }
 
   /** Starts a worker that may hold so many files open, and waits until it takes work. */
-  async startWorker(handles = 4096): Promise<void> {
+  async startWorker(handles = 4096, more: NodeJS.ProcessEnv = {}): Promise<void> {
     const limited = ['-c', `ulimit -n ${handles} && exec "$@"`, 'sh', process.execPath, WORKER];
     const worker = spawn('/bin/sh', limited, {
-      env: { ...this.variables, NODE_NO_WARNINGS: '1' },
+      env: { ...this.variables, NODE_NO_WARNINGS: '1', ...more },
       cwd: this.folder,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

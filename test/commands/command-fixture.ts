@@ -69,7 +69,12 @@ export class CommandPlace {
         testFile: null,
         manifest: join(left, 'train.parquet.manifest.json'),
       },
-      left: { model: join(left, 'model'), metrics: join(left, 'metrics.json'), log: join(left, 'command.log') },
+      left: {
+        model: join(left, 'model'),
+        metrics: join(left, 'metrics.json'),
+        scores: join(left, 'scores.csv'),
+        log: join(left, 'command.log'),
+      },
       mostModelBytes: 2 ** 20,
       silenceMs: 60_000,
       timeoutMs: 60_000,

@@ -14,7 +14,7 @@ import type {
   ViewPlan,
 } from '../../workflows/feature-lifecycle/contract.ts';
 import { ScriptedRollout } from './scripted-rollout.ts';
-import type { TrainJudgement } from '../../workflows/train-model/contract.ts';
+import type { EvaluatedSummary, TrainJudgement } from '../../workflows/train-model/contract.ts';
 import type { DiffSummary } from '../../workflows/feature-lifecycle/version-diff.ts';
 
 /** What the scripted activities were asked, in order. */
@@ -50,6 +50,16 @@ export class ScriptedActivities {
   archivePlan: ArchivePlan = { source: 'clicks', topic: 'clicks', generation: 0 };
   /** What a command that trains does first. */
   training: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  /** Whether it writes scores, and what its evaluation comes to. */
+  hasScores = false;
+  evaluation: EvaluatedSummary = {
+    rows: 9,
+    metrics: { logLoss: 0.4 },
+    champion: null,
+    notes: [],
+    isMet: null,
+    why: '',
+  };
   /** What a trained model is held to be. */
   judgement: TrainJudgement = { metrics: { logLoss: 0.4 }, isMet: null, why: 'nothing is asked of it' };
   /** What an archive's slice answers; null: it runs until it is stopped. */
@@ -226,7 +236,15 @@ export class ScriptedActivities {
       runTrainingCommand: async (input) => {
         called('runTrainingCommand', input);
         await beating(this.training);
-        return { modelBytes: 10, hasMetrics: true, codeSha256: 'code', seconds: 1, lines: 1, tail: ['done'] };
+        return {
+          modelBytes: 10,
+          hasMetrics: true,
+          hasScores: this.hasScores,
+          codeSha256: 'code',
+          seconds: 1,
+          lines: 1,
+          tail: ['done'],
+        };
       },
       judgeTraining: async (input) => {
         called('judgeTraining', input);
@@ -235,6 +253,10 @@ export class ScriptedActivities {
       publishTrained: async (input) => {
         called('publishTrained', input);
         return { version: 7, isNew: true, sha256: 'model', alias: input.alias, unannounced: null };
+      },
+      evaluateTrained: async (input) => {
+        called('evaluateTrained', input);
+        return this.evaluation;
       },
       endTraining: async (input) => called('endTraining', input),
     };
@@ -363,6 +385,7 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
     runTrainingCommand: async (input) => await of(input.model).runTrainingCommand(input),
     judgeTraining: async (input) => await of(input.model).judgeTraining(input),
     publishTrained: async (input) => await of(input.model).publishTrained(input),
+    evaluateTrained: async (input) => await of(input.model).evaluateTrained(input),
     endTraining: async (input) => await of(input.model).endTraining(input),
   };
 }

@@ -93,6 +93,8 @@ describe('the input of a training', () => {
     [{ approve: 'maybe' }, /"approve" must be "before-publish" or "before-rollout" or "never"/],
     [{ as: 'winner' }, /"as" must be/],
     [{ rollout: { candidate: 3 } }, /"rollout.candidate" is what is trained here/],
+    [{ evaluate: { segments: ['day'] } }, /"evaluate" belongs to "labels"/],
+    [{ minimum: { measure: 'auc', of: 'evaluation', atLeast: 0.7 } }, /"minimum.of": "evaluation" belongs to "labels"/],
     [{ minimum: { measure: 'auc' } }, /must have "atLeast", "atMost" or "betterThan"/],
     [{ minimum: { measure: 'auc', atLeast: '0.7' } }, /"minimum.atLeast" must be a number/],
     [{ minimum: { measure: 'auc', least: 1 } }, /"minimum" has the unknown field "least"/],
@@ -154,6 +156,9 @@ describe('a minimum', () => {
       why: 'auc is 0.7, and there is no champion to compare it with',
     });
     expect(judge(minimum, { metrics: null, champion }).isMet).toBe(false);
+    expect(judge({ ...minimum, of: 'evaluation' }, { metrics: null, champion }).why).toBe(
+      'the evaluation told no number "auc" among its metrics',
+    );
   });
 });
 
@@ -180,6 +185,7 @@ describe('the state of a training', () => {
         command: {
           modelBytes: 1_234,
           hasMetrics: false,
+          hasScores: false,
           codeSha256: 'abcdef0123456789',
           seconds: 1.5,
           lines: 2_000,

@@ -133,6 +133,43 @@ describe('trainModel', { timeout: 120_000 }, () => {
       expect(called(script)).toEqual(STEPS.filter((name) => name !== 'publishTrained'));
   });
 
+  it('evaluates what wrote scores of decisions; a version below its minimum then is published and goes no further', async () => {
+    const { model, script } = scripted('evaluated');
+    script.hasScores = true;
+    script.evaluation = {
+      ...script.evaluation,
+      isMet: false,
+      why: 'logLoss is 0.4, not better than that of the champion',
+    };
+    const minimum = { measure: 'logLoss', of: 'evaluation', betterThan: 'champion' } as const;
+    const of = {
+      spine: undefined,
+      labels: 'late',
+      from: '2026-01-01',
+      to: 'now',
+      rollout: {},
+      approve: 'never',
+    } as const;
+    const handle = await started(model, { ...of, minimum });
+    expect(await handle.result()).toMatchObject({
+      phase: 'below-minimum',
+      published: { version: 7 },
+      rollout: null,
+      evaluated: { rows: 9 },
+    });
+    expect(called(script)).toEqual([...STEPS.slice(0, 5), 'evaluateTrained', 'endTraining']);
+    expect(script.named('judgeTraining')[0]?.input).toMatchObject({ minimum: null });
+    expect(script.named('evaluateTrained')[0]?.input).toMatchObject({
+      version: 7,
+      labels: 'late',
+      minimum,
+      rows: { from: '2026-01-01' },
+    });
+    expect(await pageOf(handle)).toContain(
+      '| minimum not met | logLoss is 0.4, not better than that of the champion |',
+    );
+  });
+
   it('refuses what nothing waits for: command-refused', async () => {
     const { model, script } = scripted('refusing');
     script.training = () => new Promise(() => undefined);

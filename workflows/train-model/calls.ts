@@ -1,4 +1,12 @@
-import type { TrainAlias, TrainInput, TrainMinimum, TrainOutcome, TrainRows, TrainStep } from './contract.ts';
+import type {
+  TrainAlias,
+  TrainEvaluation,
+  TrainInput,
+  TrainMinimum,
+  TrainOutcome,
+  TrainRows,
+  TrainStep,
+} from './contract.ts';
 
 /** Whose run: its folder is made of these. */
 export interface TrainingOf {
@@ -35,6 +43,14 @@ export interface PublishTrainedInput extends TrainingOf {
   readonly hasMetrics: boolean;
   readonly alias: TrainAlias;
   readonly actor: string;
+}
+
+export interface EvaluateTrainedInput extends TrainingOf {
+  readonly version: number;
+  readonly labels: string;
+  readonly rows: TrainRows;
+  readonly evaluate: TrainEvaluation;
+  readonly minimum: TrainMinimum | null;
 }
 
 export interface EndTrainingInput extends TrainingOf {

@@ -12,14 +12,24 @@ export type TrainApproval = (typeof TRAIN_APPROVALS)[number];
 
 /** What a model has to be, to go on. */
 export interface TrainMinimum {
-  /** One of the numbers that the command wrote as metrics. */
+  /** One of the numbers that the command wrote as metrics, or of those of the evaluation. */
   readonly measure: string;
+  /** Default `metrics`, before it is published; `evaluation`, once it is: before its rollout. */
+  readonly of?: 'metrics' | 'evaluation' | undefined;
   readonly atLeast?: number | undefined;
   readonly atMost?: number | undefined;
   /** `base-rate`: the metric of that name with "Base" behind it · `champion`: what the present champion has of it; where there is none, or it has none, that is met. */
   readonly betterThan?: 'champion' | 'base-rate' | undefined;
   /** Which is better. Known of log loss, errors, AUC, accuracy and the like by their names. */
   readonly better?: 'lower' | 'higher' | undefined;
+}
+
+/** What of an evaluation may be asked for. */
+export interface TrainEvaluation {
+  /** Fields of the decisions' context, or `unit`, `action`, `variant`, `day`. */
+  readonly segments?: readonly string[] | undefined;
+  /** Of labels that are texts, the one that scores are the chance of. */
+  readonly positive?: string | undefined;
 }
 
 /** The rows of the training set: of a label set, of a file of labels, or of entities at times. As `exportTrainingSet` takes them. */
@@ -69,6 +79,8 @@ export interface TrainInput extends TrainRows {
   readonly silence?: string | undefined;
   /** What all its processes together may hold. Default: no limit. */
   readonly memoryMb?: number | undefined;
+  /** How the scores that the command wrote (MILLRACE_SCORES_OUT) are looked at; of labels alone. */
+  readonly evaluate?: TrainEvaluation | undefined;
   readonly minimum?: TrainMinimum | undefined;
   /** Default: `before-publish` of a champion, `before-rollout` where there is a rollout, else `never`. */
   readonly approve?: TrainApproval | undefined;
@@ -120,6 +132,8 @@ export interface TrainedSet {
 export interface CommandSummary {
   readonly modelBytes: number;
   readonly hasMetrics: boolean;
+  /** Whether it wrote scores of decisions, by which it is evaluated. */
+  readonly hasScores: boolean;
   /** Which code ran: a hash of all its files. */
   readonly codeSha256: string;
   readonly seconds: number;
@@ -133,6 +147,22 @@ export interface TrainJudgement {
   /** Null: nothing was asked. */
   readonly isMet: boolean | null;
   /** In words. */
+  readonly why: string;
+}
+
+/** What the evaluation of the new version came to; the whole is `evaluation.json` of the run. */
+export interface EvaluatedSummary {
+  /** Rows with a score and a label. */
+  readonly rows: number;
+  readonly metrics: Readonly<Record<string, string | number | boolean | null>>;
+  /** What the champion gave on the same days, where it decided then. */
+  readonly champion: {
+    readonly version: number;
+    readonly metrics: Readonly<Record<string, string | number | boolean | null>>;
+  } | null;
+  readonly notes: readonly string[];
+  /** As of `TrainJudgement`. */
+  readonly isMet: boolean | null;
   readonly why: string;
 }
 
@@ -158,6 +188,7 @@ export interface TrainStatus {
   readonly command: CommandSummary | null;
   readonly judgement: TrainJudgement | null;
   readonly published: PublishedSummary | null;
+  readonly evaluated: EvaluatedSummary | null;
   /** The id of the rollout's workflow. */
   readonly rollout: string | null;
   readonly waitingFor: Waiting | null;

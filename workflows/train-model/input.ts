@@ -17,6 +17,7 @@ import {
   TRAIN_APPROVALS,
   type TrainAlias,
   type TrainApproval,
+  type TrainEvaluation,
   type TrainInput,
   type TrainMinimum,
   type TrainRows,
@@ -55,6 +56,7 @@ const FIELDS: readonly (keyof TrainInput)[] = [
   'timeout',
   'silence',
   'memoryMb',
+  'evaluate',
   'minimum',
   'approve',
   'as',
@@ -77,6 +79,7 @@ export interface CheckedTraining {
   readonly timeoutMs: number;
   readonly silenceMs: number;
   readonly memoryMb: number | null;
+  readonly evaluate: TrainEvaluation;
   readonly minimum: TrainMinimum | null;
   readonly approve: TrainApproval;
   readonly as: TrainAlias;
@@ -109,6 +112,7 @@ export function checkTrainInput(input: unknown, startMs: number): CheckedTrainin
     timeoutMs,
     silenceMs: durationMsOf('silence', optionalTextOf(given, 'silence') ?? '10m'),
     memoryMb: optionalWholeOf(given, 'memoryMb', 16),
+    evaluate: evaluateOf(given),
     minimum: minimumOf(given),
     approve,
     as,
@@ -205,10 +209,23 @@ function environmentOf(given: Given): Readonly<Record<string, string>> {
   return environment as Readonly<Record<string, string>>;
 }
 
+function evaluateOf(given: Given): TrainEvaluation {
+  const evaluate = recordOf(given, 'evaluate');
+  if (evaluate === null) return {};
+  if (given['labels'] === undefined) throw invalid('"evaluate" belongs to "labels": other rows are no decisions');
+  const known = ['segments', 'positive'];
+  const unknown = Object.keys(evaluate).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw invalid(`"evaluate" has the unknown field "${unknown}"; known: ${known.join(', ')}`);
+  const segments = evaluate['segments'] ?? undefined;
+  if (segments !== undefined && !(Array.isArray(segments) && segments.every((one) => typeof one === 'string')))
+    throw invalid(`"evaluate.segments" must be a list of texts, received ${show(segments)}`);
+  return { segments, positive: optionalTextOf(evaluate, 'positive') };
+}
+
 function minimumOf(given: Given): TrainMinimum | null {
   const minimum = recordOf(given, 'minimum');
   if (minimum === null) return null;
-  const known = ['measure', 'atLeast', 'atMost', 'betterThan', 'better'];
+  const known = ['measure', 'of', 'atLeast', 'atMost', 'betterThan', 'better'];
   const unknown = Object.keys(minimum).find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalid(`"minimum" has the unknown field "${unknown}"; known: ${known.join(', ')}`);
   const measure = textOf(minimum, 'measure');
@@ -217,6 +234,9 @@ function minimumOf(given: Given): TrainMinimum | null {
     if (value !== undefined && value !== null && !(typeof value === 'number' && Number.isFinite(value)))
       throw invalid(`"minimum.${name}" must be a number, received ${show(value)}`);
   }
+  const of = choiceOf(minimum, 'of', ['metrics', 'evaluation'] as const);
+  if (of === 'evaluation' && given['labels'] === undefined)
+    throw invalid('"minimum.of": "evaluation" belongs to "labels": decisions are evaluated');
   const betterThan = choiceOf(minimum, 'betterThan', ['champion', 'base-rate'] as const);
   const better = choiceOf(minimum, 'better', ['lower', 'higher'] as const);
   const bounds = [minimum['atLeast'], minimum['atMost'], betterThan].filter((one) => one !== undefined && one !== null);

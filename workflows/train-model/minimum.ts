@@ -30,7 +30,7 @@ export function judge(
   const { measure, atLeast, atMost, betterThan } = minimum;
   const value = numberOf(metrics, measure);
   if (value === null)
-    return { isMet: false, why: `the command told no number ${JSON.stringify(measure)} among its metrics` };
+    return { isMet: false, why: `${teller(minimum)} told no number ${JSON.stringify(measure)} among its metrics` };
   const told: { readonly isMet: boolean; readonly why: string }[] = [];
   const bound = (isMet: boolean, why: string): void => void told.push({ isMet, why });
   if (atLeast != null) bound(value >= atLeast, `${value >= atLeast ? 'at' : 'not at'} least ${atLeast}`);
@@ -50,7 +50,7 @@ export function judge(
 }
 
 function otherOf(
-  { measure, betterThan }: TrainMinimum,
+  { measure, betterThan, of }: TrainMinimum,
   { metrics, champion }: Known,
 ): { readonly other: number | null; readonly whose: string } {
   if (betterThan === 'base-rate') {
@@ -58,7 +58,9 @@ function otherOf(
     return {
       other,
       whose:
-        other === null ? `and the command told no number "${measure}Base" to compare it with` : 'that of the base rate',
+        other === null
+          ? `and ${teller({ of })} told no number "${measure}Base" to compare it with`
+          : 'that of the base rate',
     };
   }
   if (champion === null) return { other: null, whose: 'and there is no champion to compare it with' };
@@ -70,4 +72,8 @@ function otherOf(
 function numberOf(metrics: Readonly<Record<string, unknown>> | null, name: string): number | null {
   const value = metrics !== null && Object.hasOwn(metrics, name) ? metrics[name] : null;
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+function teller({ of }: Pick<TrainMinimum, 'of'>): string {
+  return of === 'evaluation' ? 'the evaluation' : 'the command';
 }

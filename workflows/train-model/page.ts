@@ -58,7 +58,7 @@ export function renderTraining(state: TrainState): string {
 }
 
 function factsOf(state: TrainState): [string, string | number][] {
-  const { asked, set, command, judgement, published, rollout } = state;
+  const { asked, set, command, judgement, published, evaluated, rollout } = state;
   const { rows } = asked;
   const of = rows.labels ?? rows.spine ?? rows.entities ?? rows.entitiesOf ?? '';
   const facts: [string, string | number][] = [
@@ -97,6 +97,12 @@ function factsOf(state: TrainState): [string, string | number][] {
     const as = alias === 'none' ? '' : `, ${alias}`;
     facts.push(['version', `${version}${as}${isNew ? '' : ' (published before)'}`]);
     if (unannounced !== null) facts.push(['not announced', unannounced]);
+  }
+  if (evaluated !== null) {
+    facts.push(['evaluated on', `${grouped(evaluated.rows)} decisions`]);
+    for (const [name, value] of Object.entries(evaluated.metrics).slice(0, METRICS_SHOWN))
+      facts.push([`evaluated ${name}`, String(value)]);
+    if (evaluated.isMet !== null) facts.push([evaluated.isMet ? 'minimum met' : 'minimum not met', evaluated.why]);
   }
   if (rollout !== null) facts.push(['rollout', `workflow \`${rollout}\``]);
   facts.push(['kept in the archive', `\`${trainStatusOf(state).run}\``]);

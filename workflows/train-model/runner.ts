@@ -72,6 +72,9 @@ export class TrainRunner extends StateRunner<TrainState, TrainEvent, TrainPhase>
     if (this.state.judgement?.isMet === false) return 'below-minimum';
     if (asked.approve === 'before-publish' && !(await this.#isApproved('publish'))) return 'rejected';
     await this.#step('publish', () => this.#publish());
+    if (asked.rows.labels !== undefined && this.state.command?.hasScores === true)
+      await this.#step('evaluate', () => this.#evaluate());
+    if (asked.minimum?.of === 'evaluation' && this.state.evaluated?.isMet !== true) return 'below-minimum';
     if (asked.rollout === null) return 'published';
     if (asked.approve === 'before-rollout' && !(await this.#isApproved('rollout'))) return 'rejected';
     await this.#step('rollout', () => this.#openRollout());
@@ -116,7 +119,8 @@ export class TrainRunner extends StateRunner<TrainState, TrainEvent, TrainPhase>
   }
 
   async #judge(): Promise<TrainFinding> {
-    const { minimum, model } = this.state.asked;
+    const { minimum: given, model } = this.state.asked;
+    const minimum = given?.of === 'evaluation' ? null : given;
     const hasMetrics = this.state.command?.hasMetrics === true;
     const options = { ...QUICK, summary: `judge the new ${model}` };
     const judgement = await this.#pass('judge', () =>
@@ -134,6 +138,18 @@ export class TrainRunner extends StateRunner<TrainState, TrainEvent, TrainPhase>
       ]),
     );
     return { published };
+  }
+
+  async #evaluate(): Promise<TrainFinding> {
+    const { rows, evaluate, minimum: given, model } = this.state.asked;
+    const minimum = given?.of === 'evaluation' ? given : null;
+    const version = this.state.published?.version ?? 0;
+    const evaluated = await this.#pass('evaluate', () =>
+      batch.evaluateTrained.executeWithOptions(batchOptions(`evaluate ${model}, version ${version}`), [
+        { ...this.#of, version, labels: rows.labels ?? '', rows, evaluate, minimum },
+      ]),
+    );
+    return { evaluated };
   }
 
   /** A child that goes on when this ends: opened once, whatever dies, and no client of Temporal is needed for it. */

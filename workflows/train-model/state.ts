@@ -3,6 +3,7 @@ import type { Passed } from '../state-runner.ts';
 import { longestWait, type Waiting, type WaitingLanes, withWaiting } from '../waits.ts';
 import {
   type CommandSummary,
+  type EvaluatedSummary,
   type PublishedSummary,
   TRAIN_COMMANDS,
   type TrainCommand,
@@ -33,6 +34,7 @@ export interface TrainState {
   readonly command: CommandSummary | null;
   readonly judgement: TrainJudgement | null;
   readonly published: PublishedSummary | null;
+  readonly evaluated: EvaluatedSummary | null;
   readonly rollout: string | null;
   readonly waiting: WaitingLanes;
   readonly failure: Failure | null;
@@ -41,7 +43,9 @@ export interface TrainState {
 }
 
 /** What a step found out. */
-export type TrainFinding = Partial<Pick<TrainState, 'set' | 'command' | 'judgement' | 'published' | 'rollout'>>;
+export type TrainFinding = Partial<
+  Pick<TrainState, 'set' | 'command' | 'judgement' | 'published' | 'evaluated' | 'rollout'>
+>;
 
 export type TrainEvent =
   | { readonly type: 'step-begun'; readonly step: TrainStep; readonly atMs: number }
@@ -65,6 +69,7 @@ export function initialTrainState(asked: CheckedTraining, run: string, atMs: num
     command: null,
     judgement: null,
     published: null,
+    evaluated: null,
     rollout: null,
     waiting: {},
     failure: null,
@@ -132,6 +137,7 @@ export function trainStatusOf(state: TrainState): TrainStatus {
     command: state.command,
     judgement: state.judgement,
     published: state.published,
+    evaluated: state.evaluated,
     rollout: state.rollout,
     waitingFor: longestWait(state.waiting),
     error: state.failure,
