@@ -37,6 +37,7 @@ describe('the input of a training', () => {
       timeoutMs: 21_600_000,
       silenceMs: 600_000,
       memoryMb: null,
+      evaluate: {},
       minimum: null,
       approve: 'never',
       as: 'challenger',

@@ -205,6 +205,19 @@ export async function recordTrainings(harness: LifecycleHarness): Promise<void> 
   await below.latest.result();
   await below.save('training-below-minimum');
 
+  const ofLabels = { spine: undefined, labels: 'late', from: '2026-01-01', to: '2026-02-01' };
+  const evaluated = await training(
+    harness,
+    'evaluated',
+    { ...ofLabels, minimum: { measure: 'logLoss', of: 'evaluation', atMost: 0.5 } },
+    (script) => {
+      script.hasScores = true;
+      script.evaluation = { ...script.evaluation, isMet: true, why: 'logLoss is 0.4, at most 0.5' };
+    },
+  );
+  await evaluated.latest.result();
+  await evaluated.save('training-evaluated');
+
   const failed = await training(harness, 'failed', {}, (script) => {
     script.failing = { runTrainingCommand: scriptedFailure('training-command-failed') };
   });
