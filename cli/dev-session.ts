@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { bundleSignKey } from '../config/bundle-sign-key.ts';
+import { ensureModelTopic } from '../config/model-topic.ts';
 import { applyDefinitions } from '../engine/bundles/apply-definitions.ts';
 import type { Definitions } from '../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../engine/define/load-definitions.ts';
@@ -107,6 +108,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       if (logsServed) topics.push(env.servedTopic);
       const created = await createTopics(kafka, topics, options.partitions ?? PARTITIONS);
       if (created.length > 0) onProgress(`kafka: made ${created.join(', ')}`);
+      await ensureModelTopic(kafka, env.installation.modelsTopic);
     }
     const present = await existingTopics(kafka);
     const hasServedTopic = logsServed && present.has(env.servedTopic);

@@ -1,3 +1,4 @@
+import type { Admin } from 'kafkajs';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { KafkaSettings } from './environment.ts';
 import { createTopicCommand, withAdmin } from './kafka-admin.ts';
@@ -37,21 +38,34 @@ export async function ensureModelTopic(kafka: KafkaSettings, topic: string): Pro
         );
       }
     }
-    const configNames = Object.keys(SETTINGS);
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: TOPIC, name: topic, configNames }],
-    });
-    const wrong = (resources[0]?.configEntries ?? []).filter(
-      ({ configName, configValue }) => SETTINGS[configName] !== undefined && SETTINGS[configName] !== configValue,
-    );
-    if (wrong.length === 0) return;
-    const told = wrong.map(
-      ({ configName, configValue }) => `${configName}=${configValue} (expected ${SETTINGS[configName]})`,
-    );
-    throw new MillraceError('model-topic-unfit', `topic ${topic} has ${told.join(', ')}: models on it would be lost`, {
-      remedy: `kafka-configs.sh --bootstrap-server ${kafka.brokers.join(',')} --alter --entity-type topics --entity-name ${topic} --add-config ${wrong.map(({ configName }) => `${configName}=${SETTINGS[configName]}`).join(',')}`,
-      details: { topic },
-    });
+    await refuseUnfit(admin, kafka, topic);
+  });
+}
+
+/** Whether the topic of models is there, looked at and not made. Throws MillraceError `model-topic-unfit` for one that loses records. */
+export async function isModelTopicThere(kafka: KafkaSettings, topic: string): Promise<boolean> {
+  return await withAdmin(kafka, async (admin) => {
+    if (!(await admin.listTopics()).includes(topic)) return false;
+    await refuseUnfit(admin, kafka, topic);
+    return true;
+  });
+}
+
+async function refuseUnfit(admin: Admin, kafka: KafkaSettings, topic: string): Promise<void> {
+  const configNames = Object.keys(SETTINGS);
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: TOPIC, name: topic, configNames }],
+  });
+  const wrong = (resources[0]?.configEntries ?? []).filter(
+    ({ configName, configValue }) => SETTINGS[configName] !== undefined && SETTINGS[configName] !== configValue,
+  );
+  if (wrong.length === 0) return;
+  const told = wrong.map(
+    ({ configName, configValue }) => `${configName}=${configValue} (expected ${SETTINGS[configName]})`,
+  );
+  throw new MillraceError('model-topic-unfit', `topic ${topic} has ${told.join(', ')}: models on it would be lost`, {
+    remedy: `kafka-configs.sh --bootstrap-server ${kafka.brokers.join(',')} --alter --entity-type topics --entity-name ${topic} --add-config ${wrong.map(({ configName }) => `${configName}=${SETTINGS[configName]}`).join(',')}`,
+    details: { topic },
   });
 }

@@ -4,7 +4,7 @@ import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
-import { checkKafka, type NamedTopic } from '../doctor/check-kafka.ts';
+import { checkKafka, checkModelTopic, type NamedTopic } from '../doctor/check-kafka.ts';
 import { checkMachine } from '../doctor/check-machine.ts';
 import { checkPooler, checkPostgres } from '../doctor/check-postgres.ts';
 import { checkTemporal } from '../doctor/check-temporal.ts';
@@ -44,7 +44,9 @@ export function addDoctorCommand(program: Command): void {
         ? [skipped('kafka', 'not looked at: KAFKA_BROKERS is not set')]
         : findingsOf('kafka', async () => {
             await checkReachable({ kafka });
-            return checkKafka(kafka, definitions.topics);
+            const { modelsTopic } = env.installation;
+            const ofModels = findingsOf(`topic ${modelsTopic}`, () => checkModelTopic(kafka, modelsTopic));
+            return [...(await checkKafka(kafka, definitions.topics)), ...(await ofModels)];
           }),
       temporal === null
         ? [skipped('temporal', 'not looked at: TEMPORAL_ADDRESS is not set')]

@@ -1,7 +1,8 @@
 import kafkajs, { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../../config/environment.ts';
 import { createTopicCommand } from '../../config/kafka-admin.ts';
-import { failed, fine, type Finding, findingsOf, warned } from './finding.ts';
+import { isModelTopicThere } from '../../config/model-topic.ts';
+import { failed, fine, type Finding, findingsOf, skipped, warned } from './finding.ts';
 
 const AREA = 'kafka';
 const DAY_MS = 86_400_000;
@@ -46,11 +47,18 @@ export async function checkKafka(settings: KafkaSettings, topics: readonly Named
   }
 }
 
+/** The topic of models: what publishes first makes it, and what is lost of it is lost to applications that start. */
+export async function checkModelTopic(settings: KafkaSettings, topic: string): Promise<readonly Finding[]> {
+  const area = `topic ${topic}`;
+  if (await isModelTopicThere(settings, topic)) return [fine(area, 'of models: nothing of it ever goes')];
+  return [skipped(area, 'of models: there is none yet; whoever publishes the first model makes it')];
+}
+
 function missing({ topic, of }: NamedTopic, brokers: readonly string[]): Finding {
   return failed(
     `topic ${topic}`,
     `of ${of}: there is none, or none that this user may see`,
-    `Correct the name, or make it: ${createTopicCommand(brokers.join(','), topic, PARTITIONS)}; "dev --create-topics" makes those of the definitions.`,
+    `Correct the name, or make it: ${createTopicCommand(brokers.join(','), topic, PARTITIONS)}; "dev --create-topics" makes those of the definitions, "millrace pairs LABELSET" that of a label set's pairs.`,
   );
 }
 

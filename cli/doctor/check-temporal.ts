@@ -1,7 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { missingSearchAttributes } from '../../config/search-attributes.ts';
 import { type TemporalSettings, temporalConnectionOptions } from '../../config/temporal-settings.ts';
-import { batchQueueOf, streamQueueOf } from '../../workflows/task-queues.ts';
+import { batchQueueOf, streamQueueOf, trainQueueOf } from '../../workflows/task-queues.ts';
 import { failed, fine, type Finding, findingsOf, warned } from './finding.ts';
 
 const AREA = 'temporal';
@@ -38,7 +38,8 @@ async function workers(connection: Connection, namespace: string, taskQueue: str
   const queues = [
     { name: taskQueue, type: WORKFLOW, does: 'workflows' },
     { name: batchQueueOf(taskQueue), type: ACTIVITY, does: 'backfills, exports and audits' },
-    { name: streamQueueOf(taskQueue), type: ACTIVITY, does: 'streams and archives' },
+    { name: streamQueueOf(taskQueue), type: ACTIVITY, does: 'streams, archives, pairs and the evidence of rollouts' },
+    { name: trainQueueOf(taskQueue), type: ACTIVITY, does: 'trainings' },
   ];
   return Promise.all(
     queues.map(async ({ name, type, does }) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Finding } from '../../cli/doctor/finding.ts';
+import { installationNames } from '../../engine/installation/installation-names.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { findPgBouncer, startPgBouncer } from '../serving/pgbouncer.ts';
@@ -22,13 +23,17 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'features'));
   writeFileSync(
     join(folder, 'features', 'index.ts'),
-    `import { entity, featureView, source } from 'millrace';
+    `import { decisions, entity, featureView, labelSet, outcomes, pairs, source } from 'millrace';
 import { z } from 'zod';
 const of = (name: string, topic: string) => source(name, { schema: z.object({ id: z.string(), at: z.iso.datetime() }), eventTime: 'at', eventId: 'id', topic });
 const thing = entity('thing', { id: z.string() });
 export const kept = featureView('kept', { entity: thing, source: of('kept_source', '${TOPIC}-kept'), features: (f) => ({ n: f.count() }) });
 export const compacted = featureView('compacted', { entity: thing, source: of('compacted_source', '${TOPIC}-compacted'), features: (f) => ({ n: f.count() }) });
 export const absent = featureView('absent', { entity: thing, source: of('absent_source', '${TOPIC}-absent'), features: (f) => ({ n: f.count() }) });
+export const chosen = decisions('chosen', { context: z.object({ shop: z.string() }), topic: '${TOPIC}-chosen' });
+export const came = outcomes('came', { value: z.boolean(), topic: '${TOPIC}-came' });
+export const late = labelSet('late_${process.pid}', { decisions: chosen, outcomes: came, value: (_, o) => (o.value ? 1 : 0), matureAfter: '1d', absent: 0 });
+export const clicked = featureView('clicked', { entity: thing, source: pairs(late), key: (e) => ({ id: e.decision.action }), features: (f) => ({ n: f.count() }) });
 `,
   );
   variables = {
@@ -48,6 +53,9 @@ export const absent = featureView('absent', { entity: thing, source: of('absent_
     topics: [
       { topic: `${TOPIC}-kept`, configEntries: [{ name: 'retention.ms', value: '3600000' }] },
       { topic: `${TOPIC}-compacted`, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
+      { topic: `${TOPIC}-chosen`, configEntries: [{ name: 'cleanup.policy', value: 'compact,delete' }] },
+      { topic: installationNames('sound').modelsTopic, configEntries: [{ name: 'retention.ms', value: '-1' }] },
+      { topic: installationNames('losing').modelsTopic, configEntries: [{ name: 'retention.ms', value: '60000' }] },
     ],
   });
   await admin.disconnect();
@@ -85,10 +93,40 @@ describe('millrace doctor', () => {
       expect.stringMatching(/^warn: one replica/),
       expect.stringMatching(/^warn: records are deleted after 1\.0 h/),
     ]);
-    expect(of('workers', findings)).toHaveLength(3);
+    expect(of('workers', findings)).toHaveLength(4);
     expect(of('workers', findings).every((found) => found.startsWith('warn: none took'))).toBe(true);
     expect(of('clocks', findings)).toEqual([expect.stringMatching(/^ok: the server's clock is \d+ ms/)]);
     for (const { level, remedy } of findings) expect(remedy === null).toBe(level === 'ok' || level === 'none');
+  });
+
+  it('looks at the topics of decisions, outcomes, their pairs and models', async () => {
+    const { findings } = await examine();
+    expect(of(`topic ${TOPIC}-chosen`, findings)).toContain(
+      'fail: cleanup.policy is compact,delete: events are replaced by later ones of their key',
+    );
+    expect(of(`topic ${TOPIC}-came`, findings)).toEqual([
+      'fail: of source came: there is none, or none that this user may see',
+    ]);
+    const pairs = findings.filter(
+      ({ area }) => area === `topic ${installationNames().pairsTopic(`late_${process.pid}`)}`,
+    );
+    expect(pairs).toMatchObject([
+      { level: 'fail', remedy: expect.stringContaining('millrace pairs LABELSET') as string },
+    ]);
+    const ofModels = async (installation: string): Promise<string[]> =>
+      of(
+        `topic ${installationNames(installation).modelsTopic}`,
+        (await examine({ MILLRACE_INSTALLATION: installation })).findings,
+      );
+    expect(await ofModels('sound')).toEqual(['ok: of models: nothing of it ever goes']);
+    expect(await ofModels('modelless')).toEqual([
+      'none: of models: there is none yet; whoever publishes the first model makes it',
+    ]);
+    expect(await ofModels('losing')).toEqual([
+      expect.stringMatching(
+        /^fail: model-topic-unfit: topic millrace\.losing\.models has retention\.ms=60000 \(expected -1\)/,
+      ),
+    ]);
   });
 
   it('says what records were lost to the archive, and which rights a user has', async () => {
