@@ -76,7 +76,7 @@ export async function recordExport(harness: LifecycleHarness): Promise<void> {
 }
 
 /** One that is approved and promoted over a run carried on, with a failure and a pause; one that a guardrail returns; one that is cancelled; a bandit. */
-export async function recordRollouts(harness: LifecycleHarness): Promise<void> {
+export async function recordModelRollouts(harness: LifecycleHarness): Promise<void> {
   const started = async (model: string, of: object, prepare: (script: ScriptedActivities) => void) => {
     const script = new ScriptedActivities(model);
     prepare(script);

@@ -96,16 +96,19 @@ describe('a downgrade', () => {
     );
   });
 
-  it.each(madeSince.filter((name) => !isUnknown(name)))('goes on with %s, or stands still by the name of what it does not know', async (name) => {
-    const recorded = recordedHistory(name);
-    const unknown = unknownIn(name);
-    const replayed = replay(before, recorded);
-    if (unknown.length === 0) return await replayed;
-    await expect(replayed).rejects.toMatchObject({
-      name: 'DeterminismViolationError',
-      message: expect.stringMatching(
-        new RegExp(`\\[TMPRL1100\\].*Non-deprecated patch marker encountered for change (${unknown.join('|')}),`),
-      ) as string,
-    });
-  });
+  it.each(madeSince.filter((name) => !isUnknown(name)))(
+    'goes on with %s, or stands still by the name of what it does not know',
+    async (name) => {
+      const recorded = recordedHistory(name);
+      const unknown = unknownIn(name);
+      const replayed = replay(before, recorded);
+      if (unknown.length === 0) return await replayed;
+      await expect(replayed).rejects.toMatchObject({
+        name: 'DeterminismViolationError',
+        message: expect.stringMatching(
+          new RegExp(`\\[TMPRL1100\\].*Non-deprecated patch marker encountered for change (${unknown.join('|')}),`),
+        ) as string,
+      });
+    },
+  );
 });
