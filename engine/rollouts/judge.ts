@@ -3,6 +3,7 @@ import { bestChances } from '../evidence/best-chances.ts';
 import { confidenceSequence } from '../evidence/confidence-sequence.ts';
 import { combinedDifference, type Difference, meanDifference, pairedDifference } from '../evidence/difference.ts';
 import type { EvidenceSums } from '../evidence/evidence-sums.ts';
+import type { SampleMoments } from '../evidence/exact-moments.ts';
 import { sampleRatio } from '../evidence/sample-ratio.ts';
 import { DIFFERENCE, METRIC, type RolloutEvidence, WEIGHTED } from './fold-units.ts';
 import type { GuardrailJudgement, Judgement, SegmentJudgement, StageJudgement, TellableInterval } from './judgement.ts';
@@ -148,14 +149,15 @@ function segmentsJudged(rule: RolloutRule, sums: EvidenceSums): SegmentJudgement
     .map((one) => ({ ...one, difference: intervalOf(rule, differenceOf(rule, sums, one.segment)) }));
 }
 
-/** Of means per stage none can be put together: of the last stage that has units. */
+/** Of means per stage none can be put together: of the last stage where something is known of both; null: of none, and shares stay what they were told to be. */
 function chancesOf(rule: RolloutRule, sums: EvidenceSums): readonly number[] | null {
-  const stage = rule.stages.findLastIndex(({ share }) => share > 0);
-  if (stage < 0) return null;
-  const samples = ['candidate', 'against'].map((variant) =>
-    sums.read({ metric: METRIC, stage, variant, segment: null }),
+  const samplesOf = (stage: number): SampleMoments[] =>
+    ['candidate', 'against'].map((variant) => sums.read({ metric: METRIC, stage, variant, segment: null }));
+  const stage = rule.stages.findLastIndex(
+    ({ share }, index) => share > 0 && samplesOf(index).every(({ count }) => count >= 2),
   );
-  return bestChances(samples, 'number', rule.metric.better === 'higher' ? 'more' : 'less');
+  if (stage < 0) return null;
+  return bestChances(samplesOf(stage), 'number', rule.metric.better === 'higher' ? 'more' : 'less');
 }
 
 /** The interval of a difference as JSON can carry it. */

@@ -136,6 +136,27 @@ describe('the evidence of a rollout', () => {
     expect(told.combined!.value).toBeCloseTo(-0.6, 10);
     expect(told.bestChances![0]).toBeGreaterThan(0.999);
   });
+
+  test('of a bandit of several stages goes by the last one that tells something: without it no share is drawn up', () => {
+    const rule = { ...RULE, mode: 'bandit' as const, stages: [stage(0.05), stage(0.5)] };
+    const nothing = judged(rule, 0, [{ stage: 0, variant: 'against', values: around(0.8, 50) }]);
+    expect(nothing).toMatchObject({ bestChances: null, banditShare: null });
+    const first = [
+      { stage: 0, variant: 'candidate', values: around(0.9, 50) },
+      { stage: 0, variant: 'against', values: around(0.2, 50) },
+    ];
+    for (const at of [0, 1]) {
+      const told = judged(rule, at, first);
+      expect(told.bestChances![0]).toBeLessThan(0.001);
+      expect(told.banditShare).toBeCloseTo(0.05, 5);
+    }
+    const second = judged(rule, 1, [
+      ...first,
+      { stage: 1, variant: 'candidate', values: around(0.1, 50) },
+      { stage: 1, variant: 'against', values: around(0.2, 50) },
+    ]);
+    expect(second.bestChances![0]).toBeGreaterThan(0.999);
+  });
 });
 
 describe('what a rollout lacks is said', () => {
