@@ -37,7 +37,7 @@ const pure = [
   'test/examples/loop-arithmetic.test.ts',
   'test/statistics/**/*.test.ts',
   'test/evidence/**/*.test.ts',
-  'test/rollouts/{fold-units,judge,decision-guards,rollout-input,rollout-decide,measured}.test.ts',
+  'test/rollouts/{decision-losses,fold-units,judge,decision-guards,rollout-input,rollout-decide,measured}.test.ts',
   'test/evaluation/{scores-law,refusals,off-policy,files,shown}.test.ts',
   'test/decisions/decision-log.test.ts',
   'test/labels/label-{law,scan}.test.ts',

@@ -8,6 +8,7 @@ import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { putLook, rolloutSeen } from '../postgres/rollout-evidence.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
+import { DecisionLosses, type StageLosses } from './decision-losses.ts';
 import { UnitFold } from './fold-units.ts';
 import { judge } from './judge.ts';
 import type { Judgement } from './judgement.ts';
@@ -48,7 +49,8 @@ export async function judgeRollout(options: JudgeRolloutOptions): Promise<Judgem
   // Of a rollout that nothing was seen of nothing is looked for.
   const found = seen === null ? null : await takeDecisions(options, seen.firstDecidedUs, fold);
   const asOfUs = found?.asOfUs ?? Number.NEGATIVE_INFINITY;
-  const evidence = fold.evidence(asOfUs);
+  const { sums, stages } = fold.evidence(asOfUs);
+  const evidence = { sums, stages: stages.map((one) => ({ ...one, losses: found?.lossesOf(one.stage) })) };
   const judged = judge({
     rule,
     stage,
@@ -71,7 +73,12 @@ async function takeDecisions(
   { pool, reader, labels, rollout, rule, clock, spillDir, memory, signal, onWait, onProgress }: JudgeRolloutOptions,
   fromUs: number,
   fold: UnitFold,
-): Promise<{ readonly asOfUs: number; readonly labels: Judgement['labels'] }> {
+): Promise<{
+  readonly asOfUs: number;
+  readonly labels: Judgement['labels'];
+  readonly lossesOf: (stage: number) => StageLosses;
+}> {
+  const losses = new DecisionLosses();
   const decisions = new Map<string, ObservedDecision>();
   const { eventTimeField } = labels.decisions;
   const scan = await openLabelScan({
@@ -85,6 +92,7 @@ async function takeDecisions(
     where: (row) => {
       if (row['rollout'] !== rollout || row['stage'] == null || row['variant'] == null) return false;
       const id = row['decision_id'] as string;
+      losses.take(row);
       // A scan gives the mature ones alone: the others show who was exposed.
       if (!decisions.has(id)) decisions.set(id, observed(row, row[eventTimeField] as number, rule));
       return true;
@@ -102,7 +110,11 @@ async function takeDecisions(
       });
   for (const decision of decisions.values()) fold.take(decision);
   const { decisions: all, mature, immature } = scan.counts;
-  return { asOfUs: scan.asOfUs, labels: { decisions: all, mature, immature } };
+  return {
+    asOfUs: scan.asOfUs,
+    labels: { decisions: all, mature, immature },
+    lossesOf: (stage) => losses.of(stage, decisions.values()),
+  };
 }
 
 /** As it is before its label is known. */

@@ -4,6 +4,7 @@ import { confidenceSequence } from '../evidence/confidence-sequence.ts';
 import { combinedDifference, type Difference, meanDifference, pairedDifference } from '../evidence/difference.ts';
 import type { EvidenceSums } from '../evidence/evidence-sums.ts';
 import type { SampleMoments } from '../evidence/exact-moments.ts';
+import { lossRatio } from '../evidence/loss-ratio.ts';
 import { sampleRatio } from '../evidence/sample-ratio.ts';
 import { DIFFERENCE, METRIC, type RolloutEvidence, WEIGHTED } from './fold-units.ts';
 import type { GuardrailJudgement, Judgement, SegmentJudgement, StageJudgement, TellableInterval } from './judgement.ts';
@@ -79,7 +80,7 @@ function stageDifference(
 }
 
 function stageOf(rule: RolloutRule, sums: EvidenceSums, counts: StageCounts): StageJudgement {
-  const { stage, candidate, against, paired, unpaired, mixed, withoutUnit } = counts;
+  const { stage, candidate, against, paired, unpaired, mixed, withoutUnit, losses } = counts;
   const own = rule.stages[stage]!;
   const metric = own.share > 0 && rule.mode === 'bandit' ? WEIGHTED : METRIC;
   const meanOf = (variant: string): number | null => {
@@ -102,6 +103,7 @@ function stageOf(rule: RolloutRule, sums: EvidenceSums, counts: StageCounts): St
             { variant: 'against', share: 1 - own.share },
           ],
         );
+  const isLostAlike = losses === undefined || !lossRatio(losses.candidate, losses.against).isMismatch;
   return {
     stage,
     candidate,
@@ -115,7 +117,8 @@ function stageOf(rule: RolloutRule, sums: EvidenceSums, counts: StageCounts): St
     mixed,
     withoutUnit,
     ratioP: ratio?.p ?? null,
-    isRatioMismatch: ratio?.isMismatch ?? false,
+    losses: isLostAlike ? null : losses,
+    isRatioMismatch: (ratio?.isMismatch ?? false) || !isLostAlike,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { StageLosses } from './decision-losses.ts';
 import type { UnitCounts } from './stage-counts.ts';
 
 /** An estimated difference, the candidate's less the other's, with its interval; null where it is open to that side. Plain JSON. */
@@ -27,6 +28,9 @@ export interface StageJudgement {
   readonly withoutUnit: number;
   /** Of the sample ratio: the chance of such a one where all is well; null: not told. */
   readonly ratioP: number | null;
+  /** Decisions that are there, and those that applications dropped, where these are not of both variants alike; null: they are, or it cannot be told. */
+  readonly losses?: StageLosses | null | undefined;
+  /** Units were lost by variant, or decisions were. */
   readonly isRatioMismatch: boolean;
 }
 

@@ -1,3 +1,5 @@
+import type { StageLosses } from './decision-losses.ts';
+
 /** Units of a variant in one stage. */
 export interface UnitCounts {
   /** Had a decision. */
@@ -23,6 +25,8 @@ export interface StageCounts {
   readonly unpaired: number;
   /** Decisions that name no unit. */
   readonly withoutUnit: number;
+  /** Decisions that are there, and those that applications dropped. */
+  readonly losses?: StageLosses | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

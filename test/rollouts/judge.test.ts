@@ -126,6 +126,18 @@ describe('the evidence of a rollout', () => {
     expect(told.stages.find(({ stage: at }) => at === 2)).toMatchObject({ isRatioMismatch: true });
   });
 
+  test('is not believed where decisions were dropped by variant: in shadow and of a bandit, too', () => {
+    const lossy = (rule: RolloutRule, dropped: number) => {
+      const losses = { candidate: { sent: 1000, dropped }, against: { sent: 1000, dropped: 100 } };
+      const stages = [{ ...emptyTally(0), candidate: units(200), against: units(200), losses }];
+      return judged(rule, 0, [], { evidence: { sums: new EvidenceSums(), stages } }).stages[0];
+    };
+    for (const rule of [RULE, { ...RULE, mode: 'bandit' as const, stages: [stage(0.5)] }]) {
+      expect(lossy(rule, 300)).toMatchObject({ isRatioMismatch: true, losses: { candidate: { dropped: 300 } } });
+      expect(lossy(rule, 110)).toMatchObject({ isRatioMismatch: false, losses: null });
+    }
+  });
+
   test('of a bandit is that of differences by inverse propensity, with the chances of being best', () => {
     const rule = { ...RULE, mode: 'bandit' as const, stages: [stage(0.5)] };
     const told = judged(rule, 0, [

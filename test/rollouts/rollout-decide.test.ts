@@ -61,6 +61,7 @@ const staged = (stage: number, of: Partial<StageJudgement> = {}): StageJudgement
   isRatioMismatch: false,
   ...of,
 });
+const LOST = { candidate: { sent: 900, dropped: 100 }, against: { sent: 1000, dropped: 0 } };
 const judged = (of: Partial<Judgement> = {}, stage: Partial<StageJudgement> = {}, at = 0): RolloutEvent => ({
   type: 'judged',
   atMs: T,
@@ -121,6 +122,11 @@ describe('a rollout decides', () => {
       'to stay where units were lost, better or worse',
       [opened, judged({ isBetter: true, isWorse: true }, { isRatioMismatch: true })],
       { do: 'stay', as: 'blocked', why: expect.stringContaining('500 have the candidate') },
+    ],
+    [
+      'to stay where decisions were dropped by variant',
+      [opened, judged({ isBetter: true }, { isRatioMismatch: true, losses: LOST })],
+      { do: 'stay', as: 'blocked', why: expect.stringContaining('100 beside 900 of the candidate') },
     ],
     [
       'to stay while it is paused',

@@ -1,3 +1,4 @@
+import type { StageJudgement } from '../../engine/rollouts/judgement.ts';
 import type { RolloutState, Standing } from './state.ts';
 
 /** What is to be done next, and why; `stay`: nothing, until `untilMs` or until something is known. */
@@ -58,7 +59,7 @@ function byEvidence(state: RolloutState, nowMs: number, dueMs: number): RolloutD
   if (mine?.isRatioMismatch === true)
     return stay(
       'blocked',
-      `units were lost by variant: ${mine.candidate.exposed} have the candidate and ${mine.against.exposed} what is there, of a share of ${own.share} (p < 0.001); no effect is to be believed until it is known why`,
+      `${lostText(mine, own.share)} (p < 0.001); no effect is to be believed until it is known why`,
       dueMs,
     );
   if (judgement.isWorse)
@@ -76,6 +77,13 @@ function byEvidence(state: RolloutState, nowMs: number, dueMs: number): RolloutD
   const next = rule.stages[stage + 1];
   if (next === undefined) return { do: 'end', how: 'promoted', actor, why };
   return { do: 'move', stage: stage + 1, share: next.share, actor, why };
+}
+
+function lostText({ candidate, against, losses }: StageJudgement, share: number): string {
+  if (losses == null)
+    return `units were lost by variant: ${candidate.exposed} have the candidate and ${against.exposed} what is there, of a share of ${share}`;
+  const { candidate: tried, against: there } = losses;
+  return `decisions were dropped by variant: ${tried.dropped} beside ${tried.sent} of the candidate, ${there.dropped} beside ${there.sent} of what is there`;
 }
 
 /** Why the stage is over; null: it is not. */
