@@ -14,6 +14,7 @@ import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from 
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
 import { recordPairs, recordRollouts, recordTrainings } from './record-loop-workflows.ts';
 import { recordArchive, recordAudit, recordExport, recordModelRollouts } from './record-other-workflows.ts';
+import { recordArchive, recordAudit, recordExport } from './record-other-workflows.ts';
 import { isWanted, retired, save, scripts, send } from './recording.ts';
 import { walkCandidates } from './walk-candidates.ts';
 
