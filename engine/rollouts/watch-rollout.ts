@@ -111,7 +111,7 @@ class Watch {
       } catch (error) {
         if (signal.aborted) return;
         if (!isMillraceError(error) || error.code !== 'offset-out-of-range') throw error;
-        await this.#passWhatIsGone();
+        if (!(await this.#passWhatIsGone())) throw error;
       }
     }
   }
@@ -182,12 +182,13 @@ class Watch {
   /** Renews the lease, and looks whether the rollout is open and its candidate there. */
   async #look(): Promise<WatchEnd | null> {
     const { pool, rollout, announce } = this.#options;
+    // First the topic: who cannot read what is decided watches nothing, and everybody is to have what was there once the lease has lapsed.
+    await this.#findPartitions();
     if (!(await renewLease(pool, rollout, LEASE_MS))) return await this.#over();
     if (this.#decisions > 0) {
       const seen = { firstDecidedUs: this.#first, lastDecidedUs: this.#last, decisions: this.#decisions };
       await noteSeen(pool, rollout, seen);
     }
-    await this.#findPartitions();
     const why = await this.#whyGone();
     if (why === null) return null;
     const ended = await endRollout({ pool, id: rollout, phase: 'returned', actor: 'guardrail', why });
@@ -226,11 +227,20 @@ class Watch {
     if (found.length > 0) this.#restart.abort();
   }
 
-  /** What neither topic nor archive has any more is passed: guardrails go by what there is. */
-  async #passWhatIsGone(): Promise<void> {
+  /**
+   * What neither topic nor archive has any more is passed: guardrails go by what there is. Of a topic that was made again all is new. False where there is
+   * nothing to pass: trying again would see nothing.
+   */
+  async #passWhatIsGone(): Promise<boolean> {
     const { partitions } = await this.#options.reader.bounds(this.#options.topic);
-    for (const { partition, lowOffset } of partitions)
-      this.#positions.set(partition, Math.max(lowOffset, this.#positions.get(partition) ?? lowOffset));
+    let isPassed = false;
+    for (const { partition, lowOffset, endOffset } of partitions) {
+      const at = this.#positions.get(partition);
+      if (at !== undefined && at >= lowOffset && at <= endOffset) continue;
+      this.#positions.set(partition, lowOffset);
+      isPassed = true;
+    }
+    return isPassed;
   }
 
   #tell(breached: number): void {
