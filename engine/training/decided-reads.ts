@@ -7,10 +7,12 @@ import { unpackRow } from '../labels/packed-row.ts';
 import { versions } from '../postgres/view-versions.ts';
 import { scanServedReads } from '../served/scan-served-reads.ts';
 import { LoggedRead, type ServedRead } from '../served/served-read.ts';
+import { ownToLog } from '../served/service-to-log.ts';
 import { DECIDED_READS_TABLE } from './load-label-spine.ts';
 import type { ReadContext } from './reading.ts';
 import type { FoundReads, ReadsFrom, ServedLog } from './request-reading.ts';
 import { poolOf } from './served-plan.ts';
+import { ownReadsOf, readsOf } from './reads-of.ts';
 import { LABELS_TABLE } from './spine-labels.ts';
 
 /** Decisions by request ids alone that are looked for in one reading of the serving log. */
@@ -38,17 +40,14 @@ export function decidedReads(context: ReadContext, openLog: () => Promise<Served
     name: 'the reads of the decisions',
     async read(found: FoundReads, onPassed) {
       const blocks = await blockReads(service, poolOf(context));
-      let byRequest = new Map<string, string[]>();
-      for await (const { decision, reads, requestIds } of decisions(context)) {
-        let isOwn = false;
-        for (const read of reads) {
-          const served = servedBy(decision, read, service, blocks);
-          if (served === null) continue;
-          isOwn = true;
-          found(served);
-        }
-        if (isOwn) continue;
-        for (const id of requestIds) byRequest.set(id, [...(byRequest.get(id) ?? []), decision]);
+      let byRequest: AskedByRequest = new Map();
+      for await (const { decision, row } of decisions(context)) {
+        const carried = carriedReads(decision, row, service, blocks);
+        carried.forEach(({ served }) => found(served));
+        const told = new Set(carried.map(({ block }) => block));
+        if (isWhole(service, told)) continue;
+        for (const id of row['request_ids'] as readonly string[])
+          byRequest.set(id, [...(byRequest.get(id) ?? []), { decision, told }]);
         if (byRequest.size < REQUESTS_AT_ONCE) continue;
         await lookUp(context, await openLog(), byRequest, found, onPassed);
         byRequest = new Map();
@@ -58,20 +57,22 @@ export function decidedReads(context: ReadContext, openLog: () => Promise<Served
   };
 }
 
+/** Request to the decisions that name it, and which blocks' reads these carry themselves. */
+type AskedByRequest = Map<string, readonly { readonly decision: string; readonly told: ReadonlySet<string> }[]>;
+
+/** Whether a decision carries all that the service gives: then its requests have nothing to tell. */
+function isWhole(service: CompiledService, told: ReadonlySet<string>): boolean {
+  return service.blocks.every(({ name }) => told.has(name)) && (ownToLog(service) === null || told.has(service.name));
+}
+
 async function* decisions({
   duckdb,
   signal,
-}: ReadContext): AsyncGenerator<{ decision: string; reads: readonly Row[]; requestIds: readonly string[] }> {
+}: ReadContext): AsyncGenerator<{ readonly decision: string; readonly row: Row }> {
   const sql = `SELECT r.decision_id, r.reads FROM ${DECIDED_READS_TABLE} r SEMI JOIN ${LABELS_TABLE} l ON l.row_number = r.row_number`;
   for await (const chunk of duckdb.chunks(sql, [], signal)) {
-    for (const [decision, packed] of chunk.getRows()) {
-      const { reads, request_ids: requestIds } = unpackRow((packed as DuckDBBlobValue).bytes);
-      yield {
-        decision: decision as string,
-        reads: reads as readonly Row[],
-        requestIds: requestIds as readonly string[],
-      };
-    }
+    for (const [decision, packed] of chunk.getRows())
+      yield { decision: decision as string, row: unpackRow((packed as DuckDBBlobValue).bytes) };
   }
 }
 
@@ -85,16 +86,28 @@ async function blockReads(service: CompiledService, pool: pg.Pool): Promise<Read
   return found;
 }
 
-/** A read that a decision carries, as the serving log would have it; null: of something else. */
-function servedBy(
+/** The reads that a decision carries of the service, as the serving log would have them, each with its block's name. */
+function carriedReads(
   decision: string,
-  read: Row,
+  row: Row,
   service: CompiledService,
   blocks: ReadonlyMap<string, BlockReads>,
-): ServedRead | null {
-  const isOwn = (read['request'] ?? null) !== null;
-  const block = isOwn ? undefined : blocks.get(read['block'] as string);
-  if (isOwn ? read['block'] !== service.name : block === undefined || block.view.name !== read['view']) return null;
+): { readonly block: string; readonly served: ServedRead }[] {
+  const own = ownReadsOf(row, service.name).map((read) => ({
+    block: service.name,
+    served: servedBy(decision, read, service, undefined),
+  }));
+  const ofBlocks = [...blocks].flatMap(([name, block]) =>
+    readsOf(row, service.name, name, block.view.name).map((read) => ({
+      block: name,
+      served: servedBy(decision, read, service, block),
+    })),
+  );
+  return [...own, ...ofBlocks];
+}
+
+/** @param block undefined: it is of the service itself */
+function servedBy(decision: string, read: Row, service: CompiledService, block: BlockReads | undefined): ServedRead {
   const { fingerprint, otherFeatures } =
     block === undefined ? { fingerprint: '', otherFeatures: undefined } : definitionOf(read, block);
   return Object.assign(
@@ -120,7 +133,9 @@ function definitionOf(
   read: Row,
   { view, fingerprints }: BlockReads,
 ): { readonly fingerprint: string; readonly otherFeatures: ReadonlySet<string> | undefined } {
-  const then = JSON.parse(read['tags'] as string) as Readonly<Record<string, string>>;
+  // A tag that is null is of a version from before there were tags: then its definition alone tells.
+  const tags = Object.entries(JSON.parse(read['tags'] as string) as Readonly<Record<string, string | null>>);
+  const then = Object.fromEntries(tags.filter(([, tag]) => tag !== null));
   const now = view.tags?.features ?? {};
   const other = Object.keys(then).filter((name) => now[name] !== undefined && now[name] !== then[name]);
   const isSame = Object.entries(then).every(([name, tag]) => now[name] === tag) && Object.keys(then).length > 0;
@@ -131,11 +146,15 @@ function definitionOf(
 async function lookUp(
   { options: { service }, signal }: ReadContext,
   log: ServedLog | null,
-  byRequest: ReadonlyMap<string, readonly string[]>,
+  byRequest: AskedByRequest,
   found: FoundReads,
   onPassed: (records: number, total: number) => void,
 ): Promise<void> {
-  if (log === null) throw withoutLog(byRequest);
+  if (log === null) {
+    const untold = [...byRequest].find(([, asked]) => asked.some(({ told }) => told.size === 0));
+    if (untold === undefined) return;
+    throw withoutLog(untold[0], untold[1].find(({ told }) => told.size === 0)!.decision);
+  }
   const scan = scanServedReads({
     reader: log.reader,
     topic: log.topic,
@@ -148,7 +167,8 @@ async function lookUp(
   });
   for await (const reads of scan)
     for (const read of reads)
-      for (const decision of byRequest.get(read.requestId) ?? []) found(asOfDecision(read, decision));
+      for (const { decision, told } of byRequest.get(read.requestId) ?? [])
+        if (!told.has(blockOf(read, service))) found(asOfDecision(read, decision));
 }
 
 /** The read under the id that its decision is found by. */
@@ -156,11 +176,15 @@ function asOfDecision(read: ServedRead, decision: string): ServedRead {
   return Object.create(read, { requestId: { value: decision, enumerable: true } }) as ServedRead;
 }
 
-function withoutLog(byRequest: ReadonlyMap<string, readonly string[]>): MillraceError {
-  const [first] = byRequest.entries();
+/** Of which block a logged read is; of the service itself its name. */
+function blockOf({ requestJson, role, view }: ServedRead, service: CompiledService): string {
+  return requestJson === null ? (role ?? view) : service.name;
+}
+
+function withoutLog(request: string, decision: string): MillraceError {
   return new MillraceError(
     'serving-log-missing',
-    `decision "${first?.[1][0]}" names requests and carries no reads (request "${first?.[0]}"), and there is no serving log to find them in`,
+    `decision "${decision}" names requests and carries no reads (request "${request}"), and there is no serving log to find them in`,
     { remedy: 'Set MILLRACE_SERVED_TOPIC, or let decisions carry their reads: decide({ reads: [read], … }).' },
   );
 }

@@ -30,6 +30,8 @@ const takings = featureView('takings', {
   features: (f) => ({ sold: f.count(), amount: f.sum('amount') }),
 });
 const model = featureService('model', [takings]);
+const visits = featureView('visits', { entity: shop, source: sales, features: (f) => ({ visits: f.count() }) });
+const both = featureService('both', [takings, visits]);
 const choices = decisions('choices', {
   context: z.object({ country: z.string(), seats: z.int().nullable(), tags: z.array(z.string()) }),
 });
@@ -46,7 +48,7 @@ let world: ServedWorld;
 let definitions: Definitions;
 beforeAll(async () => {
   world = await openWorld(inject('stack').databaseUrl);
-  definitions = await compileDefinitions(definitionsInMemory([takings, model, clicked], '/srv/models'));
+  definitions = await compileDefinitions(definitionsInMemory([takings, model, visits, both, clicked], '/srv/models'));
   for (const topic of ['sales', 'served', 'millrace.decisions', 'millrace.outcomes'])
     world.broker.createTopic(topic, 2);
   send('sales', 0, { id: '1', at: iso(-10), shop: 'a', amount: 5 });
@@ -304,6 +306,34 @@ test('features that meant something else then are named, or null and counted', a
   const { manifest, out } = await exported('other', { ...options, missing: 'null' });
   expect((await readParquet(out)).rows[0]).toMatchObject({ takings__sold: 2n, takings__amount: null, label: 1 });
   expect(manifest.views[0]!.logged!.notServed).toEqual([{ feature: 'amount', otherDefinition: 1, notAsked: 0 }]);
+}, 120_000);
+
+test('a read of before there were tags is of its definition, and one of another service goes behind the own', async () => {
+  decide('old', 160, { reads: [read('old', { amount: 3 }, 3, { tags: '{"sold":null,"amount":null}' })] });
+  decide('shared', 161, {
+    reads: [read('shared', { amount: 1 }, 3, { service: 'another' }), read('shared', { amount: 2 })],
+  });
+  heard('o11', 'old', 162, 1);
+  heard('o12', 'shared', 162, 1);
+  const { out } = await exported('old', { labels: labelled({ from: iso(160), asOf: iso(400) }) });
+  const { rows } = await readParquet(out);
+  expect(rows.map((row) => [row['decision_id'], row['takings__amount']])).toEqual([
+    ['old', 3n],
+    ['shared', 2n],
+  ]);
+}, 120_000);
+
+test('a decision that carries a part, and names the request of the rest, has both', async () => {
+  const tags = JSON.stringify(definitions.views.get('visits')!.tags!.features);
+  const values = '{"visits":9}';
+  const carried = read('mixed', {}, 3, { block: 'visits', view: 'visits', service: 'both', tags, values });
+  decide('mixed', 210, { service: 'both', reads: [carried], request_ids: ['r3'] });
+  heard('o13', 'mixed', 211, 1);
+  const { out } = await exported('mixed', {
+    service: definitions.services.get('both')!,
+    labels: labelled({ from: iso(210), to: iso(220), asOf: iso(400) }),
+  });
+  expect((await readParquet(out)).rows).toMatchObject([{ takings__amount: 4n, visits__visits: 9n }]);
 }, 120_000);
 
 test('times that are none, and a mode that other rows cannot have, are refused', async () => {
