@@ -1,4 +1,5 @@
 import { functionText } from '../code/function-text.ts';
+import { hushedReason } from '../contract/hush-reasons.ts';
 import { storedField } from '../contract/stored-field.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { describeReceived } from '../values/describe-received.ts';
@@ -42,7 +43,9 @@ export function compileLabelSet(
   checkRule(options, report);
   checkFunctions(options, report);
   const knownAtField = readKnownAt(options, outcomes, report);
-  const joined = readKeys(options, outcomes, report);
+  // A function sees all fields: what it gave, or threw, may tell of any.
+  const isHushed = [decisions, outcomes].some(({ source }) => (source.sensitive ?? []).length > 0);
+  const joined = readKeys(options, outcomes, isHushed, report);
   const { reduce = 'last', absent, value } = options;
   const rule = { matureAfterUs, absent, knownAtField, isByDecision: joined.isByDecision };
   const fields = [decisions, outcomes].map(({ plans }) => plans.map(storedField));
@@ -53,11 +56,11 @@ export function compileLabelSet(
     context: decisions.fields.get('context')?.members.map(({ spec }) => spec) ?? [],
     outcomes: outcomes.source,
     ...joined,
-    value: pairReader(value as (d: Row, o: Row) => unknown),
+    value: pairReader(value as (d: Row, o: Row) => unknown, isHushed),
     matureAfterUs,
     reduce:
       typeof reduce === 'function'
-        ? reducer(name, reduce as (values: readonly LabelScalar[]) => unknown)
+        ? reducer(name, reduce as (values: readonly LabelScalar[]) => unknown, isHushed)
         : (reduce as 'last'),
     absent,
     horizonUs,
@@ -146,12 +149,17 @@ function saysOutcomes(outcomes: unknown): boolean {
 
 type Keys = Pick<CompiledLabelSet, 'isByDecision' | 'decisionKey' | 'outcomeKey'>;
 
-function readKeys({ on }: AnyLabelSet['options'], { fields }: SourceCompilation, report: ReportFault): Keys {
+function readKeys(
+  { on }: AnyLabelSet['options'],
+  { fields }: SourceCompilation,
+  isHushed: boolean,
+  report: ReportFault,
+): Keys {
   if (on !== undefined)
     return {
       isByDecision: false,
-      decisionKey: keyReader('on.decision', on?.decision as (row: Row) => unknown),
-      outcomeKey: keyReader('on.outcome', on?.outcome as (row: Row) => unknown),
+      decisionKey: keyReader('on.decision', on?.decision as (row: Row) => unknown, isHushed),
+      outcomeKey: keyReader('on.outcome', on?.outcome as (row: Row) => unknown, isHushed),
     };
   const plan = fields.get('decision_id');
   const remedy = 'Say what both sides are joined by: on: { decision: (d) => …, outcome: (o) => … }.';
@@ -171,30 +179,39 @@ function readKeys({ on }: AnyLabelSet['options'], { fields }: SourceCompilation,
   };
 }
 
-function keyReader(label: string, read: (row: Row) => unknown): LabelReader<string> {
+function keyReader(label: string, read: (row: Row) => unknown, isHushed: boolean): LabelReader<string> {
+  const told = toldOf(isHushed);
   return (row, reasons) => {
     try {
       const key = read(row);
       if (key === null || typeof key === 'string') return key;
-      reasons.push(`${label}: expected a text or null, received ${describeReceived(key)}`);
+      reasons.push(told(`${label}: expected a text or null, received ${describeReceived(key)}`));
     } catch (cause) {
-      reasons.push(`${label}: the function threw ${describeThrown(cause)}`);
+      reasons.push(told(`${label}: the function threw ${describeThrown(cause)}`));
     }
     return null;
   };
 }
 
-function pairReader(read: (decision: Row, outcome: Row) => unknown): CompiledLabelSet['value'] {
+function pairReader(read: (decision: Row, outcome: Row) => unknown, isHushed: boolean): CompiledLabelSet['value'] {
+  const told = toldOf(isHushed);
   return (decision, outcome, reasons) => {
     try {
       const value = read(decision, outcome);
       if (value === null || isLabelScalar(value)) return value;
-      reasons.push(`value: expected a finite number, a text, a boolean or null, received ${describeReceived(value)}`);
+      reasons.push(
+        told(`value: expected a finite number, a text, a boolean or null, received ${describeReceived(value)}`),
+      );
     } catch (cause) {
-      reasons.push(`value: the function threw ${describeThrown(cause)}`);
+      reasons.push(told(`value: the function threw ${describeThrown(cause)}`));
     }
     return null;
   };
+}
+
+/** How a reason is told. */
+function toldOf(isHushed: boolean): (reason: string) => string {
+  return isHushed ? hushedReason : (reason) => reason;
 }
 
 /** What a label can be, of what a function of the user's gives. */
@@ -205,6 +222,7 @@ export function isLabelScalar(value: unknown): value is LabelScalar {
 function reducer(
   name: string,
   reduce: (values: readonly LabelScalar[]) => unknown,
+  isHushed: boolean,
 ): (values: readonly LabelScalar[]) => LabelScalar | null {
   return (values) => {
     try {
@@ -212,8 +230,11 @@ function reducer(
     } catch (cause) {
       throw new MillraceError(
         'invalid-label',
-        `label set "${name}": \`reduce\` threw ${describeThrown(cause)} on ${values.length} values`,
-        { remedy: 'Let `reduce` give a finite number, a text, a boolean or null for all values there may be.', cause },
+        `label set "${name}": \`reduce\`${toldOf(isHushed)(` threw ${describeThrown(cause)}`)} on ${values.length} values`,
+        {
+          remedy: 'Let `reduce` give a finite number, a text, a boolean or null for all values there may be.',
+          ...(isHushed ? {} : { cause }),
+        },
       );
     }
   };

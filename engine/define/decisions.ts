@@ -99,6 +99,8 @@ export interface DecisionsOptions<Context extends Shape> {
   readonly topic?: string | undefined;
   /** Services whose features a decision may name by their request alone. They have to be logged whole (`servingLog: 1`). Default: none, decisions carry what they read. */
   readonly byRequest?: readonly FeatureService[] | undefined;
+  /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `context`, `reads`, `unit`, … */
+  readonly sensitive?: readonly (Exclude<keyof typeof decisionShape, 'decided_at'> | 'context')[] | undefined;
 }
 
 /**
@@ -109,13 +111,14 @@ export interface DecisionsOptions<Context extends Shape> {
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic, byRequest }: DecisionsOptions<Context>,
+  { context, topic, byRequest, sensitive }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
     eventTime: 'decided_at' as never,
     eventId: 'decision_id' as never,
     topic,
+    ...(sensitive === undefined ? {} : { sensitive }),
   });
   return Object.freeze({
     ...declared,

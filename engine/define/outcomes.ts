@@ -37,6 +37,8 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
   readonly entity?: z.ZodObject<Entity> | undefined;
   /** Default: `millrace.outcomes` of the installation. A topic has outcomes of one source. */
   readonly topic?: string | undefined;
+  /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `value`, `entity`, … */
+  readonly sensitive?: readonly (Exclude<keyof typeof outcomeShape, 'occurred_at'> | 'value' | 'entity')[] | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic }: OutcomesOptions<Value, Entity>,
+  { value, entity, topic, sensitive }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {
@@ -55,6 +57,7 @@ export function outcomes<const Name extends string, Value extends z.core.$ZodTyp
     eventTime: 'occurred_at' as never,
     eventId: 'outcome_id' as never,
     topic,
+    ...(sensitive === undefined ? {} : { sensitive }),
   });
   return Object.freeze({ ...declared, says: 'outcomes' }) as unknown as Outcomes<Name, Value, Entity>;
 }

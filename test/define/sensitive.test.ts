@@ -3,10 +3,12 @@ import { z } from 'zod';
 import { hushReasons } from '../../engine/contract/hush-reasons.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import { compileSource } from '../../engine/define/compile-source.ts';
+import { compileLabelSet } from '../../engine/define/compile-label-set.ts';
+import { type DefinitionFault, faultReporter } from '../../engine/define/definition-fault.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { sensitiveParts, shownPayload } from '../../engine/define/sensitive-view.ts';
 import { sensitiveHash, setSensitiveKey } from '../../engine/values/sensitive-hash.ts';
-import { entity, featureView, source } from '../../index.ts';
+import { decisions, entity, featureView, labelSet, outcomes, pairs, source } from '../../index.ts';
 import { testView } from '../../testing.ts';
 import { HistoryCase } from '../history/history-case.ts';
 import { briefly, faultsOf } from './faults.ts';
@@ -185,4 +187,55 @@ test('it is refused where it could not be kept', async () => {
   expect(await faults(['email'], { history: { path: 'd/**/*.csv', partitions: ['email'], disjoint: true } })).toEqual([
     'source s sensitive: invalid-sensitive',
   ]);
+});
+
+test('decisions, outcomes, their pairs and what a label set is refused for say nothing of a sensitive context', async () => {
+  const choices = decisions('choices', { context: z.object({ email: z.string() }), sensitive: ['context', 'unit'] });
+  const answers = outcomes('answers', { value: z.string(), sensitive: ['value'] });
+  const throwing = labelSet('throwing', {
+    decisions: choices,
+    outcomes: answers,
+    on: {
+      decision: (d): string => {
+        throw new Error(`unlucky ${d.context.email}`);
+      },
+      outcome: (o) => [o.value] as unknown as string,
+    },
+    value: (d, o): number => (o.value === PLANTED ? (d.context as unknown as number) : Number.NaN),
+    reduce: (values) => {
+      throw new Error(`unlucky ${values.length} ${PLANTED}`);
+    },
+    matureAfter: '1d',
+    absent: null,
+  });
+  const faults: DefinitionFault[] = [];
+  const report = faultReporter(faults, 'label-set', 'throwing');
+  const sources = {
+    decisions: compileSource(choices, '/', report),
+    outcomes: compileSource(answers, '/', report),
+  };
+  const labels = compileLabelSet(throwing, sources, null, report);
+  const ofPairs = compileSource(pairs(throwing), '/', report).source;
+  expect(faults).toEqual([]);
+  expect(sources.decisions.source.sensitive).toEqual(['context', 'unit']);
+  expect(ofPairs.sensitive).toEqual(['decision', 'outcome']);
+  const reasons: string[] = [];
+  const decision = { context: { email: PLANTED } };
+  labels.decisionKey(decision, reasons);
+  labels.outcomeKey({ value: PLANTED }, reasons);
+  labels.value(decision, { value: PLANTED }, reasons);
+  const refused = sources.decisions.source.contract.decodeValue({ decision_id: 'd', unit: 5, context: { email: 6 } });
+  reasons.push(...(refused.ok ? [] : refused.reasons.filter((reason) => /^(unit|context)/.test(reason))));
+  expect(reasons).toHaveLength(5);
+  for (const reason of reasons) expect(reason).toMatch(HASH);
+  const { reduce } = labels;
+  let thrown: unknown;
+  try {
+    if (typeof reduce === 'function') reduce([1]);
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code: 'invalid-label', message: expect.stringMatching(HASH) });
+  expect((thrown as Error).cause).toBeUndefined();
+  expect(`${reasons.join()} ${String(thrown)}`).not.toContain(PLANTED);
 });
