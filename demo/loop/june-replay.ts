@@ -13,7 +13,7 @@ import { AHEAD_US, JUNE_US } from './loop-workspace.ts';
 /** So much of June passes from one look at the requests to the next. */
 const STEP_US = 30 * 60_000_000;
 const POLL_MS = 5;
-const CAUGHT_UP_WITHIN_MS = 60_000;
+const CAUGHT_UP_WITHIN_MS = 180_000;
 const MOST_RECORDS = 2_000;
 
 export interface JuneReplayOptions {
