@@ -1,6 +1,6 @@
 import type { KafkaJSAggregateError } from 'kafkajs';
 import type { KafkaSettings } from '../config/environment.ts';
-import { createTopicCommand, withAdmin } from '../config/kafka-admin.ts';
+import { createTopicCommand, makeTopics, withAdmin } from '../config/kafka-admin.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 
 /**
@@ -18,10 +18,10 @@ export async function createTopics(
     const missing = [...new Set(topics)].filter((topic) => !existing.has(topic));
     if (missing.length > 0) {
       try {
-        await admin.createTopics({
-          waitForLeaders: true,
-          topics: missing.map((topic) => ({ topic, numPartitions: partitions })),
-        });
+        await makeTopics(
+          admin,
+          missing.map((topic) => ({ topic, numPartitions: partitions })),
+        );
       } catch (error) {
         throw notCreated(error, kafka, partitions);
       }

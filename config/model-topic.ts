@@ -1,7 +1,7 @@
 import type { Admin } from 'kafkajs';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import type { KafkaSettings } from './environment.ts';
-import { createTopicCommand, withAdmin } from './kafka-admin.ts';
+import { createTopicCommand, makeTopics, withAdmin } from './kafka-admin.ts';
 
 /** Models are found by their offsets: nothing of the topic may go by itself. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -21,8 +21,8 @@ export async function ensureModelTopic(kafka: KafkaSettings, topic: string): Pro
     if (!(await admin.listTopics()).includes(topic)) {
       const configEntries = Object.entries(SETTINGS).map(([name, value]) => ({ name, value }));
       try {
-        // False where another was quicker: that one is as good.
-        await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, configEntries }] });
+        // Where another was quicker, that one is as good.
+        await makeTopics(admin, [{ topic, numPartitions: 1, configEntries }]);
         return;
       } catch (cause) {
         const brokers = kafka.brokers.join(',');

@@ -5,9 +5,9 @@ import { walk, writtenName } from '../engine/code/syntax.ts';
 /** What only `engine/installation` may spell out: of another installation it would be another name. */
 const FORBIDDEN: readonly RegExp[] = [
   /\bmillrace_(?:catalog|state|sql|owner|worker|server|reader)\b/,
-  /(?:^|["'(\s])(?:feature|archive|audit|export):$/,
-  /^(?:feature|archive|audit|export):[\w.]/,
-  /\b(?:workflow id|schedule) (?:feature|archive|audit|export):/,
+  /(?:^|["'(\s])(?:feature|archive|audit|export|pairs|rollout|train):$/,
+  /^(?:feature|archive|audit|export|pairs|rollout|train):[\w.]/,
+  /\b(?:workflow id|schedule) (?:feature|archive|audit|export|pairs|rollout|train):/,
   /(?:^|["'\s])millrace\.(?!conf\b|invalid\b|lock\b)(?:\w|$)/,
 ];
 
