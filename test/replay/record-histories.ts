@@ -13,7 +13,6 @@ import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
 import { recordPairs, recordRollouts, recordTrainings } from './record-loop-workflows.ts';
-import { recordArchive, recordAudit, recordExport, recordModelRollouts } from './record-other-workflows.ts';
 import { recordArchive, recordAudit, recordExport } from './record-other-workflows.ts';
 import { isWanted, retired, save, scripts, send } from './recording.ts';
 import { walkCandidates } from './walk-candidates.ts';
@@ -325,7 +324,6 @@ try {
     if (isWanted('pairs')) await recordPairs(harness);
     if (isWanted('rollouts')) await recordRollouts(harness);
     if (isWanted('trainings')) await recordTrainings(harness);
-    if (isWanted('model-rollout')) await recordModelRollouts(harness);
   } finally {
     await harness.close();
   }
