@@ -19,6 +19,7 @@ const PARTS = [
   'audit',
   'diff',
   'made-of-states',
+  'loop',
   'try',
   'start',
 ] as const;
