@@ -7,6 +7,7 @@ import { caughtUp } from './lifecycles.ts';
 import { planRestarts, type RestartCounts, runRestarts } from './restarts.ts';
 import type { Random } from './random.ts';
 import { Readers } from './readers.ts';
+import { pairsSettled } from './loop/pairs-settled.ts';
 import type { ReadShape } from './read-shapes.ts';
 import type { SoakOptions } from './run-soak.ts';
 import type { World } from './soak-world.ts';
@@ -54,10 +55,11 @@ export async function livePhase(
   const startedMs = performance.now();
   const sayHow = (): void => {
     const { flights, payments } = world.producer.latest;
+    const { decisions, outcomes } = world.application.latest;
     const seconds = Math.round((performance.now() - startedMs) / 1000);
     const refused = Object.values(readers.refused).reduce((sum, n) => sum + n, 0);
     onProgress(
-      `${seconds} of ${plan.liveSeconds} s: ${count(flights + payments)} records sent, ${count(readers.reads)} reads, ${count(readers.cells)} cells, ${count(refused)} requests refused, ${restarts.worker + restarts.broker + restarts.database} restarts, ${audits.runs} audits`,
+      `${seconds} of ${plan.liveSeconds} s: ${count(flights + payments + decisions + outcomes)} records sent, ${count(readers.reads)} reads, ${count(readers.cells)} cells, ${count(refused)} requests refused, ${restarts.worker + restarts.broker + restarts.database} restarts, ${audits.runs} audits`,
     );
   };
   const saying = setInterval(sayHow, SAY_EVERY_MS);
@@ -86,6 +88,8 @@ export async function livePhase(
     await readers.finish();
     onNote(`${count(readers.reads)} reads made; waiting for streams and log`);
     await world.producer.stop();
+    await world.application.stop();
+    await pairsSettled(world, onProgress, signal);
     await caughtUp(world, views, onProgress, signal);
     await world.serving.logged(signal);
     return { restarts, reads: readers.reads, refused: readers.refused, recordsDeleted, meanwhile };

@@ -31,7 +31,7 @@ function seedOf(text: string): number {
 
 const program = new Command('soak')
   .description(
-    'Ten views over real services: fed, read, killed, restarted, then compared with the log to the bit; then faults are planted that an audit has to name.',
+    'Twelve views over real services: fed, read, decided by, killed, restarted, then compared with the log to the bit; then faults are planted that an audit has to name.',
   )
   .option(
     '--minutes <minutes>',

@@ -28,6 +28,15 @@ export function printReport(figures: SoakFigures, output: Output): void {
     ['what', 'figure'],
     [
       ['records sent', count(figures.flightsSent + figures.paymentsSent)],
+      [
+        'decisions and outcomes said, dropped, lost',
+        [figures.decisionsSaid, figures.outcomesSaid, figures.saidDropped, figures.saidLost].map(count).join(', '),
+      ],
+      [
+        'pairs on their topic, wrong, twice',
+        [figures.pairs, figures.pairsWrong, figures.pairsTwice].map(count).join(', '),
+      ],
+      ['labels exported, wrong', [figures.labelRows, figures.labelsWrong].map(count).join(', ')],
       ['of them deleted from the topics, once archived', count(figures.recordsDeletedFromTopics)],
       [
         'reads made, logged, dropped',

@@ -1,6 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { internalBug } from '../engine/errors/millrace-error.ts';
+import { forkProgram } from './forked-program.ts';
 
 /** What the producer is started with. */
 export interface ProducerConfig {
@@ -38,10 +38,7 @@ export class ProducerProcess {
 
   /** Resolves when it is connected and has begun. */
   static async start(config: ProducerConfig): Promise<ProducerProcess> {
-    const child = fork(fileURLToPath(new URL('./producer.ts', import.meta.url)), [JSON.stringify(config)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_NO_WARNINGS: '1' },
-    });
+    const child = forkProgram('./producer.ts', config);
     const producer = new ProducerProcess(child);
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve());

@@ -2,8 +2,10 @@ import type { CompiledView } from '../engine/define/compiled-view.ts';
 import type { FeatureView } from '../engine/define/feature-view.ts';
 import { customerLife, customerSpend } from './features/customers.ts';
 import { airportTraffic, arrivals, haulTraffic, routeDelays } from './features/flights.ts';
+import { offerResponses, offerSuggestions } from './features/offers.ts';
 import { laneTotals, shopCurrencies, shopPulse, shopQuality } from './features/shops.ts';
 import { anyCurrency, anyCustomer, anyDay, anyShop } from './payment-entities.ts';
+import { anyOffer } from './loop/suggestion-maker.ts';
 import type { Random } from './random.ts';
 import type { Route } from './workspace.ts';
 
@@ -18,7 +20,7 @@ export interface ReadShape {
 /** A few that nobody has ever seen, among those there are. */
 const UNKNOWN_SHARE = 0.02;
 
-/** The ten views with their keys; frequent entities are asked for more often than rare ones. */
+/** The views with their keys; frequent entities are asked for more often than rare ones. */
 export function readShapes(
   routes: readonly Route[],
   compiled: ReadonlyMap<string, CompiledView>,
@@ -43,5 +45,7 @@ export function readShapes(
     shape(shopCurrencies, (random) => ({ shop: anyShop(random), currency: anyCurrency(random) })),
     shape(shopQuality, (random) => ({ shop: anyShop(random) })),
     shape(laneTotals, (random, nowMs) => ({ day: anyDay(random, nowMs), express: random.chance(0.5) })),
+    shape(offerSuggestions, (random) => ({ offer: random.chance(UNKNOWN_SHARE) ? 'none' : anyOffer(random) })),
+    shape(offerResponses, (random) => ({ offer: anyOffer(random) })),
   ];
 }

@@ -7,6 +7,9 @@ import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { Audits } from './audits.ts';
 import { faultPhase } from './fault-phase.ts';
 import { archivesAreWell, startArchives, startViews } from './lifecycles.ts';
+import { checkLabels } from './loop/check-labels.ts';
+import { checkPairs } from './loop/check-pairs.ts';
+import { startJoiner } from './loop/pairs-settled.ts';
 import { livePhase } from './live-phase.ts';
 import { seededRandom } from './random.ts';
 import { readShapes } from './read-shapes.ts';
@@ -25,7 +28,7 @@ export interface SoakOptions {
 }
 
 /**
- * The soak: ten views over real services, fed, read, broken and brought back, then compared with the log to the bit; then faults are
+ * The soak: twelve views over real services, fed, read, decided by, broken and brought back, then compared with the log to the bit; then faults are
  * planted, each of which an audit has to name. Whatever happens, everything it started is stopped and deleted.
  *
  * @example
@@ -65,13 +68,14 @@ async function whole(options: WholeOptions, stops: (() => Promise<void>)[]): Pro
   const { seed, signal, onNote } = options;
   const random = seededRandom(seed);
   const world = await startWorld({ ...options, random }, stops);
-  const { workspace, temporal, definitions, serving, producer } = world;
+  const { workspace, temporal, definitions, serving, producer, application } = world;
   onNote(
     `seed ${seed}; ${count(workspace.historyFlights)} flights as history and ${count(workspace.liveFlights)} to be sent`,
   );
   const views = [...definitions.views.keys()];
   const sources = [...definitions.sources.keys(), SERVED_SOURCE];
   await startArchives(temporal, sources);
+  await startJoiner(temporal);
   await startViews(temporal, views, onNote, signal);
 
   const shapes = readShapes(workspace.routes, definitions.views);
@@ -83,7 +87,18 @@ async function whole(options: WholeOptions, stops: (() => Promise<void>)[]): Pro
   const accounted = sum(atRest.map(({ reads, skipped }) => reads + sum(Object.values(skipped))));
   onNote(`audited all ${views.length} views at rest: ${count(sum(atRest.map((one) => one.cellsCompared)))} cells`);
 
-  const { faults, strayCells } = await faultPhase(world, audits, shapes, { ...options, random: random.fork('faults') });
+  const said = await application.said();
+  const pairs = await checkPairs(world.reader, said, signal);
+  const labels = await checkLabels(world, said, signal);
+  for (const [what, keys] of Object.entries({ ...pairs, labels: labels.wrong }))
+    if (Array.isArray(keys) && keys.length > 0) onNote(`WRONG ${what}: ${keys.slice(0, 10).join(', ')}`);
+  onNote(`${count(pairs.pairs)} pairs are those of what was said, and ${count(labels.rows)} labels`);
+
+  const { faults, strayCells } = await faultPhase(world, audits, shapes, {
+    ...options,
+    random: random.fork('faults'),
+    said,
+  });
   const sound = views.filter((view) => !faults.some((fault) => fault.view === view));
   const afterwards = await Promise.all(sound.map((view) => audits.all(view)));
   const all = [...live.meanwhile, ...atRest, ...afterwards];
@@ -102,6 +117,15 @@ async function whole(options: WholeOptions, stops: (() => Promise<void>)[]): Pro
     seconds: 0,
     flightsSent: producer.latest.flights,
     paymentsSent: producer.latest.payments,
+    decisionsSaid: application.latest.decisions,
+    outcomesSaid: application.latest.outcomes,
+    saidDropped: application.latest.dropped,
+    saidLost: pairs.lostSaid.length,
+    pairs: pairs.pairs,
+    pairsWrong: pairs.lost.length + pairs.changed.length + pairs.stray.length,
+    pairsTwice: pairs.twice,
+    labelRows: labels.rows,
+    labelsWrong: labels.wrong.length,
     recordsDeletedFromTopics: live.recordsDeleted,
     readsMade: live.reads,
     readsLogged: logged,

@@ -30,6 +30,18 @@ export interface SoakFigures {
   readonly seconds: number;
   readonly flightsSent: number;
   readonly paymentsSent: number;
+  /** By the application; and of both, what was given up, and what was acknowledged and is not on its topic. */
+  readonly decisionsSaid: number;
+  readonly outcomesSaid: number;
+  readonly saidDropped: number;
+  readonly saidLost: number;
+  /** On their topic; those that are lost there, changed, or made of nothing; and those that stand there once more. */
+  readonly pairs: number;
+  readonly pairsWrong: number;
+  readonly pairsTwice: number;
+  /** Of the export of decisions with their labels: its rows, and those that are not as they have to be, or lack. */
+  readonly labelRows: number;
+  readonly labelsWrong: number;
   readonly recordsDeletedFromTopics: number;
   readonly readsMade: number;
   readonly readsLogged: number;
@@ -50,6 +62,12 @@ export function isPassed(figures: SoakFigures, cells: number): boolean {
     figures.cellsDiffering === 0 &&
     figures.cellsCompared >= cells &&
     figures.readsUnaccounted === 0 &&
+    figures.saidDropped === 0 &&
+    figures.saidLost === 0 &&
+    figures.pairs > 0 &&
+    figures.pairsWrong === 0 &&
+    figures.labelRows > 0 &&
+    figures.labelsWrong === 0 &&
     figures.faultsNamed === figures.faultsPlanted
   );
 }

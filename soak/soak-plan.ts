@@ -9,6 +9,8 @@ export interface SoakPlan {
   readonly flightTopicDays: number;
   readonly historyPayments: number;
   readonly paymentsPerSecond: number;
+  /** Decisions of the application; about as many outcomes come of them. */
+  readonly suggestionsPerSecond: number;
   readonly restarts: Readonly<Record<RestartKind, number>>;
   /** Audits of every view while the soak is live, evenly spread. */
   readonly auditsMeanwhile: number;
@@ -35,6 +37,7 @@ export function planOf(minutes: number): SoakPlan {
     flightTopicDays: Math.max(0.25, Math.min(5, minutes * 0.4)),
     historyPayments: minutes >= 5 ? 50_000 : 10_000,
     paymentsPerSecond: 150,
+    suggestionsPerSecond: 25,
     restarts: { worker: times(0.6), broker: times(0.2), database: times(0.2) },
     auditsMeanwhile: minutes >= 5 ? 2 : 1,
   };
@@ -48,6 +51,7 @@ export const SHORT_PLAN: SoakPlan = {
   flightTopicDays: 0.08,
   historyPayments: 2_000,
   paymentsPerSecond: 100,
+  suggestionsPerSecond: 20,
   restarts: { worker: 1, broker: 1, database: 1 },
   auditsMeanwhile: 0,
 };

@@ -13,7 +13,10 @@ import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
 import type { LogReader } from '../engine/topic/log-reader.ts';
 import { migrateToLatest } from '../engine/postgres/migrate.ts';
 import { createPool } from '../engine/postgres/pool.ts';
+import { installationNames } from '../engine/installation/installation-names.ts';
 import { type TemporalSettings, temporalConnectionOptions } from '../config/temporal-settings.ts';
+import { ApplicationProcess } from './loop/application-process.ts';
+import { PAIRS_TOPIC } from './loop/check-pairs.ts';
 import { ProducerProcess } from './producer-process.ts';
 import type { Random } from './random.ts';
 import { SoakServices } from './services.ts';
@@ -23,7 +26,7 @@ import { FLIGHTS_TOPIC, PAYMENTS_TOPIC, SERVED_TOPIC } from './topics.ts';
 import { prepareWorkspace, type Workspace } from './workspace.ts';
 
 const PARTITIONS = 4;
-/** How long starting and promoting ten views takes, about: the flights shall not run out before the end. */
+/** How long starting and promoting all views takes, about: the flights shall not run out before the end. */
 const SETUP_SECONDS = 30;
 
 export interface WorldOptions {
@@ -40,6 +43,8 @@ export interface WorldOptions {
 /** Everything that runs. */
 export interface World {
   readonly workspace: Workspace;
+  readonly archiveDir: string;
+  readonly spillDir: string;
   readonly definitions: Definitions;
   /** The same but for one function. */
   readonly changed: Definitions;
@@ -50,6 +55,7 @@ export interface World {
   readonly reader: LogReader;
   readonly temporal: Client;
   readonly producer: ProducerProcess;
+  readonly application: ApplicationProcess;
   readonly serving: ServingSide;
 }
 
@@ -71,9 +77,12 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
     loadDefinitions(workspace.changedFeaturesDir),
   ]);
   await migrateToLatest(databaseUrl);
-  await createTopics({ brokers }, [FLIGHTS_TOPIC, PAYMENTS_TOPIC, SERVED_TOPIC], PARTITIONS);
+  const { decisionsTopic, outcomesTopic } = installationNames();
+  const loopTopics = [decisionsTopic, outcomesTopic, PAIRS_TOPIC];
+  await createTopics({ brokers }, [FLIGHTS_TOPIC, PAYMENTS_TOPIC, SERVED_TOPIC, ...loopTopics], PARTITIONS);
 
   const archiveDir = join(folder, 'archive');
+  const spillDir = join(folder, 'spill');
   const worker = await WorkerProcess.start({
     variables: workerVariables(options, services, workspace, archiveDir),
     logFile: join(services.logDir, 'worker.log'),
@@ -88,7 +97,7 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
   const reader = withArchive(createKafkaLogReader({ brokers, clientId: 'millrace-soak', clock: systemClock }), {
     pool,
     archiveDir,
-    duckdbTempDir: join(folder, 'spill'),
+    duckdbTempDir: spillDir,
   });
   stops.push(() => reader.close());
   const connection = await connectTemporal(services.temporal, signal);
@@ -105,9 +114,18 @@ export async function startWorld(options: WorldOptions, stops: (() => Promise<vo
     seed,
   });
   stops.push(() => producer.kill());
+  const application = await ApplicationProcess.start({
+    databaseUrl,
+    brokers,
+    decisionsPerSecond: plan.suggestionsPerSecond,
+    seed,
+    journalPath: join(folder, 'said.jsonl'),
+  });
+  stops.push(() => application.kill());
   const serving = await startServing({ pool, brokers, servedTopic: SERVED_TOPIC, definitions });
   stops.push(() => serving.close());
-  return { workspace, definitions, changed, services, worker, pool, reader, temporal, producer, serving };
+  const parts = { services, worker, pool, reader, temporal, producer, application, serving };
+  return { workspace, archiveDir, spillDir, definitions, changed, ...parts };
 }
 
 /** A call that ends because we close is not to be tried again: the SDK would do so on the closed connection, out of anybody's reach. */

@@ -1,6 +1,6 @@
 import type { PlantFault } from './fault-site.ts';
 import { plantOtherCode } from './other-code.ts';
-import { plantDoubledRecord, plantDroppedRecord } from './record-faults.ts';
+import { plantDoubledRecord, plantDroppedDecision, plantDroppedRecord } from './record-faults.ts';
 import { plantChangedByte, plantShiftedTile } from './state-faults.ts';
 
 /** Each on a view of its own, in this order. */
@@ -10,4 +10,5 @@ export const FAULTS: readonly PlantFault[] = [
   plantChangedByte,
   plantShiftedTile,
   plantOtherCode,
+  plantDroppedDecision,
 ];

@@ -9,6 +9,7 @@ import { streamOffsets } from '../../engine/postgres/stream-offsets.ts';
 import { liveVersion } from '../../engine/postgres/live-version.ts';
 import type { ViewVersion } from '../../engine/postgres/view-versions.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
+import type { Said } from '../loop/said.ts';
 import type { Payment, PaymentGenerator } from '../payment-generator.ts';
 import type { Random } from '../random.ts';
 
@@ -27,6 +28,8 @@ export interface FaultSite {
   readonly random: Random;
   readonly signal: AbortSignal;
   sendPayments(payments: readonly Payment[]): Promise<void>;
+  /** Says so many decisions, each with one outcome, and resolves when they are acknowledged. */
+  say(count: number): Promise<Said>;
   /** A logged read of one entity, by its join keys as JSON has them, at a time (µs) or as of now. */
   read(view: string, entity: EntityKey, atUs?: number): Promise<void>;
 }
@@ -92,12 +95,12 @@ export function cleanPayments(site: FaultSite, count: number): CleanPayment[] {
   return payments;
 }
 
-/** Where a payment stands in the topic, looked for from the view's offsets on. */
-export async function findPayment(
+/** Where a record stands in the topic, looked for from the view's offsets on. */
+export async function findRecord(
   site: FaultSite,
   view: CompiledView,
   version: number,
-  payment: Payment,
+  isWanted: (text: string) => boolean,
 ): Promise<RawRecord> {
   const topic = view.source.topic ?? '';
   const offsets = await streamOffsets(site.pool, view.name, version);
@@ -108,12 +111,11 @@ export async function findPayment(
     ends: new Map(partitions.map(({ partition, endOffset }) => [partition, endOffset])),
     signal: site.signal,
   });
-  const wanted = JSON.stringify(payment);
   for await (const { records } of read) {
-    const found = records.find(({ value }) => value !== null && Buffer.from(value).toString() === wanted);
+    const found = records.find(({ value }) => value !== null && isWanted(Buffer.from(value).toString()));
     if (found !== undefined) return found;
   }
-  throw internalBug(`payment ${payment.payment_id} is not in topic ${topic}`);
+  throw internalBug(`the record that is looked for is not in topic ${topic}`);
 }
 
 /** The reader, with the records of each batch as `change` gives them back. */

@@ -6,13 +6,14 @@ import {
   cleanPayments,
   type EntityKey,
   type FaultSite,
-  findPayment,
+  findRecord,
   type PlantedFault,
   planted,
   streamByHand,
 } from './fault-site.ts';
 
 const PAYMENTS = 30;
+const DECISIONS = 30;
 
 /** How a stream meets one record, and what that is called. */
 interface RecordFault {
@@ -45,6 +46,27 @@ export function plantDoubledRecord(site: FaultSite): Promise<PlantedFault> {
   });
 }
 
+/** The stream of a paused view over decisions never sees one of them. */
+export async function plantDroppedDecision(site: FaultSite): Promise<PlantedFault> {
+  const { view, version } = await planted(site, 'offer_suggestions');
+  await pauseView(site.temporal, view.name, site.signal);
+  const { id, action } = site.random.pick((await site.say(DECISIONS)).decisions);
+  const name = `"decision_id":${JSON.stringify(id)}`;
+  const { partition, offset } = await findRecord(site, view, version.version, (text) => text.includes(name));
+  const isVictim = (record: RawRecord): boolean => record.partition === partition && record.offset === offset;
+  const reader = changedReader(site.reader, (record) => (isVictim(record) ? [] : [record]));
+  await streamByHand(site, view, version.version, reader);
+  const entity = { offer: action };
+  await site.read(view.name, entity);
+  return {
+    fault: 'a dropped decision',
+    view: view.name,
+    cause: 'missing-record',
+    entity,
+    records: [{ partition, offset }],
+  };
+}
+
 async function plantRecordFault(site: FaultSite, planting: RecordFault): Promise<PlantedFault> {
   const { fault, cause, times, keyOf } = planting;
   const { view, version } = await planted(site, planting.view);
@@ -52,7 +74,8 @@ async function plantRecordFault(site: FaultSite, planting: RecordFault): Promise
   const payments = cleanPayments(site, PAYMENTS);
   await site.sendPayments(payments);
   const victim = site.random.pick(payments);
-  const { partition, offset } = await findPayment(site, view, version.version, victim);
+  const text = JSON.stringify(victim);
+  const { partition, offset } = await findRecord(site, view, version.version, (each) => each === text);
   const isVictim = (record: RawRecord): boolean => record.partition === partition && record.offset === offset;
   const reader = changedReader(site.reader, (record) => (isVictim(record) ? Array(times).fill(record) : [record]));
   // Without a horizon no id is known any more: what comes twice counts twice. None of these payments was sent twice.

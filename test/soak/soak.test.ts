@@ -2,7 +2,7 @@ import { expect, onTestFailed, test } from 'vitest';
 import { runSoak } from '../../soak/run-soak.ts';
 import { SHORT_PLAN } from '../../soak/soak-plan.ts';
 
-test('the short soak: ten views, kills and restarts, no cell differs, and every planted fault is named', async () => {
+test('the short soak: twelve views, kills and restarts, no cell differs, pairs and labels are those of what was said, and every planted fault is named', async () => {
   const seed = Number(process.env['MILLRACE_SOAK_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`MILLRACE_SOAK_SEED=${seed}`);
   const notes: string[] = [];
@@ -21,11 +21,17 @@ test('the short soak: ten views, kills and restarts, no cell differs, and every 
     'store-corruption',
     'shifted-tile',
     'definition-version',
+    'missing-record',
+    'lost-pair',
+    'changed-pair',
   ]);
   expect(figures.cellsDiffering).toBe(0);
   expect(figures.cellsCompared).toBeGreaterThanOrEqual(SHORT_PLAN.cells);
   expect(figures.readsUnaccounted).toBe(0);
+  expect(figures).toMatchObject({ saidDropped: 0, saidLost: 0, pairsWrong: 0, labelsWrong: 0 });
+  expect(figures.pairs).toBeGreaterThan(100);
+  expect(figures.labelRows).toBeGreaterThan(100);
   expect(figures.restartsByKind).toEqual(SHORT_PLAN.restarts);
-  expect(figures.views).toHaveLength(10);
+  expect(figures.views).toHaveLength(12);
   expect(figures.views.every(({ reads, entities }) => reads > 0 && entities > 0)).toBe(true);
 }, 300_000);
