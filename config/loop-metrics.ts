@@ -1,0 +1,173 @@
+import type { Metric } from './metric.ts';
+
+/** The metrics of what closes the loop: models, decisions, pairs, rollouts, trainings. Part of `METRICS`. */
+export const LOOP_METRICS = {
+  millrace_decisions_sent_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['source'],
+    help: 'Decisions and outcomes given by HTTP that their topic acknowledged, by source. What applications say by the client they count themselves (`client.decided()`).',
+  },
+  millrace_decisions_dropped_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['source', 'reason'],
+    help: 'Decisions and outcomes given by HTTP that are not on their topic, by source and reason; of `invalid` the caller was told.',
+  },
+  millrace_decisions_buffered: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['source'],
+    help: 'Decisions and outcomes that wait to be sent to their topic.',
+  },
+  millrace_outbox_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['topic'],
+    help: 'Records that were derived onto a topic and wait to be sent there.',
+  },
+  millrace_outbox_oldest_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['topic'],
+    help: 'Since when the oldest of them waits; 0 where none does.',
+  },
+  millrace_outbox_sent_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['topic'],
+    help: 'Derived records that the topic has acknowledged, since the first.',
+  },
+  millrace_pairs_made: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set'],
+    help: 'Pairs of decision and outcome of a label set, since the first.',
+  },
+  millrace_pairs_too_large: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set'],
+    help: 'Pairs that were too large for a record and became dead letters.',
+  },
+  millrace_pairs_lag_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set', 'side'],
+    help: "Records of `decisions` or `outcomes` behind the real end of their topic, as the label set's joiner last saw it.",
+  },
+  millrace_pairs_held_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set', 'side'],
+    help: 'Records that are held, for something may still pair with them.',
+  },
+  millrace_pairs_unpaired_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set', 'side'],
+    help: 'Records that were given up without a pair, since nothing can pair with them any more.',
+  },
+  millrace_pairs_late_records: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['label_set', 'side'],
+    help: 'Records that came too late, behind the watermark of their own partition, to be paired.',
+  },
+  millrace_model_versions: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Versions of a model that were published.',
+  },
+  millrace_model_age_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'alias'],
+    help: 'Since the version that an alias stands for was published.',
+  },
+  millrace_model_changed_features: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'alias'],
+    help: 'Features that the version an alias stands for was trained on and that are not served as that: where there are any, applications refuse it and keep the one before.',
+  },
+  millrace_model_files_refused_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['model', 'code'],
+    help: 'Files of models that were asked for and could not be given, by why.',
+  },
+  millrace_rollout_revision: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Revision of the open rollout of a model: applications hold it too, and tell which in `rollout` of what they hold.',
+  },
+  millrace_rollout_stage: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'Stage of the open rollout of a model, from 0.',
+  },
+  millrace_rollout_share: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model', 'variant'],
+    help: 'Share of the units that a variant of the open rollout of a model has.',
+  },
+  millrace_rollout_lease_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['model'],
+    help: 'What is left of the lease of the open rollout of a model; not above 0: nobody watches it, and everybody has the variant against.',
+  },
+  millrace_rollout_fallbacks_total: {
+    kind: 'counter',
+    from: 'serve',
+    labels: ['model', 'reason'],
+    help: 'Units that the API gave the variant against although theirs may be another, by why.',
+  },
+  millrace_training_failures: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'How many of the newest trainings of a model failed, one after the other.',
+  },
+  millrace_training_age_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'Since the newest training of a model ended that published one.',
+  },
+  millrace_training_interval_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model'],
+    help: 'From one scheduled training of a model to the next; 0: none is scheduled any more.',
+  },
+  millrace_trainings_total: {
+    kind: 'counter',
+    from: 'worker',
+    labels: ['model', 'outcome', 'code'],
+    help: 'Trainings that ended, by what they came to, and of those that failed by the code of the error.',
+  },
+  millrace_training_step_seconds: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model', 'step'],
+    help: 'How long the steps of the last training took that this worker saw the end of.',
+  },
+  millrace_rollout_phase: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['model', 'phase'],
+    help: 'The same of the rollouts of models.',
+  },
+  millrace_rollouts_ended_total: {
+    kind: 'counter',
+    from: 'worker',
+    labels: ['model', 'how', 'by'],
+    help: 'Rollouts that ended, `promoted` or `returned`; `by`: `evidence`, `guardrail` or `person`.',
+  },
+} as const satisfies Readonly<Record<string, Metric>>;
