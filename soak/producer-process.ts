@@ -38,7 +38,7 @@ export class ProducerProcess {
 
   /** Resolves when it is connected and has begun. */
   static async start(config: ProducerConfig): Promise<ProducerProcess> {
-    const child = forkProgram('./producer.ts', config);
+    const child = forkProgram(new URL('./producer.ts', import.meta.url), config);
     const producer = new ProducerProcess(child);
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve());

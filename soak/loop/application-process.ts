@@ -44,7 +44,7 @@ export class ApplicationProcess {
 
   /** Resolves when it has begun. */
   static async start(config: ApplicationConfig): Promise<ApplicationProcess> {
-    const child = forkProgram('./loop/application.ts', config);
+    const child = forkProgram(new URL('./application.ts', import.meta.url), config);
     const application = new ApplicationProcess(child, config.journalPath);
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve());

@@ -134,7 +134,7 @@ const looked = async ({ pool }: ModelWorld, rollout: string): Promise<Judgement>
   });
 
 /** What was concluded, but for when. */
-const concluded = ({ asOfUs: _, evaluatedAtMs: _at, tookMs: _took, ...rest }: Judgement): object => rest;
+const concluded = ({ asOfUs: _asOf, evaluatedAtMs: _at, tookMs: _took, ...rest }: Judgement): object => rest;
 
 test(`the evidence of a rollout whose worker is killed is that of one whose worker lives (seed ${seed})`, {
   timeout: TIMEOUT_MS,
