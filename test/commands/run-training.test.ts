@@ -68,6 +68,16 @@ console.log('epoch 1');`,
     expect(existsSync(join(place.roots, asked.folder, 'left-in-the-folder'))).toBe(false);
   });
 
+  it('may be the one of docs/train.md', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/train.md'), 'utf8');
+    const asked = place.training(/```js\n([^]*?)```/.exec(page)?.[1] ?? '');
+    const views = [{ features: [{ column: 'a__n' }, { column: 'a__m' }] }];
+    writeFileSync(asked.set.manifest, JSON.stringify({ rows: 7, views }));
+    expect(await runTraining(asked)).toMatchObject({ hasMetrics: true, tail: { lines: ['7 rows of a__n, a__m'] } });
+    const model = JSON.parse(readFileSync(asked.left.model, 'utf8')) as unknown;
+    expect(model).toEqual({ columns: ['a__n', 'a__m'], weights: [0, 0] });
+  });
+
   it('runs in a copy of its code, in which environments are links; which code ran is told', async () => {
     const script = `${WRITES}import { lstatSync } from 'node:fs';
 import { weight } from './deep/weight.mjs';

@@ -53,12 +53,12 @@ beforeAll(async () => {
   for (let n = 0; n < 13; n++) await decide(n, tags);
   for (const n of [0, 3, 6, 9]) await heard(n);
   await world.startWorker(undefined, { MILLRACE_TRAINING_DIR: join(world.folder, 'code') });
-  expect(await world.millrace('start', 'takings', '--wait')).toMatchObject({ exitCode: 0 });
+  await done('start', 'takings', '--wait');
   for (const [source, records] of [
     ['choices', 13],
     ['clicks', 4],
   ] as const) {
-    expect((await world.millrace('archive', source)).exitCode).toBe(0);
+    await done('archive', source);
     await archived(source, records);
   }
 }, TIMEOUT_MS);
@@ -66,6 +66,11 @@ afterAll(async () => {
   await world.close();
   await kafka.close();
 });
+
+async function done(...args: string[]): Promise<void> {
+  const { exitCode, stderr } = await world.millrace(...args);
+  if (exitCode !== 0) throw new Error(`millrace ${args.join(' ')}: ${stderr}`);
+}
 
 async function send(topic: string, minutesAgo: number, json: object): Promise<void> {
   const message = { partition: 0, value: JSON.stringify(json), timestamp: String(nowMs - minutesAgo * MINUTE_MS) };
@@ -127,10 +132,15 @@ async function archived(source: string, records: number): Promise<void> {
   );
 }
 
-async function trained(variables: Readonly<Record<string, string>>, ...more: string[]): Promise<TrainStatus> {
+/** A command line that trains, with variables for the script. */
+function asked(variables: Readonly<Record<string, string>>): string[] {
   const set = Object.entries(variables).flatMap(([name, value]) => ['--variable', `${name}=${value}`]);
   const of = ['--service', 'model', '--labels', 'clicked', '--from', '-5h', '--to', 'now'];
-  return (await world.json('train', MODEL, ...of, '--command', 'node train.mjs', ...set, ...more)) as TrainStatus;
+  return ['train', MODEL, ...of, '--command', 'node train.mjs', ...set];
+}
+
+async function trained(variables: Readonly<Record<string, string>>, ...more: string[]): Promise<TrainStatus> {
+  return (await world.json(...asked(variables), ...more)) as TrainStatus;
 }
 
 test(
@@ -149,12 +159,7 @@ test(
     world.write('better.json', JSON.stringify({ ...minimum, evaluate: { segments: ['country'] } }));
     // What is worse than the champion on the same decisions is published, and goes no further.
     const file = ['--file', join(world.folder, 'better.json')];
-    const worse = await world.millrace(
-      ...['train', MODEL, '--service', 'model', '--labels', 'clicked', '--from', '-5h', '--to', 'now'],
-      ...['--command', 'node train.mjs', '--variable', 'SEED=2', '--variable', 'GOOD=0.1', '--variable', 'BAD=0.9'],
-      ...file,
-      '--json',
-    );
+    const worse = await world.millrace(...asked({ SEED: '2', GOOD: '0.1', BAD: '0.9' }), ...file, '--json');
     expect(worse.exitCode).toBe(1);
     expect(JSON.parse(worse.stdout)).toMatchObject({
       phase: 'below-minimum',
@@ -184,28 +189,7 @@ test(
     expect(report.sides[0]?.segments[0]?.by).toBe('country');
     await rolling(better);
     // One goes on: the next version waits for its own.
-    const second = await world.millrace(
-      'train',
-      MODEL,
-      ...file,
-      ...rollout,
-      '--service',
-      'model',
-      '--labels',
-      'clicked',
-      '--from',
-      '-5h',
-      '--to',
-      'now',
-      '--command',
-      'node train.mjs',
-      '--variable',
-      'SEED=4',
-      '--variable',
-      'GOOD=0.9',
-      '--variable',
-      'BAD=0.1',
-    );
+    const second = await world.millrace(...asked({ SEED: '4', GOOD: '0.9', BAD: '0.1' }), ...file, ...rollout);
     expect(second).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining('error rollout-open: a rollout of model') as string,
