@@ -1,4 +1,5 @@
-import { type Metric, METRICS, TEMPORAL_METRICS } from '../config/metric-list.ts';
+import type { Metric } from '../config/metric.ts';
+import { METRICS, TEMPORAL_METRICS } from '../config/metric-list.ts';
 
 const INTRODUCTION = `# Metrics
 

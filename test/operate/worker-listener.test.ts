@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { sendCommand, startLifecycle } from '../../cli/lifecycle-client.ts';
-import { type Metric, METRICS, TEMPORAL_METRICS } from '../../config/metric-list.ts';
+import type { Metric } from '../../config/metric.ts';
+import { METRICS, TEMPORAL_METRICS } from '../../config/metric-list.ts';
 import { installationNames } from '../../engine/installation/installation-names.ts';
 import { freePort } from '../../stack/free-port.ts';
 import { startApi } from '../../serving/start-api.ts';
