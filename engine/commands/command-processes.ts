@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { childEnvironment } from '../installation/child-environment.ts';
 import { MARK_VARIABLE } from './guard-order.ts';
 
 /** Sends a signal to every process of a group; nothing where none is left. */
@@ -50,7 +51,9 @@ export function groupMemoryBytes(group: number): number {
 }
 
 function groupMemoryByPs(group: number): number {
-  const lines = execFileSync('ps', ['-A', '-o', 'pgid=,rss='], { encoding: 'utf8' }).trim().split('\n');
+  const lines = execFileSync('ps', ['-A', '-o', 'pgid=,rss='], { encoding: 'utf8', env: childEnvironment() })
+    .trim()
+    .split('\n');
   return lines.reduce((sum, line) => {
     const [theirs, kilobytes] = line.trim().split(/\s+/).map(Number);
     return theirs === group ? sum + (kilobytes ?? 0) * 1024 : sum;
