@@ -64,7 +64,8 @@ async function npm(args: readonly string[], cwd: string, signal: AbortSignal): P
   }
 }
 
-async function runProgram(
+/** Runs a program of a project that lies in `folder`. Throws MillraceError `program-failed` with the last of what it said. */
+export async function runProgram(
   folder: string,
   program: string,
   args: readonly string[],

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { actorName } from '../../cli/actor.ts';
-import { count } from '../../cli/output.ts';
 import type { withTemporal } from '../../cli/with-temporal.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import { type RolloutInput, type RolloutStatus, rolloutStatusQuery } from '../../workflows/model-rollout/contract.ts';
@@ -137,9 +136,4 @@ export class FollowedRollout {
     if (last !== undefined && last.phase === phase && last.stage === stage && last.units === units) return;
     this.#points.push({ atUs, phase, stage, share, units, difference: value, low, high });
   }
-}
-
-/** One line of a rollout's end. */
-export function courseText({ candidate, end, why, stages }: RolloutCourse): string {
-  return `version ${candidate}: ${end} after ${count(stages.length)} stages: ${why}`;
 }

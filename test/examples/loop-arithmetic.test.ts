@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { brokerClock } from '../../config/broker-clock.ts';
 import { REWARDS } from '../../demo/loop/evaluate-june.ts';
-import { EXAMPLE } from '../../demo/loop/example-project.ts';
+import { EXAMPLE, runProgram } from '../../demo/loop/example-project.ts';
 import { Timeline } from '../../demo/loop/june.ts';
 import { writeClock } from '../../demo/loop/june-replay.ts';
 import { isBetterThanBase, isShown, type LoopFigures, touchedShare } from '../../demo/loop/loop-figures.ts';
@@ -109,4 +109,15 @@ describe('the replay', () => {
       for (const [label, cost] of Object.entries(byLabel))
         expect(rewardOf(REWARDS, action, Number(label)) + cost).toBe(0);
   });
+});
+
+it('says what a program of the example ended with, and that it was no success', async () => {
+  const heard: string[] = [];
+  const program = "console.log('half done'); process.exitCode = 3;";
+  const run = runProgram(tmpdir(), '-e', [program], (line) => heard.push(line), new AbortController().signal);
+  await expect(run).rejects.toMatchObject({
+    code: 'program-failed',
+    message: expect.stringContaining('half done') as string,
+  });
+  expect(heard).toEqual(['half done']);
 });

@@ -61,7 +61,7 @@ const watch = (rollout: string, of: Partial<WatchOptions> = {}) =>
   watchRollout({
     pool: world.pool,
     reader: log,
-    decisions: source!,
+    decisions: source,
     topic: 'choices',
     rollout,
     candidate: 2,
