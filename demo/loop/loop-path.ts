@@ -54,7 +54,7 @@ export async function closeLoop(context: LoopContext): Promise<Omit<LoopFigures,
     output,
   );
   output.note(
-    `model A, logistic regression, of ${count(150_000)} flights of January to April: log loss on May ${first.metrics.logLoss.toFixed(4)}, of the base rate ${first.metrics.logLossBase.toFixed(4)}`,
+    `model A, logistic regression, of ${count(workspace.trainingRows)} flights of January to April: log loss on May ${first.metrics.logLoss.toFixed(4)}, of the base rate ${first.metrics.logLossBase.toFixed(4)}`,
   );
   const versionA = await publishLoopModel(context.env, first, {
     trainedOn: manifestOf(sets.januaryToApril),

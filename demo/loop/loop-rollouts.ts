@@ -38,7 +38,8 @@ export function guardedRollout(candidate: number): RolloutOf {
     labels: 'late',
     units: 'flight',
     metric: { measure: 'log-loss' },
-    stages: [{ share: 0.1, minUnits: 3_000, smallestEffect: 0.01 }],
+    // Guardrails speak from a tenth of these units on.
+    stages: [{ share: 0.1, minUnits: 400, smallestEffect: 0.01 }],
     guardrails: [
       { kind: 'errors', limit: 0.01 },
       { kind: 'coverage', limit: 0.05 },

@@ -28,6 +28,8 @@ export interface LoopWorkspace {
   readonly requestsPath: string;
   /** Label rows of January to May: what the first model is trained on, what it is evaluated on, and what the second is trained on. */
   readonly spines: { readonly januaryToApril: string; readonly may: string; readonly januaryToMay: string };
+  /** Of January to April. */
+  readonly trainingRows: number;
   readonly airports: number;
   readonly decidedOf: number;
   readonly historyRows: number;
@@ -111,6 +113,7 @@ async function writeLoop(
     junePath,
     requestsPath,
     spines,
+    trainingRows: TRAINING_ROWS,
     airports: AIRPORTS,
     decidedOf: DECIDED_OF,
     historyRows: Number(counts?.history),
