@@ -31,9 +31,9 @@ export function withCommonOptions(command: Command): Command {
 
 /** Throws MillraceError `bad-configuration`. */
 export function contextOf(options: CommonOptions): CommandContext {
-  const env = readEnvironment(
-    options.installation === undefined ? process.env : { ...process.env, MILLRACE_INSTALLATION: options.installation },
-  );
+  // Definitions are read by the environment of the process: their topics are the installation's, too.
+  if (options.installation !== undefined) process.env['MILLRACE_INSTALLATION'] = options.installation;
+  const env = readEnvironment(process.env);
   if (env.sensitiveKey !== null) setSensitiveKey(env.sensitiveKey);
   return { env, output: new Output(options), features: options.features ?? env.features ?? 'features' };
 }

@@ -23,11 +23,11 @@ function blocks(page: string, language: string): string[] {
 }
 
 /** The first example of a page, as the definitions of a project. */
-async function planned(page: string): Promise<string> {
+async function planned(page: string, ...options: string[]): Promise<string> {
   const features = join(folder, page, 'features');
   mkdirSync(features, { recursive: true });
   writeFileSync(join(features, 'index.ts'), blocks(page, 'ts')[0]!);
-  const { exitCode, stdout, stderr } = await runCli(['plan', '--features', features], {});
+  const { exitCode, stdout, stderr } = await runCli(['plan', '--features', features, ...options], {});
   expect({ page, exitCode, told: exitCode === 0 ? '' : stderr + stdout }).toEqual({ page, exitCode: 0, told: '' });
   return stdout;
 }
@@ -35,6 +35,12 @@ async function planned(page: string): Promise<string> {
 describe('definitions of the pages of the loop', { timeout: 120_000 }, () => {
   test('docs/loop.md', async () => {
     expect(await planned('loop.md')).toMatch(/^offers_of_shop {2}\(fingerprint/m);
+  });
+
+  test('docs/loop.md, of another installation by an option: on topics of its own', async () => {
+    expect(await planned('loop.md', '--installation', 'blue')).toContain(
+      'source   offers, topic millrace.blue.decisions',
+    );
   });
 
   test('docs/labels.md', async () => {
