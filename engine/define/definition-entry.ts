@@ -8,4 +8,5 @@ export { featureService } from './feature-service.ts';
 export { featureView } from './feature-view.ts';
 export { labelSet } from './label-set.ts';
 export { outcomes } from './outcomes.ts';
+export { pairs } from './pairs.ts';
 export { source } from './source.ts';
