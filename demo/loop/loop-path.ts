@@ -98,7 +98,7 @@ export async function closeLoop(context: LoopContext): Promise<Omit<LoopFigures,
     // The broken one can be trained meanwhile.
     const broken = trainLoopModel(
       project,
-      { name: 'c', folder, sets: [sets.januaryToApril], more: ['--shuffled', '--epochs', '1'] },
+      { name: 'c', folder, sets: [sets.januaryToApril], more: ['--shuffled'] },
       output,
     );
     broken.catch(() => undefined);
