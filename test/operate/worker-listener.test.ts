@@ -46,7 +46,11 @@ describe("a worker's listener", { timeout: TIMEOUT_MS }, () => {
     const health = await fetch(`${url}/healthz`);
     expect([health.status, await health.json()]).toEqual([
       200,
-      { status: 'ok', stage: 'running', workers: { workflow: 'RUNNING', batch: 'RUNNING', stream: 'RUNNING' } },
+      {
+        status: 'ok',
+        stage: 'running',
+        workers: { workflow: 'RUNNING', batch: 'RUNNING', stream: 'RUNNING', train: 'RUNNING' },
+      },
     ]);
     const { status, body } = await ready();
     expect([status, body['status'], body['checks']]).toEqual([

@@ -30,7 +30,9 @@ describe('workflow code', () => {
         'joinPairs',
         ...['starting', 'collecting', 'waiting', 'blocked', 'approval', 'paused', 'failed', 'ending'].map(ofRollout),
         ...['promoted', 'returned'].map(ofRollout),
-        ...['checking', 'exporting', 'training', 'judging', 'awaiting-publish', 'publishing'].map(ofTraining),
+        ...['checking', 'exporting', 'training', 'judging', 'awaiting-publish', 'publishing', 'evaluating'].map(
+          ofTraining,
+        ),
         ...['awaiting-rollout', 'opening-rollout', 'published', 'rolled-out', 'below-minimum'].map(ofTraining),
         ...['rejected', 'failed', 'cancelled'].map(ofTraining),
         'trainModel',
