@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import type { ExportLabelSize, ExportSummary } from '../../workflows/export-training-set/contract.ts';
+import { archiveNow } from '../archive/archive-now.ts';
 import { UserWorld } from '../cases/user-world.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { readParquet } from '../training/training-fixture.ts';
@@ -92,19 +93,6 @@ async function heard(id: string, decision: string, minutes: number, partition = 
   });
 }
 
-async function archived(source: string, records: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const { rows } = await world.pool.query<{ n: string }>(
-        'SELECT coalesce(sum(next_offset), 0) AS n FROM millrace_catalog.archive_offset WHERE source = $1',
-        [source],
-      );
-      expect(Number(rows[0]!.n)).toBe(records);
-    },
-    { timeout: 120_000, interval: 250 },
-  );
-}
-
 function exportArgs(...more: string[]): string[] {
   return ['export', '--service', 'model', '--labels', 'clicked', '--from', iso(ago(200)), '--to', iso(nowMs), ...more];
 }
@@ -112,9 +100,9 @@ function exportArgs(...more: string[]): string[] {
 test(
   'decisions with their labels are exported from the archive, and again by their manifest when the topic has lost them',
   async () => {
-    for (const source of ['choices', 'clicks']) expect((await world.millrace('archive', source)).exitCode).toBe(0);
-    await archived('choices', 4);
-    await archived('clicks', 2);
+    const { folder, pool } = world;
+    const into = { features: join(folder, 'features'), pool, archiveDir: join(folder, 'archive'), reader: kafka.reader };
+    expect(await archiveNow(into, ['choices', 'clicks'])).toEqual({ choices: 4, clicks: 2 });
     const sized = (await world.json(...exportArgs('--dry-run'))) as ExportLabelSize;
     expect(sized).toMatchObject({
       isDryRun: true,

@@ -6,6 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import type { TrainStatus } from '../../workflows/train-model/contract.ts';
+import { archiveNow } from '../archive/archive-now.ts';
 import { UserWorld } from '../cases/user-world.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 
@@ -54,13 +55,9 @@ beforeAll(async () => {
   for (const n of [0, 3, 6, 9]) await heard(n);
   await world.startWorker(undefined, { MILLRACE_TRAINING_DIR: join(world.folder, 'code') });
   await done('start', 'takings', '--wait');
-  for (const [source, records] of [
-    ['choices', 13],
-    ['clicks', 4],
-  ] as const) {
-    await done('archive', source);
-    await archived(source, records);
-  }
+  const { folder, pool } = world;
+  const into = { features: join(folder, 'features'), pool, archiveDir: join(folder, 'archive'), reader: kafka.reader };
+  expect(await archiveNow(into, ['choices', 'clicks'])).toEqual({ choices: 13, clicks: 4 });
 }, TIMEOUT_MS);
 afterAll(async () => {
   await world.close();
@@ -117,19 +114,6 @@ async function heard(n: number): Promise<void> {
     occurred_at: at,
     value: true,
   });
-}
-
-async function archived(source: string, records: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const { rows } = await world.pool.query<{ n: string }>(
-        'SELECT coalesce(sum(next_offset), 0) AS n FROM millrace_catalog.archive_offset WHERE source = $1',
-        [source],
-      );
-      expect(Number(rows[0]!.n)).toBe(records);
-    },
-    { timeout: 180_000, interval: 250 },
-  );
 }
 
 /** A command line that trains, with variables for the script. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { AlertCase } from './alert-cases.ts';
+import type { AlertCase } from './alert-case.ts';
 
 export const ALERTS_FILE = 'ops/alerts.yaml';
 

@@ -19,7 +19,20 @@ import { createLogin } from '../postgres/test-login.ts';
 const { schemas, roles } = installationNames();
 const SCHEMAS = Object.values(schemas);
 const TIMEOUT_MS = 180_000;
-const NAMES = ['FeatureView', 'FeaturePhase', 'FeatureVersion', 'FeatureParity', 'ArchiveSource', 'ArchivePhase'];
+const NAMES = [
+  'FeatureView',
+  'FeaturePhase',
+  'FeatureVersion',
+  'FeatureParity',
+  'ArchiveSource',
+  'ArchivePhase',
+  'RolloutModel',
+  'RolloutPhase',
+  'TrainingModel',
+  'TrainingPhase',
+];
+const MISSING = NAMES.slice(2).join(', ');
+const TYPED = NAMES.slice(2).map((name) => `--name ${name} --type ${name === 'FeatureVersion' ? 'Int' : 'Keyword'}`);
 
 let temporal: ClosedTemporal;
 let kafka: RestrictedKafka;
@@ -75,9 +88,9 @@ describe('a Temporal whose operator service is closed', { timeout: TIMEOUT_MS },
           expect(registerSearchAttributes(closed)).rejects.toMatchObject({
             code: 'search-attributes-not-registered',
             message: expect.stringMatching(
-              /attributes FeatureVersion, FeatureParity, ArchiveSource, ArchivePhase in namespace .* PERMISSION_DENIED: Request unauthorized\.$/,
+              new RegExp(`attributes ${MISSING} in namespace .* PERMISSION_DENIED: Request unauthorized\\.$`),
             ),
-            remedy: `Let an administrator run: temporal operator search-attribute create --namespace ${namespace} --name FeatureVersion --type Int --name FeatureParity --type Keyword --name ArchiveSource --type Keyword --name ArchivePhase --type Keyword`,
+            remedy: `Let an administrator run: temporal operator search-attribute create --namespace ${namespace} ${TYPED.join(' ')}`,
           }),
         { timeout: 30_000, interval: 200 },
       );
@@ -86,7 +99,7 @@ describe('a Temporal whose operator service is closed', { timeout: TIMEOUT_MS },
         TEMPORAL_NAMESPACE: namespace,
         MILLRACE_FEATURES: 'test/upgrade/features',
       });
-      expect(told.stdout).toContain('missing: FeatureVersion, FeatureParity, ArchiveSource, ArchivePhase');
+      expect(told.stdout).toContain(`missing: ${MISSING}`);
       await add(NAMES.slice(2));
       await vi.waitFor(() => registerSearchAttributes(closed), { timeout: 30_000, interval: 200 });
     } finally {

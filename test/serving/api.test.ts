@@ -304,14 +304,19 @@ describe('the other routes', () => {
     expect(Object.keys(document.paths).sort()).toEqual([
       '/healthz',
       '/readyz',
+      '/v1/decisions/{name}',
       '/v1/entities',
       '/v1/events',
       '/v1/features',
       '/v1/models',
       '/v1/models/{name}',
       '/v1/models/{name}/file',
+      '/v1/outcomes/{name}',
+      '/v1/rollouts/{model}',
+      '/v1/schemas/{name}',
       '/v1/services',
       '/v1/sources',
+      '/v1/variants/{model}',
       '/v1/views',
     ]);
     expect(JSON.stringify(document.paths['/v1/features'])).toContain('"409"');
