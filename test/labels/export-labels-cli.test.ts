@@ -101,7 +101,12 @@ test(
   'decisions with their labels are exported from the archive, and again by their manifest when the topic has lost them',
   async () => {
     const { folder, pool } = world;
-    const into = { features: join(folder, 'features'), pool, archiveDir: join(folder, 'archive'), reader: kafka.reader };
+    const into = {
+      features: join(folder, 'features'),
+      pool,
+      archiveDir: join(folder, 'archive'),
+      reader: kafka.reader,
+    };
     expect(await archiveNow(into, ['choices', 'clicks'])).toEqual({ choices: 4, clicks: 2 });
     const sized = (await world.json(...exportArgs('--dry-run'))) as ExportLabelSize;
     expect(sized).toMatchObject({
