@@ -48,7 +48,7 @@ const pure = [
   'test/log/cut-time.test.ts',
   'test/waiting/**/*.test.ts',
   'test/access/**/*.test.ts',
-  'test/installation/{installation-names,installation-literals}.test.ts',
+  'test/installation/{installation-names,installation-literals,kept-build}.test.ts',
   'test/operate/{metrics-page,runbook,ops-files,image-files}.test.ts',
   'test/package/{client-graph,init,installation}.test.ts',
 ];

@@ -26,7 +26,6 @@ import { withArchive } from './engine/archive/archived-log-reader.ts';
 import { loadDefinitions } from './engine/define/load-definitions.ts';
 import { isMillraceError, MillraceError } from './engine/errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION, type InstallationNames } from './engine/installation/installation-names.ts';
-import { ownModule } from './engine/installation/own-module.ts';
 import { systemClock } from './engine/values/clock.ts';
 import { brokerClock } from './config/broker-clock.ts';
 import { setSensitiveKey } from './engine/values/sensitive-hash.ts';
@@ -46,6 +45,7 @@ import { memoryFigures, streamSlots } from './config/worker-memory.ts';
 import { registerSearchAttributes } from './config/search-attributes.ts';
 import { openSpillFolder } from './config/spill-folder.ts';
 import { temporalConnectionOptions } from './config/temporal-settings.ts';
+import { cloneWorkflows } from './operate/clone-workflows.ts';
 import { freeLoopbackPort } from './operate/free-loopback-port.ts';
 import { ServiceChecks } from './operate/service-checks.ts';
 import { WorkerHealth } from './operate/worker-health.ts';
@@ -145,11 +145,11 @@ function modelOutlet({ kafka, installation }: Environment, writer: LogWriter | n
   return { writer, topic, ensureTopic: () => ensureModelTopic(kafka, topic) };
 }
 
-/** The package brings the workflows as one file; the clone bundles them as it starts. */
-function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+/** The package brings the workflows as one file; the clone bundles them when they are new. */
+async function workflowCode(): Promise<Pick<WorkerOptions, 'workflowBundle'>> {
   const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
-  return { workflowsPath: fileURLToPath(ownModule('./workflows/index', import.meta.url)) };
+  return { workflowBundle: { code: await cloneWorkflows() } };
 }
 
 async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Promise<void> {
@@ -218,7 +218,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
   const connection = await NativeConnection.connect(temporalConnectionOptions(temporal));
   const options: Readonly<Record<Role, Partial<WorkerOptions>>> = {
     workflow: {
-      ...workflowCode(),
+      ...(await workflowCode()),
       maxConcurrentActivityTaskExecutions: 20,
       // How long a lifecycle waits for a worker that is gone before another takes it: 10 s would be long for a person.
       stickyQueueScheduleToStartTimeout: '3s',

@@ -117,7 +117,7 @@ export const LAYERS: LayerRules = {
     { packages: ['@temporalio/workflow'], rooms: ['workflows'] },
     { packages: ['@temporalio/common'], rooms: ['workflows', 'activities', 'cli'] },
     { packages: ['@temporalio/activity'], rooms: ['activities'] },
-    { packages: ['@temporalio/worker'], rooms: ['worker.ts', 'scripts'] },
+    { packages: ['@temporalio/worker'], rooms: ['operate', 'worker.ts', 'scripts'] },
     { packages: ['@temporalio/client'], rooms: ['config', 'activities', 'worker.ts', 'stack', 'cli'] },
     { packages: ['@temporalio/envconfig'], rooms: ['config'] },
     { packages: ['@temporalio/testing'], rooms: ['stack'] },

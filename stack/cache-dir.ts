@@ -1,17 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cacheDirectory } from '../engine/installation/cache-directory.ts';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { tryLock } from './pid-lock.ts';
 import { isAlive } from '../config/process-identity.ts';
 import type { OnProgress } from './progress.ts';
-
-/** Where downloads and builds are kept between runs: `MILLRACE_CACHE_DIR`, else `millrace` in the user's cache folder. */
-export function cacheDirectory(variables: NodeJS.ProcessEnv = process.env): string {
-  if (variables['MILLRACE_CACHE_DIR']) return resolve(variables['MILLRACE_CACHE_DIR']);
-  return join(variables['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'millrace');
-}
 
 export interface InstallOptions {
   readonly onProgress: OnProgress;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError } from '../engine/errors/millrace-error.ts';
 import { awaitReady } from './await-ready.ts';
-import { cacheDirectory } from './cache-dir.ts';
+import { cacheDirectory } from '../engine/installation/cache-directory.ts';
 import { rememberedPort } from './data-dir.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import { locatePostgresData } from './postgres-data-dir.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/create-activities.ts';
+import { cloneWorkflows } from '../../operate/clone-workflows.ts';
 import { batchQueueOf, streamQueueOf, trainQueueOf } from '../../workflows/task-queues.ts';
 import { type LifecycleStatus, type Phase, statusQuery } from '../../workflows/feature-lifecycle/contract.ts';
 import type { StackAddresses } from '../global-setup.ts';
@@ -19,13 +19,13 @@ export class LifecycleHarness {
   readonly taskQueue = `test-${randomUUID().slice(0, 8)}`;
   readonly #native: NativeConnection;
   readonly #connection: Connection;
-  readonly #bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+  readonly #bundle: { readonly code: string };
   #running: { readonly workers: readonly Worker[]; readonly ended: Promise<unknown> } | null = null;
 
   private constructor(
     connection: Connection,
     native: NativeConnection,
-    bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>,
+    bundle: { readonly code: string },
     namespace: string,
   ) {
     this.#connection = connection;
@@ -39,10 +39,7 @@ export class LifecycleHarness {
     Runtime.install({ logger: quiet });
     const connection = await Connection.connect({ address: stack.temporalAddress });
     const native = await NativeConnection.connect({ address: stack.temporalAddress });
-    const bundle = await bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-      logger: quiet,
-    });
+    const bundle = { code: await cloneWorkflows(quiet) };
     return new LifecycleHarness(connection, native, bundle, stack.temporalNamespace);
   }
 

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheDirectory, installOnce } from '../../stack/cache-dir.ts';
+import { cacheDirectory } from '../../engine/installation/cache-directory.ts';
+import { installOnce } from '../../stack/cache-dir.ts';
 import { findOnPath } from '../../stack/find-tool.ts';
 import { runStep } from '../../stack/run-step.ts';
 

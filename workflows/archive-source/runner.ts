@@ -18,7 +18,7 @@ import {
 } from './state.ts';
 
 /** The first slice is short, so that its page soon shows what there is. */
-const FIRST_SLICE_SECONDS = 60;
+const FIRST_SLICE_SECONDS = 15;
 /** Merging the files of a slice: minutes at most, and it tells that it lives. */
 const TEND_BUDGET_MS = 1_800_000;
 const TEND_TRIES = 3;
