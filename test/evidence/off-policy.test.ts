@@ -177,9 +177,9 @@ describe('of 1,000 logs with weights up to 20, 93 to 97 % of the intervals hold 
     ['costs of a few sizes', sparseCosts],
     ['skewed costs', sparseSkewed],
   ])('of a policy that explores little, %s', (name, world) => {
-    // In the long form (LAW_RUNS) all 1,000; of 250 a share of 0.95 is off by 0.014 by chance.
-    const seeds = simulationSeeds(`off-policy, sparse, ${name}`, 250);
-    const [least, most] = seeds.length >= 1000 ? [0.93, 0.97] : [0.915, 0.98];
+    // In the long form (LAW_RUNS) all 1,000; of 150 a share of 0.95 is off by 0.018 by chance.
+    const seeds = simulationSeeds(`off-policy, sparse, ${name}`, 150);
+    const [least, most] = seeds.length >= 1000 ? [0.93, 0.97] : [0.9, 0.99];
     const { covered, greatestWeight, refused, behind } = coverage(world, seeds, 2500);
     console.log(name, JSON.stringify({ covered, greatestWeight, refused, behind }));
     expect(greatestWeight).toBeCloseTo(19, 9);
