@@ -1,5 +1,6 @@
 import { AGAINST, CANDIDATE } from '../engine/evidence/rollout-variants.ts';
 import { modelMeant } from '../engine/models/steer-models.ts';
+import { modelAliases } from '../engine/postgres/model-versions.ts';
 import { openRollout } from '../engine/rollouts/steer-rollouts.ts';
 import type { OpenRolloutInput, RolloutPlan } from '../workflows/model-rollout/contract.ts';
 import type { ActivityDeps } from './activity-deps.ts';
@@ -20,6 +21,8 @@ export async function openModelRollout(deps: ActivityDeps, input: OpenRolloutInp
     throw refused(`model "${model}": version ${candidate.version} would be tried against itself`);
   if (candidate.state === 'rolled-back')
     throw refused(`model "${model}": version ${candidate.version} was rolled back`);
+  // Moved by somebody while the rollout is open, it ends it.
+  const champion = (await modelAliases(pool, model)).find(({ alias }) => alias === 'champion')?.version ?? null;
   // Before the row is there: no decision of the rollout is missed.
   const { partitions } = await reader.bounds(topic);
   const positions = partitions.map(({ partition, endOffset }) => [partition, endOffset] as const);
@@ -34,7 +37,7 @@ export async function openModelRollout(deps: ActivityDeps, input: OpenRolloutInp
       { variant: CANDIDATE, version: candidate.version, share },
       { variant: AGAINST, version: against.version, share: 1 - share },
     ],
-    asked: { ...asked, positions },
+    asked: { ...asked, positions, champion },
     actor,
     why: 'started',
   });

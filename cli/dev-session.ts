@@ -20,6 +20,7 @@ import { actorName } from './actor.ts';
 import { startArchive } from './archive-client.ts';
 import { startPairs } from './pairs-client.ts';
 import { removeConnection, writeConnection } from './connection-file.ts';
+import { topicsByBroker } from './arrival-topics.ts';
 import { createTopics, existingTopics } from './create-topics.ts';
 import { SAMPLE_ROWS, withHistoryInspector } from './inspect-histories.ts';
 import { tellLifecycles } from './tell-lifecycles.ts';
@@ -106,7 +107,9 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
     if (options.createTopics ?? env.kafka === null) {
       const topics = sources.map(({ topic }) => topic ?? '');
       if (logsServed) topics.push(env.servedTopic);
-      const created = await createTopics(kafka, topics, options.partitions ?? PARTITIONS);
+      // Who replays, with a clock of its own, writes the times of records itself.
+      const byBroker = env.brokerClockFile === null ? topicsByBroker(definitions) : new Set<string>();
+      const created = await createTopics(kafka, topics, options.partitions ?? PARTITIONS, byBroker);
       if (created.length > 0) onProgress(`kafka: made ${created.join(', ')}`);
       await ensureModelTopic(kafka, env.installation.modelsTopic);
     }

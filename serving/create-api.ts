@@ -43,6 +43,7 @@ import {
   type ViewsResponse,
   viewsResponseSchema,
 } from './api-schemas.ts';
+import { bodyBytes, MAX_BODY_BYTES } from './body-bytes.ts';
 import { decisionRoutes, type DecisionRoutesDeps, saidPath } from './decision-routes.ts';
 import { errorResponse, invalidRequest } from './error-response.ts';
 import { modelPath, modelRoutes } from './model-routes.ts';
@@ -52,7 +53,6 @@ import type { ServedService } from './served-service.ts';
 import { viewProgress } from './view-progress.ts';
 
 const UNDEFINED_TABLE = '42P01';
-const MAX_BODY_BYTES = 1 << 20;
 
 export interface ApiDeps {
   readonly store: OnlineStore;
@@ -307,8 +307,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const requestId = c.get('requestId');
     const onReads = metrics.reads.bind(metrics);
     const { caller, spend } = c.get('admitted');
-    // A body without a length may be as long as any.
-    const bytes = Number(c.req.header('content-length') ?? MAX_BODY_BYTES);
+    const bytes = bodyBytes(c.req.header('content-length'));
     const mayRead = (kind: 'view' | 'service', name: string): boolean =>
       kind === 'view' ? mayReadView(caller.scopes, name, services) : mayReadService(caller.scopes, name, services);
     const onLookUps = (lookUps: number): void => spend(lookUps, bytes);

@@ -7,6 +7,7 @@ import type { AdmittedEnv } from './access/admit.ts';
 import { forbidden } from './access/gate.ts';
 import { mayWrite } from './access/scope.ts';
 import { errorSchema } from './api-schemas.ts';
+import { bodyBytes } from './body-bytes.ts';
 import {
   recordSchemaSchema,
   saidBodySchema,
@@ -40,7 +41,10 @@ const failures = {
   403: json(errorSchema, 'The token does not cover the source.'),
   404: json(errorSchema, 'There is no such source, or this server was not told where decisions go.'),
   429: json(errorSchema, 'More was asked for a second than may be.'),
-  503: json(errorSchema, 'No record could be taken: the buffer is full, or the server is closing.'),
+  503: json(
+    errorSchema,
+    'No record could be taken, or with `wait=true` none came to the topic; the message has why, by record.',
+  ),
 };
 
 const sayRoute = <Path extends string>(path: Path, says: Said) =>
@@ -49,7 +53,7 @@ const sayRoute = <Path extends string>(path: Path, says: Said) =>
     path,
     summary: `Says ${says}: records of a source, sent to its topic in the background`,
     description:
-      '202 tells that records were taken, not that the topic has them: what is lost afterwards is counted. With `wait=true` the answer is 200, once each was acknowledged or lost. ' +
+      '202 tells that records were taken, not that the topic has them: what is lost afterwards is counted. With `wait=true` the answer is 200, once each was acknowledged or lost; 503, where none was acknowledged. ' +
       'A record that breaks its contract has its reasons in its place; the others are taken. Sending the same ids again counts once.',
     security,
     request: {
@@ -114,22 +118,22 @@ export function decisionRoutes({ sources, log }: DecisionRoutesDeps): OpenAPIHon
     const taken = records.map((record) => take(log, source, record));
     const results = isAwaited ? await Promise.all(taken.map(({ end }) => end)) : taken.map(({ now }) => now);
     if (results.every(({ reasons }) => reasons !== undefined)) throw allInvalid(name, results);
-    if (!isAwaited && results.every(({ dropped, reasons }) => dropped !== undefined || reasons !== undefined))
-      throw noneTaken(name);
+    if (results.every(({ dropped, reasons }) => dropped !== undefined || reasons !== undefined))
+      throw noneTaken(name, results);
     return results;
   };
 
   app.openapi(decisionsRoute, async (c) => {
     const isAwaited = c.req.valid('query').wait === 'true';
     const [{ name }, records] = [c.req.valid('param'), c.req.valid('json')];
-    const bytes = Number(c.req.header('content-length') ?? 0);
+    const bytes = bodyBytes(c.req.header('content-length'));
     const results = await say(c.get('admitted'), name, 'decisions', records, isAwaited, bytes);
     return c.json({ results }, isAwaited ? 200 : 202);
   });
   app.openapi(outcomesRoute, async (c) => {
     const isAwaited = c.req.valid('query').wait === 'true';
     const [{ name }, records] = [c.req.valid('param'), c.req.valid('json')];
-    const bytes = Number(c.req.header('content-length') ?? 0);
+    const bytes = bodyBytes(c.req.header('content-length'));
     const results = await say(c.get('admitted'), name, 'outcomes', records, isAwaited, bytes);
     return c.json({ results }, isAwaited ? 200 : 202);
   });
@@ -182,18 +186,28 @@ function notConfigured(): MillraceError {
 }
 
 function allInvalid(name: string, results: readonly SaidResult[]): MillraceError {
-  const told = results.slice(0, MOST_TOLD).map(({ reasons = [] }, index) => `[${index}] ${reasons.join('; ')}`);
-  const more = results.length - told.length;
-  return new MillraceError(
-    'invalid-decision',
-    `each record breaks the contract of "${name}": ${told.join(', ')}${more > 0 ? `, and ${more} more` : ''}`,
-    { remedy: `GET /v1/schemas/${name} has the schema; docs/loop.md has the rules.` },
-  );
+  return new MillraceError('invalid-decision', `each record breaks the contract of "${name}": ${whyOfEach(results)}`, {
+    remedy: `GET /v1/schemas/${name} has the schema; docs/loop.md has the rules.`,
+  });
 }
 
-function noneTaken(name: string): MillraceError {
-  return new MillraceError('decisions-dropped', `no record of "${name}" could be taken`, {
-    remedy: 'Send them again later, with the same ids: what came twice counts once.',
+/** `[0] action: expected a string, received 7, [1] dropped (buffer-full)` */
+function whyOfEach(results: readonly SaidResult[]): string {
+  const told = results
+    .slice(0, MOST_TOLD)
+    .map(
+      ({ reasons, dropped }, index) =>
+        `[${index}] ${reasons === undefined ? `dropped (${dropped})` : reasons.join('; ')}`,
+    );
+  const more = results.length - told.length;
+  return `${told.join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+}
+
+function noneTaken(name: string, results: readonly SaidResult[]): MillraceError {
+  const invalid = results.filter(({ reasons }) => reasons !== undefined).length;
+  const also = invalid === 0 ? '' : ` (${invalid} of them break the contract, and would not be taken then either)`;
+  return new MillraceError('decisions-dropped', `no record of "${name}" could be taken: ${whyOfEach(results)}`, {
+    remedy: `Send them again later, with the same ids: what came twice counts once${also}.`,
     retryable: true,
     httpStatus: 503,
   });

@@ -3,6 +3,7 @@ import { checkReachable } from '../../config/reachability.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
+import { topicsOfOutcomes } from '../arrival-topics.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { checkKafka, checkModelTopic, type NamedTopic } from '../doctor/check-kafka.ts';
 import { checkMachine } from '../doctor/check-machine.ts';
@@ -24,7 +25,11 @@ export function addDoctorCommand(program: Command): void {
     const { env, features, output } = contextOf(options);
     const { databaseUrl, kafka, temporal } = knownServices(env);
     output.progress('looking');
-    const definitions = await findingsAndTopics(features, env.servedSample > 0 ? env.servedTopic : null);
+    const definitions = await findingsAndTopics(
+      features,
+      env.servedSample > 0 ? env.servedTopic : null,
+      env.brokerClockFile !== null,
+    );
     const { name, schemas } = env.installation;
     const queue = taskQueueOf(env.variables);
     const groups = await Promise.all([
@@ -75,11 +80,17 @@ export function addDoctorCommand(program: Command): void {
 async function findingsAndTopics(
   features: string,
   servedTopic: string | null,
+  isReplayed: boolean,
 ): Promise<{ readonly findings: readonly Finding[]; readonly topics: readonly NamedTopic[] }> {
   const topics: NamedTopic[] = servedTopic === null ? [] : [{ topic: servedTopic, of: 'the serving log' }];
   const findings = await findingsOf('definitions', async () => {
-    const { views, sources, folder } = await loadDefinitions(features);
-    for (const { name, topic } of sources.values()) if (topic !== null) topics.push({ topic, of: `source ${name}` });
+    const { views, sources, labelSets, folder } = await loadDefinitions(features);
+    const ofOutcomes = isReplayed ? new Map<string, string[]>() : topicsOfOutcomes(labelSets.values());
+    for (const { name, topic, says } of sources.values()) {
+      if (topic === null) continue;
+      const sets = ofOutcomes.get(topic) ?? (says === 'outcomes' && !isReplayed ? [] : undefined);
+      topics.push({ topic, of: `source ${name}`, labelSets: sets });
+    }
     return [fine('definitions', `${views.size} view(s) in ${folder}`)];
   });
   return { findings, topics };

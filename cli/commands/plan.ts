@@ -14,10 +14,12 @@ import { filesNotIn } from '../../engine/history/named-history.ts';
 import { unfitDatabase } from '../../engine/postgres/fit-database.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { liveVersions } from '../../engine/postgres/view-versions.ts';
+import type { KafkaSettings } from '../../config/environment.ts';
 import { checkReachable } from '../../config/reachability.ts';
 import type { TemporalSettings } from '../../config/temporal-settings.ts';
 import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { absenceText } from '../absence-text.ts';
+import { topicsByWriter, topicsOfOutcomes, writerTimesText } from '../arrival-topics.ts';
 import { checkedDefinitions } from '../checked-definitions.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { SAMPLE_ROWS } from '../inspect-histories.ts';
@@ -61,7 +63,7 @@ export function addPlanCommand(program: Command): void {
       const { planAgainst } = await import('../plan-against.ts');
       return await planAgainst(env, output, definitions, options.entities);
     }
-    const { databaseUrl, temporal } = knownServices(env);
+    const { databaseUrl, temporal, kafka } = knownServices(env);
     // The definitions are sound: that is said even where what runs cannot be looked up.
     const asked = await runningViews(definitions, databaseUrl, temporal, env.installation);
     const costs = sampled.costs(definitions);
@@ -74,6 +76,12 @@ export function addPlanCommand(program: Command): void {
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
     for (const row of rows) print(output, row, env.installation.lifecycleId(row.view), unknown);
     for (const labels of listLabelSets(definitions.labelSets)) printLabelSet(output, labels);
+    const ofOutcomes = topicsOfOutcomes(definitions.labelSets.values());
+    if (kafka !== null && env.brokerClockFile === null)
+      for (const topic of await namedByWriter(kafka, [...ofOutcomes.keys()])) {
+        const { found, remedy } = writerTimesText(topic, ofOutcomes.get(topic) ?? []);
+        output.note(`warning: topic ${topic}: ${found}\n  ${remedy}`);
+      }
     if (asked.failure !== null) {
       output.failure(asked.failure);
       process.exitCode = 1;
@@ -87,6 +95,17 @@ export function addPlanCommand(program: Command): void {
       );
     }
   });
+}
+
+/** A plan needs no Kafka: of one that does not answer nothing is said here, `doctor` does. */
+async function namedByWriter(kafka: KafkaSettings, topics: readonly string[]): Promise<string[]> {
+  if (topics.length === 0) return [];
+  try {
+    await checkReachable({ kafka });
+    return await topicsByWriter(kafka, topics);
+  } catch {
+    return [];
+  }
 }
 
 interface Asked {

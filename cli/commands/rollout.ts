@@ -8,6 +8,7 @@ import { taskQueueOf } from '../../workflows/task-queues.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { withCatalog } from '../models/model-places.ts';
 import { isoMicros } from '../output.ts';
+import { addRolloutEnd } from '../rollouts/end-command.ts';
 import { printRolloutReport, printRolloutStatus } from '../rollouts/print-rollout.ts';
 import { queryRollout, sendRolloutCommand, startRollout } from '../rollouts/rollout-client.ts';
 import { rolloutInput, type StartOptions } from '../rollouts/rollout-input.ts';
@@ -15,7 +16,7 @@ import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 import { checkWritable } from '../writable-file.ts';
 
-/** `millrace rollout start|list|show|report MODEL` and the updates of a rollout. */
+/** `millrace rollout start|list|show|report|end MODEL` and the updates of a rollout. */
 export function addRolloutCommand(program: Command): void {
   const command = program.command('rollout').description('rollouts of models, on evidence');
   addStart(command);
@@ -23,6 +24,7 @@ export function addRolloutCommand(program: Command): void {
   addShow(command);
   addReport(command);
   for (const name of ROLLOUT_COMMANDS) addSteer(command, name);
+  addRolloutEnd(command);
 }
 
 function addStart(parent: Command): void {

@@ -2,6 +2,7 @@ import kafkajs, { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { KafkaSettings } from '../../config/environment.ts';
 import { createTopicCommand } from '../../config/kafka-admin.ts';
 import { isModelTopicThere } from '../../config/model-topic.ts';
+import { writerTimesText } from '../arrival-topics.ts';
 import { failed, fine, type Finding, findingsOf, skipped, warned } from './finding.ts';
 
 const AREA = 'kafka';
@@ -15,6 +16,8 @@ export interface NamedTopic {
   readonly topic: string;
   /** As a finding names it, e.g. `source flights`. */
   readonly of: string;
+  /** The label sets that go by when its records arrived; none of a topic that replays write. */
+  readonly labelSets?: readonly string[] | undefined;
 }
 
 /** Brokers, and what the settings of each topic mean for what is made of it. */
@@ -62,7 +65,7 @@ function missing({ topic, of }: NamedTopic, brokers: readonly string[]): Finding
   );
 }
 
-async function topicFindings(admin: Admin, { topic, of }: NamedTopic): Promise<readonly Finding[]> {
+async function topicFindings(admin: Admin, { topic, of, labelSets }: NamedTopic): Promise<readonly Finding[]> {
   const area = `topic ${topic}`;
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   const partitions = topics[0]?.partitions ?? [];
@@ -87,6 +90,10 @@ async function topicFindings(admin: Admin, { topic, of }: NamedTopic): Promise<r
         `Events must stay: kafka-configs --alter --topic ${topic} --add-config cleanup.policy=delete.`,
       ),
     );
+  if (labelSets !== undefined && config.get('message.timestamp.type') === 'CreateTime') {
+    const { found, remedy } = writerTimesText(topic, labelSets);
+    findings.push(warned(area, found, remedy));
+  }
   if (replicas < 2)
     findings.push(warned(area, 'one replica: a broker that is lost takes records with it', 'Give it 3 replicas.'));
   else if (minInSync < 2)

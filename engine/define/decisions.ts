@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
 import type { FeatureService } from './feature-service.ts';
+import { saidLog, type SaidLogOptions } from './said-log.ts';
 import { type Source, source } from './source.ts';
 
 /** Beyond so many, alternatives are a count. */
@@ -92,7 +93,8 @@ export interface Decisions<Name extends string = string, Context extends Shape =
 }
 
 /** How decisions are said. */
-export interface DecisionsOptions<Context extends Shape> {
+export interface DecisionsOptions<Context extends Shape>
+  extends SaidLogOptions<keyof typeof decisionShape | 'context'> {
   /** What else is known of a decision. Views, label sets and evaluations read it as `context`. */
   readonly context: z.ZodObject<Context>;
   /** Default: `millrace.decisions` of the installation. A topic has decisions of one source. */
@@ -111,13 +113,14 @@ export interface DecisionsOptions<Context extends Shape> {
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic, byRequest, sensitive }: DecisionsOptions<Context>,
+  { context, topic, byRequest, sensitive, ...log }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
     eventTime: 'decided_at' as never,
     eventId: 'decision_id' as never,
     topic,
+    ...(saidLog(log) as object),
     ...(sensitive === undefined ? {} : { sensitive }),
   });
   return Object.freeze({

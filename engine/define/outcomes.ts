@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
 import type { NoFields } from './feature-service.ts';
+import { saidLog, type SaidLogOptions } from './said-log.ts';
 import { type Source, source } from './source.ts';
 
 /** What every outcome says. Its value, and what it is about where no decision is named, are the user's. */
@@ -30,7 +31,8 @@ export interface Outcomes<
 }
 
 /** How outcomes are said. */
-export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends Shape> {
+export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends Shape>
+  extends SaidLogOptions<keyof typeof outcomeShape | 'value' | 'entity'> {
   /** `z.number()`, `z.int()`, `z.boolean()`, `z.string()`, an enum; nullable or not. */
   readonly value: Value;
   /** What an outcome is about where it names no decision. Default: each names one. */
@@ -49,7 +51,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic, sensitive }: OutcomesOptions<Value, Entity>,
+  { value, entity, topic, sensitive, ...log }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {
@@ -57,6 +59,7 @@ export function outcomes<const Name extends string, Value extends z.core.$ZodTyp
     eventTime: 'occurred_at' as never,
     eventId: 'outcome_id' as never,
     topic,
+    ...(saidLog(log) as object),
     ...(sensitive === undefined ? {} : { sensitive }),
   });
   return Object.freeze({ ...declared, says: 'outcomes' }) as unknown as Outcomes<Name, Value, Entity>;

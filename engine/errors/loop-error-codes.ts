@@ -44,6 +44,7 @@ export const LOOP_ERROR_CODES = {
   Rollouts: {
     'invalid-rollout': 'The variants of a rollout, or what it is to be moved to, are none that a rollout can have.',
     'rollout-open': 'A rollout of a model is to be started, and another of it is open.',
+    'rollout-runs': 'A rollout is to be ended by hand, and its workflow runs.',
     'rollout-moved': 'The state of a rollout is not the one that was to be changed: somebody else has moved it.',
     'rollout-ended': 'A rollout is to be changed that has ended.',
     'rollout-not-held': 'A client is asked for a variant of a model whose rollout it does not hold.',

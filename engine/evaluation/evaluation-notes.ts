@@ -3,6 +3,8 @@ import type { EvaluationReport } from './evaluation-report.ts';
 
 /** A positive and a negative more than that: fewer of either tell little of a curve. */
 const FEW_OF_A_CLASS = 30;
+/** Of fewer, rewards that are rare may not have come among the great weights at all (docs/adr/0024). */
+const FEW_BEHIND_ERRORS = 50;
 /** Above it an interval may be narrower than it should be. */
 const GREAT_WEIGHT = 20;
 
@@ -27,7 +29,12 @@ export function evaluationNotes(report: Omit<EvaluationReport, 'metrics' | 'note
     notes.push(
       'intervals of means go over units; those of AUC and calibration take rows for independent, and are narrower than they should be where units decide often',
     );
-  const weight = offPolicy?.value.kind === 'estimated' ? offPolicy.value.overlap.greatestWeight : 0;
+  const overlap = offPolicy?.value.kind === 'estimated' ? offPolicy.value.overlap : null;
+  const weight = overlap?.greatestWeight ?? 0;
+  if (overlap !== null && overlap.errorEffective < FEW_BEHIND_ERRORS)
+    notes.push(
+      `errors of the estimates rest on as much as ${shortNumber(overlap.errorEffective)} decisions: where great rewards or losses are rare, none of them may be among these, and intervals are narrower than they should be`,
+    );
   if (weight > GREAT_WEIGHT)
     notes.push(
       `weights go up to ${shortNumber(weight)}: above ${GREAT_WEIGHT} intervals hold the truth less often than they say`,

@@ -113,9 +113,11 @@ export function comparisonLines(report: EvaluationReport): readonly string[] {
 
 /** Why nothing is estimated, with the figures. */
 export function refusalText(value: OffPolicyValue & { readonly kind: 'refused' }, untried: number): string {
-  const { decisions, effective, meanWeight, greatestWeight } = value.overlap;
+  const { decisions, effective, errorEffective, meanWeight, greatestWeight } = value.overlap;
   if (value.why === 'few-effective')
     return `the log tells as much of it as ${shortNumber(effective)} decisions of its own would (of ${count(decisions)} logged ones, weights up to ${shortNumber(greatestWeight)}): 100 at least are needed. Log more days, or let the policy explore more where the candidate differs`;
+  if (value.why === 'few-behind-errors')
+    return `errors rest on as much as ${shortNumber(errorEffective)} decisions (of ${count(decisions)} logged ones, weights up to ${shortNumber(greatestWeight)}): 15 at least are needed. What the candidate does otherwise was done by chance a few times alone; log more days, or let the policy explore more`;
   const off = Math.abs(meanWeight.value - 1) / meanWeight.error;
   const cause =
     untried > 0
@@ -144,7 +146,7 @@ export function offPolicyLines(report: OffPolicyReport): readonly (readonly [wor
     ],
     [
       'overlap',
-      `effective sample ${shortNumber(overlap.effective)}, mean weight ${overlap.decisions === 0 ? 'none' : estimateText(overlap.meanWeight, 3)}, greatest ${shortNumber(overlap.greatestWeight)}`,
+      `effective sample ${shortNumber(overlap.effective)} (of errors ${shortNumber(overlap.errorEffective)}), mean weight ${overlap.decisions === 0 ? 'none' : estimateText(overlap.meanWeight, 3)}, greatest ${shortNumber(overlap.greatestWeight)}`,
     ],
   ];
   if (takenAtItsWord > 0)

@@ -1,4 +1,5 @@
-import { type Interval, Z_95 } from '../statistics/wilson.ts';
+import { student95 } from '../statistics/student.ts';
+import type { Interval } from '../statistics/wilson.ts';
 
 /** A mean, or a ratio of sums, with 95 %. */
 export interface MeanEstimate {
@@ -14,10 +15,16 @@ export interface MeanEstimate {
  *
  * @param units the place of each row's unit among all units, from 0
  * @param x of one length with `units`, as y; y is 1 where a mean is wanted
+ * @param degrees from how many rows the error itself is known, at least 1: of few the interval is Student's. Default: of so many that it does not matter
  * @example
  * clusteredMean(Int32Array.of(0, 0, 1), Float64Array.of(1, 2, 6), Float64Array.of(1, 1, 1)).value; // 3
  */
-export function clusteredMean(units: Int32Array, x: Float64Array, y: Float64Array): MeanEstimate {
+export function clusteredMean(
+  units: Int32Array,
+  x: Float64Array,
+  y: Float64Array,
+  degrees = Number.POSITIVE_INFINITY,
+): MeanEstimate {
   let [over, under] = [0, 0];
   for (let row = 0; row < x.length; row++) {
     over += x[row]!;
@@ -36,10 +43,11 @@ export function clusteredMean(units: Int32Array, x: Float64Array, y: Float64Arra
   const error = Math.sqrt((squares * count) / (count - 1)) / Math.abs(under);
   // The skewness of a residual, over the root of their number.
   const skew = squares === 0 ? 0 : (Math.sign(under) * cubes) / squares ** 1.5;
+  const reach = student95(degrees);
   return {
     value,
     error,
-    interval: { low: value - error * unskewed(Z_95, skew), high: value - error * unskewed(-Z_95, skew) },
+    interval: { low: value - error * unskewed(reach, skew), high: value - error * unskewed(-reach, skew) },
   };
 }
 

@@ -31,6 +31,11 @@ export interface PolicyOverlap {
   readonly effective: number;
   /** Near 1, unless propensities are wrong or the candidate does what was never tried. */
   readonly meanWeight: MeanEstimate;
+  /**
+   * (Σw²)²/Σw⁴, of units the sum of w²: from so many the errors themselves are known, as squares of weights are what errors are made of. Of one great weight
+   * among small ones it is near 1, however many decisions there are.
+   */
+  readonly errorEffective: number;
   /** Above 20 an interval may be narrower than it should be. */
   readonly greatestWeight: number;
 }
@@ -46,17 +51,19 @@ export type OffPolicyValue = { readonly overlap: PolicyOverlap } & (
       /** Doubly robust (Dudík, Langford & Li, 2011), by two-fold cross-fitting. */
       readonly doublyRobust: MeanEstimate;
     }
-  | { readonly kind: 'refused'; readonly why: 'few-effective' | 'weights-off' }
+  | { readonly kind: 'refused'; readonly why: 'few-effective' | 'few-behind-errors' | 'weights-off' }
 );
 
 /** Of fewer effective decisions an estimate means nothing. */
 const LEAST_EFFECTIVE = 100;
+/** Of fewer behind it an error means nothing: it stands on a handful of great weights, by which so much depends on what they happened to bring. */
+const LEAST_BEHIND_ERRORS = 15;
 /** Further from 1, in standard errors, the mean weight is off by no chance. */
 const MOST_ERRORS = 3;
 
 /**
- * The mean reward that a candidate policy would have had in the places of logged decisions, each estimate with 95 %, by the delta method over units.
- * Refused where the effective sample is below 100 or the mean weight is off 1 by more than 3 standard errors.
+ * The mean reward that a candidate policy would have had in the places of logged decisions, each estimate with 95 %, by the delta method over units, and
+ * Student's where the errors rest on few great weights. Refused where the effective sample is below 100, that behind the errors below 15, or the mean weight is off 1 by more than 3 standard errors.
  *
  * Throws `invalid-propensity` where a propensity is not above 0 and at most 1, the candidate's chances do not sum up to 1, or a reward is not finite;
  * `invalid-expectation` where what `fit` learnt expects no finite reward.
@@ -77,16 +84,18 @@ export function offPolicyValue<Context>(
   const weights = Float64Array.from(decisions, weightOf);
   const weighted = Float64Array.from(decisions, ({ reward }, row) => weights[row]! * reward);
   const overlap = overlapOf(units, weights, ones);
-  const { meanWeight, effective } = overlap;
+  const { meanWeight, effective, errorEffective } = overlap;
   if (!(effective >= LEAST_EFFECTIVE)) return { overlap, kind: 'refused', why: 'few-effective' };
+  if (!(errorEffective >= LEAST_BEHIND_ERRORS)) return { overlap, kind: 'refused', why: 'few-behind-errors' };
   if (Math.abs(meanWeight.value - 1) > Math.max(MOST_ERRORS * meanWeight.error, SUM_TOLERANCE))
     return { overlap, kind: 'refused', why: 'weights-off' };
+  const degrees = Math.max(1, errorEffective - 1);
   return {
     overlap,
     kind: 'estimated',
-    ips: clusteredMean(units, weighted, ones),
-    snips: clusteredMean(units, weighted, weights),
-    doublyRobust: clusteredMean(units, crossFitted(decisions, weights, fit, seed), ones),
+    ips: clusteredMean(units, weighted, ones, degrees),
+    snips: clusteredMean(units, weighted, weights, degrees),
+    doublyRobust: clusteredMean(units, crossFitted(decisions, weights, fit, seed), ones, degrees),
   };
 }
 
@@ -97,10 +106,15 @@ function overlapOf(units: Int32Array, weights: Float64Array, ones: Float64Array)
     squares += weight * weight;
     greatestWeight = Math.max(greatestWeight, weight);
   }
+  const count = units.reduce((most, unit) => Math.max(most, unit + 1), 0);
+  const ofUnits = new Float64Array(count);
+  for (let row = 0; row < weights.length; row++) ofUnits[units[row]!]! += weights[row]! ** 2;
+  const fourths = ofUnits.reduce((total, each) => total + each * each, 0);
   return {
     decisions: weights.length,
-    units: units.reduce((most, unit) => Math.max(most, unit + 1), 0),
+    units: count,
     effective: squares === 0 ? 0 : (sum * sum) / squares,
+    errorEffective: fourths === 0 ? 0 : (squares * squares) / fourths,
     meanWeight: clusteredMean(units, weights, ones),
     greatestWeight,
   };

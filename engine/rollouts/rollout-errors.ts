@@ -12,7 +12,7 @@ export function unknownRollout(what: string): MillraceError {
 /** The refusal of a second rollout of a model. */
 export function rolloutIsOpen({ id, model, stage, startedAtUs }: Rollout): MillraceError {
   return new MillraceError('rollout-open', `model "${model}": rollout "${id}" is open, at stage ${stage}`, {
-    remedy: 'Let it end, or stop it, before another one is started.',
+    remedy: `Let it end, or end it: millrace rollout return ${model}. Where its workflow is not there any more: millrace rollout end ${model} --reason WHY`,
     httpStatus: 409,
     details: { rollout: id, model, stage, startedAtUs },
   });

@@ -4,9 +4,9 @@ import type { CompiledSource } from '../define/compiled-view.ts';
 import { isMillraceError } from '../errors/millrace-error.ts';
 import { changesText } from '../models/model-errors.ts';
 import { modelChanges } from '../models/model-fit.ts';
-import { modelVersion } from '../postgres/model-versions.ts';
+import { modelAliases, modelVersion } from '../postgres/model-versions.ts';
 import { noteBreach, noteSeen, rolloutBreach } from '../postgres/rollout-evidence.ts';
-import { renewLease, rolloutById } from '../postgres/rollouts.ts';
+import { renewLease, type Rollout, rolloutById } from '../postgres/rollouts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
 import type { Clock } from '../values/clock.ts';
 import { watchedDecision } from './decision-figures.ts';
@@ -214,9 +214,23 @@ class Watch {
     const version = await modelVersion(pool, row.model, candidate);
     if (version === null) return `the candidate, version ${candidate}, is not there any more`;
     if (version.state === 'rolled-back') return `the candidate, version ${candidate}, was rolled back`;
+    const moved = await this.#championMoved(row);
+    if (moved !== null) return moved;
     const changes = await modelChanges(pool, version);
     if (changes.length === 0) return null;
     return `the candidate, version ${candidate}, was trained on other features than are served: ${changesText(changes)}`;
+  }
+
+  /**
+   * Units of `against` keep what the champion was: whoever moves it, above all back from what is broken, means everyone. Null: it stands for what it stood
+   * for, or nobody noted for what.
+   */
+  async #championMoved({ model, asked }: Rollout): Promise<string | null> {
+    const { champion: before } = asked;
+    if (typeof before !== 'number') return null;
+    const row = (await modelAliases(this.#options.pool, model)).find(({ alias }) => alias === 'champion');
+    if (row === undefined || row.version === before) return null;
+    return `the champion was moved from version ${before} to version ${row.version} by ${row.actor}: what it is tried against is not what there is any more`;
   }
 
   async #findPartitions(): Promise<void> {

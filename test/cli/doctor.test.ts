@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { topicsByBroker, topicsByWriter } from '../../cli/arrival-topics.ts';
+import { createTopics } from '../../cli/create-topics.ts';
 import type { Finding } from '../../cli/doctor/finding.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { installationNames } from '../../engine/installation/installation-names.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
+import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { findPgBouncer, startPgBouncer } from '../serving/pgbouncer.ts';
@@ -33,6 +38,8 @@ export const absent = featureView('absent', { entity: thing, source: of('absent_
 export const chosen = decisions('chosen', { context: z.object({ shop: z.string() }), topic: '${TOPIC}-chosen' });
 export const came = outcomes('came', { value: z.boolean(), topic: '${TOPIC}-came' });
 export const late = labelSet('late_${process.pid}', { decisions: chosen, outcomes: came, value: (_, o) => (o.value ? 1 : 0), matureAfter: '1d', absent: 0 });
+export const heard = outcomes('heard', { value: z.boolean(), topic: '${TOPIC}-heard' });
+export const told = labelSet('told_${process.pid}', { decisions: chosen, outcomes: heard, value: (_, o) => (o.value ? 1 : 0), matureAfter: '1d', absent: 0 });
 export const clicked = featureView('clicked', { entity: thing, source: pairs(late), key: (e) => ({ id: e.decision.action }), features: (f) => ({ n: f.count() }) });
 `,
   );
@@ -54,6 +61,8 @@ export const clicked = featureView('clicked', { entity: thing, source: pairs(lat
       { topic: `${TOPIC}-kept`, configEntries: [{ name: 'retention.ms', value: '3600000' }] },
       { topic: `${TOPIC}-compacted`, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
       { topic: `${TOPIC}-chosen`, configEntries: [{ name: 'cleanup.policy', value: 'compact,delete' }] },
+      { topic: `${TOPIC}-came` },
+      { topic: `${TOPIC}-heard`, configEntries: [{ name: 'message.timestamp.type', value: 'LogAppendTime' }] },
       { topic: installationNames('sound').modelsTopic, configEntries: [{ name: 'retention.ms', value: '-1' }] },
       { topic: installationNames('losing').modelsTopic, configEntries: [{ name: 'retention.ms', value: '60000' }] },
     ],
@@ -99,14 +108,46 @@ describe('millrace doctor', () => {
     for (const { level, remedy } of findings) expect(remedy === null).toBe(level === 'ok' || level === 'none');
   });
 
+  it('finds nothing in topics of outcomes that "dev" makes: whatever time its writer says, a record is as old as it came', async () => {
+    const { sources, labelSets } = await loadDefinitions(join(folder, 'features'));
+    const made = topicsByBroker({ sources, labelSets });
+    expect([...made].toSorted()).toEqual([`${TOPIC}-came`, `${TOPIC}-chosen`, `${TOPIC}-heard`]);
+    const kafka = { brokers: inject('stack').kafkaBrokers };
+    const [late, other] = [`${TOPIC}-late`, `${TOPIC}-other`];
+    expect(await createTopics(kafka, [late, other], 1, new Set([late]))).toEqual([late, other]);
+    expect(await topicsByWriter(kafka, [late, other, `${TOPIC}-nowhere`])).toEqual([other]);
+    const writer = createKafkaLogWriter({ ...kafka, clientId: 'test' });
+    const reader = createKafkaLogReader({ ...kafka, clientId: 'test' });
+    const heldBackMs = Date.UTC(2001, 5, 1);
+    const timeOn = async (topic: string): Promise<number> => {
+      await writer.send(topic, [{ key: null, value: Buffer.from('{}'), timestampMs: heldBackMs }]);
+      for await (const { records } of reader.read({ topic, positions: new Map([[0, 0]]) }))
+        if (records[0] !== undefined) return records[0].timestampUs / 1000;
+      throw new Error('nothing came');
+    };
+    try {
+      expect(await timeOn(other)).toBe(heldBackMs);
+      expect(await timeOn(late)).toBeGreaterThan(Date.UTC(2020, 0));
+    } finally {
+      await Promise.all([writer.close(), reader.close()]);
+    }
+  });
+
   it('looks at the topics of decisions, outcomes, their pairs and models', async () => {
     const { findings } = await examine();
     expect(of(`topic ${TOPIC}-chosen`, findings)).toContain(
       'fail: cleanup.policy is compact,delete: events are replaced by later ones of their key',
     );
-    expect(of(`topic ${TOPIC}-came`, findings)).toEqual([
-      'fail: of source came: there is none, or none that this user may see',
-    ]);
+    const name = `late_${process.pid}`;
+    const held = `message.timestamp.type is CreateTime: an outcome that its application held back is as old as it says, and may change what label set ${name} told before it came`;
+    expect(of(`topic ${TOPIC}-came`, findings)).toContain(`warn: ${held}`);
+    expect(of(`topic ${TOPIC}-heard`, findings).join()).not.toContain('CreateTime');
+    const replayed = await examine({ MILLRACE_BROKER_CLOCK: join(folder, 'clock') });
+    expect(of(`topic ${TOPIC}-came`, replayed.findings).join()).not.toContain('CreateTime');
+    const { stderr } = await runCli(['plan'], variables);
+    expect(stderr).toContain(`warning: topic ${TOPIC}-came: ${held}`);
+    expect(stderr).toContain(`--topic ${TOPIC}-came --add-config message.timestamp.type=LogAppendTime`);
+    expect(stderr).not.toContain(`warning: topic ${TOPIC}-heard`);
     const pairs = findings.filter(
       ({ area }) => area === `topic ${installationNames().pairsTopic(`late_${process.pid}`)}`,
     );

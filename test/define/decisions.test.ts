@@ -50,6 +50,37 @@ describe('decisions and outcomes in definitions', () => {
     expect(await faultsOf([sample, decisions('others', { context, topic: 'others' })])).toEqual([]);
   });
 
+  test('their log is read as is said of it: a history, a horizon of dedupe, a limit of what is invalid', async () => {
+    const log = {
+      dedupeHorizon: '72h',
+      invalidLimit: { rate: 0.5, window: 100 },
+      history: { path: 'data/offers/*.jsonl', until: '2026-01-01T00:00:00Z' },
+    } as const;
+    const clicks = outcomes('clicks', { value: z.boolean(), ...log });
+    const made = await compileDefinitions(
+      definitionsInMemory([decisions('offers', { context, ...log }), clicks], '/srv/models'),
+    );
+    for (const name of ['offers', 'clicks'])
+      expect(made.sources.get(name)).toMatchObject({
+        dedupeHorizonUs: 72 * 3_600_000_000,
+        invalidLimit: { rate: 0.5, window: 100 },
+        history: { path: '/srv/models/data/offers/*.jsonl', untilUs: Date.UTC(2026, 0) * 1000 },
+      });
+    const wrong = outcomes('clicks', {
+      value: z.boolean(),
+      dedupeHorizon: 'soon' as never,
+      invalidLimit: { rate: 2, window: 100 },
+      history: { path: '' },
+    });
+    expect(briefly(await faultsOf([wrong]))).toEqual([
+      'source clicks history.path: invalid-history',
+      'source clicks dedupeHorizon: invalid-duration',
+      'source clicks invalidLimit: invalid-limit',
+    ]);
+    // @ts-expect-error: not one of its fields
+    outcomes('clicks', { value: z.boolean(), history: { path: 'a', partitions: ['country'] } });
+  });
+
   test('a view over them is another one than over a source of the same fields that has no rules', () => {
     const viewOver = (of: typeof sample): string => {
       const { source: compiled, plans } = compileSource(of, '/', () => undefined);

@@ -1,5 +1,12 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import type { InvalidRecord } from '../../engine/admission/invalid-record.ts';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { formatDateTime } from '../../engine/values/iso-time.ts';
+import { decisions, labelSet, outcomes } from '../../index.ts';
 import {
   brief,
   brokerWith,
@@ -11,6 +18,7 @@ import {
   type SaidOutcome,
   scanned,
   type Sent,
+  spillDir,
   T0_US,
 } from './label-world.ts';
 
@@ -209,4 +217,47 @@ test('a scan that is left early, or aborted, gives up what it holds, and is read
   await expect(scan[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'internal-bug' });
   await scan.close();
   await expect(scanned(labels, broker, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+});
+
+test('what was said before there were topics is read of files, which come first', async () => {
+  const folder = join(spillDir, 'said');
+  await mkdir(folder, { recursive: true });
+  const lines = (...rows: object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  await writeFile(
+    join(folder, 'choices.jsonl'),
+    lines(decisionJson({ id: 'old', atUs: -5_000 }), decisionJson({ id: 'new', atUs: 0 })),
+  );
+  await writeFile(
+    join(folder, 'clicks.jsonl'),
+    // Of one that does not say since when it could be known its own time is.
+    lines(
+      outcomeJson({ id: '1', decision: 'old', atUs: -4_000, value: 1 }),
+      outcomeJson({ id: '2', decision: 'old', atUs: -3_000, knownUs: 6_000, value: 2 }),
+    ),
+  );
+  const until = formatDateTime(T0_US);
+  const [context, value] = [z.object({ flight: z.string().nullable() }), z.number().nullable()];
+  const late = labelSet('late', {
+    decisions: decisions('choices', {
+      context,
+      topic: 'millrace.decisions',
+      history: { path: 'said/choices.jsonl', until },
+    }),
+    outcomes: outcomes('clicks', {
+      value,
+      entity: z.object({ flight: z.string() }),
+      topic: 'millrace.outcomes',
+      history: { path: 'said/clicks.jsonl', until },
+    }),
+    matureAfter: '10ms',
+    absent: 'leave-out',
+    value: (_, o) => o.value,
+  });
+  const { labelSets } = await compileDefinitions(definitionsInMemory([late], spillDir));
+  const broker = brokerWith(
+    [decided({ id: 'new', atUs: 0 })],
+    [heard({ id: '3', decision: 'new', atUs: 1_000, value: 3 })],
+  );
+  const { rows } = await scanned(labelSets.get('late')!, broker);
+  expect(brief(rows)).toEqual(['old=1', 'new=3']);
 });

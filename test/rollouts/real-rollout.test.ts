@@ -6,6 +6,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createActivities } from '../../activities/create-activities.ts';
 import type { RolloutReport } from '../../engine/evaluation/rollout-report.ts';
+import { pointAlias } from '../../engine/models/steer-models.ts';
 import { modelAliases } from '../../engine/postgres/model-versions.ts';
 import { rolloutBreach, rolloutEvidence, rolloutLook } from '../../engine/postgres/rollout-evidence.ts';
 import { type Rollout, rolloutById, rolloutOf, rolloutRevisions } from '../../engine/postgres/rollouts.ts';
@@ -191,5 +192,86 @@ describe('a rollout on evidence', () => {
       phase: 'returned',
       because: 'the candidate, version 2, was rolled back',
     });
+  });
+
+  it('returns everyone where somebody moves the champion: units of what was there would keep it', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const { model, handle } = await start('moved', { stages: [{ share: 0.5 }] });
+    await opened(model);
+    await pointAlias({ pool: world.pool, model, alias: 'champion', version: 2, actor: 'bo@desk' });
+    expect(await handle.result()).toMatchObject({
+      phase: 'returned',
+      because: expect.stringContaining('the champion was moved from version 1 to version 2 by bo@desk') as string,
+    });
+  });
+
+  it('is ended by hand where its workflow was terminated, and another one starts', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const { kafkaBrokers, temporalAddress, temporalNamespace } = inject('stack');
+    const variables = {
+      DATABASE_URL: world.database.url,
+      KAFKA_BROKERS: kafkaBrokers.join(','),
+      TEMPORAL_ADDRESS: temporalAddress,
+      TEMPORAL_NAMESPACE: temporalNamespace,
+      MILLRACE_ACTOR: 'ana',
+    };
+    const end = (model: string, ...args: string[]) => runCli(['rollout', 'end', model, ...args], variables);
+    const stages = [{ share: 0.5 }];
+    const { model, handle } = await start('orphaned', { stages });
+    const { id } = await opened(model);
+    expect(await end(model, '--reason', 'no use')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/error rollout-runs: .*\n.*millrace rollout return/) as string,
+    });
+    await handle.terminate('by hand');
+    const again = await harness.client.workflow.start('modelRollout', {
+      workflowId: handle.workflowId,
+      taskQueue: harness.taskQueue,
+      args: [{ model, candidate: 2, decisions: 'choices', labels: 'late', metric: { measure: 'log-loss' }, stages }],
+    });
+    await expect(again.result()).rejects.toMatchObject({
+      cause: {
+        type: 'rollout-open',
+        message: expect.stringContaining(`rollout "${id}" is open`) as string,
+        details: [
+          expect.objectContaining({
+            remedy: expect.stringContaining(`millrace rollout end ${model} --reason`) as string,
+          }),
+        ],
+      },
+    });
+    expect(await end(model)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('--reason') as string });
+    expect(await end(model, '--reason', ' ')).toMatchObject({
+      stderr: expect.stringContaining('bad-options') as string,
+    });
+    expect(await end(model, '--reason', 'terminated', '--dry-run')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining(`would end rollout "${id}"`) as string,
+    });
+    expect(await rolloutById(world.pool, id)).toMatchObject({ phase: 'open' });
+    expect(await end(model, '--reason', 'its workflow was terminated')).toMatchObject({ exitCode: 0 });
+    expect(await rolloutById(world.pool, id)).toMatchObject({
+      phase: 'stopped',
+      variants: [{ share: 0 }, { share: 1 }],
+    });
+    expect((await rolloutRevisions(world.pool, id)).at(-1)).toMatchObject({
+      actor: 'ana',
+      why: 'its workflow was terminated',
+    });
+    expect(await end(model, '--reason', 'again')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('unknown-rollout') as string,
+    });
+    const next = await harness.client.workflow.start('modelRollout', {
+      workflowId: handle.workflowId,
+      taskQueue: harness.taskQueue,
+      args: [{ model, candidate: 2, decisions: 'choices', labels: 'late', metric: { measure: 'log-loss' }, stages }],
+    });
+    await opened(model);
+    await next.terminate('by hand');
+    expect(await end(model, '--to', 'candidate', '--reason', 'it was better')).toMatchObject({ exitCode: 0 });
+    expect(await modelAliases(world.pool, model)).toMatchObject([{ alias: 'champion', version: 2, previous: 1 }]);
   });
 });

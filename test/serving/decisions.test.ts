@@ -168,13 +168,57 @@ describe('decisions and outcomes over HTTP', () => {
     });
     expect(await post('/v1/decisions/offers', [one('d')], own)).toMatchObject({
       status: 503,
-      body: { code: 'decisions-dropped' },
+      body: { code: 'decisions-dropped', message: expect.stringContaining('[0] dropped (buffer-full)') as string },
+    });
+    // What will never be taken is told apart from what may be sent again.
+    expect(await post('/v1/decisions/offers', [one('e'), { ...offer, propensity: 2 }], own)).toMatchObject({
+      status: 503,
+      body: {
+        code: 'decisions-dropped',
+        message: expect.stringMatching(
+          /\[0\] dropped \(buffer-full\), \[1\] propensity: expected a number above 0 and at most 1, received 2/,
+        ) as string,
+        remedy: expect.stringContaining('1 of them break the contract') as string,
+      },
     });
     await log.close();
     expect(await awaited).toMatchObject({
-      status: 200,
-      body: { results: [{ id: 'a', dropped: 'send-failed' }, { reasons: [expect.any(String) as string] }] },
+      status: 503,
+      body: {
+        code: 'decisions-dropped',
+        message: expect.stringMatching(/\[0\] dropped \(send-failed\), \[1\] propensity: /) as string,
+      },
     });
+    await own.close();
+  });
+
+  test('a body without a length costs what the longest does', async () => {
+    const writer = new ScriptedWriter();
+    const common = { clock: fixedClock, installation: installationNames(), logId: 'log', flushMs: 1, closeForMs: 10 };
+    const log = new DecisionLog({ ...common, writer });
+    const own = await startApi({
+      pool: database.pool,
+      clock: { ...fixedClock, monotonicMs: () => 0 },
+      definitions,
+      decisions: log,
+      access: { auth: 'open', perProcess: { bytesPerS: 1 << 20 } },
+    });
+    const sent = async (body: string | ReadableStream): Promise<number> => {
+      const response = await fetch(`${own.url}/v1/decisions/offers`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+        duplex: 'half',
+      });
+      await response.arrayBuffer();
+      return response.status;
+    };
+    const text = JSON.stringify([offer]);
+    expect([await sent(text), await sent(text), await sent(text)]).toEqual([202, 202, 202]);
+    const streamed = (): ReadableStream => new Blob([text]).stream();
+    // Two seconds' worth is saved up, and the clock stands.
+    expect([await sent(streamed()), await sent(streamed()), await sent(streamed())]).toEqual([202, 202, 429]);
+    await log.close();
     await own.close();
   });
 

@@ -9,6 +9,7 @@ declare module 'jstat' {
       inv(p: number, mean: number, deviation: number): number;
     };
     beta: { pdf(x: number, a: number, b: number): number };
+    studentt: { inv(p: number, freedom: number): number };
     chisquare: { cdf(x: number, freedom: number): number };
   };
 }

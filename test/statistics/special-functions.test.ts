@@ -7,6 +7,7 @@ import { chiSquareTail } from '../../engine/statistics/chi-square.ts';
 import { logGamma, lowerGamma, upperGamma } from '../../engine/statistics/gamma.ts';
 import { integrate } from '../../engine/statistics/integrate.ts';
 import { normalCdf, normalDensity, normalQuantile } from '../../engine/statistics/normal.ts';
+import { student95 } from '../../engine/statistics/student.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
 /** By function rows of its arguments and, last, its value, out of 320 digits: `make-special-vectors.py`. */
@@ -90,6 +91,24 @@ describe('special functions hold to those of jstat, to what it is right to', () 
       3, 0, 2, 0,
     ]);
   });
+});
+
+test("95 % of Student's distribution lie where jstat and tables have it", () => {
+  for (const degrees of [1, 1.5, 2, 3.7, 10, 30, 99.5, 1000])
+    expect(student95(degrees)).toBeCloseTo(jStat.studentt.inv(0.975, degrees), 6);
+  expect([1, 2, 10, 30, 120].map((degrees) => student95(degrees).toFixed(4))).toEqual([
+    '12.7062',
+    '4.3027',
+    '2.2281',
+    '2.0423',
+    '1.9799',
+  ]);
+  expect(student95(1e6)).toBeCloseTo(1.9599663568, 9);
+  expect([student95(Infinity), student95(1e9), student95(0.9)]).toEqual([
+    1.959963984540054,
+    1.959963984540054,
+    Number.NaN,
+  ]);
 });
 
 test('arguments that have no value give none, ends theirs', () => {
