@@ -1,3 +1,4 @@
+import type { Abouts } from './about.ts';
 import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode, CarriedService } from './carried-code.ts';
@@ -171,6 +172,8 @@ export interface Definitions {
   readonly services: ReadonlyMap<string, CompiledService>;
   readonly sources: ReadonlyMap<string, CompiledSource>;
   readonly labelSets: ReadonlyMap<string, CompiledLabelSet>;
+  /** What people are told of definitions; of those that say nothing there is none. */
+  readonly abouts?: Abouts | undefined;
   /** What was sampled of histories, where they were looked at. */
   readonly samples?: readonly HistorySample[] | undefined;
 }

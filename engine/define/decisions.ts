@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type About, aboutOf } from './about.ts';
 import type { Shape } from '../contract/row-of.ts';
 import type { FeatureService } from './feature-service.ts';
 import { type Source, source } from './source.ts';
@@ -92,7 +93,7 @@ export interface Decisions<Name extends string = string, Context extends Shape =
 }
 
 /** How decisions are said. */
-export interface DecisionsOptions<Context extends Shape> {
+export interface DecisionsOptions<Context extends Shape> extends About {
   /** What else is known of a decision. Views, label sets and evaluations read it as `context`. */
   readonly context: z.ZodObject<Context>;
   /** Default: `millrace.decisions` of the installation. A topic has decisions of one source. */
@@ -111,7 +112,7 @@ export interface DecisionsOptions<Context extends Shape> {
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic, byRequest, sensitive }: DecisionsOptions<Context>,
+  { context, topic, byRequest, sensitive, ...about }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
@@ -119,6 +120,7 @@ export function decisions<const Name extends string, Context extends Shape>(
     eventId: 'decision_id' as never,
     topic,
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...aboutOf(about),
   });
   return Object.freeze({
     ...declared,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type About, aboutOf } from './about.ts';
 import type { Shape } from '../contract/row-of.ts';
 import type { NoFields } from './feature-service.ts';
 import { type Source, source } from './source.ts';
@@ -30,7 +31,7 @@ export interface Outcomes<
 }
 
 /** How outcomes are said. */
-export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends Shape> {
+export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends Shape> extends About {
   /** `z.number()`, `z.int()`, `z.boolean()`, `z.string()`, an enum; nullable or not. */
   readonly value: Value;
   /** What an outcome is about where it names no decision. Default: each names one. */
@@ -49,7 +50,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic, sensitive }: OutcomesOptions<Value, Entity>,
+  { value, entity, topic, sensitive, ...told }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {
@@ -58,6 +59,7 @@ export function outcomes<const Name extends string, Value extends z.core.$ZodTyp
     eventId: 'outcome_id' as never,
     topic,
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...aboutOf(told),
   });
   return Object.freeze({ ...declared, says: 'outcomes' }) as unknown as Outcomes<Name, Value, Entity>;
 }

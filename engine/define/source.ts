@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Micros } from '../values/field-type.ts';
 import type { RequiredFieldOfKind, Shape } from '../contract/row-of.ts';
+import type { About } from './about.ts';
 import type { Duration } from './duration.ts';
 
 /** Where a source's history lies, and how it is read. */
@@ -18,7 +19,7 @@ export interface HistoryOptions<Name extends string = string> {
 }
 
 /** Where events come from: a contract, which field is their time, and a topic, a history, or both. */
-export interface SourceOptions<Members extends Shape = Shape> {
+export interface SourceOptions<Members extends Shape = Shape> extends About {
   /** The contract every record and every history row is held to. */
   readonly schema: z.ZodObject<Members>;
   /** The field with the event time; a datetime, an epoch or a date that is never null. */

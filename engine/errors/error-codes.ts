@@ -22,6 +22,7 @@ export const ERROR_CODES = {
     'wrong-field-type': 'A definition names a field that has not the type that is needed there.',
     'unsupported-type': 'A join key or a feature has a type that it cannot have.',
     'no-log': 'A source has neither a topic nor a history.',
+    'invalid-about': '`description`, `owner` or `tags` of a definition is no text, or too long.',
     'invalid-topic': 'The name of a topic is none that Kafka takes.',
     'duplicate-topic': 'Two sources read one topic.',
     'invalid-event-time-at': '`eventTimeAt` is missing where the event time is a date, or stands where it is none.',
