@@ -213,6 +213,8 @@ export const ERROR_CODES = {
       'A request is not of the form that the API takes, or its values are not what the service asks for.',
     'body-too-large': 'The body of a request is larger than the API takes.',
     'not-found': 'The API has nothing at that path.',
+    'not-in-console': 'The console has no page of that name, or the token does not cover it.',
+    'foreign-origin': 'A form of the console was sent from another site.',
     unauthorized: 'The API was asked without a token that counts.',
     forbidden: 'A token does not cover what was asked for.',
     'too-many-requests': 'A caller, or all of them together, asked for more a second than they may.',

@@ -61,9 +61,9 @@ test('what is told counts in no code, and an argument that does something does',
   expect(await text(`, told`, '', '', `const told = { owner: 'y' };`)).toBe(base);
   expect(await text('', options)).toBe(base);
   expect(await text('', '', options)).toBe(base);
-  expect(await text(`, { description: log('x') }`, '', '', `const log = (x: string) => { globalThis.x = x; return x; };`)).not.toBe(
-    base,
-  );
+  expect(
+    await text(`, { description: log('x') }`, '', '', `const log = (x: string) => { globalThis.x = x; return x; };`),
+  ).not.toBe(base);
 });
 
 test('what is no text, or too much, is refused by name', async () => {
