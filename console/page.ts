@@ -80,7 +80,7 @@ export async function printedPages(
   const sections = await Promise.all(
     pages.map(
       async ({ title, path, body }) =>
-        html`<section class="page" id="${anchors.get(path)}"><h2 class="title">${title}</h2>${raw(linkedWithin(String(await body), anchors))}</section>`,
+        html`<section class="page" id="${anchors.get(path)}"><h2 class="title">${title}</h2>${raw(linkedWithin(String(await body), anchors, anchors.get(path)!))}</section>`,
     ),
   );
   const contents = pages.map(({ title, path }) => html`<li><a href="#${anchors.get(path)}">${title}</a></li>`);
@@ -107,9 +107,12 @@ ${sections}
 }
 
 /** Attributes are escaped where they are made: a quote in a value is none of HTML's. Forms lead nowhere from a file. */
-function linkedWithin(body: string, anchors: ReadonlyMap<string, string>): string {
-  return body.replaceAll(/<form[\s\S]*?<\/form>/g, '').replaceAll(/ href="(\/console[^"]*)"/g, (_, path: string) => {
-    const anchor = anchors.get(path);
-    return anchor === undefined ? '' : ` href="#${anchor}"`;
-  });
+function linkedWithin(body: string, anchors: ReadonlyMap<string, string>, own: string): string {
+  return body
+    .replaceAll(/<form[\s\S]*?<\/form>/g, '')
+    .replaceAll(/ (id|aria-labelledby)="([^"]*)"/g, ` $1="${own}-$2"`)
+    .replaceAll(/ href="((?:\/console|\?)[^"]*)"/g, (_, path: string) => {
+      const anchor = anchors.get(path);
+      return anchor === undefined ? '' : ` href="#${anchor}"`;
+    });
 }

@@ -22,7 +22,7 @@ import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
 import { keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { latestAudits } from '../engine/postgres/parity-audits.ts';
-import { listEntities, listServices, listSources, type ServiceRow } from '../engine/define/list-definitions.ts';
+import { listEntities, listServices, listSources } from '../engine/define/list-definitions.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import { forbidden, type Gate } from './access/gate.ts';

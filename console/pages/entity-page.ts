@@ -105,7 +105,7 @@ async function readPart(
     read.ahead
       ? html`<p class="warn">Its state has events after that time: this is not what was known then. The explanation is.</p>`
       : '',
-    table(`Features of version ${read.version}`, ['feature', 'value', 'type'], cellsOf(read)),
+    table(`Features of ${view}, version ${read.version}`, ['feature', 'value', 'type'], cellsOf(read)),
     readAt(nowUs, same),
   );
 }

@@ -50,7 +50,11 @@ function listed(lineage: Lineage, focus: string, way: 'to' | 'from', heading: st
   return part(
     way === 'to' ? 'breaks' : 'made-of',
     heading,
-    table(`${shownCount(ids.length)} in all, nearest first`, ['name', 'kind'], rows),
+    table(
+      `${way === 'to' ? 'After it' : 'Before it'}: ${shownCount(ids.length)} in all, nearest first`,
+      ['name', 'kind'],
+      rows,
+    ),
   );
 }
 

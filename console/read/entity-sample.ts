@@ -14,10 +14,11 @@ export async function entitySample(
   keys: ViewLayout['keys'],
   limit: number,
 ): Promise<readonly (readonly (string | null)[])[]> {
-  const columns = keys.map(({ name }) => ident(name));
+  // Qualified: in ORDER BY a bare name is the text that is selected, which no index is of.
+  const columns = keys.map(({ name }) => `states.${ident(name)}`);
   try {
     const { rows } = await on.query<(string | null)[]>({
-      text: `SELECT ${columns.map((column) => `${column}::text`).join(', ')} FROM ${stateTable(stateTableName(view, version))} ORDER BY ${columns.join(', ')} LIMIT $1`,
+      text: `SELECT ${columns.map((column) => `${column}::text`).join(', ')} FROM ${stateTable(stateTableName(view, version))} states ORDER BY ${columns.join(', ')} LIMIT $1`,
       values: [limit],
       rowMode: 'array',
     });
