@@ -7,18 +7,20 @@ import { isNode, isPlainProperty, writtenName } from './syntax.ts';
 /** Text with gaps: what stands for a top-level name is known only when all that counts is. */
 export type Pieces = readonly (string | Target)[];
 
+/** What people are told of a definition. */
+const ABOUT = ['description', 'owner', 'tags'];
+
 /**
  * Options that change no value, or none that the layout does not tell of (`expire`: who reads by it need not build by it), by the function of Millrace
  * that takes them; `a.b` is a member of option `a`. All others count.
  */
-const ABOUT = ['description', 'owner', 'tags'];
 const valueless: Readonly<Record<string, readonly string[]>> = {
-  featureView: ['refresh', 'expire', ...ABOUT],
-  source: ['invalidLimit', 'headers', 'sensitive', 'history.disjoint', ...ABOUT],
-  decisions: ABOUT,
-  outcomes: ABOUT,
+  featureView: ['refresh', 'expire', 'segments', ...ABOUT],
+  featureService: ['segments', ...ABOUT],
+  source: ['invalidLimit', 'headers', 'sensitive', 'segments', 'monitors', 'history.disjoint', ...ABOUT],
+  decisions: ['segments', 'monitors', ...ABOUT],
+  outcomes: ['segments', 'monitors', ...ABOUT],
   labelSet: ABOUT,
-  featureService: ABOUT,
 };
 /** Of these functions the third argument tells people something, and changes no value. */
 const told: ReadonlySet<string> = new Set(['entity']);

@@ -25,6 +25,7 @@ export interface FeatureView<
   readonly refresh: string | null;
   readonly expire: string | null;
   readonly about?: About | undefined;
+  readonly segments?: readonly string[] | undefined;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
   /** What is derived of its features, block by block. */
@@ -114,6 +115,8 @@ export interface ViewOptions<
    * `found: false`, counts 0, all else null or its default. A later event brings its earlier ones back. Default: never.
    */
   readonly expire?: Duration | undefined;
+  /** Parts of the entity's key that its values are told apart by where they are monitored (docs/monitors.md): those of few values. It changes no value. */
+  readonly segments?: readonly (keyof Keys & string)[] | undefined;
 }
 
 /**
@@ -152,6 +155,7 @@ export function featureView<
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
     about: aboutOf(options),
+    ...(options.segments === undefined ? {} : { segments: options.segments }),
     build: () => options.features(featureBuilder<Members>()),
     derived: blocksOf(derived),
     as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(
