@@ -50,6 +50,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['evaluate'], load: async () => (await import('./commands/evaluate.ts')).addEvaluateCommand },
   { names: ['train'], load: async () => (await import('./commands/train.ts')).addTrainCommand },
   { names: ['rollout'], load: async () => (await import('./commands/rollout.ts')).addRolloutCommand },
+  { names: ['report'], load: async () => (await import('./commands/report.ts')).addReportCommand },
   { names: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
   { names: ['demo'], load: async () => (await import('./commands/demo.ts')).addDemoCommand },
 ];

@@ -137,6 +137,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       ...(hasServedTopic ? { servingLog: { kafka, topic: env.servedTopic, sample: env.servedSample } } : {}),
       decisions: { kafka, installation: env.installation.name },
       models: { kafka, archiveDir: env.archiveDir },
+      workflows: temporal,
     });
     stops.push(() => api.close());
     const taskQueue = taskQueueOf(env.variables);

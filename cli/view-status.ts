@@ -24,7 +24,7 @@ import type {
 } from '../workflows/feature-lifecycle/contract.ts';
 import type { Failure } from '../workflows/failure.ts';
 import type { Waiting } from '../workflows/waits.ts';
-import { viewProgress } from '../serving/view-progress.ts';
+import { viewProgress } from '../engine/postgres/view-progress.ts';
 import { progressOf } from './follow-lifecycle.ts';
 import { queryStatus, runningActivities } from './lifecycle-client.ts';
 import type { NewerFiles } from './newer-files.ts';

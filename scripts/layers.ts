@@ -106,8 +106,8 @@ export const LAYERS: LayerRules = {
       packages: ['pg'],
       // biome-ignore format: in the order of the levels
       rooms: [
-        'engine/postgres', 'engine/bundles', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
-        'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
+        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
+        'config', 'console', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },
     {
@@ -121,7 +121,8 @@ export const LAYERS: LayerRules = {
     { packages: ['@temporalio/client'], rooms: ['config', 'activities', 'worker.ts', 'stack', 'cli'] },
     { packages: ['@temporalio/envconfig'], rooms: ['config'] },
     { packages: ['@temporalio/testing'], rooms: ['stack'] },
-    { packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'prom-client'], rooms: ['serving'] },
+    { packages: ['hono'], rooms: ['console', 'serving'] },
+    { packages: ['@hono/node-server', '@hono/zod-openapi', 'prom-client'], rooms: ['serving'] },
     { packages: ['jose'], rooms: ['serving'] },
     { packages: ['pino'], rooms: ['serving', 'worker.ts'] },
     { packages: ['commander'], rooms: ['cli', 'scripts'] },

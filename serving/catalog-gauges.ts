@@ -6,9 +6,9 @@ import type { ModelFigures } from '../engine/models/model-figures.ts';
 import type { KeptSize } from '../engine/postgres/kept-sizes.ts';
 import type { Rollout } from '../engine/postgres/rollouts.ts';
 import { LOST_COMMIT, type StoredAudit } from '../engine/postgres/parity-audits.ts';
-import type { ArchiveProgress } from './archive-progress.ts';
+import type { ArchiveProgress } from '../engine/postgres/archive-progress.ts';
 import { gaugeOf } from './registered-metrics.ts';
-import type { ViewProgress } from './view-progress.ts';
+import type { ViewProgress } from '../engine/postgres/view-progress.ts';
 
 /** What the catalog says of the views at a scrape. */
 export interface ScrapedViews {

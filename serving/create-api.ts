@@ -27,8 +27,9 @@ import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import { forbidden, type Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
-import { archiveProgress } from './archive-progress.ts';
+import { archiveProgress } from '../engine/postgres/archive-progress.ts';
 import { ApiMetrics } from './api-metrics.ts';
+import { type ApiConsole, consoleApp } from './console-app.ts';
 import {
   entitiesResponseSchema,
   errorSchema,
@@ -50,7 +51,7 @@ import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
 import { rolloutPath, rolloutRoutes } from './rollout-routes.ts';
 import type { ServedService } from './served-service.ts';
-import { viewProgress } from './view-progress.ts';
+import { viewProgress } from '../engine/postgres/view-progress.ts';
 
 const UNDEFINED_TABLE = '42P01';
 
@@ -74,6 +75,8 @@ export interface ApiDeps {
   readonly decisions?: DecisionRoutesDeps | undefined;
   /** Who may ask. */
   readonly gate: Gate;
+  /** What people look at; undefined: there is no console. */
+  readonly console?: ApiConsole | undefined;
   /** Told of faults of our own (answered with 500). */
   readonly onBug: (error: unknown) => void;
 }
@@ -352,6 +355,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
   app.route('/', decisionRoutes(deps.decisions ?? { sources: new Map(), log: undefined }));
   app.route('/', rolloutRoutes({ pool, clock, services, onFallback: metrics.rolloutFallback.bind(metrics) }));
+  if (deps.console !== undefined) app.route('/', consoleApp({ ...deps, named }, deps.console));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');

@@ -19,6 +19,10 @@ import { type ModelsSettings, openModelPlaces } from '../engine/models/model-set
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
+import type { ConsoleDefinitions, WorkflowPages } from '../console/console-deps.ts';
+import type { Abouts } from '../engine/define/about.ts';
+import type { CompiledLabelSet } from '../engine/define/compiled-label-set.ts';
+import { consoleAccess } from './access/console-access.ts';
 import { type AccessSettings, checkExposure, openAccess } from './access/open-access.ts';
 import { apiLog, type LogLevel } from './api-log.ts';
 import { corruptLog } from './corrupt-log.ts';
@@ -47,6 +51,9 @@ export type StartApiOptions = (
         readonly views?: ReadonlyMap<string, CompiledView> | undefined;
         /** Those of decisions and outcomes may be said. */
         readonly sources?: ReadonlyMap<string, CompiledSource> | undefined;
+        /** Told of in the console. */
+        readonly labelSets?: ReadonlyMap<string, CompiledLabelSet> | undefined;
+        readonly abouts?: Abouts | undefined;
       }
     | undefined;
   /** What bundles have to be signed with, whose code is run for derived features. Default: they need not be. */
@@ -71,6 +78,8 @@ export type StartApiOptions = (
   readonly decisions?: DecisionLogSettings | DecisionLog | undefined;
   /** Where the bytes of models are. Default: nowhere; the rest is told of them. */
   readonly models?: ModelsSettings | undefined;
+  /** Where people look at workflows; the console links there. Default: it shows commands alone. */
+  readonly workflows?: WorkflowPages | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
 };
@@ -169,6 +178,11 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     models: places,
     decisions: { sources: options.definitions?.sources ?? new Map<string, CompiledSource>(), log: decisionLog },
     gate: access.gate,
+    console: {
+      definitions: consoleDefinitions(options),
+      workflows: options.workflows ?? null,
+      access: consoleAccess(access.gate, access.sessions, options.definitions?.services ?? new Map()),
+    },
     onBug,
   });
   try {
@@ -187,6 +201,11 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     await closeAll();
     throw error;
   }
+}
+
+function consoleDefinitions({ definitions }: StartApiOptions): ConsoleDefinitions {
+  const { views = new Map(), sources = new Map(), labelSets = new Map(), abouts = new Map() } = definitions ?? {};
+  return { views, sources, labelSets, abouts };
 }
 
 /** A version's derived features are read with its own code. */

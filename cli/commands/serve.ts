@@ -62,6 +62,7 @@ export function addServeCommand(program: Command): void {
         },
       },
       tls: settings.tls ?? undefined,
+      workflows: env.temporal ?? undefined,
       ...(isLogging ? { servingLog: { kafka, topic, sample } } : {}),
       ...(kafka === null ? {} : { decisions: { kafka, installation: env.installation.name } }),
       ...(kafka === null ? {} : { models: { kafka, archiveDir: env.archiveDir } }),

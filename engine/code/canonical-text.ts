@@ -1,4 +1,4 @@
-import type { AnyNode, Expression, ObjectExpression, Property, Statement } from 'acorn';
+import type { AnyNode, CallExpression, Expression, ObjectExpression, Property, Statement } from 'acorn';
 import type { ModuleGraph, Target } from './module-graph.ts';
 import type { OwnModule } from './own-module.ts';
 import type { SideEffects } from './side-effects.ts';
@@ -7,14 +7,23 @@ import { isNode, isPlainProperty, writtenName } from './syntax.ts';
 /** Text with gaps: what stands for a top-level name is known only when all that counts is. */
 export type Pieces = readonly (string | Target)[];
 
+/** What people are told of a definition. */
+const ABOUT = ['description', 'owner', 'tags'];
+
 /**
  * Options that change no value, or none that the layout does not tell of (`expire`: who reads by it need not build by it), by the function of Millrace
  * that takes them; `a.b` is a member of option `a`. All others count.
  */
 const valueless: Readonly<Record<string, readonly string[]>> = {
-  featureView: ['refresh', 'expire'],
-  source: ['invalidLimit', 'headers', 'sensitive', 'history.disjoint'],
+  featureView: ['refresh', 'expire', 'segments', ...ABOUT],
+  featureService: ['segments', ...ABOUT],
+  source: ['invalidLimit', 'headers', 'sensitive', 'segments', 'monitors', 'history.disjoint', ...ABOUT],
+  decisions: ['segments', 'monitors', ...ABOUT],
+  outcomes: ['segments', 'monitors', ...ABOUT],
+  labelSet: ABOUT,
 };
+/** Of these functions the third argument tells people something, and changes no value. */
+const told: ReadonlySet<string> = new Set(['entity']);
 
 const positions = new Set(['type', 'start', 'end', 'loc', 'range', 'raw', 'sourceType', 'expression']);
 
@@ -136,7 +145,8 @@ export function canonicalText(
       case 'CallExpression': {
         const options = each.arguments[1];
         const dropped = valuelessOptions(each.callee);
-        if (dropped === null || options?.type !== 'ObjectExpression') emitFields(each);
+        if (isTold(each)) emitFields({ ...each, arguments: each.arguments.slice(0, 2) });
+        else if (dropped === null || options?.type !== 'ObjectExpression') emitFields(each);
         else emitFields({ ...each, arguments: each.arguments.with(1, withoutOptions(options, dropped)) });
         return;
       }
@@ -185,10 +195,22 @@ export function canonicalText(
     text(')');
   };
 
-  const valuelessOptions = (callee: AnyNode): readonly string[] | null => {
+  /** The name of the function of Millrace that a callee is; null: it is none. */
+  const oursOf = (callee: AnyNode): string | null => {
     const target = targetOf(callee);
-    if (target?.kind !== 'outside' || target.specifier !== 'millrace') return null;
-    return Object.hasOwn(valueless, target.name) ? (valueless[target.name] ?? null) : null;
+    return target?.kind === 'outside' && target.specifier === 'millrace' ? target.name : null;
+  };
+
+  const valuelessOptions = (callee: AnyNode): readonly string[] | null => {
+    const name = oursOf(callee);
+    return name !== null && Object.hasOwn(valueless, name) ? (valueless[name] ?? null) : null;
+  };
+
+  const isTold = ({ callee, arguments: given }: CallExpression): boolean => {
+    const [, , about] = given;
+    const isAlone = given.length === 3 && about !== undefined && about.type !== 'SpreadElement';
+    if (!isAlone || module === null || effects === null || !told.has(oursOf(callee) ?? '')) return false;
+    return effects.of(module, about) === 'none';
   };
 
   /** Options without those that change no value, in the order of their names where that is sure to be all the same. */

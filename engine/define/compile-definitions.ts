@@ -1,3 +1,4 @@
+import { type About, aboutKey, type AboutKind, aboutOf, checkAbout } from './about.ts';
 import { checkHistory, type HistoryInspector } from './check-history.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
@@ -57,6 +58,7 @@ export async function compileDefinitions(
     sources.set(source, compileSource(source, loaded.baseFolder, report));
   }
   checkTopics(sources, faults);
+  const abouts = collectAbouts(collected, faults);
   const entities = new Map<Entity, KeyPlan[]>();
   for (const entity of collected.entities) {
     entities.set(entity, compileEntity(entity, faultReporter(faults, 'entity', entity.name)));
@@ -135,6 +137,7 @@ export async function compileDefinitions(
     services,
     sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),
     labelSets,
+    abouts,
     samples,
   };
 }
@@ -193,6 +196,21 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   reportDuplicates('feature service', services.keys(), faults);
   reportDuplicates('label set', labelSets.keys(), faults);
   return { entities, sources, views, services, labelSets };
+}
+
+/** What is told of definitions. */
+function collectAbouts(collected: Collected, faults: DefinitionFault[]): Map<string, About> {
+  const abouts = new Map<string, About>();
+  const add = (kind: AboutKind, name: string, about: About | undefined): void => {
+    checkAbout(about, faultReporter(faults, kind, name));
+    if (about !== undefined) abouts.set(aboutKey(kind, name), about);
+  };
+  for (const { name, about } of collected.entities) add('entity', name, about);
+  for (const { name, options } of collected.sources) add('source', name, aboutOf(options));
+  for (const { name, about } of collected.views.keys()) add('feature view', name, about);
+  for (const { name, options } of collected.services.keys()) add('feature service', name, aboutOf(options));
+  for (const { name, options } of collected.labelSets.keys()) add('label set', name, aboutOf(options));
+  return abouts;
 }
 
 function reportDuplicates(

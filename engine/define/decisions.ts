@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { type About, aboutOf } from './about.ts';
 import type { Shape } from '../contract/row-of.ts';
 import type { FeatureService } from './feature-service.ts';
 import { saidLog, type SaidLogOptions } from './said-log.ts';
-import { type Source, source } from './source.ts';
+import { type Segment, type Source, type SourceOptions, source } from './source.ts';
 
 /** Beyond so many, alternatives are a count. */
 export const MOST_ALTERNATIVES = 100;
@@ -94,7 +95,8 @@ export interface Decisions<Name extends string = string, Context extends Shape =
 
 /** How decisions are said. */
 export interface DecisionsOptions<Context extends Shape>
-  extends SaidLogOptions<keyof typeof decisionShape | 'context'> {
+  extends SaidLogOptions<keyof typeof decisionShape | 'context'>,
+    About {
   /** What else is known of a decision. Views, label sets and evaluations read it as `context`. */
   readonly context: z.ZodObject<Context>;
   /** Default: `millrace.decisions` of the installation. A topic has decisions of one source. */
@@ -103,6 +105,9 @@ export interface DecisionsOptions<Context extends Shape>
   readonly byRequest?: readonly FeatureService[] | undefined;
   /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `context`, `reads`, `unit`, … */
   readonly sensitive?: readonly (Exclude<keyof typeof decisionShape, 'decided_at'> | 'context')[] | undefined;
+  /** What its monitors tell decisions apart by, as of any source; of the context by a function: `{ name: 'origin', of: (d) => d.context.origin }`. */
+  readonly segments?: readonly Segment<DecisionMembers<Context>>[] | undefined;
+  readonly monitors?: SourceOptions['monitors'];
 }
 
 /**
@@ -113,7 +118,18 @@ export interface DecisionsOptions<Context extends Shape>
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic, byRequest, sensitive, ...log }: DecisionsOptions<Context>,
+  {
+    context,
+    topic,
+    byRequest,
+    sensitive,
+    segments,
+    monitors,
+    description,
+    owner,
+    tags,
+    ...log
+  }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
@@ -122,6 +138,9 @@ export function decisions<const Name extends string, Context extends Shape>(
     topic,
     ...(saidLog(log) as object),
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...aboutOf({ description, owner, tags }),
+    ...(segments === undefined ? {} : { segments: segments as readonly Segment[] }),
+    ...(monitors === undefined ? {} : { monitors }),
   });
   return Object.freeze({
     ...declared,

@@ -1,10 +1,12 @@
 import type { Shape } from '../contract/row-of.ts';
+import { type About, aboutOf } from './about.ts';
 
 /** What features are about: a name and its join keys. */
 export interface Entity<Name extends string = string, Keys extends Shape = Shape> {
   readonly kind: 'entity';
   readonly name: Name;
   readonly keys: Keys;
+  readonly about?: About | undefined;
 }
 
 /**
@@ -12,8 +14,13 @@ export interface Entity<Name extends string = string, Keys extends Shape = Shape
  * `z.int64()`, `decimal()`, `z.iso.date()`, `z.iso.datetime()`, without checks and never null. Faults are reported by `millrace plan`.
  *
  * @example
- * export const route = entity('route', { origin: z.string(), destination: z.string() });
+ * export const route = entity('route', { origin: z.string(), destination: z.string() }, { description: 'From where to where.' });
  */
-export function entity<const Name extends string, Keys extends Shape>(name: Name, keys: Keys): Entity<Name, Keys> {
-  return Object.freeze({ kind: 'entity', name, keys });
+export function entity<const Name extends string, Keys extends Shape>(
+  name: Name,
+  keys: Keys,
+  about: About = {},
+): Entity<Name, Keys> {
+  const told = aboutOf(about);
+  return Object.freeze({ kind: 'entity', name, keys, ...(told === undefined ? {} : { about: told }) });
 }

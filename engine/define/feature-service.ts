@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { FieldValue, Shape } from '../contract/row-of.ts';
 import type { AnyBlock, DerivedSet, FeatureValues, ReadTime } from '../derived/derived-feature.ts';
+import { type About, aboutOf } from './about.ts';
 import { type Blocks, blocksOf } from './derived-blocks.ts';
 import type { FeatureView, KeyOf, NoDerived, ValuesOf } from './feature-view.ts';
 import type { RoleKeyOf, ViewRole } from './view-role.ts';
@@ -28,12 +29,14 @@ export interface FeatureService<
   readonly derivedSet?: Derived;
 }
 
-export interface ServiceOptions {
+export interface ServiceOptions extends About {
   /**
    * Share of entities, 0 to 1, whose reads through this service go to the serving log; 1: all of them. Default: that of the client or
    * API (0.01).
    */
   readonly servingLog?: number | undefined;
+  /** Parts of its key that reads are told apart by where they are monitored (docs/monitors.md): those of few values. It changes no value. */
+  readonly segments?: readonly string[] | undefined;
 }
 
 /** A service as one object. */
@@ -136,12 +139,17 @@ export function featureService<
 ): FeatureService<Name, Views, Request, D1 & D2 & D3 & D4> {
   const kind = 'feature-service';
   if (isList(views)) return Object.freeze({ kind, name, views, options, request: null, derived: [] });
-  const { views: members, request = null, servingLog } = views;
+  const { views: members, request = null, servingLog, segments } = views;
+  const about = aboutOf(views);
   return Object.freeze({
     kind,
     name,
     views: members,
-    options: servingLog === undefined ? {} : { servingLog },
+    options: {
+      ...(servingLog === undefined ? {} : { servingLog }),
+      ...(segments === undefined ? {} : { segments }),
+      ...about,
+    },
     request,
     derived: blocksOf((views as { readonly derived?: AnyBlock | readonly AnyBlock[] }).derived),
   });

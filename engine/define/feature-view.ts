@@ -1,5 +1,6 @@
 import type { FieldValue, KindOf, RowOf, Shape } from '../contract/row-of.ts';
 import type { AnyBlock, DerivedFeature, DerivedSet, FeatureValues, ReadTime } from '../derived/derived-feature.ts';
+import { type About, aboutOf } from './about.ts';
 import { type Blocks, blocksOf } from './derived-blocks.ts';
 import type { Duration } from './duration.ts';
 import type { Entity } from './entity.ts';
@@ -23,6 +24,8 @@ export interface FeatureView<
   readonly key: RowFunction | null;
   readonly refresh: string | null;
   readonly expire: string | null;
+  readonly about?: About | undefined;
+  readonly segments?: readonly string[] | undefined;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
   /** What is derived of its features, block by block. */
@@ -80,7 +83,7 @@ export interface ViewOptions<
   D2 extends DerivedSet = NoDerived,
   D3 extends DerivedSet = NoDerived,
   D4 extends DerivedSet = NoDerived,
-> {
+> extends About {
   readonly entity: Entity<string, Keys>;
   readonly source: Source<string, Members>;
   /** Keeps the rows it is true for; the others are counted as filtered. */
@@ -112,6 +115,8 @@ export interface ViewOptions<
    * `found: false`, counts 0, all else null or its default. A later event brings its earlier ones back. Default: never.
    */
   readonly expire?: Duration | undefined;
+  /** Parts of the entity's key that its values are told apart by where they are monitored (docs/monitors.md): those of few values. It changes no value. */
+  readonly segments?: readonly (keyof Keys & string)[] | undefined;
 }
 
 /**
@@ -149,6 +154,8 @@ export function featureView<
     key: (options.key as RowFunction | undefined) ?? null,
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
+    about: aboutOf(options),
+    ...(options.segments === undefined ? {} : { segments: options.segments }),
     build: () => options.features(featureBuilder<Members>()),
     derived: blocksOf(derived),
     as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(

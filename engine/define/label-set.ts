@@ -1,5 +1,6 @@
 import type { RowOf } from '../contract/row-of.ts';
 import type { Decisions } from './decisions.ts';
+import type { About } from './about.ts';
 import type { Duration } from './duration.ts';
 import type { Source } from './source.ts';
 
@@ -9,7 +10,7 @@ export type LabelScalar = number | string | boolean;
 type RowIn<S> = S extends Source<string, infer Members> ? RowOf<NonNullable<Members>> : never;
 
 /** How outcomes become labels of decisions. */
-export interface LabelSetOptions<D extends Decisions, O extends Source, Value extends LabelScalar> {
+export interface LabelSetOptions<D extends Decisions, O extends Source, Value extends LabelScalar> extends About {
   readonly decisions: D;
   /** Outcomes, or any source that has them. */
   readonly outcomes: O;
@@ -58,7 +59,7 @@ export interface LabelSet<
 export interface AnyLabelSet {
   readonly kind: 'label-set';
   readonly name: string;
-  readonly options: {
+  readonly options: About & {
     readonly decisions: Source;
     readonly outcomes: Source;
     readonly on?: { readonly decision: unknown; readonly outcome: unknown } | undefined;

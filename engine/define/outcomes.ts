@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { type About, aboutOf } from './about.ts';
 import type { Shape } from '../contract/row-of.ts';
 import type { NoFields } from './feature-service.ts';
 import { saidLog, type SaidLogOptions } from './said-log.ts';
-import { type Source, source } from './source.ts';
+import { type Segment, type Source, type SourceOptions, source } from './source.ts';
 
 /** What every outcome says. Its value, and what it is about where no decision is named, are the user's. */
 export const outcomeShape = {
@@ -32,7 +33,8 @@ export interface Outcomes<
 
 /** How outcomes are said. */
 export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends Shape>
-  extends SaidLogOptions<keyof typeof outcomeShape | 'value' | 'entity'> {
+  extends SaidLogOptions<keyof typeof outcomeShape | 'value' | 'entity'>,
+    About {
   /** `z.number()`, `z.int()`, `z.boolean()`, `z.string()`, an enum; nullable or not. */
   readonly value: Value;
   /** What an outcome is about where it names no decision. Default: each names one. */
@@ -41,6 +43,9 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
   readonly topic?: string | undefined;
   /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `value`, `entity`, … */
   readonly sensitive?: readonly (Exclude<keyof typeof outcomeShape, 'occurred_at'> | 'value' | 'entity')[] | undefined;
+  /** What its monitors tell outcomes apart by, as of any source. */
+  readonly segments?: readonly Segment<OutcomeMembers<Value, Entity>>[] | undefined;
+  readonly monitors?: SourceOptions['monitors'];
 }
 
 /**
@@ -51,7 +56,18 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic, sensitive, ...log }: OutcomesOptions<Value, Entity>,
+  {
+    value,
+    entity,
+    topic,
+    sensitive,
+    segments,
+    monitors,
+    description,
+    owner,
+    tags,
+    ...log
+  }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {
@@ -61,6 +77,9 @@ export function outcomes<const Name extends string, Value extends z.core.$ZodTyp
     topic,
     ...(saidLog(log) as object),
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...aboutOf({ description, owner, tags }),
+    ...(segments === undefined ? {} : { segments: segments as readonly Segment[] }),
+    ...(monitors === undefined ? {} : { monitors }),
   });
   return Object.freeze({ ...declared, says: 'outcomes' }) as unknown as Outcomes<Name, Value, Entity>;
 }

@@ -119,11 +119,11 @@ export async function insertModelVersion(client: Queryable, given: NewModel): Pr
 }
 
 /** The versions of a model, or of all, newest first. */
-export async function modelVersions(on: Queryable, model?: string): Promise<ModelVersion[]> {
+export async function modelVersions(on: Queryable, model?: string, limit?: number): Promise<ModelVersion[]> {
   const { rows } = await runSql<ModelVersion>(
     on,
     sqlText`SELECT ${COLUMNS} FROM ${CATALOG}.model_version
-    ${model === undefined ? sqlText`` : sqlText`WHERE model = ${model}`} ORDER BY model, version DESC`,
+    ${model === undefined ? sqlText`` : sqlText`WHERE model = ${model}`} ORDER BY model, version DESC LIMIT ${limit ?? null}::bigint`,
   );
   return rows;
 }

@@ -153,6 +153,12 @@ export async function latestAudits(on: Queryable, view?: string): Promise<Stored
   return (await run(on, query)).map(storedAudit);
 }
 
+/** The newest audits of a view, at most `limit`, newest first. */
+export async function recentAudits(on: Queryable, view: string, limit: number): Promise<StoredAudit[]> {
+  const newest = catalog.selectFrom(AUDIT).selectAll().where('view', '=', view).orderBy('id', 'desc').limit(limit);
+  return (await run(on, newest)).map(storedAudit);
+}
+
 /** An audit as its row has it. */
 export function storedAudit(row: Selectable<CatalogTables['parity_audit']>): StoredAudit {
   return {

@@ -83,12 +83,12 @@ export async function lockRollout(client: Queryable, id: string): Promise<Rollou
   return rows[0] ?? null;
 }
 
-/** The rollouts of a model, or of all, newest first. */
-export async function rollouts(on: Queryable, model?: string): Promise<Rollout[]> {
+/** The rollouts of a model, or of all, newest first; all of them, or `limit`. */
+export async function rollouts(on: Queryable, model?: string, limit?: number): Promise<Rollout[]> {
   const { rows } = await runSql<Rollout>(
     on,
     sqlText`SELECT ${COLUMNS} FROM ${CATALOG}.rollout
-    ${model === undefined ? sqlText`` : sqlText`WHERE model = ${model}`} ORDER BY started_at DESC, id`,
+    ${model === undefined ? sqlText`` : sqlText`WHERE model = ${model}`} ORDER BY started_at DESC, id LIMIT ${limit ?? null}::bigint`,
   );
   return rows;
 }

@@ -13,6 +13,10 @@ export interface Gate {
    * (503).
    */
   admit(authorization: string | undefined): Promise<Admitted>;
+  /** A caller who is known otherwise. Throws MillraceError `too-many-requests`. */
+  admitCaller(caller: Caller): Admitted;
+  /** Whether nobody is asked who they are. */
+  readonly isOpen: boolean;
 }
 
 /** One request of a caller. */
@@ -69,8 +73,11 @@ export function createGate({ verifiers, clock, perCaller, perProcess }: GateOpti
   };
 
   return {
+    isOpen: verifiers.length === 0,
     async admit(authorization) {
-      const caller = await callerOf(authorization);
+      return this.admitCaller(await callerOf(authorization));
+    },
+    admitCaller(caller) {
       const own = verifiers.length === 0 ? null : budgetOf(caller);
       own?.check();
       all.check();

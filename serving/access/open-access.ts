@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type pg from 'pg';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import type { Clock } from '../../engine/values/clock.ts';
+import { ConsoleSessions } from './console-sessions.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { RateLimits } from './rate-budget.ts';
 import { TokenBook } from './token-book.ts';
@@ -48,7 +49,7 @@ export function openAccess(
     clock,
     onError,
   }: { readonly pool: pg.Pool; readonly clock: Clock; readonly onError: (error: unknown) => void },
-): { readonly gate: Gate; close(): Promise<void> } {
+): { readonly gate: Gate; readonly sessions: ConsoleSessions; close(): Promise<void> } {
   const book = new TokenBook(pool, clock, onError);
   const jwt = settings.jwt === undefined ? [] : [jwtVerifier(settings.jwt, clock)];
   const verifiers = settings.auth === 'open' ? [] : [tokenVerifier(book), ...jwt];
@@ -58,7 +59,7 @@ export function openAccess(
     perCaller: limitsOf(settings.perCaller),
     perProcess: limitsOf(settings.perProcess),
   });
-  return { gate, close: () => book.close() };
+  return { gate, sessions: new ConsoleSessions(book, jwt, clock), close: () => book.close() };
 }
 
 function limitsOf(given: SomeLimits | undefined): RateLimits {

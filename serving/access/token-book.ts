@@ -46,6 +46,16 @@ export class TokenBook {
     return token;
   }
 
+  /** The token in use of that id, for a session that was opened with it; null where there is none. */
+  async findById(id: string): Promise<StoredToken | null> {
+    await this.#fresh(FRESH_MS);
+    const token = [...this.#byHash.values()].find((one) => one.id === id);
+    const nowUs = this.#clock.nowUs();
+    if (token === undefined || (token.expiresAtUs !== null && token.expiresAtUs <= nowUs)) return null;
+    this.#noteUse(token, nowUs);
+    return token;
+  }
+
   /** Resolves once what was used has been noted. */
   close(): Promise<void> {
     return this.#noting;

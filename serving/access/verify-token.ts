@@ -1,3 +1,4 @@
+import type { StoredToken } from '../../engine/postgres/api-tokens.ts';
 import type { Caller, Verify } from './caller.ts';
 import { readScope } from './scope.ts';
 import type { TokenBook } from './token-book.ts';
@@ -6,8 +7,11 @@ import type { TokenBook } from './token-book.ts';
 export function tokenVerifier(book: TokenBook): Verify {
   return async (credential): Promise<Caller | null> => {
     const token = await book.find(credential);
-    if (token === null) return null;
-    const { id, scopes, entitiesPerS, bytesPerS } = token;
-    return { id, scopes: scopes.map(readScope), limits: { entitiesPerS, bytesPerS } };
+    return token === null ? null : callerOfToken(token);
   };
+}
+
+/** Who asks by a token. */
+export function callerOfToken({ id, scopes, entitiesPerS, bytesPerS }: StoredToken): Caller {
+  return { id, scopes: scopes.map(readScope), limits: { entitiesPerS, bytesPerS } };
 }

@@ -8,7 +8,7 @@ import { runArchive } from '../../engine/archive/run-archive.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { RunStreamOptions, StreamProgress } from '../../engine/stream/stream-options.ts';
 import { takeCut } from '../../engine/topic/cut.ts';
-import { viewProgress } from '../../serving/view-progress.ts';
+import { viewProgress } from '../../engine/postgres/view-progress.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { openStreamDatabase, publishEmptyVersion, testClock } from './stream-fixture.ts';
 import { purchaseBytes, spendingView } from './stream-view.ts';

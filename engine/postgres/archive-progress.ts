@@ -1,6 +1,6 @@
-import type { Queryable } from '../engine/postgres/queryable.ts';
-import { CATALOG } from '../engine/postgres/schemas.ts';
-import { postgresTypes } from '../engine/postgres/type-parsers.ts';
+import type { Queryable } from './queryable.ts';
+import { CATALOG } from './schemas.ts';
+import { postgresTypes } from './type-parsers.ts';
 
 /** How far the archive of a source is, as the catalog knows. */
 export interface ArchiveProgress {

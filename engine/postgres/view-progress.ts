@@ -1,8 +1,8 @@
-import { addCounts, emptyCounts, type LogCounts } from '../engine/admission/log-counts.ts';
-import type { Queryable } from '../engine/postgres/queryable.ts';
-import { CATALOG } from '../engine/postgres/schemas.ts';
-import { WATERMARK_SQL } from '../engine/postgres/watermark-sql.ts';
-import { postgresTypes } from '../engine/postgres/type-parsers.ts';
+import { addCounts, emptyCounts, type LogCounts } from '../admission/log-counts.ts';
+import type { Queryable } from './queryable.ts';
+import { CATALOG } from './schemas.ts';
+import { WATERMARK_SQL } from './watermark-sql.ts';
+import { postgresTypes } from './type-parsers.ts';
 
 /** How far a live view is, as the catalog knows. */
 export interface ViewProgress {
@@ -24,10 +24,10 @@ export interface ViewProgress {
 }
 
 /**
- * The progress of every live view, in one statement. A reader is upgraded before the workers that migrate: what later migrations added is asked
+ * The progress of every live view, or of one, in one statement. A reader is upgraded before the workers that migrate: what later migrations added is asked
  * for by its name in the row, and not there is null.
  */
-export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
+export async function viewProgress(on: Queryable, view?: string): Promise<ViewProgress[]> {
   const { rows } = await on.query<{
     view: string;
     lag: number | null;
@@ -51,9 +51,10 @@ export async function viewProgress(on: Queryable): Promise<ViewProgress[]> {
         (SELECT (to_jsonb(w)->>'expired_rows')::bigint FROM ${CATALOG.text}.view_version w WHERE w.view = v.view AND w.status = 'live') AS expired_rows
       FROM ${CATALOG.text}.view_version v
       LEFT JOIN ${CATALOG.text}.stream_offset o ON o.view = v.view AND o.version = v.version
-      WHERE v.status = 'live'
+      WHERE v.status = 'live' AND v.view = coalesce($1, v.view)
       GROUP BY v.view, v.history_watermark_us, v.layout->>'semantics', v.counts
       ORDER BY v.view`,
+    values: [view ?? null],
     types: postgresTypes,
   });
   return rows.map((row) => ({

@@ -1,0 +1,104 @@
+import { html, raw } from 'hono/html';
+import { formatDuration } from '../../engine/define/duration.ts';
+import { aboutIn, type ConsoleLook, notInConsole } from '../console-look.ts';
+import { type FieldReader, readersOf } from '../lineage/field-readers.ts';
+import { aboutPart, facts, link, list, part, pathTo, readAt, table, type Shown } from '../markup/parts.ts';
+import { command } from '../markup/shell-word.ts';
+import type { ConsolePage, Markup } from '../page.ts';
+import { readersOfView } from '../read/reading-models.ts';
+import { typeWords } from '../read/type-words.ts';
+
+const MOST = 500;
+
+/** A source: what its records are, who reads it, and what breaks if a field of it goes. */
+export function sourcePage(look: ConsoleLook, name: string, field?: string): ConsolePage {
+  if (!look.sources.includes(name)) notInConsole('source', name);
+  const source = look.deps.definitions.sources.get(name);
+  const views = [...look.views.values()].filter((view) => view.source === name);
+  const topic = source?.topic ?? views[0]?.topic ?? null;
+  const known: readonly (readonly [string, Shown])[] =
+    source === undefined
+      ? []
+      : [
+          ['event time', html`<code>${source.eventTimeField}</code>`],
+          ['event id', source.eventIdField === null ? 'none' : html`<code>${source.eventIdField}</code>`],
+          ['history', source.history === null ? 'none' : html`<code>${source.history.path}</code>`],
+          ['ids are remembered', formatDuration(source.dedupeHorizonUs)],
+          ['sensitive fields', (source.sensitive ?? []).join(', ') || 'none'],
+        ];
+  const fields = source?.contract.fields ?? [];
+  const href = (of: string): string => `${pathTo('sources', name)}?field=${encodeURIComponent(of)}#goes`;
+  const body = html`${aboutPart(aboutIn(look, 'source', name))}
+${facts([
+  ['topic', topic ?? 'none'],
+  ...known,
+  ['read by views', list(views.map(({ view }) => link(pathTo('views', view), view)))],
+])}
+<p>${link(pathTo('lineage', source?.says === 'decisions' ? 'decisions' : 'source', name), 'Lineage')}</p>
+${source === undefined ? html`<p class="dim">No definition at hand has this source: its fields are not known.</p>` : ''}
+${part(
+  'fields',
+  'Fields',
+  table(
+    'The contract',
+    ['field', 'type', 'nulls', 'if it goes'],
+    fields
+      .slice(0, MOST)
+      .map((one) => [
+        html`<code>${one.name}</code>`,
+        html`<code>${typeWords(one)}</code>`,
+        one.nullable ? 'may be null' : '',
+        link(href(one.name), 'what breaks'),
+      ]),
+  ),
+  readAt(look.nowUs, command('schema', name)),
+)}
+${
+  field === undefined
+    ? ''
+    : goesPart(
+        look,
+        name,
+        field,
+        fields.some((one) => one.name === field),
+      )
+}`;
+  return { title: name, path: pathTo('sources', name), body };
+}
+
+/** What breaks if a field goes. */
+function goesPart(look: ConsoleLook, source: string, field: string, isThere: boolean): Markup {
+  if (!isThere) return part('goes', 'If a field goes', html`<p>The source has no field <code>${field}</code>.</p>`);
+  const { sources, views } = look.deps.definitions;
+  const compiled = [...views.values()].filter(({ name }) => look.views.has(name));
+  const { features, keys } = readersOf(compiled, source, field);
+  const touched = [...new Set([...features, ...keys].map(({ view }) => view))];
+  const readers = touched.map((view) => readersOfView(look, view));
+  const services = [...new Set(readers.flatMap((one) => one.services))];
+  const models = [...new Set(readers.flatMap((one) => one.models))];
+  const own = sources.get(source);
+  const roles = [
+    own?.eventTimeField === field ? 'the event time' : '',
+    own?.eventIdField === field ? 'the event id' : '',
+  ].filter((role) => role !== '');
+  const row = ({ view, feature, use }: FieldReader): readonly Shown[] => [
+    link(pathTo('views', view, 'features', feature), `${view}.${feature}`),
+    use === 'reads' ? 'reads it' : 'its code names it',
+  ];
+  return part(
+    'goes',
+    `If ${field} goes`,
+    roles.length === 0 ? '' : html`<p class="bad">It is ${roles.join(' and ')}: every view of this source breaks.</p>`,
+    table(
+      'Join keys that are this field',
+      ['view', 'key'],
+      keys.map(({ view, key }) => [link(pathTo('views', view), view), key]),
+    ),
+    table(`${features.length} features`, ['feature', 'how'], features.slice(0, MOST).map(row)),
+    facts([
+      ['services that break', list(services.map((service) => link(pathTo('services', service), service)))],
+      ['models that break', list(models.map((model) => link(pathTo('models', model), model)))],
+    ]),
+    html`<p class="note">By the definitions at hand. A view’s own <code>where</code> and <code>key</code> functions are not looked into${raw('.')}</p>`,
+  );
+}

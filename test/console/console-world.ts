@@ -1,0 +1,206 @@
+import { z } from 'zod';
+import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import type { Definitions } from '../../engine/define/compiled-view.ts';
+import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
+import { insertDeadLetters } from '../../engine/postgres/dead-letters.ts';
+import { insertAudit } from '../../engine/postgres/parity-audits.ts';
+import { putLook } from '../../engine/postgres/rollout-evidence.ts';
+import { runSql } from '../../engine/postgres/run-sql.ts';
+import { CATALOG } from '../../engine/postgres/schemas.ts';
+import { sqlText } from '../../engine/postgres/sql.ts';
+import type { Judgement } from '../../engine/rollouts/judgement.ts';
+import { decisions, entity, featureService, featureView, labelSet, outcomes } from '../../index.ts';
+import { MemoryLog } from '../models/memory-log.ts';
+import { type ModelWorld, openModelWorld } from '../models/model-world.ts';
+import { NOW_US, productSales, publish, sale, sales } from '../online/online-fixture.ts';
+import { openIt, publishVersions } from '../rollouts/rollout-world.ts';
+
+/** Stands in keys, payloads, reasons, names of people and descriptions: none of it may become HTML. */
+export const PLANTED = `<img src=x onerror="alert('${'x'.repeat(3)}')"><script>alert(1)</script>&amp;`;
+
+const shop = entity(
+  'shop',
+  { shop: z.string() },
+  { description: `A shop ${PLANTED}`, owner: 'retail', tags: [PLANTED.slice(0, 40)] },
+);
+
+/** Its derived feature is made of code, and its sum of a field. */
+export const shopSales = featureView('shop_sales', {
+  entity: shop,
+  source: sales,
+  features: (f) => ({
+    sales_1d: f.count().over('1d'),
+    pieces_7d: f.sum('pieces').over('7d'),
+    dear_7d: f
+      .count()
+      .where((e) => e.paid && e.pieces > 3)
+      .over('7d'),
+    last_shop: f.last('shop'),
+  }),
+  derived: (d) => ({ pieces_a_sale: d.number((v) => (v.sales_1d === 0 ? null : Number(v.pieces_7d) / v.sales_1d)) }),
+  description: `What a shop sold. ${PLANTED}`,
+  owner: PLANTED,
+  tags: ['daily', 'retail'],
+});
+export const shopDecisions = decisions('shop_decisions', {
+  context: z.object({ shop: z.string() }),
+  topic: 'decisions',
+});
+const shopOutcomes = outcomes('shop_outcomes', { value: z.number(), topic: 'outcomes' });
+const shopLabels = labelSet('shop_labels', {
+  decisions: shopDecisions,
+  outcomes: shopOutcomes,
+  value: (_, o) => o.value,
+  matureAfter: '1d',
+  absent: 0,
+  description: 'Whether the shop did well.',
+});
+const shopModel = featureService('shop_model', {
+  views: [shopSales, productSales.as('best', { shop: 'shop', number: 'best' })],
+  request: z.object({ seats: z.int() }),
+  derived: (d) => ({ seats_per_sale: d.number((v, { request }) => request.seats / (v.shop_sales.sales_1d + 1)) }),
+  description: 'What the shop model reads.',
+});
+
+export interface ConsoleWorld extends ModelWorld {
+  readonly definitions: Definitions;
+  readonly rolloutId: string;
+}
+
+/** Two views of planted rows, a model that is rolled out, dead letters, audits and commits. */
+export async function openConsoleWorld(serverUrl: string): Promise<ConsoleWorld> {
+  const world = await openModelWorld(serverUrl);
+  const { pool } = world;
+  const definitions = await compileDefinitions(
+    definitionsInMemory([shopSales, shopModel, shopLabels, productSales], '/srv'),
+  );
+  const rows = Array.from({ length: 60 }, (_, n) => sale(n));
+  rows.push(sale(61, { shop: PLANTED, number: 7n }));
+  for (const name of ['shop_sales', 'product_sales']) await publish(pool, definitions.views.get(name)!, rows);
+  await insertDeadLetters(pool, [
+    {
+      view: 'shop_sales',
+      version: 1,
+      source: 'sales',
+      topic: 'sales',
+      partition: 0,
+      offset: 7,
+      file: null,
+      payload: Buffer.from(PLANTED),
+      reasons: [`at: expected a time, received ${PLANTED}`],
+      brokerTimestampUs: NOW_US,
+    },
+  ]);
+  await insertAudit(
+    pool,
+    {
+      view: 'shop_sales',
+      version: 1,
+      fingerprint: definitions.views.get('shop_sales')!.fingerprint,
+      kind: 'audit',
+      verdict: 'broken',
+      seq: 3,
+      entities: 4,
+      reads: 0,
+      cellsCompared: 1_234,
+      cellsDiffering: 2,
+      skipped: {},
+      causes: { 'store-corruption': 2 },
+      startedAtUs: NOW_US - 1_000_000,
+      finishedAtUs: NOW_US,
+    },
+    [],
+  );
+  await runSql(
+    pool,
+    sqlText`INSERT INTO ${CATALOG}.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us, committed_at)
+    SELECT 'shop_sales', 1, n, 'sales', 0, n * 10, n * 10 + 10, ${NOW_US}::bigint - n * 1000000, to_timestamp(${NOW_US / 1e6}::float8 - 60 * (100 - n))
+    FROM generate_series(1, 99) n`,
+  );
+  const log = new MemoryLog();
+  await publishVersions(world, log, 'late');
+  const rollout = await openIt(world, 'late', {
+    actor: PLANTED.slice(0, 60),
+    why: `tried ${PLANTED}`,
+    asked: { decisions: 'shop_decisions' },
+  });
+  await putLook(pool, rollout.id, { cells: [], rule: {}, judgement: JUDGEMENT });
+  return { ...world, definitions, rolloutId: rollout.id };
+}
+
+const JUDGEMENT: Judgement = {
+  asOfUs: NOW_US,
+  evaluatedAtMs: NOW_US / 1000,
+  tookMs: 10,
+  stages: [
+    {
+      stage: 0,
+      candidate: counts(),
+      against: counts(),
+      candidateMean: 0.4,
+      againstMean: 0.5,
+      difference: { value: -0.1, low: -0.2, high: 0.05, units: 40 },
+      units: 40,
+      paired: 0,
+      unpaired: 0,
+      mixed: 0,
+      withoutUnit: 0,
+      ratioP: null,
+      isRatioMismatch: false,
+    },
+  ],
+  combined: { value: -0.1, low: -0.2, high: 0.05, units: 40 },
+  isBetter: false,
+  isWorse: false,
+  isNotWorse: true,
+  guardrails: [],
+  segments: [
+    {
+      segment: `shop=${PLANTED}`,
+      candidateUnits: 3,
+      againstUnits: 4,
+      difference: { value: 0.1, low: -0.2, high: 0.3, units: 7 },
+    },
+  ],
+  labels: { decisions: 100, mature: 80, immature: 20 },
+  lacks: null,
+  bestChances: null,
+  banditShare: null,
+};
+
+function counts() {
+  return { units: 20, decisions: 50 } as never;
+}
+
+/** Every page of the world, by where it is. */
+export function allPages({ rolloutId }: ConsoleWorld): string[] {
+  const key = encodeURIComponent(PLANTED);
+  return [
+    '/console',
+    '/console/catalogue',
+    '/console/catalogue?q=shop&kind=view',
+    '/console/views/shop_sales',
+    '/console/views/product_sales',
+    '/console/views/route_delays',
+    '/console/views/shop_sales/definition',
+    '/console/views/shop_sales/dead-letters',
+    '/console/views/shop_sales/entity',
+    `/console/views/shop_sales/entity?key.shop=${key}`,
+    '/console/views/shop_sales/entity?key.shop=nowhere&at=2001-06-10T12:00:00Z',
+    '/console/views/shop_sales/features/pieces_7d',
+    '/console/sources/sales',
+    '/console/sources/sales?field=pieces',
+    '/console/sources/flights',
+    '/console/entities/shop',
+    '/console/services/shop_model',
+    '/console/label-sets/shop_labels',
+    '/console/training',
+    '/console/models/late',
+    `/console/models/late/rollouts/${rolloutId}`,
+    '/console/lineage',
+    '/console/lineage/view/shop_sales',
+    '/console/lineage/decisions/shop_decisions',
+    '/console/lineage/label%20set/shop_labels',
+    '/console/alerts',
+  ];
+}
