@@ -96,6 +96,17 @@ export interface CompiledSource {
   readonly finerThanMicros?: 'truncate' | undefined;
   /** A driver stops when more than `rate` times `window` of the last `window` records were invalid. Default 0.1 of 1000. */
   readonly invalidLimit: { readonly rate: number; readonly window: number };
+  /** What its records are told apart by where they are monitored, beside their partition. Default: nothing. */
+  readonly segments?: readonly CompiledSegment[] | undefined;
+  /** Bytes that its monitors may take; 0: it is not monitored. Default 256 MB. */
+  readonly monitorBytes?: number | undefined;
+}
+
+/** A part of the records of a source, or of the entities of a view or service. */
+export interface CompiledSegment {
+  readonly name: string;
+  /** The segment's value for a row; null: it belongs to none. May throw where it is the user's function. */
+  readonly of: (row: Row) => unknown;
 }
 
 /** What a feature is made of, as text: a field's name, or the source text of a row function. */
