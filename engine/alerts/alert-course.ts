@@ -47,7 +47,7 @@ export function stepAlerts({ installation, grain, atMs, result, causes, alerts }
       steps.set(alert.id, { alert: { ...alert, ...state }, change: 'reopened' });
       continue;
     }
-    const alert = opened(installation, grain, atMs, cause);
+    const alert = opened(installation, grain, atMs, result.beginMs, cause);
     steps.set(alert.id, { alert, change: 'opened' });
   }
   for (const alert of open.values()) if (!steps.has(alert.id)) steps.set(alert.id, rested(alert, result, atMs));
@@ -61,6 +61,7 @@ function opened(
   installation: string,
   grain: Alert['grain'],
   atMs: number,
+  beginMs: number,
   cause: CourseInput['causes'][number],
 ): Alert {
   const { kind, place, root, sinceMs, headline } = cause;
@@ -73,7 +74,7 @@ function opened(
     grain,
     state: 'open',
     sinceMs,
-    lastMs: headline.sinceMs,
+    lastMs: beginMs,
     headline: memberOf(headline),
     members,
     moreMembers: more,
@@ -141,9 +142,10 @@ function united(
 /** A bucket that no cause of it was in. */
 function rested(alert: Alert, { series }: BucketResult, atMs: number): AlertStep {
   // What is in it is clean where it could be judged; a night without records says nothing.
-  const { statistic } = alert.headline;
-  const judged = series.get(subjectKey(alert.headline.subject))?.judged;
-  const isTested = statistic === 'rule' ? judged !== undefined : judged?.has(statistic) === true;
+  const { statistic, subject } = alert.headline;
+  const found = series.get(subjectKey(subject));
+  const isTested =
+    alert.rule === null ? found?.judged.has(statistic) === true : found?.figures.values[statistic] !== undefined;
   const clean = isTested ? alert.clean + 1 : alert.clean;
   const untested = isTested ? 0 : alert.untested + 1;
   const closedBy = clean >= THRESHOLDS.cleanBuckets ? 'clean' : untested >= THRESHOLDS.untestedBuckets ? 'gone' : null;

@@ -8,7 +8,7 @@ import type { AlertKind, SuspectedPlace } from './trace-causes.ts';
 /** One thing that deviates, as of the last bucket in which it did. */
 export interface AlertMember {
   readonly subject: MonitorSubject;
-  readonly statistic: Statistic | 'rule';
+  readonly statistic: Statistic;
   readonly sinceMs: number;
   readonly value: number;
   readonly usual: number;

@@ -35,6 +35,8 @@ export interface Judgement {
   readonly weeks: number;
   /** Records or values that it is of. */
   readonly count: number;
+  /** How many times as many there were as usual. */
+  readonly times: number;
 }
 
 /** A bucket of a series, and what it is held to. */
@@ -76,9 +78,7 @@ export function judgeSeries(now: SeriesNow): SeriesJudged {
     const noise = noiseOf(now, statistic, usual, count);
     const remembered = now.memory.squares[statistic] ?? [];
     if (count >= THRESHOLDS.leastRecords)
-      squares[statistic] = [...remembered, Math.fround(off * off - MEDIAN * noise * noise)].slice(
-        -THRESHOLDS.remembered,
-      );
+      squares[statistic] = [...remembered, short(off * off - MEDIAN * noise * noise)].slice(-THRESHOLDS.remembered);
     const held = { value, usual, off, spread, noise, count, remembered, weeks: past.length };
     const judged = judge(now, statistic, held);
     if (judged !== null) judgements.push(judged);
@@ -100,7 +100,9 @@ interface Held {
 function judge(now: SeriesNow, statistic: Statistic, held: Held): Judgement | null {
   const { count, noise } = held;
   if (count < THRESHOLDS.leastRecords) return null;
-  const told = { statistic, value: held.value, usual: held.usual, weeks: held.weeks, count };
+  const usually = medianOf(now.past.map((each) => each.count));
+  const times = (now.figures.count + 1) / (usually + 1);
+  const told = { statistic, value: held.value, usual: held.usual, weeks: held.weeks, count, times };
   // What no store and no answer ever had needs no statistics: a state that is not what was written is one too many.
   if (statistic === 'invalid' && now.place !== 'source' && held.usual === 0 && held.value > 0)
     return { ...told, score: held.value * count * 10, chance: 0, matters: true };
@@ -131,6 +133,11 @@ function youngStatistic(
   if (statistic === 'lag') return null;
   if (statistic !== 'distance') return { statistic: score * score, freedom: 1 };
   return distance === null || distance.freedom === 0 ? null : { statistic: distance.g, freedom: distance.freedom };
+}
+
+/** With as many digits as it is worth: a series has a thousand of them. */
+function short(value: number): number {
+  return Number(value.toPrecision(5));
 }
 
 /**

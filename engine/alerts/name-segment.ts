@@ -59,10 +59,10 @@ function testedPer(
   return tested;
 }
 
-function effect({ statistic, value, usual }: Judgement): number {
-  const odds = (share: number): number => Math.log((share + 1e-6) / (1 - share + 1e-6));
-  if (statistic === 'share') return Math.abs(odds(value) - odds(usual));
+function effect({ statistic, value, usual, times }: Judgement): number {
   if (statistic === 'volume') return Math.abs(Math.log((value + 1) / (usual + 1)));
+  // Of two that share all, one changes: the one of whose records there are more, or fewer.
+  if (statistic === 'share') return Math.abs(Math.log(times));
   return Math.abs(value - usual);
 }
 
