@@ -54,6 +54,14 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   monitor_source: { worker: KEEPS, server: 'SELECT' },
   monitor_part: { worker: KEEPS },
   monitor_state: { worker: KEEPS },
+  // Evaluated by workers; people acknowledge and silence by whichever surface.
+  monitor_progress: { worker: KEEPS, server: 'SELECT' },
+  monitor_series: { worker: KEEPS },
+  monitor_slot: { worker: KEEPS },
+  alert: { worker: KEEPS, server: 'SELECT' },
+  alert_acknowledgement: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
+  alert_silence: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
+  alert_notice: { worker: KEEPS, server: 'SELECT (id, attempts, next_at)' },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.

@@ -19,7 +19,18 @@ export function student95(degrees: number): number {
   for (;;) {
     const middle = (low + high) / 2;
     if (middle <= low || middle >= high) return middle;
-    if (incompleteBeta(degrees / (degrees + middle * middle), degrees / 2, 0.5) > 0.05) low = middle;
+    if (studentTails(middle, degrees) > 0.05) low = middle;
     else high = middle;
   }
+}
+
+/**
+ * The chance that a number of Student's t distribution is farther from 0 than `t`, to either side.
+ *
+ * @example
+ * studentTails(2.228138852, 10); // 0.05
+ */
+export function studentTails(t: number, degrees: number): number {
+  if (t === Number.POSITIVE_INFINITY || t === Number.NEGATIVE_INFINITY) return 0;
+  return incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
 }
