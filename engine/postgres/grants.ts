@@ -48,6 +48,11 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   archive_hole: { worker: KEEPS, server: 'SELECT' },
   // Up to when labels were told: whoever exports or watches them.
   label_time: { worker: KEEPS },
+  // Written by archivers and by whoever computes the past; looked at by all.
+  monitor_bucket: { worker: KEEPS, server: 'SELECT' },
+  monitor_source: { worker: KEEPS, server: 'SELECT' },
+  monitor_part: { worker: KEEPS },
+  monitor_state: { worker: KEEPS },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.
