@@ -1,0 +1,139 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDb, openDuckDb, quoteText } from '../../engine/duckdb/duckdb.ts';
+import { flightsPath } from '../flights-workspace.ts';
+import type { SentDeparture } from './departures.ts';
+
+/** Flights that leave so many of the busiest airports. */
+const AIRPORTS = 10;
+
+/** The demo's folder: January to May as files, and a way to read what left when. */
+export interface WatchWorkspace {
+  readonly folder: string;
+  readonly airports: readonly string[];
+  readonly historyRows: number;
+  /** What left between two times, UTC epoch ms, in that order: each is sent as it leaves. */
+  readonly departures: (fromMs: number, untilMs: number) => Promise<SentDeparture[]>;
+  readonly close: () => Promise<void>;
+}
+
+/** The first instant of the flights. */
+export const JANUARY_MS = Date.UTC(2001, 0, 1);
+export const JUNE_MS = Date.UTC(2001, 5, 1);
+
+/**
+ * Lays the folder out, of the flights that left the ten busiest airports.
+ *
+ * @throws MillraceError `package-missing` without the package that brings the flights
+ * @example
+ * const workspace = await prepareWatch('/tmp/watch');
+ */
+export async function prepareWatch(folder: string): Promise<WatchWorkspace> {
+  const historyDir = join(folder, 'data', 'departures');
+  await mkdir(historyDir, { recursive: true });
+  const duckdb = await openDuckDb({ memoryMb: 512, tempDir: join(folder, 'spill') });
+  try {
+    return { folder, ...(await writeWatch(duckdb, historyDir)) };
+  } catch (error) {
+    await duckdb.close();
+    throw error;
+  }
+}
+
+async function writeWatch(duckdb: DuckDb, historyDir: string): Promise<Omit<WatchWorkspace, 'folder'>> {
+  const flights = quoteText(flightsPath());
+  await duckdb.run(`
+    CREATE TABLE departure AS
+    WITH busiest AS (SELECT origin FROM ${flights} GROUP BY origin ORDER BY count(*) DESC, origin LIMIT ${AIRPORTS})
+    SELECT format('F{:07d}', n) AS flight_id, to_timestamp(epoch(date)) AS departed, epoch_ms(date) AS departed_ms, origin, destination, delay, distance
+    FROM (SELECT row_number() OVER () AS n, * FROM ${flights}) WHERE origin IN (SELECT origin FROM busiest)
+    ORDER BY departed, flight_id`);
+  await duckdb.run(
+    `COPY (SELECT flight_id, departed, origin, destination, CAST(delay AS DOUBLE) AS delay, distance FROM departure WHERE departed_ms < ${JUNE_MS} ORDER BY departed, flight_id)
+     TO ${quoteText(join(historyDir, 'january-to-may.parquet'))} (FORMAT parquet)`,
+  );
+  const airports = await duckdb.query<{ origin: string }>(
+    'SELECT origin FROM departure GROUP BY origin ORDER BY count(*) DESC, origin',
+  );
+  const [counts] = await duckdb.query<{ history: bigint }>(
+    `SELECT count(*) AS history FROM departure WHERE departed_ms < ${JUNE_MS}`,
+  );
+  return {
+    airports: airports.map(({ origin }) => origin),
+    historyRows: Number(counts?.history),
+    departures: async (fromMs, untilMs) => {
+      const rows = await duckdb.query<{
+        at: bigint;
+        flight_id: string;
+        origin: string;
+        destination: string;
+        delay: number;
+        distance: number;
+      }>(
+        `SELECT departed_ms AS at, flight_id, origin, destination, CAST(delay AS INTEGER) AS delay, CAST(distance AS INTEGER) AS distance
+         FROM departure WHERE departed_ms >= ${fromMs} AND departed_ms < ${untilMs} ORDER BY departed_ms, flight_id`,
+      );
+      return rows.map(({ at, ...flight }) => {
+        const sentMs = Number(at);
+        return { sentMs, departure: { departed: new Date(sentMs).toISOString(), ...flight } };
+      });
+    },
+    close: () => duckdb.close(),
+  };
+}
+
+/** What definitions of the demo differ in. */
+export interface WatchedDefinitions {
+  readonly topic: string;
+  /** Whether January to May are files of its source: else they are on its topic. */
+  readonly hasHistory: boolean;
+  /** An airport that the view leaves out. */
+  readonly leftOut: string | null;
+}
+
+/** Writes definitions into a folder of their own below the workspace; returns its path. */
+export async function writeDefinitions(
+  { folder }: Pick<WatchWorkspace, 'folder'>,
+  name: string,
+  definitions: WatchedDefinitions,
+): Promise<string> {
+  const featuresDir = join(folder, name);
+  await mkdir(featuresDir, { recursive: true });
+  await writeFile(join(featuresDir, 'index.ts'), definitionsText(definitions));
+  return featuresDir;
+}
+
+function definitionsText({ topic, hasHistory, leftOut }: WatchedDefinitions): string {
+  return `import { entity, featureView, source } from 'millrace';
+import { z } from 'zod';
+
+export const airport = entity('airport', { origin: z.string() });
+
+/** Flights that have left, as of when they left. */
+export const departures = source('departures', {
+  schema: z.object({
+    flight_id: z.string(),
+    departed: z.iso.datetime(),
+    origin: z.string().length(3),
+    destination: z.string().length(3),
+    delay: z.number().min(-1440).max(2880).nullable(),
+    distance: z.int().positive(),
+  }),
+  eventTime: 'departed',
+  eventId: 'flight_id',
+  topic: '${topic}',${hasHistory ? "\n  history: { path: 'data/departures/*.parquet' }," : ''}
+});
+
+export const airportDepartures = featureView('airport_departures', {
+  entity: airport,
+  source: departures,
+${leftOut === null ? '' : `\n  where: (e) => e.origin !== '${leftOut}',`}
+  features: (f) => ({
+    departures_1h: f.count().over('1h'),
+    delay_avg_4h: f.avg('delay').over('4h'),
+    late_share_4h: f.avg((e) => ((e.delay ?? 0) > 15 ? 1 : 0)).over('4h'),
+    miles_4h: f.sum('distance').over('4h'),
+  }),
+});
+`;
+}

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import type pg from 'pg';
+import type { KafkaSettings } from '../../config/environment.ts';
+import { runArchive } from '../../engine/archive/run-archive.ts';
+import { runBackfill } from '../../engine/backfill/run-backfill.ts';
+import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
+import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { internalBug } from '../../engine/errors/millrace-error.ts';
+import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
+import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
+import { publishVersion } from '../../engine/online/publish-version.ts';
+import { createPool } from '../../engine/postgres/pool.ts';
+import type { Fence } from '../../engine/slice/fence.ts';
+import { runStream } from '../../engine/stream/run-stream.ts';
+import type { LogReader } from '../../engine/topic/log-reader.ts';
+import type { LogWriter } from '../../engine/topic/log-writer.ts';
+import { type Clock, systemClock } from '../../engine/values/clock.ts';
+import { recordOf, type SentDeparture } from './departures.ts';
+
+export const SOURCE = 'departures';
+export const VIEW = 'airport_departures';
+const MOST_RECORDS = 5_000;
+
+/** Where a run's services and folders are. */
+export interface WatchPlaces {
+  readonly databaseUrl: string;
+  readonly kafka: KafkaSettings;
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
+/** One installation whose time is the demo's: the engine's own drivers over a database and a topic, one step after the other. */
+export class WatchedInstallation {
+  readonly pool: pg.Pool;
+  readonly #places: WatchPlaces;
+  readonly #writer: LogWriter;
+  readonly #reader: LogReader;
+  #definitions: Definitions;
+  #nowMs = 0;
+  #generation = 0;
+  /** The streamed version; null: the view is not built. */
+  #version: number | null = null;
+
+  private constructor(places: WatchPlaces, definitions: Definitions) {
+    const { databaseUrl, kafka } = places;
+    this.#places = places;
+    this.#definitions = definitions;
+    this.pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-watch' });
+    this.#writer = createKafkaLogWriter({ ...kafka, clientId: 'millrace-watch' });
+    this.#reader = createKafkaLogReader({ ...kafka, clientId: 'millrace-watch', clock: this.clock });
+  }
+
+  static async open(places: WatchPlaces, featuresDir: string): Promise<WatchedInstallation> {
+    return new WatchedInstallation(places, await loadDefinitions(featuresDir));
+  }
+
+  get definitions(): Definitions {
+    return this.#definitions;
+  }
+
+  get version(): number | null {
+    return this.#version;
+  }
+
+  /** The brokers' time is the demo's. */
+  get clock(): Clock {
+    return { ...systemClock, nowUs: () => this.#nowMs * 1000 };
+  }
+
+  get view(): CompiledView {
+    return this.#definitions.views.get(VIEW) ?? missing(VIEW);
+  }
+
+  /** Puts records on the topic, archives them with what they tell, and streams them into the view where it is built: then it is `nowMs`. */
+  async step(nowMs: number, sent: readonly SentDeparture[]): Promise<void> {
+    const { signal } = this.#places;
+    signal.throwIfAborted();
+    const source = this.#definitions.sources.get(SOURCE) ?? missing(SOURCE);
+    for (let at = 0; at < sent.length; at += MOST_RECORDS)
+      await this.#writer.send(source.topic ?? missing('topic'), sent.slice(at, at + MOST_RECORDS).map(recordOf));
+    this.#nowMs = nowMs;
+    if (sent.length === 0) return;
+    await runArchive({
+      source,
+      reader: this.#reader,
+      pool: this.pool,
+      archiveDir: join(this.#places.folder, 'archive'),
+      fence: this.#nextFence(),
+      until: 'present-end',
+      clock: systemClock,
+      signal,
+    });
+    if (this.#version !== null)
+      await runStream({
+        view: this.view,
+        version: this.#version,
+        reader: this.#reader,
+        pool: this.pool,
+        fence: this.#nextFence(),
+        until: 'present-end',
+        clock: systemClock,
+        signal,
+      });
+  }
+
+  /** Builds the view of history and topic as it is defined now, and gives it to readers. */
+  async build(): Promise<void> {
+    const { version } = await runBackfill({
+      view: this.view,
+      pool: this.pool,
+      reader: this.#reader,
+      spillDir: join(this.#places.folder, 'spill'),
+      clock: this.clock,
+      signal: this.#places.signal,
+      builder: 'demo watch',
+    });
+    await publishVersion({ pool: this.pool, view: VIEW, version });
+    this.#version = version;
+  }
+
+  /** Other definitions from now on. */
+  async redefine(featuresDir: string): Promise<void> {
+    this.#definitions = await loadDefinitions(featuresDir);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#writer.close(), this.#reader.close(), this.pool.end()]);
+  }
+
+  #nextFence(): Fence {
+    this.#generation += 1;
+    return { generation: this.#generation, attemptMs: Date.now(), owner: 'demo watch' };
+  }
+}
+
+function missing(what: string): never {
+  throw internalBug(`the demo's definitions have no ${what}`);
+}
