@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type pg from 'pg';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { pairsOwner } from '../../engine/pairs/pairs-options.ts';
 import { wasJoined } from '../../engine/pairs/pairs-status.ts';
 import { acceptInvalid } from '../../engine/postgres/accepted-invalid.ts';
 import { appendEvent } from '../../engine/postgres/audit-events.ts';
@@ -94,7 +95,8 @@ export function addDeadLettersCommand(program: Command): void {
 
 /** `late` of `pairs:late`, the name of what could not be joined; null of a view. */
 function labelSetOf(name: string): string | null {
-  return name.startsWith('pairs:') ? name.slice('pairs:'.length) : null;
+  const prefix = pairsOwner('');
+  return name.startsWith(prefix) ? name.slice(prefix.length) : null;
 }
 
 async function isKnown(pool: pg.Pool, name: string): Promise<boolean> {
