@@ -6,11 +6,13 @@ import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { liveIdentities } from '../engine/postgres/view-versions.ts';
 import type { ArchivePhase } from '../workflows/archive-source/contract.ts';
 import type { Phase } from '../workflows/feature-lifecycle/contract.ts';
+import type { PairsPhase } from '../workflows/join-pairs/contract.ts';
 import type { RolloutPhase } from '../workflows/model-rollout/contract.ts';
 import {
   ARCHIVE_PHASE,
   ARCHIVE_SOURCE,
   FEATURE_PHASE,
+  PAIRS,
   ROLLOUT_MODEL,
   ROLLOUT_PHASE,
 } from '../workflows/search-attributes.ts';
@@ -20,8 +22,9 @@ import { gaugeOn, OneOfGauge } from './worker-metrics.ts';
 const FIRST_OF_VIEW: Phase = 'validating';
 const FIRST_OF_ARCHIVE: ArchivePhase = 'starting';
 const FIRST_OF_ROLLOUT: RolloutPhase = 'starting';
+const FIRST_OF_PAIRS: PairsPhase = 'starting';
 /** Of which phases are told. */
-const TYPES = ['featureLifecycle', 'archiveSource', 'modelRollout'] as const;
+const TYPES = ['featureLifecycle', 'archiveSource', 'modelRollout', 'joinPairs'] as const;
 const NO_LIFECYCLE = 'no-lifecycle';
 
 export interface PhaseGaugesOptions {
@@ -31,7 +34,7 @@ export interface PhaseGaugesOptions {
 }
 
 /**
- * The phases of all lifecycles, archives and rollouts, as metrics of this worker: one question of Temporal's list a look, whoever runs them. A gauge set
+ * The phases of all lifecycles, archives, rollouts and joiners, as metrics of this worker: one question of Temporal's list a look, whoever runs them. A gauge set
  * by the workflow itself would stay behind in the worker it has left.
  */
 export class PhaseGauges {
@@ -39,12 +42,14 @@ export class PhaseGauges {
   readonly #views: OneOfGauge;
   readonly #archives: OneOfGauge;
   readonly #rollouts: OneOfGauge;
+  readonly #pairs: OneOfGauge;
 
   constructor(options: PhaseGaugesOptions) {
     this.#options = options;
     this.#views = new OneOfGauge(gaugeOn(options.meter, 'millrace_view_phase'));
     this.#archives = new OneOfGauge(gaugeOn(options.meter, 'millrace_archive_phase'));
     this.#rollouts = new OneOfGauge(gaugeOn(options.meter, 'millrace_rollout_phase'));
+    this.#pairs = new OneOfGauge(gaugeOn(options.meter, 'millrace_pairs_phase'));
   }
 
   /** One look at the list, shown. */
@@ -53,6 +58,7 @@ export class PhaseGauges {
     const names = installationOf(pool);
     const views = new Map<string, string>();
     const rolling: { readonly model: string; readonly phase: string }[] = [];
+    const joining: { readonly label_set: string; readonly phase: string }[] = [];
     const archives: { readonly source: string; readonly phase: string }[] = [];
     for await (const run of client.workflow.list({
       query: `(${TYPES.map((type) => `WorkflowType = '${type}'`).join(' OR ')}) AND ExecutionStatus = 'Running'`,
@@ -63,14 +69,18 @@ export class PhaseGauges {
       const view = names.viewOfLifecycle(run.workflowId);
       const source = attributes.get(ARCHIVE_SOURCE)?.slice(names.searchValue('').length);
       const model = attributes.get(ROLLOUT_MODEL)?.slice(names.searchValue('').length);
+      const labelSet = attributes.get(PAIRS)?.[0]?.slice(names.searchValue('').length);
       if (view !== null) views.set(view, attributes.get(FEATURE_PHASE) ?? FIRST_OF_VIEW);
       else if (source !== undefined)
         archives.push({ source, phase: attributes.get(ARCHIVE_PHASE) ?? FIRST_OF_ARCHIVE });
       else if (model !== undefined) rolling.push({ model, phase: attributes.get(ROLLOUT_PHASE) ?? FIRST_OF_ROLLOUT });
+      else if (labelSet !== undefined)
+        joining.push({ label_set: labelSet, phase: attributes.get(PAIRS)?.[1] ?? FIRST_OF_PAIRS });
     }
     for (const { view } of await liveIdentities(pool)) if (!views.has(view)) views.set(view, NO_LIFECYCLE);
     this.#views.show([...views].map(([view, phase]) => ({ view, phase })));
     this.#archives.show(archives);
     this.#rollouts.show(rolling);
+    this.#pairs.show(joining);
   }
 }

@@ -164,6 +164,12 @@ export const LOOP_METRICS = {
     labels: ['model', 'phase'],
     help: 'The same of the rollouts of models.',
   },
+  millrace_pairs_phase: {
+    kind: 'gauge',
+    from: 'worker',
+    labels: ['label_set', 'phase'],
+    help: 'The same of the joiners of label sets.',
+  },
   millrace_rollouts_ended_total: {
     kind: 'counter',
     from: 'worker',

@@ -8,8 +8,15 @@ import { type TemporalSettings, temporalConnectionOptions } from './temporal-set
 /** `temporal.api.enums.v1.IndexedValueType` of the wire. */
 const KEYWORD = 2;
 const INT = 3;
+const KEYWORD_LIST = 7;
+/** As the command names them. */
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [KEYWORD]: 'Keyword',
+  [INT]: 'Int',
+  [KEYWORD_LIST]: 'KeywordList',
+};
 
-/** The search attributes that the workflows set; a workflow task that sets one that is not registered fails for ever. */
+/** The search attributes that the workflows set: where Temporal keeps lists in SQL, a namespace has room for ten keywords and three lists of them; a workflow task that sets one that is not registered fails for ever. */
 const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   FeatureView: KEYWORD,
   FeaturePhase: KEYWORD,
@@ -21,6 +28,7 @@ const SEARCH_ATTRIBUTES: Readonly<Record<string, number>> = {
   RolloutPhase: KEYWORD,
   TrainingModel: KEYWORD,
   TrainingPhase: KEYWORD,
+  Pairs: KEYWORD_LIST,
 };
 
 /** What a Temporal answers whose operator service is closed to this user, or not offered at all. */
@@ -73,7 +81,7 @@ export async function missingSearchAttributes(
 }
 
 function createCommand(namespace: string, names: readonly string[]): string {
-  const flags = names.map((name) => `--name ${name} --type ${SEARCH_ATTRIBUTES[name] === INT ? 'Int' : 'Keyword'}`);
+  const flags = names.map((name) => `--name ${name} --type ${TYPE_NAMES[SEARCH_ATTRIBUTES[name]!]}`);
   return `temporal operator search-attribute create --namespace ${namespace} ${flags.join(' ')}`;
 }
 
@@ -99,7 +107,7 @@ async function missingAttributes(connection: Connection, namespace: string): Pro
     else if (found !== type) {
       throw new MillraceError(
         'search-attribute-conflict',
-        `Temporal's search attribute ${name} has type ${found}, expected ${type} (2 Keyword, 3 Int)`,
+        `Temporal's search attribute ${name} has type ${found}, expected ${type} (2 Keyword, 3 Int, 7 KeywordList)`,
         {
           remedy: `Use another namespace (TEMPORAL_NAMESPACE), or remove the attribute: temporal operator search-attribute remove --name ${name}`,
         },

@@ -247,6 +247,37 @@ export const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])
     ],
   ],
   [
+    'Pairs',
+    [
+      {
+        title: 'Phase of joiners',
+        description: 'And the pairs that wait to be sent.',
+        kind: 'table',
+        unit: 'short',
+        queries: [
+          [`max by (installation, label_set, phase) (millrace_pairs_phase{${OURS}}) == 1`, '{{label_set}}: {{phase}}'],
+          [`max by (installation, topic) (millrace_outbox_records{${OURS}})`, '{{topic}}: wait'],
+        ],
+      },
+      {
+        title: 'Lag of joiners',
+        description: 'Decisions and outcomes that are not joined yet.',
+        kind: 'timeseries',
+        unit: 'short',
+        queries: [
+          [`max by (installation, label_set, side) (millrace_pairs_lag_records{${OURS}})`, '{{label_set}} {{side}}'],
+        ],
+      },
+      {
+        title: 'Pairs made',
+        description: 'A second, by label set.',
+        kind: 'timeseries',
+        unit: 'short',
+        queries: [[`max by (installation, label_set) (deriv(millrace_pairs_made{${OURS}}[5m]))`, '{{label_set}}']],
+      },
+    ],
+  ],
+  [
     'Workers',
     [
       {

@@ -1,5 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type pg from 'pg';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { pairsOwner } from '../../engine/pairs/pairs-options.ts';
+import { wasJoined } from '../../engine/pairs/pairs-status.ts';
 import { acceptInvalid } from '../../engine/postgres/accepted-invalid.ts';
 import { appendEvent } from '../../engine/postgres/audit-events.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
@@ -23,7 +26,7 @@ const JSON_BYTES = 65_536;
 export function addDeadLettersCommand(program: Command): void {
   const command = program
     .command('dead-letters')
-    .argument('<view>')
+    .argument('<view>', 'or pairs:LABELSET, what could not be joined')
     .description('the newest records that broke the contract, with every reason')
     .option('--limit <n>', 'at most this many', limitOf, 20)
     .option('--payload-bytes <n>', 'with --json: at most so many bytes of each payload', limitOf, JSON_BYTES)
@@ -53,9 +56,12 @@ export function addDeadLettersCommand(program: Command): void {
           at: isoMicros(letter.createdAtUs),
         }));
         // A misspelt view has none, either: that must not look like good news.
-        if (letters.length === 0 && (await versions(pool, view)).length === 0) {
-          throw new MillraceError('unknown-view', `no version of a view "${view}" was ever built`, {
-            remedy: `Correct the name ("millrace plan" lists the views), or start it: millrace start ${view}`,
+        if (letters.length === 0 && !(await isKnown(pool, view))) {
+          throw new MillraceError('unknown-view', unknownText(view), {
+            remedy:
+              labelSetOf(view) === null
+                ? `Correct the name ("millrace plan" lists the views), or start it: millrace start ${view}`
+                : `Correct the name ("millrace list label-sets" has them), or start its joining: millrace pairs ${labelSetOf(view)}`,
             httpStatus: 404,
           });
         }
@@ -85,6 +91,24 @@ export function addDeadLettersCommand(program: Command): void {
       }
     },
   );
+}
+
+/** `late` of `pairs:late`, the name of what could not be joined; null of a view. */
+function labelSetOf(name: string): string | null {
+  const prefix = pairsOwner('');
+  return name.startsWith(prefix) ? name.slice(prefix.length) : null;
+}
+
+async function isKnown(pool: pg.Pool, name: string): Promise<boolean> {
+  const labelSet = labelSetOf(name);
+  return labelSet === null ? (await versions(pool, name)).length > 0 : await wasJoined(pool, labelSet);
+}
+
+function unknownText(name: string): string {
+  const labelSet = labelSetOf(name);
+  return labelSet === null
+    ? `no version of a view "${name}" was ever built`
+    : `pairs of a label set "${labelSet}" were never joined`;
 }
 
 /** A payload as text, and where text does not hold its very bytes in base64, too. */

@@ -6,12 +6,13 @@ import { TRAIN_COMMAND_DESCRIPTIONS, TRAIN_COMMANDS, type TrainStatus } from '..
 import { checkTrainInput } from '../../workflows/train-model/input.ts';
 import { type CommonOptions, contextOf, withCommonOptions } from '../command-context.ts';
 import { updateWorkflow } from '../lifecycle-client.ts';
-import type { Output } from '../output.ts';
+import { count, type Output } from '../output.ts';
 import { neededServices } from '../services.ts';
 import { withTemporal, workflowUrl } from '../with-temporal.ts';
 import { asMillraceError } from './invalid-training.ts';
 import { printTraining } from './print-training.ts';
 import { type TrainOptions, trainInputOf, withTrainOptions } from './train-options.ts';
+import { trainingSize } from './training-size.ts';
 import { followTraining, noTraining, startTraining, trainingStatus } from './training-client.ts';
 
 interface RunOptions extends CommonOptions, TrainOptions {
@@ -28,7 +29,7 @@ export function addTrainRun(parent: Command): void {
       .argument('<model>', "the model's name, e.g. late_flights")
       .description('write a training set, run your command on it, publish what it makes, and open a rollout'),
   )
-    .option('--dry-run', 'say what would be asked for, and start nothing')
+    .option('--dry-run', 'say what would be asked for and how many rows there would be, and train nothing')
     .option('--detach', 'start it, and do not wait')
     .option('--wait', 'wait for its end also while it waits for approval');
   withCommonOptions(command).action(async (name: string, options: RunOptions) => {
@@ -38,8 +39,13 @@ export function addTrainRun(parent: Command): void {
     const checked = asMillraceError(() => checkTrainInput(input, Date.now()));
     if (options.dryRun === true) {
       const { workdir, approve, as, rows } = checked;
-      if (output.isJson) return output.json({ ...input, ...rows, workdir, approve, as });
+      const size = await trainingSize(env, output, checked.service, rows);
+      if (output.isJson) return output.json({ ...input, ...rows, workdir, approve, as, size });
       output.line(JSON.stringify({ ...input, ...rows, workdir, approve, as }, null, 2));
+      if (size !== null) {
+        const of = 'labels' in size ? `; ${count(size.labels.counts.immature)} decisions are not mature yet` : '';
+        output.line(`the training set would have ${count(size.rows)} rows${of}`);
+      }
       return output.note('nothing was started (--dry-run)');
     }
     const { temporal } = await neededServices(env, ['temporal']);

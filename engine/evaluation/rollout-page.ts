@@ -34,7 +34,13 @@ export async function rolloutPage(report: RolloutReport): Promise<string> {
       ]);
       const bySegment = judgement.segments.flatMap(({ segment, difference }) => ranged(segment, difference));
       const table = htmlTable(['segment', 'candidate', 'against', 'difference'], rows);
-      sections.push(section('segments, each read by itself', table, await plotOf(bySegment, rule)));
+      sections.push(
+        section(
+          'segments; their intervals share alpha among 20, or as many as there are',
+          table,
+          await plotOf(bySegment, rule),
+        ),
+      );
     }
   }
   if (novelty.length > 0) {

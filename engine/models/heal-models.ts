@@ -7,7 +7,7 @@ import type { LogWriter } from '../topic/log-writer.ts';
 import type { Clock } from '../values/clock.ts';
 import { announceModel } from './announce-model.ts';
 import { fetchModel } from './fetch-model.ts';
-import { archiveModel, isArchived, isIntact, modelFile } from './model-archive.ts';
+import { archiveModel, isArchived, isIntact, modelFile, removeAbandoned } from './model-archive.ts';
 import { filePages } from './model-source-file.ts';
 import { notHeld, readChunks } from './read-chunks.ts';
 import { sendModel } from './send-model.ts';
@@ -38,11 +38,12 @@ export interface Healed {
 
 /**
  * Looks whether topic and archive have the bytes of every version, and gives each what the other has: a topic that lost its head gets them anew, at other
- * offsets, which the row names once they were read back. All bytes are read: not for every minute.
+ * offsets, which the row names once they were read back. What died writing left in the archive's folder goes, a day later. All bytes are read: not for every minute.
  *
  * @throws what reader, writer and database throw, and MillraceError `archive-full`, `archive-away`, `archive-not-writable`
  */
 export async function healModels(options: HealOptions): Promise<Healed[]> {
+  await removeAbandoned(options.archiveDir, options.clock.nowUs() / 1000);
   const healed: Healed[] = [];
   for (const version of await modelVersions(options.pool, options.model))
     healed.push(await healModel(options, version));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { archiveWriteError, isNotFound } from '../archive/archive-errors.ts';
 import { makeFolder } from '../archive/make-folder.ts';
@@ -100,4 +100,31 @@ export async function archivedModel(
     at += page.length;
   }
   return at === bytes.length && hash.digest('hex') === version.sha256 ? bytes : null;
+}
+
+/** Of files that are being written none is as old. */
+const ABANDONED_MS = 86_400_000;
+
+/**
+ * Removes what a process that died left beside the models, a day after it was written to last; gives their paths.
+ *
+ * @param nowMs of the clock that files are dated by
+ */
+export async function removeAbandoned(archiveDir: string, nowMs: number): Promise<string[]> {
+  const folder = join(archiveDir, 'models');
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    if (isNotFound(error)) return [];
+    throw error;
+  });
+  const removed: string[] = [];
+  for (const entry of found) {
+    if (!entry.isFile() || !entry.name.endsWith('.part')) continue;
+    const path = join(entry.parentPath, entry.name);
+    // Renamed or removed by its writer meanwhile: no harm.
+    const found = await stat(path).catch(() => null);
+    if (found === null || nowMs - found.mtimeMs < ABANDONED_MS) continue;
+    await rm(path, { force: true });
+    removed.push(path);
+  }
+  return removed;
 }

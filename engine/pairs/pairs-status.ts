@@ -115,3 +115,9 @@ export async function allPairs(
     found.push({ labelSet, figures: (await pairsStatus(on, labelSet, topic)).figures });
   return found;
 }
+
+/** Whether decisions and outcomes of a label set were ever joined here. */
+export async function wasJoined(on: Queryable, labelSet: string): Promise<boolean> {
+  const { rowCount } = await runSql(on, sqlText`SELECT FROM ${CATALOG}.pair_join WHERE label_set = ${labelSet}`);
+  return rowCount === 1;
+}

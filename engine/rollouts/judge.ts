@@ -12,7 +12,7 @@ import { whatLacks } from './what-lacks.ts';
 import { comparisonsOf, isMeasured, type RolloutRule, tunedTo } from './rollout-rule.ts';
 import { emptyTally, type StageCounts } from './stage-counts.ts';
 
-/** So many segments a page has room for; the report has all. */
+/** So many segments a page has room for. */
 const SEGMENTS_SHOWN = 20;
 
 export interface JudgeInput {
@@ -147,9 +147,12 @@ function segmentsJudged(rule: RolloutRule, sums: EvidenceSums): SegmentJudgement
   }));
   // Of equals in the order of the sums, which is that of their names.
   most.sort((a, b) => b.candidateUnits + b.againstUnits - (a.candidateUnits + a.againstUnits));
+  // Nothing is decided by them, and whoever reads them reads all: they share `alpha` among themselves. Of few segments as of a page full, so that the first
+  // ones are not narrower while more are to come.
+  const comparisons = Math.max(SEGMENTS_SHOWN, most.length);
   return most
     .slice(0, SEGMENTS_SHOWN)
-    .map((one) => ({ ...one, difference: intervalOf(rule, differenceOf(rule, sums, one.segment)) }));
+    .map((one) => ({ ...one, difference: intervalOf(rule, differenceOf(rule, sums, one.segment), comparisons) }));
 }
 
 /** Of means per stage none can be put together: of the last stage where something is known of both; null: of none, and shares stay what they were told to be. */
@@ -163,15 +166,20 @@ function chancesOf(rule: RolloutRule, sums: EvidenceSums): readonly number[] | n
   return bestChances(samplesOf(stage), 'number', rule.metric.better === 'higher' ? 'more' : 'less');
 }
 
-/** The interval of a difference as JSON can carry it. */
+/**
+ * The interval of a difference as JSON can carry it.
+ *
+ * @param comparisons how many intervals share `alpha` with it
+ */
 export function intervalOf(
   rule: Pick<RolloutRule, 'alpha' | 'guardrails' | 'stages'>,
   difference: Difference | null,
+  comparisons = comparisonsOf(rule),
 ): TellableInterval | null {
   if (difference === null) return null;
   const { low, high } = confidenceSequence(difference, {
     alpha: rule.alpha,
-    comparisons: comparisonsOf(rule),
+    comparisons,
     minUnits: tunedTo(rule),
   });
   const { value, units } = difference;

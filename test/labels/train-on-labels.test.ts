@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import type { ExportLabelSize } from '../../workflows/export-training-set/contract.ts';
 import type { TrainStatus } from '../../workflows/train-model/contract.ts';
 import { archiveNow } from '../archive/archive-now.ts';
 import { UserWorld } from '../cases/user-world.ts';
@@ -57,7 +58,8 @@ beforeAll(async () => {
   await done('start', 'takings', '--wait');
   const { folder, pool } = world;
   const into = { features: join(folder, 'features'), pool, archiveDir: join(folder, 'archive'), reader: kafka.reader };
-  expect(await archiveNow(into, ['choices', 'clicks'])).toEqual({ choices: 13, clicks: 4 });
+  const { choices, clicks } = await archiveNow(into, ['choices', 'clicks']);
+  if (choices !== 13 || clicks !== 4) throw new Error(`archived: ${choices} choices and ${clicks} clicks`);
 }, TIMEOUT_MS);
 afterAll(async () => {
   await world.close();
@@ -130,6 +132,8 @@ async function trained(variables: Readonly<Record<string, string>>, ...more: str
 test(
   'decisions with what came of them are trained on, the scores of the new version are evaluated, and it is rolled out',
   async () => {
+    const { size } = (await world.json(...asked({}), '--dry-run')) as { size: ExportLabelSize };
+    expect(size).toMatchObject({ isDryRun: true, rows: 12, labels: { counts: { immature: 1 } } });
     const first = await trained({ SEED: '1', GOOD: '0.5', BAD: '0.5' }, '--as', 'champion', '--approve', 'never');
     expect(first).toMatchObject({
       phase: 'published',

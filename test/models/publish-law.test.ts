@@ -1,14 +1,14 @@
 /** A torn or mixed model is never seen, whatever dies. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, truncate, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { MillraceError } from '../../engine/errors/millrace-error.ts';
 import { tendModels } from '../../activities/tend-models.ts';
 import { fetchModel } from '../../engine/models/fetch-model.ts';
 import { type Healed, healModels, needsHealing } from '../../engine/models/heal-models.ts';
-import { modelFile } from '../../engine/models/model-archive.ts';
+import { modelFile, removeAbandoned } from '../../engine/models/model-archive.ts';
 import { CHUNK_BYTES, decodeModelRecord, encodeModelRecord } from '../../engine/models/model-record.ts';
 import { MOST_MODEL_BYTES } from '../../engine/models/model-source-file.ts';
 import { auditEvents } from '../../engine/postgres/audit-events.ts';
@@ -216,6 +216,22 @@ describe('what topic or archive lost', () => {
       actor: 'ana@laptop',
       model,
     });
+
+  it('goes a day later, where it is the rest of a file that was never whole', async () => {
+    const model = newModel();
+    const log = new MemoryLog();
+    const { version } = await world.publish(log, randomBytes(5), { model });
+    const kept = modelFile(world.archiveDir, version);
+    const parts = ['old', 'new'].map((name) => `${kept}.${name}.part`);
+    for (const path of parts) await writeFile(path, 'half of it');
+    const yesterday = new Date(Date.now() - 90_000_000);
+    await utimes(parts[0]!, yesterday, yesterday);
+    await utimes(kept, yesterday, yesterday);
+    await healing(log, model);
+    const names = await readdir(dirname(kept));
+    expect(names.toSorted()).toEqual([basename(kept), basename(parts[1]!)].toSorted());
+    expect(await removeAbandoned(join(world.archiveDir, 'nowhere'), Date.now())).toEqual([]);
+  });
 
   it('is read from the other, and put back; lost from both it is named', async () => {
     const model = newModel();

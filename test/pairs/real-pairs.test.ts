@@ -19,6 +19,7 @@ import { countDeadLetters, deadLetters } from '../../engine/postgres/dead-letter
 import { runStream } from '../../engine/stream/run-stream.ts';
 import { systemClock } from '../../engine/values/clock.ts';
 import { pairsWorkflowId } from '../../workflows/join-pairs/contract.ts';
+import { runCli } from '../cli/run-cli.ts';
 import { type KafkaFixture, openKafka } from '../kafka/kafka-fixture.ts';
 import { eventually, LifecycleHarness, pageOf } from '../lifecycle/lifecycle-harness.ts';
 import { openStreamDatabase, publishEmptyVersion, stateBytes } from '../stream/stream-fixture.ts';
@@ -167,6 +168,60 @@ describe('pairs, on the real services', { timeout: TIMEOUT_MS }, () => {
     const letters = await deadLetters(database.pool, `pairs:${labelSet}`, 10);
     expect(letters).toHaveLength(4);
     expect(Buffer.from(letters[0]!.payload!).toString()).toBe('{broken');
+  });
+
+  it('are told of and steered by commands', async () => {
+    const { temporalAddress, temporalNamespace, kafkaBrokers } = inject('stack');
+    const variables = {
+      DATABASE_URL: database.databaseUrl,
+      KAFKA_BROKERS: kafkaBrokers.join(','),
+      TEMPORAL_ADDRESS: temporalAddress,
+      TEMPORAL_NAMESPACE: temporalNamespace,
+      MILLRACE_TASK_QUEUE: harness.taskQueue,
+      MILLRACE_FEATURES: join(folder, 'no-features'),
+    };
+    const run = (...args: string[]) => runCli(args, variables);
+    const told = await run('pairs', labelSet, '--json');
+    expect({ exitCode: told.exitCode, stderr: told.stderr }).toMatchObject({ exitCode: 0 });
+    expect(told.stderr).toContain('runs already');
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      labelSet,
+      topic: pairsTopic,
+      started: false,
+      workflowId: handle.workflowId,
+      figures: { pairs: clickedUpTo(SHOWN / 2), outbox: 0, invalid: { decisions: 4, outcomes: 0 } },
+      status: { phase: 'joining', error: null },
+    });
+    expect((await run('pairs', labelSet)).stdout).toMatch(
+      /pairs of \S+: joining\n[\d,]+ pairs, 0 waiting to be sent\ndecisions: 0 behind, .* 4 invalid, 0 without a key\noutcomes: 0 behind/,
+    );
+    const both = await run('pairs', labelSet, '--pause', '--stop');
+    expect(both).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('--pause and --stop exclude') as string,
+    });
+    expect((await run('pairs', labelSet, '--pause')).stdout).toMatch(/pairs of \S+: paus.*\nnext: --resume, --stop/);
+    expect(JSON.parse((await run('pairs', labelSet, '--resume', '--json')).stdout)).toMatchObject({ labelSet });
+    expect(await run('pairs', 'nobodys', '--pause')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('not-started') as string,
+    });
+    const letters = await run('dead-letters', `pairs:${labelSet}`, '--json');
+    expect(JSON.parse(letters.stdout)).toHaveLength(4);
+    // None is good news only of what was joined.
+    await database.pool.query(
+      `INSERT INTO millrace_catalog.pair_join (label_set, tag, topic) VALUES ('clean', 't', 'millrace.pairs.clean')`,
+    );
+    expect(await run('dead-letters', 'pairs:clean')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('pairs:clean: no dead letters') as string,
+    });
+    expect(await run('dead-letters', 'pairs:misspelt')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /unknown-view: pairs of a label set "misspelt" were never joined\n.*millrace pairs misspelt/,
+      ) as string,
+    });
   });
 
   it('are not made while it is paused, and go on where it stopped', async () => {

@@ -30,9 +30,15 @@ const NAMES = [
   'RolloutPhase',
   'TrainingModel',
   'TrainingPhase',
+  'Pairs',
 ];
 const MISSING = NAMES.slice(2).join(', ');
-const TYPED = NAMES.slice(2).map((name) => `--name ${name} --type ${name === 'FeatureVersion' ? 'Int' : 'Keyword'}`);
+/** Of those that are no keywords, the type by name and on the wire. */
+const OTHERS: Readonly<Record<string, readonly [string, number]>> = {
+  FeatureVersion: ['Int', 3],
+  Pairs: ['KeywordList', 7],
+};
+const TYPED = NAMES.slice(2).map((name) => `--name ${name} --type ${OTHERS[name]?.[0] ?? 'Keyword'}`);
 
 let temporal: ClosedTemporal;
 let kafka: RestrictedKafka;
@@ -78,7 +84,7 @@ describe('a Temporal whose operator service is closed', { timeout: TIMEOUT_MS },
       const add = (names: readonly string[]): Promise<unknown> =>
         connection.operatorService.addSearchAttributes({
           namespace,
-          searchAttributes: Object.fromEntries(names.map((name) => [name, name === 'FeatureVersion' ? 3 : 2])),
+          searchAttributes: Object.fromEntries(names.map((name) => [name, OTHERS[name]?.[1] ?? 2])),
         });
       // A new namespace is known to every part of the server a little later.
       await vi.waitFor(() => add(NAMES.slice(0, 2)), { timeout: 30_000, interval: 200 });

@@ -3,6 +3,7 @@ import { EvidenceSums } from '../../engine/evidence/evidence-sums.ts';
 import { DIFFERENCE, METRIC, WEIGHTED } from '../../engine/rollouts/fold-units.ts';
 import { judge, type JudgeInput } from '../../engine/rollouts/judge.ts';
 import type { GuardrailRule, RolloutRule, StageRule } from '../../engine/rollouts/rollout-rule.ts';
+import type { TellableInterval } from '../../engine/rollouts/judgement.ts';
 import { emptyTally } from '../../engine/rollouts/stage-counts.ts';
 import { seededRandom } from '../statistics/seeded-random.ts';
 import { simulationSeeds } from '../statistics/simulation.ts';
@@ -116,6 +117,32 @@ describe('the evidence of a rollout', () => {
       ['origin=PHL', 400],
       ['origin=LAS', 100],
     ]);
+    // Both are shown: an interval shares alpha with 20, and not with the metric and three guardrails alone.
+    const widthOf = (one: TellableInterval | null): number => one!.high! - one!.low!;
+    const [, las] = told.segments;
+    expect(las!.difference!.value).toBeCloseTo(told.guardrails[0]!.worse!.value, 12);
+    expect(widthOf(las!.difference)).toBeGreaterThan(widthOf(told.guardrails[0]!.worse) * 1.05);
+  });
+
+  test('of rollouts without an effect at most a few ever show a segment that differs, however many there are', () => {
+    const seeds = simulationSeeds('segments that are shown', 100);
+    let wrong = 0;
+    for (const seed of seeds) {
+      const { normal } = seededRandom(seed);
+      const rule = { ...RULE, guardrails: [] };
+      const names = Array.from({ length: 12 }, (_, index) => `origin=${index}`);
+      const observed = names.flatMap((segment) =>
+        (['candidate', 'against'] as const).map((variant) => ({
+          stage: 2,
+          variant,
+          segments: [segment],
+          values: Array.from({ length: 150 }, () => normal()),
+        })),
+      );
+      const { segments } = judged(rule, 2, observed);
+      if (segments.some(({ difference }) => (difference?.low ?? -1) > 0 || (difference?.high ?? 1) < 0)) wrong++;
+    }
+    expect(wrong / seeds.length).toBeLessThanOrEqual(0.05);
   });
 
   test('is not believed where units were lost by variant', () => {

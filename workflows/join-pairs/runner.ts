@@ -1,7 +1,10 @@
+import { patched } from '@temporalio/workflow';
 import type { MillraceErrorCode } from '../../engine/errors/error-codes.ts';
 import { CERTAIN, certain, QUICK, quick, sliceBudgetMs, stream, streamOptions } from '../activity-profiles.ts';
 import { failure } from '../failure.ts';
 import { type Lane, openLane, runLane, stopLane } from '../lane.ts';
+import { ownInstallation } from '../own-installation.ts';
+import { PAIRS } from '../search-attributes.ts';
 import { type Machine, StateRunner } from '../state-runner.ts';
 import { type Until, WaitLane } from '../waits.ts';
 import type { PairsOptions, PairsPhase, PairsSliceSummary } from './contract.ts';
@@ -11,12 +14,16 @@ import { JOINING, type PairsEvent, pairsPhaseOf, type PairsState, pairsTransitio
 /** The first slice is short, so that its page soon shows what there is. */
 const FIRST_SLICE_SECONDS = 60;
 
-const MACHINE: Machine<PairsState, PairsEvent, PairsPhase> = {
+/** Runs from before that are replayed say nothing of themselves in the list. */
+const LISTED = 'pairs-listed';
+
+const machineOf = (isListed: boolean): Machine<PairsState, PairsEvent, PairsPhase> => ({
   transition: pairsTransition,
   phaseOf: pairsPhaseOf,
   renderPage: renderPairsPage,
-  attributesOf: () => [],
-};
+  attributesOf: ({ labelSet }, phase) =>
+    isListed ? [[{ key: PAIRS, value: [ownInstallation().searchValue(labelSet), phase] }]] : [],
+});
 
 /** Of a label set that nobody knows there is nothing to wait for: the workflow ends with it, and its id is free. */
 const FATAL: readonly MillraceErrorCode[] = ['unknown-label-set', 'source-without-topic'];
@@ -27,7 +34,7 @@ export class PairsRunner extends StateRunner<PairsState, PairsEvent, PairsPhase>
   #lane: Lane | null = null;
 
   constructor(state: PairsState, options: PairsOptions) {
-    super(MACHINE, state, options.maxHistoryEvents);
+    super(machineOf(patched(LISTED)), state, options.maxHistoryEvents);
     this.#options = options;
   }
 

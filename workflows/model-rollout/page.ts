@@ -50,7 +50,7 @@ export function renderRolloutPage(state: RolloutState): string {
     if (judgement.segments.length > 0)
       lines.push(
         '',
-        '**Segments**, those with most units; intervals are read each by itself:',
+        '**Segments**, those with most units; their intervals share alpha among 20, or as many as there are, and nothing is decided by them:',
         '',
         ...tableText(
           ['segment', 'candidate', 'against', 'difference'],
