@@ -1,7 +1,6 @@
 import type { CompiledSegment } from '../define/compiled-view.ts';
 import type { Row } from '../contract/compiled-contract.ts';
 import { type BucketState, PARTITION } from './bucket-state.ts';
-import { hourOfUs } from './bucket-time.ts';
 import { type FieldLexicon, NULL_ID, PLAIN_ID } from './field-lexicon.ts';
 import { segmentValue } from './segment-value.ts';
 import type { SegmentState } from './segment-state.ts';
@@ -57,7 +56,6 @@ export class RecordBatch {
   readonly #segments: readonly CompiledSegment[];
   readonly #bucketOf: (hourMs: number) => BucketState;
   readonly #ids: readonly Int32Array[];
-  readonly #whole = new Cells('');
   readonly #partitions = new Cells(PARTITION);
   readonly #named: readonly Cells[];
   /** NaN: the record has no broker time. */
@@ -79,11 +77,14 @@ export class RecordBatch {
     this.#named = segments.map(({ name }) => new Cells(name));
   }
 
-  /** Hot path. True when it is full, and is to be flushed. */
-  add(row: Row, eventTimeUs: number, brokerUs: number | null, partition: number | string): boolean {
+  /**
+   * Hot path. True when it is full, and is to be flushed.
+   *
+   * @param hour its bucket (`bucketKey`)
+   * @param lagUs broker time less event time; NaN: it has no broker time
+   */
+  add(row: Row, hour: number, lagUs: number, partition: number | string): boolean {
     const at = this.#rows;
-    const hour = hourOfUs(eventTimeUs);
-    this.#whole.put(at, hour, '');
     this.#partitions.put(at, hour, partition);
     for (let index = 0; index < this.#named.length; index++)
       this.#named[index]!.put(at, hour, valueIn(this.#segments[index]!, row));
@@ -91,7 +92,7 @@ export class RecordBatch {
       const lexicon = this.#lexicons[index]!;
       this.#ids[index]![at] = lexicon.idOf(row[lexicon.field.name]);
     }
-    this.#lagsMs[at] = brokerUs === null ? Number.NaN : Math.floor((brokerUs - eventTimeUs) / 1000);
+    this.#lagsMs[at] = Math.floor(lagUs / 1000);
     this.#rows = at + 1;
     return this.#rows === ROWS;
   }
@@ -100,7 +101,7 @@ export class RecordBatch {
     if (this.#rows === 0) return;
     const most = Math.max(0, ...this.#lexicons.map(({ entries }) => entries.length));
     if (most > this.#scratch.length) this.#scratch = new Int32Array(most);
-    for (const cells of [this.#whole, this.#partitions, ...this.#named]) {
+    for (const cells of [this.#partitions, ...this.#named]) {
       this.#flushCells(cells);
       cells.clear();
     }
@@ -116,8 +117,7 @@ export class RecordBatch {
     const next = ends.slice();
     for (let row = 0; row < this.#rows; row++) if (ofRow[row] !== NO_CELL) this.#order[next[ofRow[row]!]!++] = row;
     for (let cell = 0; cell < hours.length; cell++) {
-      const bucket = this.#bucketOf(hours[cell]!);
-      const state = name === '' ? bucket.whole : bucket.named(name).target(values[cell]!);
+      const state = this.#bucketOf(hours[cell]!).named(name).target(values[cell]!);
       this.#take(state, ends[cell]!, ends[cell + 1]!);
     }
   }
