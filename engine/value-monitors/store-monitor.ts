@@ -9,6 +9,9 @@ import { monitoredResult } from '../monitors/monitored-result.ts';
 import { readBuckets } from '../monitors/read-buckets.ts';
 import { writeBuckets } from '../monitors/write-buckets.ts';
 import { type LiveSnapshot, readSnapshot, type StoredRow } from '../parity/live-snapshot.ts';
+import { runSql } from '../postgres/run-sql.ts';
+import { CATALOG } from '../postgres/schemas.ts';
+import { sqlText } from '../postgres/sql.ts';
 import { liveVersion } from '../postgres/live-version.ts';
 import { type StreamOffset, streamOffsets } from '../postgres/stream-offsets.ts';
 import { createViewReducer } from '../state/create-view-reducer.ts';
@@ -24,6 +27,8 @@ export const MOST_ENTITIES = 2_000;
 const DRAWN_ENTITIES = 2_500;
 const STATE_BYTES = 64 * 2 ** 20;
 const HOUR = 'hour';
+/** Ten weeks: what an hour is compared with, and some. */
+const KEPT_MS = 70 * 24 * 3_600_000;
 
 export interface StoreMonitorOptions {
   readonly pool: pg.Pool;
@@ -59,6 +64,7 @@ export async function monitorStore({ pool, view }: StoreMonitorOptions): Promise
   const beginMs = passedHour(snapshot.offsets, snapshot.version.historyWatermarkUs) ?? passed;
   const buckets = storeBuckets(view, snapshot, beginMs);
   await writeBuckets(pool, buckets);
+  await forgetHours(pool, view.name, beginMs - KEPT_MS);
   return { beginMs, entities: buckets.find(({ field, segment }) => field === null && segment === null)?.count ?? 0 };
 }
 
@@ -70,6 +76,14 @@ function passedHour(offsets: readonly StreamOffset[], historyWatermarkUs: number
   }));
   const watermarkUs = parts.length === 0 ? historyWatermarkUs : viewWatermark(parts);
   return watermarkUs === null ? null : beginOf(HOUR, Math.floor(watermarkUs / 1000)) - lengthMs(HOUR);
+}
+
+async function forgetHours(pool: pg.Pool, view: string, beforeMs: number): Promise<void> {
+  await runSql(
+    pool,
+    sqlText`DELETE FROM ${CATALOG}.monitor_bucket WHERE place = 'store' AND object = ${view} AND begin_ms < ${beforeMs}`,
+  );
+  await runSql(pool, sqlText`DELETE FROM ${CATALOG}.view_hour WHERE view = ${view} AND begin_ms < ${beforeMs}`);
 }
 
 async function wasLookedAt(pool: pg.Pool, object: string, beginMs: number): Promise<boolean> {
