@@ -2,7 +2,9 @@ import type { Queryable } from '../postgres/queryable.ts';
 import { runSql } from '../postgres/run-sql.ts';
 import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
-import { hourOfUs } from './bucket-time.ts';
+
+const HOUR_MS = 3_600_000;
+const HOUR_US = HOUR_MS * 1000;
 
 /** What a version of a view made of the records of one hour of event time, all of which its source had taken for valid and new. */
 export interface HourCounts {
@@ -27,7 +29,7 @@ export class BatchHours {
 
   /** Hot path. The counts of the hour that an event time, µs, lies in. */
   at(eventTimeUs: number): HourCounts {
-    const beginMs = hourOfUs(eventTimeUs);
+    const beginMs = Math.floor(eventTimeUs / HOUR_US) * HOUR_MS;
     if (this.#last !== null && this.#last.beginMs === beginMs) return this.#last;
     let hour = this.#hours.get(beginMs);
     if (hour === undefined) {
