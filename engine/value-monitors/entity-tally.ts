@@ -11,6 +11,8 @@ const NOT_FOUND = 'not-found';
 /** Reads of an entity beside the one that counts. */
 export const REPEATED_READ = 'repeated-read';
 export const STATE_CORRUPT = 'state-corrupt';
+/** Reads that cannot be told: of a version that nobody knows. */
+export const UNREADABLE = 'unreadable';
 
 /** Entities of one hour and how their values were, whole and by segment: a function of the set of them. */
 export class EntityTally {
@@ -30,9 +32,9 @@ export class EntityTally {
    * One entity.
    *
    * @param values of its segments, in their order; null: it belongs to none
-   * @param cells of its fields, in their order; an error counts as null. Null: it was not found, and has none
+   * @param cells of its fields, in their order; an error counts as null, and undefined not at all: it was not asked for. Null: it was not found, and has none
    */
-  add(values: readonly (string | null)[], cells: readonly Cell[] | null): void {
+  add(values: readonly (string | null)[], cells: readonly (Cell | undefined)[] | null): void {
     const targets = this.#targets(values);
     for (const target of targets) {
       target.records++;
@@ -41,7 +43,8 @@ export class EntityTally {
     if (cells === null) return;
     for (let index = 0; index < this.#fields.length; index++) {
       const field = this.#fields[index]!;
-      const cell = cells[index] ?? null;
+      const cell = cells[index];
+      if (cell === undefined) continue;
       const value = isCellError(cell) ? null : cell;
       const entry: ValueEntry | null = value === null ? null : (field.entryOf?.(value) ?? null);
       for (const target of targets) {
@@ -54,9 +57,13 @@ export class EntityTally {
   }
 
   /** What is counted of an entity beside its values. */
-  note(values: readonly (string | null)[], reason: typeof REPEATED_READ | typeof STATE_CORRUPT, times: number): void {
+  note(
+    values: readonly (string | null)[],
+    reason: typeof REPEATED_READ | typeof STATE_CORRUPT | typeof UNREADABLE,
+    times: number,
+  ): void {
     for (const target of this.#targets(values))
-      (reason === STATE_CORRUPT ? target.invalid : target.leftOut).add(reason, times);
+      (reason === REPEATED_READ ? target.leftOut : target.invalid).add(reason, times);
   }
 
   /** As readers see it: the whole, the 200 largest segments of each name and `other`. */
