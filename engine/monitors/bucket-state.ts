@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { ByteReader } from '../reduce/byte-reader.ts';
 import { ByteWriter } from '../reduce/byte-writer.ts';
-import { isBefore } from './least-counts.ts';
+import { inOrder, isBefore } from './least-counts.ts';
 import { textHash } from './monitored-field.ts';
 import { SegmentState } from './segment-state.ts';
 
@@ -12,6 +12,7 @@ export const OTHER = 'other';
 /** The name of the segment that is always there. */
 export const PARTITION = 'partition';
 const FORMAT = 1;
+const writer = new ByteWriter();
 /** No state is larger: what says it is, is corrupt. */
 const MOST_BYTES = 1 << 30;
 
@@ -54,14 +55,14 @@ export class NamedSegments {
       .sort(([a, ofA], [b, ofB]) => ofB.records - ofA.records || (a < b ? -1 : 1));
   }
 
-  encode(writer: ByteWriter): void {
+  encode(writer: ByteWriter, ordered: boolean): void {
     writer.unsigned(this.held.size);
-    for (const [value, { state }] of [...this.held].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [value, { state }] of inOrder(this.held, ordered)) {
       writer.text(value, 0);
-      state.encode(writer);
+      state.encode(writer, ordered);
     }
     writer.byte(this.#other === null ? 0 : 1);
-    this.#other?.encode(writer);
+    this.#other?.encode(writer, ordered);
   }
 
   static decode(reader: ByteReader): NamedSegments {
@@ -140,22 +141,22 @@ export class BucketState {
     }
   }
 
-  /** The canonical bytes of the state: equal states have equal bytes. */
-  bytes(): Uint8Array {
-    const writer = new ByteWriter();
+  /** The canonical bytes of the state: equal states have equal bytes. @param ordered false: in any order, which is cheaper */
+  bytes(ordered = true): Uint8Array {
+    writer.reset();
     writer.byte(FORMAT);
-    this.whole.encode(writer);
+    this.whole.encode(writer, ordered);
     writer.unsigned(this.segments.size);
     for (const [name, segments] of [...this.segments].sort(([a], [b]) => (a < b ? -1 : 1))) {
       writer.text(name, 0);
-      segments.encode(writer);
+      segments.encode(writer, ordered);
     }
     return writer.take();
   }
 
-  /** What is stored: those bytes, deflated. */
-  stored(): Uint8Array {
-    return deflateRawSync(this.bytes(), { level: 3 });
+  /** What is stored: those bytes, deflated. @param ordered false of what is soon read again */
+  stored(ordered = true): Uint8Array {
+    return deflateRawSync(this.bytes(ordered), { level: ordered ? 3 : 1 });
   }
 
   /** Throws `state-corrupt` of what `stored` never gives. */

@@ -92,10 +92,9 @@ export class RecordGatherer {
   #count(as: 'invalid' | 'leftOut', reason: string, timeUs: number, partition: number | string): void {
     if (!this.#keeps(timeUs)) return;
     const bucket = this.#bucketOf(bucketKey(timeUs, this.#latestUs));
-    for (const state of [bucket.whole, bucket.named(PARTITION).target(`${partition}`)]) {
-      state.records++;
-      state[as].add(reason, 1);
-    }
+    const state = bucket.named(PARTITION).target(`${partition}`);
+    state.records++;
+    state[as].add(reason, 1);
   }
 
   /** All that was gathered; the gatherer begins anew. */
@@ -147,11 +146,23 @@ export class RecordGatherer {
     const before = this.#states;
     this.#states = new Map();
     this.#hours = new Map();
-    for (const { time, bucket } of before.values()) this.#stateAt(settledTime(time, newestMs)).merge(bucket);
+    for (const { time, bucket } of before.values()) {
+      const into = settledTime(time, newestMs);
+      const key = `${into.grain} ${into.beginMs}`;
+      const held = this.#states.get(key);
+      if (held === undefined) this.#states.set(key, { time: into, bucket });
+      else held.bucket.merge(bucket);
+    }
   }
 
   #store(): void {
-    for (const { time, bucket } of this.#states.values()) this.#parts.push({ ...time, state: bucket.stored() });
+    for (const { time, bucket } of this.#states.values()) {
+      // Every record has a partition: what these tell together is told of the whole.
+      const { held, other } = bucket.named(PARTITION);
+      for (const { state } of held.values()) bucket.whole.merge(state);
+      if (other !== null) bucket.whole.merge(other);
+      this.#parts.push({ ...time, state: bucket.stored(false) });
+    }
     this.#states = new Map();
     this.#hours = new Map();
   }

@@ -43,10 +43,10 @@ export class LeastCounts {
       .sort(([a, ofA], [b, ofB]) => ofB - ofA || (a < b ? -1 : 1));
   }
 
-  encode(writer: ByteWriter): void {
+  encode(writer: ByteWriter, ordered: boolean): void {
     writer.unsigned(this.others);
     writer.unsigned(this.#counts.size);
-    for (const [text, { count }] of [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [text, { count }] of inOrder(this.#counts, ordered)) {
       writer.text(text, 0);
       writer.unsigned(count);
     }
@@ -85,6 +85,11 @@ export class LeastCounts {
       if (greatest === null || isBefore(greatest.hash, greatest.text, { text, hash })) greatest = { text, hash };
     return greatest!;
   }
+}
+
+/** What a map holds, by its keys, or as it came. */
+export function inOrder<Value>(map: ReadonlyMap<string, Value>, ordered: boolean): Iterable<[string, Value]> {
+  return ordered && map.size > 1 ? [...map].sort(([a], [b]) => (a < b ? -1 : 1)) : map;
 }
 
 /** The order in which texts are kept. */

@@ -56,7 +56,6 @@ export class RecordBatch {
   readonly #segments: readonly CompiledSegment[];
   readonly #bucketOf: (hourMs: number) => BucketState;
   readonly #ids: readonly Int32Array[];
-  readonly #whole = new Cells('');
   readonly #partitions = new Cells(PARTITION);
   readonly #named: readonly Cells[];
   /** NaN: the record has no broker time. */
@@ -86,7 +85,6 @@ export class RecordBatch {
    */
   add(row: Row, hour: number, lagUs: number, partition: number | string): boolean {
     const at = this.#rows;
-    this.#whole.put(at, hour, '');
     this.#partitions.put(at, hour, partition);
     for (let index = 0; index < this.#named.length; index++)
       this.#named[index]!.put(at, hour, valueIn(this.#segments[index]!, row));
@@ -103,7 +101,7 @@ export class RecordBatch {
     if (this.#rows === 0) return;
     const most = Math.max(0, ...this.#lexicons.map(({ entries }) => entries.length));
     if (most > this.#scratch.length) this.#scratch = new Int32Array(most);
-    for (const cells of [this.#whole, this.#partitions, ...this.#named]) {
+    for (const cells of [this.#partitions, ...this.#named]) {
       this.#flushCells(cells);
       cells.clear();
     }
@@ -119,8 +117,7 @@ export class RecordBatch {
     const next = ends.slice();
     for (let row = 0; row < this.#rows; row++) if (ofRow[row] !== NO_CELL) this.#order[next[ofRow[row]!]!++] = row;
     for (let cell = 0; cell < hours.length; cell++) {
-      const bucket = this.#bucketOf(hours[cell]!);
-      const state = name === '' ? bucket.whole : bucket.named(name).target(values[cell]!);
+      const state = this.#bucketOf(hours[cell]!).named(name).target(values[cell]!);
       this.#take(state, ends[cell]!, ends[cell + 1]!);
     }
   }

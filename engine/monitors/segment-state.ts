@@ -1,6 +1,6 @@
 import type { ByteReader } from '../reduce/byte-reader.ts';
 import type { ByteWriter } from '../reduce/byte-writer.ts';
-import { LeastCounts } from './least-counts.ts';
+import { inOrder, LeastCounts } from './least-counts.ts';
 import type { RecordSummary } from './monitor-bucket.ts';
 import type { ValueKind } from './monitored-field.ts';
 import { ValueState } from './value-state.ts';
@@ -83,17 +83,17 @@ export class SegmentState {
     };
   }
 
-  encode(writer: ByteWriter): void {
+  encode(writer: ByteWriter, ordered: boolean): void {
     writer.unsigned(this.records);
-    this.invalid.encode(writer);
-    this.leftOut.encode(writer);
+    this.invalid.encode(writer, ordered);
+    this.leftOut.encode(writer, ordered);
     writer.signed(this.#lagMs);
     writer.unsigned(this.fields.size);
-    for (const [, { field, values }] of [...this.fields].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [, { field, values }] of inOrder(this.fields, ordered)) {
       writer.text(field.name, 0);
       writer.byte(KINDS.indexOf(field.kind));
       writer.unsigned(field.scale);
-      values.encode(writer);
+      values.encode(writer, ordered);
     }
   }
 

@@ -139,7 +139,7 @@ export class ValueState {
     return Math.round(((MOST_HASHES - 1) * HASHES) / hashes[MOST_HASHES - 1]!);
   }
 
-  encode(writer: ByteWriter): void {
+  encode(writer: ByteWriter, ordered: boolean): void {
     const hasValues = this.#values > 0;
     const isTooWide = this.#sums !== null && this.#bins === null && !this.#isDropped;
     const isHidden = this.#kind === 'text' && this.#texts === null && !this.#isDropped;
@@ -157,8 +157,8 @@ export class ValueState {
       writer.unsigned(this.#zeros);
       this.#sums.encode(writer);
     }
-    if (this.#bins !== null) encodeBins(this.#bins, writer);
-    this.#texts?.encode(writer);
+    if (this.#bins !== null) encodeBins(this.#bins, writer, ordered);
+    this.#texts?.encode(writer, ordered);
     if (this.#hashes !== null) encodeHashes(this.#hashes.hashes, writer);
   }
 
@@ -181,10 +181,10 @@ export class ValueState {
   }
 }
 
-function encodeBins(bins: ReadonlyMap<number, number>, writer: ByteWriter): void {
+function encodeBins(bins: ReadonlyMap<number, number>, writer: ByteWriter, ordered: boolean): void {
   writer.unsigned(bins.size);
   let before = 0;
-  for (const [bin, count] of [...bins].sort(([a], [b]) => a - b)) {
+  for (const [bin, count] of ordered ? [...bins].sort(([a], [b]) => a - b) : bins) {
     writer.signed(bin - before);
     writer.unsigned(count);
     before = bin;
