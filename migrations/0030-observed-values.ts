@@ -13,4 +13,18 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       PRIMARY KEY (model, version),
       FOREIGN KEY (model, version) REFERENCES ${CATALOG}.model_version
     )`.execute(db);
+  // What a version made of the records of an hour of event time, as its commits applied them.
+  await sql`
+    CREATE TABLE ${CATALOG}.view_hour (
+      view text COLLATE "C" NOT NULL,
+      version int NOT NULL,
+      -- UTC epoch milliseconds
+      begin_ms bigint NOT NULL,
+      offered bigint NOT NULL,
+      filtered bigint NOT NULL,
+      null_key bigint NOT NULL,
+      failed bigint NOT NULL,
+      late bigint NOT NULL,
+      PRIMARY KEY (view, version, begin_ms)
+    )`.execute(db);
 }

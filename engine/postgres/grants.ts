@@ -31,6 +31,7 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   view_bundle: { worker: 'SELECT', server: 'SELECT' },
   view_version: { worker: KEEPS, server: 'SELECT' },
   stream_offset: { worker: KEEPS, server: 'SELECT' },
+  view_hour: { worker: KEEPS, server: 'SELECT' },
   commit_record: { worker: KEEPS },
   commit_file: { worker: KEEPS },
   commit_merge: { worker: KEEPS },

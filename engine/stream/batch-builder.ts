@@ -5,6 +5,7 @@ import type { CompiledView, PreparedEvent } from '../define/compiled-view.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
 import { brokerTimestampUs } from '../topic/record-judge.ts';
 import { countOutcome } from '../topic/topic-pipeline.ts';
+import { BatchHours } from '../monitors/view-hours.ts';
 import type { StoredState } from '../postgres/state-table.ts';
 import type { ViewReducer } from '../state/view-reducer.ts';
 import type { ScalarValue } from '../values/field-type.ts';
@@ -38,6 +39,7 @@ export class BatchBuilder {
   readonly #pool: Pending[] = [];
   /** Of the batch that is built. */
   #deadLetters: MicroBatch['deadLetters'][number][] = [];
+  readonly #hours = new BatchHours();
   #pending = 0;
   #number = 0;
 
@@ -82,7 +84,17 @@ export class BatchBuilder {
     }
     advances.sort((a, b) => a.partition - b.partition);
     const deadLetters = this.#deadLetters;
-    return { number: this.#number, records, applied, invalid: deadLetters.length, advances, states, deadLetters };
+    const hours = this.#hours.take();
+    return {
+      number: this.#number,
+      records,
+      applied,
+      invalid: deadLetters.length,
+      advances,
+      states,
+      hours,
+      deadLetters,
+    };
   }
 
   #step(record: RawRecord, run: PartitionRun): void {
@@ -94,11 +106,18 @@ export class BatchBuilder {
       case 'undeduped': {
         const slot = this.#slot(run);
         const prepared = this.#view.prepare(outcome.event, slot.event);
+        const hour = this.#hours.at(outcome.event.eventTimeUs);
+        hour.offered++;
         if (prepared === 'ok') this.#pending++;
-        else if (prepared === 'filtered') counts.filtered++;
-        else if (prepared === 'null-key') counts.nullKey++;
-        else {
+        else if (prepared === 'filtered') {
+          counts.filtered++;
+          hour.filtered++;
+        } else if (prepared === 'null-key') {
+          counts.nullKey++;
+          hour.nullKey++;
+        } else {
           counts.invalid++;
+          hour.failed++;
           return this.#bury(record, run, prepared.invalid);
         }
         break;
@@ -166,7 +185,10 @@ export class BatchBuilder {
         applied++;
         run.counts.applied++;
         if (this.#cache.touch(entry, this.#number)) changed.push(entry);
-      } else run.counts.late++;
+      } else {
+        run.counts.late++;
+        this.#hours.at(event.eventTimeUs).late++;
+      }
       if (index % RECORDS_PER_TURN === RECORDS_PER_TURN - 1) await turn();
     }
     return { changed, applied };

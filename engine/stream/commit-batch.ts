@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
+import { addViewHours } from '../monitors/view-hours.ts';
 import { randomCommitId } from '../postgres/commit-id.ts';
 import { insertDeadLetters } from '../postgres/dead-letters.ts';
 import { expireDedupeIds, insertDedupeIds } from '../postgres/dedupe-ids.ts';
@@ -66,6 +67,7 @@ export async function commitBatch(batch: MicroBatch, target: CommitTarget): Prom
       );
       await insertDedupeIds(client, packs);
       await runSql(client, commitRecordInsert(batch.advances, { seq, commitId }, target));
+      await addViewHours(client, view.name, version, batch.hours);
       for (const { partition, beforeUs } of target.expire)
         await expireDedupeIds(client, view.name, version, topic, partition, beforeUs);
       await options.failAt?.('before-commit');

@@ -1,5 +1,6 @@
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
+import type { HourCounts } from '../monitors/view-hours.ts';
 import type { Anchor } from '../topic/anchor.ts';
 import type { CachedState } from './state-cache.ts';
 
@@ -38,6 +39,8 @@ export interface MicroBatch {
   readonly advances: readonly PartitionAdvance[];
   /** In order of key text. */
   readonly states: readonly ChangedState[];
+  /** Of what came to the view, by hour of event time. */
+  readonly hours: readonly HourCounts[];
   /** Of the claimed topic. */
   readonly deadLetters: readonly Omit<InvalidRecord, 'topic' | 'file' | 'number'>[];
 }

@@ -93,6 +93,7 @@ describe('migrations', () => {
       'millrace_catalog.stream_offset',
       'millrace_catalog.view_bundle',
       'millrace_catalog.view_desired',
+      'millrace_catalog.view_hour',
       'millrace_catalog.view_version',
     ]);
     expect(await migrateToLatest(database.pool)).toEqual([]);

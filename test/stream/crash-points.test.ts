@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { addCounts, emptyCounts, type LogCounts } from '../../engine/admission/log-counts.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
+import { viewHours } from '../../engine/monitors/view-hours.ts';
 import type { FailPoint } from '../../engine/stream/stream-options.ts';
 import { createMemoryLogReader, MemoryBroker } from './memory-log.ts';
 import { randomLog } from './random-log.ts';
@@ -73,6 +74,17 @@ test(`a stream that dies anywhere, again and again, ends in the state of a plain
       const totals = emptyCounts();
       for (const row of offsets) addCounts(totals, { ...emptyCounts(), ...(row['counts'] as Partial<LogCounts>) });
       expect(totals).toEqual(replayed.counts);
+      const hours = (await viewHours(database.pool, { view: view.name, fromMs: -1e15, untilMs: 1e15 })).filter(
+        (hour) => hour.version === version,
+      );
+      const ordered = [...replayed.hours].sort(([a], [b]) => a - b);
+      expect(hours).toEqual(
+        ordered.map(([beginMs, { ok, filtered, failed, late, 'null-key': nullKey }]) => {
+          const offered = ok + filtered + failed + nullKey;
+          const keptShare = (offered - filtered) / offered;
+          return { version, beginMs, offered, filtered, nullKey, failed, late, keptShare };
+        }),
+      );
     }),
     { numRuns: 25, seed, endOnFailure: true },
   );

@@ -14,6 +14,8 @@ export interface Replayed {
   readonly counts: LogCounts;
   /** `partition:offset` of every dead letter. */
   readonly deadLetters: string[];
+  /** By the begin of the hour of event time, ms: what became of the records that came to the view, in the order of these names. */
+  readonly hours: ReadonlyMap<number, Readonly<Record<'ok' | 'filtered' | 'null-key' | 'failed' | 'late', number>>>;
 }
 
 /** Replays a whole topic, partition after partition. */
@@ -24,6 +26,13 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
   const states = new Map<string, { key: PreparedEvent['key']; state: EntityState }>();
   const counts = emptyCounts();
   const deadLetters: string[] = [];
+  const hours = new Map<number, Record<'ok' | 'filtered' | 'null-key' | 'failed' | 'late', number>>();
+  const count = (eventTimeUs: number, what: 'ok' | 'filtered' | 'null-key' | 'failed' | 'late'): void => {
+    const beginMs = Math.floor(eventTimeUs / 3_600_000_000) * 3_600_000;
+    const hour = hours.get(beginMs) ?? { ok: 0, filtered: 0, 'null-key': 0, failed: 0, late: 0 };
+    hours.set(beginMs, hour);
+    hour[what]++;
+  };
   for (const { partition, lowOffset, endOffset } of partitions) {
     const pipeline = new TopicPipeline(
       view.source,
@@ -52,6 +61,7 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
             inputs: view.layout.slots.map(() => null),
           };
           const prepared = view.prepare(outcome.event, event);
+          count(outcome.event.eventTimeUs, typeof prepared === 'object' ? 'failed' : prepared);
           if (prepared === 'filtered') counts.filtered++;
           else if (prepared === 'null-key') counts.nullKey++;
           else if (prepared !== 'ok') {
@@ -61,7 +71,10 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
             const entry = states.get(event.keyText) ?? { key: [...event.key], state: reducer.empty() };
             states.set(event.keyText, entry);
             if (reducer.apply(entry.state, event)) counts.applied++;
-            else counts.late++;
+            else {
+              counts.late++;
+              count(event.eventTimeUs, 'late');
+            }
           }
         }
       }
@@ -71,5 +84,5 @@ export async function replayTopic(view: CompiledView, reader: LogReader): Promis
     const names = Object.fromEntries(view.layout.keys.map(({ name }, index) => [name, key[index]]));
     return `${JSON.stringify(names).replaceAll('":', '": ').replaceAll(',"', ', "')} ${Buffer.from(reducer.encode(state)).toString('hex')}`;
   });
-  return { states: lines.sort(), counts, deadLetters: deadLetters.sort() };
+  return { states: lines.sort(), counts, deadLetters: deadLetters.sort(), hours };
 }
