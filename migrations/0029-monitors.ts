@@ -27,10 +27,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       source text COLLATE "C" PRIMARY KEY,
       -- the newest time that records told of, UTC epoch milliseconds: what the age of a bucket counts from
       newest_ms bigint,
-      -- how many of a name's segments keep sketches beside their counts; lowered where the budget is spent
-      sketched int NOT NULL,
+      -- how many of a name's segments keep sketches beside their counts, where the budget was spent; null: all
+      sketched int,
       bytes bigint NOT NULL DEFAULT 0,
-      budget_bytes bigint NOT NULL,
+      budget_bytes bigint NOT NULL DEFAULT 0,
       -- when sketches were dropped last
       dropped_at timestamptz,
       folded_at timestamptz
@@ -53,6 +53,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       grain text COLLATE "C" NOT NULL CHECK (grain IN ('hour', 'day', 'week')),
       begin_ms bigint NOT NULL,
       state bytea NOT NULL,
+      -- of the state, and of what readers see of it
+      bytes bigint NOT NULL,
       PRIMARY KEY (source, grain, begin_ms)
     )`.execute(db);
   for (const table of ['monitor_part', 'monitor_state'])

@@ -13,7 +13,7 @@ import type { InvalidRecord } from '../admission/invalid-record.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import type { HistoryReads } from '../history/named-history.ts';
 import type { HistoryListings } from '../history/history-listing.ts';
-import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
+import { brokerTimestampUs } from '../topic/record-judge.ts';
 import { insertDeadLetters, placedLetters } from '../postgres/dead-letters.ts';
 import { withTransaction } from '../postgres/transaction.ts';
 import type { ProgressReporter } from './backfill-progress.ts';

@@ -3,6 +3,7 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode, CarriedService } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { CompiledLabelSet } from './compiled-label-set.ts';
+import type { ObservedFields } from './observed-fields.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
@@ -95,6 +96,17 @@ export interface CompiledSource {
   readonly finerThanMicros?: 'truncate' | undefined;
   /** A driver stops when more than `rate` times `window` of the last `window` records were invalid. Default 0.1 of 1000. */
   readonly invalidLimit: { readonly rate: number; readonly window: number };
+  /** What its records are told apart by where they are monitored, beside their partition. Default: nothing. */
+  readonly segments?: readonly CompiledSegment[] | undefined;
+  /** Bytes that its monitors may take; 0: it is not monitored. Default 256 MB. */
+  readonly monitorBytes?: number | undefined;
+}
+
+/** A part of the records of a source, or of the entities of a view or service. */
+export interface CompiledSegment {
+  readonly name: string;
+  /** The segment's value for a row; null: it belongs to none. May throw where it is the user's function. */
+  readonly of: (row: Row) => unknown;
 }
 
 /** What a feature is made of, as text: a field's name, or the source text of a row function. */
@@ -127,8 +139,12 @@ export interface CompiledView {
   readonly source: CompiledSource;
   /** Per feature of the layout, what it is made of. */
   readonly featureInputs?: readonly FeatureInputs[] | undefined;
+  /** Which fields its functions read of sampled rows and of these; worked out when asked for (`observedFields`). Absent where no definition is at hand. */
+  readonly observe?: ((rows: readonly Row[]) => ObservedFields) | undefined;
   /** The code of the layout's derived features, in their order. Default: it has none. */
   readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Parts of the key that its values are told apart by where they are monitored. Default: none. */
+  readonly segments?: readonly string[] | undefined;
   /** Refresh period in ms while published and not streaming; null = by hand. */
   readonly refreshMs: number | null;
   /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */
@@ -156,6 +172,8 @@ export interface CompiledService {
   readonly derivedTag?: string | undefined;
   /** What is derived of the blocks and of the request. Default: nothing. */
   readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Parts of the key that its reads are told apart by where they are monitored. Default: none. */
+  readonly segments?: readonly string[] | undefined;
   /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
   readonly servingLog?: number | undefined;
   /** What a bundle of it is made of; absent where it derives nothing, was made in memory, or comes of a bundle itself. */

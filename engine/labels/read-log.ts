@@ -8,7 +8,7 @@ import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
 import { storedListings } from '../postgres/history-listings.ts';
 import { type Cut, takeCut } from '../topic/cut.ts';
 import type { RawRecord } from '../topic/log-reader.ts';
-import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
+import { brokerTimestampUs } from '../topic/record-judge.ts';
 import type { LabelCounts, LabelProgress, LabelScanOptions } from './label-scan.ts';
 
 /** What reading one of the two logs takes. */

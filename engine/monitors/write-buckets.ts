@@ -7,12 +7,14 @@ import type { MonitorBucket } from './monitor-bucket.ts';
 
 /** Rows sent at once. */
 const ROWS = 500;
+/** Of a row and its index, beside what it says. */
+const ROW_BYTES = 120;
 
 /**
  * Writes buckets in place of those that stood there. Buckets of one (place, object, grain, begin, segment) make one row, whose other fields go: give
- * all of them at once. Idempotent.
+ * all of them at once. Idempotent. Returns the bytes of what was written, about.
  */
-export async function writeBuckets(on: Queryable, buckets: readonly MonitorBucket[]): Promise<void> {
+export async function writeBuckets(on: Queryable, buckets: readonly MonitorBucket[]): Promise<number> {
   const byRow = new Map<string, MonitorBucket[]>();
   for (const bucket of buckets) {
     const { place, object, grain, beginMs, segment } = bucket;
@@ -21,7 +23,14 @@ export async function writeBuckets(on: Queryable, buckets: readonly MonitorBucke
     if (of === undefined) byRow.set(key, [bucket]);
     else of.push(bucket);
   }
-  const rows = [...byRow.values()].map((of) => ({ ...of[0]!, ...rowJson(of) }));
+  const rows = [...byRow.values()].map((of) => {
+    const { records, fields } = rowJson(of);
+    return {
+      ...of[0]!,
+      recordsText: records === null ? null : JSON.stringify(records),
+      fieldsText: JSON.stringify(fields),
+    };
+  });
   for (let from = 0; from < rows.length; from += ROWS) {
     const some = rows.slice(from, from + ROWS);
     await runSql(
@@ -31,10 +40,11 @@ export async function writeBuckets(on: Queryable, buckets: readonly MonitorBucke
       SELECT * FROM unnest(${some.map((row) => row.place)}::text[], ${some.map((row) => row.object)}::text[],
         ${some.map((row) => row.grain)}::text[], ${some.map((row) => row.beginMs)}::bigint[],
         ${some.map((row) => row.segment?.name ?? '')}::text[], ${some.map((row) => row.segment?.value ?? '')}::text[],
-        ${some.map((row) => (row.records === null ? null : JSON.stringify(row.records)))}::jsonb[],
-        ${some.map((row) => JSON.stringify(row.fields))}::jsonb[])
+        ${some.map((row) => row.recordsText)}::jsonb[],
+        ${some.map((row) => row.fieldsText)}::jsonb[])
       ON CONFLICT (place, object, grain, begin_ms, segment_name, segment_value)
       DO UPDATE SET records = excluded.records, fields = excluded.fields`,
     );
   }
+  return rows.reduce((sum, row) => sum + (row.recordsText?.length ?? 0) + row.fieldsText.length + ROW_BYTES, 0);
 }

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { InvalidRecord } from '../admission/invalid-record.ts';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { LogBatch, RawRecord } from '../topic/log-reader.ts';
-import { brokerTimestampUs } from '../topic/topic-pipeline.ts';
+import { brokerTimestampUs } from '../topic/record-judge.ts';
 import type { SideAdvance, SidePartition } from './side-partition.ts';
 
 /** A record that may pair, as it is held. */

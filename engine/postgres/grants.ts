@@ -12,6 +12,7 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   service_version: { worker: 'SELECT', server: 'SELECT' },
   // Published by who trains, and put back where the topic lost them.
   model_version: { worker: KEEPS, server: 'SELECT' },
+  model_baseline: { worker: KEEPS, server: 'SELECT' },
   model_alias: { worker: KEEPS, server: 'SELECT' },
   // Records on their way, and somebody's.
   outbox: { worker: KEEPS, server: 'SELECT (topic, seq, written_at)' },

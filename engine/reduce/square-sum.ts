@@ -32,6 +32,14 @@ export function addSquare(rows: TileRows, cell: number, ref: number, value: numb
   addDyadic(rows, cell, ref, isSmall ? m * m : BigInt(m) * BigInt(m), e * 2);
 }
 
+/** Adds the square of a value so many times. */
+export function addSquares(rows: TileRows, cell: number, ref: number, value: number, times: number): void {
+  const { m, e } = dyadicOfDouble(value);
+  if (m === 0) return;
+  const squares = m * m * times;
+  addDyadic(rows, cell, ref, Number.isSafeInteger(squares) ? squares : BigInt(m) * BigInt(m) * BigInt(times), e * 2);
+}
+
 /** Adds the sum of another row. */
 export function mergeSquares(
   rows: TileRows,

@@ -2,22 +2,16 @@ import type { LogCounts } from '../admission/log-counts.ts';
 import { eventIdText } from '../admission/event-id.ts';
 import { type OverlapCheck, overlapCheck } from '../admission/overlap.ts';
 import type { PartitionDedupe } from '../admission/partition-dedupe.ts';
-import { type TopicGuard, topicGuard } from '../admission/time-guard.ts';
-import { type Within, withinUntil } from '../admission/until.ts';
 import type { CompiledSource, LogEvent } from '../define/compiled-view.ts';
-import { type EventTime, eventTimeOf } from '../define/event-time.ts';
 import type { RawRecord } from './log-reader.ts';
+import { type JudgedRecord, recordJudge } from './record-judge.ts';
 
 /** What became of a record on its way to the views (design §5). */
 export type TopicOutcome =
   | { readonly kind: 'event' | 'undeduped'; readonly event: LogEvent }
-  | { readonly kind: 'tombstone' }
-  | { readonly kind: 'outside-until' }
   | { readonly kind: 'duplicate' }
-  | { readonly kind: 'invalid'; readonly reasons: readonly string[] };
+  | Exclude<JudgedRecord, { readonly kind: 'row' }>;
 
-const tombstone: TopicOutcome = { kind: 'tombstone' };
-const outsideUntil: TopicOutcome = { kind: 'outside-until' };
 const duplicate: TopicOutcome = { kind: 'duplicate' };
 
 /** Where a partition stands between its records. */
@@ -38,9 +32,7 @@ export class TopicPipeline {
   readonly #source: CompiledSource;
   readonly #partition: number;
   readonly #dedupe: PartitionDedupe;
-  readonly #guard: TopicGuard;
-  readonly #eventTime: EventTime;
-  readonly #within: Within;
+  readonly #judge: (record: RawRecord) => JudgedRecord;
   #overlap: OverlapCheck | null;
   #begun: boolean;
   #watermarkUs: number | null;
@@ -49,9 +41,7 @@ export class TopicPipeline {
     this.#source = source;
     this.#partition = partition;
     this.#dedupe = dedupe;
-    this.#guard = topicGuard(source);
-    this.#eventTime = eventTimeOf(source);
-    this.#within = withinUntil(source).topic;
+    this.#judge = recordJudge(source);
     this.#begun = start.begun;
     this.#overlap = start.begun ? null : overlapCheck(source, start.historyNewestUs);
     this.#watermarkUs = start.watermarkUs;
@@ -69,18 +59,10 @@ export class TopicPipeline {
 
   /** Takes the next record of the partition. The event of the outcome is the caller's to keep. Throws `history-overlaps-topic`. */
   step(record: RawRecord): TopicOutcome {
-    const { value } = record;
-    if (value === null) return tombstone;
-    if (value.length === 0)
-      return { kind: 'invalid', reasons: ['the value is empty (zero bytes): expected a JSON object'] };
+    const judged = this.#judge(record);
+    if (judged.kind !== 'row') return judged;
     const source = this.#source;
-    const decoded = source.contract.decodeJson(value);
-    if (!decoded.ok) return { kind: 'invalid', reasons: decoded.reasons };
-    const { row } = decoded;
-    const eventTimeUs = this.#eventTime(row[source.eventTimeField]);
-    const fault = this.#guard(eventTimeUs, brokerTimestampUs(record));
-    if (fault !== null) return { kind: 'invalid', reasons: [fault] };
-    if (!this.#within(eventTimeUs)) return outsideUntil;
+    const { row, eventTimeUs } = judged;
     this.#begin(eventTimeUs);
     const before = this.#watermarkUs;
     if (before === null || eventTimeUs > before) this.#watermarkUs = eventTimeUs;
@@ -96,14 +78,6 @@ export class TopicPipeline {
     this.#overlap = null;
     this.#begun = true;
   }
-}
-
-/** Kafka's own sign for none: -1 ms. */
-const NO_TIMESTAMP_US = -1_000;
-
-/** A record's broker timestamp, µs; null where it has none. */
-export function brokerTimestampUs({ timestampUs }: Pick<RawRecord, 'timestampUs'>): number | null {
-  return timestampUs === NO_TIMESTAMP_US ? null : timestampUs;
 }
 
 /** Counts a record by its outcome, under the name `status` and metrics print. What a view makes of an event is the view's to count. */

@@ -13,7 +13,8 @@ import type { MemoryBudget } from '../memory/memory-budget.ts';
 import { processMemory } from '../memory/process-memory.ts';
 import { ScanIds } from './scan-ids.ts';
 import { offsetsGone, topicRecreated } from './topic-errors.ts';
-import { brokerTimestampUs, countOutcome, TopicPipeline } from './topic-pipeline.ts';
+import { brokerTimestampUs } from './record-judge.ts';
+import { countOutcome, TopicPipeline } from './topic-pipeline.ts';
 
 /** What a scan leaves of one partition: where and how the stream goes on. */
 export interface PartitionFigures {
