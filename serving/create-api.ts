@@ -27,6 +27,7 @@ import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import { forbidden, type Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
+import { alertPath, alertRoutes } from './alert-routes.ts';
 import { archiveProgress } from './archive-progress.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
@@ -258,7 +259,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const startMs = clock.monotonicMs();
     await next();
     // Only paths we know are labels: any other could be made up without end.
-    const path = modelPath(c.req.path) ?? rolloutPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
+    const path =
+      alertPath(c.req.path) ?? modelPath(c.req.path) ?? rolloutPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
     const known = app.routes.some((route) => route.path === path && route.method !== 'ALL');
     metrics.request(known ? path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
@@ -353,6 +355,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
   app.route('/', decisionRoutes(deps.decisions ?? { sources: new Map(), log: undefined }));
   app.route('/', rolloutRoutes({ pool, clock, services, onFallback: metrics.rolloutFallback.bind(metrics) }));
+  app.route('/', alertRoutes({ pool, clock, newId: deps.newId }));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');
