@@ -86,7 +86,6 @@ export async function writeAlerts(
     readonly atMs: number;
     readonly wallMs: number;
     readonly silences: readonly Silence[];
-    readonly isNoticed: boolean;
   },
 ): Promise<AlertEvent[]> {
   const events: AlertEvent[] = [];
@@ -119,12 +118,6 @@ export async function writeAlerts(
       timestampMs: of.atMs,
     })),
   );
-  const noticed = of.isNoticed ? events.filter(({ silenced, change }) => silenced === null && change !== 'grew') : [];
-  for (const event of noticed)
-    await runSql(
-      client,
-      sqlText`INSERT INTO ${CATALOG}.alert_notice (id, event) VALUES (${event.id}, ${JSON.stringify(event)}::jsonb) ON CONFLICT DO NOTHING`,
-    );
   return events;
 }
 
