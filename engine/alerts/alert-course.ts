@@ -89,12 +89,18 @@ function opened(
   };
 }
 
-/** The same stage, for a segment that either names alone or both name; or anything in it already. */
+/**
+ * What is told of either is in the other already; or it is the same stage, for a segment that either names alone or both name. Records that stop are not
+ * those that were none to their contract: of records the kinds are kept apart.
+ */
 function belongs(cause: CourseInput['causes'][number], alert: Alert): boolean {
   if ((cause.rule ?? null) !== alert.rule) return false;
-  const members = new Set(alert.members.map(memberKey));
-  if (cause.deviations.some((each) => members.has(memberKey(each)))) return true;
+  const told = memberKey(alert.headline);
+  if (cause.deviations.some((each) => memberKey(each) === told)) return true;
+  const own = memberKey(cause.headline);
+  if (alert.members.some((each) => memberKey(each) === own)) return true;
   if (nodeKey(cause.root) !== nodeKey(alert.root)) return false;
+  if (cause.root.field === null && cause.headline.statistic !== alert.headline.statistic) return false;
   const [one, other] = [cause.root.segment, alert.root.segment];
   return one === null || other === null || sameSegment(one, other);
 }
