@@ -4,14 +4,18 @@ import { aboutIn, type ConsoleLook, notInConsole } from '../console-look.ts';
 import { type FieldReader, readersOf } from '../lineage/field-readers.ts';
 import { aboutPart, facts, link, list, part, pathTo, readAt, table, type Shown } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
+import { shownShare } from '../markup/shown.ts';
 import type { ConsolePage, Markup } from '../page.ts';
+import { newestBuckets } from '../read/monitor-series.ts';
 import { readersOfView } from '../read/reading-models.ts';
 import { typeWords } from '../read/type-words.ts';
+import { coverageOf } from '../read/value-figures.ts';
+import { recordsPart, valuesPart } from './monitor-part.ts';
 
 const MOST = 500;
 
 /** A source: what its records are, who reads it, and what breaks if a field of it goes. */
-export function sourcePage(look: ConsoleLook, name: string, field?: string): ConsolePage {
+export async function sourcePage(look: ConsoleLook, name: string, field?: string): Promise<ConsolePage> {
   if (!look.sources.includes(name)) notInConsole('source', name);
   const source = look.deps.definitions.sources.get(name);
   const views = [...look.views.values()].filter((view) => view.source === name);
@@ -27,6 +31,11 @@ export function sourcePage(look: ConsoleLook, name: string, field?: string): Con
           ['sensitive fields', (source.sensitive ?? []).join(', ') || 'none'],
         ];
   const fields = source?.contract.fields ?? [];
+  const covered = await newestBuckets(look.deps.pool, 'source', name);
+  const coverage = new Map(covered.map((bucket) => [bucket.field, coverageOf(bucket)]));
+  // Values of raw records are for who reads all.
+  const isShown = field !== undefined && look.caller.readsAll && fields.some((one) => one.name === field);
+  const isHushed = source === undefined || (source.sensitive ?? []).length > 0;
   const href = (of: string): string => `${pathTo('sources', name)}?field=${encodeURIComponent(of)}#goes`;
   const body = html`${aboutPart(aboutIn(look, 'source', name))}
 ${facts([
@@ -41,18 +50,21 @@ ${part(
   'Fields',
   table(
     'The contract',
-    ['field', 'type', 'nulls', 'if it goes'],
+    ['field', 'type', 'nulls', { n: 'coverage' }, 'if it goes'],
     fields
       .slice(0, MOST)
       .map((one) => [
         html`<code>${one.name}</code>`,
         html`<code>${typeWords(one)}</code>`,
         one.nullable ? 'may be null' : '',
-        link(href(one.name), 'what breaks'),
+        shownShare(coverage.get(one.name) ?? null),
+        link(href(one.name), 'what breaks, and its values'),
       ]),
   ),
   readAt(look.nowUs, command('schema', name)),
 )}
+${await recordsPart(look, name)}
+${isShown ? await valuesPart(look, { place: 'source', object: name, field }, isHushed) : ''}
 ${
   field === undefined
     ? ''
