@@ -1,7 +1,6 @@
 /** The console in Chromium: what axe finds, the keyboard, a phone, the dark, and that nothing of it asks any other machine. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
@@ -11,7 +10,6 @@ import { fixedClock } from '../online/online-fixture.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
 import { isLeftOut, launchBrowser } from './temporal-ui.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const SCREENSHOT = fileURLToPath(new URL('../../docs/images/console-lineage.png', import.meta.url));
 
 interface AxeResults {
@@ -49,7 +47,7 @@ afterAll(async () => {
 
 /** What axe finds serious of the page that is open, and what in it. */
 async function found(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
+  await page.evaluate(axe.source);
   const { violations } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical' || impact === 'moderate')

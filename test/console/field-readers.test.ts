@@ -30,7 +30,7 @@ const view = featureView('v', {
     filtered: f.count().where((e) => e.n > 3),
     rows: f.count(),
   }),
-  derived: (d) => ({ of_plain: d.number((v) => Number(v.plain ?? 0)), of_rows: d.number((v) => v.rows) }),
+  derived: (d) => ({ of_plain: d.number((v) => v.plain ?? 0), of_rows: d.number((v) => v.rows) }),
 });
 const elsewhere = featureView('w', { entity: thing, source: others, features: (f) => ({ plain: f.sum('n') }) });
 
