@@ -20,6 +20,9 @@ export class SampledRows {
     if (rows.length < ROWS_KEPT) rows.push({ ...row });
   };
 
+  /** Those of a source, by name. */
+  readonly of = (source: string): readonly Row[] => this.#rows.get(source) ?? [];
+
   /** What each view costs, by name. */
   costs({ views }: Pick<Definitions, 'views'>): ReadonlyMap<string, StateCost> {
     const costs = new Map<string, StateCost>();

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import { listEntities, listLabelSets, listServices, listSources } from '../../engine/define/list-definitions.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
+import { observedReads } from '../../engine/define/observed-reads.ts';
 import { describePlan } from '../../engine/define/plan.ts';
 import { absenceText } from '../absence-text.ts';
 import { blockTexts } from '../block-text.ts';
@@ -77,7 +78,10 @@ function sourceList({ views, sources }: Definitions): List {
 }
 
 function serviceList({ services }: Definitions): List {
-  const json = listServices(services);
+  const json = listServices(services).map((row) => {
+    const reads = observedReads(services.get(row.service)!);
+    return { ...row, derived: row.derived.map((one) => ({ ...one, observedReads: reads.get(one.name) })) };
+  });
   const rows = json.map(({ service, blocks, request, derived }) => {
     const named = Object.fromEntries(blocks.map(({ name, view, keys }) => [name, { view, columns: keys }]));
     return [service, blockTexts(named).join(', '), keysOf(request), keysOf(derived)];

@@ -65,7 +65,7 @@ export function addPlanCommand(program: Command): void {
     // The definitions are sound: that is said even where what runs cannot be looked up.
     const asked = await runningViews(definitions, databaseUrl, temporal, env.installation);
     const costs = sampled.costs(definitions);
-    const rows = describePlan(definitions, asked.running ?? undefined).map((row) => ({
+    const rows = describePlan(definitions, asked.running ?? undefined, sampled.of).map((row) => ({
       ...row,
       cost: costs.get(row.view)!,
       servedRecord: recordSize(definitions.views.get(row.view)!.layout),
@@ -172,6 +172,7 @@ function print(
     const rows = row.keptExpired === null ? 'its row goes later' : `rows stay: ${row.keptExpired}`;
     output.line(`  expire   ${row.expire} after its newest event an entity reads as never seen; ${rows}`);
   }
+  output.line(`  reads    ${readsText(row)}`);
   output.line(`  state    ${costText(row.cost)}`);
   for (const line of logLines(row.servedRecord)) output.line(`  log      ${line}`);
   const note: Readonly<Record<PlanRow['change'], string>> = {
@@ -186,17 +187,24 @@ function print(
   if (newer !== null) output.line(`           ${newer}`);
   output.line(`  workflow ${workflowId}`);
   output.table(
-    ['feature', 'aggregate', 'input', 'window', 'hop', 'type', 'tag'],
-    row.features.map(({ name, aggregate, input, window, hop, type, tag }) => [
+    ['feature', 'aggregate', 'input', 'reads', 'window', 'hop', 'type', 'tag'],
+    row.features.map(({ name, aggregate, input, window, hop, type, tag, observedFields }) => [
       name,
       aggregate,
       input,
+      observedFields.join(', '),
       window,
       hop,
       type,
       tag,
     ]),
   );
+}
+
+/** What all features depend on; that of each stands in the table. */
+function readsText({ observedFields: { where, key } }: PlanRow): string {
+  const wheres = where.length === 0 ? '' : `, where ${where.join(', ')}`;
+  return `keys ${key.join(', ')}${wheres} (observed on sampled rows, as is what features read)`;
 }
 
 function printLabelSet(output: Output, labels: LabelSetRow): void {

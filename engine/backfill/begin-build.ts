@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { CompiledView } from '../define/compiled-view.ts';
+import { observedFields } from '../define/observed-fields.ts';
 import type { AcceptedInvalid } from '../admission/batch-limit.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import { acceptedInvalid } from '../postgres/accepted-invalid.ts';
@@ -88,6 +89,7 @@ function begin({ view, pool, builder, attempt }: BeginOptions, accepted: Accepte
       builder,
       build: attempt?.build ?? null,
       tags: view.tags,
+      observedFields: observedFields(view),
     });
     await createStateTable(client, layout, begun.stateTable);
     if (attempt !== undefined) {

@@ -10,6 +10,7 @@ import { durationMicros } from './duration.ts';
 import type { Entity } from './entity.ts';
 import type { RowFunction } from './feature.ts';
 import type { FeatureView } from './feature-view.ts';
+import { fieldObserver } from './observed-fields.ts';
 import { readDerived } from './read-derived.ts';
 import type { FeatureLayout, ViewLayout } from './view-layout.ts';
 import { columnNameFault, nameFault, sqlNameFault } from './names.ts';
@@ -148,6 +149,15 @@ export function compileView(
       ...features.map(inputTexts),
       ...derived.map(({ compute }) => ({ ...NO_INPUTS, value: sourceText(compute) })),
     ],
+    observe: fieldObserver({
+      plans: source.plans,
+      where: view.where,
+      key: view.key,
+      keys: keys.map((key) => key.name),
+      features,
+      layout,
+      derived,
+    }),
     ...(derived.length === 0 ? {} : { derived }),
     prepare: hushedPrepare(createPrepare(view.where, keyReader(keys, view.key), slots), source.source),
     slots,

@@ -4,6 +4,7 @@ import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode, CarriedService } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
 import type { CompiledLabelSet } from './compiled-label-set.ts';
+import type { ObservedFields } from './observed-fields.ts';
 import type { HistorySample } from './history-sample.ts';
 import type { ScalarValue } from '../values/field-type.ts';
 import type { ViewLayout } from './view-layout.ts';
@@ -139,6 +140,8 @@ export interface CompiledView {
   readonly source: CompiledSource;
   /** Per feature of the layout, what it is made of. */
   readonly featureInputs?: readonly FeatureInputs[] | undefined;
+  /** Which fields its functions read of sampled rows and of these; worked out when asked for (`observedFields`). Absent where no definition is at hand. */
+  readonly observe?: ((rows: readonly Row[]) => ObservedFields) | undefined;
   /** The code of the layout's derived features, in their order. Default: it has none. */
   readonly derived?: readonly DerivedPlan[] | undefined;
   /** Parts of the key that its values are told apart by where they are monitored. Default: none. */

@@ -1,9 +1,10 @@
 import { nameOfType } from '../values/type-name.ts';
-import type { CompiledService, CompiledView, Definitions } from './compiled-view.ts';
+import type { CompiledService, CompiledView, Definitions, Row } from './compiled-view.ts';
 import { formatDuration, windowText } from './duration.ts';
 import type { HistorySample } from './history-sample.ts';
 import { keptExpired } from './kept-expired.ts';
 import { columnsByKey, roleOf, viewsOf } from './service-blocks.ts';
+import { type ObservedFields, observedFields } from './observed-fields.ts';
 import { shownInputs } from './shown-inputs.ts';
 import { type FeatureKind, isDerived } from './view-layout.ts';
 
@@ -22,6 +23,10 @@ export interface PlanFeature {
   readonly type: string;
   /** What it means: the same for as long as that stays the same. */
   readonly tag: string | null;
+  /** Fields of its source that it was observed to read of sampled rows, beside those of the view's `where` and keys; of a derived one those of what it reads. */
+  readonly observedFields: readonly string[];
+  /** Of a derived one the features that it was observed to read. */
+  readonly observedFeatures?: readonly string[];
 }
 
 /** A view in a role of a service. */
@@ -51,6 +56,8 @@ export interface PlanRow {
   /** Why rows of what has expired stay in the store; null where they go. */
   readonly keptExpired: string | null;
   readonly features: readonly PlanFeature[];
+  /** Fields that the view's `where` and its join keys were observed to read: all its features depend on them. */
+  readonly observedFields: Pick<ObservedFields, 'where' | 'key'>;
   /** The whole fingerprint, and its first 12 digits for a table. */
   readonly fingerprint: string;
   readonly shortFingerprint: string;
@@ -77,14 +84,20 @@ export interface RunningView {
 /**
  * What each view is, as plain data. `live` says what runs, by view name; without it nothing is said about that.
  *
+ * @param rowsOf valid rows of a source, for its functions to be observed on beside those of the contract. Default: none
  * @example
  * describePlan(await loadDefinitions('features')).map((row) => row.view);
  */
-export function describePlan(definitions: Definitions, live?: ReadonlyMap<string, RunningView>): PlanRow[] {
+export function describePlan(
+  definitions: Definitions,
+  live?: ReadonlyMap<string, RunningView>,
+  rowsOf: (source: string) => readonly Row[] = () => [],
+): PlanRow[] {
   return [...definitions.views.values()].map((view) => {
     const running = live?.get(view.name) ?? null;
     const services = [...definitions.services.values()].filter((service) => viewsOf(service).includes(view));
     const { source } = view;
+    const observed = observedFields(view, rowsOf(source.name)) ?? NOTHING_OBSERVED;
     return {
       view: view.name,
       entity: view.layout.entity,
@@ -98,7 +111,8 @@ export function describePlan(definitions: Definitions, live?: ReadonlyMap<string
       refresh: view.refreshMs === null ? null : formatDuration(view.refreshMs * 1000),
       expire: view.layout.expireUs === undefined ? null : formatDuration(view.layout.expireUs),
       keptExpired: keptExpired(view.layout, source),
-      features: describeFeatures(view),
+      features: describeFeatures(view, observed),
+      observedFields: { where: observed.where, key: observed.key },
       fingerprint: view.fingerprint,
       shortFingerprint: view.fingerprint.slice(0, 12),
       running,
@@ -123,7 +137,9 @@ function rolesOf({ name, blocks }: CompiledService, view: CompiledView): PlanRol
   });
 }
 
-function describeFeatures(view: CompiledView): PlanFeature[] {
+const NOTHING_OBSERVED: ObservedFields = { where: [], key: [], features: {}, derived: {} };
+
+function describeFeatures(view: CompiledView, observed: ObservedFields): PlanFeature[] {
   return view.layout.features.map((feature, index) => ({
     name: feature.name,
     aggregate: feature.aggregate,
@@ -132,5 +148,7 @@ function describeFeatures(view: CompiledView): PlanFeature[] {
     hop: feature.hopUs === null ? '' : formatDuration(feature.hopUs),
     type: `${nameOfType(feature.result)}${feature.nullable ? '?' : ''}${feature.default === undefined ? '' : ` = ${JSON.stringify(feature.default)}`}`,
     tag: view.tags?.features[feature.name] ?? null,
+    observedFields: observed.features[feature.name] ?? [],
+    ...(isDerived(feature) ? { observedFeatures: observed.derived[feature.name] ?? [] } : {}),
   }));
 }

@@ -1,3 +1,4 @@
+import { ALERT_ERROR_CODES } from './alert-error-codes.ts';
 import { LOOP_ERROR_CODES } from './loop-error-codes.ts';
 
 /**
@@ -298,6 +299,7 @@ export const ERROR_CODES = {
     'request-feature-not-served': 'A request did not ask for a feature that is asked for now.',
   },
   ...LOOP_ERROR_CODES,
+  ...ALERT_ERROR_CODES,
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

@@ -48,7 +48,7 @@ export function monitoredFields(source: CompiledSource): MonitoredField[] {
   });
 }
 
-function monitoredField({ name, type }: FieldSpec, isId: boolean, isHidden: boolean): MonitoredField {
+export function monitoredField({ name, type }: FieldSpec, isId: boolean, isHidden: boolean): MonitoredField {
   const plain: MonitoredField = { name, kind: 'plain', scale: 0, entryOf: null };
   if (isId) return plain;
   switch (type.kind) {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { ObservedFields } from '../define/observed-fields.ts';
 import { isKept } from './flip-readers.ts';
 import { countEntities } from '../postgres/count-entities.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -20,6 +21,8 @@ export interface ListedVersion {
   readonly builder: string | null;
   /** The version of whose states it was made; null: it was built from the log. */
   readonly madeFrom: number | null;
+  /** Which fields its features were observed to read; null where that was not noted. */
+  readonly observedFields: ObservedFields | null;
   readonly createdAtUs: number;
   /** Oldest first: several of one that readers were flipped back to. */
   readonly served: readonly ServedTime[];
@@ -54,6 +57,7 @@ async function listed(pool: pg.Pool, version: ViewVersion): Promise<ListedVersio
     semantics: version.semantics,
     builder: version.builder,
     madeFrom: version.madeFrom,
+    observedFields: version.observedFields,
     createdAtUs: version.createdAtUs,
     served: servedTimes(version),
     keptUntilUs: version.keptUntilUs,

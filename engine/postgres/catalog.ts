@@ -12,6 +12,7 @@ import {
 } from 'kysely';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
+import type { ObservedFields } from '../define/observed-fields.ts';
 import type { ViewTags } from '../define/view-tags.ts';
 import type { NamedFile } from '../history/history-files.ts';
 import { OPEN_NAMES } from '../installation/open-names.ts';
@@ -66,6 +67,7 @@ export interface CatalogTables {
     /** Of its backfill, as text. */
     commit_id: Generated<string>;
     tags: Json<ViewTags> | null;
+    observed_fields: Json<ObservedFields> | null;
     made_from: number | null;
     expired_rows: Generated<number>;
     expired_before_us: number | null;

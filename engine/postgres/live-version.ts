@@ -40,6 +40,7 @@ export function versionOf(row: VersionRow): ViewVersion {
     build: row.build ?? null,
     commitId: row.commit_id ?? null,
     tags: row.tags ?? null,
+    observedFields: row.observed_fields ?? null,
     madeFrom: row.made_from ?? null,
     expiredRows: row.expired_rows ?? 0,
     expiredBeforeUs: row.expired_before_us ?? null,

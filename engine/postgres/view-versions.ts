@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { internalBug } from '../errors/millrace-error.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
+import type { ObservedFields } from '../define/observed-fields.ts';
 import type { ViewTags } from '../define/view-tags.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import { randomCommitId } from './commit-id.ts';
@@ -51,6 +52,8 @@ export interface ViewVersion {
   readonly commitId: string | null;
   /** Of its features and states; null where it was made before these were noted, or by definitions that have none. */
   readonly tags: ViewTags | null;
+  /** Which fields its features were observed to read when it was begun; null where that was not noted. */
+  readonly observedFields: ObservedFields | null;
   /** The version of whose states it was made; null: it was built from the log. */
   readonly madeFrom: number | null;
   /** Rows of expired entities that its stream has removed. */
@@ -72,6 +75,7 @@ export interface NewVersion {
   /** Default: a random one. */
   readonly commitId?: bigint | undefined;
   readonly tags?: ViewTags | undefined;
+  readonly observedFields?: ObservedFields | null | undefined;
 }
 
 export interface BuiltVersion {
@@ -132,6 +136,7 @@ export async function insertVersion(
           build: version.build ?? null,
           commit_id: String(version.commitId ?? randomCommitId()),
           tags: version.tags === undefined ? null : JSON.stringify(version.tags),
+          observed_fields: version.observedFields == null ? null : JSON.stringify(version.observedFields),
         })
         .onConflict((conflict) => conflict.columns(['view', 'version']).doNothing())
         .returning('version'),

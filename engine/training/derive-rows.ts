@@ -2,8 +2,6 @@ import { createServiceDerive } from '../derived/derive-service.ts';
 import { type DerivedCode, derivedCodeOf } from '../define/derived-code.ts';
 import { seenOfAll } from '../define/seen-values.ts';
 import { type Cell, CellError } from '../values/cell.ts';
-import type { ScalarValue } from '../values/field-type.ts';
-import type { ResultType } from '../values/result-type.ts';
 import type { ViewLayout } from '../define/view-layout.ts';
 import { derivedLayout } from '../served/service-to-log.ts';
 import { internalBug } from '../errors/millrace-error.ts';
@@ -11,6 +9,7 @@ import { errorsTable, FeatureStaging } from './feature-staging.ts';
 import type { CompiledService } from '../define/compiled-view.ts';
 import type { DuckDb } from '../duckdb/duckdb.ts';
 import type { BlockReading, Reading } from './reading.ts';
+import { readableSql, valueReader } from './staged-values.ts';
 import type { PreparedSpine } from './prepare-spine.ts';
 import { presentFeatures } from './served-definitions.ts';
 import { READ_TABLE } from './spine-columns.ts';
@@ -52,13 +51,13 @@ export async function deriveRows(
     derive: code === null ? null : rowDeriver(service, spine, reading, code),
   }));
   const types = reading.blocks.map((block) => layoutOf(block).features.map(({ result }) => result));
-  const opens = types.map((ofBlock) => ofBlock.map(cellReader));
+  const opens = types.map((ofBlock) => ofBlock.map(valueReader));
   const { blocks } = reading;
   const errors = await Promise.all(blocks.map(({ table }) => hasErrors(duckdb, table)));
   const columns = [
     'l.row_number',
     'l.time_us',
-    ...types.flatMap((ofBlock, b) => ofBlock.map((type, f) => readable(type, `t${b}.f${f}`))),
+    ...types.flatMap((ofBlock, b) => ofBlock.map((type, f) => readableSql(type, `t${b}.f${f}`))),
     ...spine.given.map(({ staged }) => `r.${staged}`),
     ...blocks.flatMap((_, b) => (errors[b]! ? [`x${b}.codes`] : [])),
   ];
@@ -120,7 +119,7 @@ function rowDeriver(
   });
   const asked = code.request.map(({ spec: { name } }) => {
     const at = given.findIndex(({ column }) => column.name === name);
-    return { name, at, open: at < 0 ? null : cellReader(given[at]!.type) };
+    return { name, at, open: at < 0 ? null : valueReader(given[at]!.type) };
   });
   const derivedThen = { features: code.derived.map(derivedLayout) };
   const thenOf = presentFeatures({ features: (service.derived ?? []).map(derivedLayout) }, derivedThen);
@@ -157,16 +156,4 @@ function putErrors(cells: Cell[], codes: unknown): void {
     if (error === undefined) throw internalBug(`no error is called ${code}`);
     cells[Number(feature)] = error;
   }
-}
-
-/** SQL of a staged value in a form that comes out exactly. */
-function readable(type: ResultType, staged: string): string {
-  return type.kind === 'decimal' ? `CAST(${staged} AS VARCHAR)` : staged;
-}
-
-/** A value as it comes out of DuckDB, as the engine has it. */
-function cellReader(type: ResultType): (raw: unknown) => ScalarValue {
-  return type.kind === 'int' || type.kind === 'timestamp'
-    ? (raw) => (raw === null ? null : Number(raw))
-    : (raw) => raw as ScalarValue;
 }

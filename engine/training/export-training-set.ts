@@ -36,6 +36,7 @@ import { type BlockReading, pinnedAs, type ReadContext, type Reading, type Spine
 import { checkRepeatable } from './repeat-check.ts';
 import { loggedReads, readRequests, type ServedLog } from './request-reading.ts';
 import { planServed } from './served-plan.ts';
+import { splitOf } from './split.ts';
 import { checkShare } from './sample.ts';
 import { type GridOptions, type GridPlan, spineOrGrid } from './grid.ts';
 import { findSpineFile, type SpineFile } from './spine-file.ts';
@@ -87,11 +88,6 @@ export async function exportTrainingSet(options: TrainingOptions): Promise<Train
   } finally {
     await output.dispose();
   }
-}
-
-/** The share to train on; null: the set is not divided. */
-function splitOf({ split, repeatOf }: TrainingOptions): number | null {
-  return split ?? repeatOf?.split?.fraction ?? null;
 }
 
 /**
@@ -199,12 +195,15 @@ class TrainingExport {
     for (const block of read) views.push(await manifestView(this.#duckdb, block.reading, block.errors, spine));
     const derived = own === null ? undefined : views.pop();
     const split = splitOf(this.#options);
-    const written = await writeTrainingSet(
+    // An export of before is repeated as it was told then.
+    const isSummarised = repeatOf === undefined || repeatOf.baseline !== undefined;
+    const { baseline, ...written } = await writeTrainingSet(
       this.#duckdb,
       output,
       spine,
       { ...reading, blocks: read.map((block) => block.reading) },
       split,
+      isSummarised,
       this.#signal,
     );
     const manifest: TrainingManifest = {
@@ -250,6 +249,7 @@ class TrainingExport {
       sources: reading.sources,
       cuts: Object.fromEntries(cuts),
       ...(comparison === null ? {} : { comparison }),
+      ...(baseline === undefined ? {} : { baseline }),
     };
     const compared = comparison === null ? null : await writtenComparison(manifest, comparison);
     this.#signal.throwIfAborted();

@@ -6,6 +6,12 @@ import type { PreparedSpine } from './prepare-spine.ts';
 import type { Reading } from './reading.ts';
 import { ROW_COLUMN, SPINE_TABLE } from './spine-columns.ts';
 import { LABELS_TABLE } from './spine-labels.ts';
+import type { TrainingOptions } from './training-types.ts';
+
+/** The share to train on; null: the set is not divided. */
+export function splitOf({ split, repeatOf }: Pick<TrainingOptions, 'split' | 'repeatOf'>): number | null {
+  return split ?? repeatOf?.split?.fraction ?? null;
+}
 
 /** A file of a training set that is divided. */
 export interface ManifestPart {

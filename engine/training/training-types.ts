@@ -7,6 +7,7 @@ import type { CompiledService } from '../define/compiled-view.ts';
 import type { ServiceCode } from '../define/derived-code.ts';
 import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
+import type { ManifestBaseline } from '../monitors/baseline.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';
@@ -292,6 +293,8 @@ export interface TrainingManifest {
   readonly sources: readonly ManifestSource[];
   /** How the two modes differ over this spine, where that was asked for. */
   readonly comparison?: ModeComparison | undefined;
+  /** How the values of each feature are, over the rows to train on. Absent from older manifests. */
+  readonly baseline?: ManifestBaseline | undefined;
   /** Per source name (`millrace_served`: the serving log); give it back as `cuts` to export again as of then. */
   readonly cuts: Readonly<Record<string, Cut | null>>;
 }

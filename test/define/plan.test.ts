@@ -44,6 +44,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '1h',
       type: 'int',
       tag: tags['flights_1d'],
+      observedFields: [],
     },
     {
       name: 'delay_avg_7d',
@@ -53,6 +54,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '1h',
       type: 'double?',
       tag: tags['delay_avg_7d'],
+      observedFields: ['delay'],
     },
     {
       name: 'delay_max_1d',
@@ -62,6 +64,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '1h',
       type: 'int?',
       tag: tags['delay_max_1d'],
+      observedFields: ['delay'],
     },
     {
       name: 'late_share_7d',
@@ -71,6 +74,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '1h',
       type: 'double?',
       tag: tags['late_share_7d'],
+      observedFields: ['delay'],
     },
     {
       name: 'miles_30d',
@@ -80,6 +84,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '1d',
       type: 'int?',
       tag: tags['miles_30d'],
+      observedFields: ['distance'],
     },
     {
       name: 'last_delay',
@@ -89,6 +94,7 @@ test('a plan says what each view is, and what runs', async () => {
       hop: '',
       type: 'int?',
       tag: tags['last_delay'],
+      observedFields: ['delay'],
     },
   ]);
   expect(Object.keys(tags)).toHaveLength(6);
