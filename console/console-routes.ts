@@ -6,6 +6,7 @@ import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.
 import { type ConsoleAccess, type ConsoleDeps, SESSION_S } from './console-deps.ts';
 import { type ConsoleLook, lookAt, notInConsole } from './console-look.ts';
 import { type ConsolePage, framedPage } from './page.ts';
+import { alertPage } from './pages/alert-page.ts';
 import { alertsPage } from './pages/alerts-page.ts';
 import { cataloguePage } from './pages/catalogue-page.ts';
 import { deadLettersPage } from './pages/dead-letters-page.ts';
@@ -72,7 +73,8 @@ const PAGES: readonly (readonly [path: string, page: PageOf])[] = [
   ['/console/models/:model/rollouts/:id', (look, { model, id }) => rolloutPage(look, model!, id!)],
   ['/console/lineage', (look) => lineagePage(look)],
   ['/console/lineage/:kind/:name', (look, { kind, name }) => lineagePage(look, kind, name)],
-  ['/console/alerts', (look) => alertsPage(look)],
+  ['/console/alerts', (look, _, query) => alertsPage(look, query.get('page') ?? undefined)],
+  ['/console/alerts/:id', (look, { id }) => alertPage(look, id!)],
 ];
 
 /**

@@ -2,7 +2,6 @@ import { html } from 'hono/html';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
 import { linePlot } from '../markup/line-plot.ts';
 import { part, readAt, table } from '../markup/parts.ts';
-import { command } from '../markup/shell-word.ts';
 import { shortened, shownCount, shownFigure, shownShare, shownSpan, shownTime } from '../markup/shown.ts';
 import type { Markup } from '../page.ts';
 import type { ConsoleLook } from '../console-look.ts';
@@ -21,10 +20,9 @@ export async function valuesPart(look: ConsoleLook, subject: MonitorSubject, isH
   const { deps, nowUs } = look;
   const series = await monitorSeries(deps.pool, subject);
   const { object, field } = subject;
-  const same = command('monitor', object);
   const heading = `Values of ${field ?? object} over time`;
   if (series === null || series.whole.length === 0)
-    return part('values', heading, html`<p class="dim">Nothing of it is monitored yet.</p>`, readAt(nowUs, same));
+    return part('values', heading, html`<p class="dim">Nothing of it is monitored yet.</p>`, readAt(nowUs, null));
   const points = (value: (bucket: MonitorBucket) => number | null) =>
     series.whole.map((bucket) => ({ us: bucket.beginMs * 1000, value: value(bucket) }));
   const recent = series.whole.slice(-RECENT).map(({ values }) => values);
@@ -75,7 +73,7 @@ export async function valuesPart(look: ConsoleLook, subject: MonitorSubject, isH
       ]),
     ),
     html`<p class="note">the newest bucket begins ${shownTime(newest.beginMs * 1000)} and is of one ${newest.grain}</p>`,
-    readAt(nowUs, same),
+    readAt(nowUs, null),
   );
 }
 
@@ -83,13 +81,12 @@ export async function valuesPart(look: ConsoleLook, subject: MonitorSubject, isH
 export async function recordsPart(look: ConsoleLook, source: string): Promise<Markup> {
   const { deps, nowUs } = look;
   const series = await monitorSeries(deps.pool, { place: 'source', object: source, field: null });
-  const same = command('monitor', source);
   if (series === null || series.whole.length === 0)
     return part(
       'records',
       'Records over time',
       html`<p class="dim">Nothing of it is monitored yet.</p>`,
-      readAt(nowUs, same),
+      readAt(nowUs, null),
     );
   const sumOf = (reasons: ReadonlyMap<string, number> | undefined): number =>
     [...(reasons ?? [])].reduce((sum, [, count]) => sum + count, 0);
@@ -135,6 +132,6 @@ export async function recordsPart(look: ConsoleLook, source: string): Promise<Ma
         .slice(0, SEGMENTS)
         .map(({ segment, count }) => [shortened(segment, TEXT_CHARS), shownCount(count)]),
     ),
-    readAt(nowUs, same),
+    readAt(nowUs, null),
   );
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { readersOf } from '../../console/lineage/field-readers.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
+import { observedFields } from '../../engine/define/observed-fields.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { entity, featureView, source } from '../../index.ts';
 
@@ -20,6 +21,7 @@ const others = source('others', {
 const view = featureView('v', {
   entity: thing,
   source: events,
+  where: (e) => e.kind !== 'none',
   features: (f) => ({
     plain: f.sum('n'),
     other: f.sum('nn'),
@@ -34,18 +36,47 @@ const view = featureView('v', {
 });
 const elsewhere = featureView('w', { entity: thing, source: others, features: (f) => ({ plain: f.sum('n') }) });
 
-test('fields are told by how features take them; those of other sources and longer names are none', async () => {
+/** How views of `events` take a field. */
+async function takers(field: string, isNoted: boolean): Promise<object> {
   const { views } = await compileDefinitions(definitionsInMemory([view, elsewhere], '/srv'));
-  const of = (field: string): object => {
-    const { features, keys } = readersOf([...views.values()], 'events', field);
-    return {
-      ...Object.fromEntries(features.map(({ feature, use }) => [feature, use])),
-      keys: keys.map(({ key }) => key),
-    };
+  const reading = [...views.values()]
+    .filter(({ source: { name } }) => name === 'events')
+    .map((one) => ({
+      view: one.name,
+      layout: one.layout,
+      inputs: one.featureInputs ?? null,
+      observed: isNoted ? observedFields(one) : null,
+    }));
+  const { features, wholes } = readersOf(reading, field);
+  return {
+    ...Object.fromEntries(features.map(({ feature, use }) => [feature, use])),
+    wholes: wholes.map(({ as }) => as),
   };
-  expect(of('n')).toEqual({ plain: 'reads', made: 'names', filtered: 'names', of_plain: 'names', keys: [] });
-  expect(of('nn')).toEqual({ other: 'reads', longer: 'names', keys: [] });
-  expect(of('kind')).toEqual({ grouped: 'reads', keys: [] });
-  expect(of('id')).toEqual({ keys: ['id'] });
-  expect(of('a.b(')).toEqual({ keys: [] });
+}
+
+test('fields are told by how features take them; longer names are none', async () => {
+  expect(await takers('n', false)).toEqual({
+    plain: 'reads',
+    made: 'names',
+    filtered: 'names',
+    of_plain: 'names',
+    wholes: [],
+  });
+  expect(await takers('nn', false)).toEqual({ other: 'reads', longer: 'names', wholes: [] });
+  expect(await takers('kind', false)).toEqual({ grouped: 'reads', wholes: [] });
+  expect(await takers('id', false)).toEqual({ wholes: ['key'] });
+  expect(await takers('a.b(', false)).toEqual({ wholes: [] });
+});
+
+test('what was observed counts for more than what code names', async () => {
+  expect(await takers('n', true)).toEqual({
+    plain: 'reads',
+    made: 'observed',
+    filtered: 'observed',
+    of_plain: 'observed',
+    wholes: [],
+  });
+  expect(await takers('nn', true)).toEqual({ other: 'reads', longer: 'observed', wholes: [] });
+  expect(await takers('id', true)).toEqual({ wholes: ['key'] });
+  expect(await takers('kind', true)).toEqual({ grouped: 'reads', wholes: ['where'] });
 });
