@@ -13,6 +13,7 @@ import { deadLettersPage } from './pages/dead-letters-page.ts';
 import { definitionPage } from './pages/definition-page.ts';
 import { entityKindPage } from './pages/entity-kind-page.ts';
 import { entityPage } from './pages/entity-page.ts';
+import { entityRequestsPage } from './pages/entity-requests-page.ts';
 import { featurePage } from './pages/feature-page.ts';
 import { labelSetPage } from './pages/label-set-page.ts';
 import { lineagePage } from './pages/lineage-page.ts';
@@ -63,6 +64,7 @@ const PAGES: readonly (readonly [path: string, page: PageOf])[] = [
   ['/console/views/:view/definition', (look, { view }) => definitionPage(look, view!)],
   ['/console/views/:view/dead-letters', (look, { view }) => deadLettersPage(look, view!)],
   ['/console/views/:view/entity', (look, { view }, query) => entityPage(look, view!, query)],
+  ['/console/views/:view/requests', (look, { view }, query) => entityRequestsPage(look, view!, query)],
   ['/console/views/:view/features/:feature', (look, { view, feature }) => featurePage(look, view!, feature!)],
   ['/console/sources/:source', (look, { source }, query) => sourcePage(look, source!, query.get('field') ?? undefined)],
   ['/console/entities/:entity', (look, { entity }) => entityKindPage(look, entity!)],

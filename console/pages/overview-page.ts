@@ -110,7 +110,7 @@ ${
               `${shownSpan(nowUs - updatedAtUs)} ago`,
             ]),
         ),
-        readAt(nowUs, command('archive', 'status')),
+        readAt(nowUs, command('log', 'SOURCE')),
       )
     : ''
 }`;
