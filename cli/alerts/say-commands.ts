@@ -89,7 +89,12 @@ export function addSilencing(parent: Command): void {
         actor: who,
         action: 'monitor silence',
         subject: alert ?? object,
-        input: { ...scope, until: isoMs(untilMs), reason },
+        input: {
+          ...scope,
+          segment: scope.segment === null ? null : `${scope.segment.name} = ${scope.segment.value}`,
+          until: isoMs(untilMs),
+          reason,
+        },
         result: { id },
       });
       return await readSilences(pool, Date.now());

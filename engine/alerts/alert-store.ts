@@ -127,3 +127,21 @@ export async function writeAlerts(
     );
   return events;
 }
+
+/** How many alerts are open, by what deviates, where it first shows, and whether they are silenced. */
+export async function openAlertCounts(
+  on: Queryable,
+  silences: readonly Silence[],
+  wallMs: number,
+): Promise<{ readonly kind: string; readonly place: string; readonly silenced: boolean; readonly alerts: number }[]> {
+  const open = await readAlerts(on, { state: 'open', limit: 10_000 });
+  const told = open.map((alert) => ({
+    kind: alert.kind,
+    place: alert.place,
+    silenced: silences.some((silence) => isSilenced(alert, silence, wallMs)),
+  }));
+  return [...Map.groupBy(told, (each) => JSON.stringify(each)).values()].map((same) => ({
+    ...same[0]!,
+    alerts: same.length,
+  }));
+}
