@@ -138,6 +138,7 @@ export async function startDevSession(options: DevOptions): Promise<DevSession> 
       decisions: { kafka, installation: env.installation.name },
       models: { kafka, archiveDir: env.archiveDir },
       workflows: temporal,
+      consoleLog: { kafka, servedTopic: env.servedTopic },
     });
     stops.push(() => api.close());
     const taskQueue = taskQueueOf(env.variables);

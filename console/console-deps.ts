@@ -6,6 +6,7 @@ import type { ServiceRow } from '../engine/define/list-definitions.ts';
 import type { InstallationNames } from '../engine/installation/installation-names.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { Clock } from '../engine/values/clock.ts';
+import type { ConsoleLog } from './read/entity-requests.ts';
 
 /** Who looks, and what of it they may see. */
 export interface ConsoleCaller {
@@ -54,6 +55,8 @@ export interface ConsoleDeps {
   readonly definitions: ConsoleDefinitions;
   /** The services as they are served. */
   readonly services: () => Promise<readonly ServiceRow[]>;
+  /** Null: no Kafka is known, and nobody tells who read what. */
+  readonly log: ConsoleLog | null;
   /** Null: it is not known where; commands are shown alone. */
   readonly workflows: WorkflowPages | null;
 }

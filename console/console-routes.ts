@@ -6,12 +6,14 @@ import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.
 import { type ConsoleAccess, type ConsoleDeps, SESSION_S } from './console-deps.ts';
 import { type ConsoleLook, lookAt, notInConsole } from './console-look.ts';
 import { type ConsolePage, framedPage } from './page.ts';
+import { alertPage } from './pages/alert-page.ts';
 import { alertsPage } from './pages/alerts-page.ts';
 import { cataloguePage } from './pages/catalogue-page.ts';
 import { deadLettersPage } from './pages/dead-letters-page.ts';
 import { definitionPage } from './pages/definition-page.ts';
 import { entityKindPage } from './pages/entity-kind-page.ts';
 import { entityPage } from './pages/entity-page.ts';
+import { entityRequestsPage } from './pages/entity-requests-page.ts';
 import { featurePage } from './pages/feature-page.ts';
 import { labelSetPage } from './pages/label-set-page.ts';
 import { lineagePage } from './pages/lineage-page.ts';
@@ -62,6 +64,7 @@ const PAGES: readonly (readonly [path: string, page: PageOf])[] = [
   ['/console/views/:view/definition', (look, { view }) => definitionPage(look, view!)],
   ['/console/views/:view/dead-letters', (look, { view }) => deadLettersPage(look, view!)],
   ['/console/views/:view/entity', (look, { view }, query) => entityPage(look, view!, query)],
+  ['/console/views/:view/requests', (look, { view }, query) => entityRequestsPage(look, view!, query)],
   ['/console/views/:view/features/:feature', (look, { view, feature }) => featurePage(look, view!, feature!)],
   ['/console/sources/:source', (look, { source }, query) => sourcePage(look, source!, query.get('field') ?? undefined)],
   ['/console/entities/:entity', (look, { entity }) => entityKindPage(look, entity!)],
@@ -72,7 +75,8 @@ const PAGES: readonly (readonly [path: string, page: PageOf])[] = [
   ['/console/models/:model/rollouts/:id', (look, { model, id }) => rolloutPage(look, model!, id!)],
   ['/console/lineage', (look) => lineagePage(look)],
   ['/console/lineage/:kind/:name', (look, { kind, name }) => lineagePage(look, kind, name)],
-  ['/console/alerts', (look) => alertsPage(look)],
+  ['/console/alerts', (look, _, query) => alertsPage(look, query.get('page') ?? undefined)],
+  ['/console/alerts/:id', (look, { id }) => alertPage(look, id!)],
 ];
 
 /**

@@ -50,7 +50,7 @@ export async function consoleReport(deps: ConsoleDeps, caller: ConsoleCaller, as
   for (const service of services.slice(0, MOST)) pages.push(await servicePage(look, service));
   for (const model of models.slice(0, MOST))
     pages.push(await modelPage(look, model), ...(await newestRollout(look, model)));
-  for (const source of sources.slice(0, MOST)) pages.push(sourcePage(look, source));
+  for (const source of sources.slice(0, MOST)) pages.push(await sourcePage(look, source));
   pages.push(await lineageOf(look, ask));
   const leftOut = [views, services, models, sources].reduce((sum, all) => sum + Math.max(0, all.length - MOST), 0);
   const of = ask.view ?? ask.service ?? 'all that is served';

@@ -5,7 +5,7 @@ import { installationOf } from '../engine/postgres/settled-queries.ts';
 import type { ServedService } from './served-service.ts';
 
 /** What the console has that the rest of the API has not. */
-export type ApiConsole = Pick<ConsoleRoutesDeps, 'definitions' | 'workflows' | 'access'>;
+export type ApiConsole = Pick<ConsoleRoutesDeps, 'definitions' | 'workflows' | 'access' | 'log'>;
 
 /**
  * The console over what the API answers from. Services are shown as the definitions at hand have them: a look-up for each would be as many statements a

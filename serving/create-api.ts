@@ -45,8 +45,8 @@ import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
 import { rolloutPath, rolloutRoutes } from './rollout-routes.ts';
 import type { ServedService } from './served-service.ts';
-import { scrapedCatalog } from './scraped-catalog.ts';
 import { viewProgress } from '../engine/postgres/view-progress.ts';
+import { scrapedCatalog } from './scraped-catalog.ts';
 
 export interface ApiDeps {
   readonly store: OnlineStore;

@@ -19,6 +19,9 @@ import { type ModelsSettings, openModelPlaces } from '../engine/models/model-set
 import { createPool } from '../engine/postgres/pool.ts';
 import { createServingLog, type ServingLogSettings } from '../engine/served/create-serving-log.ts';
 import { ServingLog } from '../engine/served/serving-log.ts';
+import type { ConsoleLog } from '../console/read/entity-requests.ts';
+import type { KafkaAddress } from '../engine/kafka/kafka-link.ts';
+import { createKafkaLogReader } from '../engine/kafka/kafkajs-log-reader.ts';
 import type { ConsoleDefinitions, WorkflowPages } from '../console/console-deps.ts';
 import type { Abouts } from '../engine/define/about.ts';
 import type { CompiledLabelSet } from '../engine/define/compiled-label-set.ts';
@@ -80,6 +83,8 @@ export type StartApiOptions = (
   readonly models?: ModelsSettings | undefined;
   /** Where people look at workflows; the console links there. Default: it shows commands alone. */
   readonly workflows?: WorkflowPages | undefined;
+  /** Where the console looks for who read what; its reader is its owner's to close. Default: nowhere. */
+  readonly consoleLog?: { readonly kafka: Omit<KafkaAddress, 'clientId'>; readonly servedTopic: string } | ConsoleLog | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
 };
@@ -152,7 +157,10 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
   const onBug = options.onBug ?? bugLog(log);
   const access = openAccess(options.access ?? { auth: 'open' }, { pool, clock, onError: onBug });
   const places = openModelPlaces(options.models, clock);
+  const { consoleLog: looked } = options;
+  const consoleLog = openConsoleLog(looked);
   const closeAll = async (): Promise<void> => {
+    if (consoleLog !== looked) await consoleLog?.reader.close();
     await places.close();
     await access.close();
     if (servingLog !== given) await servingLog?.close();
@@ -181,6 +189,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     console: {
       definitions: consoleDefinitions(options),
       workflows: options.workflows ?? null,
+      log: consoleLog,
       access: consoleAccess(access.gate, access.sessions, options.definitions?.services ?? new Map()),
     },
     onBug,
@@ -201,6 +210,14 @@ export async function startApi(options: StartApiOptions): Promise<RunningApi> {
     await closeAll();
     throw error;
   }
+}
+
+function openConsoleLog(given: StartApiOptions['consoleLog']): ConsoleLog | null {
+  if (given === undefined) return null;
+  if ('reader' in given) return given;
+  const { kafka, servedTopic } = given;
+  // Somebody waits for the page.
+  return { reader: createKafkaLogReader({ ...kafka, clientId: 'millrace-console', connectForMs: 3_000 }), servedTopic };
 }
 
 function consoleDefinitions({ definitions }: StartApiOptions): ConsoleDefinitions {

@@ -85,6 +85,7 @@ function print(
       ['start a view', startUrl],
       ['', `workflow id ${installation.lifecycleId(views[0] ?? 'VIEW')}, input {"view":"${views[0] ?? 'VIEW'}"}`],
       ['API', apiUrl],
+      ['Console', `${apiUrl}/console`],
       ['OpenAPI', `${apiUrl}/openapi.json`],
       ['Postgres', shownDatabaseUrl(databaseUrl)],
       ...(passwordFile === null ? [] : [['', `PGPASSFILE=${passwordFile} lets psql in`]]),

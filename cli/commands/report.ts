@@ -48,6 +48,7 @@ export function addReportCommand(program: Command): void {
           installation: env.installation,
           definitions: known.definitions,
           services: async () => known.services,
+          log: null,
           workflows: knownServices(env).temporal,
         },
         OPERATOR,

@@ -63,13 +63,14 @@ export function addServeCommand(program: Command): void {
       },
       tls: settings.tls ?? undefined,
       workflows: env.temporal ?? undefined,
+      ...(kafka === null ? {} : { consoleLog: { kafka, servedTopic: topic } }),
       ...(isLogging ? { servingLog: { kafka, topic, sample } } : {}),
       ...(kafka === null ? {} : { decisions: { kafka, installation: env.installation.name } }),
       ...(kafka === null ? {} : { models: { kafka, archiveDir: env.archiveDir } }),
     });
     const who = auth === 'tokens' ? 'those with a token' : 'everybody who reaches it';
     if (output.isJson) output.json({ api: api.url, auth, servingLog: isLogging });
-    else output.line(`${api.url} answers ${who}; ${api.url}/openapi.json says what; Ctrl-C stops it`);
+    else output.line(`${api.url} answers ${who}; ${api.url}/console shows it to people, ${api.url}/openapi.json to programs; Ctrl-C stops it`);
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
     say('stopping');
     await api.close();

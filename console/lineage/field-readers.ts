@@ -1,7 +1,9 @@
-import type { CompiledView } from '../../engine/define/compiled-view.ts';
+import type { FeatureInputs } from '../../engine/define/compiled-view.ts';
+import type { ObservedFields } from '../../engine/define/observed-fields.ts';
+import type { ViewLayout } from '../../engine/define/view-layout.ts';
 
-/** How a feature takes a field: as it is, or by code that names it. */
-export type FieldUse = 'reads' | 'names';
+/** How a feature takes a field: as it is; its code was seen to read it; or its code names it, where nobody looked. */
+export type FieldUse = 'reads' | 'observed' | 'names';
 
 /** A feature that goes with a field. */
 export interface FieldReader {
@@ -10,38 +12,57 @@ export interface FieldReader {
   readonly use: FieldUse;
 }
 
-/** A view whose entities go by a field. */
-export interface KeyReader {
+/** A view that goes as a whole: its entities go by the field, or its `where` was seen to read it. */
+export interface WholeReader {
   readonly view: string;
-  readonly key: string;
+  readonly as: 'key' | 'where';
 }
 
-/** What breaks if a field of a source goes, as far as definitions tell: a view's own `where` and `key` functions are not looked into. */
+/** What is known of a view's reading. */
+export interface ReadingView {
+  readonly view: string;
+  readonly layout: Pick<ViewLayout, 'keys' | 'features'>;
+  /** Per feature of the layout; null: no definition at hand is this one. */
+  readonly inputs: readonly FeatureInputs[] | null;
+  /** What was seen when the version was begun; null: that was not noted. */
+  readonly observed: ObservedFields | null;
+}
+
+/** What breaks if a field of these views' source goes, as far as it was seen, and else as far as their code names it. */
 export function readersOf(
-  views: readonly CompiledView[],
-  source: string,
+  views: readonly ReadingView[],
   field: string,
-): { readonly features: readonly FieldReader[]; readonly keys: readonly KeyReader[] } {
-  const own = views.filter((view) => view.source.name === source);
-  const word = new RegExp(String.raw`(?<![\w$])${field.replaceAll(/[^\w]/g, String.raw`\$&`)}(?![\w$])`);
-  const features = own.flatMap(({ name: view, layout, featureInputs = [] }) => {
-    const reading = new Set<string>();
-    return layout.features.flatMap(({ name: feature, aggregate }, index): FieldReader[] => {
-      const inputs = Object.values(featureInputs[index] ?? {}).filter((input): input is string => input !== null);
-      // A derived feature is made of features before it, which its code names.
-      const ofOthers = aggregate === 'derived' && [...reading].some((other) => wordOf(other).test(inputs[0] ?? ''));
-      const isRead = aggregate !== 'derived' && inputs.includes(field);
-      if (!isRead && !ofOthers && (aggregate === 'derived' || !inputs.some((input) => word.test(input)))) return [];
-      reading.add(feature);
-      return [{ view, feature, use: isRead ? 'reads' : 'names' }];
-    });
-  });
-  const keys = own.flatMap(({ name: view, layout }) =>
-    layout.keys.filter(({ name }) => name === field).map(({ name: key }) => ({ view, key })),
-  );
-  return { features, keys };
+): { readonly features: readonly FieldReader[]; readonly wholes: readonly WholeReader[] } {
+  return {
+    features: views.flatMap((view) => featuresOf(view, field)),
+    wholes: views.flatMap(({ view, layout, observed }): WholeReader[] => {
+      const isKey = observed?.key.includes(field) ?? layout.keys.some(({ name }) => name === field);
+      const isWhere = observed?.where.includes(field) === true;
+      return [...(isKey ? [{ view, as: 'key' as const }] : []), ...(isWhere ? [{ view, as: 'where' as const }] : [])];
+    }),
+  };
 }
 
+function featuresOf({ view, layout, inputs, observed }: ReadingView, field: string): FieldReader[] {
+  const word = wordOf(field);
+  const reading = new Set<string>();
+  return layout.features.flatMap(({ name: feature, aggregate }, index): FieldReader[] => {
+    const texts = Object.values(inputs?.[index] ?? {}).filter((input): input is string => input !== null);
+    const isPlain = aggregate !== 'derived' && texts.includes(field);
+    const isSeen = observed === null ? null : (observed.features[feature] ?? []).includes(field);
+    const isNamed =
+      aggregate === 'derived'
+        ? // A derived feature is made of features before it, which its code names.
+          [...reading].some((other) => wordOf(other).test(texts[0] ?? ''))
+        : texts.some((text) => word.test(text));
+    if (!(isPlain || (isSeen ?? isNamed))) return [];
+    reading.add(feature);
+    return [{ view, feature, use: isPlain ? 'reads' : isSeen === null ? 'names' : 'observed' }];
+  });
+}
+
+/** Where a name stands by itself, and not in a longer one. */
 function wordOf(name: string): RegExp {
-  return new RegExp(String.raw`(?<![\w$])${name}(?![\w$])`);
+  const literal = name.replaceAll(/[^\w]/g, String.raw`\$&`);
+  return new RegExp(String.raw`(?<![\w$])${literal}(?![\w$])`);
 }

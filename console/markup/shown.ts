@@ -26,6 +26,12 @@ export function shownFigure(n: number | null): string {
   return n === null ? '–' : Number(n.toPrecision(4)).toLocaleString('en', { maximumSignificantDigits: 4 });
 }
 
+/** A share in per cent; one that is not quite all is not shown as all. */
+export function shownShare(share: number | null): string {
+  if (share === null) return '–';
+  return `${(share * 100).toFixed(share > 0.995 && share < 1 ? 3 : 1)} %`;
+}
+
 /** Bytes in the unit that fits. */
 export function shownBytes(bytes: number | null): string {
   if (bytes === null) return '–';

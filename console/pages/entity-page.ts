@@ -19,7 +19,7 @@ const SAMPLE = 20;
 const VALUE_CHARS = 300;
 const MOST_VIEWS = 20;
 /** What names of join keys stand under in the address: a key may be called `at`. */
-const KEY = 'key.';
+export const KEY = 'key.';
 
 /** One entity: its features now, or by a time, in all views of the same keys. */
 export async function entityPage(look: ConsoleLook, name: string, query: URLSearchParams): Promise<ConsolePage> {
@@ -67,7 +67,11 @@ ${toDo('The reads of it that were logged are compared with the log by', command(
     const parts = await Promise.all(
       [view, ...others].slice(0, MOST_VIEWS).map((one) => readPart(look, one, entity, atUs, timed)),
     );
-    return html`${parts}${part('why', 'Why', explained)}`;
+    const asked = new URLSearchParams(
+      Object.entries(entity).map(([key, value]): [string, string] => [KEY + key, value]),
+    );
+    const requests = `${pathTo('views', view.view, 'requests')}?${asked.toString()}`;
+    return html`${parts}<p>${link(requests, 'Who read it in the last 24 hours, and what was decided')}</p>${part('why', 'Why', explained)}`;
   } catch (error) {
     if (!isMillraceError(error) || error.httpStatus >= 500) throw error;
     return html`<p class="bad" role="alert">${error.message}. ${error.remedy}</p>`;

@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { sensitiveParts } from '../../engine/define/sensitive-view.ts';
 import { windowText } from '../../engine/define/duration.ts';
 import { nameOfType } from '../../engine/values/type-name.ts';
 import { type ConsoleLook, notInConsole, viewIn } from '../console-look.ts';
@@ -7,14 +8,18 @@ import { command } from '../markup/shell-word.ts';
 import type { ConsolePage } from '../page.ts';
 import { inputsOf } from '../read/feature-inputs.ts';
 import { readersOfView } from '../read/reading-models.ts';
+import { valuesPart } from './monitor-part.ts';
 
 /** A feature: how it is made, and who reads it. */
-export function featurePage(look: ConsoleLook, name: string, featureName: string): ConsolePage {
+export async function featurePage(look: ConsoleLook, name: string, featureName: string): Promise<ConsolePage> {
   const view = viewIn(look, name);
   const feature =
     view.layout.features.find((one) => one.name === featureName) ?? notInConsole('feature', `${name}.${featureName}`);
   const inputs = inputsOf(look, view, featureName);
   const readers = readersOfView(look, name);
+  const compiled = look.deps.definitions.views.get(name);
+  // Of which features the values are sensitive is the definition's to say.
+  const isHushed = compiled === undefined || sensitiveParts(compiled).any;
   const code = (text: string | null | undefined) => (text == null ? 'nothing' : html`<code>${text}</code>`);
   const body = html`${facts([
     ['view', link(pathTo('views', name), name)],
@@ -43,6 +48,7 @@ ${part(
         ['ordered by', code(inputs.order)],
       ]),
 )}
+${await valuesPart(look, { place: 'store', object: name, field: featureName }, isHushed)}
 ${part('explain', 'Why a value is what it is', toDo('The tiles and records behind it, of one entity', command('explain', name, ...view.layout.keys.map(({ name: key }) => `${key}=…`))))}`;
   return { title: `${name}.${featureName}`, path: pathTo('views', name, 'features', featureName), body };
 }

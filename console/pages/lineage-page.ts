@@ -10,7 +10,7 @@ import {
   reachedFrom,
 } from '../lineage/lineage-graph.ts';
 import { readLineage } from '../lineage/read-lineage.ts';
-import { graphPlot } from '../markup/graph-plot.ts';
+import { graphPlot } from '../lineage/graph-plot.ts';
 import { link, part, pathTo, readAt, table } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
 import { shownCount } from '../markup/shown.ts';

@@ -4,7 +4,11 @@ import { rollouts } from '../../engine/postgres/rollouts.ts';
 import { type ConsoleLook, notInConsole } from '../console-look.ts';
 import { facts, link, part, pathTo, readAt, table, toDo } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
-import { shortened, shownBytes, shownCount, shownFigure, shownTime } from '../markup/shown.ts';
+import type { BaselineSummary } from '../../engine/monitors/baseline.ts';
+import { modelBaseline } from '../../engine/monitors/model-baseline.ts';
+import { ifThere } from '../read/if-there.ts';
+import { meanOf } from '../read/value-figures.ts';
+import { shortened, shownBytes, shownCount, shownFigure, shownShare, shownTime } from '../markup/shown.ts';
 import type { ConsolePage, Markup } from '../page.ts';
 
 const MOST_VERSIONS = 50;
@@ -50,7 +54,7 @@ ${part(
   ),
   readAt(look.nowUs, command('model', 'list', name)),
 )}
-${shown === undefined ? '' : versionPart(look, shown)}
+${shown === undefined ? '' : await versionPart(look, shown)}
 ${part(
   'rollouts',
   'Rollouts',
@@ -73,7 +77,13 @@ ${part(
   return { title: name, path: pathTo('models', name), body };
 }
 
-function versionPart(look: ConsoleLook, version: ModelVersion): Markup {
+function baselineCells(summary: BaselineSummary | undefined): readonly [string, string] {
+  if (summary === undefined || summary.count === 0) return ['–', '–'];
+  return [shownShare(summary.values.nulls / summary.count), shownFigure(meanOf(summary))];
+}
+
+async function versionPart(look: ConsoleLook, version: ModelVersion): Promise<Markup> {
+  const [baseline] = await ifThere(modelBaseline(look.deps.pool, version).then((one) => (one === null ? [] : [one])));
   const { lineage, service, signature } = version;
   const served = (view: string): string => look.views.get(view)?.fingerprint ?? '';
   return part(
@@ -109,7 +119,7 @@ function versionPart(look: ConsoleLook, version: ModelVersion): Markup {
     ),
     table(
       `${signature.features.length} columns it takes`,
-      ['column', 'type'],
+      ['column', 'type', { n: 'null rate' }, { n: 'mean' }],
       signature.features
         .slice(0, MOST_INPUTS)
         .map(({ column, block, feature, type }) => [
@@ -117,6 +127,7 @@ function versionPart(look: ConsoleLook, version: ModelVersion): Markup {
             ? link(pathTo('views', block, 'features', feature), column)
             : column,
           JSON.stringify(type),
+          ...baselineCells(baseline?.get(column)),
         ]),
     ),
     readAt(look.nowUs, command('model', 'show', version.model, '--version', String(version.version))),

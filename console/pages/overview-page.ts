@@ -9,17 +9,19 @@ import { link, pageOf, pager, part, pathTo, readAt, table, tiles, toDo } from '.
 import { shownCount, shownSpan, shownTime } from '../markup/shown.ts';
 import type { ConsolePage } from '../page.ts';
 import { ifThere } from '../read/if-there.ts';
+import { shownAlerts } from '../read/shown-alerts.ts';
 
 const ROWS = 50;
 
 /** What is served, how fresh it is, and what is under way. */
 export async function overviewPage(look: ConsoleLook, page?: string): Promise<ConsolePage> {
   const { deps, nowUs, views, services, models, caller } = look;
-  const [progress, audits, rollouts, archives] = await Promise.all([
+  const [progress, audits, rollouts, archives, alerts] = await Promise.all([
     viewProgress(deps.pool),
     latestAudits(deps.pool),
     ifThere(openRollouts(deps.pool)),
     caller.readsAll ? archiveProgress(deps.pool) : [],
+    shownAlerts(look, 'open'),
   ]);
   const at = new Map(progress.map((one) => [one.view, one]));
   const verdicts = new Map(audits.map((one) => [one.view, one]));
@@ -47,6 +49,7 @@ export async function overviewPage(look: ConsoleLook, page?: string): Promise<Co
   });
   const lags = served.flatMap(({ view }) => at.get(view)?.lag ?? []);
   const body = html`${tiles([
+    [shownCount(alerts.length), 'open alerts'],
     [shownCount(served.length), 'views are served'],
     [shownCount(services.length), 'feature services'],
     [shownCount(models.length), 'models'],
@@ -107,7 +110,7 @@ ${
               `${shownSpan(nowUs - updatedAtUs)} ago`,
             ]),
         ),
-        readAt(nowUs, command('archive', 'status')),
+        readAt(nowUs, command('log', 'SOURCE')),
       )
     : ''
 }`;

@@ -85,7 +85,7 @@ ${part(
     { shown: shownSpan },
   )}</div>`,
   html`<p class="note">of the newest ${shownCount(activity.commits)} commits of a day, at most</p>`,
-  readAt(nowUs, command('status', name)),
+  readAt(nowUs, command('log', '--commits', name)),
 )}
 ${part('features', 'Features', featureTable(look, view, page))}
 ${part(

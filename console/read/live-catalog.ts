@@ -2,6 +2,7 @@ import type { Queryable } from '../../engine/postgres/queryable.ts';
 import type { VersionStatus } from '../../engine/postgres/catalog.ts';
 import type { CompiledView } from '../../engine/define/compiled-view.ts';
 import type { ViewLayout } from '../../engine/define/view-layout.ts';
+import type { ObservedFields } from '../../engine/define/observed-fields.ts';
 import type { FeatureTags } from '../../engine/define/feature-lock.ts';
 import { sqlState } from '../../engine/postgres/postgres-error.ts';
 import { runSql } from '../../engine/postgres/run-sql.ts';
@@ -20,6 +21,8 @@ export interface CatalogView {
   readonly publishedAtUs: number | null;
   readonly layout: ViewLayout;
   readonly tags: FeatureTags | null;
+  /** Which fields its features were seen to read when it was begun; null: that was not noted. */
+  readonly observed: ObservedFields | null;
 }
 
 /** The newest version of a model. */
@@ -34,8 +37,8 @@ export interface CatalogModel {
 const MOST_MODELS = 1_000;
 const UNDEFINED_TABLE = '42P01';
 
-type Head = Omit<CatalogView, 'layout' | 'tags' | 'version'> & { readonly version: number };
-type Body = Pick<CatalogView, 'view' | 'layout'> & { readonly version: number; readonly tags: FeatureTags | null };
+type Head = Omit<CatalogView, 'layout' | 'tags' | 'observed' | 'version'> & { readonly version: number };
+type Body = Pick<CatalogView, 'view' | 'layout' | 'tags' | 'observed'> & { readonly version: number };
 
 /** What the catalog has of views and models, as a process knows it: layouts are read once per version, however many there are. */
 export class LiveCatalog {
@@ -60,7 +63,7 @@ export class LiveCatalog {
     await this.#readBodies(heads);
     const views = heads.flatMap((head): CatalogView[] => {
       const body = this.#bodies.get(head.view);
-      return body === undefined ? [] : [{ ...head, layout: body.layout, tags: body.tags }];
+      return body === undefined ? [] : [{ ...head, layout: body.layout, tags: body.tags, observed: body.observed }];
     });
     const known = new Set(views.map(({ view }) => view));
     const defined = [...this.#defined.values()].filter(({ name }) => !known.has(name)).map(definedView);
@@ -92,7 +95,7 @@ export class LiveCatalog {
     const { rows } = await runSql<Body>(
       this.#pool,
       sqlText`
-      SELECT v.view, v.version, v.layout, v.tags -> 'features' AS tags FROM ${CATALOG}.view_version v
+      SELECT v.view, v.version, v.layout, v.tags -> 'features' AS tags, to_jsonb(v) -> 'observed_fields' AS observed FROM ${CATALOG}.view_version v
       JOIN unnest(${changed.map(({ view }) => view)}::text[], ${changed.map(({ version }) => version)}::int[]) AS asked(view, version)
         ON asked.view = v.view AND asked.version = v.version`,
     );
@@ -111,5 +114,6 @@ function definedView({ name, fingerprint, source, layout, tags }: CompiledView):
     publishedAtUs: null,
     layout,
     tags: tags?.features ?? null,
+    observed: null,
   };
 }

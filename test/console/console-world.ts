@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import type { Alert, AlertMember } from '../../engine/alerts/alert.ts';
+import type { MonitorSubject } from '../../engine/monitors/monitor-bucket.ts';
+import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
@@ -124,8 +127,80 @@ export async function openConsoleWorld(serverUrl: string): Promise<ConsoleWorld>
     why: `tried ${PLANTED}`,
     asked: { decisions: 'shop_decisions' },
   });
+  await writeAlert(pool);
   await putLook(pool, rollout.id, { cells: [], rule: {}, judgement: JUDGEMENT });
   return { ...world, definitions, rolloutId: rollout.id };
+}
+
+export const ALERT_ID = 'al_0123456789abcdef0123';
+const HOUR_MS = 3_600_000;
+export const ALERT_MS: number = Math.floor(NOW_US / 1000 / HOUR_MS) * HOUR_MS;
+
+/** Coverage of a feature falls for one segment, and of the field it is made of. */
+async function writeAlert(pool: ModelWorld['pool']): Promise<void> {
+  const segment = { name: 'shop', value: PLANTED };
+  const member = (subject: MonitorSubject): AlertMember => ({
+    subject,
+    statistic: 'coverage',
+    sinceMs: ALERT_MS - 2 * HOUR_MS,
+    value: 0.2,
+    usual: 0.97,
+    score: 31.5,
+    count: 80,
+    weeks: 8,
+  });
+  const root: MonitorSubject = { place: 'source', object: 'sales', field: 'pieces', segment };
+  const feature: MonitorSubject = { place: 'store', object: 'shop_sales', field: 'pieces_7d', segment };
+  const alert: Alert = {
+    id: ALERT_ID,
+    kind: 'coverage',
+    place: 'source',
+    root,
+    grain: 'hour',
+    state: 'open',
+    sinceMs: ALERT_MS - 2 * HOUR_MS,
+    lastMs: ALERT_MS,
+    headline: member(root),
+    members: [member(root), member(feature)],
+    moreMembers: 3,
+    clean: 0,
+    untested: 0,
+    openedAtMs: ALERT_MS - HOUR_MS,
+    closedAtMs: null,
+    closedBy: null,
+    reopened: 0,
+    revision: 1,
+    rule: null,
+  };
+  await runSql(
+    pool,
+    sqlText`INSERT INTO ${CATALOG}.alert (id, state, grain, kind, place, object, bucket_ms, since_ms, opened_at_ms, revision, body)
+    VALUES (${ALERT_ID}, 'open', 'hour', 'coverage', 'source', 'sales', ${ALERT_MS}, ${alert.sinceMs}, ${alert.openedAtMs}, 1, ${JSON.stringify(alert)}::jsonb)`,
+  );
+  await runSql(
+    pool,
+    sqlText`INSERT INTO ${CATALOG}.alert_acknowledgement (alert, who, reason) VALUES (${ALERT_ID}, ${PLANTED}, ${`I look ${PLANTED}`})`,
+  );
+  const hours = Array.from({ length: 30 }, (_, hour) => hour);
+  await writeBuckets(
+    pool,
+    [root, feature].flatMap((subject) =>
+      hours.map((hour) => ({
+        ...subject,
+        grain: 'hour' as const,
+        beginMs: ALERT_MS - hour * HOUR_MS,
+        count: 100,
+        values: {
+          nulls: hour < 3 ? 80 : 3,
+          numbers: { sum: 100, squares: 200, zeros: 0 },
+          bins: null,
+          top: null,
+          distinct: null,
+        },
+        records: null,
+      })),
+    ),
+  );
 }
 
 const JUDGEMENT: Judgement = {
@@ -202,5 +277,6 @@ export function allPages({ rolloutId }: ConsoleWorld): string[] {
     '/console/lineage/decisions/shop_decisions',
     '/console/lineage/label%20set/shop_labels',
     '/console/alerts',
+    `/console/alerts/${ALERT_ID}`,
   ];
 }

@@ -4,7 +4,7 @@ import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { migrateToLatest } from '../../engine/postgres/migrate.ts';
 import { fixedClock } from '../online/online-fixture.ts';
 import { createOwnDatabase, type OwnDatabase } from '../postgres/test-database.ts';
-import { allPages, type ConsoleWorld, openConsoleWorld, PLANTED } from './console-world.ts';
+import { ALERT_ID, allPages, type ConsoleWorld, openConsoleWorld, PLANTED } from './console-world.ts';
 
 let world: ConsoleWorld;
 let api: RunningApi;
@@ -45,8 +45,7 @@ describe('the pages', () => {
       expect(headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'self'/);
       expect(headers.get('cache-control')).toBe('no-store');
       // Whatever is read of the data has its time; the command beside it prints the same.
-      if (path !== '/console/alerts')
-        expect(text).toContain('read at 2001-06-10 12:00:00 UTC · the same: <code>millrace ');
+      expect(text).toContain('read at 2001-06-10 12:00:00 UTC · the same: <code>millrace ');
       expect([
         ...text.matchAll(/(?:href|src|action)="(?!\/console|#|\?|data:,|http:\/\/temporal\.test\/)[^"]*"/g),
       ]).toEqual([]);
@@ -179,6 +178,27 @@ describe('what they say', () => {
       'stage 1 0.4 0.5 -0.1 -0.2 to 0.05 40',
     ])
       expect(rollout).toContain(part);
+  });
+
+  it('alerts: what deviates, since when, by how much, where to look and the evidence drawn', async () => {
+    const listed = words((await page('/console/alerts')).text);
+    expect(listed).toMatch(
+      /sales\.pieces where shop = &lt;img.*open coverage 2001-06-10 10:00:00 UTC 20\.0 % 97\.0 % source 4/,
+    );
+    expect(words((await page('/console')).text)).toContain('1 open alerts');
+    const { text } = await page(`/console/alerts/${ALERT_ID}`);
+    const said = words(text);
+    for (const part of [
+      'looked after by &lt;img',
+      'records of source sales (its archive)',
+      '5 in all',
+      'shop_sales.pieces_7d where shop',
+    ])
+      expect(said).toContain(part);
+    expect(text).toContain(`<code>millrace monitor ack ${ALERT_ID} --reason WHY</code>`);
+    expect(said).toMatch(
+      /coverage of sales\.pieces where shop = .*?, usually 97\.0 %: between 20\.0 % and 97\.0 %, last 20\.0 %/,
+    );
   });
 
   it('finds by name, description, owner and tags, whatever the case', async () => {

@@ -28,6 +28,7 @@ beforeAll(async () => {
     installation: installationNames(),
     definitions: { views, sources, labelSets, abouts },
     services: async () => listServices(services),
+    log: null,
     workflows: null,
   };
 });

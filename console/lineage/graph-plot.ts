@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { LineageGraph, LineageNode } from '../lineage/lineage-graph.ts';
+import type { LineageGraph, LineageNode } from './lineage-graph.ts';
 import type { Markup } from '../page.ts';
 
 const NODE_WIDTH = 170;

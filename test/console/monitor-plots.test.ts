@@ -1,0 +1,101 @@
+/** How values were, by hour and by segment, as the monitors have it: on the pages of features and sources, and to whom. */
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
+import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
+import { type RunningApi, startApi } from '../../serving/start-api.ts';
+import { fixedClock, NOW_US } from '../online/online-fixture.ts';
+import { type ConsoleWorld, openConsoleWorld, PLANTED } from './console-world.ts';
+
+const HOUR_MS = 3_600_000;
+const LAST_MS = Math.floor(NOW_US / 1000 / HOUR_MS) * HOUR_MS;
+let world: ConsoleWorld;
+let api: RunningApi;
+
+/** Of 100 values each hour `nulls` are not there, and the others are `mean` on average. */
+function bucket(
+  of: Pick<MonitorBucket, 'place' | 'object' | 'field' | 'segment'>,
+  hour: number,
+  nulls: number,
+  mean = 2,
+): MonitorBucket {
+  return {
+    ...of,
+    grain: 'hour',
+    beginMs: LAST_MS - hour * HOUR_MS,
+    count: 100,
+    values: {
+      nulls,
+      numbers: { sum: (100 - nulls) * mean, squares: 0, zeros: 0 },
+      bins: new Map([
+        [65_600, 40],
+        [65_700, 60 - nulls],
+      ]),
+      top: null,
+      distinct: 12,
+    },
+    records: null,
+  };
+}
+
+beforeAll(async () => {
+  world = await openConsoleWorld(inject('stack').databaseUrl);
+  const feature = { place: 'store', object: 'shop_sales', field: 'pieces_7d' } as const;
+  const records = (hour: number): MonitorBucket => ({
+    place: 'source',
+    object: 'sales',
+    field: null,
+    segment: null,
+    grain: 'hour',
+    beginMs: LAST_MS - hour * HOUR_MS,
+    count: 1_000,
+    values: null,
+    records: {
+      invalid: new Map([[`bad ${PLANTED}`, 3]]),
+      leftOut: new Map([['late', 2]]),
+      lagSumMs: 5_000_000,
+      found: null,
+    },
+  });
+  const buckets = Array.from({ length: 30 }, (_, hour) => [
+    bucket({ ...feature, segment: null }, hour, 10),
+    bucket({ ...feature, segment: { name: 'shop', value: PLANTED } }, hour, 80, 7),
+    bucket({ ...feature, segment: { name: 'shop', value: 'north' } }, hour, 0),
+    records(hour),
+    bucket({ place: 'source', object: 'sales', field: 'pieces', segment: null }, hour, 25),
+  ]).flat();
+  await writeBuckets(world.pool, buckets);
+  api = await startApi({ pool: world.pool, definitions: world.definitions, clock: fixedClock });
+});
+afterAll(async () => {
+  await api.close();
+  await world.close();
+});
+
+const page = async (path: string): Promise<string> => (await fetch(api.url + path)).text();
+const words = (text: string): string => text.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
+
+it('a feature: coverage, mean and distribution, and its segments with the least covered first', async () => {
+  const text = await page('/console/views/shop_sales/features/pieces_7d');
+  const said = words(text);
+  expect(said).toContain('coverage: between 90.0 % and 90.0 %, last 90.0 %');
+  expect(said).toContain('mean: between 2 and 2, last 2');
+  expect(said).toContain('distinct, about: between 12 and 12, last 12');
+  expect(said).toContain('Distribution over the newest day up to about values');
+  expect(said.indexOf('shop = &lt;img')).toBeLessThan(said.indexOf('shop = north'));
+  expect(said).toMatch(/shop = &lt;img[^|]*? 3,000 20\.0 % 7 /);
+  expect(said).toContain('shop = north 3,000 100.0 % 2');
+  expect(text).not.toContain('<img');
+  expect(words(await page('/console/views/shop_sales/features/sales_1d'))).toContain('Nothing of it is monitored yet.');
+});
+
+it('a source: volume, what was not taken and why, and the coverage of its fields', async () => {
+  const text = await page('/console/sources/sales?field=pieces');
+  const said = words(text);
+  expect(said).toContain('records: between 1,000 and 1,000, last 1,000');
+  expect(said).toContain('invalid: between 3 and 3, last 3');
+  expect(said).toContain('behind the broker, on average: between 5 s and 5 s, last 5 s');
+  expect(said).toMatch(/bad &lt;img.*? 72 late 48/);
+  expect(said).toContain('pieces int 75.0 % what breaks');
+  expect(said).toContain('Values of pieces over time');
+  expect(text).not.toContain('<img');
+});
