@@ -1,6 +1,7 @@
 import { archiveStatus, type PartitionArchive } from '../engine/archive/archive-status.ts';
 import { compactArchive } from '../engine/archive/compact-archive.ts';
 import { rollCommits } from '../engine/archive/roll-commits.ts';
+import { foldSourceMonitors } from '../engine/archive/source-monitor.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import type { ArchiveSums, ArchiveTended } from '../workflows/archive-source/contract.ts';
 import { worstPartitions } from '../workflows/archive-source/worst-partitions.ts';
@@ -11,7 +12,7 @@ import { type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 /** Of one partition, what a page and a history have room for; `millrace log` tells all. */
 const RANGES_KEPT = 20;
 
-/** Merges small files, rolls old commit records of the source's views to Parquet, and says what there is. Safe to repeat. */
+/** Merges small files, folds monitors, rolls old commit records of the source's views to Parquet, and says what there is. Safe to repeat. */
 export async function tendArchive(deps: ActivityDeps, input: { readonly source: string }): Promise<ArchiveTended> {
   const source = await sourceNamed(deps, input.source);
   const { pool, archiveDir, clock, memory } = deps;
@@ -19,6 +20,8 @@ export async function tendArchive(deps: ActivityDeps, input: { readonly source: 
     pulse.report({ phase: 'merging small files' });
     const { signal } = pulse;
     const { merged } = await compactArchive({ source: source.name, pool, archiveDir, clock, memory, signal });
+    pulse.report({ phase: 'folding monitors' });
+    await foldSourceMonitors(pool, source, signal);
     const rolledCommits = await rollAll(deps, source.name, pulse);
     pulse.report({ phase: 'looking' });
     const { partitions } = await archiveStatus({ pool, source, reader: topicReaderFor(deps, source) });

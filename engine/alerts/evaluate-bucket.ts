@@ -59,11 +59,16 @@ export function evaluateBucket(
   beginMs: number,
   inputs: readonly SeriesInput[],
 ): BucketResult {
+  const wholes = new Map<string, number>();
+  for (const { subject, bucket } of inputs)
+    if (subject.segment === null && subject.field === null && bucket !== null)
+      wholes.set(`${subject.place} ${subject.object}`, bucket.count);
   const all = inputs.map((input) => {
-    const { subject, past, memory } = input;
-    const { figures, distance } = figuresOf(beginMs, input.bucket, input.reference);
+    const { subject, past, memory, bucket, reference } = input;
     const isWhole = subject.segment === null;
-    const judged = judgeSeries({ place: subject.place, isWhole, figures, distance, past, memory });
+    const wholeCount = wholes.get(`${subject.place} ${subject.object}`) ?? 0;
+    const { figures, distance } = figuresOf(beginMs, bucket, reference, isWhole ? null : wholeCount);
+    const judged = judgeSeries({ place: subject.place, isWhole, wholeCount, figures, distance, past, memory });
     return { input, figures, ...judged };
   });
   const asked = all.flatMap(({ input, judgements }) =>
@@ -80,7 +85,7 @@ export function evaluateBucket(
   );
   const deviations: Deviation[] = [];
   const series = new Map<string, SeriesResult>();
-  for (const { input, figures, judgements, distances } of all) {
+  for (const { input, figures, judgements, squares } of all) {
     const key = subjectKey(input.subject);
     const outNow: Partial<Record<Statistic, { sinceMs: number; lastMs: number }>> = {};
     for (const judgement of judgements) {
@@ -96,7 +101,7 @@ export function evaluateBucket(
     series.set(key, {
       subject: input.subject,
       figures,
-      memory: { distances, out: outNow },
+      memory: { squares, out: outNow },
       judged: input.isTested ? new Map(judgements.map((each) => [each.statistic, each])) : new Map(),
     });
   }

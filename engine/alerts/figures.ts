@@ -2,9 +2,10 @@ import type { MonitorBucket } from '../monitors/monitor-bucket.ts';
 import { gStatistic, jensenShannon, totalOf } from '../statistics/jensen-shannon.ts';
 import { comparable } from './comparable-counts.ts';
 
-/** What is asked of each bucket of a subject. */
+/** What is asked of each bucket of a subject. A segment is judged by its share of the records: what all segments do, the whole does. */
 export const STATISTICS = [
   'volume',
+  'share',
   'invalid',
   'left-out',
   'found',
@@ -40,15 +41,18 @@ export interface Distance {
  * The figures of a bucket. One that is not there had no records, which tells of records and of nothing else.
  *
  * @param reference buckets of the same subject whose distribution this one's is held to
+ * @param whole records of the whole, where the bucket is of a segment's records; else null
  */
 export function figuresOf(
   beginMs: number,
   bucket: MonitorBucket | null,
   reference: readonly MonitorBucket[],
+  whole: number | null,
 ): { readonly figures: Figures; readonly distance: Distance | null } {
   const values: Partial<Record<Statistic, number>> = {};
   if (bucket === null) {
     values.volume = 0;
+    if (whole !== null && whole > 0) values.share = 0;
     return { figures: { beginMs, count: 0, values, numbers: null }, distance: null };
   }
   const { count, records, values: summary } = bucket;
@@ -56,6 +60,7 @@ export function figuresOf(
     const invalid = totalOf(records.invalid);
     const leftOut = totalOf(records.leftOut);
     values.volume = count;
+    if (whole !== null && whole > 0) values.share = Math.min(1, count / whole);
     if (count + invalid > 0) values.invalid = invalid / (count + invalid);
     if (count + leftOut > 0) values['left-out'] = leftOut / (count + leftOut);
     if (count > 0) {

@@ -1,19 +1,23 @@
 import type { MonitorPlace } from '../monitors/monitor-bucket.ts';
 import { chiSquareTail } from '../statistics/chi-square.ts';
-import { medianOf, robustSpread, spreadOfDistances } from '../statistics/robust-spread.ts';
+import { medianOf, robustSpread } from '../statistics/robust-spread.ts';
 import { studentTails } from '../statistics/student.ts';
 import { type Distance, type Figures, STATISTICS, type Statistic } from './figures.ts';
 import { THRESHOLDS } from './thresholds.ts';
 
+/** The median of χ² of one degree of freedom. */
+const MEDIAN = 0.454936423119572;
+const LEAST_REMEMBERED = 24;
+
 /** What is remembered of a series beside its weeks. */
 export interface SeriesMemory {
-  /** Newest last: how far from the usual each statistic was, on the scale it is judged on. */
-  readonly distances: Readonly<Partial<Record<Statistic, readonly number[]>>>;
+  /** Newest last: the square of how far from the usual each statistic was, on the scale it is judged on, less what its sample alone brings. */
+  readonly squares: Readonly<Partial<Record<Statistic, readonly number[]>>>;
   /** Since which bucket, and up to which, a statistic has been out of the usual. */
   readonly out: Readonly<Partial<Record<Statistic, { readonly sinceMs: number; readonly lastMs: number }>>>;
 }
 
-export const NO_MEMORY: SeriesMemory = { distances: {}, out: {} };
+export const NO_MEMORY: SeriesMemory = { squares: {}, out: {} };
 
 /** What one statistic of a bucket is against its past. */
 export interface Judgement {
@@ -31,12 +35,16 @@ export interface Judgement {
   readonly weeks: number;
   /** Records or values that it is of. */
   readonly count: number;
+  /** How many times as many there were as usual. */
+  readonly times: number;
 }
 
 /** A bucket of a series, and what it is held to. */
 export interface SeriesNow {
   readonly place: MonitorPlace;
   readonly isWhole: boolean;
+  /** Records of the whole; of shares. */
+  readonly wholeCount: number;
   readonly figures: Figures;
   readonly distance: Distance | null;
   /** The same hour of the weeks before. */
@@ -47,7 +55,7 @@ export interface SeriesNow {
 /** Of each statistic that can be judged what it is, and what each was from its usual, to be remembered. */
 export interface SeriesJudged {
   readonly judgements: readonly Judgement[];
-  readonly distances: SeriesMemory['distances'];
+  readonly squares: SeriesMemory['squares'];
 }
 
 /**
@@ -56,23 +64,26 @@ export interface SeriesJudged {
  */
 export function judgeSeries(now: SeriesNow): SeriesJudged {
   const judgements: Judgement[] = [];
-  const distances: Partial<Record<Statistic, readonly number[]>> = { ...now.memory.distances };
+  const squares: Partial<Record<Statistic, readonly number[]>> = { ...now.memory.squares };
   for (const statistic of STATISTICS) {
     const value = now.figures.values[statistic];
-    if (value === undefined) continue;
+    if (value === undefined || (statistic === 'volume' && !now.isWhole)) continue;
     const past = now.past.flatMap(({ values }) => values[statistic] ?? []);
     if (past.length === 0) continue;
-    const scaled = past.map((each) => onScale(statistic, each));
+    const scaled = past.map((each) => onScale(statistic, each, now.wholeCount));
     const { middle, spread } = robustSpread(scaled);
-    const off = onScale(statistic, value) - middle;
-    const remembered = now.memory.distances[statistic] ?? [];
-    const rounded = Math.fround(Math.abs(off));
-    distances[statistic] = [...remembered, rounded].slice(-THRESHOLDS.remembered);
+    const off = onScale(statistic, value, now.wholeCount) - middle;
     const usual = offScale(statistic, middle);
-    const judged = judge(now, statistic, { value, usual, off, spread, remembered, weeks: past.length });
+    const count = recordsOf(now, statistic, usual);
+    const noise = noiseOf(now, statistic, usual, count);
+    const remembered = now.memory.squares[statistic] ?? [];
+    if (count >= THRESHOLDS.leastRecords)
+      squares[statistic] = [...remembered, short(off * off - MEDIAN * noise * noise)].slice(-THRESHOLDS.remembered);
+    const held = { value, usual, off, spread, noise, count, remembered, weeks: past.length };
+    const judged = judge(now, statistic, held);
     if (judged !== null) judgements.push(judged);
   }
-  return { judgements, distances };
+  return { judgements, squares };
 }
 
 interface Held {
@@ -80,24 +91,27 @@ interface Held {
   readonly usual: number;
   readonly off: number;
   readonly spread: number;
+  readonly noise: number;
+  readonly count: number;
   readonly remembered: readonly number[];
   readonly weeks: number;
 }
 
 function judge(now: SeriesNow, statistic: Statistic, held: Held): Judgement | null {
-  const count = recordsOf(now, statistic, held.usual);
+  const { count, noise } = held;
   if (count < THRESHOLDS.leastRecords) return null;
-  const told = { statistic, value: held.value, usual: held.usual, weeks: held.weeks, count };
-  const matters = isLarge(now, statistic, held.value, held.usual);
+  const usually = medianOf(now.past.map((each) => each.count));
+  const times = (now.figures.count + 1) / (usually + 1);
+  const told = { statistic, value: held.value, usual: held.usual, weeks: held.weeks, count, times };
   // What no store and no answer ever had needs no statistics: a state that is not what was written is one too many.
   if (statistic === 'invalid' && now.place !== 'source' && held.usual === 0 && held.value > 0)
     return { ...told, score: held.value * count * 10, chance: 0, matters: true };
-  const noise = noiseOf(now, statistic, held.usual, count);
   const beyond = statistic === 'distance' ? beyondNoise(now.distance, held) : held.off;
   if (held.weeks >= THRESHOLDS.leastWeeks) {
-    const spread = Math.max(held.spread, held.remembered.length < 24 ? 0 : spreadOfDistances(held.remembered), noise);
+    const { spread, tails } = moderated(held);
     const score = spread === 0 ? (beyond === 0 ? 0 : Math.sign(beyond) * 1e9) : beyond / spread;
-    return { ...told, score, chance: studentTails(score, THRESHOLDS.tails), matters };
+    const matters = isLarge(now, statistic, { ...held, spread });
+    return { ...told, score, chance: studentTails(score, tails), matters };
   }
   if (!now.isWhole || noise === 0) return null;
   const young = youngStatistic(now, statistic, beyond / (noise * Math.sqrt(1 + 1 / held.weeks)));
@@ -107,7 +121,7 @@ function judge(now: SeriesNow, statistic: Statistic, held: Held): Judgement | nu
     ...told,
     score: Math.sign(beyond) * Math.sqrt(statisticPart),
     chance: chiSquareTail(statisticPart, young.freedom),
-    matters,
+    matters: isLarge(now, statistic, { ...held, spread: noise }),
   };
 }
 
@@ -121,9 +135,28 @@ function youngStatistic(
   return distance === null || distance.freedom === 0 ? null : { statistic: distance.g, freedom: distance.freedom };
 }
 
-/** Volumes and lags are judged by how many times as much they are. */
-function onScale(statistic: Statistic, value: number): number {
+/** With as many digits as it is worth: a series has a thousand of them. */
+function short(value: number): number {
+  return Number(value.toPrecision(5));
+}
+
+/**
+ * The spread of these hours, moderated by that of the whole series (Smyth 2004): eight numbers alone are as often far too near to each other as too far.
+ * How much the series varies beside what samples bring: of a normal distribution the median of squares is MEDIAN of the variance.
+ */
+function moderated({ spread, noise, remembered }: Held): { readonly spread: number; readonly tails: number } {
+  const { hourTails, seriesTails } = THRESHOLDS;
+  if (remembered.length < LEAST_REMEMBERED) return { spread: Math.max(spread, noise), tails: hourTails };
+  const variance = Math.max(0, medianOf(remembered)) / MEDIAN + noise * noise;
+  const both = (seriesTails * variance + hourTails * spread * spread) / (seriesTails + hourTails);
+  return { spread: Math.max(noise, Math.sqrt(both)), tails: seriesTails + hourTails };
+}
+
+/** Volumes, shares and lags are judged by how many times as much they are. */
+function onScale(statistic: Statistic, value: number, whole: number): number {
   if (statistic === 'volume') return Math.log(value + 1);
+  // Against the rest: half a record more of both, so that none and all have a place.
+  if (statistic === 'share') return Math.log((value * whole + 0.5) / ((1 - value) * whole + 0.5));
   // A record may be a little ahead of its broker.
   if (statistic === 'lag') return Math.log(Math.max(0, value) + 60_000);
   return value;
@@ -131,15 +164,18 @@ function onScale(statistic: Statistic, value: number): number {
 
 function offScale(statistic: Statistic, scaled: number): number {
   if (statistic === 'volume') return Math.exp(scaled) - 1;
+  if (statistic === 'share') return 1 / (1 + Math.exp(-scaled));
   if (statistic === 'lag') return Math.exp(scaled) - 60_000;
   return scaled;
 }
 
 /** How many records or values tell it; of a volume the usual ones too, since none at all tells most. */
-function recordsOf({ figures, distance }: SeriesNow, statistic: Statistic, usual: number): number {
+function recordsOf({ figures, distance, wholeCount }: SeriesNow, statistic: Statistic, usual: number): number {
   switch (statistic) {
     case 'volume':
       return Math.max(figures.count, usual);
+    case 'share':
+      return Math.max(figures.count, usual * wholeCount);
     case 'invalid':
     case 'left-out': {
       const share = figures.values[statistic] ?? 0;
@@ -157,10 +193,17 @@ function recordsOf({ figures, distance }: SeriesNow, statistic: Statistic, usual
 }
 
 /** The deviation that a sample of this size must have, on the scale; 0 where that is not known. */
-function noiseOf({ figures, past, distance }: SeriesNow, statistic: Statistic, usual: number, count: number): number {
+function noiseOf(
+  { figures, past, distance, wholeCount }: SeriesNow,
+  statistic: Statistic,
+  usual: number,
+  count: number,
+): number {
   switch (statistic) {
     case 'volume':
       return 1 / Math.sqrt(Math.max(0, usual) + 1);
+    case 'share':
+      return Math.sqrt(1 / (usual * wholeCount + 1) + 1 / ((1 - usual) * wholeCount + 1));
     case 'invalid':
     case 'left-out':
     case 'found':
@@ -195,11 +238,13 @@ function usualDeviation(past: readonly Figures[]): number {
   return known.length === 0 ? 0 : medianOf(known);
 }
 
-function isLarge(now: SeriesNow, statistic: Statistic, value: number, usual: number): boolean {
-  const { points, times } = THRESHOLDS;
+function isLarge(now: SeriesNow, statistic: Statistic, { value, usual, off, spread }: Held): boolean {
+  const { points } = THRESHOLDS;
   switch (statistic) {
     case 'volume':
-      return value + 1 >= times * (usual + 1) || (value + 1) * times <= usual + 1;
+    case 'share':
+      // Twice as many, give or take what the series itself varies.
+      return Math.abs(off) >= Math.log(THRESHOLDS.times) - Math.min(THRESHOLDS.timesSlack, 2 * spread);
     case 'invalid': {
       const records = (now.figures.count * value) / Math.max(1e-9, 1 - value);
       return value - usual >= THRESHOLDS.invalidPoints && records >= THRESHOLDS.invalidRecords;

@@ -10,12 +10,16 @@ export const THRESHOLDS = {
   young: 3,
   /** Fewer records than this tell nothing of an hour: they join the day. */
   leastRecords: 30,
-  /** Distances from the usual that a series' spread is taken of, beside the same hours': those of the last week. */
+  /** Squared distances from the usual that a series' own spread is taken of, beside the same hours': those of the last week. */
   remembered: 168,
-  /** Degrees of freedom of Student's t, for the chance of a distance from the usual: its tails are what eight weeks leave open. */
-  tails: 6,
+  /**
+   * What the spread of eight numbers, by their median, is worth in degrees of freedom, and what a series' own is: together they are those of Student's t,
+   * whose tails are heavier than the normal's.
+   */
+  hourTails: 3,
+  seriesTails: 7,
   /** Of all series whose hour closes together, none being wrong: the chance that any is said to be (Benjamini, Hochberg). */
-  falseRate: 0.001,
+  falseRate: 0.005,
   /** Points of coverage, of found ones, of left out ones. */
   points: 0.05,
   /** Points of records that are none to their contract; and so many records at least. */
@@ -23,6 +27,8 @@ export const THRESHOLDS = {
   invalidRecords: 5,
   /** Volume: times as much, or one over it. */
   times: 2,
+  /** By how much less, as a logarithm, at most: twice as many come as fewer where there is noise. */
+  timesSlack: 0.25,
   /** Lag: times as much, and so much more. */
   lagTimes: 2,
   lagMoreMs: 5 * 60_000,
@@ -31,9 +37,17 @@ export const THRESHOLDS = {
   /** Jensen-Shannon distance, beyond the usual one. */
   distance: 0.05,
   /** So many buckets in a row have to be out of the usual. */
-  buckets: { volume: 1, invalid: 1, 'left-out': 1, found: 1, lag: 1, coverage: 1, mean: 2, distance: 2 } as const satisfies Readonly<
-    Record<Statistic, 1 | 2>
-  >,
+  buckets: {
+    volume: 1,
+    share: 1,
+    invalid: 1,
+    'left-out': 1,
+    found: 1,
+    lag: 1,
+    coverage: 1,
+    mean: 2,
+    distance: 2,
+  } as const satisfies Readonly<Record<Statistic, 1 | 2>>,
   /** An alert closes after so many clean buckets, and opens again where its root is found again so soon after. */
   cleanBuckets: 3,
   reopenWithinMs: 24 * 3_600_000,

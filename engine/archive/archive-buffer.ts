@@ -1,5 +1,6 @@
 import { type DuckDBAppender, type DuckDBConnection, DuckDBDataChunk, type DuckDBVector } from 'duckdb';
 import type { CompiledContract } from '../contract/compiled-contract.ts';
+import type { MonitorPart, RecordGatherer } from '../monitors/gather-records.ts';
 import { recordDigest } from '../topic/anchor.ts';
 import { chunkLeft } from '../duckdb/chunk-garbage.ts';
 import { type DuckDb, quoteName } from '../duckdb/duckdb.ts';
@@ -49,6 +50,8 @@ export class ArchiveBuffer {
   readonly #contract: CompiledContract;
   readonly #columns: readonly ArchiveColumn[];
   readonly #ranges: Map<number, OpenRange>;
+  /** Null: the source is not monitored. */
+  readonly #gatherer: RecordGatherer | null;
   #chunk: DuckDBDataChunk | null = null;
   #vectors: DuckDBVector[] = [];
   #chunkRows = 0;
@@ -62,13 +65,14 @@ export class ArchiveBuffer {
     starts: readonly StartOffset[],
     nowMs: number,
     staged: StagedBytes,
+    gatherer: RecordGatherer | null = null,
   ): Promise<ArchiveBuffer> {
     const table = duckdb.newName('archived');
     const definitions = columns.map(({ name, type }) => `${quoteName(name)} ${type.toString()}`);
     await duckdb.run(`CREATE TABLE ${table} (${definitions.join(', ')})`);
     const connection = await duckdb.connect();
     const appender = await connection.createAppender(table);
-    return new ArchiveBuffer(duckdb, table, connection, appender, contract, columns, starts, nowMs, staged);
+    return new ArchiveBuffer(duckdb, table, connection, appender, contract, columns, starts, nowMs, staged, gatherer);
   }
 
   private constructor(
@@ -81,7 +85,9 @@ export class ArchiveBuffer {
     starts: readonly StartOffset[],
     nowMs: number,
     staged: StagedBytes,
+    gatherer: RecordGatherer | null,
   ) {
+    this.#gatherer = gatherer;
     this.table = table;
     this.staged = staged;
     this.#duckdb = duckdb;
@@ -108,6 +114,7 @@ export class ArchiveBuffer {
     for (const record of batch.records) {
       const decoded = record.value === null ? null : decodeJson(record.value);
       const row = decoded?.ok === true ? decoded.row : null;
+      this.#gatherer?.add(record, decoded ?? undefined);
       const at = this.#chunkRows === 0 ? this.#newChunk() : this.#chunkRows;
       for (let column = 0; column < columns.length; column++)
         columns[column]!.write(this.#vectors[column]!, at, record, row);
@@ -156,6 +163,11 @@ export class ArchiveBuffer {
   /** The file's rows, in order. */
   select(): string {
     return `SELECT * FROM ${this.table} ORDER BY partition, "offset"`;
+  }
+
+  /** What its records tell of their hours; once. */
+  told(): MonitorPart[] {
+    return this.#gatherer?.finish() ?? [];
   }
 
   /** Makes all rows visible and ends the appending. */

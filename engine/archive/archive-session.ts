@@ -10,6 +10,7 @@ import type { ArchiveColumn } from './archive-columns.ts';
 import { type ArchiveMemory, archiveWaits, largestOf } from './archive-memory.ts';
 import type { ArchiveLimits, RollLimits, RunArchiveOptions } from './archive-options.ts';
 import { commitArchive } from './commit-archive.ts';
+import { SourceMonitor } from './source-monitor.ts';
 import { publishDraft, removeFile, writeDraft } from './parquet-file.ts';
 
 /** What the session tells its run, and asks it. */
@@ -39,6 +40,7 @@ export class ArchiveSession {
   readonly #host: ArchiveHost;
   readonly #checkFolder: () => Promise<void>;
   readonly #newId: () => string;
+  readonly #monitor: SourceMonitor;
   #buffer: ArchiveBuffer | null = null;
   #offsets: StartOffset[];
   #rolling: Promise<RollOutcome> | null = null;
@@ -69,6 +71,7 @@ export class ArchiveSession {
     this.#memory = memory;
     this.#host = host;
     this.#checkFolder = checkFolder;
+    this.#monitor = new SourceMonitor(options);
     this.#newId = options.newId ?? (() => crypto.randomUUID());
     this.#offsets = claim.partitions.map((partition) => ({ ...partition }));
     this.#boundsAtMs = options.clock.monotonicMs();
@@ -223,6 +226,7 @@ export class ArchiveSession {
         this.#offsets,
         this.#options.clock.monotonicMs(),
         staged,
+        this.#monitor.gather(),
       );
     } catch (error) {
       staged.release();
@@ -265,6 +269,8 @@ export class ArchiveSession {
     const { topic, clusterId, mark } = this.#claim;
     const ranges = buffer.ranges();
     try {
+      // At once: the next buffer's records are not to be among them.
+      const told = buffer.told();
       buffer.seal();
       if (ranges.length === 0) return true;
       const path = archivePath(source.name, mark, clock.nowUs(), this.#newId());
@@ -280,9 +286,10 @@ export class ArchiveSession {
       await failAt?.('after-write');
       await publishDraft(file);
       await failAt?.('after-rename');
-      const ok = await commitArchive(this.#options, this.#claim, file, ranges);
+      const ok = await commitArchive(this.#options, this.#claim, file, ranges, told);
       if (ok) this.#host.archived(ranges);
       else await removeFile(archiveDir, path);
+      if (ok) await this.#monitor.fold();
       return ok;
     } finally {
       buffer.staged.release();

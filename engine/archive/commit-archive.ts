@@ -4,6 +4,8 @@ import { runSql } from '../postgres/run-sql.ts';
 import { CATALOG } from '../postgres/schemas.ts';
 import { sqlText } from '../postgres/sql.ts';
 import { withTransaction } from '../postgres/transaction.ts';
+import type { MonitorPart } from '../monitors/gather-records.ts';
+import { insertMonitorParts } from '../monitors/monitor-parts.ts';
 import type { BufferedRange } from './archive-buffer.ts';
 import type { ArchiveClaim } from './archive-claim.ts';
 import type { RunArchiveOptions } from './archive-options.ts';
@@ -13,7 +15,7 @@ import type { DraftFile } from './parquet-file.ts';
 class Superseded extends Error {}
 
 /**
- * Makes a file count as archived, in one transaction. First of all the compare-and-set of every partition's offset and token: where a row
+ * Makes a file count as archived, and what its records told of their hours, in one transaction. First of all the compare-and-set of every partition's offset and token: where a row
  * does not match, nothing is written. False when a newer token stands. An error leaves the outcome unknown: the caller claims again,
  * and the rows say.
  */
@@ -22,6 +24,7 @@ export async function commitArchive(
   claim: ArchiveClaim,
   file: DraftFile,
   ranges: readonly BufferedRange[],
+  told: readonly MonitorPart[],
 ): Promise<boolean> {
   try {
     await withTransaction(options.pool, async (client) => {
@@ -30,6 +33,7 @@ export async function commitArchive(
       await advance(client, options, claim, ranges);
       await options.failAt?.('after-cas');
       await insertArchiveFile(client, { source: options.source.name, ...claim }, file, ranges);
+      await insertMonitorParts(client, options.source.name, told);
       await options.failAt?.('before-commit');
     });
   } catch (error) {

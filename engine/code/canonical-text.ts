@@ -12,8 +12,11 @@ export type Pieces = readonly (string | Target)[];
  * that takes them; `a.b` is a member of option `a`. All others count.
  */
 const valueless: Readonly<Record<string, readonly string[]>> = {
-  featureView: ['refresh', 'expire'],
-  source: ['invalidLimit', 'headers', 'sensitive', 'history.disjoint'],
+  featureView: ['refresh', 'expire', 'segments'],
+  featureService: ['segments'],
+  source: ['invalidLimit', 'headers', 'sensitive', 'segments', 'monitors', 'history.disjoint'],
+  decisions: ['segments', 'monitors'],
+  outcomes: ['segments', 'monitors'],
 };
 
 const positions = new Set(['type', 'start', 'end', 'loc', 'range', 'raw', 'sourceType', 'expression']);

@@ -12,6 +12,7 @@ import { type DefinitionFault, faultReporter, type ReportFault } from './definit
 import type { Entity } from './entity.ts';
 import type { FeatureService, ServiceMember } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
+import { readKeySegments } from './compile-segments.ts';
 import { columnFault, nameFault } from './names.ts';
 import { type ProbedService, probeService } from './probe-service.ts';
 import { blockOf } from './service-blocks.ts';
@@ -67,12 +68,14 @@ export function compileService(
     return member.kind === 'view-role' ? blockOf(view, member.name, member.columns) : blockOf(view);
   });
   const { request, derived } = parts;
+  const { segments = [] } = service.options;
   return {
     name: service.name,
     blocks,
     ...(request.length === 0 ? {} : { request }),
     ...(derived.length === 0 ? {} : { derived: hushedWhere(blocks, derived) }),
     servingLog: service.options.servingLog,
+    ...(segments.length === 0 ? {} : { segments }),
   };
 }
 
@@ -137,6 +140,7 @@ function checkService(service: FeatureService, parts: Parts, report: ReportFault
     checkColumns(member, path, parts, columns, report);
     sound.push(member);
   });
+  readKeySegments(service.options?.segments, [...columns.keys()], report);
   // What is no member is told already.
   const own = { ...service, views: sound };
   return servicePartsOf(own, (view) => parts.entities.get(view.entity) ?? [], report);

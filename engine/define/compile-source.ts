@@ -13,6 +13,7 @@ import { reportSaid } from './decision-faults.ts';
 import { SAID_CHECKS } from './decision-rules.ts';
 import { durationMicros } from './duration.ts';
 import { compileHistory } from './compile-history.ts';
+import { readSegments } from './compile-segments.ts';
 import { reportLikeNames } from './like-names.ts';
 import { nameFault } from './names.ts';
 import type { Source } from './source.ts';
@@ -27,6 +28,7 @@ export interface SourceCompilation {
 }
 
 const HOUR_US = 3_600_000_000;
+const LEAST_MONITOR_BYTES = 1 << 20;
 const idKinds = new Set(['string', 'enum', 'int', 'int64']);
 
 /**
@@ -93,8 +95,37 @@ export function compileSource(
     brokerTime: readBrokerTime(options.brokerTime, report),
     finerThanMicros,
     invalidLimit: readLimit(options.invalidLimit, report),
+    ...segmentsOf(options, fields, sensitive, report),
+    ...readMonitors(options.monitors, report),
   };
   return { source, plans, fields, sound };
+}
+
+function segmentsOf(
+  options: Source['options'],
+  fields: ReadonlyMap<string, FieldPlan>,
+  sensitive: readonly string[],
+  report: ReportFault,
+): Pick<CompiledSource, 'segments'> {
+  const segments = readSegments(options, fields, sensitive, report);
+  return segments.length === 0 ? {} : { segments };
+}
+
+function readMonitors(
+  monitors: Source['options']['monitors'],
+  report: ReportFault,
+): Pick<CompiledSource, 'monitorBytes'> {
+  if (monitors === undefined) return {};
+  if (monitors === false) return { monitorBytes: 0 };
+  const bytes: unknown = (monitors as { readonly budgetBytes?: unknown } | null)?.budgetBytes;
+  if (Number.isSafeInteger(bytes) && (bytes as number) >= LEAST_MONITOR_BYTES) return { monitorBytes: bytes as number };
+  report(
+    'invalid-monitors',
+    'monitors',
+    `expected false, or { budgetBytes } of at least ${LEAST_MONITOR_BYTES}, received ${JSON.stringify(monitors)}`,
+    'Give e.g. monitors: { budgetBytes: 512 * 1024 * 1024 }, or leave it out: 256 MB.',
+  );
+  return {};
 }
 
 /** Decisions and outcomes have a topic of the installation, as have the pairs of a label set. */

@@ -2,6 +2,7 @@ import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { ScalarType } from '../values/field-type.ts';
 import { nameOfType } from '../values/type-name.ts';
 import { buildLayout, type SlotPlan } from './build-layout.ts';
+import { readKeySegments } from './compile-segments.ts';
 import { kindName, type SourceCompilation } from './compile-source.ts';
 import type { CompiledView, FeatureInputs } from './compiled-view.ts';
 import type { ReportFault } from './definition-fault.ts';
@@ -117,6 +118,8 @@ export function compileView(
     note('invalid-duration', option, `${JSON.stringify(text)} is not a duration`, remedy);
     return null;
   };
+  const names = keys.map(({ name }) => name);
+  const segments = readKeySegments(view.segments, names, note);
   const refreshUs = duration('refresh', "'6h'");
   const expireUs = duration('expire', "'180d'");
   const read = readDerived(view.derived, 'derived', takenNames(keys, features), note, inputs);
@@ -141,6 +144,7 @@ export function compileView(
     layout,
     source: source.source,
     refreshMs: refreshUs === null ? null : refreshUs / 1000,
+    ...segments,
     featureInputs: [
       ...features.map(inputTexts),
       ...derived.map(({ compute }) => ({ ...NO_INPUTS, value: sourceText(compute) })),

@@ -143,6 +143,8 @@ export interface CompiledView {
   readonly observe?: ((rows: readonly Row[]) => ObservedFields) | undefined;
   /** The code of the layout's derived features, in their order. Default: it has none. */
   readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Parts of the key that its values are told apart by where they are monitored. Default: none. */
+  readonly segments?: readonly string[] | undefined;
   /** Refresh period in ms while published and not streaming; null = by hand. */
   readonly refreshMs: number | null;
   /** where → key → slot inputs, into `out` (reused by the caller). Never throws: a failing row function is `{invalid}`. */
@@ -170,6 +172,8 @@ export interface CompiledService {
   readonly derivedTag?: string | undefined;
   /** What is derived of the blocks and of the request. Default: nothing. */
   readonly derived?: readonly DerivedPlan[] | undefined;
+  /** Parts of the key that its reads are told apart by where they are monitored. Default: none. */
+  readonly segments?: readonly string[] | undefined;
   /** Share of entities whose reads go to the serving log; undefined: as the reader is set. */
   readonly servingLog?: number | undefined;
   /** What a bundle of it is made of; absent where it derives nothing, was made in memory, or comes of a bundle itself. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
 import type { FeatureService } from './feature-service.ts';
-import { type Source, source } from './source.ts';
+import { type Segment, type Source, type SourceOptions, source } from './source.ts';
 
 /** Beyond so many, alternatives are a count. */
 export const MOST_ALTERNATIVES = 100;
@@ -101,6 +101,9 @@ export interface DecisionsOptions<Context extends Shape> {
   readonly byRequest?: readonly FeatureService[] | undefined;
   /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `context`, `reads`, `unit`, … */
   readonly sensitive?: readonly (Exclude<keyof typeof decisionShape, 'decided_at'> | 'context')[] | undefined;
+  /** What its monitors tell decisions apart by, as of any source; of the context by a function: `{ name: 'origin', of: (d) => d.context.origin }`. */
+  readonly segments?: readonly Segment<DecisionMembers<Context>>[] | undefined;
+  readonly monitors?: SourceOptions['monitors'];
 }
 
 /**
@@ -111,7 +114,7 @@ export interface DecisionsOptions<Context extends Shape> {
  */
 export function decisions<const Name extends string, Context extends Shape>(
   name: Name,
-  { context, topic, byRequest, sensitive }: DecisionsOptions<Context>,
+  { context, topic, byRequest, sensitive, segments, monitors }: DecisionsOptions<Context>,
 ): Decisions<Name, Context> {
   const declared = source(name, {
     schema: z.object({ ...decisionShape, context }) as z.ZodObject,
@@ -119,6 +122,8 @@ export function decisions<const Name extends string, Context extends Shape>(
     eventId: 'decision_id' as never,
     topic,
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...(segments === undefined ? {} : { segments: segments as readonly Segment[] }),
+    ...(monitors === undefined ? {} : { monitors }),
   });
   return Object.freeze({
     ...declared,

@@ -31,7 +31,17 @@ export function declaredSource(
   view: Pick<ViewCompilation, 'source'>,
   plans: readonly FieldPlan[],
 ): { readonly contract: readonly StoredField[]; readonly source: object } {
-  const { contract: _, headers: __, invalidLimit: ___, sensitive: ____, history, maxAheadUs, ...source } = view.source;
+  const {
+    contract: _,
+    headers: __,
+    invalidLimit: ___,
+    sensitive: ____,
+    segments: _____,
+    monitorBytes: ______,
+    history,
+    maxAheadUs,
+    ...source
+  } = view.source;
   return {
     contract: plans.map(storedField),
     source: {

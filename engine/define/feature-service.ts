@@ -34,6 +34,8 @@ export interface ServiceOptions {
    * API (0.01).
    */
   readonly servingLog?: number | undefined;
+  /** Parts of its key that reads are told apart by where they are monitored (docs/monitors.md): those of few values. It changes no value. */
+  readonly segments?: readonly string[] | undefined;
 }
 
 /** A service as one object. */
@@ -136,12 +138,15 @@ export function featureService<
 ): FeatureService<Name, Views, Request, D1 & D2 & D3 & D4> {
   const kind = 'feature-service';
   if (isList(views)) return Object.freeze({ kind, name, views, options, request: null, derived: [] });
-  const { views: members, request = null, servingLog } = views;
+  const { views: members, request = null, servingLog, segments } = views;
   return Object.freeze({
     kind,
     name,
     views: members,
-    options: servingLog === undefined ? {} : { servingLog },
+    options: {
+      ...(servingLog === undefined ? {} : { servingLog }),
+      ...(segments === undefined ? {} : { segments }),
+    },
     request,
     derived: blocksOf((views as { readonly derived?: AnyBlock | readonly AnyBlock[] }).derived),
   });

@@ -23,6 +23,7 @@ export interface FeatureView<
   readonly key: RowFunction | null;
   readonly refresh: string | null;
   readonly expire: string | null;
+  readonly segments?: readonly string[] | undefined;
   /** Builds the features anew. Throws what the user's function throws. */
   readonly build: () => Features;
   /** What is derived of its features, block by block. */
@@ -112,6 +113,8 @@ export interface ViewOptions<
    * `found: false`, counts 0, all else null or its default. A later event brings its earlier ones back. Default: never.
    */
   readonly expire?: Duration | undefined;
+  /** Parts of the entity's key that its values are told apart by where they are monitored (docs/monitors.md): those of few values. It changes no value. */
+  readonly segments?: readonly (keyof Keys & string)[] | undefined;
 }
 
 /**
@@ -149,6 +152,7 @@ export function featureView<
     key: (options.key as RowFunction | undefined) ?? null,
     refresh: options.refresh ?? null,
     expire: options.expire ?? null,
+    ...(options.segments === undefined ? {} : { segments: options.segments }),
     build: () => options.features(featureBuilder<Members>()),
     derived: blocksOf(derived),
     as: <const Role extends string, const Columns extends Readonly<Record<string, string>>>(

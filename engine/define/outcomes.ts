@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Shape } from '../contract/row-of.ts';
 import type { NoFields } from './feature-service.ts';
-import { type Source, source } from './source.ts';
+import { type Segment, type Source, type SourceOptions, source } from './source.ts';
 
 /** What every outcome says. Its value, and what it is about where no decision is named, are the user's. */
 export const outcomeShape = {
@@ -39,6 +39,9 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
   readonly topic?: string | undefined;
   /** Fields whose values are hashed where they are shown, as those of any source (docs/security.md): `value`, `entity`, … */
   readonly sensitive?: readonly (Exclude<keyof typeof outcomeShape, 'occurred_at'> | 'value' | 'entity')[] | undefined;
+  /** What its monitors tell outcomes apart by, as of any source. */
+  readonly segments?: readonly Segment<OutcomeMembers<Value, Entity>>[] | undefined;
+  readonly monitors?: SourceOptions['monitors'];
 }
 
 /**
@@ -49,7 +52,7 @@ export interface OutcomesOptions<Value extends z.core.$ZodType, Entity extends S
  */
 export function outcomes<const Name extends string, Value extends z.core.$ZodType, Entity extends Shape = NoFields>(
   name: Name,
-  { value, entity, topic, sensitive }: OutcomesOptions<Value, Entity>,
+  { value, entity, topic, sensitive, segments, monitors }: OutcomesOptions<Value, Entity>,
 ): Outcomes<Name, Value, Entity> {
   const about = entity === undefined ? {} : { entity: entity.nullish() };
   const declared = source(name, {
@@ -58,6 +61,8 @@ export function outcomes<const Name extends string, Value extends z.core.$ZodTyp
     eventId: 'outcome_id' as never,
     topic,
     ...(sensitive === undefined ? {} : { sensitive }),
+    ...(segments === undefined ? {} : { segments: segments as readonly Segment[] }),
+    ...(monitors === undefined ? {} : { monitors }),
   });
   return Object.freeze({ ...declared, says: 'outcomes' }) as unknown as Outcomes<Name, Value, Entity>;
 }

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Micros } from '../values/field-type.ts';
-import type { RequiredFieldOfKind, Shape } from '../contract/row-of.ts';
+import type { RequiredFieldOfKind, RowOf, Shape } from '../contract/row-of.ts';
 import type { Duration } from './duration.ts';
+import type { RowFunction } from './feature.ts';
 
 /** Where a source's history lies, and how it is read. */
 export interface HistoryOptions<Name extends string = string> {
@@ -56,7 +57,19 @@ export interface SourceOptions<Members extends Shape = Shape> {
    * `rate` of all its records are. Default 0.1 of 1000.
    */
   readonly invalidLimit?: { readonly rate: number; readonly window: number } | undefined;
+  /**
+   * What its monitors tell records apart by, beside their partition (docs/monitors.md): fields, or functions of a row, of few values each. It changes no value,
+   * and no fingerprint. At most 8.
+   */
+  readonly segments?: readonly Segment<Members>[] | undefined;
+  /** `false`: the archiver keeps no monitors of it; or what they may take, in bytes. Default 256 MB. */
+  readonly monitors?: false | { readonly budgetBytes: number } | undefined;
 }
+
+/** A part that records are told apart by: a field, or a named function of a row; null belongs to none. */
+export type Segment<Members extends Shape = Shape> =
+  | (keyof Members & string)
+  | { readonly name: string; readonly of: (row: RowOf<Members>) => string | null };
 
 /** A source as `source()` gives it. */
 export interface Source<Name extends string = string, Members extends Shape = Shape> {
@@ -71,12 +84,14 @@ export interface Source<Name extends string = string, Members extends Shape = Sh
 }
 
 /** The options of a source of any contract. */
-export interface SourceFacts extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId' | 'history' | 'sensitive'> {
+export interface SourceFacts
+  extends Omit<SourceOptions, 'schema' | 'eventTime' | 'eventId' | 'history' | 'sensitive' | 'segments'> {
   readonly schema: z.ZodObject;
   readonly eventTime: string;
   readonly eventId?: string | undefined;
   readonly history?: HistoryOptions | undefined;
   readonly sensitive?: readonly string[] | undefined;
+  readonly segments?: readonly (string | { readonly name: string; readonly of: RowFunction })[] | undefined;
 }
 
 /**

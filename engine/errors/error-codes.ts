@@ -31,6 +31,8 @@ export const ERROR_CODES = {
     'duplicate-header': 'A header would be a column that is there already.',
     'invalid-duration': 'A text that should be a duration is none.',
     'invalid-sensitive': '`sensitive` names what is no field, or what cannot be hidden.',
+    'invalid-segment': '`segments` names what cannot tell records or reads apart, one thing twice, or too many.',
+    'invalid-monitors': '`monitors` is neither `false` nor a budget.',
     'invalid-limit': '`invalidLimit` is not a rate and a window.',
     'invalid-history': '`history` has a value it does not know.',
     'invalid-csv-dialect': '`history.csv` does not describe a CSV that can be told apart.',

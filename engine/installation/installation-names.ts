@@ -63,6 +63,10 @@ export interface InstallationNames {
   readonly decisionsTopic: string;
   /** Where outcomes are said unless another topic is named. */
   readonly outcomesTopic: string;
+  /** Where alerts are told. */
+  readonly alertsTopic: string;
+  /** The id of what evaluates monitors: one per installation. */
+  readonly monitorsId: string;
   /** Where the pairs of a label set, of decision and outcome, are written. */
   pairsTopic(labelSet: string): string;
   /** The id of the joiner of a label set's pairs. */
@@ -113,6 +117,8 @@ export function installationNames(name: string = DEFAULT_INSTALLATION): Installa
     modelsTopic: `${dotted}.models`,
     decisionsTopic: `${dotted}.decisions`,
     outcomesTopic: `${dotted}.outcomes`,
+    alertsTopic: `${dotted}.alerts`,
+    monitorsId: `${prefix}monitors`,
     pairsTopic: (labelSet) => `${dotted}.pairs.${labelSet}`,
     pairsId: (labelSet) => `${prefix}pairs:${labelSet}`,
     rolloutId: (model) => `${prefix}rollout:${model}`,

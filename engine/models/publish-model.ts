@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { FeatureTags } from '../define/feature-lock.ts';
+import { saveModelBaseline } from '../monitors/model-baseline.ts';
 import { appendEvent } from '../postgres/audit-events.ts';
 import {
   insertModelVersion,
@@ -171,6 +172,7 @@ async function written(
     await lockModel(client, model);
     const same = sameAs(await modelVersions(client, model), { sha256: row.sha256, trainedOn });
     const version = same ?? (await insertModelVersion(client, row));
+    if (trainedOn.baseline != null) await saveModelBaseline(client, version, trainedOn.baseline);
     await point(client, options, version, same === null);
     return { version, isNew: same === null };
   });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { isBaseline, type ManifestBaseline } from '../monitors/baseline.ts';
 import { MillraceError } from '../errors/millrace-error.ts';
 import type { ModelInput, ModelLineage, ModelMetrics, ModelSignature } from '../postgres/model-versions.ts';
 
@@ -15,6 +16,8 @@ export interface TrainedOn {
   readonly derived: string | null;
   readonly signature: ModelSignature;
   readonly lineage: ModelLineage;
+  /** How its features are there. Null: the manifest is from before it had that. */
+  readonly baseline?: ManifestBaseline | null | undefined;
 }
 
 /**
@@ -90,7 +93,15 @@ export async function readManifest(path: string): Promise<TrainedOn> {
       spine: spine.optional('sha256')?.text() ?? null,
       cuts: at.get('cuts').value,
     },
+    baseline: baselineAt(at),
   };
+}
+
+function baselineAt(at: Place): ManifestBaseline | null {
+  const baseline = at.optional('baseline');
+  if (baseline === null) return null;
+  if (isBaseline(baseline.value)) return baseline.value;
+  throw baseline.wrong('the baseline that an export writes');
 }
 
 /** By whose code a set has what the service derived; null where it was that of several versions, or of one that nobody knows: it cannot be told. */

@@ -12,6 +12,7 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   service_version: { worker: 'SELECT', server: 'SELECT' },
   // Published by who trains, and put back where the topic lost them.
   model_version: { worker: KEEPS, server: 'SELECT' },
+  model_baseline: { worker: KEEPS, server: 'SELECT' },
   model_alias: { worker: KEEPS, server: 'SELECT' },
   // Records on their way, and somebody's.
   outbox: { worker: KEEPS, server: 'SELECT (topic, seq, written_at)' },
@@ -53,6 +54,14 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   monitor_source: { worker: KEEPS, server: 'SELECT' },
   monitor_part: { worker: KEEPS },
   monitor_state: { worker: KEEPS },
+  // Evaluated by workers; people acknowledge and silence by whichever surface.
+  monitor_progress: { worker: KEEPS, server: 'SELECT' },
+  monitor_series: { worker: KEEPS },
+  monitor_slot: { worker: KEEPS },
+  alert: { worker: KEEPS, server: 'SELECT' },
+  alert_acknowledgement: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
+  alert_silence: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
+  alert_notice: { worker: KEEPS, server: 'SELECT (id, attempts, next_at)' },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.

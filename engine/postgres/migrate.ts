@@ -29,8 +29,9 @@ import * as outboxAndPairs from '../../migrations/0025-outbox-and-pairs.ts';
 import * as rollouts from '../../migrations/0026-rollouts.ts';
 import * as rolloutEvidence from '../../migrations/0027-rollout-evidence.ts';
 import * as labelTimes from '../../migrations/0028-label-times.ts';
-import * as observedFields from '../../migrations/0030-observed-fields.ts';
+import * as observedValues from '../../migrations/0030-observed-values.ts';
 import * as monitors from '../../migrations/0029-monitors.ts';
+import * as alerts from '../../migrations/0031-alerts.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -78,8 +79,9 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0026-rollouts': rollouts,
   '0027-rollout-evidence': rolloutEvidence,
   '0028-label-times': labelTimes,
-  '0030-observed-fields': observedFields,
+  '0030-observed-values': observedValues,
   '0029-monitors': monitors,
+  '0031-alerts': alerts,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

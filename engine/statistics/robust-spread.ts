@@ -3,7 +3,7 @@ const OF_NORMAL = 1.482602218505602;
 
 /** The middle of some numbers, of two middle ones the mean; NaN of none. */
 export function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   const half = sorted.length >> 1;
   if (sorted.length === 0) return Number.NaN;
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
@@ -19,9 +19,4 @@ export function medianOf(values: readonly number[]): number {
 export function robustSpread(values: readonly number[]): { readonly middle: number; readonly spread: number } {
   const middle = medianOf(values);
   return { middle, spread: OF_NORMAL * medianOf(values.map((value) => Math.abs(value - middle))) };
-}
-
-/** The same by distances that were taken already. */
-export function spreadOfDistances(distances: readonly number[]): number {
-  return OF_NORMAL * medianOf(distances);
 }

@@ -5,7 +5,7 @@ import type { ValueSummary } from '../monitors/monitor-bucket.ts';
 import { monitoredResult } from '../monitors/monitored-result.ts';
 import { SKETCH_BITS, ValueState } from '../monitors/value-state.ts';
 import type { ResultType } from '../values/result-type.ts';
-import type { BaselineFeature, ManifestBaseline } from './baseline.ts';
+import type { BaselineFeature, ManifestBaseline } from '../monitors/baseline.ts';
 import type { FeatureColumn } from './feature-columns.ts';
 import { readableSql, valueReader } from './staged-values.ts';
 import type { SomeRows } from './write-rows.ts';
@@ -103,7 +103,9 @@ function featureOf({ nulls, numbers, bins, top, distinct }: ValueSummary): Basel
 }
 
 /** Leaves out the largest sketches until all have room; of equal ones the one of the later name. */
-export function withinRoom(features: readonly (readonly [string, BaselineFeature])[]): (readonly [string, BaselineFeature])[] {
+export function withinRoom(
+  features: readonly (readonly [string, BaselineFeature])[],
+): (readonly [string, BaselineFeature])[] {
   const sized = features.map(([column, { bins = '', top = {} }]) => ({
     column,
     size: bins.length + JSON.stringify(top).length,

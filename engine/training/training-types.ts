@@ -7,7 +7,7 @@ import type { CompiledService } from '../define/compiled-view.ts';
 import type { ServiceCode } from '../define/derived-code.ts';
 import type { VersionCode } from '../define/version-code.ts';
 import type { Clock } from '../values/clock.ts';
-import type { ManifestBaseline } from './baseline.ts';
+import type { ManifestBaseline } from '../monitors/baseline.ts';
 import type { Cut } from '../topic/cut.ts';
 import type { LogCounts } from '../admission/log-counts.ts';
 import type { LogReader } from '../topic/log-reader.ts';

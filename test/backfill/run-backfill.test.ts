@@ -201,6 +201,13 @@ describe('runBackfill', () => {
     expect(stopped + counts.filtered + counts.nullKey + counts.late + counts.applied).toBe(counts.records);
   });
 
+  it('notes with the version which fields its features were observed to read', async () => {
+    const observed = { where: ['kept'], key: ['customer'], features: { spent: ['amount'] }, derived: {} };
+    const view = { ...viewOver(null), observe: () => observed };
+    const { version } = await backfill(view);
+    expect((await viewVersion(pool, view.name, version))?.observedFields).toEqual(observed);
+  });
+
   it('works without a history, without a topic’s records, and with neither', async () => {
     const rows = purchases(200);
     const topicOnly = spendingView({ topic: 'purchases' });

@@ -46,6 +46,8 @@ const same: readonly (readonly [string, string])[] = [
   ['when entities expire, which the layout says', base.replace('entity: thing', `expire: '6h', entity: thing`)],
   ['the invalid limit', base.replace(`topic: 'events'`, `topic: 'events', invalidLimit: { rate: 0.5, window: 20 }`)],
   ['sensitive fields', base.replace(`topic: 'events'`, `topic: 'events', sensitive: ['id']`)],
+  ['segments', base.replace(`topic: 'events'`, `topic: 'events', segments: [{ name: 'x', of: () => 'y' }]`)],
+  ['segments of a view', base.replace('entity: thing', `segments: ['id'], entity: thing`)],
   ['archived headers', base.replace(`topic: 'events'`, `topic: 'events', headers: ['trace']`)],
   [
     'another view',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { readManifest, readModelMetrics } from '../../engine/models/read-manifest.ts';
+import { modelBaseline } from '../../engine/monitors/model-baseline.ts';
 import { MemoryLog } from './memory-log.ts';
 import { manifestOf, type ModelWorld, openModelWorld, TAGS } from './model-world.ts';
 
@@ -92,6 +93,48 @@ describe('a manifest', () => {
       code: 'invalid-manifest',
       message: text('the manifest has no tag'),
     });
+  });
+});
+
+describe('the baseline of a manifest', () => {
+  const baseline = {
+    rows: 10,
+    sketchBits: 6,
+    features: {
+      route_delays__flights_1d: { nulls: 1, sum: 3, squares: 5, zeros: 7, bins: '3264:1 64:1', distinct: 2 },
+    },
+  };
+
+  it('is kept with the versions that are trained on it', async () => {
+    const log = new MemoryLog();
+    const trainedOn = await readManifest(await written(manifestOf(TAGS, { baseline })));
+    const { version } = await world.publish(log, Buffer.from('b'), { model: 'watched', trainedOn });
+    const kept = await modelBaseline(world.pool, version);
+    expect([...kept!.keys()]).toEqual(['route_delays__flights_1d']);
+    expect(kept!.get('route_delays__flights_1d')).toEqual({
+      count: 10,
+      values: {
+        nulls: 1,
+        numbers: { sum: 3, squares: 5, zeros: 7 },
+        bins: new Map([
+          [3264, 1],
+          [3328, 1],
+        ]),
+        top: null,
+        distinct: 2,
+      },
+    });
+    const before = await readManifest(await written(manifestOf(TAGS)));
+    const { version: without } = await world.publish(log, Buffer.from('c'), { model: 'watched', trainedOn: before });
+    expect(await modelBaseline(world.pool, without)).toBeNull();
+  });
+
+  it('that is none is refused', async () => {
+    for (const wrong of [[], 'x', { rows: 1 }, { ...baseline, features: { a: { nulls: '1' } } }])
+      await expect(readManifest(await written(manifestOf(TAGS, { baseline: wrong })))).rejects.toMatchObject({
+        code: 'invalid-manifest',
+        message: text('baseline: expected the baseline that an export writes'),
+      });
   });
 });
 

@@ -70,6 +70,7 @@ describe('migrations', () => {
       'millrace_catalog.label_time',
       'millrace_catalog.migration_note',
       'millrace_catalog.model_alias',
+      'millrace_catalog.model_baseline',
       'millrace_catalog.model_version',
       'millrace_catalog.outbox',
       'millrace_catalog.outbox_topic',
@@ -197,6 +198,7 @@ describe('the catalog', () => {
       builder: 'b',
       build: null,
       tags: { features: { n: '0123456789abcdef' }, state: 'aaaaaaaaaaaaaaaa', input: 'bbbbbbbbbbbbbbbb' },
+      observedFields: { where: [], key: ['k'], features: { n: ['x'] }, derived: {} },
     };
     const added = await Promise.all(Array.from({ length: 8 }, () => insertVersion(pool, fresh)));
     expect(added.map((one) => one.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);

@@ -6,7 +6,7 @@ import { binnedDistances } from '../../engine/statistics/binned-distances.ts';
 import { chiSquareBound } from '../../engine/statistics/chi-square.ts';
 import { gStatistic, jensenShannon } from '../../engine/statistics/jensen-shannon.ts';
 import { populationStability } from '../../engine/statistics/population-stability.ts';
-import { robustSpread, spreadOfDistances } from '../../engine/statistics/robust-spread.ts';
+import { robustSpread } from '../../engine/statistics/robust-spread.ts';
 import { studentTails } from '../../engine/statistics/student.ts';
 import { lawRuns } from '../laws/law-seed.ts';
 
@@ -60,7 +60,6 @@ describe("monitors' statistics are SciPy's", () => {
       const found = robustSpread(sample);
       expect(found.middle).toBeCloseTo(middle, 12);
       expect(found.spread).toBeCloseTo(1.482602218505602 * distance, 12);
-      expect(spreadOfDistances(sample.map((value) => value - middle).map(Math.abs))).toBeCloseTo(found.spread, 12);
     }
   });
 
@@ -112,7 +111,10 @@ describe("monitors' statistics, laws", () => {
     const p = [50.5 / 101, 50.5 / 101];
     const q = [80.5 / 101, 20.5 / 101];
     const byHand = p.reduce((sum, share, index) => sum + (share - q[index]!) * Math.log(share / q[index]!), 0);
-    const found = populationStability(new Map(Object.entries({ a: 50, b: 50 })), new Map(Object.entries({ a: 80, b: 20 })));
+    const found = populationStability(
+      new Map(Object.entries({ a: 50, b: 50 })),
+      new Map(Object.entries({ a: 80, b: 20 })),
+    );
     expect(found).toBeCloseTo(byHand, 12);
   });
 

@@ -11,7 +11,7 @@ import { featureView } from '../../engine/define/feature-view.ts';
 import { definitionsInMemory } from '../../engine/define/loaded-definitions.ts';
 import { source } from '../../engine/define/source.ts';
 import { bucketOf } from '../../engine/reduce/quantile-buckets.ts';
-import { type BaselineFeature, baselineOf } from '../../engine/training/baseline.ts';
+import { type BaselineFeature, baselineOf } from '../../engine/monitors/baseline.ts';
 import { exportTrainingSet } from '../../engine/training/export-training-set.ts';
 import { withinRoom } from '../../engine/training/training-baseline.ts';
 import type { TrainingManifest, TrainingOptions } from '../../engine/training/training-types.ts';

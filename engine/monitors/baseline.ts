@@ -1,4 +1,4 @@
-import type { ValueSummary } from '../monitors/monitor-bucket.ts';
+import type { ValueSummary } from './monitor-bucket.ts';
 
 /**
  * How the values of each feature of a training set are, over the rows to train on: what is served by its model is compared with it. A function of the rows
@@ -29,6 +29,18 @@ export interface BaselineFeature {
   readonly distinct?: number | undefined;
   /** Its bins or texts were left out: there was no more room in the manifest. */
   readonly dropped?: true | undefined;
+}
+
+/** Whether something is a baseline as `millrace export` writes it. */
+export function isBaseline(value: unknown): value is ManifestBaseline {
+  const { rows, sketchBits, features } = Object(value) as Partial<Record<keyof ManifestBaseline, unknown>>;
+  const isFeature = (feature: unknown): boolean => {
+    const { nulls, bins, top } = Object(feature) as Partial<Record<keyof BaselineFeature, unknown>>;
+    const isOptional = (member: unknown, kind: string): boolean => member === undefined || typeof member === kind;
+    return typeof nulls === 'number' && isOptional(bins, 'string') && isOptional(top, 'object') && top !== null;
+  };
+  if (typeof rows !== 'number' || typeof sketchBits !== 'number') return false;
+  return typeof features === 'object' && features !== null && Object.values(features).every(isFeature);
 }
 
 /** How a feature's values were in a training set. */

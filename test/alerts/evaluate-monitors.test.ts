@@ -1,0 +1,204 @@
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { readAlerts } from '../../engine/alerts/alert-store.ts';
+import type { AlertEvent } from '../../engine/alerts/alert-event.ts';
+import {
+  evaluateMonitors,
+  type EvaluateFailPoint,
+  type EvaluateOptions,
+} from '../../engine/alerts/evaluate-monitors.ts';
+import { NO_PATHS } from '../../engine/alerts/monitor-paths.ts';
+import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
+import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
+import { waitingRecords } from '../../engine/postgres/outbox.ts';
+import { openStreamDatabase } from '../stream/stream-fixture.ts';
+import { clockAt, HOUR_MS, learn, likeSource, NOON_MS, type Odd, sourceHour } from './alert-world.ts';
+
+const TOPIC = 'millrace.alerts';
+const HOURS = 6;
+
+let database: Awaited<ReturnType<typeof openStreamDatabase>>;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await openStreamDatabase(inject('stack').databaseUrl);
+  ({ pool } = database);
+});
+afterAll(() => database.close());
+
+const TABLES = [
+  'alert_acknowledgement',
+  'alert_silence',
+  'alert_notice',
+  'alert',
+  'monitor_slot',
+  'monitor_series',
+  'monitor_progress',
+];
+const LEARNT = ['monitor_slot', 'monitor_series', 'monitor_progress', 'monitor_bucket'];
+beforeAll(async () => {
+  await learn(pool, NOON_MS, HOURS, (beginMs) => sourceHour(beginMs));
+  for (const table of LEARNT) await pool.query(`CREATE TABLE learnt_${table} AS TABLE millrace_catalog.${table}`);
+  await clear();
+});
+beforeEach(async () => {
+  for (const table of LEARNT) await pool.query(`INSERT INTO millrace_catalog.${table} TABLE learnt_${table}`);
+});
+afterEach(clear);
+async function clear(): Promise<void> {
+  for (const table of [...TABLES, 'monitor_bucket', 'outbox', 'outbox_topic'])
+    await pool.query(`DELETE FROM millrace_catalog.${table}`);
+}
+
+/** Writes hours from noon on, and evaluates up to their close. */
+async function pass(
+  hours: readonly (Odd | readonly MonitorBucket[])[],
+  from = 0,
+  options: Partial<EvaluateOptions> = {},
+): Promise<AlertEvent[]> {
+  const events: AlertEvent[] = [];
+  for (const [index, hour] of hours.entries()) {
+    const beginMs = NOON_MS + (from + index) * HOUR_MS;
+    await writeBuckets(pool, Array.isArray(hour) ? hour : sourceHour(beginMs, hour as Odd));
+    const clock = clockAt(beginMs + HOUR_MS + 5 * 60_000);
+    const evaluated = await evaluateMonitors({ pool, clock, ...options });
+    expect(evaluated).toMatchObject({ buckets: 1, behind: false, superseded: false });
+    events.push(...evaluated.events);
+  }
+  return events;
+}
+
+async function inOutbox(): Promise<AlertEvent[]> {
+  const waiting = await waitingRecords(pool, TOPIC, { records: 1_000, bytes: 1e9 });
+  return waiting.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as AlertEvent);
+}
+
+class Crash extends Error {}
+
+describe('the evaluation of monitors', { timeout: 300_000 }, () => {
+  it('says nothing of hours like those of the weeks before', async () => {
+    expect(await pass([{}, {}, {}, {}])).toEqual([]);
+    expect(await readAlerts(pool)).toEqual([]);
+  });
+
+  it('opens once what is null for one origin, grows with what is made of it, and closes after three clean hours', async () => {
+    const nulls = { nulls: { ATL: 1 } };
+    const [opened, ...more] = await pass([nulls, nulls]);
+    expect(more).toEqual([]);
+    expect(opened).toMatchObject({
+      change: 'opened',
+      kind: 'coverage',
+      place: 'producer',
+      object: 'flights',
+      field: 'delay',
+      segment: { name: 'origin', value: 'ATL' },
+      since: '2026-06-01T12:00Z',
+      value: 0,
+    });
+    const [alert] = await readAlerts(pool, { state: 'open' });
+    expect(alert).toMatchObject({ id: opened!.alert, lastMs: NOON_MS + HOUR_MS, clean: 0 });
+    const closed = await pass([{}, {}, {}], 2);
+    expect(closed).toMatchObject([{ change: 'closed', alert: opened!.alert, until: '2026-06-01T14:00Z' }]);
+    expect(await inOutbox()).toEqual([opened, ...closed]);
+    const [again] = await pass([nulls], 5);
+    expect(again).toMatchObject({ change: 'reopened', alert: opened!.alert });
+  });
+
+  it('names the partition that came twice, the source that stopped, and records that are none', async () => {
+    const twice = await pass([{ partition: { '1': 2 } }]);
+    expect(twice).toMatchObject([{ kind: 'share', place: 'producer', segment: { name: 'partition', value: '1' } }]);
+    const silent = await pass([{ volume: 0 }], 1);
+    expect(silent).toMatchObject([
+      { change: 'opened', kind: 'silence', place: 'source', field: null, segment: null, value: 0 },
+    ]);
+    const invalid = await pass([{ invalid: 200 }], 2);
+    expect(invalid).toMatchObject([{ change: 'opened', kind: 'invalid', place: 'source' }]);
+  });
+
+  it('needs two hours of a unit that changed, and counts from the first', async () => {
+    const hours = { unit: { DEN: 1 / 60 } };
+    expect(await pass([hours])).toEqual([]);
+    const events = await pass([hours], 1);
+    expect(events).toMatchObject([
+      {
+        kind: 'mean',
+        place: 'producer',
+        field: 'delay',
+        segment: { name: 'origin', value: 'DEN' },
+        since: '2026-06-01T12:00Z',
+      },
+    ]);
+  });
+
+  it('tells with whom a feature and an answer come from, as one', async () => {
+    const features = (beginMs: number, odd: Odd = {}): MonitorBucket[] => {
+      const source = sourceHour(beginMs, odd);
+      const many = Array.from({ length: 10 }, (_, index) => index);
+      const store = many.flatMap((index) => likeSource(source, 'store', 'delays', () => `mean_${index}`));
+      return [...source, ...store, ...likeSource(source, 'served', 'risk', () => 'delays.mean_0')];
+    };
+    for (const table of TABLES) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    await learn(pool, NOON_MS, 2, (beginMs) => features(beginMs));
+    const paths = {
+      ...NO_PATHS,
+      sourceOf: new Map([['delays', 'flights']]),
+      viewsOf: new Map([['risk', ['delays']]]),
+      fieldsOf: new Map(Array.from({ length: 10 }, (_, index) => [`delays.mean_${index}`, ['delay']])),
+    };
+    const events = await pass([features(NOON_MS, { nulls: { ORD: 0.9 } })], 0, { paths });
+    expect(events).toMatchObject([{ change: 'opened', place: 'producer', field: 'delay', segment: { value: 'ORD' } }]);
+    const [alert] = await readAlerts(pool);
+    expect(new Set(alert!.members.map(({ subject }) => subject.object))).toEqual(
+      new Set(['flights', 'delays', 'risk']),
+    );
+  });
+
+  it('writes one event each, wherever it is killed, and however many evaluate', async () => {
+    const points: EvaluateFailPoint[] = ['after-read', 'after-progress', 'before-commit', 'after-commit'];
+    const course: readonly Odd[] = [{ nulls: { ATL: 1 } }, {}, {}, {}];
+    for (const [hour, odd] of course.entries()) {
+      const beginMs = NOON_MS + hour * HOUR_MS;
+      await writeBuckets(pool, sourceHour(beginMs, odd));
+      const clock = clockAt(beginMs + HOUR_MS + 5 * 60_000);
+      for (const point of points) {
+        const failAt = (at: EvaluateFailPoint): void => {
+          if (at === point) throw new Crash(at);
+        };
+        const killed = evaluateMonitors({ pool, clock, failAt });
+        // What died after its commit is done: nothing is due.
+        await killed.catch((error: unknown) => expect(error).toBeInstanceOf(Crash));
+      }
+      await Promise.all([1, 2, 3].map(() => evaluateMonitors({ pool, clock })));
+    }
+    const events = await inOutbox();
+    expect(events.map(({ change }) => change)).toEqual(['opened', 'closed']);
+    expect(new Set(events.map(({ id }) => id)).size).toBe(2);
+  });
+
+  it('raises nothing of what is before its start, and passes over what is older than weeks can tell', async () => {
+    await pool.query('DELETE FROM millrace_catalog.monitor_progress');
+    await pool.query('DELETE FROM millrace_catalog.monitor_bucket');
+    for (const hour of [0, 1]) await writeBuckets(pool, sourceHour(NOON_MS + hour * HOUR_MS, { volume: 5 }));
+    const first = await evaluateMonitors({ pool, clock: clockAt(NOON_MS + 2 * HOUR_MS + 300_000) });
+    expect(first).toMatchObject({ buckets: 2, events: [] });
+    const years = clockAt(NOON_MS + 5 * 365 * 24 * HOUR_MS);
+    const jumped = await evaluateMonitors({ pool, clock: years });
+    expect(jumped.behind).toBe(false);
+    expect(jumped.buckets).toBeLessThan(10);
+  });
+
+  it('has the time of what is replayed, where it is told to', async () => {
+    await writeBuckets(pool, sourceHour(NOON_MS, { volume: 0.1 }));
+    const options = { pool, clock: clockAt(NOON_MS + 1e12), time: 'watermark' } as const;
+    expect(await evaluateMonitors(options)).toMatchObject({ nowMs: null, buckets: 0 });
+    const told = (ms: number): Promise<unknown> =>
+      pool.query(
+        `INSERT INTO millrace_catalog.monitor_source (source, newest_ms, sketched, budget_bytes) VALUES ('flights', ${ms}, 0, 0)
+         ON CONFLICT (source) DO UPDATE SET newest_ms = excluded.newest_ms`,
+      );
+    await told(NOON_MS + HOUR_MS + 299_999);
+    expect(await evaluateMonitors(options)).toMatchObject({ buckets: 0 });
+    await told(NOON_MS + HOUR_MS + 300_000);
+    expect(await evaluateMonitors(options)).toMatchObject({ buckets: 1, events: [{ kind: 'volume' }] });
+    await pool.query('DELETE FROM millrace_catalog.monitor_source');
+  });
+});
