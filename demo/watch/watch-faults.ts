@@ -36,7 +36,7 @@ const wednesday = (hour: number): number => WEEK_MS + 2 * DAY_MS + hour * HOUR_M
 export const DROPPED_AIRPORT = 'LAS';
 export const CHANGED_AIRPORT = 'SFO';
 const NULL_AIRPORT = 'LAX';
-const HOURS_AIRPORT = 'PHX';
+const HOURS_AIRPORT = 'LAX';
 const DOUBLED_PARTITION = 2;
 const SILENT_HOURS = 3;
 
@@ -52,10 +52,10 @@ export const WATCH_FAULTS: readonly WatchFault[] = [
   {
     name: 'minutes-to-hours',
     what: `the delay of flights from ${HOURS_AIRPORT} is in hours, no longer in minutes`,
-    fromMs: wednesday(14),
+    fromMs: wednesday(6),
     truth: source(['delay'], { name: 'origin', value: HOURS_AIRPORT }, 'producer'),
     plant: changed(
-      wednesday(14),
+      wednesday(6),
       ({ origin }) => origin === HOURS_AIRPORT,
       (delay) => (delay === null ? null : delay / 60),
     ),
