@@ -1,4 +1,5 @@
 import { LOOP_ERROR_CODES } from './loop-error-codes.ts';
+import { MONITOR_ERROR_CODES } from './monitor-error-codes.ts';
 
 /**
  * Every code an error of Millrace can have, by where it arises, and what it means. An unlisted code does not compile; `docs/errors.md` is
@@ -295,6 +296,7 @@ export const ERROR_CODES = {
     'request-feature-not-served': 'A request did not ask for a feature that is asked for now.',
   },
   ...LOOP_ERROR_CODES,
+  ...MONITOR_ERROR_CODES,
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',

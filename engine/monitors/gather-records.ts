@@ -3,7 +3,7 @@ import type { CompiledSource } from '../define/compiled-view.ts';
 import type { RawRecord } from '../topic/log-reader.ts';
 import { brokerTimestampUs, type JudgedRecord, recordJudge } from '../topic/record-judge.ts';
 import { BucketState, PARTITION } from './bucket-state.ts';
-import { type BucketTime, hourOfUs, settledTime } from './bucket-time.ts';
+import { bucketKey, type BucketTime, settledTime, timeOfKey } from './bucket-time.ts';
 import { FieldLexicon } from './field-lexicon.ts';
 import { monitoredFields } from './monitored-field.ts';
 import { reasonText } from './reason-text.ts';
@@ -21,6 +21,18 @@ const MOST_HELD = 2_000_000;
 /** The partition of what a history's files hold. */
 export const HISTORY = 'history';
 
+/** How records are gathered. */
+export interface GatherOptions {
+  /** Of a source's gatherings one after the other; no two may be open at once. */
+  readonly lexicons?: readonly FieldLexicon[] | undefined;
+  /** Numbers, about, that are held before they are put into bytes. */
+  readonly mostHeld?: number | undefined;
+  /** Later than any clock may be, UTC epoch µs: what says that it was written later ends no hour. Default: there is none. */
+  readonly latestUs?: number | undefined;
+  /** By the time that a record counts at, UTC epoch µs; the others tell of the newest time alone. Default: all. */
+  readonly keeps?: ((timeUs: number) => boolean) | undefined;
+}
+
 /**
  * Gathers what records tell of their hours. Which records come in which order, and how they are split among gatherings, shows in nothing: the parts of all
  * gatherings merge to the same states.
@@ -34,16 +46,20 @@ export class RecordGatherer {
   readonly #judge: (record: RawRecord, decoded?: DecodeResult) => JudgedRecord;
   readonly #batch: RecordBatch;
   readonly #mostHeld: number;
+  readonly #latestUs: number;
+  readonly #keeps: (timeUs: number) => boolean;
   #states = new Map<string, { readonly time: BucketTime; readonly bucket: BucketState }>();
   #hours = new Map<number, BucketState>();
   #parts: Omit<MonitorPart, 'newestMs'>[] = [];
   #newestUs: number | null = null;
 
-  /** @param lexicons of a source's gatherings one after the other; no two may be open at once */
-  constructor(source: CompiledSource, lexicons = fieldLexicons(source), mostHeld = MOST_HELD) {
+  constructor(source: CompiledSource, options: GatherOptions = {}) {
+    const { lexicons = fieldLexicons(source), mostHeld = MOST_HELD, keeps = () => true } = options;
+    this.#latestUs = options.latestUs ?? Number.POSITIVE_INFINITY;
+    this.#keeps = keeps;
     this.#judge = recordJudge(source);
     this.#mostHeld = mostHeld;
-    this.#batch = new RecordBatch(lexicons, source.segments ?? [], (hourMs) => this.#bucketOf(hourMs));
+    this.#batch = new RecordBatch(lexicons, source.segments ?? [], (key) => this.#bucketOf(key));
   }
 
   /** Hot path. @param decoded of the record's value, where that was decoded before */
@@ -54,21 +70,28 @@ export class RecordGatherer {
       this.addRow(judged.row, judged.eventTimeUs, brokerUs, record.partition);
       return;
     }
-    const reason = judged.kind === 'invalid' ? reasonText(judged.reasons[0] ?? 'invalid') : judged.kind;
-    this.addLeftOut(judged.kind === 'invalid' ? 'invalid' : 'leftOut', reason, brokerUs ?? 0, record.partition);
+    if (judged.kind === 'invalid') this.addInvalid(judged.reasons, brokerUs, record.partition);
+    else this.#count('leftOut', judged.kind, brokerUs ?? 0, record.partition);
   }
 
   /** A valid row. @param partition that of a topic, or `HISTORY` */
   addRow(row: Row, eventTimeUs: number, brokerUs: number | null, partition: number | string): void {
     // A clock that jumps ahead, of a producer alone, ends no hour.
     const toldUs = brokerUs === null ? eventTimeUs : Math.min(eventTimeUs, brokerUs);
-    if (this.#newestUs === null || toldUs > this.#newestUs) this.#newestUs = toldUs;
-    if (this.#batch.add(row, eventTimeUs, brokerUs, partition)) this.#flush();
+    if (toldUs <= this.#latestUs && (this.#newestUs === null || toldUs > this.#newestUs)) this.#newestUs = toldUs;
+    if (!this.#keeps(eventTimeUs)) return;
+    const hour = bucketKey(eventTimeUs, Math.min(brokerUs ?? eventTimeUs, this.#latestUs));
+    if (this.#batch.add(row, hour, brokerUs === null ? Number.NaN : brokerUs - eventTimeUs, partition)) this.#flush();
   }
 
-  /** What has no event time counts at its broker's; without that in the first hour of 1970. */
-  addLeftOut(as: 'invalid' | 'leftOut', reason: string, timeUs: number, partition: number | string): void {
-    const bucket = this.#bucketOf(hourOfUs(timeUs));
+  /** What is no record to the contract has no event time: it counts at its broker's, without that in the first hour of 1970. By its first reason. */
+  addInvalid(reasons: readonly string[], brokerUs: number | null, partition: number | string): void {
+    this.#count('invalid', reasonText(reasons[0] ?? 'invalid'), brokerUs ?? 0, partition);
+  }
+
+  #count(as: 'invalid' | 'leftOut', reason: string, timeUs: number, partition: number | string): void {
+    if (!this.#keeps(timeUs)) return;
+    const bucket = this.#bucketOf(bucketKey(timeUs, this.#latestUs));
     for (const state of [bucket.whole, bucket.named(PARTITION).target(`${partition}`)]) {
       state.records++;
       state[as].add(reason, 1);
@@ -87,11 +110,11 @@ export class RecordGatherer {
     return parts;
   }
 
-  #bucketOf(hourMs: number): BucketState {
-    const held = this.#hours.get(hourMs);
+  #bucketOf(key: number): BucketState {
+    const held = this.#hours.get(key);
     if (held !== undefined) return held;
-    const bucket = this.#stateAt({ grain: 'hour', beginMs: hourMs });
-    this.#hours.set(hourMs, bucket);
+    const bucket = this.#stateAt(timeOfKey(key));
+    this.#hours.set(key, bucket);
     return bucket;
   }
 

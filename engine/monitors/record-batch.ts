@@ -1,7 +1,6 @@
 import type { CompiledSegment } from '../define/compiled-view.ts';
 import type { Row } from '../contract/compiled-contract.ts';
 import { type BucketState, PARTITION } from './bucket-state.ts';
-import { hourOfUs } from './bucket-time.ts';
 import { type FieldLexicon, NULL_ID, PLAIN_ID } from './field-lexicon.ts';
 import { segmentValue } from './segment-value.ts';
 import type { SegmentState } from './segment-state.ts';
@@ -79,10 +78,14 @@ export class RecordBatch {
     this.#named = segments.map(({ name }) => new Cells(name));
   }
 
-  /** Hot path. True when it is full, and is to be flushed. */
-  add(row: Row, eventTimeUs: number, brokerUs: number | null, partition: number | string): boolean {
+  /**
+   * Hot path. True when it is full, and is to be flushed.
+   *
+   * @param hour its bucket (`bucketKey`)
+   * @param lagUs broker time less event time; NaN: it has no broker time
+   */
+  add(row: Row, hour: number, lagUs: number, partition: number | string): boolean {
     const at = this.#rows;
-    const hour = hourOfUs(eventTimeUs);
     this.#whole.put(at, hour, '');
     this.#partitions.put(at, hour, partition);
     for (let index = 0; index < this.#named.length; index++)
@@ -91,7 +94,7 @@ export class RecordBatch {
       const lexicon = this.#lexicons[index]!;
       this.#ids[index]![at] = lexicon.idOf(row[lexicon.field.name]);
     }
-    this.#lagsMs[at] = brokerUs === null ? Number.NaN : Math.floor((brokerUs - eventTimeUs) / 1000);
+    this.#lagsMs[at] = Math.floor(lagUs / 1000);
     this.#rows = at + 1;
     return this.#rows === ROWS;
   }

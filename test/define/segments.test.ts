@@ -24,7 +24,7 @@ async function faultsOf(...definitions: unknown[]): Promise<string[]> {
     () => null,
     (reason: unknown) => reason as { details: { faults: { code: string; path: string; message: string }[] } },
   );
-  return (error?.details.faults ?? []).map(({ code, path, message }) => `${code} ${path}: ${message}`);
+  return (error?.details.faults ?? []).map(({ code, path, message }) => `${code} ${path}: ${message}`).toSorted();
 }
 
 test('a source, decisions, outcomes, a view and a service have segments', async () => {
