@@ -33,6 +33,7 @@ const pure = [
   'test/memory/**/*.test.ts',
   'test/readme/**/*.test.ts',
   'test/training/**/*.test.ts',
+  'test/value-monitors/store-watch.test.ts',
   'test/insight/**/*.test.ts',
   'test/examples/loop-arithmetic.test.ts',
   'test/statistics/**/*.test.ts',

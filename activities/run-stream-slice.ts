@@ -5,6 +5,8 @@ import { type ActivityDeps, readerFor, viewWithFingerprint } from './activity-de
 import { UNNAMED_TRIES } from './activity-error.ts';
 import { boundedWaiting, SLICE_STILL_FOR_MS, waitingFigures, withPulse } from './heartbeat.ts';
 import { highestGeneration } from './resolve-view.ts';
+import { monitorStore } from '../engine/value-monitors/store-monitor.ts';
+import { StoreWatch } from './store-watch.ts';
 import { countSlice, DeadLetterReasons } from './slice-counters.ts';
 
 /** The engine reports every second, also while it waits for a service: a minute of silence is a hang. */
@@ -23,6 +25,13 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
   const { currentAttemptScheduledTimestampMs: attemptMs } = context.info;
   const { shard, shards } = input;
   const beganMs = deps.clock.monotonicMs();
+  // Of several lanes one looks at the store of all.
+  const isWatched = shard === 0 && view.source.monitorBytes !== 0;
+  const watch = new StoreWatch({
+    look: () => monitorStore({ pool: deps.pool, view }),
+    clock: deps.clock,
+    onFailed: (error) => context.log.warn('the store was not looked at', { view: view.name, error: String(error) }),
+  });
   const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
     runStream({
       view,
@@ -52,7 +61,8 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
         state,
         waitingFor,
         waiting,
-      }) =>
+      }) => {
+        if (isWatched) watch.passed(watermarkUs);
         pulse.report(
           {
             state,
@@ -69,8 +79,9 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
             ...waitingFigures(waitingFor, waiting),
           },
           turns,
-        ),
-    }),
+        );
+      },
+    }).finally(() => watch.ended()),
   );
   const { records, lag, held, watermarkUs, mostlyInvalid, waiting, ended } = result;
   countSlice(context, ended, records);

@@ -37,7 +37,7 @@ export const LAYERS: LayerRules = {
     ['engine/replay'],
     ['engine/backfill', 'engine/stream', 'engine/online', 'engine/training'],
     ['engine/parity', 'engine/testing'],
-    ['engine/versions'],
+    ['engine/versions', 'engine/value-monitors'],
     ['engine/insight', 'engine/evaluation', 'engine/alerts'],
     ['index.ts', 'client.ts', 'testing.ts'],
     ['features', 'workflows'],
@@ -106,7 +106,7 @@ export const LAYERS: LayerRules = {
       packages: ['pg'],
       // biome-ignore format: in the order of the levels
       rooms: [
-        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity',
+        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/value-monitors',
         'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },

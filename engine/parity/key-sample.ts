@@ -28,9 +28,13 @@ export class KeySample {
   }
 
   takes(key: readonly ScalarValue[]): boolean {
-    if (this.isAll) return true;
+    return this.isAll || this.hashOf(key) < this.below;
+  }
+
+  /** What entities are drawn by, [0, 2^32). */
+  hashOf(key: readonly ScalarValue[]): number {
     const text = this.#texts.map((textOf, index) => textOf(key[index]!)).join('\u0001');
-    return hash('sha256', text, 'buffer').readUInt32BE(0) < this.below;
+    return hash('sha256', text, 'buffer').readUInt32BE(0);
   }
 
   /** The condition on a row of the state table that says the same as `takes`. */
