@@ -46,6 +46,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplainCommand },
   { names: ['log'], load: async () => (await import('./commands/log.ts')).addLogCommand },
   { names: ['dead-letters'], load: async () => (await import('./commands/dead-letters.ts')).addDeadLettersCommand },
+  { names: ['monitor'], load: async () => (await import('./commands/monitor.ts')).addMonitorCommand },
   { names: ['model'], load: async () => (await import('./commands/model.ts')).addModelCommand },
   { names: ['evaluate'], load: async () => (await import('./commands/evaluate.ts')).addEvaluateCommand },
   { names: ['train'], load: async () => (await import('./commands/train.ts')).addTrainCommand },

@@ -1,3 +1,4 @@
+import { ALERT_ERROR_CODES } from './alert-error-codes.ts';
 import { LOOP_ERROR_CODES } from './loop-error-codes.ts';
 import { MONITOR_ERROR_CODES } from './monitor-error-codes.ts';
 
@@ -297,6 +298,7 @@ export const ERROR_CODES = {
   },
   ...LOOP_ERROR_CODES,
   ...MONITOR_ERROR_CODES,
+  ...ALERT_ERROR_CODES,
   'Archive, replay and explanation': {
     'archive-full': 'There is no space left in the archive.',
     'archive-away': 'The disk of the archive cannot be reached, or fails.',
