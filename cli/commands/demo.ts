@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 
-/** `millrace demo`, `millrace demo loop`. */
+/** `millrace demo`, `millrace demo loop`, `millrace demo watch`. */
 export function addDemoCommand(program: Command): void {
   const demo = program
     .command('demo')
@@ -22,5 +22,14 @@ export function addDemoCommand(program: Command): void {
     .action(async (options: { json?: boolean; html: string }) => {
       const { runLoop } = await import('../../demo/loop/run-loop.ts');
       process.exitCode = await runLoop({ json: options.json === true, html: resolve(options.html) });
+    });
+  demo
+    .command('watch')
+    .description('monitors find what is planted in a week of real flights, and nothing else: June 2001')
+    .option('--json', 'print the figures as one JSON object in the last line')
+    .option('--only <runs...>', 'these runs alone: none, or names of faults')
+    .action(async (options: { json?: boolean; only?: string[] }) => {
+      const { runWatch } = await import('../../demo/watch/run-watch.ts');
+      process.exitCode = await runWatch({ json: options.json === true, only: options.only });
     });
 }

@@ -46,7 +46,11 @@ export const WATCH_FAULTS: readonly WatchFault[] = [
     what: `the delay of flights from ${NULL_AIRPORT} is null`,
     fromMs: wednesday(13),
     truth: source(['delay'], { name: 'origin', value: NULL_AIRPORT }, 'producer'),
-    plant: changed(wednesday(13), ({ origin }) => origin === NULL_AIRPORT, () => null),
+    plant: changed(
+      wednesday(13),
+      ({ origin }) => origin === NULL_AIRPORT,
+      () => null,
+    ),
     also: null,
   },
   {
