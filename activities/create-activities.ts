@@ -4,6 +4,7 @@ import { auditView, provePromotion } from './audit-view.ts';
 import { backfillView } from './backfill-view.ts';
 import { checkTraining } from './check-training.ts';
 import { endTraining } from './end-training.ts';
+import { evaluateDue } from './evaluate-due.ts';
 import { evaluateTrained } from './evaluate-trained.ts';
 import { exportForTraining } from './export-for-training.ts';
 import { judgeTraining } from './judge-training.ts';
@@ -61,6 +62,7 @@ export interface Activities {
   readonly resolvePairs: Activity<typeof resolvePairs>;
   readonly runPairsSlice: Activity<typeof runPairsSlice>;
   readonly fencePairs: Activity<typeof fencePairs>;
+  readonly evaluateDue: Activity<typeof evaluateDue>;
   readonly noteEvent: Activity<typeof noteEvent>;
   readonly openModelRollout: Activity<typeof openModelRollout>;
   readonly watchModelRollout: Activity<typeof watchModelRollout>;
@@ -105,6 +107,7 @@ export function createActivities(deps: ActivityDeps): Activities {
     resolvePairs: asActivity('by-error', (input) => resolvePairs(deps, input)),
     runPairsSlice: asActivity('by-error', (input) => runPairsSlice(deps, input)),
     fencePairs: asActivity('always', (input) => fencePairs(deps, input)),
+    evaluateDue: asActivity('by-error', (input) => evaluateDue(deps, input)),
     noteEvent: asActivity('always', (input) => noteEvent(deps, input)),
     openModelRollout: asActivity('by-error', (input) => openModelRollout(deps, input)),
     watchModelRollout: asActivity('by-error', (input) => watchModelRollout(deps, input)),

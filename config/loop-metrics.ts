@@ -170,4 +170,16 @@ export const LOOP_METRICS = {
     labels: ['model', 'how', 'by'],
     help: 'Rollouts that ended, `promoted` or `returned`; `by`: `evidence`, `guardrail` or `person`.',
   },
+  millrace_alerts_open: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['kind', 'place', 'silenced'],
+    help: 'Open alerts of monitors, by what deviates and where it first shows. What each is of: `millrace monitor`.',
+  },
+  millrace_monitors_evaluated_age_seconds: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: [],
+    help: 'Since the evaluation of monitors last moved on by an hour, by the wall; not there where it was never started.',
+  },
 } as const satisfies Readonly<Record<string, Metric>>;

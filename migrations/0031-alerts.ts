@@ -70,14 +70,4 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       reason text NOT NULL,
       at timestamptz NOT NULL DEFAULT clock_timestamp()
     )`.execute(db);
-  // What waits to be told over HTTP.
-  await sql`
-    CREATE TABLE ${CATALOG}.alert_notice (
-      -- of the event
-      id text COLLATE "C" PRIMARY KEY,
-      event jsonb NOT NULL,
-      attempts int NOT NULL DEFAULT 0,
-      next_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-      failed text
-    )`.execute(db);
 }

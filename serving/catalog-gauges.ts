@@ -1,4 +1,5 @@
 import type { Gauge, Registry } from 'prom-client';
+import type { AlertFigures } from '../engine/alerts/alert-figures.ts';
 import { isRetired } from '../engine/define/semantics.ts';
 import type { allPairs } from '../engine/pairs/pairs-status.ts';
 import type { outboxTopics } from '../engine/postgres/outbox.ts';
@@ -22,6 +23,8 @@ export interface ScrapedViews {
   readonly rollouts: readonly Rollout[];
   readonly outbox: Awaited<ReturnType<typeof outboxTopics>>;
   readonly pairs: Awaited<ReturnType<typeof allPairs>>;
+  /** One, where the database has alerts. */
+  readonly alerts: readonly AlertFigures[];
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -80,6 +83,11 @@ export class CatalogGauges {
         all.pairsLate.set({ label_set, side }, figures.late[side]);
       }
     }
+    for (const { open, evaluatedAgeS } of found?.alerts ?? []) {
+      if (evaluatedAgeS !== null) all.evaluatedAge.set(evaluatedAgeS);
+      for (const { kind, place, silenced, alerts } of open)
+        all.alerts.set({ kind, place, silenced: `${silenced}` }, alerts);
+    }
     for (const { model, versions, aliases } of found?.models ?? []) {
       all.modelVersions.set({ model }, versions);
       for (const { alias, publishedAtUs, changedFeatures } of aliases) {
@@ -126,6 +134,8 @@ function gaugesOf(registry: Registry) {
     pairsHeld: gaugeOf(registry, 'millrace_pairs_held_records'),
     pairsUnpaired: gaugeOf(registry, 'millrace_pairs_unpaired_records'),
     pairsLate: gaugeOf(registry, 'millrace_pairs_late_records'),
+    alerts: gaugeOf(registry, 'millrace_alerts_open'),
+    evaluatedAge: gaugeOf(registry, 'millrace_monitors_evaluated_age_seconds'),
     modelVersions: gaugeOf(registry, 'millrace_model_versions'),
     modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
     modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),

@@ -5,29 +5,23 @@ import { formatDateTime } from '../engine/values/iso-time.ts';
 import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
-import { modelFigures } from '../engine/models/model-figures.ts';
-import { allPairs } from '../engine/pairs/pairs-status.ts';
-import { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelPlaces } from '../engine/models/fetch-model.ts';
 import type { OnlineStore } from '../engine/online/online-store.ts';
 import type { ServiceDerivedFailed } from '../engine/online/view-read.ts';
 import { auditEvents } from '../engine/postgres/audit-events.ts';
 import { namePostgresError } from '../engine/postgres/postgres-error.ts';
 import { countEntities } from '../engine/postgres/count-entities.ts';
-import { openRollouts } from '../engine/postgres/rollouts.ts';
 import { unfitDatabase } from '../engine/postgres/fit-database.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import { poolAddress } from '../engine/postgres/pool.ts';
 import { checkRequestId } from '../engine/served/request-id.ts';
 import type { ServingLog } from '../engine/served/serving-log.ts';
-import { keptSizes } from '../engine/postgres/kept-sizes.ts';
-import { latestAudits } from '../engine/postgres/parity-audits.ts';
 import { listEntities, listServices, listSources } from '../engine/define/list-definitions.ts';
 import { liveVersions, type ViewVersion } from '../engine/postgres/view-versions.ts';
 import { admit, type AdmittedEnv } from './access/admit.ts';
 import { forbidden, type Gate } from './access/gate.ts';
 import { mayReadService, mayReadView } from './access/scope.ts';
-import { archiveProgress } from './archive-progress.ts';
+import { alertPath, alertRoutes } from './alert-routes.ts';
 import { ApiMetrics } from './api-metrics.ts';
 import {
   entitiesResponseSchema,
@@ -49,9 +43,9 @@ import { modelPath, modelRoutes } from './model-routes.ts';
 import { readRequest } from './read-request.ts';
 import { rolloutPath, rolloutRoutes } from './rollout-routes.ts';
 import type { ServedService } from './served-service.ts';
+import { scrapedCatalog } from './scraped-catalog.ts';
 import { viewProgress } from './view-progress.ts';
 
-const UNDEFINED_TABLE = '42P01';
 const MAX_BODY_BYTES = 1 << 20;
 
 export interface ApiDeps {
@@ -182,16 +176,6 @@ const readyRoute = createRoute({
   responses: { 200: json(healthSchema, 'Ready.'), 503: failures[503] },
 });
 
-/** A reader is upgraded before the workers that migrate: until then nothing is counted. */
-async function ifThere<T>(found: Promise<T[]>): Promise<T[]> {
-  try {
-    return await found;
-  } catch (error) {
-    if (error instanceof Error && Reflect.get(error, 'code') === UNDEFINED_TABLE) return [];
-    throw error;
-  }
-}
-
 async function servedViews({ pool, clock }: ApiDeps, isShown: (view: string) => boolean): Promise<ViewsResponse> {
   const [live, progress] = await Promise.all([liveVersions(pool), viewProgress(pool)]);
   const nowUs = clock.nowUs();
@@ -258,7 +242,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     const startMs = clock.monotonicMs();
     await next();
     // Only paths we know are labels: any other could be made up without end.
-    const path = modelPath(c.req.path) ?? rolloutPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
+    const path =
+      alertPath(c.req.path) ?? modelPath(c.req.path) ?? rolloutPath(c.req.path) ?? saidPath(c.req.path) ?? c.req.path;
     const known = app.routes.some((route) => route.path === path && route.method !== 'ALL');
     metrics.request(known ? path : 'other', c.res.status, (clock.monotonicMs() - startMs) / 1000);
   });
@@ -353,6 +338,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
   app.route('/', modelRoutes({ pool, services, places: deps.models, onLost: metrics.modelLost.bind(metrics) }));
   app.route('/', decisionRoutes(deps.decisions ?? { sources: new Map(), log: undefined }));
   app.route('/', rolloutRoutes({ pool, clock, services, onFallback: metrics.rolloutFallback.bind(metrics) }));
+  app.route('/', alertRoutes({ pool, clock, newId: deps.newId }));
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
   app.openapi(readyRoute, async (c) => {
     const unfit = await unfitDatabase(pool, 'reads');
@@ -361,29 +347,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
     return c.json({ status: 'ok' as const }, 200);
   });
   app.get('/metrics', async (c) => {
-    // A database that is away is a figure of its own, not a failed scrape.
-    const views = await Promise.all([
-      viewProgress(pool),
-      latestAudits(pool),
-      ifThere(keptSizes(pool)),
-      archiveProgress(pool),
-      ifThere(modelFigures(pool)),
-      ifThere(openRollouts(pool)),
-      ifThere(outboxTopics(pool)),
-      ifThere(allPairs(pool)),
-    ]).then(
-      ([progress, audits, kept, archives, models, rollouts, outbox, pairs]) => ({
-        progress,
-        audits,
-        kept,
-        archives,
-        models,
-        rollouts,
-        outbox,
-        pairs,
-      }),
-      () => null,
-    );
+    const views = await scrapedCatalog(pool, clock);
     return c.text(await metrics.scrape(views, clock.nowUs()), 200, { 'Content-Type': metrics.contentType });
   });
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });

@@ -28,6 +28,20 @@ export const CERTAIN: ActivityOptions = {
 };
 export const certain = proxyActivities<Activities>(CERTAIN);
 
+/** The monitors' evaluation: what fails is said after a few tries, and tried again with the next minute. */
+export const EVALUATE: ActivityOptions = {
+  startToCloseTimeout: '10m',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '15s',
+    maximumAttempts: 5,
+    nonRetryableErrorTypes,
+  },
+};
+export const evaluating = proxyActivities<Activities>(EVALUATE);
+
 /** What is noted of a command: as long as it takes, and nothing waits for it but the end of the run. */
 export function noting(summary: string): Activities['noteEvent'] {
   const { noteEvent } = proxyActivities<Activities>({

@@ -6,3 +6,4 @@ export { featureLifecycle } from './feature-lifecycle/workflow.ts';
 export { joinPairs } from './join-pairs/workflow.ts';
 export { modelRollout } from './model-rollout/workflow.ts';
 export { trainModel } from './train-model/workflow.ts';
+export { watchMonitors } from './watch-monitors/workflow.ts';

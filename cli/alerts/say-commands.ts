@@ -60,7 +60,7 @@ export function addSilencing(parent: Command): void {
   const command = parent
     .command('silence')
     .argument('[id]', 'an alert: whatever has its root and kind is silenced')
-    .description('keep alerts from being told by webhook until a time, and mark them wherever they are shown')
+    .description('keep alerts from waking anybody until a time: they are marked wherever they are told')
     .option('--object <name>', 'a source, view or service')
     .option('--field <name>', 'a field or feature')
     .option('--segment <name=value>', 'a segment', segmentOf)
@@ -89,7 +89,12 @@ export function addSilencing(parent: Command): void {
         actor: who,
         action: 'monitor silence',
         subject: alert ?? object,
-        input: { ...scope, until: isoMs(untilMs), reason },
+        input: {
+          ...scope,
+          segment: scope.segment === null ? null : `${scope.segment.name} = ${scope.segment.value}`,
+          until: isoMs(untilMs),
+          reason,
+        },
         result: { id },
       });
       return await readSilences(pool, Date.now());

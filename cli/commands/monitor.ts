@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { addListing } from '../alerts/list-command.ts';
+import { addRunning } from '../alerts/run-commands.ts';
 import { addAcknowledge, addSilencing } from '../alerts/say-commands.ts';
 import { addShow } from '../alerts/show-command.ts';
 
@@ -12,4 +13,5 @@ export function addMonitorCommand(program: Command): void {
   addShow(command);
   addAcknowledge(command);
   addSilencing(command);
+  addRunning(command);
 }

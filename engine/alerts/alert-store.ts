@@ -86,7 +86,6 @@ export async function writeAlerts(
     readonly atMs: number;
     readonly wallMs: number;
     readonly silences: readonly Silence[];
-    readonly isNoticed: boolean;
   },
 ): Promise<AlertEvent[]> {
   const events: AlertEvent[] = [];
@@ -119,11 +118,23 @@ export async function writeAlerts(
       timestampMs: of.atMs,
     })),
   );
-  const noticed = of.isNoticed ? events.filter(({ silenced, change }) => silenced === null && change !== 'grew') : [];
-  for (const event of noticed)
-    await runSql(
-      client,
-      sqlText`INSERT INTO ${CATALOG}.alert_notice (id, event) VALUES (${event.id}, ${JSON.stringify(event)}::jsonb) ON CONFLICT DO NOTHING`,
-    );
   return events;
+}
+
+/** How many alerts are open, by what deviates, where it first shows, and whether they are silenced. */
+export async function openAlertCounts(
+  on: Queryable,
+  silences: readonly Silence[],
+  wallMs: number,
+): Promise<{ readonly kind: string; readonly place: string; readonly silenced: boolean; readonly alerts: number }[]> {
+  const open = await readAlerts(on, { state: 'open', limit: 10_000 });
+  const told = open.map((alert) => ({
+    kind: alert.kind,
+    place: alert.place,
+    silenced: silences.some((silence) => isSilenced(alert, silence, wallMs)),
+  }));
+  return [...Map.groupBy(told, (each) => JSON.stringify(each)).values()].map((same) => ({
+    ...same[0]!,
+    alerts: same.length,
+  }));
 }

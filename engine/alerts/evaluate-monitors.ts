@@ -57,8 +57,6 @@ export interface EvaluateOptions {
   readonly watchFromMs?: number | undefined;
   /** Buckets to evaluate in this call at most; `behind` tells of more. Default 200. */
   readonly most?: number | undefined;
-  /** Whether opened, reopened and closed alerts are to be told by webhooks too. */
-  readonly isNoticed?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For tests. */
   readonly failAt?: ((point: EvaluateFailPoint) => void) | undefined;
@@ -164,7 +162,7 @@ class Session {
 
   /** Null where somebody else has evaluated it. */
   async evaluate(grain: WatchedGrain, beginMs: number): Promise<readonly AlertEvent[] | null> {
-    const { pool, clock, paths = NO_PATHS, rules = [], failAt, isNoticed = false } = this.#options;
+    const { pool, clock, paths = NO_PATHS, rules = [], failAt } = this.#options;
     const wallMs = Math.floor(clock.nowUs() / 1000);
     const untilMs = beginMs + LENGTH_MS[grain];
     const atMs = Math.min(this.#nowMs, untilMs + (this.#options.allowedLatenessMs ?? ALLOWED_LATENESS_MS));
@@ -194,7 +192,6 @@ class Session {
         atMs,
         wallMs,
         silences: read.silences,
-        isNoticed,
       });
       failAt?.('before-commit');
       return told;

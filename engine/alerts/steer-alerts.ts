@@ -53,7 +53,7 @@ export async function acknowledgeAlert(on: Queryable, id: string, said: Said): P
 export type SilenceScope = Pick<Silence, 'object' | 'field' | 'segment' | 'kind'>;
 
 /**
- * Keeps alerts from being told by webhook, and marks them wherever they are shown, until a time. Throws MillraceError `invalid-silence`,
+ * Marks alerts as silenced wherever they are told and shown, and keeps them out of the metric that wakes people, until a time. Throws MillraceError `invalid-silence`,
  * `invalid-alert-reason`.
  *
  * @param silence.id given by the caller: said twice it is one

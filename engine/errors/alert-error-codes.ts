@@ -6,6 +6,5 @@ export const ALERT_ERROR_CODES = {
     'invalid-alert-reason': 'What is said of an alert has no reason, or one that is too long.',
     'invalid-silence': 'A silence names nothing, has ended before it begins, or is for longer than it may be.',
     'monitors-not-started': 'Nobody evaluates the monitors: there is nothing to be stopped or asked.',
-    'invalid-webhook': 'A webhook is no http or https address, or of no known shape.',
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;

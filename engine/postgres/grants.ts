@@ -61,7 +61,6 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   alert: { worker: KEEPS, server: 'SELECT' },
   alert_acknowledgement: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
   alert_silence: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
-  alert_notice: { worker: KEEPS, server: 'SELECT (id, attempts, next_at)' },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },
   // Who did what: added to, and never changed.

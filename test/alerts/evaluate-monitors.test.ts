@@ -28,7 +28,6 @@ afterAll(() => database.close());
 const TABLES = [
   'alert_acknowledgement',
   'alert_silence',
-  'alert_notice',
   'alert',
   'monitor_slot',
   'monitor_series',

@@ -149,6 +149,13 @@ export class ScriptedActivities {
         called('flipView', input);
         this.#served = input.version;
       },
+      evaluateDue: async (input) => {
+        called('evaluateDue', input);
+        const { length } = this.named('evaluateDue');
+        const open = length % 3 === 0 ? [`alert ${length}`] : [];
+        const told = { changes: open, events: open.length, open, openCount: open.length, waiting: 0 };
+        return { now: `2026-06-01T${10 + (length % 10)}:00Z`, buckets: 1, behind: length === 1, ...told };
+      },
       noteEvent: async (command) => {
         if (this.cannotNote) throw new Error('there is no database');
         this.noted.push(command);
@@ -354,6 +361,7 @@ export function activitiesOf(scripts: { get(view: string): { activities(): Activ
   return {
     // Also where there is no such view.
     noteEvent: async (command) => await scripts.get(command.subject)?.activities().noteEvent(command),
+    evaluateDue: async (input) => await of('monitors').evaluateDue(input),
     resolveView: async (input) => await of(input.view).resolveView(input),
     backfillView: async (input) => await of(input.view).backfillView(input),
     publishView: async (input) => await of(input.view).publishView(input),

@@ -99,4 +99,20 @@ export const LOOP_ALERT_CASES: readonly AlertCase[] = [
     labels: { model: 'm' },
     value: '2h 40m 0s',
   },
+  {
+    alert: 'MillraceMonitorAlerts',
+    fires: [['millrace_alerts_open{kind="coverage", place="producer", silenced="false"}', '1x20']],
+    quiet: [['millrace_alerts_open{kind="coverage", place="producer", silenced="true"}', '1x20']],
+    at: '5m',
+    labels: { kind: 'coverage', place: 'producer' },
+    value: '1',
+  },
+  {
+    alert: 'MillraceMonitorsStopped',
+    fires: [['millrace_monitors_evaluated_age_seconds', '10800x20']],
+    quiet: [['millrace_monitors_evaluated_age_seconds', '3600x20']],
+    at: '15m',
+    labels: {},
+    value: '3h 0m 0s',
+  },
 ];

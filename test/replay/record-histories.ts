@@ -13,7 +13,7 @@ import { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { activitiesOf, auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { ScriptedFleet, SEMANTICS } from '../lifecycle/scripted-fleet.ts';
 import { recordPairs, recordRollouts, recordTrainings } from './record-loop-workflows.ts';
-import { recordArchive, recordAudit, recordExport } from './record-other-workflows.ts';
+import { recordArchive, recordAudit, recordExport, recordMonitors } from './record-other-workflows.ts';
 import { isWanted, retired, save, scripts, send } from './recording.ts';
 import { walkCandidates } from './walk-candidates.ts';
 
@@ -321,6 +321,7 @@ try {
     if (isWanted('export-training-set')) await recordExport(harness);
     if (isWanted('archive')) await recordArchive(harness);
     if (isWanted('audit')) await recordAudit(harness);
+    if (isWanted('monitors')) await recordMonitors(harness);
     if (isWanted('pairs')) await recordPairs(harness);
     if (isWanted('rollouts')) await recordRollouts(harness);
     if (isWanted('trainings')) await recordTrainings(harness);

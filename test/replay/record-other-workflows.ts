@@ -1,6 +1,7 @@
 /** Histories of the workflows that are no lifecycle. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { archiveWorkflowId } from '../../workflows/archive-source/contract.ts';
+import { monitorsWorkflowId } from '../../workflows/watch-monitors/contract.ts';
 import type { LifecycleHarness } from '../lifecycle/lifecycle-harness.ts';
 import { auditSummary, ScriptedActivities, scriptedFailure } from '../lifecycle/scripted-activities.ts';
 import { retired, save, scripts } from './recording.ts';
@@ -73,4 +74,29 @@ export async function recordExport(harness: LifecycleHarness): Promise<void> {
   });
   await handle.result();
   await save(harness, workflowId, undefined, 'export-training-set');
+}
+
+/** What is due at once, a failure, a run carried over, a stop. */
+export async function recordMonitors(harness: LifecycleHarness): Promise<void> {
+  const script = new ScriptedActivities('monitors');
+  scripts.set('monitors', script);
+  const workflowId = monitorsWorkflowId(harness.taskQueue);
+  const handle = await harness.client.workflow.start('watchMonitors', {
+    workflowId,
+    taskQueue: harness.taskQueue,
+    args: [{ everySeconds: 1, maxHistoryEvents: 40 }],
+  });
+  const latest = harness.client.workflow.getHandle(workflowId);
+  const { runId } = await handle.describe();
+  while (script.named('evaluateDue').length < 2) await delay(50);
+  script.failing = { evaluateDue: scriptedFailure('database-went-back') };
+  while ((await latest.query<{ phase: string }>('status')).phase !== 'failing') await delay(50);
+  script.failing = {};
+  while ((await latest.describe()).runId === runId) await delay(50);
+  const { length } = script.named('evaluateDue');
+  while (script.named('evaluateDue').length < length + 2) await delay(50);
+  await latest.executeUpdate('stop');
+  await latest.result();
+  await save(harness, workflowId, runId, 'monitors');
+  await save(harness, workflowId, (await latest.describe()).runId, 'monitors-last-run');
 }

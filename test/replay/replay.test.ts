@@ -14,7 +14,15 @@ beforeAll(async () => {
 describe('workflow code', () => {
   it('bundles, and not with the engine in it', () => {
     expect(bundle.code).toContain('featureLifecycle');
-    for (const name of ['exportTrainingSet', 'archiveSource', 'auditParity', 'joinPairs', 'modelRollout', 'trainModel'])
+    for (const name of [
+      'exportTrainingSet',
+      'archiveSource',
+      'auditParity',
+      'joinPairs',
+      'modelRollout',
+      'trainModel',
+      'watchMonitors',
+    ])
       expect(bundle.code).toContain(name);
     expect(bundle.code).not.toContain('millrace_catalog');
   });
