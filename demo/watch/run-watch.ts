@@ -10,10 +10,10 @@ import { startStack } from '../../stack/local-stack.ts';
 import { ProgressLine } from '../loop/progress-line.ts';
 import { PARTITIONS } from './departures.ts';
 import { printWatch } from './print-watch.ts';
-import { DAY_MS, WATCH_FAULTS } from './watch-faults.ts';
+import { DAY_MS, WATCH_FAULTS, WEEK_MS } from './watch-faults.ts';
 import { learnPast, replayWeek, type WatchContext } from './watch-runs.ts';
 import { type FaultVerdict, isWatched, type SeenAlert, verdictOf, type WatchFigures } from './watch-verdict.ts';
-import { prepareWatch } from './watch-workspace.ts';
+import { JANUARY_MS, prepareWatch } from './watch-workspace.ts';
 import { SOURCE } from './watched-installation.ts';
 
 export interface WatchOptions {
@@ -21,6 +21,8 @@ export interface WatchOptions {
   readonly json: boolean;
   /** Names of the runs; default all. */
   readonly only?: readonly string[] | undefined;
+  /** So many weeks before the replayed one are learnt from. Default: all since January. */
+  readonly weeks?: number | undefined;
 }
 
 const DAYS = 7;
@@ -32,7 +34,7 @@ const DAYS = 7;
  * @example
  * process.exitCode = await runWatch({ json: true });
  */
-export async function runWatch({ json, only }: WatchOptions): Promise<number> {
+export async function runWatch({ json, only, weeks }: WatchOptions): Promise<number> {
   const startedMs = performance.now();
   const output = new Output();
   const progress = new ProgressLine(output, startedMs);
@@ -71,6 +73,7 @@ export async function runWatch({ json, only }: WatchOptions): Promise<number> {
     const context: WatchContext = {
       places: { databaseUrl: stack.databaseUrl, kafka: stack.kafka, folder, signal: abort.signal },
       workspace,
+      sinceMs: weeks === undefined ? JANUARY_MS : WEEK_MS - weeks * 7 * DAY_MS,
       lastsMs: DAYS * DAY_MS,
       onStep: (text) => progress.now(text),
     };

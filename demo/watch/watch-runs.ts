@@ -3,7 +3,7 @@ import { cloneDatabase } from './clone-database.ts';
 import type { SentDeparture } from './departures.ts';
 import { DAY_MS, HOUR_MS, WEEK_MS, type WatchFault } from './watch-faults.ts';
 import { LATENESS_MS, type SeenAlert } from './watch-verdict.ts';
-import { JANUARY_MS, type WatchWorkspace, writeDefinitions } from './watch-workspace.ts';
+import { type WatchWorkspace, writeDefinitions } from './watch-workspace.ts';
 import { SOURCE, type WatchPlaces, WatchedInstallation } from './watched-installation.ts';
 
 /** So many days are archived at once where nobody looks: fewer than hours are kept for. */
@@ -14,19 +14,21 @@ const LEARNT_MS = 9 * 7 * DAY_MS;
 export interface WatchContext {
   readonly places: WatchPlaces;
   readonly workspace: WatchWorkspace;
-  /** What is replayed, from the week's beginning, ms. */
+  /** Since when there are records, UTC epoch ms. */
+  readonly sinceMs: number;
+  /** How long the week is replayed. */
   readonly lastsMs: number;
   /** Told of each step. */
   readonly onStep: (text: string) => void;
 }
 
 /** Puts everything before the week on a topic, archives it and computes its monitors, once for all runs. */
-export async function learnPast({ places, workspace, onStep }: WatchContext): Promise<void> {
+export async function learnPast({ places, workspace, sinceMs, onStep }: WatchContext): Promise<void> {
   await ensureMigrated(places.databaseUrl);
   const featuresDir = await writeDefinitions(workspace, 'past', { topic: SOURCE, hasHistory: false, leftOut: null });
-  const past = await WatchedInstallation.open(places, featuresDir, JANUARY_MS);
+  const past = await WatchedInstallation.open(places, featuresDir, sinceMs);
   try {
-    for (let fromMs = JANUARY_MS; fromMs < WEEK_MS; fromMs += STRETCH_MS) {
+    for (let fromMs = sinceMs; fromMs < WEEK_MS; fromMs += STRETCH_MS) {
       const untilMs = Math.min(WEEK_MS, fromMs + STRETCH_MS);
       await past.step(untilMs, await workspace.departures(fromMs, untilMs));
       onStep(`monitors of ${new Date(fromMs).toISOString().slice(0, 10)}`);

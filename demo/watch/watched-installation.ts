@@ -27,6 +27,7 @@ import type { SeenAlert } from './watch-verdict.ts';
 export const SOURCE = 'departures';
 export const VIEW = 'airport_departures';
 const MOST_RECORDS = 5_000;
+let generation = 0;
 
 /** Where a run's services and folders are. */
 export interface WatchPlaces {
@@ -44,7 +45,7 @@ export class WatchedInstallation {
   readonly #reader: LogReader;
   #definitions: Definitions;
   #nowMs: number;
-  #generation = 0;
+
   readonly #flips = new Map<string, number[]>();
   /** The streamed version; null: the view is not built. */
   #version: number | null = null;
@@ -82,7 +83,7 @@ export class WatchedInstallation {
       await this.#writer.send(source.topic ?? missing('topic'), sent.slice(at, at + MOST_RECORDS).map(recordOf));
     this.#nowMs = nowMs;
     if (sent.length === 0) return;
-    await runArchive({
+    const { ended } = await runArchive({
       source,
       reader: this.#reader,
       pool: this.pool,
@@ -92,6 +93,7 @@ export class WatchedInstallation {
       clock: systemClock,
       signal,
     });
+    if (ended !== 'present-end') throw internalBug(`the archive ended ${ended}`);
     if (this.#version === null) return;
     await runStream({
       view: this.#view,
@@ -156,8 +158,9 @@ export class WatchedInstallation {
   }
 
   #nextFence(): Fence {
-    this.#generation += 1;
-    return { generation: this.#generation, attemptMs: Date.now(), owner: 'demo watch' };
+    // A clone of a database knows the generations of what it was made of.
+    generation += 1;
+    return { generation, attemptMs: Date.now(), owner: 'demo watch' };
   }
 }
 
