@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
-/** `millrace demo`, `millrace demo loop`. */
+/** `millrace demo`, `millrace demo loop`, `millrace demo watch`. */
 export function addDemoCommand(program: Command): void {
   const demo = program
     .command('demo')
@@ -23,4 +23,19 @@ export function addDemoCommand(program: Command): void {
       const { runLoop } = await import('../../demo/loop/run-loop.ts');
       process.exitCode = await runLoop({ json: options.json === true, html: resolve(options.html) });
     });
+  demo
+    .command('watch')
+    .description('monitors find what is planted in a week of real flights, and nothing else: June 2001')
+    .option('--json', 'print the figures as one JSON object in the last line')
+    .option('--only <runs...>', 'these runs alone: none, or names of faults')
+    .option('--weeks <count>', 'learn from so many weeks alone; default: from January on', wholeNumber)
+    .action(async (options: { json?: boolean; only?: string[]; weeks?: number }) => {
+      const { runWatch } = await import('../../demo/watch/run-watch.ts');
+      process.exitCode = await runWatch({ json: options.json === true, only: options.only, weeks: options.weeks });
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a number of weeks from 1 to 99, as 9');
 }

@@ -4,7 +4,7 @@ import { keyOf, partitionOf, type SentDeparture } from './departures.ts';
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 /** A Monday: the week that is replayed, with each fault of its own. */
-export const WEEK_MS = Date.UTC(2001, 5, 18);
+export const WEEK_MS = Date.UTC(2001, 5, 4);
 
 /** What is to be found of a fault. The demo alone knows it: no monitor does. */
 export interface FaultTruth {
@@ -33,10 +33,10 @@ export interface WatchFault {
 /** Wednesday of the week, at an hour, UTC. */
 const wednesday = (hour: number): number => WEEK_MS + 2 * DAY_MS + hour * HOUR_MS;
 
-export const DROPPED_AIRPORT = 'PHX';
-export const CHANGED_AIRPORT = 'LAX';
-const NULL_AIRPORT = 'ORD';
-const HOURS_AIRPORT = 'ATL';
+export const DROPPED_AIRPORT = 'LAS';
+export const CHANGED_AIRPORT = 'SFO';
+const NULL_AIRPORT = 'LAX';
+const HOURS_AIRPORT = 'LAX';
 const DOUBLED_PARTITION = 2;
 const SILENT_HOURS = 3;
 
@@ -46,16 +46,20 @@ export const WATCH_FAULTS: readonly WatchFault[] = [
     what: `the delay of flights from ${NULL_AIRPORT} is null`,
     fromMs: wednesday(13),
     truth: source(['delay'], { name: 'origin', value: NULL_AIRPORT }, 'producer'),
-    plant: changed(wednesday(13), ({ origin }) => origin === NULL_AIRPORT, () => null),
+    plant: changed(
+      wednesday(13),
+      ({ origin }) => origin === NULL_AIRPORT,
+      () => null,
+    ),
     also: null,
   },
   {
     name: 'minutes-to-hours',
     what: `the delay of flights from ${HOURS_AIRPORT} is in hours, no longer in minutes`,
-    fromMs: wednesday(14),
+    fromMs: wednesday(6),
     truth: source(['delay'], { name: 'origin', value: HOURS_AIRPORT }, 'producer'),
     plant: changed(
-      wednesday(14),
+      wednesday(6),
       ({ origin }) => origin === HOURS_AIRPORT,
       (delay) => (delay === null ? null : delay / 60),
     ),

@@ -53,8 +53,7 @@ export function verdictOf(fault: WatchFault, alerts: readonly SeenAlert[]): Faul
   const [alert = null] = alerts
     .filter(({ sinceMs, openedAtMs }) => sinceMs >= firstBucketMs && openedAtMs > fault.fromMs)
     .toSorted((a, b) => points(b) - points(a) || a.openedAtMs - b.openedAtMs);
-  const delayMinutes =
-    alert === null ? null : Math.max(0, Math.round((alert.openedAtMs - knowableMs(fault)) / 60_000));
+  const delayMinutes = alert === null ? null : Math.max(0, Math.round((alert.openedAtMs - knowableMs(fault)) / 60_000));
   return {
     name: fault.name,
     found: delayMinutes !== null && delayMinutes <= IN_TIME_MINUTES,

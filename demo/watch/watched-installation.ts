@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { KafkaSettings } from '../../config/environment.ts';
+import { evaluateMonitors } from '../../engine/alerts/evaluate-monitors.ts';
+import { alertText } from '../../engine/alerts/alert-event.ts';
+import { readAlerts } from '../../engine/alerts/alert-store.ts';
+import { pathsOfDefinitions } from '../../engine/alerts/paths-of-definitions.ts';
 import { runArchive } from '../../engine/archive/run-archive.ts';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
@@ -14,12 +18,16 @@ import type { Fence } from '../../engine/slice/fence.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
 import type { LogWriter } from '../../engine/topic/log-writer.ts';
+import { monitorStore } from '../../engine/value-monitors/store-monitor.ts';
 import { type Clock, systemClock } from '../../engine/values/clock.ts';
 import { recordOf, type SentDeparture } from './departures.ts';
+import { WEEK_MS } from './watch-faults.ts';
+import type { SeenAlert } from './watch-verdict.ts';
 
 export const SOURCE = 'departures';
 export const VIEW = 'airport_departures';
 const MOST_RECORDS = 5_000;
+let generation = 0;
 
 /** Where a run's services and folders are. */
 export interface WatchPlaces {
@@ -36,12 +44,14 @@ export class WatchedInstallation {
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
   #definitions: Definitions;
-  #nowMs = 0;
-  #generation = 0;
+  #nowMs: number;
+
+  readonly #flips = new Map<string, number[]>();
   /** The streamed version; null: the view is not built. */
   #version: number | null = null;
 
-  private constructor(places: WatchPlaces, definitions: Definitions) {
+  private constructor(places: WatchPlaces, definitions: Definitions, nowMs: number) {
+    this.#nowMs = nowMs;
     const { databaseUrl, kafka } = places;
     this.#places = places;
     this.#definitions = definitions;
@@ -50,16 +60,9 @@ export class WatchedInstallation {
     this.#reader = createKafkaLogReader({ ...kafka, clientId: 'millrace-watch', clock: this.clock });
   }
 
-  static async open(places: WatchPlaces, featuresDir: string): Promise<WatchedInstallation> {
-    return new WatchedInstallation(places, await loadDefinitions(featuresDir));
-  }
-
-  get definitions(): Definitions {
-    return this.#definitions;
-  }
-
-  get version(): number | null {
-    return this.#version;
+  /** @param nowMs what time it is then, UTC epoch ms */
+  static async open(places: WatchPlaces, featuresDir: string, nowMs: number): Promise<WatchedInstallation> {
+    return new WatchedInstallation(places, await loadDefinitions(featuresDir), nowMs);
   }
 
   /** The brokers' time is the demo's. */
@@ -67,7 +70,7 @@ export class WatchedInstallation {
     return { ...systemClock, nowUs: () => this.#nowMs * 1000 };
   }
 
-  get view(): CompiledView {
+  get #view(): CompiledView {
     return this.#definitions.views.get(VIEW) ?? missing(VIEW);
   }
 
@@ -80,7 +83,7 @@ export class WatchedInstallation {
       await this.#writer.send(source.topic ?? missing('topic'), sent.slice(at, at + MOST_RECORDS).map(recordOf));
     this.#nowMs = nowMs;
     if (sent.length === 0) return;
-    await runArchive({
+    const { ended } = await runArchive({
       source,
       reader: this.#reader,
       pool: this.pool,
@@ -90,23 +93,49 @@ export class WatchedInstallation {
       clock: systemClock,
       signal,
     });
-    if (this.#version !== null)
-      await runStream({
-        view: this.view,
-        version: this.#version,
-        reader: this.#reader,
-        pool: this.pool,
-        fence: this.#nextFence(),
-        until: 'present-end',
-        clock: systemClock,
-        signal,
-      });
+    if (ended !== 'present-end') throw internalBug(`the archive ended ${ended}`);
+    if (this.#version === null) return;
+    await runStream({
+      view: this.#view,
+      version: this.#version,
+      reader: this.#reader,
+      pool: this.pool,
+      fence: this.#nextFence(),
+      until: 'present-end',
+      clock: systemClock,
+      signal,
+    });
+  }
+
+  /** Looks at what is stored, as a stream does once its watermark has passed an hour. */
+  async look(): Promise<void> {
+    if (this.#version !== null) await monitorStore({ pool: this.pool, view: this.#view });
+  }
+
+  /** Evaluates what has closed by now. What is before the week is learnt from. */
+  async evaluate(): Promise<void> {
+    await evaluateMonitors({
+      pool: this.pool,
+      clock: this.clock,
+      paths: pathsOfDefinitions(this.#definitions, this.#flips),
+      watchFromMs: WEEK_MS,
+      most: Number.POSITIVE_INFINITY,
+      signal: this.#places.signal,
+    });
+  }
+
+  /** The alerts there are, closed ones too, in the order they opened. */
+  async alerts(): Promise<SeenAlert[]> {
+    const alerts = await readAlerts(this.pool);
+    return alerts
+      .map((alert) => ({ ...alert, text: alertText(alert) }))
+      .toSorted((a, b) => a.openedAtMs - b.openedAtMs || (a.id < b.id ? -1 : 1));
   }
 
   /** Builds the view of history and topic as it is defined now, and gives it to readers. */
   async build(): Promise<void> {
     const { version } = await runBackfill({
-      view: this.view,
+      view: this.#view,
       pool: this.pool,
       reader: this.#reader,
       spillDir: join(this.#places.folder, 'spill'),
@@ -115,6 +144,7 @@ export class WatchedInstallation {
       builder: 'demo watch',
     });
     await publishVersion({ pool: this.pool, view: VIEW, version });
+    if (this.#version !== null) this.#flips.set(VIEW, [...(this.#flips.get(VIEW) ?? []), this.#nowMs]);
     this.#version = version;
   }
 
@@ -128,8 +158,9 @@ export class WatchedInstallation {
   }
 
   #nextFence(): Fence {
-    this.#generation += 1;
-    return { generation: this.#generation, attemptMs: Date.now(), owner: 'demo watch' };
+    // A clone of a database knows the generations of what it was made of.
+    generation += 1;
+    return { generation, attemptMs: Date.now(), owner: 'demo watch' };
   }
 }
 
