@@ -95,7 +95,7 @@ async function archiveOnce(monitored: boolean, turn: number): Promise<number> {
       const some = of.slice(from, from + stride);
       if (some.length === 0) continue;
       const nextOffset = from + some.length;
-      buffer.add({ partition, records: some, nextOffset, endOffset: RECORDS, highWatermark: RECORDS } as never);
+      buffer.add({ partition, records: some, nextOffset, endOffset: RECORDS, highWatermark: RECORDS });
     }
   }
   const parts = buffer.told();
