@@ -1,6 +1,7 @@
 import type { Gauge, Registry } from 'prom-client';
 import type { AlertFigures } from '../engine/alerts/alert-figures.ts';
 import { isRetired } from '../engine/define/semantics.ts';
+import type { MonitorSize } from '../engine/monitors/monitor-sizes.ts';
 import type { allPairs } from '../engine/pairs/pairs-status.ts';
 import type { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelFigures } from '../engine/models/model-figures.ts';
@@ -25,6 +26,7 @@ export interface ScrapedViews {
   readonly pairs: Awaited<ReturnType<typeof allPairs>>;
   /** One, where the database has alerts. */
   readonly alerts: readonly AlertFigures[];
+  readonly monitors: readonly MonitorSize[];
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -88,6 +90,11 @@ export class CatalogGauges {
       for (const { kind, place, silenced, alerts } of open)
         all.alerts.set({ kind, place, silenced: `${silenced}` }, alerts);
     }
+    for (const { source, bytes, budgetBytes, hasDropped } of found?.monitors ?? []) {
+      all.monitorBytes.set({ source }, bytes);
+      all.monitorBudget.set({ source }, budgetBytes);
+      all.monitorDropped.set({ source }, hasDropped ? 1 : 0);
+    }
     for (const { model, versions, aliases } of found?.models ?? []) {
       all.modelVersions.set({ model }, versions);
       for (const { alias, publishedAtUs, changedFeatures } of aliases) {
@@ -136,6 +143,9 @@ function gaugesOf(registry: Registry) {
     pairsLate: gaugeOf(registry, 'millrace_pairs_late_records'),
     alerts: gaugeOf(registry, 'millrace_alerts_open'),
     evaluatedAge: gaugeOf(registry, 'millrace_monitors_evaluated_age_seconds'),
+    monitorBytes: gaugeOf(registry, 'millrace_monitor_bytes'),
+    monitorBudget: gaugeOf(registry, 'millrace_monitor_budget_bytes'),
+    monitorDropped: gaugeOf(registry, 'millrace_monitor_sketches_dropped'),
     modelVersions: gaugeOf(registry, 'millrace_model_versions'),
     modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
     modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),

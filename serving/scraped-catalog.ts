@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { alertFigures } from '../engine/alerts/alert-figures.ts';
 import { modelFigures } from '../engine/models/model-figures.ts';
+import { monitorSizes } from '../engine/monitors/monitor-sizes.ts';
 import { allPairs } from '../engine/pairs/pairs-status.ts';
 import { keptSizes } from '../engine/postgres/kept-sizes.ts';
 import { outboxTopics } from '../engine/postgres/outbox.ts';
@@ -26,7 +27,7 @@ async function ifThere<T>(found: Promise<T[]>): Promise<T[]> {
 /** What the catalog says at a scrape. A database that is away is a figure of its own, not a failed scrape: null. */
 export async function scrapedCatalog(pool: pg.Pool, clock: Clock): Promise<ScrapedViews | null> {
   try {
-    const [progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts] = await Promise.all([
+    const [progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, monitors] = await Promise.all([
       viewProgress(pool),
       latestAudits(pool),
       ifThere(keptSizes(pool)),
@@ -36,8 +37,9 @@ export async function scrapedCatalog(pool: pg.Pool, clock: Clock): Promise<Scrap
       ifThere(outboxTopics(pool)),
       ifThere(allPairs(pool)),
       ifThere(alertFigures(pool, Math.floor(clock.nowUs() / 1000))),
+      ifThere(monitorSizes(pool)),
     ]);
-    return { progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts };
+    return { progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, monitors };
   } catch {
     return null;
   }
