@@ -80,7 +80,12 @@ let stateBytes = 0;
 async function archiveOnce(monitored: boolean, turn: number): Promise<number> {
   const memory = await ArchiveMemory.reserve(processMemory(), 'bench', 0, {});
   const before = process.cpuUsage();
-  const starts = byPartition.map((_, partition) => ({ partition, nextOffset: 0, endOffset: RECORDS, highWatermark: RECORDS }));
+  const starts = byPartition.map((_, partition) => ({
+    partition,
+    nextOffset: 0,
+    endOffset: RECORDS,
+    highWatermark: RECORDS,
+  }));
   const gatherer = monitored ? new RecordGatherer(compiled, { lexicons }) : null;
   const columns = archiveColumns(compiled);
   const buffer = await ArchiveBuffer.open(duckdb, compiled.contract, columns, starts, 0, memory.stage(), gatherer);
@@ -90,14 +95,14 @@ async function archiveOnce(monitored: boolean, turn: number): Promise<number> {
       const some = of.slice(from, from + stride);
       if (some.length === 0) continue;
       const nextOffset = from + some.length;
-      buffer.add({ partition, records: some, nextOffset, endOffset: RECORDS, highWatermark: RECORDS } as never);
+      buffer.add({ partition, records: some, nextOffset, endOffset: RECORDS, highWatermark: RECORDS });
     }
   }
   const parts = buffer.told();
   stateBytes = parts.reduce((sum, { state }) => sum + state.length, 0) || stateBytes;
   buffer.seal();
   const metadata = { source: 'flights', topic: 'flights', clusterId: 'c', ranges: [] };
-  await writeDraft(duckdb, folder, `${monitored}-${turn}.parquet`, buffer.select(), metadata as never);
+  await writeDraft(duckdb, folder, `${monitored}-${turn}.parquet`, buffer.select(), metadata);
   const { user, system } = process.cpuUsage(before);
   buffer.staged.release();
   await duckdb.run(`DROP TABLE ${buffer.table}`);

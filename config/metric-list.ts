@@ -1,5 +1,6 @@
 import { LOOP_METRICS } from './loop-metrics.ts';
 import type { Metric } from './metric.ts';
+import { MONITOR_METRICS } from './monitor-metrics.ts';
 
 /**
  * Every metric of ours. Who makes one takes its help and labels from here; `docs/metrics.md` is made of it; alerts and panels may name these alone.
@@ -55,6 +56,7 @@ export const METRICS = {
     help: 'Reads that wait to be sent to the serving log.',
   },
   ...LOOP_METRICS,
+  ...MONITOR_METRICS,
   millrace_database_up: {
     kind: 'gauge',
     from: 'serve',

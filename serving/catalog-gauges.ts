@@ -1,5 +1,6 @@
 import type { Gauge, Registry } from 'prom-client';
 import { isRetired } from '../engine/define/semantics.ts';
+import type { MonitorSize } from '../engine/monitors/monitor-sizes.ts';
 import type { allPairs } from '../engine/pairs/pairs-status.ts';
 import type { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelFigures } from '../engine/models/model-figures.ts';
@@ -22,6 +23,7 @@ export interface ScrapedViews {
   readonly rollouts: readonly Rollout[];
   readonly outbox: Awaited<ReturnType<typeof outboxTopics>>;
   readonly pairs: Awaited<ReturnType<typeof allPairs>>;
+  readonly monitors: readonly MonitorSize[];
 }
 
 /** What the catalog knows of views and archives, as gauges. */
@@ -80,6 +82,11 @@ export class CatalogGauges {
         all.pairsLate.set({ label_set, side }, figures.late[side]);
       }
     }
+    for (const { source, bytes, budgetBytes, hasDropped } of found?.monitors ?? []) {
+      all.monitorBytes.set({ source }, bytes);
+      all.monitorBudget.set({ source }, budgetBytes);
+      all.monitorDropped.set({ source }, hasDropped ? 1 : 0);
+    }
     for (const { model, versions, aliases } of found?.models ?? []) {
       all.modelVersions.set({ model }, versions);
       for (const { alias, publishedAtUs, changedFeatures } of aliases) {
@@ -126,6 +133,9 @@ function gaugesOf(registry: Registry) {
     pairsHeld: gaugeOf(registry, 'millrace_pairs_held_records'),
     pairsUnpaired: gaugeOf(registry, 'millrace_pairs_unpaired_records'),
     pairsLate: gaugeOf(registry, 'millrace_pairs_late_records'),
+    monitorBytes: gaugeOf(registry, 'millrace_monitor_bytes'),
+    monitorBudget: gaugeOf(registry, 'millrace_monitor_budget_bytes'),
+    monitorDropped: gaugeOf(registry, 'millrace_monitor_sketches_dropped'),
     modelVersions: gaugeOf(registry, 'millrace_model_versions'),
     modelAge: gaugeOf(registry, 'millrace_model_age_seconds'),
     modelChanged: gaugeOf(registry, 'millrace_model_changed_features'),

@@ -6,6 +6,7 @@ import { nameOfType } from '../engine/values/type-name.ts';
 import { isMillraceError, MillraceError } from '../engine/errors/millrace-error.ts';
 import type { Clock } from '../engine/values/clock.ts';
 import { modelFigures } from '../engine/models/model-figures.ts';
+import { monitorSizes } from '../engine/monitors/monitor-sizes.ts';
 import { allPairs } from '../engine/pairs/pairs-status.ts';
 import { outboxTopics } from '../engine/postgres/outbox.ts';
 import type { ModelPlaces } from '../engine/models/fetch-model.ts';
@@ -371,8 +372,9 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
       ifThere(openRollouts(pool)),
       ifThere(outboxTopics(pool)),
       ifThere(allPairs(pool)),
+      ifThere(monitorSizes(pool)),
     ]).then(
-      ([progress, audits, kept, archives, models, rollouts, outbox, pairs]) => ({
+      ([progress, audits, kept, archives, models, rollouts, outbox, pairs, monitors]) => ({
         progress,
         audits,
         kept,
@@ -381,6 +383,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
         rollouts,
         outbox,
         pairs,
+        monitors,
       }),
       () => null,
     );
