@@ -32,57 +32,61 @@ export async function runStreamSlice(deps: ActivityDeps, input: SliceInput): Pro
     clock: deps.clock,
     onFailed: (error) => context.log.warn('the store was not looked at', { view: view.name, error: String(error) }),
   });
-  const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, (pulse) =>
-    runStream({
-      view,
-      version: input.version,
-      pool: deps.pool,
-      reader,
-      fence: { generation: input.generation, attemptMs, owner: deps.identity },
-      partitions: shards === 1 ? undefined : (partition) => partition % shards === shard,
-      until: input.until,
-      deadlineMs: input.budgetMs,
-      mostlyInvalid: input.mostlyInvalid,
-      waiting: input.waiting,
-      limits: { unnamedTries: UNNAMED_TRIES },
-      signal: pulse.signal,
-      clock: deps.clock,
-      onDeadLetters: (letters) => REASONS.count(context, view.name, letters),
-      onProgress: ({
-        records,
-        lag,
-        held,
-        watermarkUs,
-        recordsPerSecond,
-        invalid,
-        mostlyInvalid,
-        memory,
-        turns,
-        state,
-        waitingFor,
-        waiting,
-      }) => {
-        if (isWatched) watch.passed(watermarkUs);
-        pulse.report(
-          {
-            state,
-            lag,
-            held,
-            records,
-            rate: Math.round(recordsPerSecond),
-            watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
-            invalid,
-            intakeBytes: memory.intake,
-            stateBytes: memory.states,
-            idBytes: memory.ids,
-            ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
-            ...waitingFigures(waitingFor, waiting),
-          },
+  const result = await withPulse({ silentForMs: SILENT_FOR_MS, stillForMs: SLICE_STILL_FOR_MS }, async (pulse) => {
+    try {
+      return await runStream({
+        view,
+        version: input.version,
+        pool: deps.pool,
+        reader,
+        fence: { generation: input.generation, attemptMs, owner: deps.identity },
+        partitions: shards === 1 ? undefined : (partition) => partition % shards === shard,
+        until: input.until,
+        deadlineMs: input.budgetMs,
+        mostlyInvalid: input.mostlyInvalid,
+        waiting: input.waiting,
+        limits: { unnamedTries: UNNAMED_TRIES },
+        signal: pulse.signal,
+        clock: deps.clock,
+        onDeadLetters: (letters) => REASONS.count(context, view.name, letters),
+        onProgress: ({
+          records,
+          lag,
+          held,
+          watermarkUs,
+          recordsPerSecond,
+          invalid,
+          mostlyInvalid,
+          memory,
           turns,
-        );
-      },
-    }).finally(() => watch.ended()),
-  );
+          state,
+          waitingFor,
+          waiting,
+        }) => {
+          if (isWatched) watch.passed(watermarkUs);
+          pulse.report(
+            {
+              state,
+              lag,
+              held,
+              records,
+              rate: Math.round(recordsPerSecond),
+              watermark: watermarkUs === null ? null : new Date(watermarkUs / 1000).toISOString(),
+              invalid,
+              intakeBytes: memory.intake,
+              stateBytes: memory.states,
+              idBytes: memory.ids,
+              ...(mostlyInvalid ? { mostlyInvalid: 'yes' } : {}),
+              ...waitingFigures(waitingFor, waiting),
+            },
+            turns,
+          );
+        },
+      });
+    } finally {
+      await watch.ended();
+    }
+  });
   const { records, lag, held, watermarkUs, mostlyInvalid, waiting, ended } = result;
   countSlice(context, ended, records);
   const seconds = Math.max(deps.clock.monotonicMs() - beganMs, 1) / 1000;

@@ -1,11 +1,14 @@
+import { Context } from '@temporalio/activity';
 import { archiveStatus, type PartitionArchive } from '../engine/archive/archive-status.ts';
 import { compactArchive } from '../engine/archive/compact-archive.ts';
 import { rollCommits } from '../engine/archive/roll-commits.ts';
 import { foldSourceMonitors } from '../engine/archive/source-monitor.ts';
+import { SERVED_SOURCE } from '../engine/served/served-source.ts';
 import { catalog, run } from '../engine/postgres/catalog.ts';
 import type { ArchiveSums, ArchiveTended } from '../workflows/archive-source/contract.ts';
 import { worstPartitions } from '../workflows/archive-source/worst-partitions.ts';
 import { type ActivityDeps, topicReaderFor } from './activity-deps.ts';
+import { watchServed } from './watch-served.ts';
 import { sourceNamed } from './source-named.ts';
 import { type Pulse, STILL_FOR_MS, withPulse } from './heartbeat.ts';
 
@@ -22,6 +25,7 @@ export async function tendArchive(deps: ActivityDeps, input: { readonly source: 
     const { merged } = await compactArchive({ source: source.name, pool, archiveDir, clock, memory, signal });
     pulse.report({ phase: 'folding monitors' });
     await foldSourceMonitors(pool, source, signal);
+    if (source.name === SERVED_SOURCE) await lookAtServed(deps, signal);
     const rolledCommits = await rollAll(deps, source.name, pulse);
     pulse.report({ phase: 'looking' });
     const { partitions } = await archiveStatus({ pool, source, reader: topicReaderFor(deps, source) });
@@ -46,6 +50,16 @@ export async function tendArchive(deps: ActivityDeps, input: { readonly source: 
         })),
     };
   });
+}
+
+/** What hinders it does not hinder the archive: the hours are looked at the next time. */
+async function lookAtServed(deps: ActivityDeps, signal: AbortSignal): Promise<void> {
+  try {
+    await watchServed(deps, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    Context.current().log.warn('what was served was not looked at', { error: String(error) });
+  }
 }
 
 function ranked({ partition, lag, holes }: PartitionArchive) {

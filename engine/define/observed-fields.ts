@@ -140,7 +140,7 @@ function derivedReads(layout: ViewLayout, derived: readonly DerivedPlan[]): Map<
     const note = (name: string): unknown => seen.get(plan.name)!.add(name);
     return {
       ...plan,
-      compute: ((values: object, context: object) => compute(watched(values, note), context)) as never,
+      compute: (values: object, context: object) => compute(watched(values, note), context),
     };
   });
   const derive = createDerive(seenValues(layout), plans);

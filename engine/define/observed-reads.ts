@@ -45,7 +45,7 @@ export function observedReads(service: CompiledService): ReadonlyMap<string, Obs
     });
     return {
       ...plan,
-      compute: ((values: object, context: object) => compute(watchBlocks(values), watchRequest(context))) as never,
+      compute: (values: object, context: object) => compute(watchBlocks(values), watchRequest(context)),
     };
   });
   const reads = blocks.map(({ view }) => {

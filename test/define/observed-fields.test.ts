@@ -211,7 +211,7 @@ test('what a service derives is observed, too: of its views, of requests and of 
 /** A function as data: what it gives is of no matter. */
 type Expression =
   | { readonly field: string }
-  | { readonly when: 'paid' | 'kind'; readonly then: Expression; readonly else: Expression }
+  | { readonly when: 'paid' | 'kind'; readonly yes: Expression; readonly no: Expression }
   | { readonly all: readonly Expression[] };
 
 const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
@@ -220,8 +220,8 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
     fc.record({ field: fc.constantFrom(...FIELDS) }),
     fc.record({
       when: fc.constantFrom('paid' as const, 'kind' as const),
-      then: tie('expression'),
-      else: tie('expression'),
+      yes: tie('expression'),
+      no: tie('expression'),
     }),
     fc.record({ all: fc.array(tie('expression'), { maxLength: 3 }) }),
   ),
@@ -230,18 +230,18 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
 function run(of: Expression, row: Row): number {
   if ('field' in of) return row[of.field] === null ? 0 : 1;
   if ('all' in of) return of.all.reduce((sum, one) => sum + run(one, row), 0);
-  return row[of.when] === true || row[of.when] === 'a' ? run(of.then, row) : run(of.else, row);
+  return row[of.when] === true || row[of.when] === 'a' ? run(of.yes, row) : run(of.no, row);
 }
 
 /** The same without anything that watches. */
 function readsOf(of: Expression, row: Row): string[] {
   if ('field' in of) return [of.field];
   if ('all' in of) return of.all.flatMap((one) => readsOf(one, row));
-  return [of.when, ...readsOf(row[of.when] === true || row[of.when] === 'a' ? of.then : of.else, row)];
+  return [of.when, ...readsOf(row[of.when] === true || row[of.when] === 'a' ? of.yes : of.no, row)];
 }
 
 test('law: what is observed is what the sampled rows make a function read', async () => {
-  const { plans } = compileSource(orders as never, '/srv/models', () => {});
+  const { plans } = compileSource(orders, '/srv/models', () => {});
   const { rows } = sampleRows(plans);
   await fc.assert(
     fc.asyncProperty(expression, async (of) => {

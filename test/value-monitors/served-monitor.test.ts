@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { CompiledService } from '../../engine/define/compiled-view.ts';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
+import type { ActivityDeps } from '../../activities/activity-deps.ts';
+import { watchServed } from '../../activities/watch-served.ts';
 import { readBuckets } from '../../engine/monitors/read-buckets.ts';
 import type { ViewRead } from '../../engine/online/view-read.ts';
 import { createMemoryLogReader, MemoryBroker } from '../stream/memory-log.ts';
@@ -143,4 +145,36 @@ it('the first offset of a time is found among thousands, over offsets without re
     expect(await firstOffsetFrom(reader, 't', bounds!, second * 1_000_000)).toBe(
       Math.min(3_000, Math.max(0, second * 3)),
     );
+});
+
+it('a worker tells of the hours that were closed since, once each', async () => {
+  await world.backfill();
+  const deps = {
+    pool: world.pool,
+    reader: world.reader,
+    servedTopic: SERVED_TOPIC,
+    definitions: { services: new Map(), views: new Map([['gates', world.view]]) },
+    clock: world.clock,
+  } as unknown as ActivityDeps;
+  const begins = async (): Promise<number[]> =>
+    (await readBuckets(world.pool, { place: 'served', field: null, fromMs: 0, untilMs: START_MS * 2 })).map(
+      ({ beginMs }) => (beginMs - START_MS) / HOUR_MS,
+    );
+  const at = async (hours: number, entity?: [string, number]): Promise<void> => {
+    world.clock.us = (START_MS + hours * HOUR_MS) * 1000;
+    if (entity !== undefined) await world.serve([entity], {});
+    await watchServed(deps, new AbortController().signal);
+  };
+  await at(0.5, ['LAS', 1]);
+  await at(1.05);
+  expect(await begins()).toEqual([]);
+  await at(1.1);
+  expect(await begins()).toEqual([0]);
+  // Read by itself: the world's reads in a role are of a service that nobody knows here.
+  await at(3.2);
+  await at(3.5);
+  expect(await begins()).toEqual([0]);
+  await world.serve([['PHL', 2]], {});
+  await at(4.2, ['PHL', 3]);
+  expect(await begins()).toEqual([0, 3]);
 });
