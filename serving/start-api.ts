@@ -84,7 +84,10 @@ export type StartApiOptions = (
   /** Where people look at workflows; the console links there. Default: it shows commands alone. */
   readonly workflows?: WorkflowPages | undefined;
   /** Where the console looks for who read what; its reader is its owner's to close. Default: nowhere. */
-  readonly consoleLog?: { readonly kafka: Omit<KafkaAddress, 'clientId'>; readonly servedTopic: string } | ConsoleLog | undefined;
+  readonly consoleLog?:
+    | { readonly kafka: Omit<KafkaAddress, 'clientId'>; readonly servedTopic: string }
+    | ConsoleLog
+    | undefined;
   /** Makes request ids. Default: random UUIDs. */
   readonly newId?: (() => string) | undefined;
 };
