@@ -103,8 +103,8 @@ export function consoleRoutes(deps: ConsoleRoutesDeps): Hono {
       return c.redirect(`${LOGIN}?to=${encodeURIComponent(placeOf(c))}`, 303);
     const isOurs = !isMillraceError(error) || error.code === 'internal-bug';
     if (isOurs) deps.onBug(error);
-    const { message, remedy, httpStatus } = isOurs ? BUG : error;
-    return await send(c, faultPage(c.req.path, message, remedy), httpStatus as ContentfulStatusCode);
+    const { code, message, remedy, httpStatus } = isOurs ? BUG : error;
+    return await send(c, faultPage(c.req.path, code, message, remedy), httpStatus as ContentfulStatusCode);
   });
   app.get(STYLE_PATH, (c) =>
     c.body(STYLE, 200, {
@@ -146,6 +146,7 @@ export function consoleRoutes(deps: ConsoleRoutesDeps): Hono {
 }
 
 const BUG = {
+  code: 'internal-bug',
   message: 'the page failed for a reason of our own',
   remedy: 'This is a bug in Millrace: report it with what the log says.',
   httpStatus: 500,
@@ -163,8 +164,12 @@ const guarded: MiddlewareHandler = async (c, next) => {
   if (c.req.path !== STYLE_PATH) c.header('Cache-Control', 'no-store');
 };
 
-function faultPage(path: string, message: string, remedy: string): ConsolePage {
-  return { title: 'That does not work', path, body: html`<p role="alert">${message}.</p><p>${remedy}</p>` };
+function faultPage(path: string, code: string, message: string, remedy: string): ConsolePage {
+  return {
+    title: 'That does not work',
+    path,
+    body: html`<p role="alert">${message}.</p><p>${remedy}</p><p class="dim">${code}</p>`,
+  };
 }
 
 /** Throws MillraceError `foreign-origin`: forms are sent from our own pages alone. */

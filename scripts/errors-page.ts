@@ -6,7 +6,7 @@ import { type ErrorSite, errorSites } from './error-sites.ts';
 const ROOT = join(import.meta.dirname, '..');
 
 /** Where the product is: what raises errors that a user may see. */
-const SOURCES = '{activities,cli,config,demo,engine,serving,soak,stack,workflows}/**/*.{ts,mjs}';
+const SOURCES = '{activities,cli,config,console,demo,engine,serving,soak,stack,workflows}/**/*.{ts,mjs}';
 
 const INTRODUCTION = `# Every error
 

@@ -70,7 +70,10 @@ export function addServeCommand(program: Command): void {
     });
     const who = auth === 'tokens' ? 'those with a token' : 'everybody who reaches it';
     if (output.isJson) output.json({ api: api.url, auth, servingLog: isLogging });
-    else output.line(`${api.url} answers ${who}; ${api.url}/console shows it to people, ${api.url}/openapi.json to programs; Ctrl-C stops it`);
+    else
+      output.line(
+        `${api.url} answers ${who}; ${api.url}/console shows it to people, ${api.url}/openapi.json to programs; Ctrl-C stops it`,
+      );
     if (!ended.signal.aborted) await once(ended.signal, 'abort');
     say('stopping');
     await api.close();

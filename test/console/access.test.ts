@@ -120,7 +120,9 @@ describe('coming in', () => {
       for (const path of ['/console/login', '/console/logout']) {
         const answer = await send(path, { token }, { origin });
         expect([answer.status, answer.headers.get('set-cookie')]).toEqual([403, null]);
-        expect(await answer.text()).toContain('not sent from a page of this console');
+        const text = await answer.text();
+        expect(text).toContain('not sent from a page of this console');
+        expect(text).toContain('foreign-origin');
       }
     }
   });
