@@ -38,6 +38,7 @@ const pure = [
   'test/examples/loop-arithmetic.test.ts',
   'test/statistics/**/*.test.ts',
   'test/alerts/{false-alarms,causes}.test.ts',
+  'test/demo/watch-faults.test.ts',
   'test/evidence/**/*.test.ts',
   'test/rollouts/{decision-losses,fold-units,judge,decision-guards,rollout-input,rollout-decide,measured}.test.ts',
   'test/evaluation/{scores-law,refusals,off-policy,files,shown}.test.ts',

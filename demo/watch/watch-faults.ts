@@ -27,13 +27,12 @@ export interface WatchFault {
   /** What becomes of the records that are sent. */
   readonly plant: (sent: readonly SentDeparture[]) => readonly SentDeparture[];
   /** What is done beside the records. */
-  readonly also: 'drops-segment' | 'changes-row' | null;
+  readonly also: 'changes-row' | null;
 }
 
 /** Wednesday of the week, at an hour, UTC. */
 const wednesday = (hour: number): number => WEEK_MS + 2 * DAY_MS + hour * HOUR_MS;
 
-export const DROPPED_AIRPORT = 'LAS';
 export const CHANGED_AIRPORT = 'SFO';
 const NULL_AIRPORT = 'LAX';
 const HOURS_AIRPORT = 'LAX';
@@ -80,19 +79,6 @@ export const WATCH_FAULTS: readonly WatchFault[] = [
     truth: source([null], null, 'source'),
     plant: (sent) => sent.map(heldBack),
     also: null,
-  },
-  {
-    name: 'dropped-segment',
-    what: `a changed definition leaves ${DROPPED_AIRPORT} out, by where`,
-    fromMs: wednesday(13),
-    truth: {
-      object: 'airport_departures',
-      fields: [],
-      segment: { name: 'origin', value: DROPPED_AIRPORT },
-      place: 'transformation',
-    },
-    plant: unchanged,
-    also: 'drops-segment',
   },
   {
     name: 'changed-row',
