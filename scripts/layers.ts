@@ -106,7 +106,7 @@ export const LAYERS: LayerRules = {
       packages: ['pg'],
       // biome-ignore format: in the order of the levels
       rooms: [
-        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/value-monitors',
+        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/value-monitors', 'engine/alerts',
         'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },

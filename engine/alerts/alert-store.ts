@@ -65,8 +65,13 @@ export async function readAlerts(on: Queryable, filter: AlertFilter = {}): Promi
 
 /** Those that a bucket may change: open, or closed so lately that they may open again. */
 export async function alertsInPlay(on: Queryable, grain: WatchedGrain, atMs: number): Promise<Alert[]> {
-  const known = await readAlerts(on, { grain, closedSinceMs: atMs - THRESHOLDS.reopenWithinMs, limit: 10_000 });
-  return known.map(({ acknowledged: _, ...alert }) => alert);
+  const { rows } = await runSql<{ body: Alert }>(
+    on,
+    sqlText`
+    SELECT body FROM ${CATALOG}.alert
+    WHERE grain = ${grain} AND (state = 'open' OR closed_at_ms >= ${atMs - THRESHOLDS.reopenWithinMs}) ORDER BY opened_at_ms DESC, id`,
+  );
+  return rows.map(({ body }) => body);
 }
 
 /**

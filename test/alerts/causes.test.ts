@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Deviation } from '../../engine/alerts/evaluate-bucket.ts';
 import type { Statistic } from '../../engine/alerts/figures.ts';
+import { NO_MEMORY } from '../../engine/alerts/judge-series.ts';
 import { type MonitorPaths, NO_PATHS } from '../../engine/alerts/monitor-paths.ts';
 import { traceCauses } from '../../engine/alerts/trace-causes.ts';
 import type { MonitorPlace } from '../../engine/monitors/monitor-bucket.ts';
@@ -98,14 +99,18 @@ describe('what deviates has causes', () => {
 
   test('of a feature whose fields nobody observed any field may be the cause', () => {
     const paths = { ...PATHS, fieldsOf: new Map() };
-    const result = {
-      beginMs: HOUR_MS,
-      deviations: [deviation('store', 'delays', 'f1', 'coverage'), deviation('source', 'flights', 'delay', 'coverage')],
-      series: new Map(),
-      tested: 2,
-    };
-    for (const { subject } of result.deviations)
-      result.series.set(JSON.stringify(subject), { subject, judged: new Map() } as never);
+    const deviations = [
+      deviation('store', 'delays', 'f1', 'coverage'),
+      deviation('source', 'flights', 'delay', 'coverage'),
+    ];
+    const figures = { beginMs: HOUR_MS, count: 0, values: {}, numbers: null };
+    const series = new Map(
+      deviations.map(({ subject }) => [
+        JSON.stringify(subject),
+        { subject, figures, memory: NO_MEMORY, judged: new Map() },
+      ]),
+    );
+    const result = { beginMs: HOUR_MS, deviations, series, tested: 2 };
     expect(traceCauses(result, paths)).toMatchObject([{ root: { field: 'delay' } }]);
   });
 });

@@ -43,7 +43,8 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 async function cli(...args: string[]): Promise<{ exitCode: number | null; told: { [name: string]: unknown } }> {
-  const variables = { DATABASE_URL: database.databaseUrl, MILLRACE_ACTOR: 'ana' };
+  const { temporalAddress } = inject('stack');
+  const variables = { DATABASE_URL: database.databaseUrl, TEMPORAL_ADDRESS: temporalAddress, MILLRACE_ACTOR: 'ana' };
   const { exitCode, stdout } = await new CliRun(['monitor', ...args, '--json'], variables).ended;
   return { exitCode, told: JSON.parse(stdout) };
 }
@@ -154,6 +155,7 @@ describe('what people say of alerts', { timeout: 300_000 }, () => {
       told: { error: { code: 'bad-options' } },
     });
     expect(await cli('alert', 'al_none')).toMatchObject({ exitCode: 1, told: { error: { code: 'unknown-alert' } } });
+    expect(await cli('stop')).toMatchObject({ exitCode: 1, told: { error: { code: 'monitors-not-started' } } });
     const { rows } = await pool.query('SELECT action, actor FROM millrace_catalog.audit_event ORDER BY id');
     expect(rows.map(({ action }) => action)).toEqual(['monitor ack', 'monitor silence', 'monitor unsilence']);
   });

@@ -51,6 +51,9 @@ describe('migrations', () => {
     expect(await migrateToLatest(database.url)).toEqual(ALL);
     expect((await tables()).filter((name) => !name.includes('kysely'))).toEqual([
       'millrace_catalog.accepted_invalid',
+      'millrace_catalog.alert',
+      'millrace_catalog.alert_acknowledgement',
+      'millrace_catalog.alert_silence',
       'millrace_catalog.api_token',
       'millrace_catalog.archive_file',
       'millrace_catalog.archive_hole',
@@ -72,6 +75,13 @@ describe('migrations', () => {
       'millrace_catalog.model_alias',
       'millrace_catalog.model_baseline',
       'millrace_catalog.model_version',
+      'millrace_catalog.monitor_bucket',
+      'millrace_catalog.monitor_part',
+      'millrace_catalog.monitor_progress',
+      'millrace_catalog.monitor_series',
+      'millrace_catalog.monitor_slot',
+      'millrace_catalog.monitor_source',
+      'millrace_catalog.monitor_state',
       'millrace_catalog.outbox',
       'millrace_catalog.outbox_topic',
       'millrace_catalog.pair_held',

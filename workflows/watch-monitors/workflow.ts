@@ -119,8 +119,8 @@ function isLong({ maxHistoryEvents }: MonitorsSettings): boolean {
   return continueAsNewSuggested || targetWorkerDeploymentVersionChanged || isOver;
 }
 
-function statusOf({ changes: _, ...status }: MonitorsState): MonitorsStatus {
-  return status;
+function statusOf({ phase, now, buckets, events, open, openCount, waiting, error }: MonitorsState): MonitorsStatus {
+  return { phase, now, buckets, events, open, openCount, waiting, error };
 }
 
 function pageOf({ phase, now, buckets, events, open, openCount, waiting, error, changes }: MonitorsState): string {
