@@ -110,6 +110,7 @@ export const LAYERS: LayerRules = {
         'config', 'console', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
         'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/value-monitors',
         'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/alerts',
+        'engine/postgres', 'engine/bundles', 'engine/monitors', 'engine/archive', 'engine/pairs', 'engine/models', 'engine/labels', 'engine/rollouts', 'engine/backfill', 'engine/stream', 'engine/online', 'engine/training', 'engine/parity', 'engine/value-monitors', 'engine/alerts',
         'config', 'activities', 'operate', 'serving', 'worker.ts', 'stack', 'cli', 'demo',
       ],
     },

@@ -1,7 +1,7 @@
 import { ensureMigrated } from '../../engine/postgres/migrate.ts';
 import { cloneDatabase } from './clone-database.ts';
 import type { SentDeparture } from './departures.ts';
-import { DAY_MS, HOUR_MS, WEEK_MS, type WatchFault } from './watch-faults.ts';
+import { CHANGED_AIRPORT, DAY_MS, HOUR_MS, WEEK_MS, type WatchFault } from './watch-faults.ts';
 import { LATENESS_MS, type SeenAlert } from './watch-verdict.ts';
 import { type WatchWorkspace, writeDefinitions } from './watch-workspace.ts';
 import { SOURCE, type WatchPlaces, WatchedInstallation } from './watched-installation.ts';
@@ -25,7 +25,7 @@ export interface WatchContext {
 /** Puts everything before the week on a topic, archives it and computes its monitors, once for all runs. */
 export async function learnPast({ places, workspace, sinceMs, onStep }: WatchContext): Promise<void> {
   await ensureMigrated(places.databaseUrl);
-  const featuresDir = await writeDefinitions(workspace, 'past', { topic: SOURCE, hasHistory: false, leftOut: null });
+  const featuresDir = await writeDefinitions(workspace, 'past', { topic: SOURCE, hasHistory: false });
   const past = await WatchedInstallation.open(places, featuresDir, sinceMs);
   try {
     for (let fromMs = sinceMs; fromMs < WEEK_MS; fromMs += STRETCH_MS) {
@@ -47,14 +47,21 @@ export async function replayWeek(
   const name = fault?.name ?? 'none';
   const databaseUrl = await cloneDatabase(places.databaseUrl, name.replaceAll('-', '_'));
   const topic = `${SOURCE}.${name}`;
-  const featuresDir = await writeDefinitions(workspace, name, { topic, hasHistory: true, leftOut: null });
+  const featuresDir = await writeDefinitions(workspace, name, { topic, hasHistory: true });
   const run = await WatchedInstallation.open({ ...places, databaseUrl }, featuresDir, WEEK_MS);
   try {
     const untilMs = WEEK_MS + lastsMs;
     const departed = await workspace.departures(WEEK_MS, untilMs);
     const timeline = new SentTimeline(fault === null ? departed : fault.plant(departed));
+    if (fault?.also === 'changes-row') await run.build();
+    let isChanged = false;
     for (const atMs of stepsOf(fault, untilMs)) {
       await run.step(atMs, timeline.before(atMs));
+      if (fault?.also === 'changes-row' && !isChanged && atMs > fault.fromMs) {
+        await run.changeRow(CHANGED_AIRPORT);
+        isChanged = true;
+      }
+      await run.look();
       await run.evaluate();
       onStep(`${name} · ${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')}`);
     }

@@ -84,8 +84,6 @@ export interface WatchedDefinitions {
   readonly topic: string;
   /** Whether what left before the week is files of its source: else it is on its topic. */
   readonly hasHistory: boolean;
-  /** An airport that the view leaves out. */
-  readonly leftOut: string | null;
 }
 
 /** Writes definitions into a folder of their own below the workspace; returns its path. */
@@ -100,7 +98,7 @@ export async function writeDefinitions(
   return featuresDir;
 }
 
-function definitionsText({ topic, hasHistory, leftOut }: WatchedDefinitions): string {
+function definitionsText({ topic, hasHistory }: WatchedDefinitions): string {
   return `import { entity, featureView, source } from 'millrace';
 import { z } from 'zod';
 
@@ -128,7 +126,7 @@ export const departures = source('departures', {
 export const airportDepartures = featureView('airport_departures', {
   entity: airport,
   source: departures,
-${leftOut === null ? '' : `\n  where: (e) => e.origin !== '${leftOut}',`}
+  segments: ['origin'],
   features: (f) => ({
     departures_1h: f.count().over('1h'),
     delay_avg_4h: f.avg('delay').over('4h'),

@@ -9,11 +9,15 @@ import { runArchive } from '../../engine/archive/run-archive.ts';
 import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
-import { internalBug } from '../../engine/errors/millrace-error.ts';
+import { internalBug, isMillraceError } from '../../engine/errors/millrace-error.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
+import { runSql } from '../../engine/postgres/run-sql.ts';
+import { STATE } from '../../engine/postgres/schemas.ts';
+import { identSql, sqlText } from '../../engine/postgres/sql.ts';
+import { stateTableName } from '../../engine/postgres/state-table.ts';
 import type { Fence } from '../../engine/slice/fence.ts';
 import { runStream } from '../../engine/stream/run-stream.ts';
 import type { LogReader } from '../../engine/topic/log-reader.ts';
@@ -43,10 +47,9 @@ export class WatchedInstallation {
   readonly #places: WatchPlaces;
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
-  #definitions: Definitions;
+  readonly #definitions: Definitions;
   #nowMs: number;
 
-  readonly #flips = new Map<string, number[]>();
   /** The streamed version; null: the view is not built. */
   #version: number | null = null;
 
@@ -95,16 +98,33 @@ export class WatchedInstallation {
     });
     if (ended !== 'present-end') throw internalBug(`the archive ended ${ended}`);
     if (this.#version === null) return;
-    await runStream({
-      view: this.#view,
-      version: this.#version,
-      reader: this.#reader,
-      pool: this.pool,
-      fence: this.#nextFence(),
-      until: 'present-end',
-      clock: systemClock,
-      signal,
-    });
+    try {
+      await runStream({
+        view: this.#view,
+        version: this.#version,
+        reader: this.#reader,
+        pool: this.pool,
+        fence: this.#nextFence(),
+        until: 'present-end',
+        clock: systemClock,
+        signal,
+      });
+    } catch (error) {
+      // A stream writes over no state that is not what was written: it stands there until somebody has looked.
+      if (!isMillraceError(error) || error.code !== 'state-corrupt') throw error;
+      this.#version = null;
+    }
+  }
+
+  /** Changes the bytes of an entity's row, past the engine. */
+  async changeRow(origin: string): Promise<void> {
+    const { rowCount } = await runSql(
+      this.pool,
+      sqlText`
+      UPDATE ${STATE}.${identSql(stateTableName(VIEW, this.#version ?? missing('version')))}
+      SET state = set_byte(state, length(state) - 1, 255 - get_byte(state, length(state) - 1)) WHERE origin = ${origin}`,
+    );
+    if (rowCount !== 1) missing(`row of ${origin}`);
   }
 
   /** Looks at what is stored, as a stream does once its watermark has passed an hour. */
@@ -117,7 +137,7 @@ export class WatchedInstallation {
     await evaluateMonitors({
       pool: this.pool,
       clock: this.clock,
-      paths: pathsOfDefinitions(this.#definitions, this.#flips),
+      paths: pathsOfDefinitions(this.#definitions),
       watchFromMs: WEEK_MS,
       most: Number.POSITIVE_INFINITY,
       signal: this.#places.signal,
@@ -144,13 +164,7 @@ export class WatchedInstallation {
       builder: 'demo watch',
     });
     await publishVersion({ pool: this.pool, view: VIEW, version });
-    if (this.#version !== null) this.#flips.set(VIEW, [...(this.#flips.get(VIEW) ?? []), this.#nowMs]);
     this.#version = version;
-  }
-
-  /** Other definitions from now on. */
-  async redefine(featuresDir: string): Promise<void> {
-    this.#definitions = await loadDefinitions(featuresDir);
   }
 
   async close(): Promise<void> {

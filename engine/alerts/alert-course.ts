@@ -93,7 +93,7 @@ function opened(
  * What is told of either is in the other already; or it is the same stage, for a segment that either names alone or both name. Records that stop are not
  * those that were none to their contract: of records the kinds are kept apart.
  */
-function belongs(cause: CourseInput['causes'][number], alert: Alert): boolean {
+export function belongs(cause: CourseInput['causes'][number], alert: Alert): boolean {
   if ((cause.rule ?? null) !== alert.rule) return false;
   const told = memberKey(alert.headline);
   if (cause.deviations.some((each) => memberKey(each) === told)) return true;

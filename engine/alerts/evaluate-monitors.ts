@@ -6,7 +6,7 @@ import { installationOf } from '../postgres/settled-queries.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { medianOf } from '../statistics/robust-spread.ts';
 import type { Clock } from '../values/clock.ts';
-import { stepAlerts } from './alert-course.ts';
+import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
 import { alertsInPlay, writeAlerts } from './alert-store.ts';
 import { evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
@@ -170,6 +170,7 @@ class Session {
       progress: await readProgress(client, grain),
       kept: await readSeries(client, grain, beginMs),
       alerts: await alertsInPlay(client, grain, atMs),
+      ofHours: grain === 'day' ? await alertsInPlay(client, 'hour', atMs) : [],
       silences: await readSilences(client, wallMs),
     }));
     if (read.progress?.nextMs !== beginMs) return null;
@@ -179,7 +180,10 @@ class Session {
     const result = evaluateBucket(grain, beginMs, inputs);
     const open = read.alerts.filter(({ state }) => state === 'open').map(({ root }) => root);
     const ruled = isWatched && grain === 'hour' ? judgeRules(rules, result) : [];
-    const causes = [...traceCauses(result, paths, open), ...ruled];
+    // What its hours have told already is no news of the day.
+    const causes = [...traceCauses(result, paths, open), ...ruled].filter(
+      (cause) => !read.ofHours.some((alert) => belongs(cause, alert)),
+    );
     const steps = stepAlerts({ installation: this.#names.name, grain, atMs, result, causes, alerts: read.alerts });
     const events = await withTransaction(pool, async (client) => {
       if (!(await moveProgress(client, grain, beginMs, untilMs))) return null;

@@ -69,7 +69,9 @@ export function judgeSeries(now: SeriesNow): SeriesJudged {
     const value = now.figures.values[statistic];
     if (value === undefined || (statistic === 'volume' && !now.isWhole)) continue;
     const past = now.past.flatMap(({ values }) => values[statistic] ?? []);
-    if (past.length === 0) continue;
+    const broken = brokenStates(now, statistic, value, past);
+    if (broken !== null) judgements.push(broken);
+    if (broken !== null || past.length === 0) continue;
     const scaled = past.map((each) => onScale(statistic, each, now.wholeCount));
     const { middle, spread } = robustSpread(scaled);
     const off = onScale(statistic, value, now.wholeCount) - middle;
@@ -84,6 +86,17 @@ export function judgeSeries(now: SeriesNow): SeriesJudged {
     if (judged !== null) judgements.push(judged);
   }
   return { judgements, squares };
+}
+
+/**
+ * What no store and no answer usually has needs no statistics, no past and no least number: a state that is not what was written is one too many. Else null.
+ */
+function brokenStates(now: SeriesNow, statistic: Statistic, value: number, past: readonly number[]): Judgement | null {
+  if (statistic !== 'invalid' || now.place === 'source' || value === 0) return null;
+  if (past.length > 0 && medianOf(past) > 0) return null;
+  const count = recordsOf(now, statistic, 0);
+  const score = value * count * 10;
+  return { statistic, value, usual: 0, score, chance: 0, matters: true, weeks: past.length, count, times: 1 };
 }
 
 interface Held {
@@ -103,9 +116,6 @@ function judge(now: SeriesNow, statistic: Statistic, held: Held): Judgement | nu
   const usually = medianOf(now.past.map((each) => each.count));
   const times = (now.figures.count + 1) / (usually + 1);
   const told = { statistic, value: held.value, usual: held.usual, weeks: held.weeks, count, times };
-  // What no store and no answer ever had needs no statistics: a state that is not what was written is one too many.
-  if (statistic === 'invalid' && now.place !== 'source' && held.usual === 0 && held.value > 0)
-    return { ...told, score: held.value * count * 10, chance: 0, matters: true };
   const beyond = statistic === 'distance' ? beyondNoise(now.distance, held) : held.off;
   if (held.weeks >= THRESHOLDS.leastWeeks) {
     const { spread, tails } = moderated(held);
