@@ -86,7 +86,7 @@ test('what cannot tell records apart is refused by name', async () => {
   expect(await withSegments('origin')).toEqual(['invalid-segment segments: expected a list, received "origin"']);
   for (const monitors of [true, { budgetBytes: 10 }, null])
     expect(await faultsOf(source('flights', { ...base, monitors } as never))).toEqual([
-      expect.stringMatching(/^invalid-monitors monitors: expected false, or \{ budgetBytes \}/),
+      expect.stringContaining('invalid-monitors monitors: expected false, or { budgetBytes }'),
     ]);
 });
 

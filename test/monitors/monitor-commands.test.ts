@@ -44,5 +44,5 @@ test('what cannot be meant is refused by name', async () => {
   expect(await codeOf('backfill', world.source, '--from', '2026-02-01T00:00:00Z', '--to', '2026-01-01T00:00:00Z')).toBe(
     'bad-options',
   );
-  expect(await codeOf('show', world.source, '--segment', 'origin')).toBe('bad-options');
+  expect(await codeOf('show', world.source, '--segment', 'origin')).toBe('invalid-usage');
 });
