@@ -89,7 +89,9 @@ export async function runWatch({ json, only, weeks }: WatchOptions): Promise<num
         verdicts.push(verdict);
         others.push(...verdict.falseAlerts);
       }
-      output.note(`${seconds(startedMs)} s: ${fault?.name ?? 'none'}: ${alerts.length} alerts${alerts.map(({ text }) => `\n  ${text}`).join('')}`);
+      output.note(
+        `${seconds(startedMs)} s: ${fault?.name ?? 'none'}: ${alerts.length} alerts${alerts.map(({ text }) => `\n  ${text}`).join('')}`,
+      );
     }
     const figures: WatchFigures = {
       faults: verdicts.map(({ name, found, delayMinutes, placeRight, segmentRight, fieldRight }) => ({
