@@ -2,7 +2,7 @@ import { ensureMigrated } from '../../engine/postgres/migrate.ts';
 import { cloneDatabase } from './clone-database.ts';
 import type { SentDeparture } from './departures.ts';
 import { CHANGED_AIRPORT, DAY_MS, HOUR_MS, WEEK_MS, type WatchFault } from './watch-faults.ts';
-import { LATENESS_MS, type SeenAlert } from './watch-verdict.ts';
+import { knowableMs, LATENESS_MS, type SeenAlert } from './watch-verdict.ts';
 import { type WatchWorkspace, writeDefinitions } from './watch-workspace.ts';
 import { SOURCE, type WatchPlaces, WatchedInstallation } from './watched-installation.ts';
 
@@ -57,7 +57,7 @@ export async function replayWeek(
     let isChanged = false;
     for (const atMs of stepsOf(fault, untilMs)) {
       await run.step(atMs, timeline.before(atMs));
-      if (fault?.also === 'changes-row' && !isChanged && atMs > fault.fromMs) {
+      if (fault?.also === 'changes-row' && !isChanged && atMs >= knowableMs(fault)) {
         await run.changeRow(CHANGED_AIRPORT);
         isChanged = true;
       }
