@@ -38,9 +38,11 @@ export function banditShares(chances: readonly number[], least = LEAST_SHARE): n
     if (low.length === 0) break;
     for (const index of low) floored.add(index);
   }
-  // What rounding down leaves goes to where it takes most, the first of equals.
+  // What rounding down leaves goes to where it takes most; of equals to the likelier (two chances may differ by less than what they are wanted), then to the first.
   const units = wanted.map((each) => Math.max(floor, Math.floor(each)));
-  const byRest = wanted.map((each, index) => ({ index, rest: each - units[index]! })).sort((a, b) => b.rest - a.rest);
+  const byRest = wanted
+    .map((each, index) => ({ index, rest: each - units[index]! }))
+    .sort((a, b) => b.rest - a.rest || chances[b.index]! - chances[a.index]!);
   for (let left = UNIT - units.reduce((sum, each) => sum + each, 0), at = 0; left > 0; left--, at++)
     units[byRest[at % byRest.length]!.index]!++;
   return units.map((each) => each / UNIT);

@@ -104,6 +104,10 @@ describe('the shares of a bandit', () => {
       }),
       lawRuns(500),
     );
+    // Told apart by their last bit alone: what is left over goes to the likelier.
+    const [a, b] = [0.49999998933008777, 0.4999999893300878];
+    const near = banditShares([4.999999893300879e-13, a, 4.999999893300879e-13, b, 2.1338824362884343e-8]);
+    expect(near[1]).toBeLessThan(near[3]!);
     expect(banditShares([0.6, 0.4]).map((share) => Number(share.toFixed(5)))).toEqual([0.6, 0.4]);
     expect(banditShares([1, 0, 0]).map((share) => Number(share.toFixed(5)))).toEqual([0.9, 0.05, 0.05]);
   });
