@@ -75,6 +75,7 @@ export function shown(statistic: Statistic, value: number): string {
     case 'invalid':
     case 'left-out':
     case 'found':
+    case 'kept':
     case 'coverage':
       return `${(100 * value).toFixed(1)} %`;
     case 'lag':

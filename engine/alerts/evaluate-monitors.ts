@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { InstallationNames } from '../installation/installation-names.ts';
+import { keptBuckets, versionFlips } from '../monitors/kept-buckets.ts';
 import type { MonitorBucket } from '../monitors/monitor-bucket.ts';
 import { readBuckets } from '../monitors/read-buckets.ts';
 import { installationOf } from '../postgres/settled-queries.ts';
@@ -9,7 +10,7 @@ import type { Clock } from '../values/clock.ts';
 import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
 import { alertsInPlay, writeAlerts } from './alert-store.ts';
-import { evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
+import { type BucketResult, evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
 import { NO_MEMORY } from './judge-series.ts';
 import { mergeBuckets } from './merge-buckets.ts';
 import { type MonitorPaths, NO_PATHS } from './monitor-paths.ts';
@@ -181,7 +182,7 @@ class Session {
     const open = read.alerts.filter(({ state }) => state === 'open').map(({ root }) => root);
     const ruled = isWatched && grain === 'hour' ? judgeRules(rules, result) : [];
     // What its hours have told already is no news of the day.
-    const causes = [...traceCauses(result, paths, open), ...ruled].filter(
+    const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
       (cause) => !read.ofHours.some((alert) => belongs(cause, alert)),
     );
     const steps = stepAlerts({ installation: this.#names.name, grain, atMs, result, causes, alerts: read.alerts });
@@ -204,6 +205,16 @@ class Session {
     return events;
   }
 
+  /** Versions that readers got lately: only what deviates in a store may come of them. */
+  async #withFlips({ beginMs, deviations }: BucketResult): Promise<MonitorPaths> {
+    const { pool, paths = NO_PATHS, time = 'wall' } = this.#options;
+    const since = deviations.flatMap(({ subject, sinceMs }) => (subject.place === 'store' ? [sinceMs] : []));
+    if (since.length === 0) return paths;
+    const range = { fromMs: Math.min(...since) - HOUR_MS, untilMs: beginMs + DAY_MS };
+    const flips = await withClient(pool, (client) => versionFlips(client, time, range));
+    return { ...paths, flips: new Map([...flips, ...paths.flips]) };
+  }
+
   async #inputs(
     grain: WatchedGrain,
     beginMs: number,
@@ -217,7 +228,8 @@ class Session {
       const subject = subjectOfKey(key);
       const bucket = now.get(key) ?? null;
       // What is gathered of all small ones is made of others each day; of values that nobody had nothing is to be told.
-      if (subject.segment?.value === 'other' || (bucket === null && subject.field !== null)) return [];
+      const saysNothing = bucket === null && (subject.field !== null || subject.place === 'view');
+      if (subject.segment?.value === 'other' || saysNothing) return [];
       const { past = [], memory = NO_MEMORY } = kept.get(key) ?? {};
       const isSlow =
         subject.place !== 'source' &&
@@ -267,7 +279,11 @@ class Session {
     readonly fromMs: number;
     readonly untilMs: number;
   }): Promise<MonitorBucket[]> {
-    return withClient(this.#options.pool, (client) => readBuckets(client, { ...filter, segment: 'any' }));
+    return withClient(this.#options.pool, async (client) => {
+      const buckets = await readBuckets(client, { ...filter, segment: 'any' });
+      // Nobody merges them: an hour stays one.
+      return filter.grain === 'day' ? buckets : [...buckets, ...(await keptBuckets(client, filter))];
+    });
   }
 }
 

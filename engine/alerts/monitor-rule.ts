@@ -17,6 +17,7 @@ export interface MonitorRule {
 
 const PLACE: Readonly<Record<MonitorSubject['place'], SuspectedPlace>> = {
   source: 'source',
+  view: 'transformation',
   store: 'store',
   served: 'serving',
 };

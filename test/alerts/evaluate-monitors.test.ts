@@ -8,6 +8,7 @@ import {
   type EvaluateOptions,
 } from '../../engine/alerts/evaluate-monitors.ts';
 import { NO_PATHS } from '../../engine/alerts/monitor-paths.ts';
+import { keptBuckets, versionFlips } from '../../engine/monitors/kept-buckets.ts';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
 import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
 import { waitingRecords } from '../../engine/postgres/outbox.ts';
@@ -149,6 +150,59 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     expect(new Set(alert!.members.map(({ subject }) => subject.object))).toEqual(
       new Set(['flights', 'delays', 'risk']),
     );
+  });
+
+  it('finds what a view does not keep any more, and says since which version', async () => {
+    for (const table of TABLES) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    const keep = (hour: number, version: number, offered: number, filtered: number): Promise<unknown> =>
+      pool.query(
+        `INSERT INTO millrace_catalog.view_hour (view, version, begin_ms, offered, filtered, null_key, failed, late)
+         VALUES ('delays', ${version}, ${NOON_MS + hour * HOUR_MS}, ${offered}, ${filtered}, 0, 0, 0)`,
+      );
+    for (const hour of [0, 1, 2]) await keep(hour, 1, 900, hour === 1 ? 270 : 9);
+    // It takes what the one before took, and more: no live one is there to tell.
+    await keep(2, 2, 901, 450);
+    const buckets = await keptBuckets(pool, { fromMs: NOON_MS, untilMs: NOON_MS + 3 * HOUR_MS });
+    expect(buckets.map(({ count }) => count)).toEqual([891, 630, 451]);
+    expect(await versionFlips(pool, 'watermark', { fromMs: NOON_MS, untilMs: NOON_MS + 3 * HOUR_MS })).toEqual(
+      new Map([['delays', [NOON_MS + 2 * HOUR_MS]]]),
+    );
+    const usual = (beginMs: number): MonitorBucket[] => [...sourceHour(beginMs), { ...buckets[0]!, beginMs: beginMs }];
+    await learn(pool, NOON_MS, 3, usual);
+    const paths = { ...NO_PATHS, sourceOf: new Map([['delays', 'flights']]) };
+    expect(await pass([{}, {}], 0, { paths })).toMatchObject([
+      { change: 'opened', kind: 'kept', place: 'transformation', object: 'delays', since: '2026-06-01T13:00Z' },
+    ]);
+    await pool.query('DELETE FROM millrace_catalog.view_hour');
+  });
+
+  it('takes a version that readers got in the hour for the transformation that changed', async () => {
+    const features = (beginMs: number, odd: Odd = {}): MonitorBucket[] => [
+      ...sourceHour(beginMs),
+      ...likeSource(sourceHour(beginMs, odd), 'store', 'delays', () => 'mean'),
+    ];
+    for (const table of TABLES) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    await learn(pool, NOON_MS, 2, (beginMs) => features(beginMs));
+    const served = [
+      [1, 'superseded', -72, [[-100, -90]]],
+      [2, 'live', 0.5, []],
+    ] as const;
+    const at = (hour: number): number => NOON_MS + hour * HOUR_MS;
+    for (const [version, status, hour, before] of served)
+      await pool.query(
+        `INSERT INTO millrace_catalog.view_version
+           (view, version, fingerprint, layout, layout_tag, status, state_table, source, published_at, served_before)
+         VALUES ('delays', $1, 'f', '{}', 1, $2, 's', 'flights', to_timestamp($3::double precision / 1000), $4)`,
+        [version, status, at(hour), JSON.stringify(before.map((span) => span.map((each) => at(each) * 1000)))],
+      );
+    const range = { fromMs: at(-200), untilMs: at(2) };
+    expect(await versionFlips(pool, 'wall', range)).toEqual(new Map([['delays', [at(-72), at(0.5)]]]));
+    const paths = { ...NO_PATHS, sourceOf: new Map([['delays', 'flights']]) };
+    const lost = { nulls: { ATL: 0.5, ORD: 0.5, DEN: 0.5 } };
+    expect(await pass([features(NOON_MS, lost)], 0, { paths })).toMatchObject([
+      { kind: 'coverage', place: 'transformation', object: 'delays', field: 'mean' },
+    ]);
+    await pool.query('DELETE FROM millrace_catalog.view_version');
   });
 
   it('writes one event each, wherever it is killed, and however many evaluate', async () => {
