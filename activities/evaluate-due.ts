@@ -25,6 +25,7 @@ export async function evaluateDue(deps: ActivityDeps, input: EvaluateInput): Pro
     allowedLatenessMs: input.allowedLatenessMs,
     watchFromMs: input.watchFromMs ?? undefined,
     paths: pathsOfDefinitions(definitions),
+    rules: definitions.monitors,
     most: MOST_BUCKETS,
     signal,
   });
