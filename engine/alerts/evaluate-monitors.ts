@@ -39,6 +39,7 @@ import { readSilences } from './silence.ts';
 import { subjectKey, subjectOfKey } from './subject-text.ts';
 import { THRESHOLDS } from './thresholds.ts';
 import { traceCauses } from './trace-causes.ts';
+import { noteForWebhooks } from './webhook-store.ts';
 
 /** Points at which a test may make an evaluation fail: what is thrown there is treated as the process dying there. */
 export type EvaluateFailPoint = 'after-read' | 'after-progress' | 'before-commit' | 'after-commit';
@@ -52,6 +53,8 @@ export interface EvaluateOptions {
   readonly paths?: MonitorPaths | undefined;
   /** Monitors as code. */
   readonly rules?: readonly MonitorRule[] | undefined;
+  /** Names of webhooks that are to be told what changes (`sendWebhooks`). */
+  readonly webhooks?: readonly string[] | undefined;
   /** Default 5 min. */
   readonly allowedLatenessMs?: number | undefined;
   /** Of the first evaluation ever: buckets that begin before are learnt from, and raise nothing. Default: what is closed already. UTC epoch ms. */
@@ -198,6 +201,7 @@ class Session {
         wallMs,
         silences: read.silences,
       });
+      await noteForWebhooks(client, this.#options.webhooks ?? [], told, wallMs);
       failAt?.('before-commit');
       return told;
     });
