@@ -7,6 +7,7 @@ import { installationOf } from '../postgres/settled-queries.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { medianOf } from '../statistics/robust-spread.ts';
 import type { Clock } from '../values/clock.ts';
+import { amendedAlerts } from './amended-alerts.ts';
 import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
 import { alertsInPlay, writeAlerts } from './alert-store.ts';
@@ -188,7 +189,11 @@ class Session {
     const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
       (cause) => !read.ofHours.some((alert) => belongs(cause, alert)),
     );
-    const steps = stepAlerts({ installation: this.#names.name, grain, atMs, result, causes, alerts: read.alerts });
+    const amended = await withClient(pool, (client) =>
+      amendedAlerts(client, { grain, beginMs, alerts: read.alerts, rules }),
+    );
+    const course = { installation: this.#names.name, grain, atMs, result, causes, amended };
+    const steps = stepAlerts({ ...course, alerts: read.alerts });
     const events = await withTransaction(pool, async (client) => {
       if (!(await moveProgress(client, grain, beginMs, untilMs))) return null;
       failAt?.('after-progress');

@@ -227,6 +227,32 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     expect(new Set(events.map(({ id }) => id)).size).toBe(2);
   });
 
+  it('closes what later records made as usual, and opens nothing of them', async () => {
+    const [opened] = await pass([{ volume: 0 }]);
+    expect(opened).toMatchObject({ change: 'opened', kind: 'silence' });
+    // Half of them are no more as usual than none.
+    await writeBuckets(pool, sourceHour(NOON_MS, { volume: 0.3 }));
+    expect(await pass([{}], 1)).toEqual([]);
+    await writeBuckets(pool, sourceHour(NOON_MS));
+    // Of an hour that was evaluated nothing is opened any more.
+    await writeBuckets(pool, sourceHour(NOON_MS + HOUR_MS, { nulls: { ATL: 1 } }));
+    expect(await pass([{}], 2)).toMatchObject([{ change: 'closed', alert: opened!.alert }]);
+    expect(await readAlerts(pool)).toMatchObject([{ state: 'closed', closedBy: 'amended', clean: 1 }]);
+    const [lost] = await pass([{ nulls: { ATL: 1 } }], 3);
+    await writeBuckets(pool, sourceHour(NOON_MS + 3 * HOUR_MS));
+    expect(await pass([{}], 4)).toMatchObject([{ change: 'closed', alert: lost!.alert }]);
+  });
+
+  it('closes what is within the bounds of its monitor after all', async () => {
+    const subject = { place: 'source', object: 'flights', field: null, segment: null } as const;
+    const rules = [{ name: 'some', subject, metric: 'volume', least: 890, most: null } as const];
+    const [opened, ...more] = await pass([{ volume: 0.9 }], 0, { rules });
+    expect(opened).toMatchObject({ change: 'opened', kind: 'rule' });
+    expect(more).toEqual([]);
+    await writeBuckets(pool, sourceHour(NOON_MS, { volume: 1.1 }));
+    expect(await pass([{ volume: 1.1 }], 1, { rules })).toMatchObject([{ change: 'closed', alert: opened!.alert }]);
+  });
+
   it('raises nothing of what is before its start, and passes over what is older than weeks can tell', async () => {
     await pool.query('DELETE FROM millrace_catalog.monitor_progress');
     await pool.query('DELETE FROM millrace_catalog.monitor_bucket');
