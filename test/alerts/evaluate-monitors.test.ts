@@ -7,6 +7,11 @@ import {
   type EvaluateFailPoint,
   type EvaluateOptions,
 } from '../../engine/alerts/evaluate-monitors.ts';
+import { evaluateBucket } from '../../engine/alerts/evaluate-bucket.ts';
+import { NO_MEMORY } from '../../engine/alerts/judge-series.ts';
+import { mergeBuckets } from '../../engine/alerts/merge-buckets.ts';
+import { beginProgress, readSeries, writeSeries } from '../../engine/alerts/series-store.ts';
+import { subjectOfKey } from '../../engine/alerts/subject-text.ts';
 import { NO_PATHS } from '../../engine/alerts/monitor-paths.ts';
 import { keptBuckets, versionFlips } from '../../engine/monitors/kept-buckets.ts';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
@@ -263,6 +268,65 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     const jumped = await evaluateMonitors({ pool, clock: years });
     expect(jumped.behind).toBe(false);
     expect(jumped.buckets).toBeLessThan(10);
+  });
+
+  it('says nothing of events of last year, nor of a clock that goes back or jumps over hours that had records', async () => {
+    await writeBuckets(pool, sourceHour(NOON_MS - 52 * 7 * 24 * HOUR_MS, { volume: 9, nulls: { ATL: 1 } }));
+    expect(await pass([{}])).toEqual([]);
+    const back = await evaluateMonitors({ pool, clock: clockAt(NOON_MS - 300 * 24 * HOUR_MS) });
+    expect(back).toMatchObject({ buckets: 0, events: [], behind: false });
+    for (const hour of [1, 2, 3]) await writeBuckets(pool, sourceHour(NOON_MS + hour * HOUR_MS));
+    const ahead = await evaluateMonitors({ pool, clock: clockAt(NOON_MS + 4 * HOUR_MS + 300_000) });
+    expect(ahead).toMatchObject({ buckets: 3, events: [] });
+    // A state of then, and what came late for it: no evaluated bucket opens anything.
+    await writeBuckets(pool, sourceHour(NOON_MS + HOUR_MS, { volume: 9 }));
+    expect(await pass([{}], 4)).toEqual([]);
+    expect(await readAlerts(pool)).toEqual([]);
+  });
+
+  it('judges by the day what has too few records an hour, once the day has closed', async () => {
+    const dayMs = 24 * HOUR_MS;
+    const beginMs = Math.floor(NOON_MS / dayMs) * dayMs;
+    const small = (atMs: number, odd: Odd = {}): MonitorBucket[] =>
+      sourceHour(atMs, { ...odd, volume: 0.025 }).map((bucket) => ({ ...bucket, object: 'charters' }));
+    const day = (fromMs: number, odd: Odd = {}): MonitorBucket[] =>
+      Array.from({ length: 24 }, (_, hour) => small(fromMs + hour * HOUR_MS, odd)).flat();
+    for (const table of [...TABLES, 'monitor_bucket']) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    for (let week = 8; week >= 1; week--) {
+      const then = beginMs - week * 7 * dayMs;
+      const kept = await readSeries(pool, 'day', then);
+      const inputs = [...mergeBuckets(day(then), 'day', then)].map(([key, bucket]) => {
+        const { past = [], memory = NO_MEMORY } = kept.get(key) ?? {};
+        return { subject: subjectOfKey(key), bucket, reference: [], past, memory, isTested: false };
+      });
+      await writeSeries(pool, 'day', then, evaluateBucket('day', then, inputs).series, kept);
+    }
+    for (const grain of ['hour', 'day'] as const)
+      await beginProgress(pool, grain, { nextMs: beginMs, watchFromMs: beginMs });
+    await writeBuckets(pool, day(beginMs, { nulls: { ATL: 1 } }));
+    const clock = clockAt(beginMs + dayMs + 299_999);
+    // Its last hour has not closed, nor has the day: no hour says anything of a handful of records.
+    expect(await evaluateMonitors({ pool, clock })).toMatchObject({ buckets: 23, events: [] });
+    clock.set(beginMs + dayMs + 300_000);
+    const { buckets, events } = await evaluateMonitors({ pool, clock });
+    expect(buckets).toBe(2);
+    expect(events).toMatchObject([
+      {
+        change: 'opened',
+        kind: 'coverage',
+        object: 'charters',
+        field: 'delay',
+        segment: { name: 'origin', value: 'ATL' },
+        since: '2026-06-01T00:00Z',
+      },
+    ]);
+    const [alert] = await readAlerts(pool);
+    expect(alert).toMatchObject({ grain: 'day', state: 'open', headline: { value: 0 } });
+    // It is amended as an hour is.
+    await writeBuckets(pool, [...day(beginMs), ...day(beginMs + dayMs)]);
+    clock.set(beginMs + 2 * dayMs + 300_000);
+    const next = await evaluateMonitors({ pool, clock });
+    expect(next).toMatchObject({ buckets: 25, events: [{ change: 'closed', alert: alert!.id }] });
   });
 
   it('has the time of what is replayed, where it is told to', async () => {
