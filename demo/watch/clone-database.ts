@@ -1,3 +1,4 @@
+import { DEFAULT_INSTALLATION, installationNames } from '../../engine/installation/installation-names.ts';
 import { createPool } from '../../engine/postgres/pool.ts';
 import { ident } from '../../engine/postgres/sql.ts';
 
@@ -10,7 +11,11 @@ import { ident } from '../../engine/postgres/sql.ts';
 export async function cloneDatabase(databaseUrl: string, name: string): Promise<string> {
   const from = new URL(databaseUrl).pathname.slice(1);
   const to = `${from}_${name}`;
-  const pool = createPool(withDatabase(databaseUrl, 'postgres'), { max: 1, applicationName: 'millrace-watch' });
+  const pool = createPool(withDatabase(databaseUrl, 'postgres'), {
+    max: 1,
+    applicationName: 'millrace-watch',
+    installation: installationNames(DEFAULT_INSTALLATION),
+  });
   try {
     await pool.query(`CREATE DATABASE ${ident(to)} TEMPLATE ${ident(from)} STRATEGY file_copy`);
   } finally {

@@ -98,9 +98,12 @@ export async function writeDefinitions(
   return featuresDir;
 }
 
+/** Theirs, not the demo's. */
+const ZOD = "'zod'";
+
 function definitionsText({ topic, hasHistory }: WatchedDefinitions): string {
   return `import { entity, featureView, source } from 'millrace';
-import { z } from 'zod';
+import { z } from ${ZOD};
 
 /** Of the West: a June has no thunderstorms there. */
 const WESTERN = ${JSON.stringify(WESTERN)};

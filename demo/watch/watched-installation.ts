@@ -10,6 +10,7 @@ import { runBackfill } from '../../engine/backfill/run-backfill.ts';
 import type { CompiledView, Definitions } from '../../engine/define/compiled-view.ts';
 import { loadDefinitions } from '../../engine/define/load-definitions.ts';
 import { internalBug, isMillraceError } from '../../engine/errors/millrace-error.ts';
+import { DEFAULT_INSTALLATION, installationNames } from '../../engine/installation/installation-names.ts';
 import { createKafkaLogReader } from '../../engine/kafka/kafkajs-log-reader.ts';
 import { createKafkaLogWriter } from '../../engine/kafka/kafkajs-log-writer.ts';
 import { publishVersion } from '../../engine/online/publish-version.ts';
@@ -58,7 +59,11 @@ export class WatchedInstallation {
     const { databaseUrl, kafka } = places;
     this.#places = places;
     this.#definitions = definitions;
-    this.pool = createPool(databaseUrl, { max: 4, applicationName: 'millrace-watch' });
+    this.pool = createPool(databaseUrl, {
+      max: 4,
+      applicationName: 'millrace-watch',
+      installation: installationNames(DEFAULT_INSTALLATION),
+    });
     this.#writer = createKafkaLogWriter({ ...kafka, clientId: 'millrace-watch' });
     this.#reader = createKafkaLogReader({ ...kafka, clientId: 'millrace-watch', clock: this.clock });
   }

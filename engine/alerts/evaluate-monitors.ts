@@ -10,8 +10,8 @@ import type { Clock } from '../values/clock.ts';
 import { amendedAlerts } from './amended-alerts.ts';
 import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
-import { alertsInPlay, writeAlerts } from './alert-store.ts';
-import { type BucketResult, evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
+    const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
+      (cause) => !read.ofHours.some((alert) => alert.lastMs >= cause.sinceMs && belongs(cause, alert)),
 import { NO_MEMORY } from './judge-series.ts';
 import { mergeBuckets } from './merge-buckets.ts';
 import { type MonitorPaths, NO_PATHS } from './monitor-paths.ts';
@@ -81,6 +81,8 @@ export interface Evaluated {
 
 /** Hours and days from so long ago on are learnt from. */
 const REACH_MS = (THRESHOLDS.weeks + 1) * 7 * DAY_MS;
+/** So long before a day alerts of hours may have closed that have told what the day would. */
+const HOURS_TOLD_MS = 7 * DAY_MS;
 /** Days whose same hour a distribution is held to. */
 const REFERENCE_DAYS = 7;
 const REFERENCE_WEEKS = 4;
@@ -175,7 +177,10 @@ class Session {
       progress: await readProgress(client, grain),
       kept: await readSeries(client, grain, beginMs),
       alerts: await alertsInPlay(client, grain, atMs),
-      ofHours: grain === 'day' ? await alertsInPlay(client, 'hour', atMs) : [],
+      ofHours:
+        grain === 'day'
+          ? await readAlerts(client, { grain: 'hour', closedSinceMs: beginMs - HOURS_TOLD_MS, limit: 10_000 })
+          : [],
       silences: await readSilences(client, wallMs),
     }));
     if (read.progress?.nextMs !== beginMs) return null;
@@ -187,7 +192,7 @@ class Session {
     const ruled = isWatched && grain === 'hour' ? judgeRules(rules, result) : [];
     // What its hours have told already is no news of the day.
     const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
-      (cause) => !read.ofHours.some((alert) => belongs(cause, alert)),
+      (cause) => !read.ofHours.some((alert) => alert.lastMs >= cause.sinceMs && belongs(cause, alert)),
     );
     const amended = await withClient(pool, (client) =>
       amendedAlerts(client, { grain, beginMs, alerts: read.alerts, rules }),
