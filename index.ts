@@ -21,6 +21,7 @@ export { type Source, source } from './engine/define/source.ts';
 export { type Decisions, decisions, type DecisionsOptions } from './engine/define/decisions.ts';
 export { type Outcomes, outcomes, type OutcomesOptions } from './engine/define/outcomes.ts';
 export { type LabelSet, labelSet, type LabelSetOptions } from './engine/define/label-set.ts';
+export { type Monitor, monitor, type MonitorMetric, type MonitorOptions } from './engine/define/monitor.ts';
 export { type Pairs, type PairMembers, pairs } from './engine/define/pairs.ts';
 export type { FeatureLock, FeatureTags } from './engine/define/feature-lock.ts';
 export { MillraceError } from './engine/errors/millrace-error.ts';

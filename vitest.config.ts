@@ -38,7 +38,7 @@ const pure = [
   'test/insight/**/*.test.ts',
   'test/examples/loop-arithmetic.test.ts',
   'test/statistics/**/*.test.ts',
-  'test/alerts/{false-alarms,causes,day-and-hours}.test.ts',
+  'test/alerts/{false-alarms,causes,day-and-hours,judge-rules,kept-share,no-alarm,webhook-body}.test.ts',
   'test/demo/watch-faults.test.ts',
   'test/evidence/**/*.test.ts',
   'test/rollouts/{decision-losses,fold-units,judge,decision-guards,rollout-input,rollout-decide,measured}.test.ts',

@@ -208,6 +208,7 @@ async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Pr
     roots: env.roots,
     memory,
     models: modelOutlet(env, writer),
+    webhooks: env.alertWebhooks,
     commands: { roots: env.trainingDirs, passed: env.trainingVariables },
     identity,
   };

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { AlertWebhook } from '../engine/alerts/webhook.ts';
 import type { CommandRules } from '../engine/commands/run-training.ts';
 import type { CompiledSource, CompiledView, Definitions } from '../engine/define/compiled-view.ts';
 import { isRetired, semanticsRetired } from '../engine/define/semantics.ts';
@@ -48,6 +49,8 @@ export interface ActivityDeps {
   readonly memory: MemoryBudget;
   /** What publishes models and tells of them; left out or null where the worker has no Kafka. */
   readonly models?: ModelOutlet | null | undefined;
+  /** Where changes of alerts are told, beside their topic. Default: nowhere. */
+  readonly webhooks?: readonly AlertWebhook[] | undefined;
   /** Which commands this worker runs. Default: none. */
   readonly commands?: CommandRules | undefined;
   /** Who we are, for people: host and process. */

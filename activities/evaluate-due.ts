@@ -8,6 +8,7 @@ import { outboxFill } from '../engine/postgres/outbox.ts';
 import { installationOf } from '../engine/postgres/settled-queries.ts';
 import type { EvaluateInput, EvaluateSummary } from '../workflows/watch-monitors/contract.ts';
 import type { ActivityDeps } from './activity-deps.ts';
+import { tellWebhooks } from './tell-webhooks.ts';
 
 /** Of one call: it is asked again where more is due. */
 const MOST_BUCKETS = 50;
@@ -25,9 +26,12 @@ export async function evaluateDue(deps: ActivityDeps, input: EvaluateInput): Pro
     allowedLatenessMs: input.allowedLatenessMs,
     watchFromMs: input.watchFromMs ?? undefined,
     paths: pathsOfDefinitions(definitions),
+    rules: definitions.monitors,
+    webhooks: deps.webhooks?.map(({ name }) => name),
     most: MOST_BUCKETS,
     signal,
   });
+  tellWebhooks(deps, context.log);
   if (writer != null && topicReader !== null) {
     const fence = {
       generation: input.generation,

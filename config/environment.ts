@@ -12,6 +12,7 @@ import {
   installationOfQueue,
   isInstallationName,
 } from '../engine/installation/installation-names.ts';
+import { type AlertWebhook, readAlertWebhooks, WEBHOOKS_EXPECTED } from '../engine/alerts/webhook.ts';
 import { type BundleKeys, readBundleKeys } from '../engine/bundles/bundle-signature.ts';
 import { databaseUrlFault } from '../engine/postgres/database-url.ts';
 import { shown } from './masked.ts';
@@ -67,6 +68,8 @@ export interface Environment {
   readonly bundleKeys: BundleKeys;
   /** The file of the private key that bundles are signed with here; null: they are not. */
   readonly bundleSignKey: string | null;
+  /** Where changes of alerts are told, beside their topic. */
+  readonly alertWebhooks: readonly AlertWebhook[];
   /** The topic of the serving log. */
   readonly servedTopic: string;
   /** The share of entities whose reads are logged, 0 (none) to 1 (all). */
@@ -178,6 +181,11 @@ const variablesSchema = z.object({
     .refine((keys) => keys !== null, { error: 'public Ed25519 keys: PEM, or base64 of their DER, with commas between' })
     .optional(),
   MILLRACE_BUNDLE_SIGN_KEY: z.string().optional(),
+  MILLRACE_ALERT_WEBHOOKS: z
+    .string()
+    .transform(readAlertWebhooks)
+    .refine((webhooks) => webhooks !== null, { error: WEBHOOKS_EXPECTED })
+    .optional(),
   MILLRACE_WORKER_METRICS: z.string().refine(endpoint, { error: 'host:port' }).optional(),
   MILLRACE_SERVED_TOPIC: z
     .string()
@@ -262,6 +270,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
     trainingVariables: values.MILLRACE_TRAINING_ENV ?? [],
     bundleKeys: values.MILLRACE_BUNDLE_KEYS ?? null,
     bundleSignKey: values.MILLRACE_BUNDLE_SIGN_KEY ?? null,
+    alertWebhooks: values.MILLRACE_ALERT_WEBHOOKS ?? [],
     sensitiveKey: values.MILLRACE_SENSITIVE_KEY ?? null,
     servedTopic: values.MILLRACE_SERVED_TOPIC ?? installation.servedTopic,
     servedSample: values.MILLRACE_SERVED_SAMPLE,

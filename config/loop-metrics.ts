@@ -188,4 +188,22 @@ export const LOOP_METRICS = {
     labels: [],
     help: 'Since the evaluation of monitors last moved on by an hour, by the wall; not there where it was never started.',
   },
+  millrace_alert_webhook_failures: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['webhook'],
+    help: 'Tries in a row that a webhook did not take what alerts tell it.',
+  },
+  millrace_alert_webhook_waiting: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['webhook'],
+    help: 'Changes of alerts that wait to be told to a webhook.',
+  },
+  millrace_alert_webhook_given_up: {
+    kind: 'gauge',
+    from: 'serve',
+    labels: ['webhook'],
+    help: 'Changes of alerts that a webhook was never told: it refused them, or took none for a day.',
+  },
 } as const satisfies Readonly<Record<string, Metric>>;

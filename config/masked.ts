@@ -1,5 +1,5 @@
 /** Variables whose value is nothing but a secret. */
-const SECRET = /PASSWORD$|(?:API|SENSITIVE)_KEY$|_KEY_DATA$|^TEMPORAL_GRPC_META_/;
+const SECRET = /PASSWORD$|(?:API|SENSITIVE)_KEY$|_KEY_DATA$|^TEMPORAL_GRPC_META_|_WEBHOOKS$/;
 
 /** A variable's value as an error may show it; null where it is not set. */
 export function shown(variable: string, value: string | undefined): string | null {

@@ -4,7 +4,7 @@ const segmentSchema = z.object({ name: z.string(), value: z.string() }).nullable
 
 const memberSchema = z
   .object({
-    place: z.enum(['source', 'store', 'served']),
+    place: z.enum(['source', 'view', 'store', 'served']),
     object: z.string(),
     field: z.string().nullable(),
     segment: segmentSchema,

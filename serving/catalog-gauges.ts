@@ -1,5 +1,6 @@
 import type { Gauge, Registry } from 'prom-client';
 import type { AlertFigures } from '../engine/alerts/alert-figures.ts';
+import type { WebhookFigures } from '../engine/alerts/webhook-store.ts';
 import { isRetired } from '../engine/define/semantics.ts';
 import type { MonitorSize } from '../engine/monitors/monitor-sizes.ts';
 import type { allPairs } from '../engine/pairs/pairs-status.ts';
@@ -26,6 +27,7 @@ export interface ScrapedViews {
   readonly pairs: Awaited<ReturnType<typeof allPairs>>;
   /** One, where the database has alerts. */
   readonly alerts: readonly AlertFigures[];
+  readonly webhooks: readonly WebhookFigures[];
   readonly monitors: readonly MonitorSize[];
 }
 
@@ -85,6 +87,11 @@ export class CatalogGauges {
         all.pairsLate.set({ label_set, side }, figures.late[side]);
       }
     }
+    for (const { webhook, failures, waiting, givenUp } of found?.webhooks ?? []) {
+      all.webhookFailures.set({ webhook }, failures);
+      all.webhookWaiting.set({ webhook }, waiting);
+      all.webhookGivenUp.set({ webhook }, givenUp);
+    }
     for (const { open, evaluatedAgeS } of found?.alerts ?? []) {
       if (evaluatedAgeS !== null) all.evaluatedAge.set(evaluatedAgeS);
       for (const { kind, place, silenced, alerts } of open)
@@ -142,6 +149,9 @@ function gaugesOf(registry: Registry) {
     pairsUnpaired: gaugeOf(registry, 'millrace_pairs_unpaired_records'),
     pairsLate: gaugeOf(registry, 'millrace_pairs_late_records'),
     alerts: gaugeOf(registry, 'millrace_alerts_open'),
+    webhookFailures: gaugeOf(registry, 'millrace_alert_webhook_failures'),
+    webhookWaiting: gaugeOf(registry, 'millrace_alert_webhook_waiting'),
+    webhookGivenUp: gaugeOf(registry, 'millrace_alert_webhook_given_up'),
     evaluatedAge: gaugeOf(registry, 'millrace_monitors_evaluated_age_seconds'),
     monitorBytes: gaugeOf(registry, 'millrace_monitor_bytes'),
     monitorBudget: gaugeOf(registry, 'millrace_monitor_budget_bytes'),

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { alertFigures } from '../engine/alerts/alert-figures.ts';
+import { webhookFigures } from '../engine/alerts/webhook-store.ts';
 import { modelFigures } from '../engine/models/model-figures.ts';
 import { monitorSizes } from '../engine/monitors/monitor-sizes.ts';
 import { allPairs } from '../engine/pairs/pairs-status.ts';
@@ -27,19 +28,21 @@ async function ifThere<T>(found: Promise<T[]>): Promise<T[]> {
 /** What the catalog says at a scrape. A database that is away is a figure of its own, not a failed scrape: null. */
 export async function scrapedCatalog(pool: pg.Pool, clock: Clock): Promise<ScrapedViews | null> {
   try {
-    const [progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, monitors] = await Promise.all([
-      viewProgress(pool),
-      latestAudits(pool),
-      ifThere(keptSizes(pool)),
-      archiveProgress(pool),
-      ifThere(modelFigures(pool)),
-      ifThere(openRollouts(pool)),
-      ifThere(outboxTopics(pool)),
-      ifThere(allPairs(pool)),
-      ifThere(alertFigures(pool, Math.floor(clock.nowUs() / 1000))),
-      ifThere(monitorSizes(pool)),
-    ]);
-    return { progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, monitors };
+    const [progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, webhooks, monitors] =
+      await Promise.all([
+        viewProgress(pool),
+        latestAudits(pool),
+        ifThere(keptSizes(pool)),
+        archiveProgress(pool),
+        ifThere(modelFigures(pool)),
+        ifThere(openRollouts(pool)),
+        ifThere(outboxTopics(pool)),
+        ifThere(allPairs(pool)),
+        ifThere(alertFigures(pool, Math.floor(clock.nowUs() / 1000))),
+        ifThere(webhookFigures(pool)),
+        ifThere(monitorSizes(pool)),
+      ]);
+    return { progress, audits, kept, archives, models, rollouts, outbox, pairs, alerts, webhooks, monitors };
   } catch {
     return null;
   }

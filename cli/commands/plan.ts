@@ -1,6 +1,8 @@
 import { dirname } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CompiledMonitor } from '../../engine/define/compiled-monitor.ts';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
+import { formatDuration } from '../../engine/define/duration.ts';
 import type { InstallationNames } from '../../engine/installation/installation-names.ts';
 import { lockState } from '../../engine/define/lock-file.ts';
 import { type LabelSetRow, listLabelSets } from '../../engine/define/list-definitions.ts';
@@ -76,6 +78,7 @@ export function addPlanCommand(program: Command): void {
     const unknown = asked.failure === null ? 'no services are named and no "millrace dev" runs' : 'see the error below';
     for (const row of rows) print(output, row, env.installation.lifecycleId(row.view), unknown);
     for (const labels of listLabelSets(definitions.labelSets)) printLabelSet(output, labels);
+    for (const rule of definitions.monitors ?? []) output.line(`${rule.name}  (monitor, ${boundsText(rule)})`);
     const ofOutcomes = topicsOfOutcomes(definitions.labelSets.values());
     if (kafka !== null && env.brokerClockFile === null)
       for (const topic of await namedByWriter(kafka, [...ofOutcomes.keys()])) {
@@ -237,6 +240,15 @@ function printLabelSet(output: Output, labels: LabelSetRow): void {
     `  mature   ${matureAfter} after the decision, of outcomes known by then (${knownAt ?? 'as their records came'})`,
   );
   output.line(`  pairs    of outcomes up to ${horizon} after the decision`);
+}
+
+function boundsText({ metric, least, most }: CompiledMonitor): string {
+  const shown = (bound: number): string => (metric === 'lag' ? formatDuration(bound * 1000) : `${bound}`);
+  const bounds = [
+    least === null ? null : `less than ${shown(least)}`,
+    most === null ? null : `more than ${shown(most)}`,
+  ];
+  return `an alert of ${bounds.filter((each) => each !== null).join(' or ')} in an hour`;
 }
 
 /** Where texts, or very long names of an enum, may make a read larger than what is logged of it. */

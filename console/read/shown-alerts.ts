@@ -16,7 +16,7 @@ export async function shownAlerts(look: ConsoleLook, state?: 'open'): Promise<re
 /** Whether the caller may see what is looked at. */
 export function maySee({ views, sources, caller }: ConsoleLook, { place, object }: MonitorSubject): boolean {
   if (place === 'source') return sources.includes(object) || caller.readsAll;
-  return place === 'store' ? views.has(object) || caller.readsAll : caller.mayReadService(object);
+  return place === 'store' || place === 'view' ? views.has(object) || caller.readsAll : caller.mayReadService(object);
 }
 
 /** Where what is looked at has its page; null: nowhere. */

@@ -17,6 +17,8 @@ export interface CourseInput {
   readonly atMs: number;
   readonly result: BucketResult;
   readonly causes: readonly (Cause & { readonly rule?: string | undefined })[];
+  /** Open alerts whose buckets later records made as usual. Default: none. */
+  readonly amended?: ReadonlySet<string> | undefined;
   /** Those that are open, and those closed within the last day, newest first. */
   readonly alerts: readonly Alert[];
 }
@@ -25,7 +27,7 @@ export interface CourseInput {
  * What a bucket does to alerts: a cause joins the open alert it belongs to, opens one that closed within a day again, or opens its own; an open alert
  * that none joined comes a clean bucket nearer to its end. Pure: the same input gives the same steps, ids included.
  */
-export function stepAlerts({ installation, grain, atMs, result, causes, alerts }: CourseInput): AlertStep[] {
+export function stepAlerts({ installation, grain, atMs, result, causes, alerts, amended }: CourseInput): AlertStep[] {
   const open = new Map(
     alerts.filter((each) => each.state === 'open' && each.grain === grain).map((each) => [each.id, each]),
   );
@@ -50,7 +52,12 @@ export function stepAlerts({ installation, grain, atMs, result, causes, alerts }
     const alert = opened(installation, grain, atMs, result.beginMs, cause);
     steps.set(alert.id, { alert, change: 'opened' });
   }
-  for (const alert of open.values()) if (!steps.has(alert.id)) steps.set(alert.id, rested(alert, result, atMs));
+  for (const alert of open.values())
+    if (!steps.has(alert.id))
+      steps.set(
+        alert.id,
+        amended?.has(alert.id) === true ? ended(alert, atMs, 'amended') : rested(alert, result, atMs),
+      );
   return [...steps.values()].map(({ alert, change }) => ({
     alert: change === null ? alert : { ...alert, revision: alert.revision + 1 },
     change,
@@ -156,8 +163,9 @@ function rested(alert: Alert, { series }: BucketResult, atMs: number): AlertStep
   const untested = isTested ? 0 : alert.untested + 1;
   const closedBy = clean >= THRESHOLDS.cleanBuckets ? 'clean' : untested >= THRESHOLDS.untestedBuckets ? 'gone' : null;
   if (closedBy === null) return { alert: { ...alert, clean, untested }, change: null };
-  return {
-    alert: { ...alert, clean, untested, state: 'closed', closedAtMs: atMs, closedBy },
-    change: 'closed',
-  };
+  return ended({ ...alert, clean, untested }, atMs, closedBy);
+}
+
+function ended(alert: Alert, atMs: number, closedBy: Alert['closedBy']): AlertStep {
+  return { alert: { ...alert, state: 'closed', closedAtMs: atMs, closedBy }, change: 'closed' };
 }

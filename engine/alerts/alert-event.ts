@@ -60,10 +60,15 @@ export function alertEvent(
 }
 
 /** An alert in one sentence: what, where, since when, how much. */
-export function alertText({ kind, root, place, sinceMs, headline, members, moreMembers }: Alert): string {
+export function alertText({ kind, root, place, sinceMs, headline, members, moreMembers, rule }: Alert): string {
   const more = members.length + moreMembers - 1;
   const others = more === 0 ? '' : `; ${more} more with it`;
-  return `${subjectText(root)}: ${kind} ${shown(headline.statistic, headline.value)}, usually ${shown(headline.statistic, headline.usual)}, since ${isoMs(sinceMs)}; first shows at: ${place}${others}`;
+  const { statistic, value, usual } = headline;
+  const what =
+    rule === null
+      ? `${kind} ${shown(statistic, value)}, usually ${shown(statistic, usual)}`
+      : `${statistic} ${shown(statistic, value)}, where monitor "${rule}" allows ${shown(statistic, usual)}`;
+  return `${subjectText(root)}: ${what}, since ${isoMs(sinceMs)}; first shows at: ${place}${others}`;
 }
 
 /** A statistic's value for a person. */
@@ -75,6 +80,7 @@ export function shown(statistic: Statistic, value: number): string {
     case 'invalid':
     case 'left-out':
     case 'found':
+    case 'kept':
     case 'coverage':
       return `${(100 * value).toFixed(1)} %`;
     case 'lag':

@@ -1,15 +1,17 @@
 import type pg from 'pg';
 import type { InstallationNames } from '../installation/installation-names.ts';
+import { keptBuckets, versionFlips } from '../monitors/kept-buckets.ts';
 import type { MonitorBucket } from '../monitors/monitor-bucket.ts';
 import { readBuckets } from '../monitors/read-buckets.ts';
 import { installationOf } from '../postgres/settled-queries.ts';
 import { withClient, withTransaction } from '../postgres/transaction.ts';
 import { medianOf } from '../statistics/robust-spread.ts';
 import type { Clock } from '../values/clock.ts';
+import { amendedAlerts } from './amended-alerts.ts';
 import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
-import { alertsInPlay, readAlerts, writeAlerts } from './alert-store.ts';
-import { evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
+    const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
+      (cause) => !read.ofHours.some((alert) => alert.lastMs >= cause.sinceMs && belongs(cause, alert)),
 import { NO_MEMORY } from './judge-series.ts';
 import { mergeBuckets } from './merge-buckets.ts';
 import { type MonitorPaths, NO_PATHS } from './monitor-paths.ts';
@@ -38,6 +40,7 @@ import { readSilences } from './silence.ts';
 import { subjectKey, subjectOfKey } from './subject-text.ts';
 import { THRESHOLDS } from './thresholds.ts';
 import { traceCauses } from './trace-causes.ts';
+import { noteForWebhooks } from './webhook-store.ts';
 
 /** Points at which a test may make an evaluation fail: what is thrown there is treated as the process dying there. */
 export type EvaluateFailPoint = 'after-read' | 'after-progress' | 'before-commit' | 'after-commit';
@@ -51,6 +54,8 @@ export interface EvaluateOptions {
   readonly paths?: MonitorPaths | undefined;
   /** Monitors as code. */
   readonly rules?: readonly MonitorRule[] | undefined;
+  /** Names of webhooks that are to be told what changes (`sendWebhooks`). */
+  readonly webhooks?: readonly string[] | undefined;
   /** Default 5 min. */
   readonly allowedLatenessMs?: number | undefined;
   /** Of the first evaluation ever: buckets that begin before are learnt from, and raise nothing. Default: what is closed already. UTC epoch ms. */
@@ -186,10 +191,14 @@ class Session {
     const open = read.alerts.filter(({ state }) => state === 'open').map(({ root }) => root);
     const ruled = isWatched && grain === 'hour' ? judgeRules(rules, result) : [];
     // What its hours have told already is no news of the day.
-    const causes = [...traceCauses(result, paths, open), ...ruled].filter(
+    const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
       (cause) => !read.ofHours.some((alert) => alert.lastMs >= cause.sinceMs && belongs(cause, alert)),
     );
-    const steps = stepAlerts({ installation: this.#names.name, grain, atMs, result, causes, alerts: read.alerts });
+    const amended = await withClient(pool, (client) =>
+      amendedAlerts(client, { grain, beginMs, alerts: read.alerts, rules }),
+    );
+    const course = { installation: this.#names.name, grain, atMs, result, causes, amended };
+    const steps = stepAlerts({ ...course, alerts: read.alerts });
     const events = await withTransaction(pool, async (client) => {
       if (!(await moveProgress(client, grain, beginMs, untilMs))) return null;
       failAt?.('after-progress');
@@ -202,11 +211,22 @@ class Session {
         wallMs,
         silences: read.silences,
       });
+      await noteForWebhooks(client, this.#options.webhooks ?? [], told, wallMs);
       failAt?.('before-commit');
       return told;
     });
     failAt?.('after-commit');
     return events;
+  }
+
+  /** Versions that readers got lately: only what deviates in a store may come of them. */
+  async #withFlips({ beginMs, deviations }: BucketResult): Promise<MonitorPaths> {
+    const { pool, paths = NO_PATHS, time = 'wall' } = this.#options;
+    const since = deviations.flatMap(({ subject, sinceMs }) => (subject.place === 'store' ? [sinceMs] : []));
+    if (since.length === 0) return paths;
+    const range = { fromMs: Math.min(...since) - HOUR_MS, untilMs: beginMs + DAY_MS };
+    const flips = await withClient(pool, (client) => versionFlips(client, time, range));
+    return { ...paths, flips: new Map([...flips, ...paths.flips]) };
   }
 
   async #inputs(
@@ -222,7 +242,8 @@ class Session {
       const subject = subjectOfKey(key);
       const bucket = now.get(key) ?? null;
       // What is gathered of all small ones is made of others each day; of values that nobody had nothing is to be told.
-      if (subject.segment?.value === 'other' || (bucket === null && subject.field !== null)) return [];
+      const saysNothing = bucket === null && (subject.field !== null || subject.place === 'view');
+      if (subject.segment?.value === 'other' || saysNothing) return [];
       const { past = [], memory = NO_MEMORY } = kept.get(key) ?? {};
       const isSlow =
         subject.place !== 'source' &&
@@ -272,7 +293,11 @@ class Session {
     readonly fromMs: number;
     readonly untilMs: number;
   }): Promise<MonitorBucket[]> {
-    return withClient(this.#options.pool, (client) => readBuckets(client, { ...filter, segment: 'any' }));
+    return withClient(this.#options.pool, async (client) => {
+      const buckets = await readBuckets(client, { ...filter, segment: 'any' });
+      // Nobody merges them: an hour stays one.
+      return filter.grain === 'day' ? buckets : [...buckets, ...(await keptBuckets(client, filter))];
+    });
   }
 }
 

@@ -1,4 +1,5 @@
-import type { MonitorBucket } from '../monitors/monitor-bucket.ts';
+import { NOT_KEPT } from '../monitors/kept-buckets.ts';
+import type { MonitorBucket, RecordSummary } from '../monitors/monitor-bucket.ts';
 import { gStatistic, jensenShannon, totalOf } from '../statistics/jensen-shannon.ts';
 import { comparable } from './comparable-counts.ts';
 
@@ -9,6 +10,7 @@ export const STATISTICS = [
   'invalid',
   'left-out',
   'found',
+  'kept',
   'lag',
   'coverage',
   'mean',
@@ -49,6 +51,8 @@ export function figuresOf(
   reference: readonly MonitorBucket[],
   whole: number | null,
 ): { readonly figures: Figures; readonly distance: Distance | null } {
+  if (bucket?.place === 'view')
+    return { figures: figuresOfView(beginMs, bucket.count, bucket.records), distance: null };
   const values: Partial<Record<Statistic, number>> = {};
   if (bucket === null) {
     values.volume = 0;
@@ -96,4 +100,14 @@ export function figuresOf(
     }
   }
   return { figures: { beginMs, count, values, numbers }, distance };
+}
+
+/** How many records came to a view its source tells; here it is told what became of them. */
+function figuresOfView(beginMs: number, kept: number, records: RecordSummary | null): Figures {
+  const leftOut = records?.leftOut ?? new Map<string, number>();
+  const count = kept + totalOf(leftOut);
+  if (count === 0) return { beginMs, count, values: {}, numbers: null };
+  const filtered = leftOut.get(NOT_KEPT) ?? 0;
+  const values = { kept: 1 - filtered / count, 'left-out': (totalOf(leftOut) - filtered) / count };
+  return { beginMs, count, values, numbers: null };
 }

@@ -180,7 +180,7 @@ function offScale(statistic: Statistic, scaled: number): number {
 }
 
 /** How many records or values tell it; of a volume the usual ones too, since none at all tells most. */
-function recordsOf({ figures, distance, wholeCount }: SeriesNow, statistic: Statistic, usual: number): number {
+function recordsOf({ place, figures, distance, wholeCount }: SeriesNow, statistic: Statistic, usual: number): number {
   switch (statistic) {
     case 'volume':
       return Math.max(figures.count, usual);
@@ -188,6 +188,7 @@ function recordsOf({ figures, distance, wholeCount }: SeriesNow, statistic: Stat
       return Math.max(figures.count, usual * wholeCount);
     case 'invalid':
     case 'left-out': {
+      if (place === 'view') return figures.count;
       const share = figures.values[statistic] ?? 0;
       return share >= 1 ? Number.MAX_SAFE_INTEGER : Math.round(figures.count / (1 - share));
     }
@@ -196,6 +197,7 @@ function recordsOf({ figures, distance, wholeCount }: SeriesNow, statistic: Stat
     case 'distance':
       return Math.min(distance?.values ?? 0, distance?.referenceValues ?? 0);
     case 'found':
+    case 'kept':
     case 'lag':
     case 'coverage':
       return figures.count;
@@ -217,6 +219,7 @@ function noiseOf(
     case 'invalid':
     case 'left-out':
     case 'found':
+    case 'kept':
     case 'coverage': {
       const share = (Math.min(1, Math.max(0, usual)) * count + 0.5) / (count + 1);
       return Math.sqrt((share * (1 - share)) / count);
@@ -264,6 +267,8 @@ function isLarge(now: SeriesNow, statistic: Statistic, { value, usual, off, spre
     case 'found':
     case 'coverage':
       return usual - value >= points;
+    case 'kept':
+      return Math.abs(value - usual) >= points;
     case 'lag':
       return value - usual >= THRESHOLDS.lagMoreMs && value >= THRESHOLDS.lagTimes * usual;
     case 'mean':

@@ -8,6 +8,8 @@ export interface MonitorPaths {
   readonly viewsOf: ReadonlyMap<string, readonly string[]>;
   /** View and feature (`view.feature`) to the fields of its source that it was observed to read. One that is not here may read all. */
   readonly fieldsOf: ReadonlyMap<string, readonly string[]>;
+  /** View to the fields that its `where` and its key were observed to read. One that is not here may read all. */
+  readonly keptBy: ReadonlyMap<string, readonly string[]>;
   /** Features (`view.feature`) whose window is longer than six hours: no hour of theirs is tested, their source's fields are. */
   readonly slow: ReadonlySet<string>;
   /** View to when another version of it was published, UTC epoch ms. */
@@ -18,6 +20,7 @@ export const NO_PATHS: MonitorPaths = {
   sourceOf: new Map(),
   viewsOf: new Map(),
   fieldsOf: new Map(),
+  keptBy: new Map(),
   slow: new Set(),
   flips: new Map(),
 };
@@ -38,11 +41,18 @@ export function inputsOf(node: MonitorNode, paths: MonitorPaths, known: readonly
   const { place, object, field } = node;
   const records: MonitorInput = { node: { place, object, field: null }, by: 'mixture' };
   if (place === 'source') return field === null ? [] : [records];
+  if (place === 'view') {
+    const source = paths.sourceOf.get(object);
+    if (source === undefined) return [];
+    const came: MonitorInput = { node: { place: 'source', object: source, field: null }, by: 'mixture' };
+    return [came, ...fieldsRead(paths.keptBy.get(object), source, known)];
+  }
   if (place === 'store') {
     const source = paths.sourceOf.get(object);
     if (source === undefined) return field === null ? [] : [records];
-    if (field === null) return [{ node: { place: 'source', object: source, field: null }, by: 'records' }];
-    return [records, ...fieldsRead(`${object}.${field}`, source, paths, known)];
+    const kept: MonitorInput = { node: { place: 'view', object, field: null }, by: 'records' };
+    if (field === null) return [kept, { node: { place: 'source', object: source, field: null }, by: 'records' }];
+    return [records, kept, ...fieldsRead(paths.fieldsOf.get(`${object}.${field}`), source, known)];
   }
   const views = paths.viewsOf.get(object) ?? [];
   if (field === null)
@@ -53,12 +63,10 @@ export function inputsOf(node: MonitorNode, paths: MonitorPaths, known: readonly
 }
 
 function fieldsRead(
-  feature: string,
+  observed: readonly string[] | undefined,
   source: string,
-  { fieldsOf }: MonitorPaths,
   known: readonly MonitorNode[],
 ): MonitorInput[] {
-  const observed = fieldsOf.get(feature);
   const fields =
     observed ??
     known.flatMap(({ place, object, field }) =>

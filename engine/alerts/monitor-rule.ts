@@ -1,22 +1,16 @@
+import type { CompiledMonitor } from '../define/compiled-monitor.ts';
 import type { MonitorSubject } from '../monitors/monitor-bucket.ts';
 import type { BucketResult, Deviation } from './evaluate-bucket.ts';
-import type { Statistic } from './figures.ts';
 import { subjectKey } from './subject-text.ts';
 import { THRESHOLDS } from './thresholds.ts';
 import type { Cause, SuspectedPlace } from './trace-causes.ts';
 
 /** A monitor as code: a bound on a statistic of a subject, whatever is usual. Plain data, of `monitor({ on, segment, metric, threshold })`. */
-export interface MonitorRule {
-  readonly name: string;
-  readonly subject: MonitorSubject;
-  readonly metric: Statistic;
-  /** It is an alarm where an hour has less, or more. */
-  readonly least: number | null;
-  readonly most: number | null;
-}
+export type MonitorRule = CompiledMonitor;
 
 const PLACE: Readonly<Record<MonitorSubject['place'], SuspectedPlace>> = {
   source: 'source',
+  view: 'transformation',
   store: 'store',
   served: 'serving',
 };

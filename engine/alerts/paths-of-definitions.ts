@@ -15,9 +15,11 @@ export function pathsOfDefinitions(
   flips: MonitorPaths['flips'] = new Map(),
 ): MonitorPaths {
   const fieldsOf = new Map<string, readonly string[]>();
+  const keptBy = new Map<string, readonly string[]>();
   const slow = new Set<string>();
   for (const view of views.values()) {
     const observed = observedFields(view);
+    if (observed !== null) keptBy.set(view.name, [...new Set([...observed.where, ...observed.key])]);
     for (const feature of view.layout.features) {
       const name = `${view.name}.${feature.name}`;
       if (observed !== null) fieldsOf.set(name, fieldsOfFeature(observed, feature.name));
@@ -33,6 +35,7 @@ export function pathsOfDefinitions(
       [...services.values()].map(({ name, blocks }) => [name, [...new Set(blocks.map(({ view }) => view.name))]]),
     ),
     fieldsOf,
+    keptBy,
     slow,
     flips,
   };

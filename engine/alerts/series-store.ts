@@ -24,11 +24,12 @@ export function slotOf(grain: WatchedGrain, beginMs: number): number {
   return grain === 'hour' ? Math.floor(beginMs / HOUR_MS) % 168 : Math.floor(beginMs / DAY_MS) % 7;
 }
 
-/** All series of a grain, by `subjectKey`, with what their weeks tell of a bucket. */
+/** Series of a grain, by `subjectKey`, with what their weeks tell of a bucket. @param only of these keys; default: all */
 export async function readSeries(
   on: Queryable,
   grain: WatchedGrain,
   beginMs: number,
+  only?: readonly string[],
 ): Promise<Map<string, KeptSeries>> {
   const { rows } = await runSql<{ series: string; memory: SeriesMemory; figures: readonly Figures[] | null }>(
     on,
@@ -36,7 +37,7 @@ export async function readSeries(
     SELECT s.series, s.memory, f.figures
     FROM ${CATALOG}.monitor_series s
     LEFT JOIN ${CATALOG}.monitor_slot f ON f.grain = s.grain AND f.series = s.series AND f.slot = ${slotOf(grain, beginMs)}
-    WHERE s.grain = ${grain}`,
+    WHERE s.grain = ${grain} ${only === undefined ? sqlText`` : sqlText`AND s.series = ANY(${only}::text[])`}`,
   );
   const since = beginMs - THRESHOLDS.weeks * 7 * DAY_MS;
   return new Map(

@@ -20,7 +20,7 @@ export const THRESHOLDS = {
   seriesTails: 7,
   /** Of all series whose hour closes together, none being wrong: the chance that any is said to be (Benjamini, Hochberg). */
   falseRate: 0.005,
-  /** Points of coverage, of found ones, of left out ones. */
+  /** Points of coverage, of found ones, of left out ones, of what a view keeps. */
   points: 0.05,
   /** Points of records that are none to their contract; and so many records at least. */
   invalidPoints: 0.01,
@@ -43,6 +43,7 @@ export const THRESHOLDS = {
     invalid: 1,
     'left-out': 1,
     found: 1,
+    kept: 1,
     lag: 1,
     coverage: 1,
     mean: 2,

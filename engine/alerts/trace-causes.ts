@@ -32,6 +32,7 @@ const ORDER: readonly Statistic[] = [
   'left-out',
   'share',
   'found',
+  'kept',
   'coverage',
   'lag',
   'mean',
@@ -60,7 +61,12 @@ export function traceCauses(result: BucketResult, paths: MonitorPaths, already: 
   const openKeys = new Map(already.map((node) => [nodeKey(node), node]));
   for (const [key, { node, deviations }] of nodes)
     rootOf.set(key, furthest(node, deviations, nodes, openKeys, paths, known));
-  const groups = Map.groupBy(nodes.values(), ({ node }) => nodeKey(rootOf.get(nodeKey(node))!));
+  // What one of them comes from may come from something that the other alone cannot.
+  const lastRoot = (key: string): string => {
+    const next = rootOf.get(key);
+    return next === undefined || nodeKey(next) === key ? key : lastRoot(nodeKey(next));
+  };
+  const groups = Map.groupBy(nodes.values(), ({ node }) => lastRoot(nodeKey(node)));
   const causes = [...groups].map(([key, group]) => causeOf(key, group, result, paths, openKeys));
   return joinFields(causes);
 }
@@ -95,7 +101,8 @@ function furthest(
   paths: MonitorPaths,
   known: readonly MonitorNode[],
 ): MonitorNode {
-  const isMixture = deviations.every(({ statistic }) => OF_MIXTURE.has(statistic));
+  // What a view keeps is of its records, whatever of them changed.
+  const isMixture = start.place === 'view' || deviations.every(({ statistic }) => OF_MIXTURE.has(statistic));
   const seen = new Set<string>([nodeKey(start)]);
   let best = start;
   let level: MonitorNode[] = [start];
@@ -166,6 +173,8 @@ function placeOf(
   switch (root.place) {
     case 'source':
       return root.segment === null ? 'source' : 'producer';
+    case 'view':
+      return 'transformation';
     case 'store': {
       const keptMoved = deviations.some(
         ({ subject, statistic }) =>

@@ -1,5 +1,6 @@
 import { type About, aboutKey, type AboutKind, aboutOf, checkAbout } from './about.ts';
 import { checkHistory, type HistoryInspector } from './check-history.ts';
+import { compileMonitor } from './compile-monitors.ts';
 import { compileSource, type SourceCompilation } from './compile-source.ts';
 import { compareElsewhere, type JudgedView } from './compare-elsewhere.ts';
 import { checkServices, compileService, derivedTag, probeServices } from './compile-service.ts';
@@ -18,6 +19,7 @@ import { fingerprintView } from './fingerprint.ts';
 import type { AnyLabelSet } from './label-set.ts';
 import { compileLabelSets, labelSources } from './label-sets.ts';
 import { isDefinition, type LoadedDefinition, type LoadedDefinitions } from './loaded-definitions.ts';
+import type { Monitor } from './monitor.ts';
 import { SERVED_SOURCE } from './names.ts';
 import { probeDerived } from './probe-derived.ts';
 import { probePurity } from './probe-purity.ts';
@@ -84,6 +86,15 @@ export async function compileDefinitions(
     compiled === null ? [] : [[definition, compiled] as const],
   );
   probeServices(serviceParts, new Map(sound), faults);
+  const layouts = new Map(judged.map(({ definition, compiled }) => [definition, compiled?.layout ?? null]));
+  const monitors = [...collected.monitors].flatMap(
+    (monitor) =>
+      compileMonitor(
+        monitor,
+        { sources, layouts, services: serviceParts },
+        faultReporter(faults, 'monitor', monitor.name),
+      ) ?? [],
+  );
   const inspect = options.inspectHistory;
   const samples = inspect === undefined ? [] : await checkHistory([...sources.values()], inspect, faults);
   const elsewhere = (await options.elsewhere?.()) ?? null;
@@ -137,6 +148,7 @@ export async function compileDefinitions(
     services,
     sources: new Map([...sources.values()].map(({ source }) => [source.name, source])),
     labelSets,
+    monitors,
     abouts,
     samples,
   };
@@ -154,6 +166,7 @@ interface Collected {
   readonly views: ReadonlyMap<FeatureView, LoadedDefinition>;
   readonly services: ReadonlyMap<FeatureService, LoadedDefinition>;
   readonly labelSets: ReadonlyMap<AnyLabelSet, LoadedDefinition>;
+  readonly monitors: ReadonlySet<Monitor>;
 }
 
 /** Gathers what is exported and what views refer to, and reports names that two different definitions of a kind share. */
@@ -163,10 +176,12 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   const views = new Map<FeatureView, LoadedDefinition>();
   const services = new Map<FeatureService, LoadedDefinition>();
   const labelSets = new Map<AnyLabelSet, LoadedDefinition>();
+  const monitors = new Set<Monitor>();
   for (const entry of definitions) {
     const { value } = entry;
     if (value.kind === 'entity') entities.add(value);
     else if (value.kind === 'source') sources.add(value);
+    else if (value.kind === 'monitor') monitors.add(value);
     else if (value.kind === 'feature-service') {
       if (!services.has(value)) services.set(value, entry);
     } else if (value.kind === 'label-set') {
@@ -195,7 +210,8 @@ function collect(definitions: readonly LoadedDefinition[], faults: DefinitionFau
   reportDuplicates('feature view', views.keys(), faults);
   reportDuplicates('feature service', services.keys(), faults);
   reportDuplicates('label set', labelSets.keys(), faults);
-  return { entities, sources, views, services, labelSets };
+  reportDuplicates('monitor', monitors, faults);
+  return { entities, sources, views, services, labelSets, monitors };
 }
 
 /** What is told of definitions. */

@@ -3,6 +3,7 @@ import type { DerivedPlan } from '../derived/derive-step.ts';
 import type { FieldPlan } from '../contract/field-plan.ts';
 import type { CarriedCode, CarriedService } from './carried-code.ts';
 import type { CompiledContract, Row } from '../contract/compiled-contract.ts';
+import type { CompiledMonitor } from './compiled-monitor.ts';
 import type { CompiledLabelSet } from './compiled-label-set.ts';
 import type { ObservedFields } from './observed-fields.ts';
 import type { HistorySample } from './history-sample.ts';
@@ -190,6 +191,8 @@ export interface Definitions {
   readonly services: ReadonlyMap<string, CompiledService>;
   readonly sources: ReadonlyMap<string, CompiledSource>;
   readonly labelSets: ReadonlyMap<string, CompiledLabelSet>;
+  /** Bounds on what is monitored. Default: none. */
+  readonly monitors?: readonly CompiledMonitor[] | undefined;
   /** What people are told of definitions; of those that say nothing there is none. */
   readonly abouts?: Abouts | undefined;
   /** What was sampled of histories, where they were looked at. */

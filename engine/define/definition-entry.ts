@@ -7,6 +7,7 @@ export { entity } from './entity.ts';
 export { featureService } from './feature-service.ts';
 export { featureView } from './feature-view.ts';
 export { labelSet } from './label-set.ts';
+export { monitor } from './monitor.ts';
 export { outcomes } from './outcomes.ts';
 export { pairs } from './pairs.ts';
 export { source } from './source.ts';

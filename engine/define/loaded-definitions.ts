@@ -2,9 +2,10 @@ import type { Entity } from './entity.ts';
 import type { FeatureService } from './feature-service.ts';
 import type { FeatureView } from './feature-view.ts';
 import type { AnyLabelSet } from './label-set.ts';
+import type { Monitor } from './monitor.ts';
 import type { Source } from './source.ts';
 
-export type Definition = Entity | Source | FeatureView | FeatureService | AnyLabelSet;
+export type Definition = Entity | Source | FeatureView | FeatureService | AnyLabelSet | Monitor;
 
 /** A definition as a folder exports it. */
 export interface LoadedDefinition {
@@ -24,9 +25,9 @@ export interface LoadedDefinitions {
   readonly files: readonly string[];
 }
 
-const kinds = new Set(['entity', 'source', 'feature-view', 'feature-service', 'label-set']);
+const kinds = new Set(['entity', 'source', 'feature-view', 'feature-service', 'label-set', 'monitor']);
 
-/** True for what `entity`, `source`, `featureView`, `featureService` and `labelSet` return. */
+/** True for what `entity`, `source`, `featureView`, `featureService`, `labelSet` and `monitor` return. */
 export function isDefinition(value: unknown): value is Definition {
   return (
     typeof value === 'object' && value !== null && 'kind' in value && 'name' in value && kinds.has(String(value.kind))

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
     'invalid-duration': 'A text that should be a duration is none.',
     'invalid-sensitive': '`sensitive` names what is no field, or what cannot be hidden.',
     'invalid-segment': '`segments` names what cannot tell records or reads apart, one thing twice, or too many.',
+    'invalid-monitor': 'A `monitor` looks at what is not there or not kept, or has no bound that could be crossed.',
     'invalid-monitors': '`monitors` is neither `false` nor a budget.',
     'invalid-limit': '`invalidLimit` is not a rate and a window.',
     'invalid-history': '`history` has a value it does not know.',

@@ -1,5 +1,8 @@
-/** Where along the path something was looked at: records as they came, a version's states, what was answered. Decisions and outcomes are sources. */
-export type MonitorPlace = 'source' | 'store' | 'served';
+/**
+ * Where along the path something was looked at: records as they came, what a view kept of them, a version's states, what was answered. Decisions and
+ * outcomes are sources.
+ */
+export type MonitorPlace = 'source' | 'view' | 'store' | 'served';
 
 /** A part of what is looked at. The partition of a record always is one, named `partition`; `other` holds what has no place of its own. */
 export interface MonitorSegment {

@@ -61,6 +61,8 @@ export const GRANTS: Readonly<Record<string, Rights>> = {
   monitor_slot: { worker: KEEPS },
   alert: { worker: KEEPS, server: 'SELECT' },
   alert_acknowledgement: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
+  alert_notice: { worker: KEEPS, server: 'SELECT' },
+  alert_webhook: { worker: KEEPS, server: 'SELECT' },
   alert_silence: { worker: KEEPS, server: 'SELECT, INSERT, UPDATE' },
   parity_audit: { worker: KEEPS, server: 'SELECT' },
   parity_difference: { worker: KEEPS },

@@ -32,6 +32,7 @@ import * as labelTimes from '../../migrations/0028-label-times.ts';
 import * as observedValues from '../../migrations/0030-observed-values.ts';
 import * as monitors from '../../migrations/0029-monitors.ts';
 import * as alerts from '../../migrations/0031-alerts.ts';
+import * as alertWebhooks from '../../migrations/0034-alert-webhooks.ts';
 import { internalBug, MillraceError } from '../errors/millrace-error.ts';
 import { DEFAULT_INSTALLATION } from '../installation/installation-names.ts';
 import { databaseAhead, notingMigrations, unknownMigrations } from './migration-notes.ts';
@@ -82,6 +83,7 @@ const LATER_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0030-observed-values': observedValues,
   '0029-monitors': monitors,
   '0031-alerts': alerts,
+  '0034-alert-webhooks': alertWebhooks,
 };
 export const FIRST_LEDGER = 'kysely_migration';
 export const LATER_LEDGER = 'kysely_later_migration';

@@ -122,7 +122,10 @@ export async function learn(
   // What distributions are held to.
   for (let day = 1; day <= 7; day++)
     for (let hour = 0; hour < hours; hour++)
-      await writeBuckets(pool, bucketsOf(fromMs + hour * HOUR_MS - day * 24 * HOUR_MS));
+      await writeBuckets(
+        pool,
+        bucketsOf(fromMs + hour * HOUR_MS - day * 24 * HOUR_MS).filter(({ place }) => place !== 'view'),
+      );
   await beginProgress(pool, 'hour', { nextMs: fromMs, watchFromMs: fromMs });
   await beginProgress(pool, 'day', { nextMs: fromMs + 30 * 24 * HOUR_MS, watchFromMs: fromMs });
 }

@@ -69,6 +69,34 @@ describe('what deviates has causes', () => {
     ]);
   });
 
+  test('what a view keeps is between source and store, and takes along what is made of it', () => {
+    const kept = deviation('view', 'delays', null, 'kept', { value: 0.7, usual: 1 });
+    const lost = deviation('store', 'delays', 'f1', 'coverage');
+    const answered = deviation('served', 'risk', 'delays.f1', 'coverage');
+    expect(causesOf([answered, lost, kept])).toMatchObject([
+      { place: 'transformation', kind: 'kept', root: { place: 'view', object: 'delays' }, deviations: [{}, {}, {}] },
+    ]);
+    // What came is not as usual: what was kept of it need not be.
+    const share = deviation('source', 'flights', null, 'share', { segment: 'ATL' });
+    expect(causesOf([share, kept])).toMatchObject([{ place: 'producer', root: { segment: { value: 'ATL' } } }]);
+    const reads = { ...PATHS, keptBy: new Map([['delays', ['origin']]]) };
+    const field = (name: string) => deviation('source', 'flights', name, 'coverage');
+    expect(causesOf([field('origin'), kept, lost], reads)).toMatchObject([
+      { place: 'source', deviations: [{}, {}, {}] },
+    ]);
+    expect(causesOf([field('gate'), kept], reads)).toHaveLength(2);
+    expect(causesOf([deviation('view', 'delays', null, 'left-out')])).toMatchObject([{ place: 'transformation' }]);
+  });
+
+  test('a cause of a cause is the cause, where the first alone could not come of it', () => {
+    const mixed = deviation('source', 'flights', null, 'volume', { value: 3000, usual: 900 });
+    const kept = deviation('view', 'delays', null, 'kept');
+    const lost = deviation('store', 'delays', 'f1', 'coverage');
+    expect(causesOf([lost, kept, mixed])).toMatchObject([
+      { place: 'source', kind: 'volume', deviations: [{}, {}, {}] },
+    ]);
+  });
+
   test('a state that is none was broken where it is kept, wherever it is found', () => {
     expect(causesOf([deviation('served', 'risk', null, 'invalid', { value: 0.001, usual: 0 })])).toMatchObject([
       { place: 'store', kind: 'invalid' },

@@ -7,7 +7,13 @@ import {
   type EvaluateFailPoint,
   type EvaluateOptions,
 } from '../../engine/alerts/evaluate-monitors.ts';
+import { evaluateBucket } from '../../engine/alerts/evaluate-bucket.ts';
+import { NO_MEMORY } from '../../engine/alerts/judge-series.ts';
+import { mergeBuckets } from '../../engine/alerts/merge-buckets.ts';
+import { beginProgress, readSeries, writeSeries } from '../../engine/alerts/series-store.ts';
+import { subjectOfKey } from '../../engine/alerts/subject-text.ts';
 import { NO_PATHS } from '../../engine/alerts/monitor-paths.ts';
+import { keptBuckets, versionFlips } from '../../engine/monitors/kept-buckets.ts';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
 import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
 import { waitingRecords } from '../../engine/postgres/outbox.ts';
@@ -151,6 +157,59 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     );
   });
 
+  it('finds what a view does not keep any more, and says since which version', async () => {
+    for (const table of TABLES) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    const keep = (hour: number, version: number, offered: number, filtered: number): Promise<unknown> =>
+      pool.query(
+        `INSERT INTO millrace_catalog.view_hour (view, version, begin_ms, offered, filtered, null_key, failed, late)
+         VALUES ('delays', ${version}, ${NOON_MS + hour * HOUR_MS}, ${offered}, ${filtered}, 0, 0, 0)`,
+      );
+    for (const hour of [0, 1, 2]) await keep(hour, 1, 900, hour === 1 ? 270 : 9);
+    // It takes what the one before took, and more: no live one is there to tell.
+    await keep(2, 2, 901, 450);
+    const buckets = await keptBuckets(pool, { fromMs: NOON_MS, untilMs: NOON_MS + 3 * HOUR_MS });
+    expect(buckets.map(({ count }) => count)).toEqual([891, 630, 451]);
+    expect(await versionFlips(pool, 'watermark', { fromMs: NOON_MS, untilMs: NOON_MS + 3 * HOUR_MS })).toEqual(
+      new Map([['delays', [NOON_MS + 2 * HOUR_MS]]]),
+    );
+    const usual = (beginMs: number): MonitorBucket[] => [...sourceHour(beginMs), { ...buckets[0]!, beginMs: beginMs }];
+    await learn(pool, NOON_MS, 3, usual);
+    const paths = { ...NO_PATHS, sourceOf: new Map([['delays', 'flights']]) };
+    expect(await pass([{}, {}], 0, { paths })).toMatchObject([
+      { change: 'opened', kind: 'kept', place: 'transformation', object: 'delays', since: '2026-06-01T13:00Z' },
+    ]);
+    await pool.query('DELETE FROM millrace_catalog.view_hour');
+  });
+
+  it('takes a version that readers got in the hour for the transformation that changed', async () => {
+    const features = (beginMs: number, odd: Odd = {}): MonitorBucket[] => [
+      ...sourceHour(beginMs),
+      ...likeSource(sourceHour(beginMs, odd), 'store', 'delays', () => 'mean'),
+    ];
+    for (const table of TABLES) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    await learn(pool, NOON_MS, 2, (beginMs) => features(beginMs));
+    const served = [
+      [1, 'superseded', -72, [[-100, -90]]],
+      [2, 'live', 0.5, []],
+    ] as const;
+    const at = (hour: number): number => NOON_MS + hour * HOUR_MS;
+    for (const [version, status, hour, before] of served)
+      await pool.query(
+        `INSERT INTO millrace_catalog.view_version
+           (view, version, fingerprint, layout, layout_tag, status, state_table, source, published_at, served_before)
+         VALUES ('delays', $1, 'f', '{}', 1, $2, 's', 'flights', to_timestamp($3::double precision / 1000), $4)`,
+        [version, status, at(hour), JSON.stringify(before.map((span) => span.map((each) => at(each) * 1000)))],
+      );
+    const range = { fromMs: at(-200), untilMs: at(2) };
+    expect(await versionFlips(pool, 'wall', range)).toEqual(new Map([['delays', [at(-72), at(0.5)]]]));
+    const paths = { ...NO_PATHS, sourceOf: new Map([['delays', 'flights']]) };
+    const lost = { nulls: { ATL: 0.5, ORD: 0.5, DEN: 0.5 } };
+    expect(await pass([features(NOON_MS, lost)], 0, { paths })).toMatchObject([
+      { kind: 'coverage', place: 'transformation', object: 'delays', field: 'mean' },
+    ]);
+    await pool.query('DELETE FROM millrace_catalog.view_version');
+  });
+
   it('writes one event each, wherever it is killed, and however many evaluate', async () => {
     const points: EvaluateFailPoint[] = ['after-read', 'after-progress', 'before-commit', 'after-commit'];
     const course: readonly Odd[] = [{ nulls: { ATL: 1 } }, {}, {}, {}];
@@ -173,6 +232,32 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     expect(new Set(events.map(({ id }) => id)).size).toBe(2);
   });
 
+  it('closes what later records made as usual, and opens nothing of them', async () => {
+    const [opened] = await pass([{ volume: 0 }]);
+    expect(opened).toMatchObject({ change: 'opened', kind: 'silence' });
+    // Half of them are no more as usual than none.
+    await writeBuckets(pool, sourceHour(NOON_MS, { volume: 0.3 }));
+    expect(await pass([{}], 1)).toEqual([]);
+    await writeBuckets(pool, sourceHour(NOON_MS));
+    // Of an hour that was evaluated nothing is opened any more.
+    await writeBuckets(pool, sourceHour(NOON_MS + HOUR_MS, { nulls: { ATL: 1 } }));
+    expect(await pass([{}], 2)).toMatchObject([{ change: 'closed', alert: opened!.alert }]);
+    expect(await readAlerts(pool)).toMatchObject([{ state: 'closed', closedBy: 'amended', clean: 1 }]);
+    const [lost] = await pass([{ nulls: { ATL: 1 } }], 3);
+    await writeBuckets(pool, sourceHour(NOON_MS + 3 * HOUR_MS));
+    expect(await pass([{}], 4)).toMatchObject([{ change: 'closed', alert: lost!.alert }]);
+  });
+
+  it('closes what is within the bounds of its monitor after all', async () => {
+    const subject = { place: 'source', object: 'flights', field: null, segment: null } as const;
+    const rules = [{ name: 'some', subject, metric: 'volume', least: 890, most: null } as const];
+    const [opened, ...more] = await pass([{ volume: 0.9 }], 0, { rules });
+    expect(opened).toMatchObject({ change: 'opened', kind: 'rule' });
+    expect(more).toEqual([]);
+    await writeBuckets(pool, sourceHour(NOON_MS, { volume: 1.1 }));
+    expect(await pass([{ volume: 1.1 }], 1, { rules })).toMatchObject([{ change: 'closed', alert: opened!.alert }]);
+  });
+
   it('raises nothing of what is before its start, and passes over what is older than weeks can tell', async () => {
     await pool.query('DELETE FROM millrace_catalog.monitor_progress');
     await pool.query('DELETE FROM millrace_catalog.monitor_bucket');
@@ -183,6 +268,65 @@ describe('the evaluation of monitors', { timeout: 300_000 }, () => {
     const jumped = await evaluateMonitors({ pool, clock: years });
     expect(jumped.behind).toBe(false);
     expect(jumped.buckets).toBeLessThan(10);
+  });
+
+  it('says nothing of events of last year, nor of a clock that goes back or jumps over hours that had records', async () => {
+    await writeBuckets(pool, sourceHour(NOON_MS - 52 * 7 * 24 * HOUR_MS, { volume: 9, nulls: { ATL: 1 } }));
+    expect(await pass([{}])).toEqual([]);
+    const back = await evaluateMonitors({ pool, clock: clockAt(NOON_MS - 300 * 24 * HOUR_MS) });
+    expect(back).toMatchObject({ buckets: 0, events: [], behind: false });
+    for (const hour of [1, 2, 3]) await writeBuckets(pool, sourceHour(NOON_MS + hour * HOUR_MS));
+    const ahead = await evaluateMonitors({ pool, clock: clockAt(NOON_MS + 4 * HOUR_MS + 300_000) });
+    expect(ahead).toMatchObject({ buckets: 3, events: [] });
+    // A state of then, and what came late for it: no evaluated bucket opens anything.
+    await writeBuckets(pool, sourceHour(NOON_MS + HOUR_MS, { volume: 9 }));
+    expect(await pass([{}], 4)).toEqual([]);
+    expect(await readAlerts(pool)).toEqual([]);
+  });
+
+  it('judges by the day what has too few records an hour, once the day has closed', async () => {
+    const dayMs = 24 * HOUR_MS;
+    const beginMs = Math.floor(NOON_MS / dayMs) * dayMs;
+    const small = (atMs: number, odd: Odd = {}): MonitorBucket[] =>
+      sourceHour(atMs, { ...odd, volume: 0.025 }).map((bucket) => ({ ...bucket, object: 'charters' }));
+    const day = (fromMs: number, odd: Odd = {}): MonitorBucket[] =>
+      Array.from({ length: 24 }, (_, hour) => small(fromMs + hour * HOUR_MS, odd)).flat();
+    for (const table of [...TABLES, 'monitor_bucket']) await pool.query(`DELETE FROM millrace_catalog.${table}`);
+    for (let week = 8; week >= 1; week--) {
+      const then = beginMs - week * 7 * dayMs;
+      const kept = await readSeries(pool, 'day', then);
+      const inputs = [...mergeBuckets(day(then), 'day', then)].map(([key, bucket]) => {
+        const { past = [], memory = NO_MEMORY } = kept.get(key) ?? {};
+        return { subject: subjectOfKey(key), bucket, reference: [], past, memory, isTested: false };
+      });
+      await writeSeries(pool, 'day', then, evaluateBucket('day', then, inputs).series, kept);
+    }
+    for (const grain of ['hour', 'day'] as const)
+      await beginProgress(pool, grain, { nextMs: beginMs, watchFromMs: beginMs });
+    await writeBuckets(pool, day(beginMs, { nulls: { ATL: 1 } }));
+    const clock = clockAt(beginMs + dayMs + 299_999);
+    // Its last hour has not closed, nor has the day: no hour says anything of a handful of records.
+    expect(await evaluateMonitors({ pool, clock })).toMatchObject({ buckets: 23, events: [] });
+    clock.set(beginMs + dayMs + 300_000);
+    const { buckets, events } = await evaluateMonitors({ pool, clock });
+    expect(buckets).toBe(2);
+    expect(events).toMatchObject([
+      {
+        change: 'opened',
+        kind: 'coverage',
+        object: 'charters',
+        field: 'delay',
+        segment: { name: 'origin', value: 'ATL' },
+        since: '2026-06-01T00:00Z',
+      },
+    ]);
+    const [alert] = await readAlerts(pool);
+    expect(alert).toMatchObject({ grain: 'day', state: 'open', headline: { value: 0 } });
+    // It is amended as an hour is.
+    await writeBuckets(pool, [...day(beginMs), ...day(beginMs + dayMs)]);
+    clock.set(beginMs + 2 * dayMs + 300_000);
+    const next = await evaluateMonitors({ pool, clock });
+    expect(next).toMatchObject({ buckets: 25, events: [{ change: 'closed', alert: alert!.id }] });
   });
 
   it('has the time of what is replayed, where it is told to', async () => {

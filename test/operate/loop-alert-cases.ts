@@ -115,4 +115,12 @@ export const LOOP_ALERT_CASES: readonly AlertCase[] = [
     labels: {},
     value: '3h 0m 0s',
   },
+  {
+    alert: 'MillraceWebhookFailing',
+    fires: [['millrace_alert_webhook_failures{webhook="team"}', '4x20']],
+    quiet: [['millrace_alert_webhook_failures{webhook="team"}', '2x20']],
+    at: '10m',
+    labels: { webhook: 'team' },
+    value: '4',
+  },
 ];
