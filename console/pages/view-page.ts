@@ -58,7 +58,7 @@ ${facts([
   ['and by models', list(readers.models.map((model) => link(pathTo('models', model), model)))],
   ['applied', appliedText(desired, view.fingerprint)],
 ])}
-<p>${link(pathTo('lineage', 'view', name), 'Lineage')} · ${link(pathTo('views', name, 'definition'), 'Definition as written')} · ${link(pathTo('views', name, 'entity'), 'One entity')} · ${link(pathTo('views', name, 'dead-letters'), 'Dead letters')}</p>
+<p>${link(pathTo('lineage', 'view', name), 'Lineage')} · ${link(pathTo('views', name, 'definition'), 'Definition as written')} · ${link(pathTo('views', name, 'entity'), 'One entity')} · ${link(pathTo('views', name, 'dead-letters'), 'Dead letters')} · ${link(pathTo('views', name, 'quality'), 'Coverage and drift')}</p>
 ${readAt(nowUs, command('status', name))}
 ${workflowPart(deps, deps.installation.lifecycleId(name), 'Its lifecycle, its phase and what it waits for', command('status', name))}
 ${part(
