@@ -2,6 +2,10 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { MonitorBucket } from '../../engine/monitors/monitor-bucket.ts';
 import { bucketOf } from '../../engine/reduce/quantile-buckets.ts';
+import { saveModelBaseline } from '../../engine/monitors/model-baseline.ts';
+import { runSql } from '../../engine/postgres/run-sql.ts';
+import { CATALOG } from '../../engine/postgres/schemas.ts';
+import { sqlText } from '../../engine/postgres/sql.ts';
 import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
 import { type RunningApi, startApi } from '../../serving/start-api.ts';
 import { fixedClock, NOW_US } from '../online/online-fixture.ts';
@@ -100,6 +104,49 @@ it('a feature: coverage, mean and distribution, and its segments with the least 
   expect(said).toContain('shop = north 3,000 100.0 % 2');
   expect(text).not.toContain('<img');
   expect(words(await page('/console/views/shop_sales/features/sales_1d'))).toContain('Nothing of it is monitored yet.');
+});
+
+it('a feature beside the training set of the champion that reads it, and not beside one of another feature of its name', async () => {
+  const { pool } = world;
+  const column = 'shop_sales__pieces_7d';
+  const signature = { request: [], features: [{ column, block: 'shop_sales', feature: 'pieces_7d', type: 'double' }] };
+  const trainedAs = async (tag: string): Promise<void> => {
+    await runSql(
+      pool,
+      sqlText`UPDATE ${CATALOG}.model_version SET service = 'shop_model', features = ${JSON.stringify({ shop_sales: { pieces_7d: tag } })}::jsonb,
+        signature = ${JSON.stringify(signature)}::jsonb WHERE model = 'late'`,
+    );
+  };
+  await runSql(
+    pool,
+    sqlText`UPDATE ${CATALOG}.view_version SET tags = '{"features": {"pieces_7d": "same"}}' WHERE view = 'shop_sales'`,
+  );
+  const feature = { nulls: 50, sum: 450, squares: 900, zeros: 0, bins: `${bin(2)}:300 ${bin(6) - bin(2)}:150` };
+  await saveModelBaseline(
+    pool,
+    { model: 'late', version: 1 },
+    { rows: 500, sketchBits: 6, features: { [column]: feature } },
+  );
+  const own = await startApi({ pool, definitions: world.definitions, clock: fixedClock });
+  const pageOf = async (): Promise<string> =>
+    (await fetch(`${own.url}/console/views/shop_sales/features/pieces_7d`)).text();
+  try {
+    await trainedAs('same');
+    expect(words(await pageOf())).toContain('training set 500 90.0 % 1');
+    expect(words(await pageOf())).toContain('Nothing that the service answered is monitored yet.');
+    const served = { place: 'served', object: 'shop_model', field: 'shop_sales.pieces_7d', segment: null } as const;
+    await writeBuckets(pool, [bucket(served, 0, 40, 8)]);
+    const said = words(await pageOf());
+    expect(said).toContain('late, version 1 , the champion, by service shop_model');
+    expect(said).toContain('training set 500 90.0 % 1 served, the newest day 100 60.0 % 8');
+    expect(said).toMatch(/They are [01](?:\.\d+)? apart by Jensen-Shannon, \d\S* by PSI/);
+    expect(said).toContain('outlined: the training set');
+    expect(said).toContain('millrace monitor show shop_model --field shop_sales.pieces_7d --place served');
+    await trainedAs('another');
+    expect(words(await pageOf())).toContain('it was trained on another feature of this name than is served');
+  } finally {
+    await own.close();
+  }
 });
 
 it('coverage and drift of a view: the worst first, by feature and segment, beside the week before', async () => {
