@@ -102,6 +102,7 @@ describe('the console over much', () => {
       '/console/views/view_0/dead-letters',
       '/console/views/view_0/definition',
       '/console/views/view_0/features/feature_3',
+      '/console/views/view_0/quality',
       '/console/sources/source_1',
       '/console/entities/entity_0',
       '/console/training',
