@@ -23,20 +23,20 @@ const BEFORE = 'the same hours a week before';
 
 /** Coverage and drift of a view by feature and segment, the worst first. */
 export async function qualityPage(look: ConsoleLook, name: string): Promise<ConsolePage> {
-  viewIn(look, name);
-  const quality = await viewQuality(look.deps.pool, name, DRAWN);
+  const { layout } = viewIn(look, name);
+  const quality = await viewQuality(look.deps.pool, name, layout.features.length, DRAWN);
   const title = `Coverage and drift of ${name}`;
   const path = pathTo('views', name, 'quality');
   const same = readAt(look.nowUs, command('monitor', 'show', name, '--place', 'store', '--field', 'FEATURE'));
   if (quality === null) return { title, path, body: html`<p class="dim">Nothing of it is monitored yet.</p>${same}` };
-  const { features, segments, newestMs } = quality;
+  const { features, segments, newestMs, everyHours } = quality;
   const compiled = look.deps.definitions.views.get(name);
   const isHushed = compiled === undefined || sensitiveParts(compiled).any;
-  const isFeature = new Set(viewIn(look, name).layout.features.map((one) => one.name));
+  const isFeature = new Set(layout.features.map((one) => one.name));
   const named = (field: string): Shown =>
     isFeature.has(field) ? link(pathTo('views', name, 'features', field), field) : field;
   const body = html`<p>Of ${link(pathTo('views', name), name)}: the 24 hours up to that of ${shownTime(newestMs * 1000)}, against ${BEFORE}, where these are known. The worst first: by the points of coverage that changed, in units of 5, or the Jensen-Shannon distance, in units of 0.05, whichever is more. PSI is shown, and nothing goes by it: of few values it is large by chance.</p>
-<p class="note">At most ${DRAWN} features and ${DRAWN} segments are drawn, ${LISTED} features listed; segments have 30 values at least.</p>
+<p class="note">At most ${DRAWN} features and ${DRAWN} segments are drawn, ${LISTED} features listed; segments have 30 values at least${everyHours === 1 ? '' : `, and which are the worst is told by every ${everyHours}th hour`}.</p>
 ${part(
   'coverage',
   'Features',

@@ -9,9 +9,13 @@ import { byWeight, type Drift, driftOf } from './drift.ts';
 import { dayAndWeekBefore, newestBucketMs } from './monitor-series.ts';
 
 const DAY_MS = 86_400_000;
-/** Rows of segments of a day that are looked at, and as many of the week before. */
-const MOST_ROWS = 6_000;
+const HOUR_MS = 3_600_000;
+/** Rows of segments of a day that are looked at, and as many of the week before: those of 200 segments, and of partitions. */
+const MOST_ROWS = 12_000;
 const LEAST_RECORDS = 30;
+/** So many values of JSON are looked through per day; with more features than that allows, of fewer hours. */
+const MOST_VALUES = 30_000;
+const HOURS_OF_SEGMENTS = 24 * 200;
 
 /** A feature, or a feature of a segment, over the newest day and the same hours a week before. */
 export interface QualityRow {
@@ -31,25 +35,38 @@ export interface ViewQuality {
   readonly features: readonly QualityRow[];
   /** The worst of segments, at most as many as were asked for: of those with 30 values on both sides that lost most coverage or moved most. */
   readonly segments: readonly QualityRow[];
+  /** Which segments are the worst was told of every so many hours. */
+  readonly everyHours: number;
 }
 
-/** Four statements, whatever there is; null where nothing is monitored. */
-export async function viewQuality(on: Queryable, view: string, mostSegments: number): Promise<ViewQuality | null> {
+/**
+ * Five statements, whatever there is; null where nothing is monitored.
+ *
+ * @param features how many the view has
+ */
+export async function viewQuality(
+  on: Queryable,
+  view: string,
+  features: number,
+  mostSegments: number,
+): Promise<ViewQuality | null> {
   const newestMs = await newestBucketMs(on, 'store', view);
   if (newestMs === null) return null;
   const untilMs = newestMs + 1;
   const whole = { place: 'store', object: view, segment: null } as const;
   const weekMs = 7 * DAY_MS;
+  const everyHours = Math.min(24, Math.max(1, Math.ceil((features * HOURS_OF_SEGMENTS) / MOST_VALUES)));
   const [day, before, worst] = await Promise.all([
     readBuckets(on, { ...whole, fromMs: untilMs - DAY_MS, untilMs }),
     readBuckets(on, { ...whole, fromMs: untilMs - DAY_MS - weekMs, untilMs: untilMs - weekMs }),
-    worstSegments(on, view, untilMs, mostSegments),
+    worstSegments(on, { view, untilMs, everyHours, limit: mostSegments }),
   ]);
   const ofSegments = worst.length === 0 ? [] : await bucketsOf(on, view, untilMs, worst);
   return {
     newestMs,
     features: rowsOf([...day, ...before].filter(({ field }) => field !== null)),
     segments: rowsOf(ofSegments),
+    everyHours,
   };
 }
 
@@ -73,12 +90,22 @@ interface WorstSegment {
 }
 
 /** By counts and sums alone: what lost most of its coverage in units of 5 points, or whose mean moved most, in a quarter of its deviation. */
-async function worstSegments(on: Queryable, view: string, untilMs: number, limit: number): Promise<WorstSegment[]> {
+async function worstSegments(
+  on: Queryable,
+  {
+    view,
+    untilMs,
+    everyHours,
+    limit,
+  }: { readonly view: string; readonly untilMs: number; readonly everyHours: number; readonly limit: number },
+): Promise<WorstSegment[]> {
+  const least = LEAST_RECORDS / everyHours;
   const rowsSince = (fromMs: number, toMs: number) => sqlText`
     SELECT segment_name AS name, segment_value AS value, f.key AS field, sum((f.value->>'n')::float8) AS n,
       sum(coalesce((f.value->>'nulls')::float8, 0)) AS nulls, sum((f.value->'num'->>0)::float8) AS total, sum((f.value->'num'->>1)::float8) AS squares
     FROM (SELECT segment_name, segment_value, fields FROM ${CATALOG}.monitor_bucket
       WHERE place = 'store' AND object = ${view} AND segment_name <> '' AND begin_ms >= ${fromMs} AND begin_ms < ${toMs}
+        AND (grain <> 'hour' OR (begin_ms / ${HOUR_MS}) % ${everyHours} = ${Math.floor(toMs / HOUR_MS) % everyHours})
       LIMIT ${MOST_ROWS}) b, jsonb_each(b.fields) f
     GROUP BY 1, 2, 3`;
   const { rows } = await runSql<WorstSegment & { [column: string]: unknown }>(
@@ -91,7 +118,7 @@ async function worstSegments(on: Queryable, view: string, untilMs: number, limit
           now.total / nullif(now.n - now.nulls, 0) AS mean, past.total / nullif(past.n - past.nulls, 0) AS past_mean,
           sqrt(greatest(0, past.squares / nullif(past.n - past.nulls, 0) - power(past.total / nullif(past.n - past.nulls, 0), 2))) AS deviation
         FROM now LEFT JOIN past ON past.name = now.name AND past.value = now.value AND past.field = now.field
-        WHERE now.n >= ${LEAST_RECORDS} AND (past.n IS NULL OR past.n >= ${LEAST_RECORDS})
+        WHERE now.n >= ${least} AND (past.n IS NULL OR past.n >= ${least})
       )
     SELECT name, value, field FROM both_days
     ORDER BY greatest(abs(nulls / n - coalesce(past_nulls / past_n, nulls / n)) / 0.05, coalesce(abs(mean - past_mean) / nullif(deviation, 0) / 0.25, 0)) DESC,
