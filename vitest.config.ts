@@ -29,7 +29,7 @@ const pure = [
   'test/types/**/*.test.ts',
   'test/slice/**/*.test.ts',
   'test/commands/**/*.test.ts',
-  'test/console/{lineage,field-readers}.test.ts',
+  'test/console/{lineage,field-readers,distributions}.test.ts',
   'test/layers/**/*.test.ts',
   'test/memory/**/*.test.ts',
   'test/readme/**/*.test.ts',

@@ -21,6 +21,7 @@ import { loginPage } from './pages/login-page.ts';
 import { modelPage } from './pages/model-page.ts';
 import { modelsPage } from './pages/models-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
+import { qualityPage } from './pages/quality-page.ts';
 import { rolloutPage } from './pages/rollout-page.ts';
 import { servicePage } from './pages/service-page.ts';
 import { sourcePage } from './pages/source-page.ts';
@@ -65,6 +66,7 @@ const PAGES: readonly (readonly [path: string, page: PageOf])[] = [
   ['/console/views/:view/dead-letters', (look, { view }) => deadLettersPage(look, view!)],
   ['/console/views/:view/entity', (look, { view }, query) => entityPage(look, view!, query)],
   ['/console/views/:view/requests', (look, { view }, query) => entityRequestsPage(look, view!, query)],
+  ['/console/views/:view/quality', (look, { view }) => qualityPage(look, view!)],
   ['/console/views/:view/features/:feature', (look, { view, feature }) => featurePage(look, view!, feature!)],
   ['/console/sources/:source', (look, { source }, query) => sourcePage(look, source!, query.get('field') ?? undefined)],
   ['/console/entities/:entity', (look, { entity }) => entityKindPage(look, entity!)],
@@ -168,7 +170,7 @@ function faultPage(path: string, code: string, message: string, remedy: string):
   return {
     title: 'That does not work',
     path,
-    body: html`<p role="alert">${message}.</p><p>${remedy}</p><p class="dim">${code}</p>`,
+    body: html`<p role="alert">${message}.</p><p>${remedy}</p><p class="dim">error code: <code>${code}</code></p>`,
   };
 }
 

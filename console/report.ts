@@ -8,6 +8,7 @@ import { deadLettersPage } from './pages/dead-letters-page.ts';
 import { lineagePage } from './pages/lineage-page.ts';
 import { modelPage } from './pages/model-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
+import { DRAWN, qualityPage } from './pages/quality-page.ts';
 import { rolloutPage } from './pages/rollout-page.ts';
 import { servicePage } from './pages/service-page.ts';
 import { sourcePage } from './pages/source-page.ts';
@@ -46,16 +47,22 @@ export async function consoleReport(deps: ConsoleDeps, caller: ConsoleCaller, as
   const pages: ConsolePage[] = [];
   if (ask.view === undefined && ask.service === undefined) pages.push(await overviewPage(look));
   pages.push(await alertsPage(look));
-  for (const view of views.slice(0, MOST)) pages.push(await viewPage(look, view), await deadLettersPage(look, view));
+  for (const view of views.slice(0, MOST))
+    pages.push(await viewPage(look, view), await qualityPage(look, view), await deadLettersPage(look, view));
   for (const service of services.slice(0, MOST)) pages.push(await servicePage(look, service));
   for (const model of models.slice(0, MOST))
-    pages.push(await modelPage(look, model), ...(await newestRollout(look, model)));
+    pages.push(
+      await modelPage(look, model),
+      await lineagePage(look, 'model', model),
+      ...(await newestRollout(look, model)),
+    );
   for (const source of sources.slice(0, MOST)) pages.push(await sourcePage(look, source));
   pages.push(await lineageOf(look, ask));
   const leftOut = [views, services, models, sources].reduce((sum, all) => sum + Math.max(0, all.length - MOST), 0);
   const of = ask.view ?? ask.service ?? 'all that is served';
   const lines = [
     `Installation ${deps.installation.name}, read at ${shownTime(look.nowUs)}.`,
+    `At most ${MOST} views, services, models and sources each; of a view ${DRAWN} features and ${DRAWN} segments are drawn, the worst first.`,
     ...(leftOut === 0 ? [] : [`${leftOut} more were left out: ask for a view or a service.`]),
   ];
   const html = await printedPages(`Millrace report: ${of}`, lines, pages);

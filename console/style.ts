@@ -26,11 +26,17 @@ th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; b
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1.2rem; margin: .4rem 0; } dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .8rem; margin: .6rem 0; padding: 0; list-style: none; } .tiles li { border: 1px solid var(--line); border-radius: .4rem; padding: .5rem .8rem; background: var(--soft); } .tiles b { display: block; font-size: 1.5rem; }
-.plots { display: flex; flex-wrap: wrap; gap: .8rem 1.6rem; } figure { margin: .4rem 0; max-width: 100%; } figcaption { font-size: .87rem; color: var(--dim); } svg { max-width: 100%; height: auto; display: block; }
-svg text { fill: var(--text); font: 11px system-ui, sans-serif; } svg .dim { fill: var(--dim); } svg .axis { stroke: var(--line); fill: none; } svg .ink { stroke: var(--ink); fill: none; stroke-width: 1.5; } svg .fill { fill: var(--ink); stroke: none; } svg .edge { stroke: var(--dim); fill: none; opacity: .6; } svg .node { fill: var(--soft); stroke: var(--dim); } svg .here { stroke: var(--link); stroke-width: 2.5; } svg a:focus-visible .node { stroke: var(--link); stroke-width: 3; }
+.plots { display: flex; flex-wrap: wrap; gap: .8rem 1.6rem; } .small { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: .6rem 1.2rem; } figure { margin: .4rem 0; max-width: 100%; } figcaption { font-size: .87rem; color: var(--dim); } svg { max-width: 100%; height: auto; display: block; }
+svg text { fill: var(--text); font: 11px system-ui, sans-serif; } svg .dim { fill: var(--dim); } svg .axis { stroke: var(--line); fill: none; } svg .ink { stroke: var(--ink); fill: none; stroke-width: 1.5; } svg .fill { fill: var(--ink); stroke: none; } svg .band { fill: var(--ink); stroke: none; opacity: .28; } svg .outline { stroke: var(--text); fill: none; stroke-width: 1.5; } svg .before { stroke: var(--dim); fill: none; stroke-dasharray: 3 3; } svg .edge { stroke: var(--dim); fill: none; opacity: .6; } svg .node { fill: var(--soft); stroke: var(--dim); } svg .here { stroke: var(--link); stroke-width: 2.5; } svg a:focus-visible .node { stroke: var(--link); stroke-width: 3; }
 ul.tags { display: flex; flex-wrap: wrap; gap: .3rem; list-style: none; padding: 0; margin: .3rem 0; } ul.tags li { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .6rem; background: var(--soft); font-size: .87rem; }
 @media (max-width: 40rem) { body > header form[role] { margin-left: 0; width: 100%; } dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .3rem; } main { padding: .6rem .8rem 2rem; } }
-@media print { section, figure, tr { break-inside: avoid; } .scroll { overflow: visible; } section.page { break-inside: auto; } pre { white-space: pre-wrap; } }
+@media print {
+:root { color-scheme: light; --text: #000; --dim: #444; --back: #fff; --soft: #f3f5f8; --line: #bbb; --link: #000; --ink: #1f6fb2; --warn: #a13a00; --bad: #b0122b; --good: #1b6b39; }
+@page { margin: 15mm 12mm; }
+body { font-size: 10pt; } main { max-width: none; padding: 0; } body > header, footer, .skip, nav[aria-label^="Pages"] { display: none; } a { text-decoration: none; }
+figure, tr, .tiles li, dl { break-inside: avoid; } h1, h2, h3, caption { break-after: avoid; } thead { display: table-header-group; } p { orphans: 3; widows: 3; }
+section.page { break-before: page; } h2.title { border-top: 0; padding-top: 0; } .scroll { overflow: visible; } table { width: 100%; } td.n, th.n { white-space: normal; } pre { white-space: pre-wrap; }
+}
 `;
 
 /** By its hash: it can be kept for ever. */

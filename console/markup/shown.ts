@@ -21,9 +21,13 @@ export function shownCount(n: number | null): string {
   return n === null ? '–' : n.toLocaleString('en');
 }
 
-/** A figure to four digits. */
+/** A figure to four digits; very small and very large ones with an exponent. */
 export function shownFigure(n: number | null): string {
-  return n === null ? '–' : Number(n.toPrecision(4)).toLocaleString('en', { maximumSignificantDigits: 4 });
+  if (n === null) return '–';
+  const figure = Number(n.toPrecision(4));
+  const size = Math.abs(figure);
+  if (size !== 0 && (size < 1e-6 || size >= 1e15)) return figure.toExponential();
+  return figure.toLocaleString('en', { maximumSignificantDigits: 4 });
 }
 
 /** A share in per cent; one that is not quite all is not shown as all. */

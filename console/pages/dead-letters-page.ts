@@ -2,17 +2,25 @@ import { html } from 'hono/html';
 import { type ConsoleLook, viewIn } from '../console-look.ts';
 import { link, pathTo, readAt, table, toDo } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
-import { shownBytes, shownTime } from '../markup/shown.ts';
+import { shownBytes, shownCount, shownTime } from '../markup/shown.ts';
 import type { ConsolePage } from '../page.ts';
-import { shownLetters } from '../read/shown-letters.ts';
+import { letterReasons, shownLetters } from '../read/shown-letters.ts';
 
 const ROWS = 50;
+/** Of so many the reasons are counted. */
+const COUNTED = 1_000;
+const REASONS = 30;
 
 /** The newest records that a view could not take, and why. */
 export async function deadLettersPage(look: ConsoleLook, name: string): Promise<ConsolePage> {
   const { source } = viewIn(look, name);
   const { deps, caller, nowUs } = look;
-  const letters = caller.readsAll ? await shownLetters(deps.pool, name, deps.definitions.sources, ROWS) : null;
+  const [letters, counted] = caller.readsAll
+    ? await Promise.all([
+        shownLetters(deps.pool, name, deps.definitions.sources, ROWS),
+        letterReasons(deps.pool, name, deps.definitions.sources, COUNTED),
+      ])
+    : [null, null];
   const why = caller.readsAll
     ? 'The login of this server may not read dead letters, which hold whole records: the command, with the worker’s login, shows them.'
     : 'Dead letters hold whole records: a token sees them that reads all views (read:*).';
@@ -32,6 +40,15 @@ export async function deadLettersPage(look: ConsoleLook, name: string): Promise<
           ]),
         );
   const body = html`<p>Of ${link(pathTo('views', name), name)}, from ${link(pathTo('sources', source), source)}. Sensitive values are hashed.</p>
+${
+  counted === null
+    ? ''
+    : table(
+        `By reason, of the newest ${shownCount(counted.letters)}, at most ${shownCount(COUNTED)}`,
+        ['reason', { n: 'records' }],
+        counted.reasons.slice(0, REASONS).map(([reason, records]) => [reason, shownCount(records)]),
+      )
+}
 ${shown}
 ${readAt(nowUs, command('dead-letters', name))}
 ${toDo('Let those pass that are to stay', command('dead-letters', 'accept', source))}`;

@@ -8,6 +8,7 @@ import { command } from '../markup/shell-word.ts';
 import type { ConsolePage } from '../page.ts';
 import { inputsOf } from '../read/feature-inputs.ts';
 import { readersOfView } from '../read/reading-models.ts';
+import { baselinePart } from './baseline-part.ts';
 import { valuesPart } from './monitor-part.ts';
 
 /** A feature: how it is made, and who reads it. */
@@ -49,6 +50,7 @@ ${part(
       ]),
 )}
 ${await valuesPart(look, { place: 'store', object: name, field: featureName }, isHushed)}
+${await baselinePart(look, view, featureName, isHushed)}
 ${part('explain', 'Why a value is what it is', toDo('The tiles and records behind it, of one entity', command('explain', name, ...view.layout.keys.map(({ name: key }) => `${key}=…`))))}`;
   return { title: `${name}.${featureName}`, path: pathTo('views', name, 'features', featureName), body };
 }

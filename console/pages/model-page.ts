@@ -4,6 +4,7 @@ import { rollouts } from '../../engine/postgres/rollouts.ts';
 import { type ConsoleLook, notInConsole } from '../console-look.ts';
 import { facts, link, part, pathTo, readAt, table, toDo } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
+import { metricPlots, nullRatePlot } from './model-plots.ts';
 import type { BaselineSummary } from '../../engine/monitors/baseline.ts';
 import { modelBaseline } from '../../engine/monitors/model-baseline.ts';
 import { ifThere } from '../read/if-there.ts';
@@ -54,7 +55,7 @@ ${part(
   ),
   readAt(look.nowUs, command('model', 'list', name)),
 )}
-${shown === undefined ? '' : await versionPart(look, shown)}
+${shown === undefined ? '' : await versionPart(look, shown, versions)}
 ${part(
   'rollouts',
   'Rollouts',
@@ -82,7 +83,11 @@ function baselineCells(summary: BaselineSummary | undefined): readonly [string, 
   return [shownShare(summary.values.nulls / summary.count), shownFigure(meanOf(summary))];
 }
 
-async function versionPart(look: ConsoleLook, version: ModelVersion): Promise<Markup> {
+async function versionPart(
+  look: ConsoleLook,
+  version: ModelVersion,
+  versions: readonly ModelVersion[],
+): Promise<Markup> {
   const [baseline] = await ifThere(modelBaseline(look.deps.pool, version).then((one) => (one === null ? [] : [one])));
   const { lineage, service, signature } = version;
   const served = (view: string): string => look.views.get(view)?.fingerprint ?? '';
@@ -117,6 +122,8 @@ async function versionPart(look: ConsoleLook, version: ModelVersion): Promise<Ma
         typeof value === 'number' ? shownFigure(value) : shortened(String(value), METRIC_CHARS),
       ]),
     ),
+    metricPlots(versions, version),
+    baseline === undefined ? '' : html`<div class="plots">${nullRatePlot(baseline)}</div>`,
     table(
       `${signature.features.length} columns it takes`,
       ['column', 'type', { n: 'null rate' }, { n: 'mean' }],
@@ -131,9 +138,14 @@ async function versionPart(look: ConsoleLook, version: ModelVersion): Promise<Ma
         ]),
     ),
     readAt(look.nowUs, command('model', 'show', version.model, '--version', String(version.version))),
+    html`<p class="note">Curves of calibration, and what a naive training set would have got wrong, are not kept with a version: the first command draws the one, the second the other.</p>`,
     toDo(
       'What it is worth by its decisions, and its calibration',
       command('evaluate', '--model', version.model, '--from', 'TIME', '--to', 'TIME', '--html', 'FILE'),
+    ),
+    toDo(
+      'Its training set beside a naive one',
+      command('export', '--service', service, '--spine', 'FILE', '--out', 'FILE', '--compare'),
     ),
   );
 }

@@ -10,7 +10,8 @@ import { newestBuckets } from '../read/monitor-series.ts';
 import { readersOfView } from '../read/reading-models.ts';
 import { typeWords } from '../read/type-words.ts';
 import { coverageOf } from '../read/value-figures.ts';
-import { recordsPart, valuesPart } from './monitor-part.ts';
+import { valuesPart } from './monitor-part.ts';
+import { recordsPart } from './records-part.ts';
 
 const MOST = 500;
 const USES: Readonly<Record<FieldUse, string>> = {

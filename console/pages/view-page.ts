@@ -9,17 +9,19 @@ import { aboutIn, type ConsoleLook, viewIn } from '../console-look.ts';
 import { linePlot } from '../markup/line-plot.ts';
 import { aboutPart, facts, link, list, part, pathTo, readAt, table, toDo } from '../markup/parts.ts';
 import { command } from '../markup/shell-word.ts';
-import { shownBytes, shownCount, shownSpan, shownTime } from '../markup/shown.ts';
+import { shownBytes, shownCount, shownFigure, shownSpan, shownTime } from '../markup/shown.ts';
 import type { ConsolePage } from '../page.ts';
 import { ifThere } from '../read/if-there.ts';
 import { readersOfView } from '../read/reading-models.ts';
-import { viewActivity } from '../read/view-activity.ts';
+import { type ViewActivity, viewActivity } from '../read/view-activity.ts';
 import { type VersionRow, versionRows } from '../read/view-history.ts';
 import { workflowPart } from '../workflow-links.ts';
 import { featureTable } from './feature-table.ts';
 
 const AUDITS = 10;
 const EVENTS = 10;
+/** Commits over less than this tell no rate. */
+const LEAST_SPAN_US = 10_000_000;
 
 /** A view: what it is, how it is, and what became of it. */
 export async function viewPage(look: ConsoleLook, name: string, page?: string): Promise<ConsolePage> {
@@ -58,7 +60,7 @@ ${facts([
   ['and by models', list(readers.models.map((model) => link(pathTo('models', model), model)))],
   ['applied', appliedText(desired, view.fingerprint)],
 ])}
-<p>${link(pathTo('lineage', 'view', name), 'Lineage')} · ${link(pathTo('views', name, 'definition'), 'Definition as written')} · ${link(pathTo('views', name, 'entity'), 'One entity')} · ${link(pathTo('views', name, 'dead-letters'), 'Dead letters')}</p>
+<p>${link(pathTo('lineage', 'view', name), 'Lineage')} · ${link(pathTo('views', name, 'definition'), 'Definition as written')} · ${link(pathTo('views', name, 'entity'), 'One entity')} · ${link(pathTo('views', name, 'dead-letters'), 'Dead letters')} · ${link(pathTo('views', name, 'quality'), 'Coverage and drift')}</p>
 ${readAt(nowUs, command('status', name))}
 ${workflowPart(deps, deps.installation.lifecycleId(name), 'Its lifecycle, its phase and what it waits for', command('status', name))}
 ${part(
@@ -73,6 +75,8 @@ ${part(
     ],
     ['lag', `${shownCount(progress?.lag ?? null)} records`],
     ['last commit', progress?.committedAtUs == null ? 'never' : `${shownSpan(nowUs - progress.committedAtUs)} ago`],
+    ['throughput', throughputText(activity)],
+    ['states', entityText(served)],
     ['expired rows removed', shownCount(progress?.expiredRows ?? null)],
   ]),
   html`<div class="plots">${linePlot(
@@ -86,6 +90,7 @@ ${part(
   )}</div>`,
   html`<p class="note">of the newest ${shownCount(activity.commits)} commits of a day, at most</p>`,
   readAt(nowUs, command('log', '--commits', name)),
+  toDo('What an event costs of time, and an entity of bytes: measured on sampled rows, not kept', command('plan')),
 )}
 ${part('features', 'Features', featureTable(look, view, page))}
 ${part(
@@ -136,6 +141,21 @@ ${
     : ''
 }`;
   return { title: name, path: pathTo('views', name), body };
+}
+
+/** Over the time that the newest commits took: a topic that is replayed shows what a stream can, one that is not how much comes. */
+function throughputText({ buckets }: ViewActivity): string {
+  const [first, second] = buckets;
+  if (first === undefined || second === undefined) return '–';
+  const records = buckets.reduce((sum, one) => sum + one.records, 0);
+  const spanUs = (second.us - first.us) * buckets.length;
+  if (spanUs < LEAST_SPAN_US) return '–';
+  return `${shownFigure((records / spanUs) * 1e6)} records a second, over ${shownSpan(spanUs)} of commits`;
+}
+
+function entityText(served: VersionRow | undefined): string {
+  if (served?.bytes == null || served.entities == null || served.entities === 0) return '–';
+  return `about ${shownBytes(Math.round(served.bytes / served.entities))} an entity, indexes included`;
 }
 
 function appliedText(

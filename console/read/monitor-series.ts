@@ -46,6 +46,19 @@ export async function monitorSeries(
   return { whole: inOrder.slice(-MOST_BUCKETS), segments: all.filter(({ segment }) => segment !== null) };
 }
 
+/** The buckets of the newest 24 hours, and those of the same hours a week before: weekdays differ. Buckets of one subject, or of many. */
+export function dayAndWeekBefore(buckets: readonly MonitorBucket[]): {
+  readonly day: readonly MonitorBucket[];
+  readonly before: readonly MonitorBucket[];
+} {
+  const untilMs = buckets.reduce((most, { beginMs }) => Math.max(most, beginMs), Number.NEGATIVE_INFINITY) + 1;
+  const since = (fromMs: number, toMs: number) => buckets.filter(({ beginMs }) => beginMs >= fromMs && beginMs < toMs);
+  return {
+    day: since(untilMs - DAY_MS, untilMs),
+    before: since(untilMs - 8 * DAY_MS, untilMs - 7 * DAY_MS),
+  };
+}
+
 /** The newest bucket of all fields of an object; empty where nothing is monitored. */
 export async function newestBuckets(
   on: Queryable,
@@ -58,7 +71,7 @@ export async function newestBuckets(
 }
 
 /** UTC epoch ms of its begin; null: there is none. By the index of the whole. */
-async function newestBucketMs(on: Queryable, place: MonitorPlace, object: string): Promise<number | null> {
+export async function newestBucketMs(on: Queryable, place: MonitorPlace, object: string): Promise<number | null> {
   try {
     const { rows } = await runSql<{ begin_ms: number }>(
       on,

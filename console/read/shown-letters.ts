@@ -1,8 +1,12 @@
 import type { CompiledSource } from '../../engine/define/compiled-view.ts';
 import { shownPayload, shownReasons } from '../../engine/define/sensitive-view.ts';
+import { reasonText } from '../../engine/monitors/reason-text.ts';
 import { deadLetters } from '../../engine/postgres/dead-letters.ts';
 import { sqlState } from '../../engine/postgres/postgres-error.ts';
 import type { Queryable } from '../../engine/postgres/queryable.ts';
+import { runSql } from '../../engine/postgres/run-sql.ts';
+import { CATALOG } from '../../engine/postgres/schemas.ts';
+import { sqlText } from '../../engine/postgres/sql.ts';
 import { shortened } from '../markup/shown.ts';
 
 /** A dead letter as it may be shown: sensitive values hashed, and all where nobody knows which are. */
@@ -53,4 +57,30 @@ function payloadOf(payload: Uint8Array | null, source: CompiledSource | null): s
   const text = Buffer.from(payload).toString('utf8');
   const isShown = source !== null && (source.sensitive ?? []).length === 0;
   return isShown ? text : shownPayload(text, source);
+}
+
+/** How many dead letters of a view there are by reason, most first, of the newest ones; null where the server's role may not read them. */
+export async function letterReasons(
+  on: Queryable,
+  view: string,
+  sources: ReadonlyMap<string, CompiledSource>,
+  limit: number,
+): Promise<{
+  readonly letters: number;
+  readonly reasons: readonly (readonly [reason: string, letters: number])[];
+} | null> {
+  try {
+    const { rows } = await runSql<{ source: string; reasons: readonly string[] }>(
+      on,
+      sqlText`SELECT source, reasons FROM ${CATALOG}.dead_letter WHERE view = ${view} ORDER BY created_at DESC, partition, "offset" DESC LIMIT ${limit}`,
+    );
+    const counts = new Map<string, number>();
+    for (const { source, reasons } of rows)
+      for (const reason of new Set(shownReasons(reasons, sources.get(source) ?? null).map(reasonText)))
+        counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    return { letters: rows.length, reasons: [...counts].toSorted(([, a], [, b]) => b - a) };
+  } catch (error) {
+    if (sqlState(error) === INSUFFICIENT_PRIVILEGE) return null;
+    throw error;
+  }
 }

@@ -73,6 +73,9 @@ describe.skipIf(isLeftOut)('the console in a browser', () => {
         (path) => empty.url + path,
       ),
       `${api.url}/console/views/none`,
+      `${api.url}/console/alerts/none`,
+      `${api.url}/console/views/shop_sales/requests?key.shop=north`,
+      `${tokens.url}/console/login`,
       `${tokens.url}/console`,
     ];
     for (const place of places) {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Alert, AlertMember } from '../../engine/alerts/alert.ts';
 import type { MonitorSubject } from '../../engine/monitors/monitor-bucket.ts';
+import { saveModelBaseline } from '../../engine/monitors/model-baseline.ts';
+import { bucketOf } from '../../engine/reduce/quantile-buckets.ts';
 import { writeBuckets } from '../../engine/monitors/write-buckets.ts';
 import { compileDefinitions } from '../../engine/define/compile-definitions.ts';
 import type { Definitions } from '../../engine/define/compiled-view.ts';
@@ -128,12 +130,24 @@ export async function openConsoleWorld(serverUrl: string): Promise<ConsoleWorld>
     asked: { decisions: 'shop_decisions' },
   });
   await writeAlert(pool);
+  await writeValues(pool);
+  await runSql(
+    pool,
+    sqlText`UPDATE ${CATALOG}.model_version SET metrics = jsonb_build_object('auc', 0.7 + version / 100.0, 'aucLow', 0.6, 'aucHigh', 0.8, 'calibrationError', 0.02, 'note', ${PLANTED}::text)
+    WHERE model = 'late'`,
+  );
+  await saveModelBaseline(
+    pool,
+    { model: 'late', version: 1 },
+    { rows: 10, sketchBits: 6, features: { [`route_delays__${PLANTED}`]: { nulls: 4 } } },
+  );
   await putLook(pool, rollout.id, { cells: [], rule: {}, judgement: JUDGEMENT });
   return { ...world, definitions, rolloutId: rollout.id };
 }
 
 export const ALERT_ID = 'al_0123456789abcdef0123';
 const HOUR_MS = 3_600_000;
+const bin = bucketOf(6);
 export const ALERT_MS: number = Math.floor(NOW_US / 1000 / HOUR_MS) * HOUR_MS;
 
 /** Coverage of a feature falls for one segment, and of the field it is made of. */
@@ -203,6 +217,47 @@ async function writeAlert(pool: ModelWorld['pool']): Promise<void> {
   );
 }
 
+/** A day of two features, and the same hours a week before: numbers, and texts. */
+async function writeValues(pool: ModelWorld['pool']): Promise<void> {
+  const of = { place: 'store', object: 'shop_sales', segment: null, grain: 'hour', records: null, count: 100 } as const;
+  const hours = Array.from({ length: 24 }, (_, hour) => [hour, hour + 168]).flat();
+  await writeBuckets(
+    pool,
+    hours.flatMap((hour) => [
+      {
+        ...of,
+        field: 'pieces_7d',
+        beginMs: ALERT_MS - hour * HOUR_MS,
+        values: {
+          nulls: hour < 3 ? 80 : 3,
+          numbers: { sum: 300, squares: 1_200, zeros: 0 },
+          bins: new Map(Array.from({ length: 20 }, (_, n) => [bin(1 + n), hour < 24 ? 20 - n : 5])),
+          top: null,
+          distinct: 20,
+        },
+      },
+      {
+        ...of,
+        field: 'last_shop',
+        beginMs: ALERT_MS - hour * HOUR_MS,
+        values: {
+          nulls: 0,
+          numbers: null,
+          bins: null,
+          top: {
+            counts: new Map([
+              [PLANTED, hour < 24 ? 60 : 10],
+              ['north', 30],
+            ]),
+            others: 10,
+          },
+          distinct: null,
+        },
+      },
+    ]),
+  );
+}
+
 const JUDGEMENT: Judgement = {
   asOfUs: NOW_US,
   evaluatedAtMs: NOW_US / 1000,
@@ -263,6 +318,9 @@ export function allPages({ rolloutId }: ConsoleWorld): string[] {
     `/console/views/shop_sales/entity?key.shop=${key}`,
     '/console/views/shop_sales/entity?key.shop=nowhere&at=2001-06-10T12:00:00Z',
     '/console/views/shop_sales/features/pieces_7d',
+    '/console/views/shop_sales/features/last_shop',
+    '/console/views/shop_sales/quality',
+    '/console/views/product_sales/quality',
     '/console/sources/sales',
     '/console/sources/sales?field=pieces',
     '/console/sources/flights',

@@ -14,6 +14,8 @@ const VIEWS = 100;
 const FEATURES = 50;
 const ENTITIES = 1_000_000;
 const COMMITS = 20_000;
+const SEGMENTS = 200;
+const NEWEST_MS = 991_353_600_000;
 
 let database: OwnDatabase;
 let api: RunningApi;
@@ -61,6 +63,19 @@ beforeAll(async () => {
     pool,
     sqlText`INSERT INTO ${CATALOG}.commit_record (view, version, seq, topic, partition, from_offset, until_offset, watermark_us)
     SELECT 'view_0', 30, n, 't', 0, n, n + 1, n FROM generate_series(1, ${COMMITS}::int) n`,
+  );
+  // A day and the same hours a week before, whole and of 200 segments, of all features of a view.
+  const summary = { n: 40, nulls: 4, num: [100, 400, 0], bins: Array.from({ length: 60 }, (_, n) => 65_600 + n) };
+  const { bins: _, ...small } = summary;
+  const fields = (one: object): string =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: FEATURES }, (_, n) => [`feature_${n}`, one])));
+  await runSql(
+    pool,
+    sqlText`
+    INSERT INTO ${CATALOG}.monitor_bucket (place, object, grain, begin_ms, segment_name, segment_value, records, fields)
+    SELECT 'store', 'view_0', 'hour', ${NEWEST_MS}::bigint - 3600000 * (hour + 144 * (hour / 24)), CASE WHEN segment = 0 THEN '' ELSE 'origin' END,
+      CASE WHEN segment = 0 THEN '' ELSE segment::text END, NULL, CASE WHEN segment <= 20 THEN ${fields(summary)}::jsonb ELSE ${fields(small)}::jsonb END
+    FROM generate_series(0, 47) hour, generate_series(0, ${SEGMENTS}::int) segment`,
   );
   await pool.query('ANALYZE');
   api = await startApi({ pool, clock: fixedClock });
@@ -110,7 +125,7 @@ describe('the console over much', () => {
     ]) {
       const { text, statements, rows } = await page(path);
       expect([path, statements <= 10]).toEqual([path, true]);
-      expect([path, rows <= (path === '/console/views/view_0' ? 5_000 : VIEWS)]).toEqual([path, true]);
+      expect([path, rows <= (path.startsWith('/console/views/view_0') ? 5_000 : VIEWS)]).toEqual([path, true]);
       expect([path, text.length < 250_000]).toEqual([path, true]);
       expect([path, rowsOf(text) < 350]).toEqual([path, true]);
     }
@@ -140,6 +155,19 @@ describe('the console over much', () => {
     );
     expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Index (?:Only )?Scan/);
     expect((await page('/console/views/view_0')).text).toContain('1,000,000 <span class="dim">as Postgres estimates');
+  });
+
+  it('tells coverage and drift of the worst of 10,000 series, and draws as many as a page holds', async () => {
+    const { text, statements, rows } = await page('/console/views/view_0/quality');
+    expect(statements).toBeLessThanOrEqual(10);
+    expect(rows).toBe(24 * 48);
+    expect(text).toContain('by every 8th hour');
+    expect(text.length).toBeLessThan(250_000);
+    expect(text.match(/<svg/g)).toHaveLength(24 + 24 + 6);
+    const feature = await page('/console/views/view_0/features/feature_3');
+    expect(feature.statements).toBeLessThanOrEqual(10);
+    expect(feature.rows).toBeLessThanOrEqual(4_000);
+    expect(feature.text.length).toBeLessThan(100_000);
   });
 
   it('draws 200 nodes at most, and says of how many', async () => {

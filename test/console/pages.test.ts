@@ -93,6 +93,7 @@ describe('the pages', () => {
       expect([path, status]).toEqual([path, 404]);
       expect(text).not.toContain('<img');
       expect(text).toContain('there is no ');
+      expect(words(text)).toContain('error code: not-in-console');
     }
     expect((await page('/console/views/shop_sales/entity?key.shop=x&at=soon')).text).toContain(
       'expected an ISO time with its zone',
@@ -116,8 +117,11 @@ describe('what they say', () => {
       'broken',
       '2 store-corruption',
       '1,234',
+      'millrace plan',
+      'Coverage and drift',
     ])
       expect(said).toContain(part);
+    expect(said).toMatch(/throughput 0\.1\d+ records a second, over 1 h \d+ min of commits/);
     expect(text).toContain('href="http://temporal.test/namespaces/here/workflows/');
     expect(text).toContain('aria-label="records committed: between ');
     expect(text).toContain('read by services</dt><dd><a href="/console/services/shop_model">');
@@ -158,6 +162,12 @@ describe('what they say', () => {
     );
   });
 
+  it('coverage and drift: the most frequent texts beside those of the week before', async () => {
+    const { text } = await page('/console/views/shop_sales/quality');
+    expect(text).toMatch(/last_shop: &lt;img[^"]* 60\.0 %, was 20\.0 %; north 30\.0 %, was 60\.0 %/);
+    expect(words(text)).toContain('2 of 2 features');
+  });
+
   it('a model with its training set, and its rollout with its course', async () => {
     const said = words((await page('/console/models/late')).text);
     for (const part of [
@@ -167,6 +177,10 @@ describe('what they say', () => {
       'event-time',
       'route_delays__flights_1d',
       'f1 is served',
+      'auc, with its interval',
+      'calibrationError: between 0.02 and 0.02, last 0.02',
+      'Null rates of the training set, 1 of 1 columns that have nulls',
+      '--compare',
     ])
       expect(said).toContain(part);
     const rollout = words((await page(`/console/models/late/rollouts/${world.rolloutId}`)).text);

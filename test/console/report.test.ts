@@ -56,10 +56,12 @@ describe('the report', () => {
       '/console/alerts',
       ...['product_sales', 'route_delays', 'shop_sales'].flatMap((view) => [
         `/console/views/${view}`,
+        `/console/views/${view}/quality`,
         `/console/views/${view}/dead-letters`,
       ]),
       '/console/services/shop_model',
       '/console/models/late',
+      '/console/lineage/model/late',
       `/console/models/late/rollouts/${world.rolloutId}`,
       '/console/sources/sales',
       '/console/sources/flights',
@@ -70,10 +72,13 @@ describe('the report', () => {
     const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const [, anchor] of html.matchAll(/href="#([^"]*)"/g)) expect(ids).toContain(anchor);
-    expect(html).toContain('<a href="#page-7">shop_sales</a>');
+    expect(html).toContain('<a href="#page-9">shop_sales</a>');
     expect(html).toContain('&lt;script&gt;');
     expect(html.match(/<h1>/g)).toHaveLength(1);
     expect(html).toContain('@media print');
+    expect(html).toContain('At most 100 views, services, models and sources each');
+    expect(html).toContain('Coverage and drift of shop_sales');
+    expect(html).toContain('By reason, of the newest');
   });
 
   it('is of a view, or of a service with what it reads and who is trained on it', async () => {
@@ -81,6 +86,7 @@ describe('the report', () => {
     expect(view.pages.map(({ path }) => path)).toEqual([
       '/console/alerts',
       '/console/views/product_sales',
+      '/console/views/product_sales/quality',
       '/console/views/product_sales/dead-letters',
       '/console/sources/sales',
       '/console/lineage/view/product_sales',
@@ -98,7 +104,7 @@ describe('the report', () => {
     const made = await runCli(['report', '--view', 'shop_sales', '--html', file, '--json'], variables);
     expect([made.exitCode, JSON.parse(made.stdout)]).toMatchObject([
       0,
-      { html: file, leftOut: 0, pages: [{ title: 'Alerts' }, { title: 'shop_sales' }, {}, {}, {}] },
+      { html: file, leftOut: 0, pages: [{ title: 'Alerts' }, { title: 'shop_sales' }, {}, {}, {}, {}] },
     ]);
     expect(made.stderr).toContain('cannot be read');
     const html = readFileSync(file, 'utf8');
