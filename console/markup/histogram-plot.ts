@@ -1,7 +1,16 @@
 import { html } from 'hono/html';
 import type { Markup } from '../page.ts';
-import type { Histogram } from '../read/distributions.ts';
 import { shortened, shownFigure, shownShare } from './shown.ts';
+
+/** Bars of one width, and which share of the values is in each. */
+export interface Histogram {
+  /** Where the first bar begins, and the last one ends. */
+  readonly low: number;
+  readonly high: number;
+  readonly now: readonly number[];
+  /** Of what it is held to, by the same bars. */
+  readonly before: readonly number[] | null;
+}
 
 const WIDTH = 340;
 const HEIGHT = 110;

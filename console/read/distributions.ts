@@ -1,18 +1,9 @@
+import type { Histogram } from '../markup/histogram-plot.ts';
 import { SKETCH_BITS } from '../../engine/monitors/value-state.ts';
 import { middleOf } from '../../engine/reduce/quantile-buckets.ts';
 
 /** Buckets of a sketch, and how many values each has. */
 export type Bins = ReadonlyMap<number, number>;
-
-/** Bars of one width, and which share of the values is in each. */
-export interface Histogram {
-  /** Where the first bar begins, and the last one ends. */
-  readonly low: number;
-  readonly high: number;
-  readonly now: readonly number[];
-  /** Of what it is held to, by the same bars. */
-  readonly before: readonly number[] | null;
-}
 
 const middle = middleOf(SKETCH_BITS);
 /** Beyond these shares a bar has all that lies further out: one odd value does not make all others a line. */

@@ -6,6 +6,7 @@ import { bandPlot } from '../../console/markup/band-plot.ts';
 import { boxPlot } from '../../console/markup/box-plot.ts';
 import { histogramPlot, shareBars } from '../../console/markup/histogram-plot.ts';
 import { smallPlot } from '../../console/markup/small-plot.ts';
+import type { Markup } from '../../console/page.ts';
 import { histogramOf, quantilesOf } from '../../console/read/distributions.ts';
 import { byWeight, driftOf } from '../../console/read/drift.ts';
 import { dayAndWeekBefore } from '../../console/read/monitor-series.ts';
@@ -110,7 +111,7 @@ it('a day is held to the same hours a week before', () => {
 });
 
 it('plots say in words what they draw, leave gaps, and have nothing of the data as HTML', async () => {
-  const said = async (markup: unknown): Promise<string> => String(await html`${markup as string}`);
+  const said = async (markup: Markup): Promise<string> => String(await html`${markup}`);
   const points = [0, 1, 2, 3, 4].map((hour) => ({
     us: hour * 3_600_000_000,
     quantiles: hour === 2 ? null : [0, 1, 2, 3, 4],
