@@ -10,8 +10,8 @@ import type { Clock } from '../values/clock.ts';
 import { amendedAlerts } from './amended-alerts.ts';
 import { belongs, stepAlerts } from './alert-course.ts';
 import type { AlertEvent } from './alert-event.ts';
-    const causes = [...traceCauses(result, await this.#withFlips(result), open), ...ruled].filter(
-      (cause) => !read.ofHours.some((alert) => alert.lastMs >= cause.sinceMs && belongs(cause, alert)),
+import { alertsInPlay, readAlerts, writeAlerts } from './alert-store.ts';
+import { type BucketResult, evaluateBucket, type SeriesInput } from './evaluate-bucket.ts';
 import { NO_MEMORY } from './judge-series.ts';
 import { mergeBuckets } from './merge-buckets.ts';
 import { type MonitorPaths, NO_PATHS } from './monitor-paths.ts';

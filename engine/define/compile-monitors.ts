@@ -48,7 +48,7 @@ export function compileMonitor(
     isSound = false;
     report(code, path, message, remedy);
   };
-  const options = (given ?? {}) as Monitor['options'];
+  const options = given ?? {};
   const { on, field, metric } = options;
   const monitored = monitoredOf(on, definitions, note);
   if (!MONITOR_METRICS.includes(metric))
