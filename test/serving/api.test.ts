@@ -304,6 +304,9 @@ describe('the other routes', () => {
     expect(Object.keys(document.paths).sort()).toEqual([
       '/healthz',
       '/readyz',
+      '/v1/alerts',
+      '/v1/alerts/{id}/acknowledge',
+      '/v1/alerts/{id}/silence',
       '/v1/decisions/{name}',
       '/v1/entities',
       '/v1/events',
