@@ -122,6 +122,8 @@ it('a feature beside the training set of the champion that reads it, and not bes
     sqlText`UPDATE ${CATALOG}.view_version SET tags = '{"features": {"pieces_7d": "same"}}' WHERE view = 'shop_sales'`,
   );
   const feature = { nulls: 50, sum: 450, squares: 900, zeros: 0, bins: `${bin(2)}:300 ${bin(6) - bin(2)}:150` };
+  // That of the fixture is of another feature.
+  await runSql(pool, sqlText`DELETE FROM ${CATALOG}.model_baseline WHERE model = 'late'`);
   await saveModelBaseline(
     pool,
     { model: 'late', version: 1 },
