@@ -19,6 +19,7 @@ import {
 } from './alert-schemas.ts';
 import { errorSchema } from './api-schemas.ts';
 import { invalidRequest } from './error-response.ts';
+import { json } from './json-content.ts';
 
 export interface AlertRoutesDeps {
   readonly pool: pg.Pool;
@@ -27,10 +28,6 @@ export interface AlertRoutesDeps {
   readonly newId: () => string;
 }
 
-const json = <Schema>(schema: Schema, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
   401: json(errorSchema, 'No token was given, or none that counts.'),

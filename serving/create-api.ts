@@ -47,6 +47,7 @@ import { rolloutPath, rolloutRoutes } from './rollout-routes.ts';
 import type { ServedService } from './served-service.ts';
 import { viewProgress } from '../engine/postgres/view-progress.ts';
 import { scrapedCatalog } from './scraped-catalog.ts';
+import { json } from './json-content.ts';
 
 export interface ApiDeps {
   readonly store: OnlineStore;
@@ -79,10 +80,6 @@ interface ApiEnv {
   readonly Variables: AdmittedEnv['Variables'] & { readonly requestId: string };
 }
 
-const json = <Schema>(schema: Schema, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
   401: json(errorSchema, 'No token was given, or none that counts.'),

@@ -17,6 +17,7 @@ import {
   type SaidResult,
 } from './decision-schemas.ts';
 import { invalidRequest } from './error-response.ts';
+import { json } from './json-content.ts';
 
 export interface DecisionRoutesDeps {
   /** Those of the definitions. */
@@ -30,10 +31,6 @@ type Said = 'decisions' | 'outcomes';
 /** Reasons that one error tells. */
 const MOST_TOLD = 10;
 
-const json = <Schema>(schema: Schema, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const security = [{ bearer: [] }];
 const failures = {
   400: json(errorSchema, 'The request is wrong, or each of its records breaks the contract; the message names what.'),

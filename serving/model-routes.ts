@@ -19,6 +19,7 @@ import { mayReadService, type ServiceNames } from './access/scope.ts';
 import { errorSchema } from './api-schemas.ts';
 import { invalidRequest } from './error-response.ts';
 import { modelParamsSchema, modelQuerySchema, modelResponseSchema, modelsResponseSchema } from './model-schemas.ts';
+import { json } from './json-content.ts';
 
 export interface ModelRoutesDeps {
   readonly pool: pg.Pool;
@@ -28,10 +29,6 @@ export interface ModelRoutesDeps {
   readonly onLost: (model: string, code: string) => void;
 }
 
-const json = <Schema>(schema: Schema, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const security = [{ bearer: [] }];
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),

@@ -15,6 +15,7 @@ import { forbidden } from './access/gate.ts';
 import { mayReadService, type ServiceNames } from './access/scope.ts';
 import { errorSchema } from './api-schemas.ts';
 import { invalidRequest } from './error-response.ts';
+import { json } from './json-content.ts';
 import {
   rolloutParamsSchema,
   rolloutResponseSchema,
@@ -30,10 +31,6 @@ export interface RolloutRoutesDeps {
   readonly onFallback: (model: string, reason: FallbackReason) => void;
 }
 
-const json = <Schema>(schema: Schema, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const failures = {
   400: json(errorSchema, 'The request is wrong; the message names what.'),
   401: json(errorSchema, 'No token was given, or none that counts.'),

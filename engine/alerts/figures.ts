@@ -1,22 +1,12 @@
+import { MONITOR_METRICS, type MonitorMetric } from '../define/monitor.ts';
 import { NOT_KEPT } from '../monitors/kept-buckets.ts';
 import type { MonitorBucket, RecordSummary } from '../monitors/monitor-bucket.ts';
 import { gStatistic, jensenShannon, totalOf } from '../statistics/jensen-shannon.ts';
 import { comparable } from './comparable-counts.ts';
 
-/** What is asked of each bucket of a subject. A segment is judged by its share of the records: what all segments do, the whole does. */
-export const STATISTICS = [
-  'volume',
-  'share',
-  'invalid',
-  'left-out',
-  'found',
-  'kept',
-  'lag',
-  'coverage',
-  'mean',
-  'distance',
-] as const;
-export type Statistic = (typeof STATISTICS)[number];
+/** What is asked of each bucket of a subject: whatever a monitor in code may ask. A segment is judged by its share of the records: what all segments do, the whole does. */
+export const STATISTICS = MONITOR_METRICS;
+export type Statistic = MonitorMetric;
 
 /** What is kept of a bucket for the buckets of later weeks: a few numbers. */
 export interface Figures {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { forgetViewHours } from '../monitors/view-hours.ts';
 import type { VersionStatus } from '../postgres/catalog.ts';
 import { dropDeadLetters } from '../postgres/drop-dead-letters.ts';
 import { runSql } from '../postgres/run-sql.ts';
@@ -46,7 +47,7 @@ interface VersionSize {
 }
 
 /**
- * Holds what grows with the log to its bounds: commits of sources without an archive (`mergeCommits`; an archive rolls them, `rollCommits`), and dead letters.
+ * Holds what grows with the log to its bounds: what views kept of each hour (ten weeks of it), commits of sources without an archive (`mergeCommits`; an archive rolls them, `rollCommits`), and dead letters.
  * What is live keeps its commits longest, then the newest version. One at a time; safe to be broken off. Returns the views of which something went.
  *
  * @example
@@ -57,6 +58,7 @@ export async function boundCatalog(options: BoundCatalogOptions): Promise<Bounde
 }
 
 async function boundAll({ pool, clock, bounds, signal }: BoundCatalogOptions): Promise<Bounded[]> {
+  await forgetViewHours(pool);
   const beforeUs = clock.nowUs() - bounds.deadLetterDays * DAY_US;
   const byView = Map.groupBy(await versionSizes(pool), ({ view }) => view);
   const bounded: Bounded[] = [];

@@ -5,6 +5,8 @@ import { sqlText } from '../postgres/sql.ts';
 
 const HOUR_MS = 3_600_000;
 const HOUR_US = HOUR_MS * 1000;
+/** Ten weeks: what an hour is compared with, and some. */
+const KEPT_MS = 70 * 24 * HOUR_MS;
 
 /** What a version of a view made of the records of one hour of event time, all of which its source had taken for valid and new. */
 export interface HourCounts {
@@ -66,6 +68,16 @@ export async function addViewHours(
       ${column('nullKey')}::bigint[], ${column('failed')}::bigint[], ${column('late')}::bigint[])
     ON CONFLICT (view, version, begin_ms) DO UPDATE SET offered = h.offered + excluded.offered, filtered = h.filtered + excluded.filtered,
       null_key = h.null_key + excluded.null_key, failed = h.failed + excluded.failed, late = h.late + excluded.late`,
+  );
+}
+
+/** Removes the hours of each view that lie more than ten weeks before its newest. */
+export async function forgetViewHours(on: Queryable): Promise<void> {
+  await runSql(
+    on,
+    sqlText`
+    DELETE FROM ${CATALOG}.view_hour h USING (SELECT view, max(begin_ms) AS newest_ms FROM ${CATALOG}.view_hour GROUP BY view) n
+    WHERE h.view = n.view AND h.begin_ms < n.newest_ms - ${KEPT_MS}`,
   );
 }
 

@@ -83,7 +83,6 @@ async function forgetHours(pool: pg.Pool, view: string, beforeMs: number): Promi
     pool,
     sqlText`DELETE FROM ${CATALOG}.monitor_bucket WHERE place = 'store' AND object = ${view} AND begin_ms < ${beforeMs}`,
   );
-  await runSql(pool, sqlText`DELETE FROM ${CATALOG}.view_hour WHERE view = ${view} AND begin_ms < ${beforeMs}`);
 }
 
 async function wasLookedAt(pool: pg.Pool, object: string, beginMs: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { codeOf } from '../../engine/define/known-code.ts';
 import { boundCatalog, type CatalogBounds } from '../../engine/archive/bound-catalog.ts';
+import { addViewHours, viewHours } from '../../engine/monitors/view-hours.ts';
 import { tendCatalog } from '../../activities/tend-catalog.ts';
 import { countDeadLetters } from '../../engine/postgres/dead-letters.ts';
 import { keptSizes, type KeptSize } from '../../engine/postgres/kept-sizes.ts';
@@ -220,4 +221,21 @@ test('a worker tends again and again, tells what went, and goes on after what st
   await tender.stop();
   expect(told).toMatchObject([{ view: 'spending', droppedLetters: 0 }]);
   expect((await sizeOf('commits')).bytes).toBeLessThanOrEqual(3_000);
+});
+
+test('what views kept of each hour goes ten weeks after, by the newest hour of each', async () => {
+  const hourMs = 3_600_000;
+  const newestMs = Math.floor(nowUs / 1000 / hourMs) * hourMs;
+  const hour = (beginMs: number) => ({ beginMs, offered: 3, filtered: 1, nullKey: 0, failed: 0, late: 0 });
+  const weeks10 = 70 * 24 * hourMs;
+  const hours = [newestMs - weeks10 - hourMs, newestMs - weeks10, newestMs].map(hour);
+  await addViewHours(world.pool, 'of_now', 1, hours);
+  await addViewHours(world.pool, 'of_now', 2, hours.slice(0, 1));
+  // A replay of last year's events is as old as it was.
+  await addViewHours(world.pool, 'of_then', 1, [hour(newestMs - 2 * weeks10)]);
+  await bound({});
+  const kept = async (view: string) =>
+    (await viewHours(world.pool, { view, fromMs: 0, untilMs: newestMs + hourMs })).map(({ beginMs }) => beginMs);
+  expect(await kept('of_now')).toEqual([newestMs - weeks10, newestMs]);
+  expect(await kept('of_then')).toEqual([newestMs - 2 * weeks10]);
 });
