@@ -48,7 +48,7 @@ export async function readSeries(
   );
 }
 
-/** Keeps what a bucket came to, in the transaction that moves the progress; series that had nothing for eight weeks go. */
+/** Keeps what a bucket came to, in the transaction that moves the progress; series that had nothing at all for eight weeks go. */
 export async function writeSeries(
   client: Queryable,
   grain: WatchedGrain,
@@ -60,13 +60,8 @@ export async function writeSeries(
     const past = before.get(series)?.past ?? [];
     return { series, memory, figures: [figures, ...past].slice(0, THRESHOLDS.weeks) };
   });
-  const isGone = ({ figures }: (typeof all)[number]): boolean =>
-    figures.length >= THRESHOLDS.weeks &&
-    figures.every(({ count, values }) => count === 0 && (values.invalid ?? 0) === 0);
-  const gone = all.filter(isGone).map(({ series }) => series);
-  const kept = all.filter((each) => !isGone(each));
-  for (let from = 0; from < kept.length; from += ROWS) {
-    const part = kept.slice(from, from + ROWS);
+  for (let from = 0; from < all.length; from += ROWS) {
+    const part = all.slice(from, from + ROWS);
     const keys = part.map(({ series }) => series);
     await runSql(
       client,
@@ -84,6 +79,32 @@ export async function writeSeries(
       ON CONFLICT (grain, slot, series) DO UPDATE SET figures = excluded.figures`,
     );
   }
+  const quiet = all.filter(
+    ({ figures }) =>
+      figures.length >= THRESHOLDS.weeks &&
+      figures.every(({ count, values }) => count === 0 && (values.invalid ?? 0) === 0),
+  );
+  await forgetSilent(
+    client,
+    grain,
+    quiet.map(({ series }) => series),
+  );
+}
+
+/** Of series that had nothing at one hour for eight weeks, removes those that had nothing at any: many sleep at night. */
+async function forgetSilent(client: Queryable, grain: WatchedGrain, quiet: readonly string[]): Promise<void> {
+  if (quiet.length === 0) return;
+  const { rows } = await runSql<{ series: string }>(
+    client,
+    sqlText`
+    SELECT q.series FROM unnest(${quiet}::text[]) AS q(series)
+    WHERE NOT EXISTS (
+      SELECT FROM generate_series(0, 167) AS n(slot)
+      JOIN ${CATALOG}.monitor_slot m ON m.grain = ${grain} AND m.slot = n.slot AND m.series = q.series,
+        jsonb_array_elements(m.figures) f
+      WHERE ((f ->> 'count')::double precision > 0 OR (f #>> '{values,invalid}')::double precision > 0))`,
+  );
+  const gone = rows.map(({ series }) => series);
   if (gone.length === 0) return;
   for (const table of [sqlText`${CATALOG}.monitor_slot`, sqlText`${CATALOG}.monitor_series`])
     await runSql(client, sqlText`DELETE FROM ${table} WHERE grain = ${grain} AND series = ANY(${gone}::text[])`);
