@@ -149,7 +149,7 @@ function modelOutlet({ kafka, installation }: Environment, writer: LogWriter | n
 async function workflowCode(): Promise<Pick<WorkerOptions, 'workflowBundle'>> {
   const codePath = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
-  return { workflowBundle: { code: await cloneWorkflows() } };
+  return { workflowBundle: { code: await cloneWorkflows(Runtime.instance().logger) } };
 }
 
 async function run(env: Environment, log: pino.Logger, health: WorkerHealth): Promise<void> {
